@@ -1,0 +1,64 @@
+"""Compresso: fast, lossless compression of segmentation data for connectomics.
+
+``compress`` and ``decompress`` keep an array's dtype and shape; ``encodings`` and ``compressors``
+are the registries behind them. The upper-case names are the codecs by themselves, as in the
+program published with the paper::
+
+    import compresso as C
+
+    stream = C.LZMA.compress(C.COMPRESSO.compress(array))
+    labels = C.COMPRESSO.decompress(C.LZMA.decompress(stream))
+"""
+
+from typing import Any
+
+import numpy as np
+
+from compresso import compressors, encodings
+from compresso.codec import Buffer, Compressor, Encoding, Labels
+from compresso.errors import (
+    CompressoError,
+    DecodeError,
+    EncodeError,
+    MissingPackageError,
+    SpecError,
+)
+from compresso.frame import compress, decompress
+
+__version__ = "1.0.0"
+
+__all__ = [
+    "Compressor",
+    "CompressoError",
+    "DecodeError",
+    "EncodeError",
+    "Encoding",
+    "MissingPackageError",
+    "SpecError",
+    "compress",
+    "compressors",
+    "decompress",
+    "encodings",
+]
+
+
+class _None:
+    """Both stages' ``none``: arrays become their uint64 bytes, bytes stay as they are."""
+
+    def compress(self, data: Labels | Buffer) -> bytes:
+        if isinstance(data, np.ndarray):
+            return encodings.parse("none").encode(data)
+        return compressors.parse("none").compress(data)
+
+    def decompress(self, data: Buffer) -> Buffer:
+        return data
+
+
+def __getattr__(name: str) -> Any:
+    """Give every codec its upper-case name."""
+    if name == "NONE":
+        return _None()
+    for registry in (encodings, compressors):
+        if name.isupper() and name.lower() in registry.names():
+            return registry.parse(name)
+    raise AttributeError(f"module 'compresso' has no attribute {name!r}")

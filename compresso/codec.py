@@ -1,0 +1,246 @@
+"""The two protocols, spec strings, and the registries that find codecs by file.
+
+An :class:`Encoding` turns an array into bytes, a :class:`Compressor` bytes into fewer bytes. Both
+are frozen dataclasses whose fields are their parameters, so that ``lzma:preset=9`` is a codec's
+name, its key in a table, and the way to make it. A new codec is one new file in ``encodings/`` or
+``compressors/``; nothing else lists it.
+"""
+
+import dataclasses
+import importlib
+import pkgutil
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from compresso.errors import DecodeError, MissingPackageError, SpecError
+
+Labels = NDArray[Any]
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclasses.dataclass(frozen=True)
+class Codec(ABC):
+    """What encodings and compressors share: a name, and parameters that spell a spec string."""
+
+    name: ClassVar[str]
+    #: Packages outside the requirements that the codec needs, by import name and pip name.
+    packages: ClassVar[dict[str, str]] = {}
+
+    @property
+    def spec(self) -> str:
+        """Canonical spec string: the name, and the parameters that differ from their defaults."""
+        given = [
+            f"{f.name}={getattr(self, f.name)}"
+            for f in dataclasses.fields(self)
+            if getattr(self, f.name) != f.default
+        ]
+        return self.name + (":" + ",".join(given) if given else "")
+
+    @classmethod
+    def from_parameters(cls, parameters: dict[str, str]) -> Self:
+        """Make a codec from parameters as text; raises SpecError."""
+        fields = {f.name: f for f in dataclasses.fields(cls)}
+        values = {}
+        for key, text in parameters.items():
+            if key not in fields:
+                known = ", ".join(f"{f.name}={f.default}" for f in fields.values())
+                raise SpecError(
+                    f"{cls.name} has no parameter {key!r}; it has: {known or 'no parameters'}"
+                )
+            try:
+                values[key] = fields[key].type(text)  # type: ignore[operator]
+            except ValueError as error:
+                raise SpecError(f"{cls.name}: bad {key}={text}: {error}") from None
+        return cls(**values)
+
+    def require(self, import_name: str) -> Any:
+        """Import an optional package, or say how to install it; raises MissingPackageError."""
+        try:
+            return importlib.import_module(import_name)
+        except ImportError as error:
+            pip_name = self.packages[import_name.partition(".")[0]]
+            raise MissingPackageError(
+                f"{self.name} needs the package {pip_name} ({error}); run: pip install {pip_name}"
+            ) from None
+
+    def check_range(self, parameter: str, low: int, high: int) -> None:
+        """Raise SpecError where a parameter is not in low..high."""
+        value = getattr(self, parameter)
+        if not low <= value <= high:
+            raise SpecError(f"{self.name}: {parameter}={value} is not in {low}..{high}")
+
+    def __str__(self) -> str:
+        return self.spec
+
+
+class Encoding(Codec):
+    """First stage: an array of labels to a stream of bytes, and back, without loss."""
+
+    @abstractmethod
+    def encode(self, labels: Labels, threads: int = 1) -> bytes:
+        """Encode a 1-, 2- or 3-D integer or bool array ``[z, y, x]`` as a bare stream.
+
+        Signed labels are stored as the unsigned integers of the same bits.
+        Raises EncodeError where the stream cannot hold the array.
+        """
+
+    @abstractmethod
+    def decode(
+        self,
+        stream: Buffer,
+        shape: Sequence[int] | None = None,
+        dtype: DTypeLike = np.uint64,
+        threads: int = 1,
+    ) -> Labels:
+        """Decode a bare stream; raises DecodeError where it contradicts itself.
+
+        Parameters
+        ----------
+        stream : bytes-like
+        shape : sequence of int, optional
+            The shape to expect (z, y, x). Streams that carry their own are checked against it.
+        dtype : unsigned dtype
+            Of the labels returned; raises DecodeError where a label does not fit.
+        threads : int
+        """
+
+    def encode_chunks(self, labels: Labels, threads: int = 1) -> Iterator[Buffer]:
+        """Encode piece by piece, for encodings whose stream outgrows the memory."""
+        yield self.encode(labels, threads)
+
+    def decode_chunks(
+        self, chunks: Iterable[Buffer], shape: Sequence[int], dtype: DTypeLike, threads: int = 1
+    ) -> Iterator[Labels]:
+        """Decode a stream that comes in pieces to consecutive groups of slices."""
+        pieces = list(chunks)
+        stream = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        del pieces
+        yield self.decode(stream, shape, dtype, threads)
+
+    def compress(self, labels: Labels) -> bytes:
+        """Encode, by the name that the published program gave it."""
+        return self.encode(labels)
+
+    def decompress(self, stream: Buffer) -> Labels:
+        """Decode to uint64, by the name that the published program gave it."""
+        return self.decode(stream)
+
+
+class Compressor(Codec):
+    """Second stage: bytes to fewer bytes, and back."""
+
+    @abstractmethod
+    def compress(self, data: Buffer) -> bytes:
+        """Compress bytes (or any C-contiguous buffer)."""
+
+    @abstractmethod
+    def decompress_chunks(self, data: Buffer, chunk_bytes: int) -> Iterator[Buffer]:
+        """Restore the bytes in pieces of at most ``chunk_bytes``, where the format can.
+
+        Raises DecodeError where ``data`` is damaged, cut short or followed by other bytes.
+        """
+
+    def compress_chunks(self, chunks: Iterable[Buffer]) -> bytes:
+        """Compress bytes that come in pieces."""
+        pieces = list(chunks)
+        return self.compress(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def decompress(self, data: Buffer, limit: int | None = None) -> Buffer:
+        """Restore the bytes; raises DecodeError as above, or where they are more than ``limit``."""
+        pieces: list[Buffer] = []
+        size = 0
+        for piece in self.decompress_chunks(data, sys.maxsize if limit is None else limit + 1):
+            size += memoryview(piece).nbytes
+            if limit is not None and size > limit:
+                raise DecodeError(f"{self.name}: the data holds more than the {limit} bytes allowed")
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+class StreamCompressor(Compressor):
+    """A compressor with the incremental objects of Python's own ``bz2`` and ``lzma``."""
+
+    @abstractmethod
+    def compressor(self) -> Any:
+        """Make an object with ``compress(data)`` and ``flush()``."""
+
+    @abstractmethod
+    def decompressor(self) -> Any:
+        """Make an object with ``decompress(data, max_length)``, ``eof`` and ``unused_data``."""
+
+    #: What the decompressor raises on damaged data.
+    failures: ClassVar[tuple[type[Exception], ...]] = (OSError, ValueError, EOFError)
+
+    def compress(self, data: Buffer) -> bytes:
+        """Compress bytes (or any C-contiguous buffer)."""
+        return self.compress_chunks([data])
+
+    def compress_chunks(self, chunks: Iterable[Buffer]) -> bytes:
+        """Compress bytes that come in pieces, holding one piece at a time."""
+        stream = self.compressor()
+        return b"".join([stream.compress(chunk) for chunk in chunks] + [stream.flush()])
+
+    def decompress_chunks(self, data: Buffer, chunk_bytes: int) -> Iterator[Buffer]:
+        """Restore the bytes in pieces of at most ``chunk_bytes``."""
+        stream = self.decompressor()
+        while not stream.eof:
+            try:
+                piece = stream.decompress(data, chunk_bytes)
+            except self.failures as error:
+                raise DecodeError(f"{self.name}: damaged data ({error})") from None
+            data = getattr(stream, "unconsumed_tail", b"")  # bz2 and lzma keep it themselves
+            if not piece and not data and not stream.eof:
+                raise DecodeError(f"{self.name}: the data ends too early")
+            yield piece
+        if stream.unused_data:
+            raise DecodeError(f"{self.name}: {len(stream.unused_data)} bytes follow the data's end")
+
+
+C = TypeVar("C", bound=Codec)
+
+
+class Registry(Generic[C]):
+    """The codecs found in the modules of a package, one class a file, by name."""
+
+    def __init__(self, package: str, base: type[C], kind: str) -> None:
+        self._package, self._base, self._kind = package, base, kind
+        self._classes: dict[str, type[C]] = {}
+
+    def _load(self) -> dict[str, type[C]]:
+        if not self._classes:
+            package = importlib.import_module(self._package)
+            for module in pkgutil.iter_modules(package.__path__):
+                found = vars(importlib.import_module(f"{self._package}.{module.name}"))
+                for item in found.values():
+                    is_codec = isinstance(item, type) and issubclass(item, self._base)
+                    if is_codec and "name" in vars(item):
+                        self._classes[item.name] = item
+        return self._classes
+
+    def names(self) -> list[str]:
+        """Registered names in alphabetical order, ``none`` first."""
+        return sorted(self._load(), key=lambda name: (name != "none", name))
+
+    def parse(self, spec: str) -> C:
+        """Make the codec that a spec string names, ``name[:key=value[,key=value...]]``.
+
+        Raises SpecError, which lists what there is to choose from.
+        """
+        name, _, rest = spec.strip().partition(":")
+        try:
+            cls = self._load()[name.lower()]
+        except KeyError:
+            choices = ", ".join(self.names())
+            raise SpecError(f"unknown {self._kind} {name!r}; choose from: {choices}") from None
+        parameters = {}
+        for item in filter(None, rest.split(",")):
+            key, equals, value = item.partition("=")
+            if not equals:
+                raise SpecError(f"{spec}: expected key=value, not {item!r}")
+            parameters[key.strip().lower()] = value.strip()
+        return cls.from_parameters(parameters)

@@ -1,0 +1,8 @@
+"""Compressors, one a file: bytes to fewer bytes and back."""
+
+from compresso.codec import Compressor, Registry
+
+_registry = Registry(__name__, Compressor, "compressor")  # type: ignore[type-abstract]
+
+names = _registry.names
+parse = _registry.parse

@@ -1,0 +1,32 @@
+"""bzip2, from the standard library."""
+
+import bz2
+from dataclasses import dataclass
+from typing import Any
+
+from compresso.codec import StreamCompressor
+
+
+@dataclass(frozen=True)
+class Bz2(StreamCompressor):
+    """Burrows-Wheeler compression.
+
+    Parameters
+    ----------
+    level : int
+        Block size in 100 kB, 1 to 9. Default 9, as in the paper.
+    """
+
+    name = "bz2"
+    level: int = 9
+
+    def __post_init__(self) -> None:
+        self.check_range("level", 1, 9)
+
+    def compressor(self) -> Any:
+        """Make a bzip2 compression object."""
+        return bz2.BZ2Compressor(self.level)
+
+    def decompressor(self) -> Any:
+        """Make a bzip2 decompression object."""
+        return bz2.BZ2Decompressor()

@@ -1,0 +1,33 @@
+"""LZMA, from the standard library."""
+
+import lzma
+from dataclasses import dataclass
+from typing import Any
+
+from compresso.codec import StreamCompressor
+
+
+@dataclass(frozen=True)
+class Lzma(StreamCompressor):
+    """LZMA2 in an .xz container with a CRC64.
+
+    Parameters
+    ----------
+    preset : int
+        0 (fastest) to 9 (smallest, 674 MiB of memory). Default 6, as in the paper.
+    """
+
+    name = "lzma"
+    preset: int = 6
+    failures = (lzma.LZMAError,)
+
+    def __post_init__(self) -> None:
+        self.check_range("preset", 0, 9)
+
+    def compressor(self) -> Any:
+        """Make an LZMA compression object."""
+        return lzma.LZMACompressor(preset=self.preset)
+
+    def decompressor(self) -> Any:
+        """Make an LZMA decompression object."""
+        return lzma.LZMADecompressor()

@@ -1,0 +1,26 @@
+"""No second stage."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from compresso.codec import Buffer, Compressor
+
+
+@dataclass(frozen=True)
+class Store(Compressor):
+    """Bytes as they are."""
+
+    name = "none"
+
+    def compress(self, data: Buffer) -> bytes:
+        """Copy nothing where ``data`` is bytes already."""
+        return data if isinstance(data, bytes) else memoryview(data).tobytes()
+
+    def decompress_chunks(self, data: Buffer, chunk_bytes: int) -> Iterator[Buffer]:
+        """Return the bytes, cut into pieces but not copied."""
+        if memoryview(data).nbytes <= chunk_bytes:
+            yield data
+            return
+        view = memoryview(data).cast("B")
+        for at in range(0, len(view), chunk_bytes):
+            yield view[at : at + chunk_bytes]

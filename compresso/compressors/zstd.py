@@ -1,0 +1,62 @@
+"""Zstandard, from the package zstandard."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from compresso.codec import Buffer, Compressor
+from compresso.errors import DecodeError
+
+
+@dataclass(frozen=True)
+class Zstd(Compressor):
+    """Zstandard.
+
+    Parameters
+    ----------
+    level : int
+        -7 (fastest) to 22 (smallest). Default 3, as in the paper.
+    """
+
+    name = "zstd"
+    packages = {"zstandard": "zstandard"}
+    level: int = 3
+
+    def __post_init__(self) -> None:
+        self.check_range("level", -7, 22)
+
+    def compress(self, data: Buffer) -> bytes:
+        """Compress bytes as one frame that states its size."""
+        zstandard = self.require("zstandard")
+        compressed: bytes = zstandard.ZstdCompressor(level=self.level).compress(data)
+        return compressed
+
+    def compress_chunks(self, chunks: Iterable[Buffer]) -> bytes:
+        """Compress bytes that come in pieces, holding two pieces at a time."""
+        pieces = iter(chunks)
+        first, second = next(pieces, b""), next(pieces, None)
+        if second is None:
+            return self.compress(first)
+        stream = self.require("zstandard").ZstdCompressor(level=self.level).compressobj()
+        done = [stream.compress(first), stream.compress(second)]
+        del first, second
+        return b"".join([*done, *(stream.compress(piece) for piece in pieces), stream.flush()])
+
+    def decompress_chunks(self, data: Buffer, chunk_bytes: int) -> Iterator[Buffer]:
+        """Restore the bytes, at once where the frame states a size of at most ``chunk_bytes``."""
+        zstandard = self.require("zstandard")
+        try:
+            size = zstandard.frame_content_size(data)
+            if 0 <= size <= chunk_bytes:
+                yield zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False)
+                return
+            stream = zstandard.ZstdDecompressor().decompressobj()
+            step = 1 << 16  # compressed bytes at a time, for the output cannot be bounded
+            view = memoryview(data).cast("B")
+            for at in range(0, len(view), step):
+                yield stream.decompress(view[at : at + step])
+        except zstandard.ZstdError as error:
+            raise DecodeError(f"zstd: damaged data ({error})") from None
+        if not stream.eof:
+            raise DecodeError("zstd: the data ends too early")
+        if stream.unused_data:
+            raise DecodeError(f"zstd: {len(stream.unused_data)} bytes follow the data's end")

@@ -1,0 +1,8 @@
+"""Encodings, one a file: arrays of labels to bytes and back."""
+
+from compresso.codec import Encoding, Registry
+
+_registry = Registry(__name__, Encoding, "encoding")  # type: ignore[type-abstract]
+
+names = _registry.names
+parse = _registry.parse

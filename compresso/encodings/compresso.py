@@ -1,0 +1,379 @@
+"""Compresso, the stream of the MICCAI 2017 paper (docs/formats.md, section 1)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from compresso.codec import Buffer, Encoding, Labels
+from compresso.errors import DecodeError, EncodeError, SpecError
+from compresso.volume import (
+    as_volume,
+    block,
+    check_fits,
+    check_shape,
+    parallel,
+    ranges,
+    slab_depth,
+)
+
+HEADER_WORDS = 9
+ENTRY_LIMIT = 1 << 31  # window indices and zero runs are stored doubled, in 32 bits
+
+
+class Window(tuple[int, int, int]):
+    """A window's size in voxels, (x, y, z), spelled ``8x8x1``."""
+
+    def __new__(cls, text: str) -> Self:
+        size = [int(part) for part in text.lower().split("x")]
+        if len(size) != 3 or min(size) < 1 or math.prod(size) > 64:
+            raise ValueError("a window is XxYxZ voxels, each at least 1, at most 64 together")
+        return super().__new__(cls, size)
+
+    def __str__(self) -> str:
+        return "x".join(map(str, self))
+
+
+class Part(NamedTuple):
+    """What one range of slices adds to the stream."""
+
+    ids: list[NDArray[np.uint64]]
+    locations: list[NDArray[np.uint64]]
+    values: NDArray[np.uint64]  # distinct windows, in order of first appearance
+    indices: NDArray[np.uint32]  # of each window, into values
+
+
+@dataclass(frozen=True)
+class Compresso(Encoding):
+    """Compresso: boundary windows, one id a component, and the exceptions.
+
+    Parameters
+    ----------
+    window : Window
+        Size of a window, x, y, z, at most 64 voxels together. Default 8x8x1, as in the paper.
+
+    References
+    ----------
+    Matejek et al., "Compresso: Efficient Compression of Segmentation Data for Connectomics",
+    MICCAI 2017, section 2.
+    """
+
+    name = "compresso"
+    window: Window = Window("8x8x1")
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.window, Window):
+            raise SpecError(f"compresso: window must be a Window, not {self.window!r}")
+
+    @property
+    def _step(self) -> tuple[int, int, int]:
+        x, y, z = self.window
+        return z, y, x
+
+    def encode(self, labels: Labels, threads: int = 1) -> bytes:
+        """Encode labels, to the bytes that the published program writes.
+
+        Raises EncodeError for a label that the stream cannot hold: 2**64 - 1 as an id, or one
+        above 2**64 - 7 that has to be spelled out as a location.
+        """
+        from compresso.kernels import windows
+
+        volume = as_volume(labels)
+        spans = ranges(volume.shape[0], threads, self._step[0]) if volume.size else []
+        parts = parallel(lambda span: self._encode_range(volume, *span), spans, threads)
+        values, indices = _merge_windows(parts, threads)
+        ids = [piece for part in parts for piece in part.ids]
+        locations = [piece for part in parts for piece in part.locations]
+        counts = [sum(map(len, ids)), values.size, sum(map(len, locations))]
+        header = np.array([*volume.shape, *counts, *self._step], np.uint64)
+        words = [_little(section) for section in (header, *ids, values, *locations)]
+        return b"".join([*words, _little(indices)])
+
+    def _encode_range(self, volume: Labels, z0: int, z1: int) -> Part:
+        """Encode slices z0..z1-1, slab by slab; z0 is a multiple of the window's z size."""
+        from compresso.kernels import boundary, labels, windows
+
+        nz, ny, nx = volume.shape
+        low, high = max(z0 - 1, 0), min(z1 + 1, nz)  # with the neighbours that locations look at
+        bits = np.empty((high - low, ny, -(-nx // 64)), np.uint64)
+        grid = _grid((z1 - z0, ny, nx), self._step)
+        indices = np.empty(grid, np.uint32)
+        values, n_values = np.empty(1024, np.uint64), 0
+        slots = np.zeros(4096, np.uint32)
+        part_ids, part_locations = [], []
+        marked = low
+        for s0, s1 in _slabs(z0, z1, slab_depth(volume, self._step[0])):
+            b0, b1 = max(s0 - 1, 0), min(s1 + 1, nz)
+            slab = block(volume, b0, b1)
+            boundary.mark(slab[marked - b0 :], bits[marked - low : b1 - low])
+            marked = b1
+            own = bits[s0 - low : s1 - low]
+
+            at = _id_voxels(own, nx)
+            ids = slab[s0 - b0 :].reshape(-1)[at].astype(np.uint64) + np.uint64(1)
+            if slab.dtype.itemsize == 8 and not ids.all():
+                where = int(at[np.flatnonzero(ids == 0)[0]]) + s0 * ny * nx
+                raise _label_error(volume, where, "an id is label + 1")
+            part_ids.append(ids)
+
+            locations = np.empty(boundary.count_indeterminate(own).sum(), np.uint64)
+            bad = labels.locate(slab, bits[b0 - low : b1 - low], s0 - b0, s1 - b0, locations)
+            if bad >= 0:
+                where = int(bad) + b0 * ny * nx
+                raise _label_error(volume, where, "a location is label + 6")
+            part_locations.append(locations)
+
+            rows = indices[(s0 - z0) // self._step[0] : -(-(s1 - z0) // self._step[0])]
+            packed = np.empty(rows.shape, np.uint64)
+            windows.pack(own, nx, self._step, packed)
+            values, n_values, slots = windows.enter(
+                packed.reshape(-1), values, n_values, slots, rows.reshape(-1)
+            )
+        return Part(part_ids, part_locations, values[:n_values], indices.reshape(-1))
+
+    def decode(
+        self,
+        stream: Buffer,
+        shape: Sequence[int] | None = None,
+        dtype: DTypeLike = np.uint64,
+        threads: int = 1,
+    ) -> Labels:
+        """Decode a stream of any window size; the stream's own header says which."""
+        sections = _parse(stream)
+        check_shape(sections.shape, shape)
+        out = np.empty(sections.shape, dtype)
+        if out.size == 0:
+            return out
+        check_fits(sections.ids - np.uint64(1), out.dtype)
+        check_fits(sections.locations[sections.locations >= 6] - np.uint64(6), out.dtype)
+        nz, ny, nx = out.shape
+        indices = _expand_windows(sections)
+        bits = np.empty((nz, ny, -(-nx // 64)), np.uint64)
+        spans = ranges(nz, threads, sections.step[0])
+        depth = slab_depth(out, sections.step[0])
+
+        def outline(span: tuple[int, int]) -> list[Outline]:
+            slabs = _slabs(*span, depth)
+            return [_outline(sections, indices, bits[s0:s1], s0) for s0, s1 in slabs]
+
+        outlines = [o for part in parallel(outline, spans, threads) for o in part]
+        del indices
+        painter = Painter(sections, bits, out, outlines)
+        parallel(lambda span: painter.paint(_slabs(*span, depth)), spans, threads)
+        # The outermost slices of each range may copy labels from the range beside it.
+        for z in sorted({z for z0, z1 in spans for z in (z0, z1 - 1)}):
+            painter.resolve(z, z + 1)
+        return out
+
+
+class Sections(NamedTuple):
+    """A stream taken apart; every count agrees with its length."""
+
+    shape: tuple[int, int, int]
+    step: tuple[int, int, int]
+    ids: NDArray[np.uint64]
+    values: NDArray[np.uint64]
+    locations: NDArray[np.uint64]
+    entries: NDArray[np.uint32]
+
+
+class Outline(NamedTuple):
+    """The components of one slab, before they have labels."""
+
+    component: NDArray[np.uint32]  # of each run of non-boundary voxels
+    counts: NDArray[np.int64]  # components of each slice
+    marked: NDArray[np.int64]  # y, x of the first boundary voxel of each slice, or -1
+    indeterminate: NDArray[np.int64]  # indeterminate voxels of each slice
+
+
+class Painter:
+    """Writes labels into the decoded volume, slab by slab, from any thread."""
+
+    def __init__(
+        self,
+        sections: Sections,
+        bits: NDArray[np.uint64],
+        out: Labels,
+        outlines: Sequence[Outline],
+    ) -> None:
+        counts = np.concatenate([o.counts for o in outlines])
+        marked = np.concatenate([o.marked for o in outlines])
+        indeterminate = np.concatenate([o.indeterminate for o in outlines])
+        extra = np.count_nonzero(marked[:, 0] >= 0)
+        _check_count("ids", sections.ids.size, int(counts.sum()) + extra)
+        _check_count("locations", sections.locations.size, int(indeterminate.sum()))
+        at = _boundary_entries(counts, marked) + np.arange(extra)
+        self._ids = (np.delete(sections.ids, at) - np.uint64(1)).astype(out.dtype)
+        self._id_starts = np.cumsum(counts) - counts
+        self._locations = sections.locations
+        self._location_starts = np.concatenate([[0], np.cumsum(indeterminate)])
+        depths = [o.counts.size for o in outlines]
+        self._components = dict(
+            zip(np.cumsum([0, *depths]).tolist(), [o.component for o in outlines], strict=False)
+        )
+        self._bits, self._out = bits, out
+
+    def paint(self, slabs: Sequence[tuple[int, int]]) -> None:
+        """Label consecutive slabs, except the indeterminate voxels of the outermost slices."""
+        from compresso.kernels import labels
+
+        done = slabs[0][0] + 1
+        for s0, s1 in slabs:
+            labels.fill(
+                self._bits[s0:s1],
+                self._components.pop(s0),
+                self._ids,
+                self._id_starts[s0:s1],
+                self._out[s0:s1],
+            )
+            self.resolve(done, s1 - 1)
+            done = max(done, s1 - 1)
+
+    def resolve(self, z0: int, z1: int) -> None:
+        """Label the indeterminate voxels of slices z0..z1-1, whose neighbours are painted."""
+        from compresso.kernels import labels
+
+        if z0 >= z1:
+            return
+        low, high = max(z0 - 1, 0), min(z1 + 1, self._out.shape[0])
+        start, stop = self._location_starts[[z0, z1]]
+        bad = labels.resolve(
+            self._bits[low:high],
+            z0 - low,
+            z1 - low,
+            self._locations[start:stop],
+            self._out[low:high],
+        )
+        if bad >= 0:
+            raise DecodeError(
+                f"compresso stream: location {start + bad} points outside the volume or to a "
+                "boundary voxel"
+            )
+
+
+def _slabs(z0: int, z1: int, depth: int) -> list[tuple[int, int]]:
+    """Split slices z0..z1-1 into slabs."""
+    return [(s, min(s + depth, z1)) for s in range(z0, z1, depth)]
+
+
+def _grid(shape: Sequence[int], step: Sequence[int]) -> tuple[int, ...]:
+    """How many windows cover the volume, z, y, x."""
+    return tuple(-(-n // s) for n, s in zip(shape, step, strict=True))
+
+
+def _little(section: NDArray[np.unsignedinteger]) -> memoryview:
+    """The bytes of an array, little-endian."""
+    return np.ascontiguousarray(section, section.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data
+
+
+def _boundary_entries(counts: NDArray[np.int64], marked: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Before which component's id each slice with boundary voxels has its extra one.
+
+    All voxels before the first boundary voxel are one component, if there are any.
+    """
+    starts = np.cumsum(counts) - counts
+    return (starts + (marked.any(axis=1)))[marked[:, 0] >= 0]
+
+
+def _id_voxels(bits: NDArray[np.uint64], nx: int) -> NDArray[np.int64]:
+    """Flat positions, in a slab, of the voxels that give the ids: each component's first one,
+    and the first boundary voxel of each slice that has any."""
+    from compresso.kernels import boundary, components
+
+    _, first, counts = components.label_runs(bits, nx)
+    marked = boundary.first_marked(bits)
+    slice_starts = np.arange(bits.shape[0]) * (bits.shape[1] * nx)
+    extra = (slice_starts + marked @ np.array([nx, 1]))[marked[:, 0] >= 0]
+    voxels = first + np.repeat(slice_starts, counts)
+    return np.insert(voxels, _boundary_entries(counts, marked), extra)
+
+
+def _merge_windows(
+    parts: Sequence[Part], threads: int
+) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
+    """The distinct windows of all parts, ascending, and the run-length coded indices into them."""
+    from compresso.kernels import windows
+
+    if not parts:
+        return np.empty(0, np.uint64), np.empty(0, np.uint32)
+    values, rank = np.unique(np.concatenate([p.values for p in parts]), return_inverse=True)
+    stops = np.cumsum([p.values.size for p in parts])[:-1]
+    ranks = np.split(rank.astype(np.uint32), stops)
+    parallel(lambda pair: windows.remap(pair[0].indices, pair[1]), zip(parts, ranks, strict=True), threads)
+    indices = parts[0].indices if len(parts) == 1 else np.concatenate([p.indices for p in parts])
+    written = windows.squeeze(indices, ENTRY_LIMIT)
+    if written < 0:
+        raise EncodeError(
+            f"{indices.size} windows are more than the stream's 32-bit entries can count; "
+            "encode the volume in pieces"
+        )
+    return values, indices[:written]
+
+
+def _label_error(volume: Labels, flat: int, reason: str) -> EncodeError:
+    at = tuple(int(i) for i in np.unravel_index(flat, volume.shape))
+    return EncodeError(
+        f"label {volume[at]} at voxel (z, y, x) = {at} does not fit the compresso stream "
+        f"({reason}, in 64 bits); use the encoding 'neuroglancer' or 'none', or relabel the volume"
+    )
+
+
+def _parse(stream: Buffer) -> Sections:
+    """Take a stream apart; raises DecodeError where header and length disagree."""
+    size = memoryview(stream).nbytes
+    if size < 8 * HEADER_WORDS:
+        raise DecodeError(f"compresso stream: {size} bytes are too few for the header of 72")
+    header = [int(word) for word in np.frombuffer(stream, "<u8", HEADER_WORDS)]
+    shape, counts, step = header[:3], header[3:6], header[6:]
+    if min(step) < 1 or math.prod(step) > 64:
+        raise DecodeError(f"compresso stream: the header's window {step} is none")
+    rest = size - 8 * (HEADER_WORDS + sum(counts))
+    n_windows = math.prod(_grid(shape, step))
+    if rest < 0 or rest % 4 or rest // 4 > n_windows or max(shape) >= 1 << 31:
+        raise DecodeError(
+            f"compresso stream: {size} bytes do not fit the header's shape {shape} and "
+            f"{counts} ids, values and locations"
+        )
+    if (n_windows == 0) != (counts[1] == 0):
+        raise DecodeError(f"compresso stream: {counts[1]} window values for {n_windows} windows")
+    words = np.frombuffer(stream, "<u8", sum(counts), 8 * HEADER_WORDS)
+    ids, values, locations = np.split(words.astype(np.uint64, copy=False), np.cumsum(counts)[:2])
+    entries = np.frombuffer(stream, "<u4", rest // 4, size - rest).astype(np.uint32, copy=False)
+    return Sections((shape[0], shape[1], shape[2]), (step[0], step[1], step[2]), ids, values, locations, entries)
+
+
+def _expand_windows(sections: Sections) -> NDArray[np.uint32]:
+    """The index of every window, on the grid of windows."""
+    from compresso.kernels import windows
+
+    grid = _grid(sections.shape, sections.step)
+    indices = np.empty(math.prod(grid), np.uint32)
+    bad = windows.expand(sections.entries, sections.values.size, indices)
+    if bad >= 0:
+        raise DecodeError(f"compresso stream: window entry {bad} contradicts the header")
+    return indices.reshape(grid)
+
+
+def _outline(
+    sections: Sections, indices: NDArray[np.uint32], bits: NDArray[np.uint64], s0: int
+) -> Outline:
+    """Put the boundary map of one slab together, from slice s0 on, and find its components."""
+    from compresso.kernels import boundary, components, windows
+
+    zstep = sections.step[0]
+    nx = sections.shape[2]
+    rows = indices[s0 // zstep : -(-(s0 + bits.shape[0]) // zstep)]
+    packed = np.empty(rows.shape, np.uint64)
+    windows.spell(rows.reshape(-1), sections.values, packed.reshape(-1))
+    windows.unpack(packed, nx, sections.step, bits)
+    component, _, counts = components.label_runs(bits, nx)
+    marked = boundary.first_marked(bits)
+    return Outline(component, counts, marked, boundary.count_indeterminate(bits))
+
+
+def _check_count(what: str, found: int, needed: int) -> None:
+    if found != needed:
+        raise DecodeError(f"compresso stream: {found} {what}, but the boundary map needs {needed}")

@@ -1,0 +1,79 @@
+"""The Neuroglancer-style encoding that the MICCAI 2017 paper measured (docs/formats.md, section 3)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from compresso.codec import Buffer, Encoding, Labels
+from compresso.errors import DecodeError
+from compresso.volume import as_volume, block, check_shape, parallel, ranges
+
+SIDE = 64  # voxels along a chunk
+SHAPE_WORDS = 3
+
+
+@dataclass(frozen=True)
+class Neuroglancer(Encoding):
+    """Blocks of 8 x 8 x 8 voxels, each a table of its labels and packed indices into it.
+
+    The paper's own 64-bit stream in chunks of 64 x 64 x 64, not the ``compressed_segmentation``
+    that Neuroglancer reads today.
+    """
+
+    name = "neuroglancer"
+
+    def encode(self, labels: Labels, threads: int = 1) -> bytes:
+        """Encode labels, to the bytes that the published program writes."""
+        from compresso.kernels import neuroglancer
+
+        volume = as_volume(labels)
+        nz, ny, nx = volume.shape
+        words: list[NDArray[np.uint64]] = [np.array(volume.shape, np.uint64)]
+        if volume.size:
+            spans = ranges(-(-ny // SIDE) * -(-nx // SIDE), threads)
+            for z in range(0, nz, SIDE):
+                layer = block(volume, z, min(z + SIDE, nz))
+                words += parallel(
+                    lambda span, layer=layer: neuroglancer.encode_chunks(layer, SIDE, *span),
+                    spans,
+                    threads,
+                )
+        return b"".join(section.astype("<u8", copy=False).data for section in words)
+
+    def decode(
+        self,
+        stream: Buffer,
+        shape: Sequence[int] | None = None,
+        dtype: DTypeLike = np.uint64,
+        threads: int = 1,
+    ) -> Labels:
+        """Decode a stream."""
+        from compresso.kernels import neuroglancer
+
+        size = memoryview(stream).nbytes
+        if size < 8 * SHAPE_WORDS or size % 8:
+            raise DecodeError(f"neuroglancer stream: {size} bytes are no whole number of words")
+        words = np.frombuffer(stream, "<u8").astype(np.uint64, copy=False)
+        found = tuple(int(n) for n in words[:SHAPE_WORDS])
+        check_shape(found, shape)
+        words = words[SHAPE_WORDS:]
+        n_chunks = math.prod(-(-n // SIDE) for n in found)
+        # A chunk of one block takes ten words, so a small stream cannot claim a large volume.
+        if max(found) >= 1 << 31 or n_chunks > words.size or (n_chunks == 0) != (words.size == 0):
+            raise DecodeError(f"neuroglancer stream: {size} bytes do not fit the shape {found}")
+        offsets = neuroglancer.chunk_offsets(words, n_chunks)
+        if offsets[-1] != words.size:
+            bad = n_chunks if offsets[-1] >= 0 else int(np.argmin(offsets)) - 1
+            raise DecodeError(f"neuroglancer stream: the length of chunk {bad} does not fit")
+        out = np.empty(found, dtype)
+        bad = parallel(
+            lambda span: neuroglancer.decode_chunks(words, offsets, SIDE, *span, out),
+            ranges(n_chunks, threads),
+            threads,
+        )
+        if max(bad) >= 0:
+            raise DecodeError(f"neuroglancer stream: chunk {max(bad)} contradicts its header")
+        return out

@@ -1,0 +1,21 @@
+"""The errors this library raises on purpose; all of them are :class:`CompressoError`."""
+
+
+class CompressoError(Exception):
+    """Base of every error below. Its text is one line that says what to do."""
+
+
+class SpecError(CompressoError, ValueError):
+    """A spec string names no codec, or a parameter that the codec does not have or allow."""
+
+
+class EncodeError(CompressoError, ValueError):
+    """The array cannot be encoded: its dtype, its shape, or a label the stream cannot hold."""
+
+
+class DecodeError(CompressoError, ValueError):
+    """The bytes are not a stream of the kind asked for, or they contradict themselves."""
+
+
+class MissingPackageError(CompressoError, ImportError):
+    """An optional package that a codec or a file format needs is not installed."""

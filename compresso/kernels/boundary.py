@@ -1,0 +1,93 @@
+"""Boundary maps (paper, section 2: encoding the boundaries)."""
+
+import numpy as np
+
+from compresso.kernels import kernel
+from compresso.kernels.words import ALL, ONE, TOP, differ64, popcount, trailing_zeros
+
+
+@kernel
+def mark(labels, bits):  # type: ignore[no-untyped-def]
+    """Mark every voxel whose label differs from its right or lower neighbour in the slice.
+
+    Parameters
+    ----------
+    labels : (nz, ny, nx) unsigned, C order
+    bits : (nz, ny, ceil(nx / 64)) uint64, overwritten
+    """
+    nz, ny, nx = labels.shape
+    words = bits.shape[2]
+    flat = labels.reshape(-1)
+    for z in range(nz):
+        for y in range(ny):
+            row = (z * ny + y) * nx
+            below = row + nx if y + 1 < ny else row  # the last row differs from nothing below
+            for w in range(words):
+                start = row + 64 * w
+                count = min(64, nx - 64 * w)
+                # The words read one voxel past their 64, in this row and in the one below.
+                if below + 64 * w + 65 <= flat.size:
+                    right = differ64(flat, start, start + 1)
+                    lower = differ64(flat, start, below + 64 * w)
+                else:
+                    right = np.uint64(0)
+                    lower = np.uint64(0)
+                    for k in range(count):
+                        here = flat[start + k]
+                        if 64 * w + k + 1 < nx:
+                            right |= np.uint64(here != flat[start + k + 1]) << np.uint64(k)
+                        lower |= np.uint64(here != flat[below + 64 * w + k]) << np.uint64(k)
+                if w + 1 == words:  # the row's last voxel has no right neighbour
+                    right &= (ONE << np.uint64(count - 1)) - ONE
+                    lower &= ALL >> np.uint64(64 - count)
+                bits[z, y, w] = right | lower
+
+
+@kernel
+def first_marked(bits):  # type: ignore[no-untyped-def]
+    """First boundary voxel of each slice.
+
+    Returns
+    -------
+    (nz, 2) int64
+        Its y and x, or -1 and -1 where the slice has none.
+    """
+    nz, ny, words = bits.shape
+    found = np.full((nz, 2), -1, np.int64)
+    for z in range(nz):
+        for y in range(ny):
+            for w in range(words):
+                if bits[z, y, w] != np.uint64(0):
+                    found[z, 0] = y
+                    found[z, 1] = 64 * w + np.int64(trailing_zeros(bits[z, y, w]))
+                    break
+            if found[z, 0] >= 0:
+                break
+    return found
+
+
+@kernel
+def indeterminate_word(bits, z, y, w, carry):  # type: ignore[no-untyped-def]
+    """Boundary voxels of a word whose left and upper neighbours are boundary or outside.
+
+    ``carry`` is 1 where the voxel left of the word is boundary or outside.
+    """
+    word = bits[z, y, w]
+    above = bits[z, y - 1, w] if y > 0 else ALL
+    return word & ((word << ONE) | carry) & above
+
+
+@kernel
+def count_indeterminate(bits):  # type: ignore[no-untyped-def]
+    """Number of indeterminate voxels in each slice, (nz,) int64."""
+    nz, ny, words = bits.shape
+    counts = np.zeros(nz, np.int64)
+    for z in range(nz):
+        total = np.uint64(0)
+        for y in range(ny):
+            carry = ONE
+            for w in range(words):
+                total += popcount(indeterminate_word(bits, z, y, w, carry))
+                carry = bits[z, y, w] >> TOP
+        counts[z] = np.int64(total)
+    return counts

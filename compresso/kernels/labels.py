@@ -1,0 +1,165 @@
+"""Labels: what the ids and locations of the format say about each voxel."""
+
+import numpy as np
+
+from compresso.kernels import kernel
+from compresso.kernels.boundary import indeterminate_word
+from compresso.kernels.components import row_runs
+from compresso.kernels.words import ONE, TOP, splat8, trailing_zeros
+
+#: Location codes 0..5 name a neighbour: x-1, x+1, y-1, y+1, z-1, z+1; labels are shifted past them.
+CODES = np.uint64(6)
+
+
+@kernel
+def marked(bits, z, y, x):  # type: ignore[no-untyped-def]
+    """Whether a voxel inside the slices is boundary."""
+    return (bits[z, y, x >> 6] >> np.uint64(x & 63)) & ONE != np.uint64(0)
+
+
+@kernel
+def locate(labels, bits, z0, z1, locations):  # type: ignore[no-untyped-def]
+    """Say for every indeterminate voxel of slices z0..z1-1 where its label comes from.
+
+    A voxel whose label a non-boundary neighbour has too gets that neighbour's code, x+1, y+1, z-1
+    and z+1 in turn (x-1 and y-1 are boundary, else the voxel were determinate); any other gets
+    its label + 6.
+
+    Parameters
+    ----------
+    labels : (nz, ny, nx) unsigned, C order
+        With the slices z0 - 1 and z1 where the volume has them.
+    bits : (nz, ny, words) uint64
+        The boundary map of the same slices.
+    locations : (n,) uint64, overwritten
+        Room for every indeterminate voxel of the slices.
+
+    Returns
+    -------
+    int
+        -1, or the flat position of a voxel whose label + 6 exceeds 64 bits.
+    """
+    nz, ny, nx = labels.shape
+    words = bits.shape[2]
+    n = 0
+    for z in range(z0, z1):
+        for y in range(ny):
+            carry = ONE
+            for w in range(words):
+                left = indeterminate_word(bits, z, y, w, carry)
+                carry = bits[z, y, w] >> TOP
+                while left != np.uint64(0):
+                    x = 64 * w + np.int64(trailing_zeros(left))
+                    left &= left - ONE
+                    label = labels[z, y, x]
+                    if x + 1 < nx and labels[z, y, x + 1] == label and not marked(bits, z, y, x + 1):
+                        code = np.uint64(1)
+                    elif y + 1 < ny and labels[z, y + 1, x] == label and not marked(bits, z, y + 1, x):
+                        code = np.uint64(3)
+                    elif z > 0 and labels[z - 1, y, x] == label and not marked(bits, z - 1, y, x):
+                        code = np.uint64(4)
+                    elif z + 1 < nz and labels[z + 1, y, x] == label and not marked(bits, z + 1, y, x):
+                        code = np.uint64(5)
+                    else:
+                        code = np.uint64(label) + CODES
+                        if code < CODES:
+                            return (z * ny + y) * nx + x
+                    locations[n] = code
+                    n += 1
+    return -1
+
+
+@kernel
+def fill(bits, component, ids, starts, out):  # type: ignore[no-untyped-def]
+    """Label every voxel but the indeterminate ones.
+
+    Parameters
+    ----------
+    bits : (nz, ny, words) uint64
+    component : (n_runs,) uint32
+        Component of each run, from :func:`compresso.kernels.components.label_runs`.
+    ids : (n_ids,) unsigned, the dtype of ``out``
+        Label of each component, slice after slice.
+    starts : (nz,) int64
+        Where the components of each slice begin in ``ids``.
+    out : (nz, ny, nx) unsigned, C order, overwritten
+    """
+    nz, ny, nx = out.shape
+    words = bits.shape[2]
+    flat = out.reshape(-1)
+    edges = np.empty(64 * words + 1, np.int64)
+    run = 0
+    for z in range(nz):
+        for y in range(ny):
+            base = (z * ny + y) * nx
+            n = row_runs(bits, z, y, nx, edges)
+            for i in range(n):
+                label = ids[starts[z] + component[run + i]]
+                at = base + edges[2 * i]
+                # A boundary voxel right of a run takes the run's label.
+                end = base + min(edges[2 * i + 1] + 1, nx)
+                # Whole vectors may pass the run's end: what they hit there is written later.
+                while at < end and at + 8 <= flat.size:
+                    splat8(flat, at, label)
+                    at += 8
+                while at < end:
+                    flat[at] = label
+                    at += 1
+            run += n
+            if y == 0:
+                continue
+            carry = ONE
+            for w in range(words):
+                word = bits[z, y, w]
+                upper = word & ((word << ONE) | carry) & ~bits[z, y - 1, w]
+                carry = word >> TOP
+                while upper != np.uint64(0):
+                    at = base + 64 * w + np.int64(trailing_zeros(upper))
+                    upper &= upper - ONE
+                    flat[at] = flat[at - nx]
+
+
+@kernel
+def resolve(bits, z0, z1, locations, out):  # type: ignore[no-untyped-def]
+    """Label the indeterminate voxels of slices z0..z1-1, the inverse of :func:`locate`.
+
+    Parameters
+    ----------
+    bits : (nz, ny, words) uint64
+    locations : (n,) uint64
+        Exactly one entry for each indeterminate voxel of the slices.
+    out : (nz, ny, nx) unsigned, C order
+        Already filled by :func:`fill`, the slices z0 - 1 and z1 too where there are any.
+
+    Returns
+    -------
+    int
+        -1, or the number of the first location that points outside or to a boundary voxel.
+    """
+    nz, ny, nx = out.shape
+    words = bits.shape[2]
+    n = 0
+    for z in range(z0, z1):
+        for y in range(ny):
+            carry = ONE
+            for w in range(words):
+                left = indeterminate_word(bits, z, y, w, carry)
+                carry = bits[z, y, w] >> TOP
+                while left != np.uint64(0):
+                    x = 64 * w + np.int64(trailing_zeros(left))
+                    left &= left - ONE
+                    code = locations[n]
+                    if code >= CODES:
+                        out[z, y, x] = code - CODES
+                    else:
+                        axis = code >> ONE
+                        offset = 2 * np.int64(code & ONE) - 1
+                        nearz = z + (offset if axis == 2 else 0)
+                        neary = y + (offset if axis == 1 else 0)
+                        nearx = x + (offset if axis == 0 else 0)
+                        inside = 0 <= nearz < nz and 0 <= neary < ny and 0 <= nearx < nx
+                        if not inside or marked(bits, nearz, neary, nearx):
+                            return n
+                        out[z, y, x] = out[nearz, neary, nearx]
+                    n += 1
+    return -1

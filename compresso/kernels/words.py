@@ -1,0 +1,110 @@
+"""The few word operations that Python has no name for, as LLVM code with a plain fallback.
+
+The vector code is LLVM's own (``icmp`` on ``<64 x iN>``), not one CPU's: LLVM lowers it to
+whatever the machine has.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from compresso.kernels import PORTABLE, kernel
+
+ONE = np.uint64(1)
+ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+TOP = np.uint64(63)
+
+
+def _vector_at(context, builder, array_type, array, index, lanes):  # type: ignore[no-untyped-def]
+    """Pointer to ``lanes`` elements of a 1-D array from ``index`` on, and their alignment."""
+    item = context.get_data_type(array_type.dtype)
+    data = context.make_array(array_type)(context, builder, array).data
+    vector = ir.VectorType(item, lanes)
+    return builder.bitcast(builder.gep(data, [index]), vector.as_pointer()), item.width // 8
+
+
+@intrinsic
+def _differ64_llvm(typing_context, labels, i, j):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        loaded = []
+        for index in arguments[1:]:
+            pointer, align = _vector_at(
+                context, builder, signature.args[0], arguments[0], index, 64
+            )
+            loaded.append(builder.load(pointer, align=align))
+        return builder.bitcast(builder.icmp_unsigned("!=", *loaded), ir.IntType(64))
+
+    return types.uint64(labels, types.intp, types.intp), codegen
+
+
+@intrinsic
+def _splat8_llvm(typing_context, out, i, value):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        array, index, item = arguments
+        pointer, align = _vector_at(context, builder, signature.args[0], array, index, 8)
+        vector = ir.Constant(ir.VectorType(item.type, 8), ir.Undefined)
+        for lane in range(8):
+            vector = builder.insert_element(vector, item, ir.Constant(ir.IntType(32), lane))
+        builder.store(vector, pointer, align=align)
+        return context.get_dummy_value()
+
+    return types.void(out, types.intp, out.dtype), codegen
+
+
+@intrinsic
+def _trailing_zeros_llvm(typing_context, word):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), codegen
+
+
+@intrinsic
+def _popcount_llvm(typing_context, word):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), codegen
+
+
+@kernel
+def _differ64_plain(labels, i, j):  # type: ignore[no-untyped-def]
+    word = np.uint64(0)
+    for k in range(64):
+        word |= np.uint64(labels[i + k] != labels[j + k]) << np.uint64(k)
+    return word
+
+
+@kernel
+def _splat8_plain(out, i, value):  # type: ignore[no-untyped-def]
+    for k in range(8):
+        out[i + k] = value
+
+
+@kernel
+def _popcount_plain(word):  # type: ignore[no-untyped-def]
+    count = 0
+    while word != np.uint64(0):
+        word &= word - ONE
+        count += 1
+    return np.uint64(count)
+
+
+@kernel
+def _trailing_zeros_plain(word):  # type: ignore[no-untyped-def]
+    return _popcount_plain((word & (~word + ONE)) - ONE)
+
+
+#: ``differ64(labels, i, j)``: bit k is set where ``labels[i + k] != labels[j + k]``, k in 0..63.
+differ64: Callable[..., np.uint64] = _differ64_plain if PORTABLE else _differ64_llvm
+#: ``splat8(out, i, value)``: store ``value`` in ``out[i : i + 8]``.
+splat8: Callable[..., None] = _splat8_plain if PORTABLE else _splat8_llvm
+#: ``trailing_zeros(word)``: index of the lowest set bit; undefined for 0.
+trailing_zeros: Callable[..., np.uint64] = (
+    _trailing_zeros_plain if PORTABLE else _trailing_zeros_llvm
+)
+#: ``popcount(word)``: number of set bits.
+popcount: Callable[..., np.uint64] = _popcount_plain if PORTABLE else _popcount_llvm
