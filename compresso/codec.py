@@ -12,12 +12,13 @@ import pkgutil
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from compresso.errors import DecodeError, MissingPackageError, SpecError
+from compresso.spec import build, spell, split
 
 Labels = NDArray[Any]
 Buffer = bytes | bytearray | memoryview
@@ -34,29 +35,7 @@ class Codec(ABC):
     @property
     def spec(self) -> str:
         """Canonical spec string: the name, and the parameters that differ from their defaults."""
-        given = [
-            f"{f.name}={getattr(self, f.name)}"
-            for f in dataclasses.fields(self)
-            if getattr(self, f.name) != f.default
-        ]
-        return self.name + (":" + ",".join(given) if given else "")
-
-    @classmethod
-    def from_parameters(cls, parameters: dict[str, str]) -> Self:
-        """Make a codec from parameters as text; raises SpecError."""
-        fields = {f.name: f for f in dataclasses.fields(cls)}
-        values = {}
-        for key, text in parameters.items():
-            if key not in fields:
-                known = ", ".join(f"{f.name}={f.default}" for f in fields.values())
-                raise SpecError(
-                    f"{cls.name} has no parameter {key!r}; it has: {known or 'no parameters'}"
-                )
-            try:
-                values[key] = fields[key].type(text)  # type: ignore[operator]
-            except ValueError as error:
-                raise SpecError(f"{cls.name}: bad {key}={text}: {error}") from None
-        return cls(**values)
+        return spell(self.name, self)
 
     def require(self, import_name: str) -> Any:
         """Import an optional package, or say how to install it; raises MissingPackageError."""
@@ -231,16 +210,8 @@ class Registry(Generic[C]):
 
         Raises SpecError, which lists what there is to choose from.
         """
-        name, _, rest = spec.strip().partition(":")
-        try:
-            cls = self._load()[name.lower()]
-        except KeyError:
+        name, _ = split(spec)
+        if name not in self._load():
             choices = ", ".join(self.names())
-            raise SpecError(f"unknown {self._kind} {name!r}; choose from: {choices}") from None
-        parameters = {}
-        for item in filter(None, rest.split(",")):
-            key, equals, value = item.partition("=")
-            if not equals:
-                raise SpecError(f"{spec}: expected key=value, not {item!r}")
-            parameters[key.strip().lower()] = value.strip()
-        return cls.from_parameters(parameters)
+            raise SpecError(f"unknown {self._kind} {name!r}; choose from: {choices}")
+        return build(self._classes[name], spec)

@@ -33,7 +33,15 @@ def as_volume(labels: Labels) -> Labels:
 
 def block(volume: Labels, z0: int, z1: int) -> Labels:
     """Slices z0..z1-1 in C order and native byte order; a view where they are so already."""
-    return np.ascontiguousarray(volume[z0:z1], dtype=volume.dtype.newbyteorder("="))
+    return frozen(np.ascontiguousarray(volume[z0:z1], dtype=volume.dtype.newbyteorder("=")))
+
+
+def frozen(array: Labels) -> Labels:
+    """A read-only view. Kernels are compiled once more for each kind of input they meet, so what
+    they only read always comes to them like this."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def slab_depth(volume: Labels, multiple: int = 1, target: int = 1 << 20) -> int:

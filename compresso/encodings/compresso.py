@@ -3,18 +3,20 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from compresso.codec import Buffer, Encoding, Labels
 from compresso.errors import DecodeError, EncodeError, SpecError
+from compresso.spec import Extent
 from compresso.volume import (
     as_volume,
     block,
     check_fits,
     check_shape,
+    frozen,
     parallel,
     ranges,
     slab_depth,
@@ -22,19 +24,6 @@ from compresso.volume import (
 
 HEADER_WORDS = 9
 ENTRY_LIMIT = 1 << 31  # window indices and zero runs are stored doubled, in 32 bits
-
-
-class Window(tuple[int, int, int]):
-    """A window's size in voxels, (x, y, z), spelled ``8x8x1``."""
-
-    def __new__(cls, text: str) -> Self:
-        size = [int(part) for part in text.lower().split("x")]
-        if len(size) != 3 or min(size) < 1 or math.prod(size) > 64:
-            raise ValueError("a window is XxYxZ voxels, each at least 1, at most 64 together")
-        return super().__new__(cls, size)
-
-    def __str__(self) -> str:
-        return "x".join(map(str, self))
 
 
 class Part(NamedTuple):
@@ -52,7 +41,7 @@ class Compresso(Encoding):
 
     Parameters
     ----------
-    window : Window
+    window : Extent
         Size of a window, x, y, z, at most 64 voxels together. Default 8x8x1, as in the paper.
 
     References
@@ -62,11 +51,11 @@ class Compresso(Encoding):
     """
 
     name = "compresso"
-    window: Window = Window("8x8x1")
+    window: Extent = Extent("8x8x1")
 
     def __post_init__(self) -> None:
-        if not isinstance(self.window, Window):
-            raise SpecError(f"compresso: window must be a Window, not {self.window!r}")
+        if math.prod(self.window) > 64:
+            raise SpecError(f"compresso: a window of {self.window} has more than 64 voxels")
 
     @property
     def _step(self) -> tuple[int, int, int]:
@@ -269,6 +258,11 @@ def _little(section: NDArray[np.unsignedinteger]) -> memoryview:
     return np.ascontiguousarray(section, section.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data
 
 
+def _native(section: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
+    """Little-endian numbers as the machine's own."""
+    return frozen(section.astype(section.dtype.newbyteorder("="), copy=False))
+
+
 def _boundary_entries(counts: NDArray[np.int64], marked: NDArray[np.int64]) -> NDArray[np.int64]:
     """Before which component's id each slice with boundary voxels has its extra one.
 
@@ -339,9 +333,9 @@ def _parse(stream: Buffer) -> Sections:
         )
     if (n_windows == 0) != (counts[1] == 0):
         raise DecodeError(f"compresso stream: {counts[1]} window values for {n_windows} windows")
-    words = np.frombuffer(stream, "<u8", sum(counts), 8 * HEADER_WORDS)
-    ids, values, locations = np.split(words.astype(np.uint64, copy=False), np.cumsum(counts)[:2])
-    entries = np.frombuffer(stream, "<u4", rest // 4, size - rest).astype(np.uint32, copy=False)
+    words = _native(np.frombuffer(stream, "<u8", sum(counts), 8 * HEADER_WORDS))
+    ids, values, locations = np.split(words, np.cumsum(counts)[:2])
+    entries = _native(np.frombuffer(stream, "<u4", rest // 4, size - rest))
     return Sections((shape[0], shape[1], shape[2]), (step[0], step[1], step[2]), ids, values, locations, entries)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from compresso.codec import Buffer, Encoding, Labels
 from compresso.errors import DecodeError
-from compresso.volume import as_volume, block, check_shape, parallel, ranges
+from compresso.volume import as_volume, block, check_shape, frozen, parallel, ranges
 
 SIDE = 64  # voxels along a chunk
 SHAPE_WORDS = 3
@@ -56,7 +56,7 @@ class Neuroglancer(Encoding):
         size = memoryview(stream).nbytes
         if size < 8 * SHAPE_WORDS or size % 8:
             raise DecodeError(f"neuroglancer stream: {size} bytes are no whole number of words")
-        words = np.frombuffer(stream, "<u8").astype(np.uint64, copy=False)
+        words = frozen(np.frombuffer(stream, "<u8").astype(np.uint64, copy=False))
         found = tuple(int(n) for n in words[:SHAPE_WORDS])
         check_shape(found, shape)
         words = words[SHAPE_WORDS:]

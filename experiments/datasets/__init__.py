@@ -1,0 +1,69 @@
+"""Datasets: the paper's, the user's own files, and the phantom."""
+
+from pathlib import Path
+
+from compresso.spec import build, split
+from experiments import formats
+from experiments.datasets import paper
+from experiments.datasets.base import EM, OTHER, SYNTHETIC, Dataset, FileDataset, Volume
+from experiments.errors import DatasetError
+
+__all__ = ["EM", "OTHER", "SYNTHETIC", "Dataset", "Volume", "known", "names", "parse"]
+
+
+def names() -> list[str]:
+    """Every name that :func:`parse` knows, but for files."""
+    return [*paper.TABLE, "mri", "phantom"]
+
+
+def known(directory: Path) -> list[Dataset]:
+    """Every dataset that has a name, those under ``MRI/`` that are there, and the phantom."""
+    from experiments.datasets.phantom import Phantom
+
+    found: list[Dataset] = list(paper.datasets(directory).values())
+    return [*found, *paper.mri(directory), Phantom()]
+
+
+def parse(spec: str, directory: Path, group: str = EM) -> list[Dataset]:
+    """Find the datasets that a spec string names; nothing is read yet.
+
+    Parameters
+    ----------
+    spec : str
+        A name, ``all`` (the paper's datasets that are here), ``phantom[:size=XxYxZ]``, or a file,
+        ``my.h5:/volumes/labels``.
+    directory : Path
+        Where the named datasets are.
+    group : str
+        Of datasets given as files, ``em`` or ``other``.
+
+    Raises
+    ------
+    DatasetError, SpecError
+        For an unknown name, listing the known ones, and for a file that does not exist.
+    """
+    named = paper.datasets(directory)
+    name = spec.lower()
+    if name in named:
+        return [named[name]]
+    if name == "mri":
+        found = paper.mri(directory)
+        if not found:
+            raise DatasetError(f"mri: no volume under {directory / 'MRI'}")
+        return found
+    if name == "all":
+        present = [d for d in named.values() if not d.status().startswith("missing")]
+        if not present:
+            raise DatasetError(f"all: none of the paper's datasets is in {directory}; "
+                               "see: run.py datasets")
+        return present
+    if split(spec)[0] == "phantom":
+        from experiments.datasets.phantom import Phantom  # numba: only where it is needed
+
+        return [build(Phantom, spec)]
+    path, inner = formats.split(spec)
+    if path.exists():
+        return [FileDataset(spec if inner else path.name, path, inner, path.stem, group)]
+    if path.suffix or "/" in spec:
+        raise DatasetError(f"{path}: no such file")
+    raise DatasetError(f"unknown dataset {spec!r}; choose from {', '.join(names())}, or give a file")

@@ -1,0 +1,144 @@
+"""The paper's grouped bars: a group for each second stage, a bar for each first stage."""
+
+import colorsys
+import math
+
+import matplotlib.colors
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.datasets import SYNTHETIC
+
+#: Fig. 4's order and colours, light grey, dark grey and red.
+PAPER = {"none": "#c8c8c8", "neuroglancer": "#5f5f5f", "compresso": "#d7191c"}
+FIRST_STAGES = {"none": "no first stage", "neuroglancer": "Neuroglancer", "compresso": "Compresso"}
+SECOND_STAGES = {"none": "None", "bz2": "BZip2", "lzma": "LZMA", "zlib": "Zlib", "zstd": "ZStandard"}
+
+
+def panels(
+    rows: pd.DataFrame, value: str, label: str, title: str, without: tuple[str, ...] = ()
+) -> Figure | None:
+    """Draw one panel of bars a dataset.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Derived rows.
+    value, label : str
+        Column, and the text of its axis.
+    title : str
+    without : tuple of str
+        First stages to leave out.
+    """
+    rows = rows[~rows["encoding"].isin(without)]
+    names = list(rows["dataset"].unique())
+    if not names:
+        return None
+    across = min(3, len(names))
+    down = math.ceil(len(names) / across)
+    encodings, compressors = order(rows)
+    width = max(5.0, 0.26 * len(encodings) * len(compressors) + 2.2)
+    figure, axes = plt.subplots(
+        down, across, figsize=(width * across, 3.4 * down + 0.9), squeeze=False, layout="constrained"
+    )
+    for name, axis in zip(names, axes.flat, strict=False):
+        part = rows[rows["dataset"] == name]
+        compressors = order(part)[1]
+        runs = part.groupby(["encoding", "compression"])[value]
+        grouped(axis, runs.mean(), runs.std(), part["run"].max() > 1, encodings, compressors)
+        axis.set_title(dataset_title(part), fontsize=10)
+        axis.set_ylabel(label)
+    for axis in axes.flat[len(names) :]:
+        axis.set_visible(False)
+    legend(figure, axes.flat[0])
+    figure.suptitle(title, fontsize=12, fontweight="bold")
+    return figure
+
+
+def dataset_title(rows: pd.DataFrame) -> str:
+    """Name and shape of a dataset; the synthetic ones say so."""
+    row = rows.iloc[-1]
+    size = " x ".join(reversed(row["shape"].split("x")))
+    note = " (synthetic)" if row["group"] == SYNTHETIC else ""
+    threads = f", {row['threads']} threads" if row["threads"] != 1 else ""
+    return f"{row['dataset']}{note}, {size}{threads}"
+
+
+def grouped(
+    axis: Axes,
+    heights: pd.Series,
+    deviations: pd.Series,
+    whiskers: bool,
+    encodings: list[str],
+    compressors: list[str],
+) -> None:
+    """Draw the bars of one panel, by (encoding, compression); the best one's tick label is bold."""
+    width = 0.84 / len(encodings)
+    for e, encoding in enumerate(encodings):
+        at = [c + (e - (len(encodings) - 1) / 2) * width for c in range(len(compressors))]
+        keys = [(encoding, compressor) for compressor in compressors]
+        error = [deviations.get(key, math.nan) for key in keys] if whiskers else None
+        axis.bar(
+            at,
+            [heights.get(key, math.nan) for key in keys],
+            width,
+            label=first_stage(encoding),
+            color=colour(encoding, encodings),
+            yerr=error,
+            error_kw={"elinewidth": 0.9, "capsize": 2, "ecolor": "0.15"},
+        )
+    best = heights.idxmax()[1]
+    axis.set_xticks(range(len(compressors)), [second_stage(c) for c in compressors])
+    axis.tick_params(axis="x", length=0, rotation=35 if len(compressors) > 6 else 0)
+    for compressor, tick in zip(compressors, axis.get_xticklabels(), strict=True):
+        tick.set_fontweight("bold" if compressor == best else "normal")
+        if len(compressors) > 6:
+            tick.set_horizontalalignment("right")
+            tick.set_rotation_mode("anchor")
+    axis.set_ylim(bottom=0)
+
+
+def legend(figure: Figure, axis: Axes) -> None:
+    """One legend for all panels, below them."""
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+
+
+def order(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """The paper's order: first stages by their list, second stages by their names."""
+    known = list(PAPER)
+
+    def rank(spec: str) -> tuple[int, str]:
+        name = spec.partition(":")[0]
+        return (known.index(name) if name in known else len(known), spec)
+
+    encodings = sorted(rows["encoding"].unique(), key=rank)
+    return encodings, sorted(rows["compression"].unique(), key=lambda c: second_stage(c).lower())
+
+
+def first_stage(spec: str) -> str:
+    """An encoding's name as the paper writes it."""
+    return _named(spec, FIRST_STAGES)
+
+
+def second_stage(spec: str) -> str:
+    """A compressor's name as the paper writes it."""
+    return _named(spec, SECOND_STAGES)
+
+
+def _named(spec: str, names: dict[str, str]) -> str:
+    name, _, parameters = spec.partition(":")
+    parameters = parameters.replace("window=", "").replace(",", " ")
+    return names.get(name, name) + (f" {parameters}" if parameters else "")
+
+
+def colour(spec: str, encodings: list[str]) -> str:
+    """Fig. 4's colour of a first stage, lighter for each further variant of it; others are blue."""
+    name = spec.partition(":")[0]
+    family = [e for e in encodings if e.partition(":")[0] == name]
+    base = PAPER.get(name, "#2c7bb6")
+    hue, light, strength = colorsys.rgb_to_hls(*matplotlib.colors.to_rgb(base))
+    light += (0.88 - light) * family.index(spec) / len(family)
+    return matplotlib.colors.to_hex(colorsys.hls_to_rgb(hue, light, strength))

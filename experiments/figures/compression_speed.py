@@ -1,0 +1,11 @@
+"""Speed of both stages, compressing, a panel a dataset."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from experiments.figures import bars
+
+
+def draw(rows: pd.DataFrame) -> Figure | None:
+    """Draw the figure of derived rows."""
+    return bars.panels(rows, "compress_speed", "Speed [MB/s, 8 bytes a voxel]", "Total compression speed")

@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+"""Compress label volumes with every encoding x compressor, and see which to use.
+
+    python run.py ENCODING COMPRESSION DATASET [--runs N] [--slices N] [--directory PATH]
+
+See `python run.py --help`, and the README for the library and the paper.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))  # whichever folder it is called from, its own packages come first
+
+BANNER = r"""
+      ___________________________________________
+    .'  /   /   /   /   /   /   /   /   /   /   /'.
+   (   /   /   /   B O C K W U R S T   /   /   /   )   ~ 1177 x smaller than the pig
+    '._/___/___/___/___/___/___/___/___/___/___/_.'
+"""
+
+
+class Harness(click.Group):
+    """A group whose default command is the grid, so that it needs no name."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help", "--version"):
+            args.insert(0, "grid")
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what the user can mend is told in one line."""
+        from compresso.errors import CompressoError, SpecError
+        from experiments.errors import HarnessError
+
+        try:
+            return super().invoke(ctx)
+        except (CompressoError, HarnessError) as error:
+            if ctx.meta.get("verbose"):
+                raise
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(2 if isinstance(error, SpecError) else 1)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except ModuleNotFoundError as error:
+            click.echo(f"Error: {error.name} is not installed; run: pip install -r requirements.txt", err=True)
+            ctx.exit(1)
+        except Exception as error:
+            if ctx.meta.get("verbose"):
+                raise
+            click.echo(
+                f"Internal error: {type(error).__name__}: {error}; this is a bug, run again with "
+                "--verbose for the traceback",
+                err=True,
+            )
+            ctx.exit(70)
+
+
+@click.group(
+    cls=Harness,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Without a command: run.py ENCODING COMPRESSION DATASET, see run.py grid --help.",
+)
+def main() -> None:
+    """Encode, compress, time and plot label volumes of connectomics.
+
+    \b
+      python run.py compresso lzma phantom          one cell, on synthetic data
+      python run.py all all my.h5:/labels --runs 3  every pair, on your volume
+      python run.py COMPRESSO LZMA ac3 -r 1 -s 1    as in the original program
+    """
+
+
+def show_bockwurst(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Keep an old promise."""
+    if wanted:
+        click.echo(BANNER)
+
+
+DIRECTORY = click.option(
+    "-d", "--directory", type=click.Path(path_type=Path), default=ROOT / "data",
+    help="Folder of the named datasets.  [default: data/]",
+)
+OUTPUT = click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path),
+    default=ROOT / "experiments" / "results" / "results.csv",
+    help="CSV of the results.  [default: experiments/results/results.csv]",
+)
+FIGURES = click.option(
+    "--figures", type=click.Path(file_okay=False, path_type=Path), default=ROOT / "figures",
+    help="Folder for the figures.  [default: figures/]",
+)
+
+
+@main.command()
+@click.argument("encoding")
+@click.argument("compression")
+@click.argument("dataset", default="phantom")
+@click.option("-r", "--runs", type=click.IntRange(1), default=1, help="Repetitions of each cell.")
+@click.option("-s", "--slices", type=click.IntRange(1), help="Only the first so many slices.")
+@DIRECTORY
+@OUTPUT
+@FIGURES
+@click.option("--group", type=click.Choice(["em", "other"]), default="em",
+              help="Panel of the mean figure for datasets given as files.  [default: em]")
+@click.option("--threads", type=click.IntRange(1), default=1, help="Threads of the encodings.")
+@click.option("--plot/--no-plot", default=True, help="Draw the figures at the end.")
+@click.option("-v", "--verbose", is_flag=True, help="Show each run, and tracebacks of errors.")
+@click.option("-b", "--bockwurst", is_flag=True, is_eager=True, expose_value=False,
+              callback=show_bockwurst, help="Show me some bockwurst.")
+@click.pass_context
+def grid(
+    ctx: click.Context,
+    encoding: str,
+    compression: str,
+    dataset: str,
+    runs: int,
+    slices: int | None,
+    directory: Path,
+    output: Path,
+    figures: Path,
+    group: str,
+    threads: int,
+    plot: bool,
+    verbose: bool,
+) -> None:
+    """Measure encodings x compressors on datasets (the default command).
+
+    ENCODING, COMPRESSION and DATASET are each a name, a comma-separated list, or all; parameters
+    follow a colon: compresso:window=4x4x1, zstd:level=19. A DATASET may be a file:
+    my.h5:/volumes/labels, labels.npy, atlas.nrrd. The default is the phantom, synthetic data.
+
+    Every run is checked bit for bit and becomes a row of the CSV at once; the table and the
+    figures come at the end. The exit code is 0 only if every cell ran and was lossless.
+    """
+    ctx.meta["verbose"] = verbose
+    from compresso import compressors, encodings
+    from compresso.spec import split_list
+    from experiments import datasets
+    from experiments.grid import Grid
+
+    plan = Grid(
+        _each(encoding, encodings.names, encodings.parse),
+        _each(compression, compressors.names, compressors.parse),
+        [d for spec in split_list(dataset) for d in datasets.parse(spec, directory, group)],
+        runs,
+        slices,
+        threads,
+        output,
+    )
+    rows = _run(plan, verbose)
+    import pandas as pd
+
+    from experiments import results, table
+
+    click.echo()
+    click.echo(table.render(pd.DataFrame(rows)))
+    click.echo(f"\n{len(rows)} rows added to {output}")
+    if plot:
+        _draw(output, figures)
+    failed = [row for row in rows if row["status"] != results.OK]
+    if failed:
+        click.echo(f"Error: {len(failed)} of {len(rows)} runs failed; see ! above", err=True)
+        ctx.exit(1)
+
+
+def _each(text: str, names: Callable[[], list[str]], parse: Callable[[str], Any]) -> list[Any]:
+    """The codecs of a list of specs, each once."""
+    from compresso.spec import split_list
+
+    specs = [s for spec in split_list(text) for s in (names() if spec.lower() == "all" else [spec])]
+    return list({codec.spec: codec for codec in map(parse, specs)}.values())
+
+
+def _run(plan: Any, verbose: bool) -> list[dict[str, Any]]:
+    """Run a grid under a progress bar; Ctrl-C ends it with what is done."""
+    from tqdm import tqdm
+
+    rows: list[dict[str, Any]] = []
+    with tqdm(total=len(plan), unit="run", disable=not sys.stderr.isatty(), leave=False) as bar:
+        try:
+            for row in plan.run(bar.set_description_str):
+                rows.append(row)
+                bar.update()
+                if verbose:
+                    bar.write(_line(row))
+        except KeyboardInterrupt:
+            bar.close()
+            click.echo(f"Interrupted; {len(rows)} rows are safe in {plan.output}", err=True)
+            sys.exit(130)
+    return rows
+
+
+def _line(row: dict[str, Any]) -> str:
+    cell = f"{row['dataset']} {row['encoding']} {row['compression']} run {row['run']}: "
+    if row["status"] != "ok":
+        return cell + row["status"]
+    return cell + (
+        f"{row['raw_bytes'] / row['compressed_bytes']:.2f} x; encode {row['encode_s']:.4f} s, "
+        f"compress {row['compress_s']:.4f} s, decompress {row['decompress_s']:.4f} s, "
+        f"decode {row['decode_s']:.4f} s"
+    )
+
+
+def _draw(output: Path, directory: Path) -> None:
+    from experiments import figures, results
+
+    paths = list(figures.draw_all(results.read(output), directory))
+    click.echo(f"{len(paths)} figures in {directory}")
+
+
+@main.command()
+@OUTPUT
+@FIGURES
+def plot(output: Path, figures: Path) -> None:
+    """Draw the figures from the CSV alone."""
+    _draw(output, figures)
+
+
+@main.command("datasets")
+@DIRECTORY
+def list_datasets(directory: Path) -> None:
+    """List the datasets, and what is here of them."""
+    from experiments import datasets
+
+    for dataset in datasets.known(directory):
+        click.echo(f"{dataset.name:14} {dataset.title:20} {dataset.status()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Specs, registries, the compressors, and the library calls of the original README."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from conftest import volumes
+from hypothesis import given
+from hypothesis import strategies as st
+
+import compresso as C
+from compresso import compressors, encodings
+from compresso.spec import split_list
+
+SAMPLES = [b"", b"a", b"labels" * 1000, bytes(range(256)) * 64, bytes(100_000)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "canonical"),
+    [
+        ("LZMA", "lzma"),
+        ("lzma:preset=6", "lzma"),
+        ("Zstd:Level=19", "zstd:level=19"),
+        (" none ", "none"),
+    ],
+)
+def test_canonical_compressor_specs(spec, canonical):
+    assert compressors.parse(spec).spec == canonical
+    assert compressors.parse(canonical) == compressors.parse(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "canonical"),
+    [("Compresso:WINDOW=8X8X1", "compresso"), ("compresso:window=4x4x4", "compresso:window=4x4x4")],
+)
+def test_canonical_encoding_specs(spec, canonical):
+    assert encodings.parse(spec).spec == canonical
+
+
+@pytest.mark.parametrize(
+    ("parse", "spec", "told"),
+    [
+        (encodings.parse, "gzip", "none, compresso, neuroglancer"),
+        (compressors.parse, "rar", "bz2, lzma"),
+        (compressors.parse, "lzma:level=3", "preset=6"),
+        (compressors.parse, "lzma:preset=ten", "preset=ten"),
+        (compressors.parse, "lzma:preset=10", r"0\.\.9"),
+        (compressors.parse, "zstd:level=99", r"-7\.\.22"),
+        (compressors.parse, "none:level=1", "no parameter"),
+        (encodings.parse, "compresso:window=8x8x2", "64"),
+        (encodings.parse, "compresso:window=8x8", "XxYxZ"),
+        (encodings.parse, "compresso:window=0x8x8", "at least 1"),
+    ],
+)
+def test_bad_specs_tell_the_good_ones(parse, spec, told):
+    with pytest.raises(C.SpecError, match=told):
+        parse(spec)
+
+
+def test_lists_of_specs():
+    assert split_list("compresso:window=4x4x1,none") == ["compresso:window=4x4x1", "none"]
+    assert split_list("a:x=1,y=2,b") == ["a:x=1,y=2", "b"]
+    assert split_list("my.h5:/labels,phantom:size=8x8x8,seed=3") == [
+        "my.h5:/labels",
+        "phantom:size=8x8x8,seed=3",
+    ]
+
+
+@pytest.mark.parametrize("name", compressors.names())
+def test_compressors_restore_the_bytes(name):
+    codec = compressors.parse(name)
+    for data in SAMPLES:
+        assert bytes(codec.decompress(codec.compress(data))) == data
+        pieces = [data[i : i + 7777] for i in range(0, len(data), 7777)]
+        packed = codec.compress_chunks(pieces)
+        assert bytes(codec.decompress(packed)) == data
+        assert b"".join(map(bytes, codec.decompress_chunks(packed, 1000))) == data
+
+
+@pytest.mark.parametrize("name", compressors.names())
+def test_compressors_obey_a_limit(name):
+    codec = compressors.parse(name)
+    packed = codec.compress(bytes(100_000))
+    assert bytes(codec.decompress(packed, limit=100_000)) == bytes(100_000)
+    with pytest.raises(C.DecodeError, match="99999 bytes"):
+        codec.decompress(packed, limit=99_999)
+
+
+@pytest.mark.parametrize("name", [n for n in compressors.names() if n != "none"])
+def test_compressors_refuse_damage(name):
+    codec = compressors.parse(name)
+    packed = codec.compress(b"labels" * 1000)
+    with pytest.raises(C.DecodeError, match=name):
+        codec.decompress(packed[:-5])
+    with pytest.raises(C.DecodeError, match=name):
+        codec.decompress(packed + b"more")
+    with pytest.raises(C.DecodeError, match=name):
+        codec.decompress(b"no such stream")
+    with pytest.raises(C.DecodeError, match=name):
+        codec.decompress(b"")
+
+
+def test_parameters_change_the_bytes():
+    data = np.arange(50_000, dtype=np.uint32).tobytes()
+    assert len(compressors.parse("zstd:level=19").compress(data)) < len(
+        compressors.parse("zstd:level=1").compress(data)
+    )
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    codec = compressors.parse("zstd")
+    monkeypatch.setitem(__import__("sys").modules, "zstandard", None)
+    with pytest.raises(C.MissingPackageError, match="pip install zstandard"):
+        codec.compress(b"")
+
+
+def test_codecs_are_values():
+    codec = encodings.parse("compresso:window=4x4x1")
+    assert codec == dataclasses.replace(codec)
+    assert {codec: 1}[encodings.parse("compresso:window=4x4x1")] == 1
+
+
+def test_calls_of_the_original_readme(phantom):
+    for second in (C.LZMA, C.ZLIB, C.BZ2, C.ZSTD, C.NONE):
+        for first in (C.COMPRESSO, C.NEUROGLANCER):
+            packed = second.compress(first.compress(phantom))
+            assert isinstance(packed, bytes)
+            assert np.array_equal(first.decompress(second.decompress(packed)), phantom)
+    raw = C.NONE.compress(phantom.astype(np.uint16))
+    assert raw == phantom.astype(np.uint16).astype(np.uint64).tobytes()
+    with pytest.raises(AttributeError, match="RAR"):
+        C.RAR  # noqa: B018
+
+
+SIGNED = (np.int8, np.int16, np.int32, np.int64, *(np.uint8, np.uint16, np.uint32, np.uint64))
+specs = st.sampled_from(["none", "compresso", "compresso:window=4x4x2", "neuroglancer"])
+
+
+@given(volumes(SIGNED, max_side=12), specs, st.sampled_from(["none", "zlib"]), st.integers(0, 2))
+def test_frame_restores_dtype_and_shape(labels, encoding, compression, drop):
+    for _ in range(drop):  # down to one row
+        labels = labels[0] if len(labels) else labels.reshape(0)
+        if labels.ndim == 1:
+            break
+    span = int(labels.max()) - int(labels.min()) if labels.size else 0
+    if labels.dtype.kind == "i" and span > 2**64 - 7:
+        return  # refused: see test_signed_extremes
+    restored = C.decompress(C.compress(labels, encoding, compression))
+    assert restored.dtype == labels.dtype
+    assert restored.shape == labels.shape
+    assert np.array_equal(restored, labels)
+
+
+def test_frame_of_bool():
+    labels = np.random.default_rng(0).random((5, 6)) > 0.5
+    restored = C.decompress(C.compress(labels))
+    assert restored.dtype == bool
+    assert np.array_equal(restored, labels)
+
+
+def test_signed_extremes():
+    minus = np.array([-1, 0, 2**63 - 7, -1], np.int64)
+    assert np.array_equal(C.decompress(C.compress(minus)), minus)
+    both = np.array([-(2**63), 2**63 - 1], np.int64)
+    with pytest.raises(C.EncodeError, match="neuroglancer"):
+        C.compress(both)
+    assert np.array_equal(C.decompress(C.compress(both, "neuroglancer")), both)
+
+
+def test_frame_refuses_what_it_is_not():
+    frame = C.compress(np.arange(12).reshape(3, 4))
+    for size in range(len(frame)):
+        with pytest.raises(C.DecodeError):
+            C.decompress(frame[:size])
+    for at in range(len(frame)):
+        damaged = bytearray(frame)
+        damaged[at] ^= 1 << at % 8
+        with pytest.raises(C.DecodeError):
+            C.decompress(bytes(damaged))
