@@ -7,7 +7,7 @@ See `python run.py --help`, and the README for the library and the paper.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,10 @@ class Harness(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except ModuleNotFoundError as error:
-            click.echo(f"Error: {error.name} is not installed; run: pip install -r requirements.txt", err=True)
+            click.echo(
+                f"Error: {error.name} is not installed; run: pip install -r requirements.txt",
+                err=True,
+            )
             ctx.exit(1)
         except Exception as error:
             if ctx.meta.get("verbose"):
@@ -82,16 +85,23 @@ def show_bockwurst(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 
 
 DIRECTORY = click.option(
-    "-d", "--directory", type=click.Path(path_type=Path), default=ROOT / "data",
+    "-d",
+    "--directory",
+    type=click.Path(path_type=Path),
+    default=ROOT / "data",
     help="Folder of the named datasets.  [default: data/]",
 )
 OUTPUT = click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path),
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
     default=ROOT / "experiments" / "results" / "results.csv",
     help="CSV of the results.  [default: experiments/results/results.csv]",
 )
 FIGURES = click.option(
-    "--figures", type=click.Path(file_okay=False, path_type=Path), default=ROOT / "figures",
+    "--figures",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=ROOT / "figures",
     help="Folder for the figures.  [default: figures/]",
 )
 
@@ -105,13 +115,24 @@ FIGURES = click.option(
 @DIRECTORY
 @OUTPUT
 @FIGURES
-@click.option("--group", type=click.Choice(["em", "other"]), default="em",
-              help="Panel of the mean figure for datasets given as files.  [default: em]")
+@click.option(
+    "--group",
+    type=click.Choice(["em", "other"]),
+    default="em",
+    help="Panel of the mean figure for datasets given as files.  [default: em]",
+)
 @click.option("--threads", type=click.IntRange(1), default=1, help="Threads of the encodings.")
 @click.option("--plot/--no-plot", default=True, help="Draw the figures at the end.")
 @click.option("-v", "--verbose", is_flag=True, help="Show each run, and tracebacks of errors.")
-@click.option("-b", "--bockwurst", is_flag=True, is_eager=True, expose_value=False,
-              callback=show_bockwurst, help="Show me some bockwurst.")
+@click.option(
+    "-b",
+    "--bockwurst",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_bockwurst,
+    help="Show me some bockwurst.",
+)
 @click.pass_context
 def grid(
     ctx: click.Context,
@@ -196,11 +217,12 @@ def _run(plan: Any, verbose: bool) -> list[dict[str, Any]]:
 
 
 def _line(row: dict[str, Any]) -> str:
-    cell = f"{row['dataset']} {row['encoding']} {row['compression']} run {row['run']}: "
+    cell: str = f"{row['dataset']} {row['encoding']} {row['compression']} run {row['run']}: "
     if row["status"] != "ok":
-        return cell + row["status"]
-    return cell + (
-        f"{row['raw_bytes'] / row['compressed_bytes']:.2f} x; encode {row['encode_s']:.4f} s, "
+        return f"{cell}{row['status']}"
+    return (
+        cell
+        + f"{row['raw_bytes'] / row['compressed_bytes']:.2f} x; encode {row['encode_s']:.4f} s, "
         f"compress {row['compress_s']:.4f} s, decompress {row['decompress_s']:.4f} s, "
         f"decode {row['decode_s']:.4f} s"
     )

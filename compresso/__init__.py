@@ -28,8 +28,8 @@ from compresso.frame import compress, decompress
 __version__ = "1.0.0"
 
 __all__ = [
-    "Compressor",
     "CompressoError",
+    "Compressor",
     "DecodeError",
     "EncodeError",
     "Encoding",

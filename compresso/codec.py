@@ -136,7 +136,9 @@ class Compressor(Codec):
         for piece in self.decompress_chunks(data, sys.maxsize if limit is None else limit + 1):
             size += memoryview(piece).nbytes
             if limit is not None and size > limit:
-                raise DecodeError(f"{self.name}: the data holds more than the {limit} bytes allowed")
+                raise DecodeError(
+                    f"{self.name}: the data holds more than the {limit} bytes allowed"
+                )
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 

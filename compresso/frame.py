@@ -81,8 +81,8 @@ def decompress(data: Buffer, threads: int = 1) -> Labels:
         raise DecodeError(f"frame: {error}") from None
     if shift:
         volume -= shift
-    labels = volume.reshape(shape)
-    return labels.view(dtype.newbyteorder("=")).astype(dtype, copy=False)
+    labels: Labels = volume.reshape(shape).view(dtype.newbyteorder("="))
+    return labels.astype(dtype, copy=False)
 
 
 def _shift(array: Labels) -> int:
@@ -95,8 +95,10 @@ def _shift(array: Labels) -> int:
 def _read_head(view: memoryview) -> tuple[dict[str, Any], int]:
     """The description of a frame and where its body starts."""
     if len(view) < HEAD.size or view[:8] != MAGIC:
-        raise DecodeError("these bytes are no compresso frame; bare streams need their codec's own "
-                          "decompress, such as COMPRESSO.decompress")
+        raise DecodeError(
+            "these bytes are no compresso frame; bare streams need their codec's own "
+            "decompress, such as COMPRESSO.decompress"
+        )
     _, version, _, length = HEAD.unpack_from(view)
     if version != VERSION:
         raise DecodeError(f"frame: version {version} is not known to this release")

@@ -1,5 +1,6 @@
 """Any label array, seen as a volume ``[z, y, x]`` of unsigned integers."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,9 @@ def as_volume(labels: Labels) -> Labels:
     if not 1 <= labels.ndim <= 3:
         raise EncodeError(f"labels must have 1, 2 or 3 dimensions, not {labels.ndim}")
     if labels.dtype.kind not in "uib":
-        raise EncodeError(f"labels must be integers or bool, not {labels.dtype}; convert them first")
+        raise EncodeError(
+            f"labels must be integers or bool, not {labels.dtype}; convert them first"
+        )
     unsigned = np.dtype(f"{labels.dtype.byteorder}u{labels.dtype.itemsize}".replace("|", ""))
     volume = labels.view(unsigned)
     return volume[(None,) * (3 - volume.ndim)]
@@ -60,7 +63,7 @@ def ranges(nz: int, parts: int, multiple: int = 1) -> list[tuple[int, int]]:
     groups = -(-nz // multiple)
     parts = max(1, min(parts, groups))
     edges = [min(nz, groups * i // parts * multiple) for i in range(parts)] + [nz]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(itertools.pairwise(edges))
 
 
 def parallel(function: Callable[[T], R], items: Iterable[T], threads: int) -> list[R]:

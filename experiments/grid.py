@@ -1,6 +1,7 @@
 """The grid: every encoding x compressor asked for, on every dataset, into the CSV."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,8 @@ class Grid:
         for encoding in self.encodings:
             for compressor in self.compressors:
                 announce(f"{volume.name} {encoding} {compressor}")
-                try:
+                with suppress(CompressoError):  # the measurement meets it again, and records it
                     warm_up(volume, encoding, compressor, self.threads)
-                except CompressoError:
-                    pass  # the measurement meets it again, and records it
                 for run in range(1, self.runs + 1):
                     yield measure(volume, encoding, compressor, run, self.threads)
 

@@ -1,4 +1,4 @@
-"""One cell of the grid: encode, compress, decompress, decode, each timed, and a check of the result."""
+"""One cell of the grid: encode, compress, decompress and decode, timed, and a check."""
 
 from collections.abc import Iterable, Iterator
 from time import perf_counter_ns
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from compresso import Compressor, CompressoError, Encoding, MissingPackageError
+from compresso import CompressoError, Compressor, Encoding, MissingPackageError
 from experiments import results
 from experiments.datasets import Volume
 
@@ -35,7 +35,7 @@ class Stopwatch:
 
 
 def warm_up(volume: Volume, encoding: Encoding, compressor: Compressor, threads: int) -> None:
-    """Run a cell once on a corner of the volume, so that kernels are compiled before they are timed."""
+    """Run a cell once on a corner of the volume, to compile its kernels before they are timed."""
     corner = Volume(volume.name, volume.source, volume.group, volume.labels[:2, :64, :64])
     _round_trip(corner, encoding, compressor, threads)
 

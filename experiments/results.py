@@ -94,8 +94,9 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
             file.write((text + line.getvalue()).encode())
             os.fsync(file.fileno())
     except OSError as error:
-        raise ResultsError(f"{path}: cannot write results ({error.strerror}); "
-                           "name another file with --output") from None
+        raise ResultsError(
+            f"{path}: cannot write results ({error.strerror}); name another file with --output"
+        ) from None
 
 
 def _one_line(value: Any) -> Any:
@@ -115,8 +116,10 @@ def _check_header(path: Path, file: Any) -> None:
     file.seek(0)
     header = file.readline().decode(errors="replace").rstrip("\r\n")
     if header != ",".join(COLUMNS):
-        raise ResultsError(f"{path}: not a table of results of this version (its first line "
-                           "differs); name another file with --output")
+        raise ResultsError(
+            f"{path}: not a table of results of this version (its first line "
+            "differs); name another file with --output"
+        )
 
 
 def read(path: Path) -> "pd.DataFrame":
@@ -127,9 +130,13 @@ def read(path: Path) -> "pd.DataFrame":
         with open(path, newline="", encoding="utf-8") as file:
             lines = list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ResultsError(f"{path}: no readable table of results ({error}); run a grid first") from None
+        raise ResultsError(
+            f"{path}: no readable table of results ({error}); run a grid first"
+        ) from None
     if not lines or tuple(lines[0]) != COLUMNS:
-        raise ResultsError(f"{path}: not a table of results of this version (its first line differs)")
+        raise ResultsError(
+            f"{path}: not a table of results of this version (its first line differs)"
+        )
     whole = [line for line in lines[1:] if len(line) == len(COLUMNS)]
     table = pd.DataFrame(whole, columns=list(COLUMNS))
     for name in (*COLUMNS[7:17],):

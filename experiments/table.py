@@ -61,7 +61,9 @@ def _block(name: str, rows: pd.DataFrame) -> str:
             left = "  ".join(part.ljust(w) for part, w in zip(line[:2], widths[:2], strict=True))
             right = "  ".join(part.rjust(w) for part, w in zip(line[2:], widths[2:], strict=True))
             text.append(f"{'*' if number == 1 else ' '} {left}  {right}")
-    failed = rows[~rows.index.isin(good.index)].drop_duplicates(["encoding", "compression", "status"])
+    failed = rows[~rows.index.isin(good.index)].drop_duplicates(
+        ["encoding", "compression", "status"]
+    )
     for row in failed.itertuples():
         text.append(f"! {row.encoding} {row.compression}: {row.status}")
     return "\n".join(text)

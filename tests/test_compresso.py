@@ -57,7 +57,19 @@ def test_empty(shape):
 
 
 windows = st.sampled_from(
-    ["8x8x1", "4x4x1", "1x1x1", "64x1x1", "1x64x1", "1x1x64", "4x4x4", "8x4x2", "7x3x2", "5x1x3", "63x1x1"]
+    [
+        "8x8x1",
+        "4x4x1",
+        "1x1x1",
+        "64x1x1",
+        "1x64x1",
+        "1x1x64",
+        "4x4x4",
+        "8x4x2",
+        "7x3x2",
+        "5x1x3",
+        "63x1x1",
+    ]
 )
 
 
@@ -155,7 +167,9 @@ def test_shape_is_checked():
         encodings.parse("compresso").decode(stream, shape=(2, 4, 3))
 
 
-@pytest.mark.parametrize("labels", [np.zeros((1, 2, 3)), np.zeros((1, 1, 1, 1), np.uint8), np.array(5)])
+@pytest.mark.parametrize(
+    "labels", [np.zeros((1, 2, 3)), np.zeros((1, 1, 1, 1), np.uint8), np.array(5)]
+)
 def test_what_is_no_label_volume(labels):
     with pytest.raises(C.EncodeError, match="labels must"):
         C.COMPRESSO.compress(labels)
@@ -176,7 +190,9 @@ def test_every_prefix_is_refused_or_decodes(phantom):
 def test_published_bytes_of_pinky40(facts, name, encoding):
     h5py = pytest.importorskip("h5py")
     spans = [
-        slice(*[int(n) for n in part.split(":") if n.strip()]) if part.strip() != ":" else slice(None)
+        slice(*[int(n) for n in part.split(":") if n.strip()])
+        if part.strip() != ":"
+        else slice(None)
         for part in name.strip("[]").split(",")
     ]
     with h5py.File(shared("data/pinky40-z000-255.h5")) as file:

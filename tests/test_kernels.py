@@ -69,7 +69,9 @@ def test_components(shape, share):
     assert run == component.size
 
 
-@pytest.mark.parametrize("step", [(1, 8, 8), (1, 4, 4), (4, 4, 4), (2, 3, 7), (1, 1, 64), (64, 1, 1)])
+@pytest.mark.parametrize(
+    "step", [(1, 8, 8), (1, 4, 4), (4, 4, 4), (2, 3, 7), (1, 1, 64), (64, 1, 1)]
+)
 def test_windows_pack_and_unpack(step):
     mask = random_mask(3, (5, 21, 131))
     bits = bits_of(mask)

@@ -68,7 +68,6 @@ class Compresso(Encoding):
         Raises EncodeError for a label that the stream cannot hold: 2**64 - 1 as an id, or one
         above 2**64 - 7 that has to be spelled out as a location.
         """
-        from compresso.kernels import windows
 
         volume = as_volume(labels)
         spans = ranges(volume.shape[0], threads, self._step[0]) if volume.size else []
@@ -139,17 +138,11 @@ class Compresso(Encoding):
         check_fits(sections.ids - np.uint64(1), out.dtype)
         check_fits(sections.locations[sections.locations >= 6] - np.uint64(6), out.dtype)
         nz, ny, nx = out.shape
-        indices = _expand_windows(sections)
         bits = np.empty((nz, ny, -(-nx // 64)), np.uint64)
         spans = ranges(nz, threads, sections.step[0])
         depth = slab_depth(out, sections.step[0])
 
-        def outline(span: tuple[int, int]) -> list[Outline]:
-            slabs = _slabs(*span, depth)
-            return [_outline(sections, indices, bits[s0:s1], s0) for s0, s1 in slabs]
-
-        outlines = [o for part in parallel(outline, spans, threads) for o in part]
-        del indices
+        outlines = _outlines(sections, bits, [_slabs(*span, depth) for span in spans])
         painter = Painter(sections, bits, out, outlines)
         parallel(lambda span: painter.paint(_slabs(*span, depth)), spans, threads)
         # The outermost slices of each range may copy labels from the range beside it.
@@ -191,7 +184,7 @@ class Painter:
         counts = np.concatenate([o.counts for o in outlines])
         marked = np.concatenate([o.marked for o in outlines])
         indeterminate = np.concatenate([o.indeterminate for o in outlines])
-        extra = np.count_nonzero(marked[:, 0] >= 0)
+        extra = int((marked[:, 0] >= 0).sum())
         _check_count("ids", sections.ids.size, int(counts.sum()) + extra)
         _check_count("locations", sections.locations.size, int(indeterminate.sum()))
         at = _boundary_entries(counts, marked) + np.arange(extra)
@@ -255,7 +248,12 @@ def _grid(shape: Sequence[int], step: Sequence[int]) -> tuple[int, ...]:
 
 def _little(section: NDArray[np.unsignedinteger]) -> memoryview:
     """The bytes of an array, little-endian."""
-    return np.ascontiguousarray(section, section.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data
+    return (
+        np.ascontiguousarray(section, section.dtype.newbyteorder("<"))
+        .reshape(-1)
+        .view(np.uint8)
+        .data
+    )
 
 
 def _native(section: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
@@ -296,7 +294,11 @@ def _merge_windows(
     values, rank = np.unique(np.concatenate([p.values for p in parts]), return_inverse=True)
     stops = np.cumsum([p.values.size for p in parts])[:-1]
     ranks = np.split(rank.astype(np.uint32), stops)
-    parallel(lambda pair: windows.remap(pair[0].indices, pair[1]), zip(parts, ranks, strict=True), threads)
+    parallel(
+        lambda pair: windows.remap(pair[0].indices, pair[1]),
+        zip(parts, ranks, strict=True),
+        threads,
+    )
     indices = parts[0].indices if len(parts) == 1 else np.concatenate([p.indices for p in parts])
     written = windows.squeeze(indices, ENTRY_LIMIT)
     if written < 0:
@@ -336,7 +338,9 @@ def _parse(stream: Buffer) -> Sections:
     words = _native(np.frombuffer(stream, "<u8", sum(counts), 8 * HEADER_WORDS))
     ids, values, locations = np.split(words, np.cumsum(counts)[:2])
     entries = _native(np.frombuffer(stream, "<u4", rest // 4, size - rest))
-    return Sections((shape[0], shape[1], shape[2]), (step[0], step[1], step[2]), ids, values, locations, entries)
+    return Sections(
+        (shape[0], shape[1], shape[2]), (step[0], step[1], step[2]), ids, values, locations, entries
+    )
 
 
 def _expand_windows(sections: Sections) -> NDArray[np.uint32]:
@@ -349,6 +353,18 @@ def _expand_windows(sections: Sections) -> NDArray[np.uint32]:
     if bad >= 0:
         raise DecodeError(f"compresso stream: window entry {bad} contradicts the header")
     return indices.reshape(grid)
+
+
+def _outlines(
+    sections: Sections, bits: NDArray[np.uint64], spans: Sequence[Sequence[tuple[int, int]]]
+) -> list[Outline]:
+    """Put the boundary map together and find its components, each span of slabs on a thread."""
+    indices = _expand_windows(sections)
+
+    def outline(slabs: Sequence[tuple[int, int]]) -> list[Outline]:
+        return [_outline(sections, indices, bits[s0:s1], s0) for s0, s1 in slabs]
+
+    return [o for part in parallel(outline, spans, len(spans)) for o in part]
 
 
 def _outline(

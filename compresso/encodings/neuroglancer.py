@@ -1,8 +1,9 @@
-"""The Neuroglancer-style encoding that the MICCAI 2017 paper measured (docs/formats.md, section 3)."""
+"""The Neuroglancer-style encoding that the paper measured (docs/formats.md, section 3)."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -27,8 +28,6 @@ class Neuroglancer(Encoding):
 
     def encode(self, labels: Labels, threads: int = 1) -> bytes:
         """Encode labels, to the bytes that the published program writes."""
-        from compresso.kernels import neuroglancer
-
         volume = as_volume(labels)
         nz, ny, nx = volume.shape
         words: list[NDArray[np.uint64]] = [np.array(volume.shape, np.uint64)]
@@ -36,11 +35,7 @@ class Neuroglancer(Encoding):
             spans = ranges(-(-ny // SIDE) * -(-nx // SIDE), threads)
             for z in range(0, nz, SIDE):
                 layer = block(volume, z, min(z + SIDE, nz))
-                words += parallel(
-                    lambda span, layer=layer: neuroglancer.encode_chunks(layer, SIDE, *span),
-                    spans,
-                    threads,
-                )
+                words += parallel(partial(_encode_chunks, layer), spans, threads)
         return b"".join(section.astype("<u8", copy=False).data for section in words)
 
     def decode(
@@ -66,14 +61,22 @@ class Neuroglancer(Encoding):
             raise DecodeError(f"neuroglancer stream: {size} bytes do not fit the shape {found}")
         offsets = neuroglancer.chunk_offsets(words, n_chunks)
         if offsets[-1] != words.size:
-            bad = n_chunks if offsets[-1] >= 0 else int(np.argmin(offsets)) - 1
-            raise DecodeError(f"neuroglancer stream: the length of chunk {bad} does not fit")
+            first = n_chunks if offsets[-1] >= 0 else int(np.argmin(offsets)) - 1
+            raise DecodeError(f"neuroglancer stream: the length of chunk {first} does not fit")
         out = np.empty(found, dtype)
         bad = parallel(
-            lambda span: neuroglancer.decode_chunks(words, offsets, SIDE, *span, out),
+            lambda span: int(neuroglancer.decode_chunks(words, offsets, SIDE, *span, out)),
             ranges(n_chunks, threads),
             threads,
         )
         if max(bad) >= 0:
             raise DecodeError(f"neuroglancer stream: chunk {max(bad)} contradicts its header")
         return out
+
+
+def _encode_chunks(layer: Labels, span: tuple[int, int]) -> NDArray[np.uint64]:
+    """Encode chunks span[0]..span[1]-1 of a layer of chunks."""
+    from compresso.kernels import neuroglancer
+
+    words: NDArray[np.uint64] = neuroglancer.encode_chunks(layer, SIDE, *span)
+    return words

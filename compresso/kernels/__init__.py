@@ -11,7 +11,9 @@ import os
 
 import numba
 
-PORTABLE = bool(int(os.environ.get("COMPRESSO_PORTABLE", "0"))) or bool(numba.config.DISABLE_JIT)
+PORTABLE = bool(int(os.environ.get("COMPRESSO_PORTABLE", "0"))) or bool(
+    numba.config.DISABLE_JIT  # type: ignore[attr-defined]
+)
 
 # Cached machine code does not remember which of the two it was built from, so only one is cached.
 kernel = numba.njit(nogil=True, cache=not PORTABLE)

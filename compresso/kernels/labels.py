@@ -52,13 +52,25 @@ def locate(labels, bits, z0, z1, locations):  # type: ignore[no-untyped-def]
                     x = 64 * w + np.int64(trailing_zeros(left))
                     left &= left - ONE
                     label = labels[z, y, x]
-                    if x + 1 < nx and labels[z, y, x + 1] == label and not marked(bits, z, y, x + 1):
+                    if (
+                        x + 1 < nx
+                        and labels[z, y, x + 1] == label
+                        and not marked(bits, z, y, x + 1)
+                    ):
                         code = np.uint64(1)
-                    elif y + 1 < ny and labels[z, y + 1, x] == label and not marked(bits, z, y + 1, x):
+                    elif (
+                        y + 1 < ny
+                        and labels[z, y + 1, x] == label
+                        and not marked(bits, z, y + 1, x)
+                    ):
                         code = np.uint64(3)
                     elif z > 0 and labels[z - 1, y, x] == label and not marked(bits, z - 1, y, x):
                         code = np.uint64(4)
-                    elif z + 1 < nz and labels[z + 1, y, x] == label and not marked(bits, z + 1, y, x):
+                    elif (
+                        z + 1 < nz
+                        and labels[z + 1, y, x] == label
+                        and not marked(bits, z + 1, y, x)
+                    ):
                         code = np.uint64(5)
                     else:
                         code = np.uint64(label) + CODES

@@ -252,7 +252,7 @@ def decode_chunks(words, offsets, side, first, last, out):  # type: ignore[no-un
 def chunk_offsets(words, n_chunks):  # type: ignore[no-untyped-def]
     """Where each chunk begins, and where the last one ends; -1 from the first bad length on."""
     offsets = np.full(n_chunks + 1, -1, np.int64)
-    at = 0
+    at = np.int64(0)
     for chunk in range(n_chunks):
         offsets[chunk] = at
         if at >= words.size or words[at] > np.uint64(words.size - at) or words[at] == np.uint64(0):

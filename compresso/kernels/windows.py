@@ -3,7 +3,7 @@
 import numpy as np
 
 from compresso.kernels import kernel
-from compresso.kernels.words import ALL, ONE
+from compresso.kernels.words import ALL
 
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: a multiplicative hash
 
@@ -187,7 +187,7 @@ def expand(entries, n_values, indices):  # type: ignore[no-untyped-def]
         -1, or the number of the first entry that contradicts the stream: an index out of range,
         a run past the last window, or an entry that no encoder writes (0 and 1).
     """
-    at = 0
+    at = np.int64(0)
     for n in range(entries.size):
         entry = np.int64(entries[n])
         half = entry >> 1

@@ -54,8 +54,9 @@ def parse(spec: str, directory: Path, group: str = EM) -> list[Dataset]:
     if name == "all":
         present = [d for d in named.values() if not d.status().startswith("missing")]
         if not present:
-            raise DatasetError(f"all: none of the paper's datasets is in {directory}; "
-                               "see: run.py datasets")
+            raise DatasetError(
+                f"all: none of the paper's datasets is in {directory}; see: run.py datasets"
+            )
         return present
     if split(spec)[0] == "phantom":
         from experiments.datasets.phantom import Phantom  # numba: only where it is needed
@@ -66,4 +67,6 @@ def parse(spec: str, directory: Path, group: str = EM) -> list[Dataset]:
         return [FileDataset(spec if inner else path.name, path, inner, path.stem, group)]
     if path.suffix or "/" in spec:
         raise DatasetError(f"{path}: no such file")
-    raise DatasetError(f"unknown dataset {spec!r}; choose from {', '.join(names())}, or give a file")
+    raise DatasetError(
+        f"unknown dataset {spec!r}; choose from {', '.join(names())}, or give a file"
+    )

@@ -187,7 +187,9 @@ def _warp(nx: int, ny: int, z: int, seed: int) -> tuple[NDArray[np.float32], NDA
 def _lattice(i, j, k, seed):  # type: ignore[no-untyped-def]
     """A pseudo-random number in -1..1 at a lattice point."""
     h = np.uint64(i) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(j) * np.uint64(0xC2B2AE3D27D4EB4F)
-    h += np.uint64(k) * np.uint64(0x165667B19E3779F9) + np.uint64(seed) * np.uint64(0xD6E8FEB86659FD93)
+    h += np.uint64(k) * np.uint64(0x165667B19E3779F9) + np.uint64(seed) * np.uint64(
+        0xD6E8FEB86659FD93
+    )
     h = (h ^ (h >> np.uint64(32))) * np.uint64(0xBF58476D1CE4E5B9)
     h ^= h >> np.uint64(29)
     return np.float64(h >> np.uint64(11)) * 2.0**-52 - 1.0
@@ -197,7 +199,7 @@ def _lattice(i, j, k, seed):  # type: ignore[no-untyped-def]
 def add_noise(field, cell, amplitude, z, seed):  # type: ignore[no-untyped-def]
     """Add smooth value noise of one octave to a (ny, nx) field."""
     ny, nx = field.shape
-    k = int(math.floor(z))
+    k = math.floor(z)
     fz = z - k
     fz = fz * fz * (3 - 2 * fz)
     across, down = int(nx / cell) + 2, int(ny / cell) + 2
@@ -246,7 +248,9 @@ def paint(table, dx, dy, owner):  # type: ignore[no-untyped-def]
         ux, uy = bx - ax, by - ay
         square = max(ux * ux + uy * uy, 1e-9)
         for y in range(max(0, int(min(ay, by) - margin)), min(ny, int(max(ay, by) + margin) + 1)):
-            for x in range(max(0, int(min(ax, bx) - margin)), min(nx, int(max(ax, bx) + margin) + 1)):
+            for x in range(
+                max(0, int(min(ax, bx) - margin)), min(nx, int(max(ax, bx) + margin) + 1)
+            ):
                 px, py = x + dx[y, x] - ax, y + dy[y, x] - ay
                 t = min(1.0, max(0.0, (px * ux + py * uy) / square))
                 px -= t * ux

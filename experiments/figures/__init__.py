@@ -8,6 +8,7 @@ import os
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -19,7 +20,7 @@ import pandas as pd
 from experiments import results
 from experiments.errors import ResultsError
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "font.family": "DejaVu Sans",
     "axes.spines.top": False,

@@ -14,7 +14,13 @@ from experiments.datasets import SYNTHETIC
 #: Fig. 4's order and colours, light grey, dark grey and red.
 PAPER = {"none": "#c8c8c8", "neuroglancer": "#5f5f5f", "compresso": "#d7191c"}
 FIRST_STAGES = {"none": "no first stage", "neuroglancer": "Neuroglancer", "compresso": "Compresso"}
-SECOND_STAGES = {"none": "None", "bz2": "BZip2", "lzma": "LZMA", "zlib": "Zlib", "zstd": "ZStandard"}
+SECOND_STAGES = {
+    "none": "None",
+    "bz2": "BZip2",
+    "lzma": "LZMA",
+    "zlib": "Zlib",
+    "zstd": "ZStandard",
+}
 
 
 def panels(
@@ -41,7 +47,11 @@ def panels(
     encodings, compressors = order(rows)
     width = max(5.0, 0.26 * len(encodings) * len(compressors) + 2.2)
     figure, axes = plt.subplots(
-        down, across, figsize=(width * across, 3.4 * down + 0.9), squeeze=False, layout="constrained"
+        down,
+        across,
+        figsize=(width * across, 3.4 * down + 0.9),
+        squeeze=False,
+        layout="constrained",
     )
     for name, axis in zip(names, axes.flat, strict=False):
         part = rows[rows["dataset"] == name]

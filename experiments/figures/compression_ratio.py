@@ -8,4 +8,6 @@ from experiments.figures import bars
 
 def draw(rows: pd.DataFrame) -> Figure | None:
     """Draw the figure of derived rows."""
-    return bars.panels(rows, "ratio", "Compression Ratio\n(Original / Compressed)", "Compression ratio")
+    return bars.panels(
+        rows, "ratio", "Compression Ratio\n(Original / Compressed)", "Compression ratio"
+    )

@@ -8,4 +8,6 @@ from experiments.figures import bars
 
 def draw(rows: pd.DataFrame) -> Figure | None:
     """Draw the figure of derived rows."""
-    return bars.panels(rows, "decompress_speed", "Speed [MB/s, 8 bytes a voxel]", "Total decompression speed")
+    return bars.panels(
+        rows, "decompress_speed", "Speed [MB/s, 8 bytes a voxel]", "Total decompression speed"
+    )

@@ -28,7 +28,9 @@ def draw(rows: pd.DataFrame) -> Figure | None:
         runs = rows.groupby(["encoding", "dataset"])[value]
         bars.grouped(axis, runs.mean(), runs.std(), rows["run"].max() > 1, encodings, names)
         axis.set_ylabel(label)
-    titles = [bars.dataset_title(rows[rows["dataset"] == name]).replace(", ", "\n") for name in names]
+    titles = [
+        bars.dataset_title(rows[rows["dataset"] == name]).replace(", ", "\n") for name in names
+    ]
     for axis in axes:
         axis.set_xticks(range(len(names)), titles, fontsize=8, fontweight="normal")
     bars.legend(figure, axes[0])

@@ -23,9 +23,7 @@ def open_volume(path: Path, inner: str) -> Iterator[Reader]:
             if not isinstance(dataset, h5py.Dataset):
                 raise DatasetError(f"{path}: {inner} is a group; {_choices(file)}")
             check(path, dataset.shape, dataset.dtype)
-            yield Reader(
-                dataset.shape, dataset.dtype, lambda n: dataset[: first(dataset.shape, n)]
-            )
+            yield Reader(dataset.shape, dataset.dtype, lambda n: dataset[: first(dataset.shape, n)])
     except KeyError:
         with h5py.File(path, "r") as file:
             raise DatasetError(f"{path}: no dataset {inner!r}; {_choices(file)}") from None
@@ -61,4 +59,3 @@ def _choices(file: h5py.File) -> str:
         return "it holds no 3-D volume of integers"
     example = f"{Path(file.filename).name}:/{names[0]}"
     return f"its volumes are {', '.join('/' + n for n in names)}; name one as {example}"
-

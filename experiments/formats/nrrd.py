@@ -27,7 +27,7 @@ def open_volume(path: Path, inner: str) -> Iterator[Reader]:
             start = file.tell()
         shape = tuple(int(n) for n in header["sizes"][::-1])
         dtype = np.dtype(nrrd.reader._determine_datatype(header))
-    except (OSError, KeyError, ValueError, nrrd.NRRDError) as error:
+    except (OSError, KeyError, ValueError, StopIteration, nrrd.NRRDError) as error:
         raise DatasetError(f"{path}: not readable as NRRD ({error})") from None
     check(path, shape, dtype)
 

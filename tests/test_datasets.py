@@ -1,0 +1,205 @@
+"""Datasets: the layouts they are found in, the formats, the phantom, and what a user is told."""
+
+import gzip
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compresso import SpecError
+from compresso.spec import Extent
+from experiments import datasets
+from experiments.datasets.phantom import Phantom
+from experiments.errors import DatasetError
+
+LABELS = np.arange(4 * 5 * 6, dtype=np.uint32).reshape(4, 5, 6)
+
+
+def write_h5(path, **volumes):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        for name, labels in volumes.items():
+            file[name.replace("__", "/")] = labels
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "inner"),
+    [
+        ("ac3", "ac3/rhoana/ac3_rhoana.h5", "main"),
+        ("ac4", "ac4/gold/ac4_gold.h5", "main"),
+        ("cyl", "cyl.h5", "main"),
+        ("cremi-a", "sample_A_20160501.hdf", "volumes__labels__neuron_ids"),
+        ("cremi-c", "cremi-c/rhoana/cremi-c_rhoana.h5", "main"),
+        ("spl-brain", "MRI/spl-brain.h5", "main"),
+        ("spl-knee", "spl-knee.h5", "main"),
+    ],
+)
+def test_layouts(tmp_path, name, file, inner):
+    write_h5(tmp_path / file, **{inner: LABELS})
+    (dataset,) = datasets.parse(name.upper(), tmp_path)
+    volume = dataset.load()
+    assert np.array_equal(volume.labels, LABELS)
+    assert volume.labels.dtype == LABELS.dtype
+    assert volume.name == name
+    assert file in volume.source
+    assert "6 x 5 x 4" in dataset.status()
+
+
+def test_mri_is_every_volume_there(tmp_path):
+    write_h5(tmp_path / "MRI/b.h5", main=LABELS)
+    np.save(tmp_path / "MRI/a.npy", LABELS)
+    (tmp_path / "MRI/notes.txt").write_text("not a volume")
+    assert [d.name for d in datasets.parse("mri", tmp_path)] == ["mri/a", "mri/b"]
+    with pytest.raises(DatasetError, match="MRI"):
+        datasets.parse("mri", tmp_path / "MRI")
+
+
+def test_missing_dataset_says_where_it_looked(tmp_path):
+    (dataset,) = datasets.parse("cremi-a", tmp_path)
+    with pytest.raises(DatasetError, match=rf"{tmp_path}.*sample_A_20160501.hdf.*cremi.org"):
+        dataset.load()
+    assert dataset.status().startswith("missing")
+
+
+def test_all_is_what_is_present(tmp_path):
+    with pytest.raises(DatasetError, match=r"run\.py datasets"):
+        datasets.parse("all", tmp_path)
+    write_h5(tmp_path / "ac4.h5", main=LABELS)
+    assert [d.name for d in datasets.parse("all", tmp_path)] == ["ac4"]
+
+
+@pytest.mark.parametrize("spec", ["nope", "missing.h5", "dir/missing.npy"])
+def test_unknown_names_and_files(tmp_path, spec):
+    with pytest.raises(DatasetError, match=r"choose from ac3|no such file"):
+        datasets.parse(spec, tmp_path)
+
+
+def test_hdf5_inner_path(tmp_path):
+    path = write_h5(tmp_path / "two.h5", a=LABELS, g__b=LABELS + 1, image=LABELS.astype(float))
+    assert np.array_equal(load(f"{path}:/g/b"), LABELS + 1)
+    with pytest.raises(DatasetError, match=r"/a, /g/b"):
+        load(path)
+    with pytest.raises(DatasetError, match=r"no dataset 'c'.*/a, /g/b"):
+        load(f"{path}:c")
+    with pytest.raises(DatasetError, match="group"):
+        load(f"{path}:g")
+    with pytest.raises(DatasetError, match="not a 3-D volume of integers"):
+        load(f"{path}:image")
+
+
+def test_hdf5_only_choice_and_usual_choice(tmp_path):
+    assert np.array_equal(load(write_h5(tmp_path / "one.h5", x__y=LABELS)), LABELS)
+    assert np.array_equal(load(write_h5(tmp_path / "m.h5", main=LABELS, other=LABELS * 2)), LABELS)
+
+
+def load(path, slices=None):
+    (dataset,) = datasets.parse(str(path), Path())
+    return dataset.load(slices).labels
+
+
+@pytest.mark.parametrize("encoding", ["raw", "gzip", "bzip2"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint64, ">u4"])
+def test_nrrd(tmp_path, encoding, dtype):
+    import nrrd
+
+    path = tmp_path / "atlas.nrrd"
+    labels = LABELS.astype(dtype)
+    nrrd.write(str(path), labels, {"encoding": encoding}, index_order="C")
+    assert np.array_equal(load(path), labels)
+    assert np.array_equal(load(path, 2), labels[:2])
+
+
+def test_slices_reads_only_those(tmp_path):
+    """The rest of the file is cut off or overwritten, so reading it would fail."""
+    import nrrd
+
+    random = np.random.default_rng(0).integers(255, size=(50, 64, 64)).astype(np.uint8)
+    path = tmp_path / "atlas.nrrd"
+    nrrd.write(str(path), random, {"encoding": "gzip"}, index_order="C")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert np.array_equal(load(path, 3), random[:3])
+    with pytest.raises(DatasetError, match="not readable as NRRD"):
+        load(path)
+
+    h5 = tmp_path / "stack.h5"
+    with h5py.File(h5, "w") as file:
+        chunked = file.create_dataset(
+            "main", data=random, chunks=(1, 64, 64), compression="gzip", fletcher32=True
+        )
+        at = chunked.id.get_chunk_info(40)
+    damaged = bytearray(h5.read_bytes())
+    damaged[at.byte_offset : at.byte_offset + at.size] = bytes(at.size)
+    h5.write_bytes(damaged)
+    assert np.array_equal(load(h5, 40), random[:40])
+    with pytest.raises(DatasetError, match="not readable as HDF5"):
+        load(h5)
+
+
+def test_npy(tmp_path):
+    path = tmp_path / "labels.npy"
+    np.save(path, LABELS)
+    assert np.array_equal(load(path, 3), LABELS[:3])
+    np.save(path, np.array([{"no": "label"}], object), allow_pickle=True)
+    with pytest.raises(DatasetError, match="npy"):
+        load(path)
+    np.save(path, LABELS[0])
+    with pytest.raises(DatasetError, match="3-D"):
+        load(path)
+
+
+@pytest.mark.parametrize("name", ["x.h5", "x.npy", "x.nrrd", "x.hdf"])
+def test_files_that_are_something_else(tmp_path, name):
+    path = tmp_path / name
+    for content in (b"", b"not at all", gzip.compress(b"nor this")):
+        path.write_bytes(content)
+        with pytest.raises(DatasetError, match=name):
+            load(path)
+
+
+def test_unknown_kind_of_file(tmp_path):
+    path = tmp_path / "labels.docx"
+    path.write_bytes(b"?")
+    with pytest.raises(DatasetError, match=r"\.nrrd"):
+        load(path)
+
+
+def test_phantom_is_deterministic():
+    size = Extent("90x70x6")
+    whole = Phantom(size).load()
+    assert whole.labels.shape == (6, 70, 90)
+    assert whole.group == datasets.SYNTHETIC
+    assert "synthetic" in whole.source
+    assert np.array_equal(Phantom(size).load(3).labels, whole.labels[:3])
+    assert not np.array_equal(Phantom(size, seed=1).load().labels, whole.labels)
+    assert Phantom(size, bits=32).load().labels.dtype == np.uint32
+
+
+def test_phantom_is_like_tissue():
+    """Shares that real EM segmentations have too (pinky40, first 64 slices, in the comments)."""
+    labels = Phantom(Extent("384x384x8")).load().labels
+    boundary = np.zeros(labels.shape, bool)
+    boundary[:, :, :-1] |= labels[:, :, :-1] != labels[:, :, 1:]
+    boundary[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    assert 0.04 < boundary.mean() < 0.09  # 0.068
+    windows = boundary.reshape(8, 48, 8, 48, 8).any(axis=(2, 4))
+    assert 0.3 < windows.mean() < 0.6  # 0.45
+    assert 0.85 < (labels[1:] == labels[:-1]).mean() < 0.97  # 0.94
+    ids = np.unique(labels)
+    assert ids.size > 100
+    assert ids.max() > 2**60  # sparse
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 4))
+def test_phantom_of_any_size(x, y, z):
+    assert Phantom(Extent(f"{x}x{y}x{z}")).load().labels.shape == (z, y, x)
+
+
+@pytest.mark.parametrize("spec", ["phantom:size=8x8", "phantom:bits=16", "phantom:colour=red"])
+def test_bad_phantoms(tmp_path, spec):
+    with pytest.raises(SpecError, match="phantom"):
+        datasets.parse(spec, tmp_path)

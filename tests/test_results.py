@@ -1,0 +1,164 @@
+"""The CSV: its columns, appending and reading it, and the measurement of one cell."""
+
+import multiprocessing
+
+import numpy as np
+import pytest
+
+from compresso import Compressor, Encoding, MissingPackageError, compressors, encodings
+from experiments import results
+from experiments.datasets import EM, Volume
+from experiments.errors import ResultsError
+from experiments.measure import measure
+
+FIRST_COLUMNS = [
+    *["time", "dataset", "source", "shape", "dtype", "encoding", "compression", "run", "threads"],
+    *["raw_bytes", "native_bytes", "encoded_bytes", "compressed_bytes"],
+    *["encode_s", "compress_s", "decompress_s", "decode_s", "lossless", "status"],
+]
+
+
+def volume(labels):
+    return Volume("here", "/a/file", EM, labels)
+
+
+def test_columns():
+    assert list(results.COLUMNS[: len(FIRST_COLUMNS)]) == FIRST_COLUMNS
+
+
+@pytest.mark.parametrize("dtype", [np.uint64, np.int16, bool, ">u4"])
+def test_measured_row(phantom, dtype):
+    labels = (phantom % 50).astype(dtype)
+    row = measure(volume(labels), encodings.parse("compresso"), compressors.parse("zlib"), 3, 2)
+    assert row["status"] == "ok"
+    assert row["lossless"] is True
+    assert row["raw_bytes"] == 8 * labels.size
+    assert row["native_bytes"] == labels.nbytes
+    stream = encodings.parse("compresso").encode(labels)
+    assert row["encoded_bytes"] == len(stream)
+    assert row["compressed_bytes"] == len(compressors.parse("zlib").compress(stream))
+    assert min(row[f"{step}_s"] for step in ("encode", "compress", "decompress", "decode")) > 0
+    assert (row["run"], row["threads"], row["shape"]) == (3, 2, "16x96x150")
+
+
+def test_refused_volume_is_a_row():
+    top = volume(np.full((1, 2, 2), 2**64 - 1, np.uint64))
+    row = measure(top, encodings.parse("compresso"), compressors.parse("none"), 1, 1)
+    assert "18446744073709551615" in row["status"]
+    assert "compressed_bytes" not in row
+
+
+class Forgetful(Encoding):
+    """An encoding that loses one label."""
+
+    name = "forgetful"
+
+    def encode(self, labels, threads=1):
+        return labels.tobytes()
+
+    def decode(self, stream, shape=None, dtype=np.uint64, threads=1):
+        labels = np.frombuffer(stream, dtype).reshape(shape).copy()
+        labels.flat[-1] ^= dtype.type(1)
+        return labels
+
+
+def test_loss_is_noticed(phantom):
+    row = measure(volume(phantom), Forgetful(), compressors.parse("none"), 1, 1)
+    assert row["lossless"] is False
+    assert "differ" in row["status"]
+
+
+class Absent(Compressor):
+    """A compressor whose package nobody has."""
+
+    name = "absent"
+
+    def compress(self, data):
+        raise MissingPackageError("absent needs the package x; run: pip install x")
+
+    def decompress_chunks(self, data, chunk_bytes):
+        yield data
+
+
+def test_codec_that_is_not_installed_is_a_row(phantom):
+    row = measure(volume(phantom), encodings.parse("none"), Absent(), 1, 1)
+    assert row["status"].startswith("unavailable: absent needs")
+
+
+def row(**changes):
+    base = dict.fromkeys(results.COLUMNS, "")
+    base |= {"dataset": "d", "encoding": "none", "compression": "zlib", "run": 1, "threads": 1}
+    base |= {"raw_bytes": 800, "native_bytes": 400, "encoded_bytes": 200, "compressed_bytes": 80}
+    base |= {"encode_s": 0.1, "compress_s": 0.3, "decompress_s": 0.05, "decode_s": 0.15}
+    base |= {"lossless": True, "status": "ok", "session": "1", "shape": "1x2x3"}
+    return base | changes
+
+
+def test_append_and_read(tmp_path):
+    path = tmp_path / "new" / "r.csv"
+    results.append(path, row(status='error: "quoted", and\nbroken', lossless=False))
+    results.append(path, row())
+    table = results.read(path)
+    assert table["status"].tolist() == ['error: "quoted", and broken', "ok"]
+    derived = results.derive(table).iloc[0]
+    assert derived["ratio"] == 10
+    assert derived["native_ratio"] == 5
+    assert derived["encoding_ratio"] == 4
+    assert derived["compress_speed"] == pytest.approx(800e-6 / 0.4)
+    assert derived["decompress_speed"] == pytest.approx(800e-6 / 0.2)
+    assert derived["encode_speed"] == pytest.approx(800e-6 / 0.1)
+    assert derived["decode_speed"] == pytest.approx(800e-6 / 0.15)
+
+
+def test_a_row_cut_off_by_a_kill_costs_only_itself(tmp_path):
+    path = tmp_path / "r.csv"
+    for run in range(3):
+        results.append(path, row(run=run))
+    whole = path.read_bytes()
+    for cut in range(1, 60):
+        path.write_bytes(whole[:-cut])
+        results.append(path, row(run=9))
+        assert results.read(path)["run"].tolist()[-1] == 9
+        assert results.read(path)["run"].tolist()[:2] == [0, 1]
+
+
+def test_foreign_files_are_left_alone(tmp_path):
+    path = tmp_path / "precious.csv"
+    path.write_text("name,phone\n")
+    with pytest.raises(ResultsError, match="--output"):
+        results.append(path, row())
+    assert path.read_text() == "name,phone\n"
+    with pytest.raises(ResultsError, match=r"precious\.csv"):
+        results.read(path)
+    with pytest.raises(ResultsError, match="run a grid first"):
+        results.read(tmp_path / "none.csv")
+
+
+def append_many(path, writer):
+    for run in range(50):
+        results.append(path, row(run=run, threads=writer))
+
+
+def test_two_processes_share_a_file(tmp_path):
+    path = tmp_path / "r.csv"
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=append_many, args=(path, w)) for w in (1, 2)]
+    for process in writers:
+        process.start()
+    for process in writers:
+        process.join()
+    table = results.read(path)
+    for writer in (1, 2):
+        assert table[table["threads"] == writer]["run"].tolist() == list(range(50))
+
+
+def test_newest_rows(tmp_path):
+    path = tmp_path / "r.csv"
+    results.append(path, row(shape="9x9x9"))  # another volume of that name
+    results.append(path, row(compression="bz2", session="1"))
+    results.append(path, row(session="1", compressed_bytes=1))  # measured again later
+    results.append(path, row(session="2", run=1))
+    results.append(path, row(session="2", run=2))
+    table = results.newest(results.read(path))
+    assert table["compression"].tolist() == ["bz2", "zlib", "zlib"]
+    assert table["session"].tolist() == ["1", "2", "2"]

@@ -1,0 +1,181 @@
+"""The command line, as a user meets it."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from experiments import results
+
+RUN = Path(__file__).resolve().parents[1] / "run.py"
+SMALL = "phantom:size=48x40x6"
+
+
+def run(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, str(RUN), *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def keep(tmp_path):
+    """Options that keep a run's output in the test's own folder."""
+    return ["--output", tmp_path / "out" / "r.csv", "--figures", tmp_path / "figures"]
+
+
+def test_whole_grid(tmp_path, keep):
+    done = run("all", "all", SMALL, "--runs", 2, *keep, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = results.read(keep[1])
+    assert len(table) == 3 * 5 * 2
+    assert set(table["status"]) == {"ok"}
+    assert table["lossless"].all()
+    assert set(table["source"]) == {"synthetic (seed 0)"}
+    lines = [line for line in done.stdout.splitlines() if line.endswith("yes")]
+    ratios = [float(line.split()[-6].replace(",", "")) for line in lines]
+    assert len(ratios) == 15
+    assert ratios == sorted(ratios, reverse=True)
+    assert lines[0].startswith("* ")
+    assert "phantom:size=48x40x6 (synthetic)" in done.stdout
+    made = {path.name for path in (tmp_path / "figures").iterdir()}
+    names = "compression_ratio compressed_size compression_speed decompression_speed encoding_only"
+    for name in [*names.split(), "mean_ratio"]:
+        assert {f"{name}.png", f"{name}.pdf"} <= made
+
+
+def test_line_of_the_original_readme(tmp_path, keep):
+    (tmp_path / "ac3" / "rhoana").mkdir(parents=True)
+    labels = np.arange(3 * 16 * 16, dtype=np.uint32).reshape(3, 16, 16) // 40
+    with h5py.File(tmp_path / "ac3" / "rhoana" / "ac3_rhoana.h5", "w") as file:
+        file["main"] = labels
+    done = run("COMPRESSO", "LZMA", "ac3", "-r", 1, "-s", 1, "-d", tmp_path, "-b", *keep)
+    assert done.returncode == 0, done.stderr
+    assert "B O C K W U R S T" in done.stdout
+    (row,) = results.read(keep[1]).to_dict("records")
+    assert (row["shape"], row["dtype"], row["dataset"]) == ("1x16x16", "uint32", "ac3")
+    assert (row["encoding"], row["compression"]) == ("compresso", "lzma")
+
+
+def test_verbose_tells_every_run(keep):
+    done = run("compresso", "zlib", SMALL, "-r", 3, "-v", "--no-plot", *keep)
+    assert len(re.findall(r"run \d: \d+\.\d\d x; encode", done.stdout + done.stderr)) == 3
+
+
+def test_plot_from_the_csv_alone(tmp_path, keep):
+    assert run("compresso,none", "zlib", SMALL, "--no-plot", *keep).returncode == 0
+    assert not (tmp_path / "figures").exists()
+    done = run("plot", *keep)
+    assert done.returncode == 0
+    assert (tmp_path / "figures" / "mean_ratio.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_lists_and_parameters(keep):
+    done = run("compresso:window=4x4x1,COMPRESSO,compresso", "zstd:level=1,zstd", SMALL, *keep)
+    assert done.returncode == 0, done.stderr
+    table = results.read(keep[1])
+    assert sorted(set(table["encoding"])) == ["compresso", "compresso:window=4x4x1"]
+    assert sorted(set(table["compression"])) == ["zstd", "zstd:level=1"]
+    assert len(table) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told", "code"),
+    [
+        (["foo", "lzma", SMALL], "unknown encoding 'foo'; choose from: none, compresso", 2),
+        (["compresso", "foo", SMALL], "choose from: none, bz2", 2),
+        (["compresso", "lzma", "foo"], "choose from ac3", 1),
+        (["compresso", "lzma", "missing.h5"], "missing.h5: no such file", 1),
+        (["compresso", "lzma:preset=99", SMALL], "0..9", 2),
+        (["compresso", "lzma", SMALL, "--runs", "0"], "--runs", 2),
+        (["compresso", "lzma", SMALL, "--slices", "x"], "--slices", 2),
+        (["compresso", "lzma", SMALL, "--nonsense"], "--nonsense", 2),
+        (["compresso"], "COMPRESSION", 2),
+        (["plot", "-o", "no.csv"], "run a grid first", 1),
+    ],
+)
+def test_wrong_arguments(tmp_path, keep, arguments, told, code):
+    extra = [] if arguments[0] == "plot" else keep
+    done = run(*arguments, *extra, cwd=tmp_path)
+    assert done.returncode == code
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not keep[1].exists()
+
+
+def test_missing_dataset_costs_only_itself(tmp_path, keep):
+    done = run("compresso", "zlib", f"ac3,{SMALL}", "-d", tmp_path, *keep)
+    assert done.returncode == 1
+    assert "ac3/rhoana/ac3_rhoana.h5" in done.stdout
+    status = results.read(keep[1])["status"].tolist()
+    assert status[0].startswith("error: dataset ac3 is not here")
+    assert status[1] == "ok"
+
+
+def test_refused_labels_end_with_an_error(tmp_path, keep):
+    np.save(tmp_path / "top.npy", np.full((1, 4, 4), 2**64 - 1, np.uint64))
+    done = run("all", "zlib", tmp_path / "top.npy", *keep)
+    assert done.returncode == 1
+    assert "! compresso zlib: error: label 18446744073709551615" in done.stdout
+    assert sorted(results.read(keep[1])["lossless"]) == [False, True, True]
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (0, 4, 4), (3, 1, 1)])
+def test_tiny_volumes(tmp_path, keep, shape):
+    np.save(tmp_path / "tiny.npy", np.ones(shape, np.uint16))
+    done = run("all", "all", tmp_path / "tiny.npy", *keep)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_interrupt_keeps_what_is_done(keep):
+    command = [sys.executable, str(RUN), "compresso", "zlib", SMALL, "-r", "100000"]
+    process = subprocess.Popen(
+        [*command, *map(str, keep)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if keep[1].exists() and keep[1].read_bytes().count(b"\n") > 5:
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "are safe in" in told
+    assert "Traceback" not in told
+    assert len(results.read(keep[1])) >= 5
+
+
+def test_datasets_lists_what_is_here(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((1, 1, 1), np.uint8))
+    (tmp_path / "MRI").mkdir()
+    np.save(tmp_path / "MRI" / "head.npy", np.zeros((1, 2, 3), np.uint8))
+    done = run("datasets", "-d", tmp_path)
+    assert done.returncode == 0
+    assert re.search(r"cremi-a .*missing; download https://cremi.org", done.stdout)
+    assert re.search(r"mri/head .*3 x 2 x 1 uint8", done.stdout)
+    assert re.search(r"phantom .*synthetic", done.stdout)
+
+
+def test_help_does_not_load_what_it_does_not_need():
+    probe = (
+        "import runpy, sys\n"
+        f"sys.argv = [{str(RUN)!r}, '--help']\n"
+        f"try:\n    runpy.run_path({str(RUN)!r}, run_name='__main__')\n"
+        "except SystemExit as end:\n    assert end.code == 0\n"
+        "heavy = {'numba', 'matplotlib', 'pandas', 'h5py', 'numpy'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Encode, compress, time and plot" in done.stdout
