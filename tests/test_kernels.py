@@ -58,8 +58,8 @@ def test_components(shape, share):
         expected = np.array(oracle.flood(plane))
         assert counts[z] == expected.max(initial=0)
         for number in range(counts[z]):
-            assert expected.ravel()[first[start + number]] == number + 1
-            assert np.flatnonzero(expected == number + 1)[0] == first[start + number]
+            place = z * plane.size + np.flatnonzero(expected == number + 1)[0]
+            assert place == first[start + number]
         start += counts[z]
         for y in range(shape[1]):
             row = np.concatenate([[True], plane[y], [True]])
@@ -90,16 +90,24 @@ def test_windows_pack_and_unpack(step):
     assert np.array_equal(again, bits)
 
 
-def test_dictionary_grows():
-    numbers = np.random.default_rng(4).integers(2**64, size=5000, dtype=np.uint64)
-    numbers = np.concatenate([numbers, numbers[::-3], np.zeros(3, np.uint64)])
-    indices = np.empty(numbers.size, np.uint32)
-    values, count, slots = windows.enter(
-        numbers, np.empty(1, np.uint64), 0, np.zeros(4, np.uint32), indices
-    )
-    assert np.array_equal(values[:count][indices], numbers)
-    assert count == np.unique(numbers).size
-    assert slots.size >= 2 * count
+@pytest.mark.parametrize("top", [2, 1000, 2**16, 2**40, 2**64])
+@pytest.mark.parametrize("blank", [True, False])
+def test_windows_are_sorted_and_numbered(top, blank):
+    random = np.random.default_rng(4)
+    numbers = random.integers(1, top, size=5000, dtype=np.uint64)
+    numbers = np.concatenate([numbers, numbers[::-3]])
+    if blank:
+        numbers[random.random(numbers.size) < 0.5] = 0
+    keys, places = np.empty(numbers.size, np.uint64), np.empty(numbers.size, np.uint32)
+    half = numbers.size // 2
+    count = windows.collect(numbers[:half], 0, keys, places, 0)
+    count = windows.collect(numbers[half:], half, keys, places, count)
+    assert np.array_equal(keys[:count], numbers[numbers > 0])
+    indices = np.zeros(numbers.size, np.uint32)
+    values = windows.rank(*windows.sort(keys[:count], places[:count]), indices)
+    expected, inverse = np.unique(numbers, return_inverse=True)
+    assert np.array_equal(values, expected)
+    assert np.array_equal(indices, inverse)
 
 
 @given(st.lists(st.integers(0, 3), max_size=60))

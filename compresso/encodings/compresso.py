@@ -31,7 +31,7 @@ class Part(NamedTuple):
 
     ids: list[NDArray[np.uint64]]
     locations: list[NDArray[np.uint64]]
-    values: NDArray[np.uint64]  # distinct windows, in order of first appearance
+    values: NDArray[np.uint64]  # distinct windows, ascending
     indices: NDArray[np.uint32]  # of each window, into values
 
 
@@ -82,45 +82,47 @@ class Compresso(Encoding):
 
     def _encode_range(self, volume: Labels, z0: int, z1: int) -> Part:
         """Encode slices z0..z1-1, slab by slab; z0 is a multiple of the window's z size."""
-        from compresso.kernels import boundary, labels, windows
+        from compresso.kernels import boundary, components, labels, windows
 
         nz, ny, nx = volume.shape
         low, high = max(z0 - 1, 0), min(z1 + 1, nz)  # with the neighbours that locations look at
         bits = np.empty((high - low, ny, -(-nx // 64)), np.uint64)
-        grid = _grid((z1 - z0, ny, nx), self._step)
-        indices = np.empty(grid, np.uint32)
-        values, n_values = np.empty(1024, np.uint64), 0
-        slots = np.zeros(4096, np.uint32)
-        part_ids, part_locations = [], []
+        step = self._step
+        n_windows = math.prod(_grid((z1 - z0, ny, nx), step))
+        # Room for every window; the pages that blank ones leave unused are never touched.
+        keys, places = np.empty(n_windows, np.uint64), np.empty(n_windows, np.uint32)
+        n_keys = n_packed = 0
+        ids, locations = [], []
         marked = low
-        for s0, s1 in _slabs(z0, z1, slab_depth(volume, self._step[0])):
+        for s0, s1 in _slabs(z0, z1, slab_depth(volume, step[0])):
             b0, b1 = max(s0 - 1, 0), min(s1 + 1, nz)
             slab = block(volume, b0, b1)
             boundary.mark(slab[marked - b0 :], bits[marked - low : b1 - low])
             marked = b1
             own = bits[s0 - low : s1 - low]
 
-            at = _id_voxels(own, nx)
-            ids = slab[s0 - b0 :].reshape(-1)[at].astype(np.uint64) + np.uint64(1)
-            if slab.dtype.itemsize == 8 and not ids.all():
-                where = int(at[np.flatnonzero(ids == 0)[0]]) + s0 * ny * nx
-                raise _label_error(volume, where, "an id is label + 1")
-            part_ids.append(ids)
-
-            locations = np.empty(boundary.count_indeterminate(own).sum(), np.uint64)
-            bad = labels.locate(slab, bits[b0 - low : b1 - low], s0 - b0, s1 - b0, locations)
-            if bad >= 0:
-                where = int(bad) + b0 * ny * nx
-                raise _label_error(volume, where, "a location is label + 6")
-            part_locations.append(locations)
-
-            rows = indices[(s0 - z0) // self._step[0] : -(-(s1 - z0) // self._step[0])]
-            packed = np.empty(rows.shape, np.uint64)
-            windows.pack(own, nx, self._step, packed)
-            values, n_values, slots = windows.enter(
-                packed.reshape(-1), values, n_values, slots, rows.reshape(-1)
+            _, first, counts = components.label_runs(own, nx)
+            ids.append(
+                labels.identify(slab[s0 - b0 : s1 - b0], first, counts, boundary.first_marked(own))
             )
-        return Part(part_ids, part_locations, values[:n_values], indices.reshape(-1))
+            if not ids[-1].all():
+                raise _label_error(volume[s0:s1], s0, 2**64 - 1, "an id is label + 1")
+
+            locations.append(np.empty(boundary.count_indeterminate(own).sum(), np.uint64))
+            around = bits[b0 - low : b1 - low]
+            bad = labels.locate(slab, around, s0 - b0, s1 - b0, locations[-1])
+            if bad >= 0:
+                label = slab.reshape(-1)[bad]
+                raise _label_error(volume[s0:s1], s0, label, "a location is label + 6")
+
+            packed = np.empty(_grid(own.shape[:2] + (nx,), step), np.uint64)
+            windows.pack(own, nx, step, packed)
+            n_keys = windows.collect(packed.reshape(-1), n_packed, keys, places, n_keys)
+            n_packed += packed.size
+        del bits, around, own
+        keys, places = windows.sort(keys[:n_keys], places[:n_keys])
+        indices = np.zeros(n_windows, np.uint32)
+        return Part(ids, locations, windows.rank(keys, places, indices), indices)
 
     def decode(
         self,
@@ -270,19 +272,6 @@ def _boundary_entries(counts: NDArray[np.int64], marked: NDArray[np.int64]) -> N
     return (starts + (marked.any(axis=1)))[marked[:, 0] >= 0]
 
 
-def _id_voxels(bits: NDArray[np.uint64], nx: int) -> NDArray[np.int64]:
-    """Flat positions, in a slab, of the voxels that give the ids: each component's first one,
-    and the first boundary voxel of each slice that has any."""
-    from compresso.kernels import boundary, components
-
-    _, first, counts = components.label_runs(bits, nx)
-    marked = boundary.first_marked(bits)
-    slice_starts = np.arange(bits.shape[0]) * (bits.shape[1] * nx)
-    extra = (slice_starts + marked @ np.array([nx, 1]))[marked[:, 0] >= 0]
-    voxels = first + np.repeat(slice_starts, counts)
-    return np.insert(voxels, _boundary_entries(counts, marked), extra)
-
-
 def _merge_windows(
     parts: Sequence[Part], threads: int
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
@@ -291,15 +280,13 @@ def _merge_windows(
 
     if not parts:
         return np.empty(0, np.uint64), np.empty(0, np.uint32)
-    values, rank = np.unique(np.concatenate([p.values for p in parts]), return_inverse=True)
-    stops = np.cumsum([p.values.size for p in parts])[:-1]
-    ranks = np.split(rank.astype(np.uint32), stops)
-    parallel(
-        lambda pair: windows.remap(pair[0].indices, pair[1]),
-        zip(parts, ranks, strict=True),
-        threads,
-    )
-    indices = parts[0].indices if len(parts) == 1 else np.concatenate([p.indices for p in parts])
+    values, indices = parts[0].values, parts[0].indices
+    if len(parts) > 1:
+        values, ranks = np.unique(np.concatenate([p.values for p in parts]), return_inverse=True)
+        stops = np.cumsum([p.values.size for p in parts])[:-1]
+        pairs = zip(parts, np.split(ranks.astype(np.uint32), stops), strict=True)
+        parallel(lambda pair: windows.remap(pair[0].indices, pair[1]), pairs, threads)
+        indices = np.concatenate([p.indices for p in parts])
     written = windows.squeeze(indices, ENTRY_LIMIT)
     if written < 0:
         raise EncodeError(
@@ -309,11 +296,13 @@ def _merge_windows(
     return values, indices[:written]
 
 
-def _label_error(volume: Labels, flat: int, reason: str) -> EncodeError:
-    at = tuple(int(i) for i in np.unravel_index(flat, volume.shape))
+def _label_error(slab: Labels, z0: int, label: int, reason: str) -> EncodeError:
+    """The error for a label of a slab that begins at slice z0."""
+    z, y, x = (int(i) for i in np.argwhere(slab == label)[0])
     return EncodeError(
-        f"label {volume[at]} at voxel (z, y, x) = {at} does not fit the compresso stream "
-        f"({reason}, in 64 bits); use the encoding 'neuroglancer' or 'none', or relabel the volume"
+        f"label {slab[z, y, x]} at voxel (z, y, x) = {(z0 + z, y, x)} does not fit the compresso "
+        f"stream ({reason}, in 64 bits); use the encoding 'neuroglancer' or 'none', or relabel "
+        "the volume"
     )
 
 

@@ -11,11 +11,14 @@ from compresso.kernels import kernel
 from compresso.kernels.words import ALL, ONE, TOP, popcount, trailing_zeros
 
 
+SLACK = 8  # edges that are written past the last one
+
+
 @kernel
 def row_runs(bits, z, y, nx, edges):  # type: ignore[no-untyped-def]
     """Find the runs of non-boundary voxels of one row.
 
-    Run i is ``edges[2 * i] <= x < edges[2 * i + 1]``; ``edges`` holds at least ``nx + 1`` entries.
+    Run i is ``edges[2 * i] <= x < edges[2 * i + 1]``; ``edges`` has room for ``nx + SLACK``.
 
     Returns
     -------
@@ -31,10 +34,16 @@ def row_runs(bits, z, y, nx, edges):  # type: ignore[no-untyped-def]
             free &= ALL >> np.uint64(64 * words - nx)
         change = free ^ ((free << ONE) | carry)
         carry = free >> TOP
-        while change != np.uint64(0):
-            edges[count] = 64 * w + np.int64(trailing_zeros(change))
-            count += 1
-            change &= change - ONE
+        if change == np.uint64(0):
+            continue
+        # Writing a few edges too many costs less than guessing how many there are.
+        after = count + np.int64(popcount(change))
+        while count < after:
+            for k in range(4):
+                edges[count + k] = 64 * w + np.int64(trailing_zeros(change))
+                change &= change - ONE
+            count += 4
+        count = after
     if count & 1:
         edges[count] = nx
         count += 1
@@ -82,7 +91,7 @@ def label_runs(bits, nx):  # type: ignore[no-untyped-def]
     component : (n_runs,) uint32
         Component, from 0 in each slice, of each run in raster order.
     first : (n_components,) int64
-        Position ``y * nx + x`` of each component's first voxel, slice after slice.
+        Flat position of each component's first voxel, slice after slice.
     counts : (nz,) int64
         Number of components in each slice.
     """
@@ -93,8 +102,8 @@ def label_runs(bits, nx):  # type: ignore[no-untyped-def]
     position = np.empty(parent.size, np.int64)
     first = np.empty(1024, np.int64)
     counts = np.zeros(nz, np.int64)
-    edges = np.empty(64 * words + 1, np.int64)
-    above = np.empty(64 * words + 1, np.int64)
+    edges = np.empty(nx + SLACK, np.int64)
+    above = np.empty(nx + SLACK, np.int64)
     runs_done = 0
     total = 0
     for z in range(nz):
@@ -124,7 +133,7 @@ def label_runs(bits, nx):  # type: ignore[no-untyped-def]
                 else:
                     mine = np.uint32(made)
                     parent[made] = mine
-                    position[made] = y * nx + start
+                    position[made] = (z * ny + y) * nx + start
                     made += 1
                 component[runs_done + i] = mine
             edges, above = above, edges

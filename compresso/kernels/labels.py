@@ -4,7 +4,7 @@ import numpy as np
 
 from compresso.kernels import kernel
 from compresso.kernels.boundary import indeterminate_word
-from compresso.kernels.components import row_runs
+from compresso.kernels.components import SLACK, row_runs
 from compresso.kernels.words import ONE, TOP, splat8, trailing_zeros
 
 #: Location codes 0..5 name a neighbour: x-1, x+1, y-1, y+1, z-1, z+1; labels are shifted past them.
@@ -15,6 +15,53 @@ CODES = np.uint64(6)
 def marked(bits, z, y, x):  # type: ignore[no-untyped-def]
     """Whether a voxel inside the slices is boundary."""
     return (bits[z, y, x >> 6] >> np.uint64(x & 63)) & ONE != np.uint64(0)
+
+
+@kernel
+def has(labels, bits, z, y, x, label):  # type: ignore[no-untyped-def]
+    """Whether a voxel inside the slices is no boundary and has this label."""
+    # The bits come first: they are in the cache, the labels may not be.
+    return not marked(bits, z, y, x) and labels[z, y, x] == label
+
+
+@kernel
+def identify(labels, first, counts, marked_first):  # type: ignore[no-untyped-def]
+    """Spell the ids of some slices: ``label + 1``, 0 where that exceeds 64 bits.
+
+    Parameters
+    ----------
+    labels : (nz, ny, nx) unsigned, C order
+    first : (n_components,) int64
+        Flat position of each component's first voxel, slice after slice.
+    counts : (nz,) int64
+        Components of each slice.
+    marked_first : (nz, 2) int64
+        y and x of the first boundary voxel of each slice, or -1.
+
+    Returns
+    -------
+    (n_ids,) uint64
+        A slice with boundary voxels has one id more, for the first of them: before its components
+        where it is the slice's first voxel, else behind the one component that comes before it.
+    """
+    nz, ny, nx = labels.shape
+    flat = labels.reshape(-1)
+    ids = np.empty(first.size + nz, np.uint64)
+    n = component = 0
+    for z in range(nz):
+        y, x = marked_first[z]
+        extra = -1 if y < 0 else min(y + x, 1)
+        for i in range(counts[z]):
+            if i == extra:
+                ids[n] = np.uint64(labels[z, y, x]) + ONE
+                n += 1
+            ids[n] = np.uint64(flat[first[component]]) + ONE
+            n += 1
+            component += 1
+        if counts[z] <= extra:
+            ids[n] = np.uint64(labels[z, y, x]) + ONE
+            n += 1
+    return ids[:n].copy()
 
 
 @kernel
@@ -52,25 +99,13 @@ def locate(labels, bits, z0, z1, locations):  # type: ignore[no-untyped-def]
                     x = 64 * w + np.int64(trailing_zeros(left))
                     left &= left - ONE
                     label = labels[z, y, x]
-                    if (
-                        x + 1 < nx
-                        and labels[z, y, x + 1] == label
-                        and not marked(bits, z, y, x + 1)
-                    ):
+                    if x + 1 < nx and has(labels, bits, z, y, x + 1, label):
                         code = np.uint64(1)
-                    elif (
-                        y + 1 < ny
-                        and labels[z, y + 1, x] == label
-                        and not marked(bits, z, y + 1, x)
-                    ):
+                    elif y + 1 < ny and has(labels, bits, z, y + 1, x, label):
                         code = np.uint64(3)
-                    elif z > 0 and labels[z - 1, y, x] == label and not marked(bits, z - 1, y, x):
+                    elif z > 0 and has(labels, bits, z - 1, y, x, label):
                         code = np.uint64(4)
-                    elif (
-                        z + 1 < nz
-                        and labels[z + 1, y, x] == label
-                        and not marked(bits, z + 1, y, x)
-                    ):
+                    elif z + 1 < nz and has(labels, bits, z + 1, y, x, label):
                         code = np.uint64(5)
                     else:
                         code = np.uint64(label) + CODES
@@ -99,7 +134,7 @@ def fill(bits, component, ids, starts, out):  # type: ignore[no-untyped-def]
     nz, ny, nx = out.shape
     words = bits.shape[2]
     flat = out.reshape(-1)
-    edges = np.empty(64 * words + 1, np.int64)
+    edges = np.empty(nx + SLACK, np.int64)
     run = 0
     for z in range(nz):
         for y in range(ny):

@@ -5,7 +5,7 @@ import numpy as np
 from compresso.kernels import kernel
 from compresso.kernels.words import ALL
 
-SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: a multiplicative hash
+DIGIT_BITS, DIGITS = 11, 6  # of the radix sort of 64-bit windows
 
 
 @kernel
@@ -77,67 +77,97 @@ def unpack(windows, nx, step, bits):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def enter(windows, values, count, slots, indices):  # type: ignore[no-untyped-def]
-    """Look windows up in a growing dictionary, entering the new ones.
+def collect(windows, start, keys, places, count):  # type: ignore[no-untyped-def]
+    """Append the windows that are not 0, and their numbers counted from ``start``.
 
     Parameters
     ----------
     windows : (n,) uint64
-    values : (capacity,) uint64
-        The distinct windows so far, in order of first appearance.
-    count : int
-        How many of ``values`` are filled.
-    slots : (2**k,) uint32
-        Open-addressing hash table of ``index + 1`` into ``values``; 0 is an empty slot.
-    indices : (n,) uint32, overwritten
-        Index into ``values`` of each window.
+    start : int
+    keys, places : (capacity,) uint64 and uint32
+        Hold ``count`` entries and have room for n more.
 
     Returns
     -------
-    values, count, slots
-        The dictionary, in larger arrays where it outgrew the given ones.
+    int
+        The new count.
     """
-    bits = 0
-    while 1 << bits < slots.size:
-        bits += 1
-    shift = np.uint64(64 - bits)
-    last = slots.size - 1
     for n in range(windows.size):
-        window = windows[n]
-        at = np.int64(((window ^ (window >> np.uint64(29))) * SPREAD) >> shift)
-        while True:
-            found = slots[at]
-            if found == 0:
-                if count == values.size:
-                    longer = np.empty(2 * values.size, np.uint64)
-                    longer[:count] = values
-                    values = longer
-                values[count] = window
-                count += 1
-                slots[at] = count
-                indices[n] = count - 1
-                break
-            if values[found - 1] == window:
-                indices[n] = found - 1
-                break
-            at = (at + 1) & last
-        if 2 * count > slots.size:
-            slots = np.zeros(4 * slots.size, np.uint32)
-            last = slots.size - 1
-            shift -= np.uint64(2)
-            for v in range(count):
-                at = np.int64(((values[v] ^ (values[v] >> np.uint64(29))) * SPREAD) >> shift)
-                while slots[at] != 0:
-                    at = (at + 1) & last
-                slots[at] = v + 1
-    return values, count, slots
+        keys[count] = windows[n]
+        places[count] = start + n
+        count += windows[n] != np.uint64(0)
+    return count
 
 
 @kernel
-def remap(indices, rank):  # type: ignore[no-untyped-def]
-    """Replace each index by ``rank[index]``, in place."""
+def sort(keys, places):  # type: ignore[no-untyped-def]
+    """Sort pairs by key, a radix sort: the time does not depend on the data.
+
+    Returns the sorted keys and places, in the given arrays or in new ones.
+    """
+    tallies = np.zeros((DIGITS, 1 << DIGIT_BITS), np.int64)
+    for key in keys:
+        for digit in range(DIGITS):
+            tallies[digit, _digit(key, digit)] += 1
+    other_keys, other_places = np.empty_like(keys), np.empty_like(places)
+    for digit in range(DIGITS):
+        tally = tallies[digit]
+        if keys.size == 0 or tally[_digit(keys[0], digit)] == keys.size:
+            continue
+        at = 0
+        for value in range(tally.size):
+            count = tally[value]
+            tally[value] = at
+            at += count
+        for n in range(keys.size):
+            value = _digit(keys[n], digit)
+            other_keys[tally[value]] = keys[n]
+            other_places[tally[value]] = places[n]
+            tally[value] += 1
+        keys, other_keys = other_keys, keys
+        places, other_places = other_places, places
+    return keys, places
+
+
+@kernel
+def _digit(key, digit):  # type: ignore[no-untyped-def]
+    return (key >> np.uint64(digit * DIGIT_BITS)) & np.uint64((1 << DIGIT_BITS) - 1)
+
+
+@kernel
+def rank(keys, places, indices):  # type: ignore[no-untyped-def]
+    """Number the distinct windows in ascending order.
+
+    Parameters
+    ----------
+    keys, places : (n,) uint64 and uint32
+        The windows that are not 0, sorted, and where they belong.
+    indices : (n_windows,) uint32, all 0
+        Gets the number of each window.
+
+    Returns
+    -------
+    (n_values,) uint64
+        The distinct windows, 0 among them where any window is.
+    """
+    values = np.empty(keys.size + 1, np.uint64)
+    count = 0
+    if keys.size < indices.size:
+        values[0] = 0
+        count = 1
+    for n in range(keys.size):
+        if n == 0 or keys[n] != keys[n - 1]:
+            values[count] = keys[n]
+            count += 1
+        indices[places[n]] = count - 1
+    return values[:count].copy()
+
+
+@kernel
+def remap(indices, ranks):  # type: ignore[no-untyped-def]
+    """Replace each index by ``ranks[index]``, in place."""
     for n in range(indices.size):
-        indices[n] = rank[indices[n]]
+        indices[n] = ranks[indices[n]]
 
 
 @kernel

@@ -57,7 +57,7 @@ def _splat8_llvm(typing_context, out, i, value):  # type: ignore[no-untyped-def]
 @intrinsic
 def _trailing_zeros_llvm(typing_context, word):  # type: ignore[no-untyped-def]
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.uint64(types.uint64), codegen
 
@@ -102,7 +102,7 @@ def _trailing_zeros_plain(word):  # type: ignore[no-untyped-def]
 differ64: Callable[..., np.uint64] = _differ64_plain if PORTABLE else _differ64_llvm
 #: ``splat8(out, i, value)``: store ``value`` in ``out[i : i + 8]``.
 splat8: Callable[..., None] = _splat8_plain if PORTABLE else _splat8_llvm
-#: ``trailing_zeros(word)``: index of the lowest set bit; undefined for 0.
+#: ``trailing_zeros(word)``: index of the lowest set bit; 64 for 0.
 trailing_zeros: Callable[..., np.uint64] = (
     _trailing_zeros_plain if PORTABLE else _trailing_zeros_llvm
 )
