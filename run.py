@@ -253,5 +253,61 @@ def list_datasets(directory: Path) -> None:
         click.echo(f"{dataset.name:14} {dataset.title:20} {dataset.status()}")
 
 
+@main.command()
+@click.argument("dataset", default="phantom:size=512x512x128")
+@click.option("-r", "--rounds", type=click.IntRange(1), default=5, help="Rounds.  [default: 5]")
+@click.option("-s", "--slices", type=click.IntRange(1), help="Only the first so many slices.")
+@click.option("--dtype", type=click.Choice(["uint32", "uint64"]), help="Convert the volume first.")
+@click.option("--threads", type=click.IntRange(1), default=2, help="Also with so many threads.")
+@click.option("--peers", metavar="PYTHON", help="Interpreter that has other codecs installed.")
+@DIRECTORY
+@FIGURES
+@click.option("-v", "--verbose", is_flag=True, help="Show tracebacks of errors.")
+@click.pass_context
+def bench(
+    ctx: click.Context,
+    dataset: str,
+    rounds: int,
+    slices: int | None,
+    dtype: str | None,
+    threads: int,
+    peers: str | None,
+    directory: Path,
+    figures: Path,
+    verbose: bool,
+) -> None:
+    """Time the encodings beside a memory copy and, with --peers, beside other codecs.
+
+    The peers are measured in a Python of their own, for PyPI's compresso has our package's name:
+
+    \b
+      python3 -m venv peers
+      peers/bin/pip install compresso crackle-codec compressed-segmentation
+      python run.py bench --peers peers/bin/python
+    """
+    ctx.meta["verbose"] = verbose
+    import numpy as np
+
+    from experiments import bench, datasets, results
+    from experiments.errors import HarnessError
+
+    (chosen, *more) = datasets.parse(dataset, directory)
+    if more:
+        raise HarnessError(f"bench takes one dataset, and {dataset} is {len(more) + 1}")
+    volume = chosen.load(slices)
+    labels = volume.labels
+    labels = np.ascontiguousarray(labels.astype(dtype or f"u{labels.dtype.itemsize}"))
+    if labels.size == 0:
+        raise HarnessError(f"{dataset} is empty: nothing to time")
+    entries = bench.run(labels, rounds, threads, peers, lambda text: click.echo(text, err=True))
+    size = " x ".join(map(str, labels.shape[::-1]))
+    synthetic = " (synthetic)" if volume.group == datasets.SYNTHETIC else ""
+    title = f"{volume.name}{synthetic}, {size} {labels.dtype}, {results.cpu()}"
+    click.echo(f"{title}; median of {rounds} rounds\n")
+    click.echo(bench.report(labels, entries, bench.stages(labels, rounds)))
+    bench.draw(labels, entries, title, figures / f"bench_{labels.dtype}")
+    click.echo(f"\nfigure in {figures / f'bench_{labels.dtype}.png'}")
+
+
 if __name__ == "__main__":
     main()

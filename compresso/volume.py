@@ -47,7 +47,7 @@ def frozen(array: Labels) -> Labels:
     return view
 
 
-def slab_depth(volume: Labels, multiple: int = 1, target: int = 1 << 20) -> int:
+def slab_depth(volume: Labels, multiple: int = 1, target: int = 1 << 22) -> int:
     """Number of slices, a multiple of ``multiple``, that hold about ``target`` bytes.
 
     Work goes slab by slab, so that what one stage has read is in the cache for the next.

@@ -282,10 +282,9 @@ def _merge_windows(
         return np.empty(0, np.uint64), np.empty(0, np.uint32)
     values, indices = parts[0].values, parts[0].indices
     if len(parts) > 1:
-        values, ranks = np.unique(np.concatenate([p.values for p in parts]), return_inverse=True)
-        stops = np.cumsum([p.values.size for p in parts])[:-1]
-        pairs = zip(parts, np.split(ranks.astype(np.uint32), stops), strict=True)
-        parallel(lambda pair: windows.remap(pair[0].indices, pair[1]), pairs, threads)
+        values = np.sort(np.concatenate([p.values for p in parts]))
+        values = values[np.append(True, values[1:] != values[:-1])]
+        parallel(lambda p: windows.renumber(p.indices, p.values, values), parts, threads)
         indices = np.concatenate([p.indices for p in parts])
     written = windows.squeeze(indices, ENTRY_LIMIT)
     if written < 0:

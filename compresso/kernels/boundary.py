@@ -3,7 +3,7 @@
 import numpy as np
 
 from compresso.kernels import kernel
-from compresso.kernels.words import ALL, ONE, TOP, differ64, popcount, trailing_zeros
+from compresso.kernels.words import ALL, ONE, TOP, edges64, popcount, trailing_zeros
 
 
 @kernel
@@ -23,24 +23,23 @@ def mark(labels, bits):  # type: ignore[no-untyped-def]
             row = (z * ny + y) * nx
             below = row + nx if y + 1 < ny else row  # the last row differs from nothing below
             for w in range(words):
-                start = row + 64 * w
+                at = row + 64 * w
+                under = below + 64 * w
                 count = min(64, nx - 64 * w)
-                # The words read one voxel past their 64, in this row and in the one below.
-                if below + 64 * w + 65 <= flat.size:
-                    right = differ64(flat, start, start + 1)
-                    lower = differ64(flat, start, below + 64 * w)
+                if under + 64 < flat.size:
+                    word = edges64(flat, at, under)
                 else:
-                    right = np.uint64(0)
-                    lower = np.uint64(0)
-                    for k in range(count):
-                        here = flat[start + k]
-                        if 64 * w + k + 1 < nx:
-                            right |= np.uint64(here != flat[start + k + 1]) << np.uint64(k)
-                        lower |= np.uint64(here != flat[below + 64 * w + k]) << np.uint64(k)
+                    word = np.uint64(0)
+                    for k in range(count - 1):
+                        edge = flat[at + k] != flat[at + k + 1] or flat[at + k] != flat[under + k]
+                        word |= np.uint64(edge) << np.uint64(k)
+                    if w + 1 < words:
+                        word |= np.uint64(flat[at + 63] != flat[at + 64]) << TOP
                 if w + 1 == words:  # the row's last voxel has no right neighbour
-                    right &= (ONE << np.uint64(count - 1)) - ONE
-                    lower &= ALL >> np.uint64(64 - count)
-                bits[z, y, w] = right | lower
+                    last = np.uint64(count - 1)
+                    word &= (ONE << last) - ONE
+                    word |= np.uint64(flat[row + nx - 1] != flat[below + nx - 1]) << last
+                bits[z, y, w] = word
 
 
 @kernel

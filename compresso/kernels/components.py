@@ -10,7 +10,6 @@ import numpy as np
 from compresso.kernels import kernel
 from compresso.kernels.words import ALL, ONE, TOP, popcount, trailing_zeros
 
-
 SLACK = 8  # edges that are written past the last one
 
 

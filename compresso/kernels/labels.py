@@ -5,10 +5,11 @@ import numpy as np
 from compresso.kernels import kernel
 from compresso.kernels.boundary import indeterminate_word
 from compresso.kernels.components import SLACK, row_runs
-from compresso.kernels.words import ONE, TOP, splat8, trailing_zeros
+from compresso.kernels.words import ONE, TOP, splat16, trailing_zeros
 
 #: Location codes 0..5 name a neighbour: x-1, x+1, y-1, y+1, z-1, z+1; labels are shifted past them.
 CODES = np.uint64(6)
+STEPS = np.array([[0, 0, -1], [0, 0, 1], [0, -1, 0], [0, 1, 0], [-1, 0, 0], [1, 0, 0]])
 
 
 @kernel
@@ -146,9 +147,9 @@ def fill(bits, component, ids, starts, out):  # type: ignore[no-untyped-def]
                 # A boundary voxel right of a run takes the run's label.
                 end = base + min(edges[2 * i + 1] + 1, nx)
                 # Whole vectors may pass the run's end: what they hit there is written later.
-                while at < end and at + 8 <= flat.size:
-                    splat8(flat, at, label)
-                    at += 8
+                while at < end and at + 16 <= flat.size:
+                    splat16(flat, at, label)
+                    at += 16
                 while at < end:
                     flat[at] = label
                     at += 1
@@ -199,11 +200,9 @@ def resolve(bits, z0, z1, locations, out):  # type: ignore[no-untyped-def]
                     if code >= CODES:
                         out[z, y, x] = code - CODES
                     else:
-                        axis = code >> ONE
-                        offset = 2 * np.int64(code & ONE) - 1
-                        nearz = z + (offset if axis == 2 else 0)
-                        neary = y + (offset if axis == 1 else 0)
-                        nearx = x + (offset if axis == 0 else 0)
+                        nearz = z + STEPS[code, 0]
+                        neary = y + STEPS[code, 1]
+                        nearx = x + STEPS[code, 2]
                         inside = 0 <= nearz < nz and 0 <= neary < ny and 0 <= nearx < nx
                         if not inside or marked(bits, nearz, neary, nearx):
                             return n

@@ -1,18 +1,24 @@
-"""The block encoding of the paper's Neuroglancer scheme: 64-bit words, 8 x 8 x 8 voxels a block."""
+"""The block encoding of the paper's Neuroglancer scheme: 64-bit words, 8 x 8 x 8 voxels a block.
+
+A block is read as the runs of equal labels along its raster, so that what comes after the first
+comparison costs by the run, not by the voxel.
+"""
 
 import numpy as np
 
 from compresso.kernels import kernel
-from compresso.kernels.words import ONE, differ64, trailing_zeros
+from compresso.kernels.words import ALL, ONE, differ64, splat8, trailing_zeros
 
 SIDE = 8  # voxels along a block
 VOXELS = SIDE**3
 HEADER_WORDS = 7  # of a chunk: its length, its padded shape, its shape
-# A block's worst case: its header, 512 values of 16 bits in 256 words at most, 512 labels.
-BLOCK_WORDS = 1 + VOXELS // 2 + VOXELS
+# A block's worst case: its header, 512 values of 16 bits in 128 words, 512 labels.
+BLOCK_WORDS = 1 + VOXELS // 4 + VOXELS
 OFFSET_MASK = np.uint64(0xFFFFFFFF)
 BITS_MASK = np.uint64(0xFF)
-SPREAD = np.uint64(0x9E3779B97F4A7C15)
+FEW = 16  # labels that are looked up one after the other; more have a hash table
+SLOTS = 1024
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio
 
 
 @kernel
@@ -25,29 +31,33 @@ def reflect(i, n):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _gather(labels, z0, y0, x0, shape, bz, by, bx, voxels):  # type: ignore[no-untyped-def]
-    """Copy one block of the chunk at (z0, y0, x0) to ``voxels``, reflected past the chunk's end."""
-    nz, ny, nx = shape
-    for z in range(SIDE):
-        for y in range(SIDE):
-            line = labels[z0 + reflect(bz + z, nz), y0 + reflect(by + y, ny)]
-            at = (z * SIDE + y) * SIDE
-            if bx + SIDE <= nx:
+def _gather(labels, corner, shape, block, voxels):  # type: ignore[no-untyped-def]
+    """Copy one block of the chunk at ``corner``, reflected past the chunk's end."""
+    inside = True
+    for axis in range(3):
+        inside &= block[axis] + SIDE <= shape[axis]
+    if inside:
+        z0, y0, x0 = corner[0] + block[0], corner[1] + block[1], corner[2] + block[2]
+        for z in range(SIDE):
+            for y in range(SIDE):
                 for x in range(SIDE):
-                    voxels[at + x] = line[x0 + bx + x]
-            else:
+                    voxels[(z * SIDE + y) * SIDE + x] = labels[z0 + z, y0 + y, x0 + x]
+    else:
+        for z in range(SIDE):
+            for y in range(SIDE):
+                line = labels[
+                    corner[0] + reflect(block[0] + z, shape[0]),
+                    corner[1] + reflect(block[1] + y, shape[1]),
+                ]
                 for x in range(SIDE):
-                    voxels[at + x] = line[x0 + reflect(bx + x, nx)]
+                    at = corner[2] + reflect(block[2] + x, shape[2])
+                    voxels[(z * SIDE + y) * SIDE + x] = line[at]
     voxels[VOXELS] = voxels[VOXELS - 1]  # ends the last run
 
 
 @kernel
-def _tabulate(voxels, starts, table, slots, order):  # type: ignore[no-untyped-def]
-    """Find the runs of equal labels of a block and the distinct labels, ascending.
-
-    Returns the number of runs and of labels; run i begins at ``starts[i]`` and has the label
-    ``table[order[i]]``.
-    """
+def _find_runs(voxels, starts):  # type: ignore[no-untyped-def]
+    """Number of runs of equal labels of a block; run i is ``starts[i] .. starts[i + 1] - 1``."""
     runs = 1
     starts[0] = 0
     for k in range(0, VOXELS, 64):
@@ -56,38 +66,85 @@ def _tabulate(voxels, starts, table, slots, order):  # type: ignore[no-untyped-d
             starts[runs] = k + np.int64(trailing_zeros(change)) + 1
             runs += 1
             change &= change - ONE
-    if runs == 1:
-        table[0] = voxels[0]
-        order[0] = 0
-        return 1, 1
-    slots[:] = 0
+    starts[runs] = VOXELS
+    return runs
+
+
+@kernel
+def _find_label(label, table, count, slots):  # type: ignore[no-untyped-def]
+    """Place of a label in ``table[:count]``, or the place ``count`` where it is entered now."""
+    if count < FEW:
+        for i in range(count):
+            if table[i] == label:
+                return i
+        table[count] = label
+        return count
+    if count == FEW:  # from here on by hash: enter what there is
+        slots[:] = 0
+        for i in range(count):
+            at = np.int64((table[i] * SPREAD) >> np.uint64(54))
+            while slots[at] != 0:
+                at = (at + 1) & (SLOTS - 1)
+            slots[at] = i + 1
+    at = np.int64((label * SPREAD) >> np.uint64(54))
+    while slots[at] != 0:
+        if table[slots[at] - 1] == label:
+            return slots[at] - 1
+        at = (at + 1) & (SLOTS - 1)
+    slots[at] = count + 1
+    table[count] = label
+    return count
+
+
+@kernel
+def _tabulate(voxels, starts, runs, table, order, slots, rank, scratch):  # type: ignore[no-untyped-def]
+    """Find the distinct labels of a block, ascending, and the place of each run's label there.
+
+    Returns the number of labels.
+    """
     count = 0
     for i in range(runs):
         label = np.uint64(voxels[starts[i]])
-        at = np.int64((label * SPREAD) >> np.uint64(54))
-        while slots[at] != 0 and table[slots[at] - 1] != label:
-            at = (at + 1) & 1023
-        if slots[at] == 0:
-            table[count] = label
-            count += 1
-            slots[at] = count
-        order[i] = slots[at] - 1
-    ascending = table[:count].copy()
-    if count <= 16:
-        for i in range(1, count):
-            label = ascending[i]
-            j = i
-            while j > 0 and ascending[j - 1] > label:
-                ascending[j] = ascending[j - 1]
-                j -= 1
-            ascending[j] = label
+        # Two neurites side by side take turns along the raster.
+        if i >= 2 and table[order[i - 2]] == label:
+            order[i] = order[i - 2]
+            continue
+        order[i] = _find_label(label, table, count, slots)
+        count = max(count, order[i] + 1)
+    if count <= FEW:
+        for i in range(count):
+            rank[i] = 0
+            for j in range(count):
+                rank[i] += table[j] < table[i]
+        for i in range(count):
+            scratch[rank[i]] = table[i]
+        for i in range(count):
+            table[i] = scratch[i]
     else:
-        ascending.sort()
-    rank = np.searchsorted(ascending, table[:count])
+        ascending = np.sort(table[:count])
+        rank[:count] = np.searchsorted(ascending, table[:count])
+        table[:count] = ascending
     for i in range(runs):
         order[i] = rank[order[i]]
-    table[:count] = ascending
-    return runs, count
+    return count
+
+
+@kernel
+def _pack(starts, order, runs, bits, words):  # type: ignore[no-untyped-def]
+    """Write the values of a block, ``bits`` each, the first one in a word's most significant place."""
+    words[:] = np.uint64(0)
+    ones = ALL // (ALL >> np.uint64(64 - bits))  # the value 1 in every place
+    for i in range(runs):
+        pattern = ones * np.uint64(order[i])
+        start, stop = starts[i] * bits, starts[i + 1] * bits
+        while start < stop:
+            word = start >> 6
+            end = min(stop, (word + 1) << 6)
+            mask = ALL >> np.uint64(start & 63)
+            if end & 63:
+                mask &= ~(ALL >> np.uint64(end & 63))
+            words[word] |= pattern & mask
+            start = end
 
 
 @kernel
@@ -113,12 +170,12 @@ def encode_chunks(labels, side, first, last):  # type: ignore[no-untyped-def]
     voxels = np.empty(VOXELS + 64, labels.dtype)
     starts = np.empty(VOXELS + 1, np.int64)
     order = np.empty(VOXELS, np.int64)
-    table = np.empty(VOXELS, np.uint64)
-    slots = np.zeros(1024, np.int64)
+    rank = np.empty(VOXELS, np.int64)
+    table, scratch = np.empty(VOXELS, np.uint64), np.empty(VOXELS, np.uint64)
+    slots = np.empty(SLOTS, np.int64)
     for chunk in range(first, last):
-        y0 = chunk // across * side
-        x0 = chunk % across * side
-        shape = (nz, min(side, ny - y0), min(side, nx - x0))
+        corner = (0, chunk // across * side, chunk % across * side)
+        shape = (nz, min(side, ny - corner[1]), min(side, nx - corner[2]))
         bz, by, bx = -(-shape[0] // SIDE), -(-shape[1] // SIDE), -(-shape[2] // SIDE)
         blocks = bz * by * bx
         room = used + HEADER_WORDS + blocks * BLOCK_WORDS + 1
@@ -132,25 +189,19 @@ def encode_chunks(labels, side, first, last):  # type: ignore[no-untyped-def]
             words[base + 4 + axis] = shape[axis]
         used += HEADER_WORDS + blocks
         for b in range(blocks):
-            at = (b // (by * bx) * SIDE, b // bx % by * SIDE, b % bx * SIDE)
-            _gather(labels, 0, y0, x0, shape, at[0], at[1], at[2], voxels)
-            runs, count = _tabulate(voxels, starts, table, slots, order)
-            bits = 0
-            while 1 << bits < count:
-                bits = max(1, 2 * bits)
+            block = (b // (by * bx) * SIDE, b // bx % by * SIDE, b % bx * SIDE)
+            _gather(labels, corner, shape, block, voxels)
+            runs = _find_runs(voxels, starts)
+            count, bits = 1, 0
+            table[0] = voxels[0]
             values_at = used - base
-            if bits > 0:
-                starts[runs] = VOXELS
-                run = 0
-                for _ in range(VOXELS * bits // 64):
-                    word = np.uint64(0)
-                    for k in range(64 // bits):
-                        position = (used - base - values_at) * (64 // bits) + k
-                        if position == starts[run + 1]:
-                            run += 1
-                        word = (word << np.uint64(bits)) | np.uint64(order[run])
-                    words[used] = word
-                    used += 1
+            if runs > 1:
+                count = _tabulate(voxels, starts, runs, table, order, slots, rank, scratch)
+                bits = 1
+                while 1 << bits < count:
+                    bits *= 2
+                _pack(starts, order, runs, bits, words[used : used + SIDE * bits])
+                used += SIDE * bits
             words[base + HEADER_WORDS + b] = (
                 (np.uint64(used - base) << np.uint64(40))
                 | (np.uint64(bits) << np.uint64(32))
@@ -165,41 +216,47 @@ def encode_chunks(labels, side, first, last):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _decode_block(words, header, shape, out, z0, y0, x0):  # type: ignore[no-untyped-def]
-    """Decode one block of a chunk to ``out`` from (z0, y0, x0) on.
+def _value(words, header, bits, voxel):  # type: ignore[no-untyped-def]
+    """The packed value of one voxel of a block."""
+    at = voxel * bits
+    word = words[np.int64(header & OFFSET_MASK) + (at >> 6)]
+    return np.int64((word << np.uint64(at & 63)) >> np.uint64(64 - bits))
 
-    ``words`` is the chunk, ``shape`` what of it is left from the block's corner on.
-    Returns False where the block contradicts the format.
+
+@kernel
+def _decode_block(words, header, left, corner, out):  # type: ignore[no-untyped-def]
+    """Decode one block of a chunk.
+
+    ``words`` is the chunk, ``corner`` the block's place in ``out``, and ``left`` what of the chunk
+    is left from there on. Returns False where the block contradicts the format.
     """
     size = words.size
     table_at = np.int64(header >> np.uint64(40))
     bits = np.int64((header >> np.uint64(32)) & BITS_MASK)
-    values_at = np.int64(header & OFFSET_MASK)
     sound = bits == 0 or (bits <= 32 and bits & (bits - 1) == 0)
-    if not sound or table_at >= size or values_at + bits * SIDE > size:
+    if not sound or table_at >= size or np.int64(header & OFFSET_MASK) + bits * SIDE > size:
         return False
-    limit = np.uint64(size - table_at)
-    depth, height, width = min(SIDE, shape[0]), min(SIDE, shape[1]), min(SIDE, shape[2])
-    if bits == 0:
-        label = words[table_at]
-        for z in range(depth):
-            for y in range(height):
-                line = out[z0 + z, y0 + y]
-                for x in range(width):
-                    line[x0 + x] = label
-        return True
-    per_word = 64 // bits
-    mask = (ONE << np.uint64(bits)) - ONE
-    for z in range(depth):
-        for y in range(height):
-            line = out[z0 + z, y0 + y]
-            for x in range(width):
-                k = (z * SIDE + y) * SIDE + x
-                shift = np.uint64(64 - bits * (k % per_word + 1))
-                value = (words[values_at + k // per_word] >> shift) & mask
-                if value >= limit:
-                    return False
-                line[x0 + x] = words[table_at + np.int64(value)]
+    # Whole blocks whose values cannot point past the end have loops of a length the compiler knows.
+    simple = left[2] >= SIDE and 1 << bits <= size - table_at
+    flat = out.reshape(-1)
+    label = out.dtype.type(words[table_at])
+    for z in range(min(SIDE, left[0])):
+        for y in range(min(SIDE, left[1])):
+            at = ((corner[0] + z) * out.shape[1] + corner[1] + y) * out.shape[2] + corner[2]
+            voxel = (z * SIDE + y) * SIDE
+            if simple and bits == 0:
+                splat8(flat, at, label)
+            elif simple:
+                for x in range(SIDE):
+                    flat[at + x] = words[table_at + _value(words, header, bits, voxel + x)]
+            else:
+                for x in range(min(SIDE, left[2])):
+                    place = table_at
+                    if bits > 0:
+                        place += _value(words, header, bits, voxel + x)
+                    if place >= size:
+                        return False
+                    flat[at + x] = words[place]
     return True
 
 
@@ -242,8 +299,8 @@ def decode_chunks(words, offsets, side, first, last, out):  # type: ignore[no-un
         for b in range(blocks):
             z, y, x = b // (by * bx) * SIDE, b // bx % by * SIDE, b % bx * SIDE
             left = (shape[0] - z, shape[1] - y, shape[2] - x)
-            header = body[HEADER_WORDS + b]
-            if not _decode_block(body, header, left, out, z0 + z, y0 + y, x0 + x):
+            corner = (z0 + z, y0 + y, x0 + x)
+            if not _decode_block(body, body[HEADER_WORDS + b], left, corner, out):
                 return chunk
     return -1
 

@@ -164,8 +164,17 @@ def rank(keys, places, indices):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def remap(indices, ranks):  # type: ignore[no-untyped-def]
-    """Replace each index by ``ranks[index]``, in place."""
+def renumber(indices, values, union):  # type: ignore[no-untyped-def]
+    """Turn indices into ``values`` into indices into ``union``, in place.
+
+    Both are ascending, and ``union`` holds all of ``values``.
+    """
+    ranks = np.empty(values.size, np.uint32)
+    place = 0
+    for v in range(values.size):
+        while union[place] != values[v]:
+            place += 1
+        ranks[v] = place
     for n in range(indices.size):
         indices[n] = ranks[indices[n]]
 

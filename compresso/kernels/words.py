@@ -41,17 +41,38 @@ def _differ64_llvm(typing_context, labels, i, j):  # type: ignore[no-untyped-def
 
 
 @intrinsic
-def _splat8_llvm(typing_context, out, i, value):  # type: ignore[no-untyped-def]
+def _edges64_llvm(typing_context, labels, i, below):  # type: ignore[no-untyped-def]
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        array, index, item = arguments
-        pointer, align = _vector_at(context, builder, signature.args[0], array, index, 8)
-        vector = ir.Constant(ir.VectorType(item.type, 8), ir.Undefined)
-        for lane in range(8):
-            vector = builder.insert_element(vector, item, ir.Constant(ir.IntType(32), lane))
-        builder.store(vector, pointer, align=align)
-        return context.get_dummy_value()
+        array, i, below = arguments
+        after = builder.add(i, ir.Constant(i.type, 1))
+        loaded = []
+        for index in (i, after, below):
+            pointer, align = _vector_at(context, builder, signature.args[0], array, index, 64)
+            loaded.append(builder.load(pointer, align=align))
+        here, right, lower = loaded
+        differs = builder.or_(
+            builder.icmp_unsigned("!=", here, right), builder.icmp_unsigned("!=", here, lower)
+        )
+        return builder.bitcast(differs, ir.IntType(64))
 
-    return types.void(out, types.intp, out.dtype), codegen
+    return types.uint64(labels, types.intp, types.intp), codegen
+
+
+def _splat_llvm(lanes):  # type: ignore[no-untyped-def]
+    @intrinsic
+    def splat(typing_context, out, i, value):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            array, index, item = arguments
+            pointer, align = _vector_at(context, builder, signature.args[0], array, index, lanes)
+            vector = ir.Constant(ir.VectorType(item.type, lanes), ir.Undefined)
+            for lane in range(lanes):
+                vector = builder.insert_element(vector, item, ir.Constant(ir.IntType(32), lane))
+            builder.store(vector, pointer, align=align)
+            return context.get_dummy_value()
+
+        return types.void(out, types.intp, out.dtype), codegen
+
+    return splat
 
 
 @intrinsic
@@ -79,9 +100,17 @@ def _differ64_plain(labels, i, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _splat8_plain(out, i, value):  # type: ignore[no-untyped-def]
-    for k in range(8):
-        out[i + k] = value
+def _edges64_plain(labels, i, below):  # type: ignore[no-untyped-def]
+    return _differ64_plain(labels, i, i + 1) | _differ64_plain(labels, i, below)
+
+
+def _splat_plain(lanes):  # type: ignore[no-untyped-def]
+    @kernel
+    def splat(out, i, value):  # type: ignore[no-untyped-def]
+        for k in range(lanes):
+            out[i + k] = value
+
+    return splat
 
 
 @kernel
@@ -100,8 +129,12 @@ def _trailing_zeros_plain(word):  # type: ignore[no-untyped-def]
 
 #: ``differ64(labels, i, j)``: bit k is set where ``labels[i + k] != labels[j + k]``, k in 0..63.
 differ64: Callable[..., np.uint64] = _differ64_plain if PORTABLE else _differ64_llvm
-#: ``splat8(out, i, value)``: store ``value`` in ``out[i : i + 8]``.
-splat8: Callable[..., None] = _splat8_plain if PORTABLE else _splat8_llvm
+#: ``edges64(labels, i, below)``: bit k is set where ``labels[i + k]`` differs from
+#: ``labels[i + k + 1]`` or ``labels[below + k]``.
+edges64: Callable[..., np.uint64] = _edges64_plain if PORTABLE else _edges64_llvm
+#: ``splat8(out, i, value)``: store ``value`` in ``out[i : i + 8]``; ``splat16`` in sixteen.
+splat8: Callable[..., None] = (_splat_plain if PORTABLE else _splat_llvm)(8)
+splat16: Callable[..., None] = (_splat_plain if PORTABLE else _splat_llvm)(16)
 #: ``trailing_zeros(word)``: index of the lowest set bit; 64 for 0.
 trailing_zeros: Callable[..., np.uint64] = (
     _trailing_zeros_plain if PORTABLE else _trailing_zeros_llvm

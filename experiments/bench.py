@@ -1,0 +1,270 @@
+"""The benchmark: our encodings and kernels, a memory copy, and other codecs, side by side.
+
+Everything is measured in turn, round after round, in one run, so that a machine that slows down
+slows all of them; what counts are the ratios.
+"""
+
+import json
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import compresso
+from compresso.kernels import boundary, components, windows
+from compresso.kernels import labels as label_kernels
+from experiments.errors import HarnessError
+
+Labels = NDArray[Any]
+Task = Callable[[], float]  # does the work and returns the seconds it took
+
+
+@dataclass
+class Entry:
+    """One line of the benchmark: the seconds of each round."""
+
+    name: str
+    encode: Task
+    decode: Task | None
+    encode_s: list[float] = field(default_factory=list)
+    decode_s: list[float] = field(default_factory=list)
+
+
+def run(
+    labels: Labels,
+    rounds: int,
+    threads: int,
+    peers: str | None,
+    announce: Callable[[str], None],
+) -> list[Entry]:
+    """Measure everything ``rounds`` times, in turn.
+
+    Parameters
+    ----------
+    labels : (nz, ny, nx) unsigned
+    rounds : int
+        After an untimed one.
+    threads : int
+        Also measure our encodings with so many.
+    peers : str, optional
+        A Python interpreter that has other codecs installed.
+    announce : callable
+        Told which round it is.
+    """
+    entries = [*_copies(labels), *_ours(labels, threads)]
+    with _peers(labels, peers) as others:
+        entries += others
+        for number in range(rounds + 1):
+            announce(f"round {number} of {rounds}" if number else "warm-up")
+            for entry in entries:
+                seconds = entry.encode()
+                if number:
+                    entry.encode_s.append(seconds)
+                if entry.decode:
+                    seconds = entry.decode()
+                    if number:
+                        entry.decode_s.append(seconds)
+    return entries
+
+
+def _timed(work: Callable[[], Any]) -> Task:
+    def task() -> float:
+        start = perf_counter()
+        result = work()
+        seconds = perf_counter() - start
+        del result
+        return seconds
+
+    return task
+
+
+def _copies(labels: Labels) -> list[Entry]:
+    """A copy to memory that is there already, and one to new memory, as decoding needs it."""
+    target = np.empty_like(labels)
+    return [
+        Entry("memory copy, same buffer", *[_timed(lambda: np.copyto(target, labels))] * 2),
+        Entry("memory copy, new buffer", *[_timed(labels.copy)] * 2),
+    ]
+
+
+def _ours(labels: Labels, threads: int) -> list[Entry]:
+    entries = []
+    for spec in ("compresso", "compresso:window=4x4x1", "neuroglancer"):
+        encoding = compresso.encodings.parse(spec)
+        stream = encoding.encode(labels)
+        if not np.array_equal(encoding.decode(stream, dtype=labels.dtype), labels):
+            raise HarnessError(f"{spec} does not restore the volume")
+        for count in sorted({1, threads}):
+            many = f", {count} threads" if count > 1 else ""
+            entries.append(
+                Entry(
+                    spec + many,
+                    _timed(lambda e=encoding, n=count: e.encode(labels, n)),
+                    _timed(
+                        lambda e=encoding, s=stream, n=count: e.decode(
+                            s, dtype=labels.dtype, threads=n
+                        )
+                    ),
+                )
+            )
+    return entries
+
+
+@contextmanager
+def _peers(labels: Labels, python: str | None) -> Iterator[list[Entry]]:
+    """Entries whose work is done by a process of another Python."""
+    if python is None:
+        yield []
+        return
+    script = Path(__file__).with_name("peers.py")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "labels.npy"
+        np.save(path, labels)
+        try:
+            process = subprocess.Popen(
+                [python, "-I", str(script), str(path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        except OSError as error:
+            raise HarnessError(f"--peers {python}: cannot be run ({error.strerror})") from None
+        with process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+
+            def ask(name: str, task: str) -> float:
+                process.stdin.write(json.dumps([name, task]) + "\n")  # type: ignore[union-attr]
+                process.stdin.flush()  # type: ignore[union-attr]
+                return float(json.loads(process.stdout.readline())["seconds"])  # type: ignore[union-attr]
+
+            try:
+                names = json.loads(process.stdout.readline() or "null")
+                if names is None:
+                    raise HarnessError(f"--peers {python}: it ended at once; has it numpy?")
+                yield [
+                    Entry(
+                        name,
+                        lambda name=name: ask(name, "encode"),  # type: ignore[misc]
+                        lambda name=name: ask(name, "decode"),  # type: ignore[misc]
+                    )
+                    for name in names
+                ]
+            finally:
+                process.stdin.close()
+
+
+def stages(labels: Labels, rounds: int) -> dict[str, float]:
+    """Median seconds of each kernel of ``compresso``, one thread, over the whole volume."""
+    nz, ny, nx = labels.shape
+    bits = np.empty((nz, ny, -(-nx // 64)), np.uint64)
+    boundary.mark(labels, bits)
+    component, first, counts = components.label_runs(bits, nx)
+    marked = boundary.first_marked(bits)
+    locations = np.empty(boundary.count_indeterminate(bits).sum(), np.uint64)
+    label_kernels.locate(labels, bits, 0, nz, locations)
+    packed = np.empty((nz, -(-ny // 8), -(-nx // 8)), np.uint64)
+    windows.pack(bits, nx, (1, 8, 8), packed)
+    keys, places = np.empty(packed.size, np.uint64), np.empty(packed.size, np.uint32)
+    count = windows.collect(packed.reshape(-1), 0, keys, places, 0)
+    ordered = windows.sort(keys[:count], places[:count])
+    indices = np.zeros(packed.size, np.uint32)
+    values = windows.rank(*ordered, indices)
+    entries = indices.copy()
+    entries = entries[: windows.squeeze(entries, 1 << 31)]
+    ids = labels.reshape(-1)[first]
+    starts = np.cumsum(counts) - counts
+    out = np.empty_like(labels)
+    work: dict[str, Callable[[], Any]] = {
+        "boundary map": lambda: boundary.mark(labels, bits),
+        "components": lambda: components.label_runs(bits, nx),
+        "ids": lambda: label_kernels.identify(labels, first, counts, marked),
+        "locations": lambda: label_kernels.locate(labels, bits, 0, nz, locations),
+        "windows": lambda: windows.pack(bits, nx, (1, 8, 8), packed),
+        "window values": lambda: windows.rank(
+            *windows.sort(keys[:count].copy(), places[:count].copy()), indices
+        ),
+        "run lengths": lambda: windows.squeeze(indices.copy(), 1 << 31),
+        "decode: windows": lambda: windows.expand(entries, values.size, indices),
+        "decode: labels": lambda: label_kernels.fill(bits, component, ids, starts, out),
+        "decode: locations": lambda: label_kernels.resolve(bits, 0, nz, locations, out),
+    }
+    return {
+        name: statistics.median(_timed(task)() for _ in range(rounds + 1))
+        for name, task in work.items()
+    }
+
+
+def report(labels: Labels, entries: list[Entry], kernels: dict[str, float]) -> str:
+    """The benchmark as a Markdown table.
+
+    MVx/s are medians. Ratios are medians over rounds of the entry's time by that of our
+    ``compresso`` in the same round.
+    """
+    ours = next(entry for entry in entries if entry.name == "compresso")
+    megavoxels = labels.size / 1e6
+    lines = [
+        "| | encode MVx/s | decode MVx/s | encode: time / ours | decode: time / ours |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for entry in entries:
+        cells = []
+        for seconds in (entry.encode_s, entry.decode_s):
+            cells.append(f"{megavoxels / statistics.median(seconds):,.0f}")
+        for seconds, base in ((entry.encode_s, ours.encode_s), (entry.decode_s, ours.decode_s)):
+            ratio = statistics.median(s / b for s, b in zip(seconds, base, strict=True))
+            cells.append(f"{ratio:.2f}")
+        lines.append(f"| {entry.name} | {' | '.join(cells)} |")
+    lines += ["", "| kernel of `compresso`, alone | MVx/s |", "|---|---:|"]
+    for name, seconds in kernels.items():
+        lines.append(f"| {name} | {megavoxels / seconds:,.0f} |")
+    return "\n".join(lines)
+
+
+def draw(labels: Labels, entries: list[Entry], title: str, path: Path) -> None:
+    """Draw the medians as horizontal bars."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    from experiments.figures import STYLE
+
+    megavoxels = labels.size / 1e6
+    with plt.rc_context(STYLE | {"axes.grid.axis": "x"}):
+        figure, axes = plt.subplots(
+            1, 2, figsize=(11, 0.36 * len(entries) + 1.6), sharey=True, layout="constrained"
+        )
+        for axis, task in zip(axes, ("encode", "decode"), strict=True):
+            speeds = [megavoxels / statistics.median(getattr(e, f"{task}_s")) for e in entries]
+            colours = [
+                "#c8c8c8"
+                if e.name.startswith("memory")
+                else "#d7191c"
+                if i < _first_peer(entries)
+                else "#5f5f5f"
+                for i, e in enumerate(entries)
+            ]
+            bars = axis.barh([e.name for e in entries], speeds, color=colours)
+            axis.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=8)
+            axis.set_xlabel(f"{task}, MVx/s")
+            axis.margins(x=0.12)
+        axes[0].invert_yaxis()
+        figure.suptitle(title, fontsize=11, fontweight="bold")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for suffix in (".png", ".pdf"):
+            figure.savefig(path.with_suffix(suffix))
+        plt.close(figure)
+
+
+def _first_peer(entries: list[Entry]) -> int:
+    ours = [i for i, e in enumerate(entries) if e.name.startswith(("compresso", "neuroglancer"))]
+    return max(ours) + 1
