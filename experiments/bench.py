@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -24,6 +25,7 @@ from compresso.kernels import labels as label_kernels
 from experiments.errors import HarnessError
 
 Labels = NDArray[Any]
+COLOURS = {"copy": "#c8c8c8", "ours": "#d7191c", "peer": "#5f5f5f"}
 Task = Callable[[], float]  # does the work and returns the seconds it took
 
 
@@ -32,8 +34,9 @@ class Entry:
     """One line of the benchmark: the seconds of each round."""
 
     name: str
+    kind: str  # copy, ours or peer
     encode: Task
-    decode: Task | None
+    decode: Task
     encode_s: list[float] = field(default_factory=list)
     decode_s: list[float] = field(default_factory=list)
 
@@ -68,10 +71,9 @@ def run(
                 seconds = entry.encode()
                 if number:
                     entry.encode_s.append(seconds)
-                if entry.decode:
-                    seconds = entry.decode()
-                    if number:
-                        entry.decode_s.append(seconds)
+                seconds = entry.decode()
+                if number:
+                    entry.decode_s.append(seconds)
     return entries
 
 
@@ -89,9 +91,10 @@ def _timed(work: Callable[[], Any]) -> Task:
 def _copies(labels: Labels) -> list[Entry]:
     """A copy to memory that is there already, and one to new memory, as decoding needs it."""
     target = np.empty_like(labels)
+    same, new = _timed(partial(np.copyto, target, labels)), _timed(labels.copy)
     return [
-        Entry("memory copy, same buffer", *[_timed(lambda: np.copyto(target, labels))] * 2),
-        Entry("memory copy, new buffer", *[_timed(labels.copy)] * 2),
+        Entry("memory copy, same buffer", "copy", same, same),
+        Entry("memory copy, new buffer", "copy", new, new),
     ]
 
 
@@ -107,12 +110,9 @@ def _ours(labels: Labels, threads: int) -> list[Entry]:
             entries.append(
                 Entry(
                     spec + many,
-                    _timed(lambda e=encoding, n=count: e.encode(labels, n)),
-                    _timed(
-                        lambda e=encoding, s=stream, n=count: e.decode(
-                            s, dtype=labels.dtype, threads=n
-                        )
-                    ),
+                    "ours",
+                    _timed(partial(encoding.encode, labels, count)),
+                    _timed(partial(encoding.decode, stream, None, labels.dtype, count)),
                 )
             )
     return entries
@@ -129,7 +129,7 @@ def _peers(labels: Labels, python: str | None) -> Iterator[list[Entry]]:
         path = Path(folder) / "labels.npy"
         np.save(path, labels)
         try:
-            process = subprocess.Popen(
+            process: Any = subprocess.Popen(
                 [python, "-I", str(script), str(path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -138,24 +138,18 @@ def _peers(labels: Labels, python: str | None) -> Iterator[list[Entry]]:
         except OSError as error:
             raise HarnessError(f"--peers {python}: cannot be run ({error.strerror})") from None
         with process:
-            assert process.stdin is not None
-            assert process.stdout is not None
 
             def ask(name: str, task: str) -> float:
-                process.stdin.write(json.dumps([name, task]) + "\n")  # type: ignore[union-attr]
-                process.stdin.flush()  # type: ignore[union-attr]
-                return float(json.loads(process.stdout.readline())["seconds"])  # type: ignore[union-attr]
+                process.stdin.write(json.dumps([name, task]) + "\n")
+                process.stdin.flush()
+                return float(json.loads(process.stdout.readline())["seconds"])
 
             try:
                 names = json.loads(process.stdout.readline() or "null")
                 if names is None:
                     raise HarnessError(f"--peers {python}: it ended at once; has it numpy?")
                 yield [
-                    Entry(
-                        name,
-                        lambda name=name: ask(name, "encode"),  # type: ignore[misc]
-                        lambda name=name: ask(name, "decode"),  # type: ignore[misc]
-                    )
+                    Entry(name, "peer", partial(ask, name, "encode"), partial(ask, name, "decode"))
                     for name in names
                 ]
             finally:
@@ -175,9 +169,14 @@ def stages(labels: Labels, rounds: int) -> dict[str, float]:
     windows.pack(bits, nx, (1, 8, 8), packed)
     keys, places = np.empty(packed.size, np.uint64), np.empty(packed.size, np.uint32)
     count = windows.collect(packed.reshape(-1), 0, keys, places, 0)
-    ordered = windows.sort(keys[:count], places[:count])
     indices = np.zeros(packed.size, np.uint32)
-    values = windows.rank(*ordered, indices)
+
+    def number_windows() -> NDArray[np.uint64]:
+        ordered, places_in_order = windows.sort(keys[:count].copy(), places[:count].copy())
+        numbered: NDArray[np.uint64] = windows.rank(ordered, places_in_order, indices)
+        return numbered
+
+    values = number_windows()
     entries = indices.copy()
     entries = entries[: windows.squeeze(entries, 1 << 31)]
     ids = labels.reshape(-1)[first]
@@ -189,9 +188,7 @@ def stages(labels: Labels, rounds: int) -> dict[str, float]:
         "ids": lambda: label_kernels.identify(labels, first, counts, marked),
         "locations": lambda: label_kernels.locate(labels, bits, 0, nz, locations),
         "windows": lambda: windows.pack(bits, nx, (1, 8, 8), packed),
-        "window values": lambda: windows.rank(
-            *windows.sort(keys[:count].copy(), places[:count].copy()), indices
-        ),
+        "window values": number_windows,
         "run lengths": lambda: windows.squeeze(indices.copy(), 1 << 31),
         "decode: windows": lambda: windows.expand(entries, values.size, indices),
         "decode: labels": lambda: label_kernels.fill(bits, component, ids, starts, out),
@@ -224,8 +221,7 @@ def report(labels: Labels, entries: list[Entry], kernels: dict[str, float]) -> s
             cells.append(f"{ratio:.2f}")
         lines.append(f"| {entry.name} | {' | '.join(cells)} |")
     lines += ["", "| kernel of `compresso`, alone | MVx/s |", "|---|---:|"]
-    for name, seconds in kernels.items():
-        lines.append(f"| {name} | {megavoxels / seconds:,.0f} |")
+    lines += [f"| {name} | {megavoxels / seconds:,.0f} |" for name, seconds in kernels.items()]
     return "\n".join(lines)
 
 
@@ -245,14 +241,7 @@ def draw(labels: Labels, entries: list[Entry], title: str, path: Path) -> None:
         )
         for axis, task in zip(axes, ("encode", "decode"), strict=True):
             speeds = [megavoxels / statistics.median(getattr(e, f"{task}_s")) for e in entries]
-            colours = [
-                "#c8c8c8"
-                if e.name.startswith("memory")
-                else "#d7191c"
-                if i < _first_peer(entries)
-                else "#5f5f5f"
-                for i, e in enumerate(entries)
-            ]
+            colours = [COLOURS[entry.kind] for entry in entries]
             bars = axis.barh([e.name for e in entries], speeds, color=colours)
             axis.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=8)
             axis.set_xlabel(f"{task}, MVx/s")
@@ -263,8 +252,3 @@ def draw(labels: Labels, entries: list[Entry], title: str, path: Path) -> None:
         for suffix in (".png", ".pdf"):
             figure.savefig(path.with_suffix(suffix))
         plt.close(figure)
-
-
-def _first_peer(entries: list[Entry]) -> int:
-    ours = [i for i, e in enumerate(entries) if e.name.startswith(("compresso", "neuroglancer"))]
-    return max(ours) + 1

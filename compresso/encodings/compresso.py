@@ -115,7 +115,7 @@ class Compresso(Encoding):
                 label = slab.reshape(-1)[bad]
                 raise _label_error(volume[s0:s1], s0, label, "a location is label + 6")
 
-            packed = np.empty(_grid(own.shape[:2] + (nx,), step), np.uint64)
+            packed = np.empty(_grid((*own.shape[:2], nx), step), np.uint64)
             windows.pack(own, nx, step, packed)
             n_keys = windows.collect(packed.reshape(-1), n_packed, keys, places, n_keys)
             n_packed += packed.size

@@ -7,7 +7,7 @@ from compresso.kernels.words import ALL, ONE, TOP, edges64, popcount, trailing_z
 
 
 @kernel
-def mark(labels, bits):  # type: ignore[no-untyped-def]
+def mark(labels, bits):
     """Mark every voxel whose label differs from its right or lower neighbour in the slice.
 
     Parameters
@@ -43,7 +43,7 @@ def mark(labels, bits):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def first_marked(bits):  # type: ignore[no-untyped-def]
+def first_marked(bits):
     """First boundary voxel of each slice.
 
     Returns
@@ -66,7 +66,7 @@ def first_marked(bits):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def indeterminate_word(bits, z, y, w, carry):  # type: ignore[no-untyped-def]
+def indeterminate_word(bits, z, y, w, carry):
     """Boundary voxels of a word whose left and upper neighbours are boundary or outside.
 
     ``carry`` is 1 where the voxel left of the word is boundary or outside.
@@ -77,7 +77,7 @@ def indeterminate_word(bits, z, y, w, carry):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def count_indeterminate(bits):  # type: ignore[no-untyped-def]
+def count_indeterminate(bits):
     """Number of indeterminate voxels in each slice, (nz,) int64."""
     nz, ny, words = bits.shape
     counts = np.zeros(nz, np.int64)

@@ -14,7 +14,7 @@ SLACK = 8  # edges that are written past the last one
 
 
 @kernel
-def row_runs(bits, z, y, nx, edges):  # type: ignore[no-untyped-def]
+def row_runs(bits, z, y, nx, edges):
     """Find the runs of non-boundary voxels of one row.
 
     Run i is ``edges[2 * i] <= x < edges[2 * i + 1]``; ``edges`` has room for ``nx + SLACK``.
@@ -25,7 +25,7 @@ def row_runs(bits, z, y, nx, edges):  # type: ignore[no-untyped-def]
         Number of runs.
     """
     words = bits.shape[2]
-    count = 0
+    count = np.int64(0)
     carry = np.uint64(0)
     for w in range(words):
         free = ~bits[z, y, w]
@@ -50,7 +50,7 @@ def row_runs(bits, z, y, nx, edges):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def count_runs(bits, nx):  # type: ignore[no-untyped-def]
+def count_runs(bits, nx):
     """Number of runs of non-boundary voxels in all rows of a (nz, ny, words) boundary map."""
     nz, ny, words = bits.shape
     total = np.uint64(0)
@@ -67,7 +67,7 @@ def count_runs(bits, nx):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def root(parent, i):  # type: ignore[no-untyped-def]
+def root(parent, i):
     """Smallest member of i's set; shortens the path on the way."""
     while parent[i] != i:
         parent[i] = parent[parent[i]]
@@ -76,7 +76,7 @@ def root(parent, i):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def label_runs(bits, nx):  # type: ignore[no-untyped-def]
+def label_runs(bits, nx):
     """Number the components of every slice by way of their runs.
 
     Parameters
@@ -94,7 +94,7 @@ def label_runs(bits, nx):  # type: ignore[no-untyped-def]
     counts : (nz,) int64
         Number of components in each slice.
     """
-    nz, ny, words = bits.shape
+    nz, ny = bits.shape[:2]
     component = np.empty(count_runs(bits, nx), np.uint32)
     # A row brings at most (nx + 1) // 2 new components; the pages of unused ones stay untouched.
     parent = np.empty(ny * ((nx + 1) // 2) + 1, np.uint32)

@@ -13,20 +13,20 @@ STEPS = np.array([[0, 0, -1], [0, 0, 1], [0, -1, 0], [0, 1, 0], [-1, 0, 0], [1, 
 
 
 @kernel
-def marked(bits, z, y, x):  # type: ignore[no-untyped-def]
+def marked(bits, z, y, x):
     """Whether a voxel inside the slices is boundary."""
     return (bits[z, y, x >> 6] >> np.uint64(x & 63)) & ONE != np.uint64(0)
 
 
 @kernel
-def has(labels, bits, z, y, x, label):  # type: ignore[no-untyped-def]
+def has(labels, bits, z, y, x, label):
     """Whether a voxel inside the slices is no boundary and has this label."""
     # The bits come first: they are in the cache, the labels may not be.
     return not marked(bits, z, y, x) and labels[z, y, x] == label
 
 
 @kernel
-def identify(labels, first, counts, marked_first):  # type: ignore[no-untyped-def]
+def identify(labels, first, counts, marked_first):
     """Spell the ids of some slices: ``label + 1``, 0 where that exceeds 64 bits.
 
     Parameters
@@ -45,7 +45,7 @@ def identify(labels, first, counts, marked_first):  # type: ignore[no-untyped-de
         A slice with boundary voxels has one id more, for the first of them: before its components
         where it is the slice's first voxel, else behind the one component that comes before it.
     """
-    nz, ny, nx = labels.shape
+    nz = labels.shape[0]
     flat = labels.reshape(-1)
     ids = np.empty(first.size + nz, np.uint64)
     n = component = 0
@@ -66,7 +66,7 @@ def identify(labels, first, counts, marked_first):  # type: ignore[no-untyped-de
 
 
 @kernel
-def locate(labels, bits, z0, z1, locations):  # type: ignore[no-untyped-def]
+def locate(labels, bits, z0, z1, locations):
     """Say for every indeterminate voxel of slices z0..z1-1 where its label comes from.
 
     A voxel whose label a non-boundary neighbour has too gets that neighbour's code, x+1, y+1, z-1
@@ -118,7 +118,7 @@ def locate(labels, bits, z0, z1, locations):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fill(bits, component, ids, starts, out):  # type: ignore[no-untyped-def]
+def fill(bits, component, ids, starts, out):
     """Label every voxel but the indeterminate ones.
 
     Parameters
@@ -168,7 +168,7 @@ def fill(bits, component, ids, starts, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def resolve(bits, z0, z1, locations, out):  # type: ignore[no-untyped-def]
+def resolve(bits, z0, z1, locations, out):
     """Label the indeterminate voxels of slices z0..z1-1, the inverse of :func:`locate`.
 
     Parameters

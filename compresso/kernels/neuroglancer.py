@@ -22,7 +22,7 @@ SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio
 
 
 @kernel
-def reflect(i, n):  # type: ignore[no-untyped-def]
+def reflect(i, n):
     """Index inside 0..n-1 of position i >= 0 of a line that is mirrored at its last voxel."""
     if n == 1:
         return 0
@@ -31,7 +31,7 @@ def reflect(i, n):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _gather(labels, corner, shape, block, voxels):  # type: ignore[no-untyped-def]
+def _gather(labels, corner, shape, block, voxels):
     """Copy one block of the chunk at ``corner``, reflected past the chunk's end."""
     inside = True
     for axis in range(3):
@@ -56,7 +56,7 @@ def _gather(labels, corner, shape, block, voxels):  # type: ignore[no-untyped-de
 
 
 @kernel
-def _find_runs(voxels, starts):  # type: ignore[no-untyped-def]
+def _find_runs(voxels, starts):
     """Number of runs of equal labels of a block; run i is ``starts[i] .. starts[i + 1] - 1``."""
     runs = 1
     starts[0] = 0
@@ -71,7 +71,7 @@ def _find_runs(voxels, starts):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _find_label(label, table, count, slots):  # type: ignore[no-untyped-def]
+def _find_label(label, table, count, slots):
     """Place of a label in ``table[:count]``, or the place ``count`` where it is entered now."""
     if count < FEW:
         for i in range(count):
@@ -97,7 +97,7 @@ def _find_label(label, table, count, slots):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _tabulate(voxels, starts, runs, table, order, slots, rank, scratch):  # type: ignore[no-untyped-def]
+def _tabulate(voxels, starts, runs, table, order, slots, rank, scratch):
     """Find the distinct labels of a block, ascending, and the place of each run's label there.
 
     Returns the number of labels.
@@ -130,8 +130,8 @@ def _tabulate(voxels, starts, runs, table, order, slots, rank, scratch):  # type
 
 
 @kernel
-def _pack(starts, order, runs, bits, words):  # type: ignore[no-untyped-def]
-    """Write the values of a block, ``bits`` each, the first one in a word's most significant place."""
+def _pack(starts, order, runs, bits, words):
+    """Write the values of a block, ``bits`` each, the first one in the top place of its word."""
     words[:] = np.uint64(0)
     ones = ALL // (ALL >> np.uint64(64 - bits))  # the value 1 in every place
     for i in range(runs):
@@ -148,7 +148,7 @@ def _pack(starts, order, runs, bits, words):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def encode_chunks(labels, side, first, last):  # type: ignore[no-untyped-def]
+def encode_chunks(labels, side, first, last):
     """Encode chunks first..last-1 of one layer of chunks.
 
     Parameters
@@ -216,7 +216,7 @@ def encode_chunks(labels, side, first, last):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _value(words, header, bits, voxel):  # type: ignore[no-untyped-def]
+def _value(words, header, bits, voxel):
     """The packed value of one voxel of a block."""
     at = voxel * bits
     word = words[np.int64(header & OFFSET_MASK) + (at >> 6)]
@@ -224,7 +224,7 @@ def _value(words, header, bits, voxel):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _decode_block(words, header, left, corner, out):  # type: ignore[no-untyped-def]
+def _decode_block(words, header, left, corner, out):
     """Decode one block of a chunk.
 
     ``words`` is the chunk, ``corner`` the block's place in ``out``, and ``left`` what of the chunk
@@ -261,7 +261,7 @@ def _decode_block(words, header, left, corner, out):  # type: ignore[no-untyped-
 
 
 @kernel
-def decode_chunks(words, offsets, side, first, last, out):  # type: ignore[no-untyped-def]
+def decode_chunks(words, offsets, side, first, last, out):
     """Decode chunks first..last-1 of a stream, the inverse of :func:`encode_chunks`.
 
     Parameters
@@ -306,7 +306,7 @@ def decode_chunks(words, offsets, side, first, last, out):  # type: ignore[no-un
 
 
 @kernel
-def chunk_offsets(words, n_chunks):  # type: ignore[no-untyped-def]
+def chunk_offsets(words, n_chunks):
     """Where each chunk begins, and where the last one ends; -1 from the first bad length on."""
     offsets = np.full(n_chunks + 1, -1, np.int64)
     at = np.int64(0)

@@ -9,7 +9,7 @@ DIGIT_BITS, DIGITS = 11, 6  # of the radix sort of 64-bit windows
 
 
 @kernel
-def pack(bits, nx, step, windows):  # type: ignore[no-untyped-def]
+def pack(bits, nx, step, windows):
     """Cut a boundary map into windows.
 
     Parameters
@@ -48,7 +48,7 @@ def pack(bits, nx, step, windows):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def unpack(windows, nx, step, bits):  # type: ignore[no-untyped-def]
+def unpack(windows, nx, step, bits):
     """Put windows back together, the inverse of :func:`pack`; ``bits`` is overwritten."""
     zstep, ystep, xstep = step
     nz, ny, words = bits.shape
@@ -77,7 +77,7 @@ def unpack(windows, nx, step, bits):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def collect(windows, start, keys, places, count):  # type: ignore[no-untyped-def]
+def collect(windows, start, keys, places, count):
     """Append the windows that are not 0, and their numbers counted from ``start``.
 
     Parameters
@@ -100,7 +100,7 @@ def collect(windows, start, keys, places, count):  # type: ignore[no-untyped-def
 
 
 @kernel
-def sort(keys, places):  # type: ignore[no-untyped-def]
+def sort(keys, places):
     """Sort pairs by key, a radix sort: the time does not depend on the data.
 
     Returns the sorted keys and places, in the given arrays or in new ones.
@@ -130,12 +130,12 @@ def sort(keys, places):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _digit(key, digit):  # type: ignore[no-untyped-def]
+def _digit(key, digit):
     return (key >> np.uint64(digit * DIGIT_BITS)) & np.uint64((1 << DIGIT_BITS) - 1)
 
 
 @kernel
-def rank(keys, places, indices):  # type: ignore[no-untyped-def]
+def rank(keys, places, indices):
     """Number the distinct windows in ascending order.
 
     Parameters
@@ -164,7 +164,7 @@ def rank(keys, places, indices):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def renumber(indices, values, union):  # type: ignore[no-untyped-def]
+def renumber(indices, values, union):
     """Turn indices into ``values`` into indices into ``union``, in place.
 
     Both are ascending, and ``union`` holds all of ``values``.
@@ -180,7 +180,7 @@ def renumber(indices, values, union):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def squeeze(indices, limit):  # type: ignore[no-untyped-def]
+def squeeze(indices, limit):
     """Run-length code the window indices, in place.
 
     Index i > 0 becomes ``2 * i``, a run of n zeros ``2 * n + 1``; the trailing run is left out.
@@ -210,7 +210,7 @@ def squeeze(indices, limit):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def expand(entries, n_values, indices):  # type: ignore[no-untyped-def]
+def expand(entries, n_values, indices):
     """Undo :func:`squeeze`; the windows after the last entry have index 0.
 
     Parameters
@@ -247,7 +247,7 @@ def expand(entries, n_values, indices):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def spell(indices, values, windows):  # type: ignore[no-untyped-def]
+def spell(indices, values, windows):
     """Write ``values[indices]`` to ``windows``; every index is below ``values.size``."""
     for n in range(indices.size):
         windows[n] = values[indices[n]]

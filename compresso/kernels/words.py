@@ -18,7 +18,7 @@ ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 TOP = np.uint64(63)
 
 
-def _vector_at(context, builder, array_type, array, index, lanes):  # type: ignore[no-untyped-def]
+def _vector_at(context, builder, array_type, array, index, lanes):
     """Pointer to ``lanes`` elements of a 1-D array from ``index`` on, and their alignment."""
     item = context.get_data_type(array_type.dtype)
     data = context.make_array(array_type)(context, builder, array).data
@@ -27,8 +27,8 @@ def _vector_at(context, builder, array_type, array, index, lanes):  # type: igno
 
 
 @intrinsic
-def _differ64_llvm(typing_context, labels, i, j):  # type: ignore[no-untyped-def]
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+def _differ64_llvm(typing_context, labels, i, j):
+    def codegen(context, builder, signature, arguments):
         loaded = []
         for index in arguments[1:]:
             pointer, align = _vector_at(
@@ -41,8 +41,8 @@ def _differ64_llvm(typing_context, labels, i, j):  # type: ignore[no-untyped-def
 
 
 @intrinsic
-def _edges64_llvm(typing_context, labels, i, below):  # type: ignore[no-untyped-def]
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+def _edges64_llvm(typing_context, labels, i, below):
+    def codegen(context, builder, signature, arguments):
         array, i, below = arguments
         after = builder.add(i, ir.Constant(i.type, 1))
         loaded = []
@@ -58,10 +58,10 @@ def _edges64_llvm(typing_context, labels, i, below):  # type: ignore[no-untyped-
     return types.uint64(labels, types.intp, types.intp), codegen
 
 
-def _splat_llvm(lanes):  # type: ignore[no-untyped-def]
+def _splat_llvm(lanes):
     @intrinsic
-    def splat(typing_context, out, i, value):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def splat(typing_context, out, i, value):
+        def codegen(context, builder, signature, arguments):
             array, index, item = arguments
             pointer, align = _vector_at(context, builder, signature.args[0], array, index, lanes)
             vector = ir.Constant(ir.VectorType(item.type, lanes), ir.Undefined)
@@ -76,23 +76,23 @@ def _splat_llvm(lanes):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def _trailing_zeros_llvm(typing_context, word):  # type: ignore[no-untyped-def]
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+def _trailing_zeros_llvm(typing_context, word):
+    def codegen(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.uint64(types.uint64), codegen
 
 
 @intrinsic
-def _popcount_llvm(typing_context, word):  # type: ignore[no-untyped-def]
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+def _popcount_llvm(typing_context, word):
+    def codegen(context, builder, signature, arguments):
         return builder.ctpop(arguments[0])
 
     return types.uint64(types.uint64), codegen
 
 
 @kernel
-def _differ64_plain(labels, i, j):  # type: ignore[no-untyped-def]
+def _differ64_plain(labels, i, j):
     word = np.uint64(0)
     for k in range(64):
         word |= np.uint64(labels[i + k] != labels[j + k]) << np.uint64(k)
@@ -100,13 +100,13 @@ def _differ64_plain(labels, i, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _edges64_plain(labels, i, below):  # type: ignore[no-untyped-def]
+def _edges64_plain(labels, i, below):
     return _differ64_plain(labels, i, i + 1) | _differ64_plain(labels, i, below)
 
 
-def _splat_plain(lanes):  # type: ignore[no-untyped-def]
+def _splat_plain(lanes):
     @kernel
-    def splat(out, i, value):  # type: ignore[no-untyped-def]
+    def splat(out, i, value):
         for k in range(lanes):
             out[i + k] = value
 
@@ -114,7 +114,7 @@ def _splat_plain(lanes):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _popcount_plain(word):  # type: ignore[no-untyped-def]
+def _popcount_plain(word):
     count = 0
     while word != np.uint64(0):
         word &= word - ONE
@@ -123,7 +123,7 @@ def _popcount_plain(word):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _trailing_zeros_plain(word):  # type: ignore[no-untyped-def]
+def _trailing_zeros_plain(word):
     return _popcount_plain((word & (~word + ONE)) - ONE)
 
 

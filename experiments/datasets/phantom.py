@@ -184,7 +184,7 @@ def _warp(nx: int, ny: int, z: int, seed: int) -> tuple[NDArray[np.float32], NDA
 
 
 @njit(cache=True)
-def _lattice(i, j, k, seed):  # type: ignore[no-untyped-def]
+def _lattice(i, j, k, seed):
     """A pseudo-random number in -1..1 at a lattice point."""
     h = np.uint64(i) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(j) * np.uint64(0xC2B2AE3D27D4EB4F)
     h += np.uint64(k) * np.uint64(0x165667B19E3779F9) + np.uint64(seed) * np.uint64(
@@ -196,7 +196,7 @@ def _lattice(i, j, k, seed):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def add_noise(field, cell, amplitude, z, seed):  # type: ignore[no-untyped-def]
+def add_noise(field, cell, amplitude, z, seed):
     """Add smooth value noise of one octave to a (ny, nx) field."""
     ny, nx = field.shape
     k = math.floor(z)
@@ -224,7 +224,7 @@ def add_noise(field, cell, amplitude, z, seed):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def paint(table, dx, dy, owner):  # type: ignore[no-untyped-def]
+def paint(table, dx, dy, owner):
     """Give every pixel of a slice to the neurite whose disc is nearest.
 
     Parameters

@@ -1,0 +1,50 @@
+"""Brotli, from the package brotli."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from compresso.codec import Buffer, Compressor
+from compresso.errors import DecodeError
+
+
+@dataclass(frozen=True)
+class Brotli(Compressor):
+    """Brotli.
+
+    Parameters
+    ----------
+    quality : int
+        0 (fastest) to 11 (smallest). Default 11, the library's.
+    """
+
+    name = "brotli"
+    packages = {"brotli": "brotli"}
+    quality: int = 11
+
+    def __post_init__(self) -> None:
+        self.check_range("quality", 0, 11)
+
+    def compress(self, data: Buffer) -> bytes:
+        """Compress bytes (or any C-contiguous buffer)."""
+        return self.compress_chunks([data])
+
+    def compress_chunks(self, chunks: Iterable[Buffer]) -> bytes:
+        """Compress bytes that come in pieces, holding one piece at a time."""
+        stream = self.require("brotli").Compressor(quality=self.quality)
+        parts = [stream.process(memoryview(chunk).cast("B")) for chunk in chunks]
+        return b"".join([*parts, stream.finish()])
+
+    def decompress_chunks(self, data: Buffer, chunk_bytes: int) -> Iterator[Buffer]:
+        """Restore the bytes in pieces of about ``chunk_bytes``."""
+        brotli = self.require("brotli")
+        stream = brotli.Decompressor()
+        view = memoryview(data).cast("B")
+        while not stream.is_finished():
+            try:
+                piece = stream.process(view, output_buffer_limit=min(chunk_bytes, 1 << 62))
+            except brotli.error:
+                raise DecodeError("brotli: damaged data") from None
+            if not piece and not stream.is_finished() and stream.can_accept_more_data():
+                raise DecodeError("brotli: the data ends too early")
+            view = view[len(view) :]
+            yield piece

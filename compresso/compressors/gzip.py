@@ -1,0 +1,33 @@
+"""gzip, by the standard library's zlib."""
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from compresso.codec import StreamCompressor
+
+
+@dataclass(frozen=True)
+class Gzip(StreamCompressor):
+    """DEFLATE in a gzip container with a CRC32; not in the paper.
+
+    Parameters
+    ----------
+    level : int
+        0 (stored) to 9 (smallest). Default 6.
+    """
+
+    name = "gzip"
+    level: int = 6
+    failures = (zlib.error,)
+
+    def __post_init__(self) -> None:
+        self.check_range("level", 0, 9)
+
+    def compressor(self) -> Any:
+        """Make a gzip compression object."""
+        return zlib.compressobj(self.level, wbits=31)
+
+    def decompressor(self) -> Any:
+        """Make a gzip decompression object."""
+        return zlib.decompressobj(wbits=31)

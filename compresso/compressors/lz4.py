@@ -1,0 +1,33 @@
+"""LZ4, from the package imagecodecs."""
+
+from dataclasses import dataclass
+
+from compresso.codec import BlockCompressor, Buffer
+
+
+@dataclass(frozen=True)
+class Lz4(BlockCompressor):
+    """LZ4 blocks; not in the paper.
+
+    Parameters
+    ----------
+    level : int
+        1 (fastest) to 12 (smallest, LZ4-HC from 2 on). Default 1.
+    """
+
+    name = "lz4"
+    packages = {"imagecodecs": "imagecodecs"}
+    level: int = 1
+
+    def __post_init__(self) -> None:
+        self.check_range("level", 1, 12)
+
+    def pack(self, data: memoryview) -> Buffer | None:
+        """Pack a block."""
+        packed: bytes = self.require("imagecodecs").lz4_encode(data, level=self.level)
+        return packed
+
+    def unpack(self, data: memoryview, size: int) -> Buffer:
+        """Restore a block of ``size`` bytes."""
+        block: bytes = self.require("imagecodecs").lz4_decode(data, out=size)
+        return block

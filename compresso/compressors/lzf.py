@@ -1,0 +1,27 @@
+"""LZF, from the package imagecodecs."""
+
+from dataclasses import dataclass
+
+from compresso.codec import BlockCompressor, Buffer
+
+
+@dataclass(frozen=True)
+class Lzf(BlockCompressor):
+    """LibLZF, as in the paper; it has no levels."""
+
+    name = "lzf"
+    packages = {"imagecodecs": "imagecodecs"}
+
+    def pack(self, data: memoryview) -> Buffer | None:
+        """Pack a block."""
+        imagecodecs = self.require("imagecodecs")
+        try:
+            packed: bytes = imagecodecs.lzf_encode(data)
+        except imagecodecs.LzfError:  # the library's way to say that it would not shrink
+            return None
+        return packed
+
+    def unpack(self, data: memoryview, size: int) -> Buffer:
+        """Restore a block of ``size`` bytes."""
+        block: bytes = self.require("imagecodecs").lzf_decode(data, out=size)
+        return block

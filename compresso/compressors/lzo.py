@@ -1,0 +1,23 @@
+"""LZO, from the package lzallright."""
+
+from dataclasses import dataclass
+
+from compresso.codec import BlockCompressor, Buffer
+
+
+@dataclass(frozen=True)
+class Lzo(BlockCompressor):
+    """LZO1X, as in the paper, by the library lzokay."""
+
+    name = "lzo"
+    packages = {"lzallright": "lzallright"}
+
+    def pack(self, data: memoryview) -> Buffer | None:
+        """Pack a block."""
+        packed: bytes = self.require("lzallright").LZOCompressor().compress(data)
+        return packed
+
+    def unpack(self, data: memoryview, size: int) -> Buffer:
+        """Restore a block of ``size`` bytes."""
+        block: bytes = self.require("lzallright").LZOCompressor().decompress(data, size)
+        return block

@@ -1,0 +1,36 @@
+"""PNG, from the package imagecodecs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compresso.images import StillEncoding
+
+
+@dataclass(frozen=True)
+class Png(StillEncoding):
+    """A 16-bit PNG for each slice and each 16 bits of the labels.
+
+    Parameters
+    ----------
+    level : int
+        Of zlib, 0 to 9. Default 6.
+    """
+
+    name = "png"
+    packages = {"imagecodecs": "imagecodecs"}
+    level: int = 6
+
+    def __post_init__(self) -> None:
+        self.check_range("level", 0, 9)
+
+    def pack_image(self, image: NDArray[np.uint16]) -> bytes:
+        """Pack one slice."""
+        room = 2 * image.nbytes + 16 * len(image) + 1024  # the library's own guess can be too small
+        data: bytes = self.require("imagecodecs").png_encode(image, level=self.level, out=room)
+        return data
+
+    def unpack_image(self, data: memoryview, out: NDArray[np.uint16]) -> None:
+        """Restore one slice."""
+        self.require("imagecodecs").png_decode(data, out=out)
