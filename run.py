@@ -122,6 +122,11 @@ FIGURES = click.option(
     help="Panel of the mean figure for datasets given as files.  [default: em]",
 )
 @click.option("--threads", type=click.IntRange(1), default=1, help="Threads of the encodings.")
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that one run may take."
+)
+@click.option("--isolate", is_flag=True, help="Run each cell in a process of its own.")
+@click.option("--resume", is_flag=True, help="Leave out the runs that the CSV has already.")
 @click.option("--plot/--no-plot", default=True, help="Draw the figures at the end.")
 @click.option("-v", "--verbose", is_flag=True, help="Show each run, and tracebacks of errors.")
 @click.option(
@@ -146,6 +151,9 @@ def grid(
     figures: Path,
     group: str,
     threads: int,
+    timeout: float | None,
+    isolate: bool,
+    resume: bool,
     plot: bool,
     verbose: bool,
 ) -> None:
@@ -172,14 +180,17 @@ def grid(
         slices,
         threads,
         output,
+        timeout,
+        isolate,
+        resume,
     )
     rows = _run(plan, verbose)
     import pandas as pd
 
     from experiments import results, table
 
-    click.echo()
-    click.echo(table.render(pd.DataFrame(rows)))
+    if rows:
+        click.echo("\n" + table.render(pd.DataFrame(rows)))
     click.echo(f"\n{len(rows)} rows added to {output}")
     if plot:
         _draw(output, figures)
@@ -201,12 +212,15 @@ def _run(plan: Any, verbose: bool) -> list[dict[str, Any]]:
     """Run a grid under a progress bar; Ctrl-C ends it with what is done."""
     from tqdm import tqdm
 
+    tqdm.monitor_interval = 0  # no thread of its own, which a forked process would lack
     rows: list[dict[str, Any]] = []
     with tqdm(total=len(plan), unit="run", disable=not sys.stderr.isatty(), leave=False) as bar:
         try:
             for row in plan.run(bar.set_description_str):
-                rows.append(row)
                 bar.update()
+                if row is None:
+                    continue
+                rows.append(row)
                 if verbose:
                     bar.write(_line(row))
         except KeyboardInterrupt:

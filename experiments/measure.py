@@ -1,6 +1,7 @@
 """One cell of the grid: encode, compress, decompress and decode, timed, and a check."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from time import perf_counter_ns
 from typing import Any, TypeVar
 
@@ -38,6 +39,16 @@ def warm_up(volume: Volume, encoding: Encoding, compressor: Compressor, threads:
     """Run a cell once on a corner of the volume, to compile its kernels before they are timed."""
     corner = Volume(volume.name, volume.source, volume.group, volume.labels[:2, :64, :64])
     _round_trip(corner, encoding, compressor, threads)
+
+
+def measure_runs(
+    volume: Volume, encoding: Encoding, compressor: Compressor, runs: list[int], threads: int
+) -> Iterator[dict[str, Any]]:
+    """Warm a cell up and yield the rows of its runs."""
+    with suppress(CompressoError):  # the measurement meets it again, and records it
+        warm_up(volume, encoding, compressor, threads)
+    for run in runs:
+        yield measure(volume, encoding, compressor, run, threads)
 
 
 def measure(

@@ -145,6 +145,19 @@ def read(path: Path) -> "pd.DataFrame":
     return table
 
 
+def done(path: Path) -> set[tuple[Any, ...]]:
+    """The runs that need not be measured again: lossless ones, and those that took too long.
+
+    Each is dataset, shape, encoding, compression, threads, run. Raises ResultsError.
+    """
+    if not path.exists():
+        return set()
+    table = read(path)
+    table = table[table["lossless"] | table["status"].str.startswith("timeout")]
+    columns = ["dataset", "shape", "encoding", "compression", "threads", "run"]
+    return {tuple(row) for row in table[columns].itertuples(index=False)}
+
+
 def newest(table: "pd.DataFrame") -> "pd.DataFrame":
     """Keep what can be compared: of each dataset its newest volume and setting, of each cell its
     newest session. Rows that failed are kept too."""

@@ -54,7 +54,7 @@ def _block(name: str, rows: pd.DataFrame) -> str:
         )
     title = name if not name.startswith("phantom") else f"{name} (synthetic)"
     first = rows.iloc[0]
-    text = [f"{title}, {first['shape']} {first['dtype']}" if first["shape"] else title]
+    text = [f"{title}, {first['shape']} {first['dtype']}" if "shape" in first else title]
     if len(lines) > 1:
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         for number, line in enumerate(lines):

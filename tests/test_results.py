@@ -1,6 +1,8 @@
 """The CSV: its columns, appending and reading it, and the measurement of one cell."""
 
 import multiprocessing
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from compresso import Compressor, Encoding, MissingPackageError, compressors, en
 from experiments import results
 from experiments.datasets import EM, Volume
 from experiments.errors import ResultsError
+from experiments.isolate import measure_apart
 from experiments.measure import measure
 
 FIRST_COLUMNS = [
@@ -83,6 +86,25 @@ class Absent(Compressor):
 def test_codec_that_is_not_installed_is_a_row(phantom):
     row = measure(volume(phantom), encodings.parse("none"), Absent(), 1, 1)
     assert row["status"].startswith("unavailable: absent needs")
+
+
+class Crashing(Compressor):
+    """A compressor that takes its process down."""
+
+    name = "crashing"
+
+    def compress(self, data):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def decompress_chunks(self, data, chunk_bytes):
+        yield data
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_isolated_cell_that_crashes_is_a_row(phantom):
+    rows = list(measure_apart(volume(phantom), encodings.parse("none"), Crashing(), [1, 2], 1, 30))
+    assert [r["run"] for r in rows] == [1, 2]
+    assert all(r["status"].startswith("error: its process ended (SIGKILL") for r in rows)
 
 
 def row(**changes):

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from compresso import compressors
 from experiments import results
 
 RUN = Path(__file__).resolve().parents[1] / "run.py"
@@ -35,15 +36,16 @@ def keep(tmp_path):
 
 def test_whole_grid(tmp_path, keep):
     done = run("all", "all", SMALL, "--runs", 2, *keep, cwd=tmp_path)
+    cells = 3 * len(compressors.names()) + 3  # PNG, JPEG 2000 and X.264 stand alone
     assert done.returncode == 0, done.stderr
     table = results.read(keep[1])
-    assert len(table) == 3 * 5 * 2
+    assert len(table) == 2 * cells
     assert set(table["status"]) == {"ok"}
     assert table["lossless"].all()
     assert set(table["source"]) == {"synthetic (seed 0)"}
     lines = [line for line in done.stdout.splitlines() if line.endswith("yes")]
     ratios = [float(line.split()[-6].replace(",", "")) for line in lines]
-    assert len(ratios) == 15
+    assert len(ratios) == cells
     assert ratios == sorted(ratios, reverse=True)
     assert lines[0].startswith("* ")
     assert "phantom:size=48x40x6 (synthetic)" in done.stdout
@@ -123,7 +125,7 @@ def test_missing_dataset_costs_only_itself(tmp_path, keep):
 
 def test_refused_labels_end_with_an_error(tmp_path, keep):
     np.save(tmp_path / "top.npy", np.full((1, 4, 4), 2**64 - 1, np.uint64))
-    done = run("all", "zlib", tmp_path / "top.npy", *keep)
+    done = run("none,compresso,neuroglancer", "zlib", tmp_path / "top.npy", *keep)
     assert done.returncode == 1
     assert "! compresso zlib: error: label 18446744073709551615" in done.stdout
     assert sorted(results.read(keep[1])["lossless"]) == [False, True, True]
@@ -134,6 +136,29 @@ def test_tiny_volumes(tmp_path, keep, shape):
     np.save(tmp_path / "tiny.npy", np.ones(shape, np.uint16))
     done = run("all", "all", tmp_path / "tiny.npy", *keep)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_resume_does_nothing_twice(keep):
+    assert run("compresso", "zlib", SMALL, *keep).returncode == 0
+    done = run("compresso", "zlib,none", SMALL, "--runs", 2, "--resume", *keep)
+    assert done.returncode == 0, done.stderr
+    assert "3 rows added" in done.stdout
+    done = run("compresso", "zlib,none", SMALL, "--runs", 2, "--resume", *keep)
+    assert "0 rows added" in done.stdout
+    assert len(results.read(keep[1])) == 4
+    # Fewer slices are another volume.
+    done = run("compresso", "zlib", SMALL, "--slices", 2, "--resume", *keep)
+    assert "1 rows added" in done.stdout
+
+
+def test_timeout_is_a_row(keep):
+    slow = "phantom:size=512x512x24"
+    done = run("none,compresso", "zopfli,zlib", slow, "--timeout", 4, "--no-plot", *keep)
+    assert done.returncode == 1
+    status = results.read(keep[1]).set_index(["encoding", "compression"])["status"]
+    assert status["none", "zopfli"] == "timeout: more than 4 s"
+    assert status["compresso", "zlib"] == "ok"
+    assert "! none zopfli: timeout" in done.stdout
 
 
 def test_interrupt_keeps_what_is_done(keep):

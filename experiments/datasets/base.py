@@ -36,6 +36,10 @@ class Dataset(ABC):
         """Read the first ``slices`` slices, or all; raises DatasetError."""
 
     @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the whole volume (z, y, x), without reading it; raises DatasetError."""
+
+    @abstractmethod
     def status(self) -> str:
         """One line: the file and shape, or what is missing."""
 
@@ -67,6 +71,12 @@ class FileDataset(Dataset):
             labels = reader.read(slices)
         source = f"{self.path}:{self.inner}" if self.inner else str(self.path)
         return Volume(self.name, source, self.group, labels)
+
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the whole volume (z, y, x), without reading it; raises DatasetError."""
+        self._exists()
+        with formats.open_volume(self.path, self.inner) as reader:
+            return reader.shape
 
     def status(self) -> str:
         """The file and its volume's shape, or what is wrong with it."""
@@ -115,13 +125,20 @@ class PaperDataset(Dataset):
 
     def load(self, slices: int | None = None) -> Volume:
         """Read the first ``slices`` slices, or all; raises DatasetError."""
+        return self._present().load(slices)
+
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the whole volume (z, y, x), without reading it; raises DatasetError."""
+        return self._present().shape()
+
+    def _present(self) -> FileDataset:
         found = self.find()
         if found is None:
             raise DatasetError(
                 f"dataset {self.name} is not here: looked in {self.directory} for "
                 f"{', '.join(self.layouts)}; {self.origin}"
             )
-        return found.load(slices)
+        return found
 
     def status(self) -> str:
         """The file and its volume's shape, or where the data comes from."""

@@ -70,6 +70,10 @@ class Phantom(Dataset):
             target[:] = made
         return Volume(self.name, f"synthetic (seed {self.seed})", self.group, labels)
 
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the volume, z, y, x."""
+        return self.size[::-1]
+
     def status(self) -> str:
         """What it is, and its default size."""
         return f"synthetic, {' x '.join(map(str, self.size))}; made on demand"
