@@ -29,6 +29,10 @@ COLOURS = {"copy": "#c8c8c8", "ours": "#d7191c", "peer": "#5f5f5f"}
 Task = Callable[[], float]  # does the work and returns the seconds it took
 
 
+class PeerError(HarnessError):
+    """Another codec failed on the volume."""
+
+
 @dataclass
 class Entry:
     """One line of the benchmark: the seconds of each round."""
@@ -64,7 +68,13 @@ def run(
     """
     entries = [*_copies(labels), *_ours(labels, threads)]
     with _peers(labels, peers) as others:
-        entries += others
+        for entry in others:
+            try:
+                entry.encode()
+                entry.decode()
+                entries.append(entry)
+            except PeerError as error:
+                announce(str(error))
         for number in range(rounds + 1):
             announce(f"round {number} of {rounds}" if number else "warm-up")
             for entry in entries:
@@ -142,7 +152,10 @@ def _peers(labels: Labels, python: str | None) -> Iterator[list[Entry]]:
             def ask(name: str, task: str) -> float:
                 process.stdin.write(json.dumps([name, task]) + "\n")
                 process.stdin.flush()
-                return float(json.loads(process.stdout.readline())["seconds"])
+                answer = json.loads(process.stdout.readline() or '{"error": "its process ended"}')
+                if "error" in answer:
+                    raise PeerError(f"{name} cannot {task} this volume: {answer['error']}")
+                return float(answer["seconds"])
 
             try:
                 names = json.loads(process.stdout.readline() or "null")

@@ -3,7 +3,7 @@
 Run by ``run.py bench --peers PYTHON`` in the environment where the peers are installed (PyPI's
 ``compresso`` bears the name of this project's package, so the two cannot share one). It imports
 nothing of this project. A request is a JSON list ``[name, "encode" | "decode"]`` on standard input,
-the answer a JSON object with the seconds and the bytes of the stream.
+the answer a JSON object with the seconds, or the error.
 """
 
 import importlib.metadata
@@ -64,12 +64,14 @@ def main():
         name, task = json.loads(line)
         encode, decode = peers[name]
         start = perf_counter()
-        if task == "encode":
-            streams[name] = encode()
-        else:
-            decode(streams[name])
-        seconds = perf_counter() - start
-        answer = {"seconds": seconds, "bytes": len(streams[name])}
+        try:
+            if task == "encode":
+                streams[name] = encode()
+            else:
+                decode(streams[name])
+            answer = {"seconds": perf_counter() - start}
+        except Exception as error:  # whatever a peer raises is the peer's result
+            answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
 
 
