@@ -8,6 +8,7 @@ See `python run.py --help`, and the README for the library and the paper.
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -170,11 +171,13 @@ def grid(
     from compresso import compressors, encodings
     from compresso.spec import split_list
     from experiments import datasets
-    from experiments.grid import Grid
+    from experiments.grid import Grid, pairs
 
     plan = Grid(
-        _each(encoding, encodings.names, encodings.parse),
-        _each(compression, compressors.names, compressors.parse),
+        pairs(
+            _each(encoding, encodings.names, encodings.parse),
+            _each(compression, compressors.names, compressors.parse),
+        ),
         [d for spec in split_list(dataset) for d in datasets.parse(spec, directory, group)],
         runs,
         slices,
@@ -184,6 +187,11 @@ def grid(
         isolate,
         resume,
     )
+    _finish(ctx, plan, verbose, figures if plot else None)
+
+
+def _finish(ctx: click.Context, plan: Any, verbose: bool, figures: Path | None) -> None:
+    """Run a grid, show its table and draw the figures; ends with 1 where a run failed."""
     rows = _run(plan, verbose)
     import pandas as pd
 
@@ -191,9 +199,9 @@ def grid(
 
     if rows:
         click.echo("\n" + table.render(pd.DataFrame(rows)))
-    click.echo(f"\n{len(rows)} rows added to {output}")
-    if plot:
-        _draw(output, figures)
+    click.echo(f"\n{len(rows)} rows added to {plan.output}")
+    if figures:
+        _draw(plan.output, figures)
     failed = [row for row in rows if row["status"] != results.OK]
     if failed:
         click.echo(f"Error: {len(failed)} of {len(rows)} runs failed; see ! above", err=True)
@@ -265,6 +273,104 @@ def list_datasets(directory: Path) -> None:
 
     for dataset in datasets.known(directory):
         click.echo(f"{dataset.name:14} {dataset.title:20} {dataset.status()}")
+
+
+@main.command()
+@click.argument("dataset", default="all")
+@click.option("-r", "--runs", type=click.IntRange(1), default=1, help="Repetitions of each cell.")
+@click.option("-s", "--slices", type=click.IntRange(1), help="Only the first so many slices.")
+@DIRECTORY
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=ROOT / "experiments" / "results" / "paper.csv",
+    help="CSV of the results.  [default: experiments/results/paper.csv]",
+)
+@FIGURES
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=600.0,
+    help="Seconds that one run may take.  [default: 600]",
+)
+@click.option(
+    "--resume/--again",
+    default=True,
+    help="Leave out what the CSV has already (the default), or measure it again.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show each run, and tracebacks of errors.")
+@click.pass_context
+def paper(
+    ctx: click.Context,
+    dataset: str,
+    runs: int,
+    slices: int | None,
+    directory: Path,
+    output: Path,
+    figures: Path,
+    timeout: float,
+    resume: bool,
+    verbose: bool,
+) -> None:
+    """Reproduce the paper: every scheme on every dataset that is here, and a report.
+
+    Writes Table 1, Figures 1, 3 and 4, the figures of each dataset, a sweep of window sizes, and
+    the paper's claims beside the measured numbers, to report.md among the figures. Stopped at any
+    moment, it goes on from there when called again.
+    """
+    ctx.meta["verbose"] = verbose
+    from compresso.spec import split_list
+    from experiments import datasets, isolate
+    from experiments import paper as whole
+    from experiments.grid import Grid
+
+    chosen = [d for spec in split_list(dataset) for d in datasets.parse(spec, directory)]
+    limit = timeout if isolate.available() else None
+    plan = Grid(whole.cells(), chosen, runs, slices, 1, output, limit, False, resume)
+    try:
+        _finish(ctx, plan, verbose, figures)
+    finally:
+        if output.exists():
+            _report(chosen, slices, output, figures)
+
+
+def _report(chosen: list[Any], slices: int | None, output: Path, directory: Path) -> None:
+    """Write the report of the paper, and draw the figures that show a volume itself."""
+    from experiments import figures, results
+    from experiments import paper as whole
+    from experiments.errors import DatasetError
+
+    covered = []
+    for dataset in chosen:
+        with suppress(DatasetError):  # its cells have told it
+            volume = dataset.load(slices)
+            covered.append(whole.coverage(volume))
+            for _ in figures.draw_volume(volume, directory):
+                pass
+    path = whole.report(results.read(output), covered, directory)
+    click.echo(f"report in {path}")
+
+
+@main.command()
+@click.argument("names", nargs=-1, required=True)
+@click.option("--mirror", metavar="URL", help="Take the files from another host.")
+@DIRECTORY
+@click.pass_context
+def fetch(ctx: click.Context, names: tuple[str, ...], mirror: str | None, directory: Path) -> None:
+    """Download datasets of the paper (or all), check them, and convert them to HDF5."""
+    from experiments.errors import DatasetError
+    from experiments.fetch import SOURCES
+    from experiments.fetch import fetch as fetch_one
+
+    failed = False
+    for name in SOURCES if "all" in names else names:
+        try:
+            click.echo(f"{name}: {fetch_one(name.lower(), directory, mirror)}")
+        except DatasetError as error:
+            failed = True
+            click.echo(f"Error: {error}", err=True)
+    ctx.exit(1 if failed else 0)
 
 
 @main.command()

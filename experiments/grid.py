@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compresso import Compressor, Encoding, compressors
+from compresso import Compressor, Encoding
+from compresso.compressors import parse
 from experiments import isolate, results
 from experiments.datasets import Dataset, Volume
 from experiments.errors import DatasetError, HarnessError
@@ -15,14 +16,20 @@ Row = dict[str, Any]
 Cell = tuple[Encoding, Compressor]
 
 
+def pairs(encodings: Sequence[Encoding], compressors: Sequence[Compressor]) -> list[Cell]:
+    """Every encoding with every compressor; a scheme of its own once, without compressor."""
+    alone = [(encoding, parse("none")) for encoding in encodings if encoding.alone]
+    return [(e, c) for e in encodings if not e.alone for c in compressors] + alone
+
+
 @dataclass(frozen=True)
 class Grid:
     """What to measure, and how often.
 
     Parameters
     ----------
-    encodings, compressors, datasets
-        An encoding that is a scheme of its own is measured once, without compressor.
+    cells : sequence of (Encoding, Compressor)
+    datasets : sequence of Dataset
     runs : int
         Repetitions of each cell; each is a row.
     slices : int, optional
@@ -39,8 +46,7 @@ class Grid:
         Leave out the runs that the CSV has already, of the same volume and settings.
     """
 
-    encodings: Sequence[Encoding]
-    compressors: Sequence[Compressor]
+    cells: Sequence[Cell]
     datasets: Sequence[Dataset]
     runs: int
     slices: int | None
@@ -55,12 +61,6 @@ class Grid:
             raise HarnessError(
                 "--timeout and --isolate need processes that fork; not on this system"
             )
-
-    @property
-    def cells(self) -> list[Cell]:
-        """Every pair to measure."""
-        alone = [(e, compressors.parse("none")) for e in self.encodings if e.alone]
-        return [(e, c) for e in self.encodings if not e.alone for c in self.compressors] + alone
 
     def __len__(self) -> int:
         """Number of runs to measure or to leave out."""

@@ -212,6 +212,6 @@ def test_published_bytes_and_ratios_of_spl(facts, name):
     for encoding in ("compresso", "neuroglancer"):
         stream = encodings.parse(encoding).encode(labels)
         assert hashlib.sha256(stream).hexdigest() == facts[name][f"{encoding}_sha256"]
-        for compression in C.compressors.names():
+        for compression in ("none", "lzma", "bz2", "zlib", "zstd"):
             ratio = 8 * labels.size / len(C.compressors.parse(compression).compress(stream))
             assert round(ratio, 1) == facts[name][f"{encoding}+{compression}"]

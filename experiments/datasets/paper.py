@@ -7,9 +7,9 @@ from experiments.datasets.base import EM, OTHER, Dataset, FileDataset, PaperData
 
 _ORIGINAL = ("{0}/rhoana/{0}_rhoana.h5", "{0}/gold/{0}_gold.h5", "{0}.h5")
 _MRI = ("{0}.h5", "MRI/{0}.h5", "{0}.nrrd", "MRI/{0}.nrrd")
-_LICHTMAN = "ground truth at https://lichtman.rc.fas.harvard.edu/vast/AC3AC4Package.zip"
-_CREMI = "download https://cremi.org/static/data/{0} to the data folder"
-_ATLAS = "unpack https://www.openanatomy.org/atlases/nac/{0}.zip in the data folder"
+_FETCH = "run.py fetch {0}"
+_CREMI = "run.py fetch {{0}}, or https://cremi.org/static/data/{0} in the data folder"
+_ATLAS = "run.py fetch {{0}}, or https://www.openanatomy.org/atlases/nac/{0}.zip in the data folder"
 
 
 Entry = tuple[str, str, tuple[str, ...], str]
@@ -23,19 +23,19 @@ def _cremi(letter: str) -> Entry:
 
 
 def _atlas(title: str, archive: str, *inside: str) -> Entry:
-    layouts = (*_MRI, *(f"{archive}/{name}" for name in inside))
+    layouts = (*_MRI, *(f"{archive}/{name}" for name in inside), f"{archive}.zip")
     return title, OTHER, layouts, _ATLAS.format(archive)
 
 
 #: Title, group, layouts ("{0}" is the name), origin.
 TABLE = {
-    "ac3": ("AC3", EM, _ORIGINAL, _LICHTMAN),
-    "ac4": ("AC4", EM, _ORIGINAL, _LICHTMAN),
+    "ac3": ("AC3", EM, (*_ORIGINAL, "AC3AC4Package.zip:AC3"), _FETCH),
+    "ac4": ("AC4", EM, (*_ORIGINAL, "snemi.zip", "AC3AC4Package.zip:AC4"), _FETCH),
     "cyl": (
         "L. Cylinder",
         EM,
         _ORIGINAL,
-        "ground truth at gs://neuroglancer-public-data/kasthuri2011/ground_truth",
+        "run.py fetch cyl tells how to get it",
     ),
     "cremi-a": _cremi("A"),
     "cremi-b": _cremi("B"),
@@ -43,6 +43,13 @@ TABLE = {
     "spl-brain": _atlas("SPL Brain Atlas", "brain-2017-01", "hncma-atlas.nrrd"),
     "spl-knee": _atlas("SPL Knee Atlas", "knee-2016-09", "Data/seg.nrrd"),
     "spl-abdominal": _atlas("SPL Abdominal Atlas", "abdomen-2016-09", "Data/seg.nrrd"),
+    "bsd500": (
+        "BSD500",
+        OTHER,
+        ("{0}.h5", "BSR_bsds500.tgz", "BSR_bsds500_groundtruth.tgz"),
+        _FETCH,
+    ),
+    "voc2012": ("PASCAL VOC 2012", OTHER, ("{0}.h5", "VOCtrainval_11-May-2012.tar"), _FETCH),
 }
 
 
@@ -50,7 +57,12 @@ def datasets(directory: Path) -> dict[str, Dataset]:
     """The paper's datasets by name, to be found below ``directory``."""
     return {
         name: PaperDataset(
-            name, title, group, directory, tuple(place.format(name) for place in layouts), origin
+            name,
+            title,
+            group,
+            directory,
+            tuple(place.format(name) for place in layouts),
+            origin.format(name),
         )
         for name, (title, group, layouts, origin) in TABLE.items()
     }

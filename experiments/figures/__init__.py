@@ -1,13 +1,16 @@
-"""Figures, one a file: each module has ``draw(rows)``, which makes a figure of the derived rows.
+"""Figures, one a file, whose name is the figure's.
 
-``draw`` returns None where the rows hold nothing to show. The file's name is the figure's.
+A module has ``draw(rows)``, which makes a figure of the derived rows of results, or
+``draw_volume(volume)``, which shows a volume itself; None where there is nothing to show.
 """
 
 import importlib
 import os
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import matplotlib
@@ -16,8 +19,10 @@ matplotlib.use("agg")
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 
 from experiments import results
+from experiments.datasets import Volume
 from experiments.errors import ResultsError
 
 STYLE: dict[Any, Any] = {
@@ -41,23 +46,48 @@ def draw_all(table: pd.DataFrame, directory: Path) -> Iterator[Path]:
 
     Raises ResultsError where the table has no row to draw.
     """
-    rows = results.derive(results.newest(table))
+    rows = _alone_as_second_stage(results.derive(results.newest(table)))
     if rows.empty:
         raise ResultsError("no successful row to draw; run a grid first")
-    directory.mkdir(parents=True, exist_ok=True)
+    for name, module in _modules():
+        if hasattr(module, "draw"):
+            with plt.rc_context(STYLE):
+                yield from _save(module.draw(rows), directory, name)
+
+
+def draw_volume(volume: Volume, directory: Path) -> Iterator[Path]:
+    """Draw the figures that show a volume itself; yield the files."""
+    label = re.sub(r"[^\w-]+", "_", volume.name)
+    for name, module in _modules():
+        if hasattr(module, "draw_volume"):
+            with plt.rc_context(STYLE):
+                yield from _save(module.draw_volume(volume), directory, f"{name}_{label}")
+
+
+def _modules() -> Iterator[tuple[str, ModuleType]]:
     for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
-        if not hasattr(module, "draw"):
-            continue
-        with plt.rc_context(STYLE):
-            figure = module.draw(rows)
-            if figure is None:
-                continue
-            for suffix in ("png", "pdf"):
-                path = directory / f"{info.name}.{suffix}"
-                # Into place at once: a figure is the old one or the new one.
-                unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-                figure.savefig(unfinished, format=suffix)
-                os.replace(unfinished, path)
-                yield path
-            plt.close(figure)
+        yield info.name, importlib.import_module(f"{__name__}.{info.name}")
+
+
+def _save(figure: Figure | None, directory: Path, name: str) -> Iterator[Path]:
+    if figure is None:
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    for suffix in ("png", "pdf"):
+        path = directory / f"{name}.{suffix}"
+        # Into place at once: a figure is the old one or the new one.
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+        figure.savefig(unfinished, format=suffix)
+        os.replace(unfinished, path)
+        yield path
+    plt.close(figure)
+
+
+def _alone_as_second_stage(rows: pd.DataFrame) -> pd.DataFrame:
+    """Schemes that stand alone appear as the paper has them: as second stages without a first."""
+    from compresso import encodings
+
+    alone = rows["encoding"].map(lambda spec: encodings.parse(spec).alone)
+    rows.loc[alone, "compression"] = rows.loc[alone, "encoding"]
+    rows.loc[alone, "encoding"] = "none"
+    return rows

@@ -15,11 +15,10 @@ from experiments.datasets import SYNTHETIC
 PAPER = {"none": "#c8c8c8", "neuroglancer": "#5f5f5f", "compresso": "#d7191c"}
 FIRST_STAGES = {"none": "no first stage", "neuroglancer": "Neuroglancer", "compresso": "Compresso"}
 SECOND_STAGES = {
-    "none": "None",
-    "bz2": "BZip2",
-    "lzma": "LZMA",
-    "zlib": "Zlib",
-    "zstd": "ZStandard",
+    **{"none": "None", "brotli": "Brotli", "bz2": "BZip2", "gzip": "gzip", "lz4": "LZ4"},
+    **{"lz78": "LZ78", "lzf": "LZF", "lzma": "LZMA", "lzo": "LZO", "lzw": "LZW", "zlib": "Zlib"},
+    **{"zopfli": "Zopfli", "zstd": "ZStandard", "png": "PNG", "jpeg2000": "JPEG2000"},
+    "x264": "X.264",
 }
 
 

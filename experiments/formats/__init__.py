@@ -47,7 +47,7 @@ def split(text: str) -> tuple[Path, str]:
 def open_volume(path: Path, inner: str = "") -> AbstractContextManager[Reader]:
     """Open a file of any known format; raises DatasetError."""
     for suffix, module in suffixes().items():
-        if path.name.lower().endswith(suffix):
+        if path.name.lower().endswith(suffix.lower()):
             opened: AbstractContextManager[Reader] = module.open_volume(path, inner)
             return opened
     raise DatasetError(f"{path}: unknown kind of file; known are {', '.join(suffixes())}")

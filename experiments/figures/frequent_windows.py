@@ -1,0 +1,69 @@
+"""The paper's Figure 3: the most frequent windows of a volume, and some that never occur."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from compresso.kernels import boundary, windows
+from compresso.volume import as_volume, block
+from experiments.datasets import SYNTHETIC, Volume
+
+FREQUENT, ABSENT = 100, 5
+
+
+def draw_volume(volume: Volume) -> Figure | None:
+    """Draw the figure of one volume; the windows are 8x8x1."""
+    values, counts = window_counts(volume)
+    if counts.sum() == 0:
+        return None
+    order = np.argsort(-counts, kind="stable")[:FREQUENT]
+    share = counts[order].sum() / counts.sum()
+    figure = plt.figure(figsize=(9.2, 6.2), layout="constrained")
+    axes = figure.subplots(FREQUENT // 16 + 2, 16, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, place in zip(axes.flat, order, strict=False):
+        percent = 100 * counts[place] / counts.sum()
+        _show(axis, values[place], f"{percent:.1f}%" if percent >= 0.05 else f"{percent:.2f}%")
+    random, known = np.random.RandomState(0), set(values)
+    absent = [w for w in _random_windows(random) if w not in known]
+    for axis, window in zip(axes[-1], absent[:ABSENT], strict=False):
+        _show(axis, window, "never")
+    note = " (synthetic)" if volume.group == SYNTHETIC else ""
+    figure.suptitle(
+        f"{volume.name}{note}: {len(order)} windows cover {share:.1%} of {counts.sum():,}, "
+        f"{len(values):,} distinct; last row: random ones that never occur",
+        fontsize=10,
+    )
+    return figure
+
+
+def window_counts(volume: Volume) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """The distinct 8x8x1 windows of a volume, ascending, and how often each occurs."""
+    labels = as_volume(volume.labels)
+    nz, ny, nx = labels.shape
+    found = [np.empty(0, np.uint64)]
+    for z in range(nz if labels.size else 0):
+        bits = np.empty((1, ny, -(-nx // 64)), np.uint64)
+        boundary.mark(block(labels, z, z + 1), bits)
+        packed = np.empty((1, -(-ny // 8), -(-nx // 8)), np.uint64)
+        windows.pack(bits, nx, (1, 8, 8), packed)
+        found.append(packed.reshape(-1))
+    return np.unique(np.concatenate(found), return_counts=True)
+
+
+def _random_windows(random: np.random.RandomState) -> list[np.uint64]:
+    return list(np.frombuffer(random.bytes(8 * 4 * ABSENT), "<u8"))
+
+
+def _show(axis: Axes, window: np.uint64, title: str) -> None:
+    bits = np.unpackbits(np.array([window], "<u8").view(np.uint8), bitorder="little")
+    axis.imshow(bits.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    axis.set_axis_on()
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.grid(False)
+    axis.spines[:].set_visible(True)
+    axis.set_title(title, fontsize=6, pad=2)
