@@ -22,9 +22,7 @@ SECOND_STAGES = {
 }
 
 
-def panels(
-    rows: pd.DataFrame, value: str, label: str, title: str, without: tuple[str, ...] = ()
-) -> Figure | None:
+def panels(rows: pd.DataFrame, value: str, label: str, title: str) -> Figure | None:
     """Draw one panel of bars a dataset.
 
     Parameters
@@ -34,17 +32,15 @@ def panels(
     value, label : str
         Column, and the text of its axis.
     title : str
-    without : tuple of str
-        First stages to leave out.
     """
-    rows = rows[~rows["encoding"].isin(without)]
+    rows = without_sweep(rows)
     names = list(rows["dataset"].unique())
     if not names:
         return None
-    across = min(3, len(names))
-    down = math.ceil(len(names) / across)
     encodings, compressors = order(rows)
-    width = max(5.0, 0.26 * len(encodings) * len(compressors) + 2.2)
+    width = panel_width(encodings, compressors)
+    across = min(len(names), int(18 // width))
+    down = math.ceil(len(names) / across)
     figure, axes = plt.subplots(
         down,
         across,
@@ -64,6 +60,18 @@ def panels(
     legend(figure, axes.flat[0])
     figure.suptitle(title, fontsize=12, fontweight="bold")
     return figure
+
+
+def panel_width(encodings: list[str], compressors: list[str]) -> float:
+    """Inches that a panel of so many bars needs, within reason."""
+    return min(9.0, max(5.0, 0.22 * len(encodings) * len(compressors) + 1.5))
+
+
+def without_sweep(rows: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the variants of an encoding where they are many: a sweep has its own figure."""
+    families = rows["encoding"].str.partition(":")[0]
+    many = rows.groupby(families)["encoding"].transform("nunique") > 3
+    return rows[~many | ~rows["encoding"].str.contains(":")]
 
 
 def dataset_title(rows: pd.DataFrame) -> str:

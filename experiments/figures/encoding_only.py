@@ -15,7 +15,7 @@ METRICS = {
 
 def draw(rows: pd.DataFrame) -> Figure | None:
     """Draw the figure of derived rows; no first stage at all is left out."""
-    rows = rows[rows["encoding"] != "none"]
+    rows = bars.without_sweep(rows[rows["encoding"] != "none"])
     if rows.empty:
         return None
     encodings, _ = bars.order(rows)

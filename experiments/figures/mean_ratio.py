@@ -14,13 +14,14 @@ from experiments.published import FIGURE_4
 
 def draw(rows: pd.DataFrame) -> Figure | None:
     """Draw the figure of derived rows; synthetic data is shown only where there is no real one."""
+    rows = bars.without_sweep(rows)
     real = rows[rows["group"] != SYNTHETIC]
     panels = {"EM": real[real["group"] == EM], "Other": real[real["group"] == OTHER]}
     if real.empty:
         panels = {"Synthetic": rows}
     panels = {title: part for title, part in panels.items() if not part.empty}
     encodings, compressors = bars.order(pd.concat(list(panels.values())))
-    width = max(5.0, 0.24 * len(encodings) * len(compressors) + 2.0)
+    width = bars.panel_width(encodings, compressors)
     figure, axes = plt.subplots(
         1, len(panels), figsize=(width * len(panels), 4.6), squeeze=False, layout="constrained"
     )

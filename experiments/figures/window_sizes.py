@@ -22,10 +22,10 @@ def draw(rows: pd.DataFrame) -> Figure | None:
     if len(windows) < 3:
         return None
     figure, axes = plt.subplots(
-        1, 2, figsize=(0.75 * len(windows) * 2 + 3, 4.2), layout="constrained"
+        1, 2, figsize=(0.45 * len(windows) * 2 + 3, 4.2), layout="constrained"
     )
     for axis, (value, label) in zip(axes, METRICS.items(), strict=True):
-        for name, part in rows.groupby("dataset", sort=False):
+        for _, part in rows.groupby("dataset", sort=False):
             if part["window"].nunique() >= 3:
                 means = part.groupby("window")[value].mean().reindex(windows)
                 axis.plot(windows, means, "o-", label=bars.dataset_title(part).split(",")[0])
