@@ -337,13 +337,14 @@ def paper(
 
 def _report(chosen: list[Any], slices: int | None, output: Path, directory: Path) -> None:
     """Write the report of the paper, and draw the figures that show a volume itself."""
+    from compresso import FileError
     from experiments import figures, results
     from experiments import paper as whole
     from experiments.errors import DatasetError
 
     covered = []
     for dataset in chosen:
-        with suppress(DatasetError):  # its cells have told it
+        with suppress(DatasetError, FileError):  # its cells have told it
             volume = dataset.load(slices)
             covered.append(whole.coverage(volume))
             for _ in figures.draw_volume(volume, directory):
@@ -359,6 +360,7 @@ def _report(chosen: list[Any], slices: int | None, output: Path, directory: Path
 @click.pass_context
 def fetch(ctx: click.Context, names: tuple[str, ...], mirror: str | None, directory: Path) -> None:
     """Download datasets of the paper (or all), check them, and convert them to HDF5."""
+    from compresso import FileError
     from experiments.errors import DatasetError
     from experiments.fetch import SOURCES
     from experiments.fetch import fetch as fetch_one
@@ -367,7 +369,7 @@ def fetch(ctx: click.Context, names: tuple[str, ...], mirror: str | None, direct
     for name in SOURCES if "all" in names else names:
         try:
             click.echo(f"{name}: {fetch_one(name.lower(), directory, mirror)}")
-        except DatasetError as error:
+        except (DatasetError, FileError) as error:
             failed = True
             click.echo(f"Error: {error}", err=True)
     ctx.exit(1 if failed else 0)

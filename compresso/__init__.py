@@ -20,6 +20,7 @@ from compresso.errors import (
     CompressoError,
     DecodeError,
     EncodeError,
+    FileError,
     MissingPackageError,
     SpecError,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "DecodeError",
     "EncodeError",
     "Encoding",
+    "FileError",
     "MissingPackageError",
     "SpecError",
     "compress",

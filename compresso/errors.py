@@ -17,5 +17,9 @@ class DecodeError(CompressoError, ValueError):
     """The bytes are not a stream of the kind asked for, or they contradict themselves."""
 
 
+class FileError(CompressoError):
+    """A file cannot be read or written, or holds no volume of labels."""
+
+
 class MissingPackageError(CompressoError, ImportError):
     """An optional package that a codec or a file format needs is not installed."""

@@ -1,24 +1,343 @@
-"""The self-describing container: what it takes to get the very array back from bytes alone."""
+"""The frame: a checked, self-describing container (docs/formats.md, section 6).
 
+A volume is cut into groups of slices; each is encoded, compressed and checked by itself, so that
+damage is located, intact groups stay readable, slices can be read without the rest, and neither
+writing nor reading needs more memory than a group.
+"""
+
+import io
 import json
+import math
 import struct
-import zlib
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import DTypeLike
+from xxhash import xxh3_64_intdigest
 
 from compresso import compressors, encodings
 from compresso.codec import Buffer, Labels
-from compresso.errors import DecodeError
-from compresso.volume import as_volume
+from compresso.errors import DecodeError, EncodeError
+from compresso.volume import LIMIT, as_volume
 
 MAGIC = b"CPSOFRM\0"
-VERSION = 0
-HEAD = struct.Struct("<8sHHI")  # magic, version, unused, bytes of the description
+VERSION = 1
+HEAD = struct.Struct("<8sHHI")  # magic, version, 0, bytes of the description
+GROUP = struct.Struct("<4sIQQQQ")  # mark, number, stream and body bytes, hashes of body and labels
+CHECK = struct.Struct("<Q")  # XXH3-64
+MARK = b"GRP\0"
+DESCRIPTION_LIMIT = 1 << 16
+GROUP_VOXELS = 1 << 25  # in a group, about, where the writer is not told otherwise
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a frame says of itself."""
+
+    encoding: str
+    compression: str
+    dtype: str
+    shape: tuple[int, ...]
+    shift: int  # added to labels before encoding, modulo 2**64
+    depth: int  # slices of a group
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """The shape as z, y, x."""
+        z, y, x = (1,) * (3 - len(self.shape)) + self.shape
+        return z, y, x
+
+    @property
+    def groups(self) -> list[tuple[int, int]]:
+        """First and last slice (exclusive) of each group; none where the volume is empty."""
+        if not math.prod(self.shape):
+            return []
+        z = self.grid[0]
+        return [(start, min(start + self.depth, z)) for start in range(0, z, self.depth)]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the labels."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Slices z0..z1-1 of a frame that cannot be read, and why."""
+
+    z0: int
+    z1: int
+    reason: str
+
+
+class Writer:
+    """Writes a frame to a file, group by group.
+
+    Parameters
+    ----------
+    file : binary file
+    shape : tuple of int
+        Of the array, 1 to 3 dimensions.
+    dtype : dtype
+    encoding, compression : str
+        Spec strings.
+    threads : int
+        For the encoding.
+    depth : int, optional
+        Slices of a group; by default as many as make about 32 million voxels.
+    shift : int
+        Added to labels before encoding; for signed 64-bit labels.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        shape: tuple[int, ...],
+        dtype: DTypeLike,
+        encoding: str = "compresso",
+        compression: str = "lzma",
+        threads: int = 1,
+        depth: int | None = None,
+        shift: int = 0,
+    ) -> None:
+        self._encoding = encodings.parse(encoding)
+        self._compressor = compressors.parse(compression)
+        plane = math.prod(shape[-2:]) if shape else 1
+        self.description = Description(
+            self._encoding.spec,
+            self._compressor.spec,
+            np.dtype(dtype).str,
+            tuple(int(n) for n in shape),
+            shift,
+            depth or max(1, round(GROUP_VOXELS / max(1, plane))),
+        )
+        self._file, self._threads, self._next = file, threads, 0
+        text = json.dumps(vars(self.description)).encode()
+        head = HEAD.pack(MAGIC, VERSION, 0, len(text)) + text
+        file.write(head + CHECK.pack(xxh3_64_intdigest(head)))
+
+    def write(self, labels: Labels) -> None:
+        """Write the next group: exactly the slices that it holds, [z, y, x] in the dtype."""
+        z0, z1 = self.description.groups[self._next]
+        volume = as_volume(np.ascontiguousarray(labels))
+        if volume.shape != (z1 - z0, *self.description.grid[1:]):
+            raise EncodeError(f"group {self._next} holds slices {z0} to {z1 - 1}, not these")
+        native = np.ascontiguousarray(volume, volume.dtype.newbyteorder("<"))
+        digest = xxh3_64_intdigest(native.reshape(-1).view(np.uint8).data)
+        if self.description.shift:
+            volume = volume + np.uint64(self.description.shift)
+        stream = self._encoding.encode(volume, self._threads)
+        body = self._compressor.compress(stream)
+        head = GROUP.pack(MARK, self._next, len(stream), len(body), xxh3_64_intdigest(body), digest)
+        self._file.write(head + CHECK.pack(xxh3_64_intdigest(head)))
+        self._file.write(body)
+        self._next += 1
+
+    @property
+    def pending(self) -> tuple[int, int] | None:
+        """The slices that the next group holds; None where the frame is complete."""
+        groups = self.description.groups
+        return groups[self._next] if self._next < len(groups) else None
+
+
+class Reader:
+    """Reads a frame from a file that can seek; nothing is decoded before it is asked for.
+
+    Parameters
+    ----------
+    file : binary file
+
+    Raises
+    ------
+    DecodeError
+        Where the head is damaged, or of another version, or makes no sense.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        file.seek(0, io.SEEK_END)
+        self._size = file.tell()
+        self.description, self._start = self._read_head()
+        self._groups: dict[int, int] = {}  # where the head of each group is
+
+    def read(self, z0: int = 0, z1: int | None = None, threads: int = 1) -> Labels:
+        """Slices z0..z1-1, [z, y, x] in the array's dtype; decodes only the groups they are in.
+
+        Raises DecodeError, which names the slices that are damaged.
+        """
+        depth = self.description.grid[0]
+        z0, z1, _ = slice(z0, z1).indices(depth)
+        out = np.empty((max(0, z1 - z0), *self.description.grid[1:]), self._dtype)
+        for number, (start, stop) in enumerate(self.description.groups):
+            if start < z1 and stop > z0:
+                labels = self.group(number, threads)
+                low, high = max(start, z0), min(stop, z1)
+                out[low - z0 : high - z0] = labels[low - start : high - start]
+        return out
+
+    def group(self, number: int, threads: int = 1) -> Labels:
+        """Decode one group; raises DecodeError, which names its slices."""
+        z0, z1 = self.description.groups[number]
+        try:
+            return self._decode(number, (z1 - z0, *self.description.grid[1:]), threads)
+        except DecodeError as error:
+            raise DecodeError(f"frame: slices {z0} to {z1 - 1} are damaged: {error}") from None
+
+    def damage(self, threads: int = 1) -> Iterator[Damage]:
+        """Decode everything and tell which slices cannot be read."""
+        for number, (z0, z1) in enumerate(self.description.groups):
+            try:
+                self.group(number, threads)
+            except DecodeError as error:
+                yield Damage(z0, z1, str(error))
+        try:
+            self.check_end()
+        except DecodeError as error:
+            yield Damage(0, 0, str(error))
+
+    def check_end(self) -> None:
+        """Raise DecodeError where bytes follow the last group."""
+        rest = self._size - self._end()
+        if rest:
+            raise DecodeError(f"frame: {rest} bytes follow its end")
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.description.dtype)
+
+    def _decode(self, number: int, shape: tuple[int, int, int], threads: int) -> Labels:
+        found = self._find(number)
+        if found is None:
+            raise DecodeError("its head is missing or damaged")
+        at, stream_bytes, body_bytes, body_hash, labels_hash = found
+        if body_bytes > self._size - at or stream_bytes > _stream_limit(shape):
+            raise DecodeError("its lengths do not fit")
+        body = self._at(at, body_bytes)
+        if xxh3_64_intdigest(body) != body_hash:
+            raise DecodeError("the hash of the compressed labels does not match")
+        unsigned = np.dtype(f"u{self._dtype.itemsize}")
+        compressor = compressors.parse(self.description.compression)
+        stream = compressor.decompress(body, limit=stream_bytes)
+        encoding = encodings.parse(self.description.encoding)
+        volume = encoding.decode(stream, shape, unsigned, threads)
+        if self.description.shift:
+            volume -= np.uint64(self.description.shift)
+        little = np.ascontiguousarray(volume, unsigned.newbyteorder("<"))
+        if xxh3_64_intdigest(little.reshape(-1).view(np.uint8).data) != labels_hash:
+            raise DecodeError("the hash of the labels does not match")
+        labels: Labels = volume.view(self._dtype.newbyteorder("="))
+        return labels.astype(self._dtype, copy=False)
+
+    def _find(self, number: int) -> tuple[int, int, int, int, int] | None:
+        """Where a group's body is, and what its head says; None where its head is not found.
+
+        Heads are walked from one to the next; behind a damaged one the next is searched for.
+        """
+        known = max((n for n in self._groups if n <= number), default=None)
+        at = self._start if known is None else self._groups[known]
+        while at < self._size:
+            head = self._group_head(at)
+            if head is None:
+                at = self._search(at + 1)
+                continue
+            self._groups[head[0]] = at
+            if head[0] == number:
+                return (at + GROUP.size + CHECK.size, *head[1:])
+            if head[0] > number:
+                return None
+            at += GROUP.size + CHECK.size + head[2]
+        return None
+
+    def _group_head(self, at: int) -> tuple[int, int, int, int, int] | None:
+        data = self._at(at, GROUP.size + CHECK.size)
+        if len(data) < GROUP.size + CHECK.size:
+            return None
+        mark, *head = GROUP.unpack_from(data)
+        (check,) = CHECK.unpack_from(data, GROUP.size)
+        if mark != MARK or check != xxh3_64_intdigest(data[: GROUP.size]):
+            return None
+        number, stream_bytes, body_bytes, body_hash, labels_hash = head
+        return number, stream_bytes, body_bytes, body_hash, labels_hash
+
+    def _search(self, at: int) -> int:
+        """Where the next mark is, or the file's end."""
+        step = 1 << 20
+        while at < self._size:
+            found = self._at(at, step + len(MARK)).find(MARK)
+            if found >= 0:
+                return at + found
+            at += step
+        return self._size
+
+    def _end(self) -> int:
+        """Where the last group ends, as far as it is found."""
+        groups = self.description.groups
+        if not groups:
+            return self._start
+        found = self._find(len(groups) - 1)
+        return self._size if found is None else found[0] + found[2]
+
+    def _at(self, at: int, size: int) -> bytes:
+        self._file.seek(at)
+        return self._file.read(size)
+
+    def _read_head(self) -> tuple[Description, int]:
+        data = self._at(0, HEAD.size)
+        if len(data) < HEAD.size or not data.startswith(MAGIC):
+            raise DecodeError(
+                "these bytes are no compresso frame; a bare stream needs its codec's own "
+                "decompress, such as COMPRESSO.decompress"
+            )
+        _, version, zero, length = HEAD.unpack(data)
+        if version != VERSION or zero or length > DESCRIPTION_LIMIT:
+            raise DecodeError(f"frame: version {version} is not known to this release")
+        data = self._at(0, HEAD.size + length + CHECK.size)
+        end = HEAD.size + length
+        if len(data) < end + CHECK.size:
+            raise DecodeError("frame: it ends inside its head")
+        if CHECK.unpack_from(data, end)[0] != xxh3_64_intdigest(data[:end]):
+            raise DecodeError("frame: the hash of its head does not match")
+        try:
+            fields = json.loads(data[HEAD.size : end])
+            description = Description(**fields | {"shape": tuple(fields["shape"])})
+            _check(description)
+        except (TypeError, ValueError, KeyError, RecursionError, OverflowError) as error:
+            raise DecodeError(f"frame: its description makes no sense ({error})") from None
+        n_groups = -(-description.grid[0] // description.depth)
+        if description.nbytes and n_groups * GROUP.size > self._size:
+            raise DecodeError(f"frame: {self._size} bytes cannot hold its {n_groups} groups")
+        return description, end + CHECK.size
+
+
+def _check(description: Description) -> None:
+    """Raise ValueError for a description that no writer makes."""
+    dtype = np.dtype(description.dtype)
+    sizes = (*description.shape, description.depth, description.shift)
+    if dtype.kind not in "uib" or not 1 <= len(description.shape) <= 3:
+        raise ValueError(f"{dtype} of shape {description.shape}")
+    if not all(type(n) is int and 0 <= n < 1 << 64 for n in sizes) or description.depth < 1:
+        raise ValueError(f"sizes {sizes}")
+    if math.prod(max(n, 1) for n in description.shape) * dtype.itemsize >= 1 << 62:
+        raise ValueError(f"shape {description.shape}")
+    if description.shift and dtype.itemsize < 8:
+        raise ValueError(f"shift {description.shift}")
+    encodings.parse(description.encoding)
+    compressors.parse(description.compression)
+
+
+def _stream_limit(shape: tuple[int, ...]) -> int:
+    """The longest stream that any encoding makes of a group, generously."""
+    return (1 << 20) + 1024 * math.prod(shape)
 
 
 def compress(
-    array: Labels, encoding: str = "compresso", compression: str = "lzma", threads: int = 1
+    array: Labels,
+    encoding: str = "compresso",
+    compression: str = "lzma",
+    threads: int = 1,
+    depth: int | None = None,
 ) -> bytes:
     """Compress a label array to a frame of bytes that :func:`decompress` restores exactly.
 
@@ -30,6 +349,8 @@ def compress(
         Spec strings, such as ``compresso:window=4x4x1`` and ``zstd:level=19``.
     threads : int
         For the encoding.
+    depth : int, optional
+        Slices that are encoded and checked together; about 32 million voxels by default.
 
     Raises
     ------
@@ -38,51 +359,44 @@ def compress(
     EncodeError
         Where the encoding cannot hold the array.
     """
-    first, second = encodings.parse(encoding), compressors.parse(compression)
     array = np.asarray(array)
     volume = as_volume(array)
-    shift = _shift(array)
-    if shift:
-        volume = volume + np.uint64(shift)
-    description = {
-        "encoding": first.spec,
-        "compression": second.spec,
-        "dtype": array.dtype.str,
-        "shape": array.shape,
-        "shift": shift,
-    }
-    text = json.dumps(description).encode()
-    body = second.compress(first.encode(volume, threads))
-    head = HEAD.pack(MAGIC, VERSION, 0, len(text)) + text
-    checks = struct.pack("<II", zlib.crc32(head), zlib.crc32(body))
-    return b"".join([head, checks, body])
+    file = io.BytesIO()
+    writer = Writer(
+        file, array.shape, array.dtype, encoding, compression, threads, depth, _shift(array)
+    )
+    while writer.pending:
+        z0, z1 = writer.pending
+        writer.write(volume[z0:z1])
+    return file.getvalue()
 
 
-def decompress(data: Buffer, threads: int = 1) -> Labels:
-    """Restore the array of a frame, with its dtype and shape; raises DecodeError."""
-    view = memoryview(data).cast("B")
-    description, start = _read_head(view)
-    body = view[start:]
-    if zlib.crc32(body) != struct.unpack_from("<I", view, start - 4)[0]:
-        raise DecodeError("frame: the checksum of the compressed labels does not match")
-    try:
-        dtype = np.dtype(description["dtype"])
-        shape = tuple(description["shape"])
-        first = encodings.parse(description["encoding"])
-        second = compressors.parse(description["compression"])
-        shift = np.uint64(description["shift"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DecodeError(f"frame: its description is not understood ({error})") from None
-    unsigned = np.dtype(f"u{dtype.itemsize}")
-    grid = (1,) * (3 - len(shape)) + shape
-    try:
-        volume = first.decode(second.decompress(body), grid, unsigned, threads)
-    except DecodeError as error:
-        raise DecodeError(f"frame: {error}") from None
-    if shift:
-        volume -= shift
-    labels: Labels = volume.reshape(shape).view(dtype.newbyteorder("="))
-    return labels.astype(dtype, copy=False)
+def decompress(data: Buffer, threads: int = 1, limit: int = LIMIT) -> Labels:
+    """Restore the array of a frame, with its dtype and shape.
+
+    Parameters
+    ----------
+    data : bytes-like
+    threads : int
+        For the encoding.
+    limit : int
+        Refuse a frame whose labels are more bytes than this, 16 GiB unless told otherwise.
+
+    Raises
+    ------
+    DecodeError
+        For anything but a whole and undamaged frame.
+    """
+    reader = Reader(io.BytesIO(data))
+    description = reader.description
+    if description.nbytes > limit:
+        raise DecodeError(
+            f"frame: its labels are {description.nbytes} bytes, more than the limit of {limit}; "
+            "raise the limit if that is right"
+        )
+    volume = reader.read(threads=threads)
+    reader.check_end()
+    return volume.reshape(description.shape)
 
 
 def _shift(array: Labels) -> int:
@@ -90,22 +404,3 @@ def _shift(array: Labels) -> int:
     if array.dtype.kind != "i" or array.dtype.itemsize < 8 or array.size == 0:
         return 0
     return max(0, -int(array.min()))
-
-
-def _read_head(view: memoryview) -> tuple[dict[str, Any], int]:
-    """The description of a frame and where its body starts."""
-    if len(view) < HEAD.size or view[:8] != MAGIC:
-        raise DecodeError(
-            "these bytes are no compresso frame; bare streams need their codec's own "
-            "decompress, such as COMPRESSO.decompress"
-        )
-    _, version, _, length = HEAD.unpack_from(view)
-    if version != VERSION:
-        raise DecodeError(f"frame: version {version} is not known to this release")
-    start = HEAD.size + length
-    if len(view) < start + 8:
-        raise DecodeError(f"frame: {len(view)} bytes are too few for its head of {start + 8}")
-    if zlib.crc32(view[:start]) != struct.unpack_from("<I", view, start)[0]:
-        raise DecodeError("frame: the checksum of its head does not match")
-    description: dict[str, Any] = json.loads(bytes(view[HEAD.size : start]))
-    return description, start + 8

@@ -12,6 +12,9 @@ from numpy.typing import DTypeLike
 from compresso.codec import Labels
 from compresso.errors import DecodeError, EncodeError
 
+#: Bytes of labels that are made without being told that so many are expected: 16 GiB.
+LIMIT = 1 << 34
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -75,8 +78,16 @@ def parallel(function: Callable[[T], R], items: Iterable[T], threads: int) -> li
 
 
 def check_shape(found: Sequence[int], expected: Sequence[int] | None) -> None:
-    """Compare the shape a stream claims with the expected one; raises DecodeError."""
+    """Compare the shape a stream claims with the expected one; raises DecodeError.
+
+    Where none is expected, the claim must stay below ``LIMIT``: nothing is allocated before.
+    """
     if expected is None:
+        if 8 * math.prod(max(n, 1) for n in found) > LIMIT:
+            raise DecodeError(
+                f"the stream claims a volume of shape {tuple(found)}, more than {LIMIT} bytes; "
+                "if that is right, decode it with its shape given"
+            )
         return
     expected = (1,) * (3 - len(expected)) + tuple(expected)
     if tuple(found) != expected:

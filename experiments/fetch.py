@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pooch
 
-from experiments import formats
+from experiments import files
 from experiments.errors import DatasetError
 
 
@@ -127,8 +127,8 @@ def fetch(name: str, directory: Path, mirror: str | None = None) -> Path:
 
 def convert(path: Path, inner: str, target: Path, url: str) -> None:
     """Write a volume as dataset ``main``, a gzip-compressed chunk a slice, with its origin."""
-    with formats.open_volume(path, inner) as reader:
-        labels = reader.read(None)
+    with files.open_volume(path, inner) as reader:
+        labels = reader.read(0, reader.shape[0])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from compresso import Compressor, Encoding
 from compresso.compressors import parse
+from compresso.errors import FileError
 from experiments import isolate, results
 from experiments.datasets import Dataset, Volume
 from experiments.errors import DatasetError, HarnessError
@@ -85,7 +86,7 @@ class Grid:
             announce(f"loading {dataset.name}")
             try:
                 volume = dataset.load(self.slices)
-            except DatasetError as error:
+            except (DatasetError, FileError) as error:
                 yield from self._record(self._unread(dataset, error))
                 continue
             yield from self._record(self._measure(volume, todo, announce))
@@ -97,7 +98,7 @@ class Grid:
             try:
                 z, y, x = dataset.shape()
                 shape = f"{min(z, self.slices or z)}x{y}x{x}"
-            except DatasetError:
+            except (DatasetError, FileError):
                 pass  # loading it meets the error again, and records it
         todo = []
         for encoding, compressor in self.cells:
@@ -127,7 +128,7 @@ class Grid:
             else:
                 yield from measure_runs(volume, encoding, compressor, runs, self.threads)
 
-    def _unread(self, dataset: Dataset, error: DatasetError) -> Iterator[Row]:
+    def _unread(self, dataset: Dataset, error: Exception) -> Iterator[Row]:
         for encoding, compressor in self.cells:
             for run in range(1, self.runs + 1):
                 yield {

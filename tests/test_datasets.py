@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compresso import SpecError
+from compresso import FileError, SpecError
 from compresso.spec import Extent
 from experiments import datasets
 from experiments.datasets.phantom import Phantom
@@ -81,13 +81,13 @@ def test_unknown_names_and_files(tmp_path, spec):
 def test_hdf5_inner_path(tmp_path):
     path = write_h5(tmp_path / "two.h5", a=LABELS, g__b=LABELS + 1, image=LABELS.astype(float))
     assert np.array_equal(load(f"{path}:/g/b"), LABELS + 1)
-    with pytest.raises(DatasetError, match=r"/a, /g/b"):
+    with pytest.raises(FileError, match=r"/a, /g/b"):
         load(path)
-    with pytest.raises(DatasetError, match=r"no dataset 'c'.*/a, /g/b"):
+    with pytest.raises(FileError, match=r"no dataset 'c'.*/a, /g/b"):
         load(f"{path}:c")
-    with pytest.raises(DatasetError, match="group"):
+    with pytest.raises(FileError, match="group"):
         load(f"{path}:g")
-    with pytest.raises(DatasetError, match="not a 3-D volume of integers"):
+    with pytest.raises(FileError, match="not a 3-D volume of integers"):
         load(f"{path}:image")
 
 
@@ -123,7 +123,7 @@ def test_slices_reads_only_those(tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     assert np.array_equal(load(path, 3), random[:3])
-    with pytest.raises(DatasetError, match="not readable as NRRD"):
+    with pytest.raises(FileError, match="not readable as NRRD"):
         load(path)
 
     h5 = tmp_path / "stack.h5"
@@ -136,7 +136,7 @@ def test_slices_reads_only_those(tmp_path):
     damaged[at.byte_offset : at.byte_offset + at.size] = bytes(at.size)
     h5.write_bytes(damaged)
     assert np.array_equal(load(h5, 40), random[:40])
-    with pytest.raises(DatasetError, match="not readable as HDF5"):
+    with pytest.raises(FileError, match="not readable as HDF5"):
         load(h5)
 
 
@@ -145,10 +145,10 @@ def test_npy(tmp_path):
     np.save(path, LABELS)
     assert np.array_equal(load(path, 3), LABELS[:3])
     np.save(path, np.array([{"no": "label"}], object), allow_pickle=True)
-    with pytest.raises(DatasetError, match="npy"):
+    with pytest.raises(FileError, match="npy"):
         load(path)
     np.save(path, LABELS[0])
-    with pytest.raises(DatasetError, match="3-D"):
+    with pytest.raises(FileError, match="3-D"):
         load(path)
 
 
@@ -157,14 +157,14 @@ def test_files_that_are_something_else(tmp_path, name):
     path = tmp_path / name
     for content in (b"", b"not at all", gzip.compress(b"nor this")):
         path.write_bytes(content)
-        with pytest.raises(DatasetError, match=name):
+        with pytest.raises(FileError, match=name):
             load(path)
 
 
 def test_unknown_kind_of_file(tmp_path):
     path = tmp_path / "labels.docx"
     path.write_bytes(b"?")
-    with pytest.raises(DatasetError, match=r"\.nrrd"):
+    with pytest.raises(FileError, match=r"\.nrrd"):
         load(path)
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from compresso.spec import build, split
-from experiments import formats
+from experiments import files
 from experiments.datasets import paper
 from experiments.datasets.base import EM, OTHER, SYNTHETIC, Dataset, FileDataset, Volume
 from experiments.errors import DatasetError
@@ -62,7 +62,7 @@ def parse(spec: str, directory: Path, group: str = EM) -> list[Dataset]:
         from experiments.datasets.phantom import Phantom  # numba: only where it is needed
 
         return [build(Phantom, spec)]
-    path, inner = formats.split(spec)
+    path, inner = files.split(spec)
     if path.exists():
         return [FileDataset(spec if inner else path.name, path, inner, path.stem, group)]
     if path.suffix or "/" in spec:

@@ -7,7 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from experiments import formats
+from compresso.errors import FileError
+from experiments import files
 from experiments.errors import DatasetError
 
 #: The panels of the mean figure: the paper's EM sets, its other sets, and what is no real data.
@@ -67,25 +68,26 @@ class FileDataset(Dataset):
     def load(self, slices: int | None = None) -> Volume:
         """Read the first ``slices`` slices, or all; raises DatasetError."""
         self._exists()
-        with formats.open_volume(self.path, self.inner) as reader:
-            labels = reader.read(slices)
+        with files.open_volume(self.path, self.inner) as reader:
+            depth = reader.shape[0]
+            labels = reader.read(0, depth if slices is None else min(slices, depth))
         source = f"{self.path}:{self.inner}" if self.inner else str(self.path)
         return Volume(self.name, source, self.group, labels)
 
     def shape(self) -> tuple[int, ...]:
         """Shape of the whole volume (z, y, x), without reading it; raises DatasetError."""
         self._exists()
-        with formats.open_volume(self.path, self.inner) as reader:
+        with files.open_volume(self.path, self.inner) as reader:
             return reader.shape
 
     def status(self) -> str:
         """The file and its volume's shape, or what is wrong with it."""
         try:
             self._exists()
-            with formats.open_volume(self.path, self.inner) as reader:
+            with files.open_volume(self.path, self.inner) as reader:
                 size = " x ".join(map(str, reader.shape[::-1]))
                 return f"{size} {reader.dtype} in {self.path}"
-        except DatasetError as error:
+        except (DatasetError, FileError) as error:
             return str(error)
 
     def _exists(self) -> None:
@@ -118,7 +120,7 @@ class PaperDataset(Dataset):
     def find(self) -> FileDataset | None:
         """The file that is there, if any."""
         for layout in self.layouts:
-            path, inner = formats.split(str(self.directory / layout))
+            path, inner = files.split(str(self.directory / layout))
             if path.exists():
                 return FileDataset(self.name, path, inner, self.title, self.group)
         return None

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from experiments import formats
+from compresso import formats
 from experiments.datasets.base import EM, OTHER, Dataset, FileDataset, PaperDataset
 
 _ORIGINAL = ("{0}/rhoana/{0}_rhoana.h5", "{0}/gold/{0}_gold.h5", "{0}.h5")

@@ -52,3 +52,4 @@ def _mark_published(axis: Axes, group: str, encodings: list[str], compressors: l
                 outline: dict[str, Any] = {"edgecolor": "0.65", "linewidth": 0.9, "zorder": 0.5}
                 axis.bar(at, height, width, fill=False, label=label, **outline)
                 label = "_"
+                axis.set_ylim(top=max(axis.get_ylim()[1], 1.05 * height))

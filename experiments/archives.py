@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.errors import DatasetError
-from experiments.formats import Reader, first
-from experiments.formats import open_volume as open_file
+from compresso.errors import FileError
+from compresso.formats import Reader
+from compresso.formats import open_volume as open_file
 
 Labels = NDArray[Any]
 BSDS_SHAPE = (481, 321)
@@ -89,7 +89,7 @@ def _nrrd_in_zip(name: str) -> Callable[[Path], Labels]:
             file = Path(folder) / "labels.nrrd"
             file.write_bytes(archive.read(member))
             with open_file(file) as reader:
-                return reader.read(None)
+                return reader.read(0, reader.shape[0])
 
     return read
 
@@ -112,17 +112,17 @@ SUFFIXES = tuple(READERS)
 def open_volume(path: Path, inner: str) -> Iterator[Reader]:
     """Read an archive whole; it is kept for as long as the same one is asked for."""
     labels = _read(path, inner)
-    yield Reader(labels.shape, labels.dtype, lambda n: labels[: first(labels.shape, n)])
+    yield Reader(labels.shape, labels.dtype, lambda start, stop: labels[start:stop])
 
 
 @lru_cache(maxsize=1)
 def _read(path: Path, inner: str) -> Labels:
     readers = next(r for n, r in READERS.items() if path.name.lower().endswith(n.lower()))
     if inner not in readers:
-        raise DatasetError(f"{path}: holds {', '.join(readers)}; name one behind a colon")
+        raise FileError(f"{path}: holds {', '.join(readers)}; name one behind a colon")
     try:
         return readers[inner](path)
     except (OSError, EOFError, KeyError, ValueError, StopIteration, RuntimeError) as error:
-        raise DatasetError(f"{path}: not the archive it is named as ({error})") from None
+        raise FileError(f"{path}: not the archive it is named as ({error})") from None
     except (tarfile.TarError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{path}: not readable ({error})") from None
+        raise FileError(f"{path}: not readable ({error})") from None

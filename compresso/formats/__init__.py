@@ -1,7 +1,8 @@
 """Files that hold label volumes, one format a module.
 
 A format module has ``SUFFIXES``, the file endings it reads, and ``open_volume(path, inner)``, a
-context manager that gives a :class:`Reader`. Formats are imported only when a file needs them.
+context manager that gives a :class:`Reader`. The packages behind them are imported only when a
+file needs them.
 """
 
 import importlib
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.errors import DatasetError
+from compresso.errors import FileError, MissingPackageError
 
 
 class Reader(NamedTuple):
@@ -23,7 +24,7 @@ class Reader(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    read: Callable[[int | None], NDArray[Any]]  # the first n slices, or all
+    read: Callable[[int, int], NDArray[Any]]  # slices start..stop-1
 
 
 def suffixes() -> dict[str, ModuleType]:
@@ -35,9 +36,12 @@ def suffixes() -> dict[str, ModuleType]:
     return found
 
 
-def split(text: str) -> tuple[Path, str]:
-    """Split ``my.h5:/volumes/labels`` into the file and what is inside it."""
-    for suffix in suffixes():
+def split(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:
+    """Split ``my.h5:/volumes/labels`` into the file and what is inside it.
+
+    ``more`` are endings of files, beside those of the formats, that have an inside.
+    """
+    for suffix in (*suffixes(), *more):
         path, mark, inner = text.partition(suffix + ":")
         if mark:
             return Path(path + suffix), inner
@@ -45,20 +49,25 @@ def split(text: str) -> tuple[Path, str]:
 
 
 def open_volume(path: Path, inner: str = "") -> AbstractContextManager[Reader]:
-    """Open a file of any known format; raises DatasetError."""
+    """Open a file of any known format; raises FileError."""
     for suffix, module in suffixes().items():
         if path.name.lower().endswith(suffix.lower()):
             opened: AbstractContextManager[Reader] = module.open_volume(path, inner)
             return opened
-    raise DatasetError(f"{path}: unknown kind of file; known are {', '.join(suffixes())}")
+    raise FileError(f"{path}: unknown kind of file; known are {', '.join(suffixes())}")
 
 
-def first(shape: tuple[int, ...], slices: int | None) -> int:
-    """How many slices to read of a volume of ``shape``."""
-    return shape[0] if slices is None else min(slices, shape[0])
+def package(import_name: str, pip_name: str) -> Any:
+    """Import what a format needs; raises MissingPackageError."""
+    try:
+        return importlib.import_module(import_name)
+    except ImportError as error:
+        raise MissingPackageError(
+            f"this file needs the package {pip_name} ({error}); run: pip install {pip_name}"
+        ) from None
 
 
 def check(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Raise DatasetError for what is not a volume of integers."""
+    """Raise FileError for what is not a volume of integers."""
     if len(shape) != 3 or dtype.kind not in "uib" or dtype.itemsize > 8:
-        raise DatasetError(f"{path}: holds {dtype} of shape {shape}, not a 3-D volume of integers")
+        raise FileError(f"{path}: holds {dtype} of shape {shape}, not a 3-D volume of integers")

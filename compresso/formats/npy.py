@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.errors import DatasetError
-from experiments.formats import Reader, check, first
+from compresso.errors import FileError
+from compresso.formats import Reader, check
 
 SUFFIXES = (".npy",)
 
@@ -18,6 +18,6 @@ def open_volume(path: Path, inner: str) -> Iterator[Reader]:
     try:
         labels = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DatasetError(f"{path}: not readable as .npy ({error})") from None
+        raise FileError(f"{path}: not readable as .npy ({error})") from None
     check(path, labels.shape, labels.dtype)
-    yield Reader(labels.shape, labels.dtype, lambda n: np.array(labels[: first(labels.shape, n)]))
+    yield Reader(labels.shape, labels.dtype, lambda start, stop: np.array(labels[start:stop]))

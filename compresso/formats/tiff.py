@@ -5,10 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import tifffile
 
-from experiments.errors import DatasetError
-from experiments.formats import Reader, check, first
+from compresso.errors import FileError
+from compresso.formats import Reader, check, package
 
 SUFFIXES = (".tif", ".tiff")
 
@@ -16,6 +15,7 @@ SUFFIXES = (".tif", ".tiff")
 @contextmanager
 def open_volume(path: Path, inner: str) -> Iterator[Reader]:
     """Open a TIFF file whose pages are slices."""
+    tifffile = package("tifffile", "tifffile")
     try:
         with tifffile.TiffFile(path) as file:
             series = file.series[0]
@@ -24,7 +24,7 @@ def open_volume(path: Path, inner: str) -> Iterator[Reader]:
             yield Reader(
                 shape,
                 dtype,
-                lambda n: file.asarray(key=slice(first(shape, n))).reshape(-1, *shape[1:]),
+                lambda start, stop: file.asarray(key=slice(start, stop)).reshape(-1, *shape[1:]),
             )
     except (OSError, ValueError, IndexError, KeyError, tifffile.TiffFileError) as error:
-        raise DatasetError(f"{path}: not readable as TIFF ({error})") from None
+        raise FileError(f"{path}: not readable as TIFF ({error})") from None
