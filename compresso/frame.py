@@ -29,6 +29,8 @@ GROUP = struct.Struct("<4sIQQQQ")  # mark, number, stream and body bytes, hashes
 CHECK = struct.Struct("<Q")  # XXH3-64
 MARK = b"GRP\0"
 DESCRIPTION_LIMIT = 1 << 16
+#: What the parts of a description raise that are of another type, or of no known name.
+NONSENSE = (TypeError, ValueError, KeyError, AttributeError, RecursionError, OverflowError)
 GROUP_VOXELS = 1 << 25  # in a group, about, where the writer is not told otherwise
 
 
@@ -303,7 +305,7 @@ class Reader:
             fields = json.loads(data[HEAD.size : end])
             description = Description(**fields | {"shape": tuple(fields["shape"])})
             _check(description)
-        except (TypeError, ValueError, KeyError, RecursionError, OverflowError) as error:
+        except NONSENSE as error:
             raise DecodeError(f"frame: its description makes no sense ({error})") from None
         n_groups = -(-description.grid[0] // description.depth)
         if description.nbytes and n_groups * GROUP.size > self._size:

@@ -132,8 +132,7 @@ class Compresso(Encoding):
         threads: int = 1,
     ) -> Labels:
         """Decode a stream of any window size; the stream's own header says which."""
-        sections = _parse(stream)
-        check_shape(sections.shape, shape)
+        sections = _parse(stream, shape)
         out = np.empty(sections.shape, dtype)
         if out.size == 0:
             return out
@@ -305,7 +304,7 @@ def _label_error(slab: Labels, z0: int, label: int, reason: str) -> EncodeError:
     )
 
 
-def _parse(stream: Buffer) -> Sections:
+def _parse(stream: Buffer, expected: Sequence[int] | None = None) -> Sections:
     """Take a stream apart; raises DecodeError where header and length disagree."""
     size = memoryview(stream).nbytes
     if size < 8 * HEADER_WORDS:
@@ -314,6 +313,7 @@ def _parse(stream: Buffer) -> Sections:
     shape, counts, step = header[:3], header[3:6], header[6:]
     if min(step) < 1 or math.prod(step) > 64:
         raise DecodeError(f"compresso stream: the header's window {step} is none")
+    check_shape(shape, expected)
     rest = size - 8 * (HEADER_WORDS + sum(counts))
     n_windows = math.prod(_grid(shape, step))
     if rest < 0 or rest % 4 or rest // 4 > n_windows or max(shape) >= 1 << 31:
@@ -321,11 +321,15 @@ def _parse(stream: Buffer) -> Sections:
             f"compresso stream: {size} bytes do not fit the header's shape {shape} and "
             f"{counts} ids, values and locations"
         )
+    if counts[0] < (shape[0] if n_windows else 0):
+        raise DecodeError(f"compresso stream: {counts[0]} ids for {shape[0]} slices")
     if (n_windows == 0) != (counts[1] == 0):
         raise DecodeError(f"compresso stream: {counts[1]} window values for {n_windows} windows")
     words = _native(np.frombuffer(stream, "<u8", sum(counts), 8 * HEADER_WORDS))
     ids, values, locations = np.split(words, np.cumsum(counts)[:2])
     entries = _native(np.frombuffer(stream, "<u4", rest // 4, size - rest))
+    if not ids.all() or not (values[1:] > values[:-1]).all():
+        raise DecodeError("compresso stream: an id is 0, or the window values do not ascend")
     return Sections(
         (shape[0], shape[1], shape[2]), (step[0], step[1], step[2]), ids, values, locations, entries
     )

@@ -1,0 +1,277 @@
+"""The frame: groups, random access, damage and salvage; and files made of it."""
+
+import io
+import json
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from xxhash import xxh3_64_intdigest
+
+import compresso as C
+from compresso import frame
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def grouped(phantom):
+    """A frame of the phantom's 16 slices in groups of 5."""
+    return C.compress(phantom, compression="zlib", depth=5)
+
+
+def test_head_byte_by_byte():
+    """docs/formats.md, section 6, on the smallest frame: one voxel, nothing compressed."""
+    labels = np.array([[[7]]], np.uint8)
+    data = C.compress(labels, "none", "none")
+    assert data[:8] == b"CPSOFRM\0"
+    version, zero, length = struct.unpack_from("<HHI", data, 8)
+    assert (version, zero) == (1, 0)
+    description = json.loads(data[16 : 16 + length])
+    assert description == {
+        **{"encoding": "none", "compression": "none", "dtype": "|u1", "shape": [1, 1, 1]},
+        **{"shift": 0, "depth": 1 << 25},
+    }
+    at = 16 + length
+    assert struct.unpack_from("<Q", data, at)[0] == xxh3_64_intdigest(data[:at])
+    at += 8
+    body = np.array([7], "<u8").tobytes()
+    group = struct.pack(
+        "<4sIQQQQ", b"GRP\0", 0, 8, 8, xxh3_64_intdigest(body), xxh3_64_intdigest(b"\x07")
+    )
+    assert data[at : at + 40] == group
+    assert struct.unpack_from("<Q", data, at + 40)[0] == xxh3_64_intdigest(group)
+    assert data[at + 48 :] == body
+
+
+def test_groups_restore_the_volume(phantom, grouped):
+    assert np.array_equal(C.decompress(grouped), phantom)
+    reader = frame.Reader(io.BytesIO(grouped))
+    assert reader.description.groups == [(0, 5), (5, 10), (10, 15), (15, 16)]
+    assert list(reader.damage()) == []
+
+
+@pytest.mark.parametrize("span", [(0, 16), (0, 1), (4, 6), (15, 16), (7, 7), (3, 99), (-2, None)])
+def test_random_access(phantom, grouped, span):
+    reader = frame.Reader(io.BytesIO(grouped))
+    assert np.array_equal(reader.read(*span), phantom[slice(*span)])
+
+
+def test_random_access_decodes_only_what_is_asked_for(phantom, grouped):
+    broken = bytearray(grouped)
+    broken[-10] ^= 1  # in the last group
+    reader = frame.Reader(io.BytesIO(broken))
+    assert np.array_equal(reader.read(0, 15), phantom[:15])
+    with pytest.raises(C.DecodeError, match="slices 15 to 15 are damaged"):
+        reader.read(15, 16)
+
+
+def test_every_damaged_group_is_found_and_the_others_are_intact(phantom, grouped):
+    """A flip anywhere behind the head costs one group, or where it hits a mark, that one."""
+    head = frame.HEAD.size + struct.unpack_from("<I", grouped, 12)[0] + frame.CHECK.size
+    for at in range(head, len(grouped), 7):
+        broken = bytearray(grouped)
+        broken[at] ^= 1 << at % 8
+        reader = frame.Reader(io.BytesIO(broken))
+        damage = list(reader.damage())
+        assert len(damage) == 1
+        assert "damaged" in damage[0].reason
+        for number, (z0, z1) in enumerate(reader.description.groups):
+            if (z0, z1) != (damage[0].z0, damage[0].z1):
+                assert np.array_equal(reader.group(number), phantom[z0:z1])
+
+
+def test_a_missing_group_is_told(grouped):
+    starts = [at for at in range(len(grouped)) if grouped[at : at + 4] == b"GRP\0"]
+    without = grouped[: starts[1]] + grouped[starts[2] :]
+    damage = list(frame.Reader(io.BytesIO(without)).damage())
+    assert [(d.z0, d.z1) for d in damage] == [(5, 10)]
+    with pytest.raises(C.DecodeError, match="slices 5 to 9"):
+        C.decompress(without)
+
+
+def forged(**changes):
+    """A frame whose description is changed and whose head is hashed again."""
+    data = C.compress(np.zeros((2, 2, 2), np.uint8), "none", "none")
+    (length,) = struct.unpack_from("<I", data, 12)
+    description = json.loads(data[16 : 16 + length]) | changes
+    text = json.dumps(description).encode()
+    head = frame.HEAD.pack(frame.MAGIC, 1, 0, len(text)) + text
+    return head + frame.CHECK.pack(xxh3_64_intdigest(head)) + data[24 + length :]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shape": [65535, 65535, 65535]},
+        {"shape": [1 << 40, 1, 1], "depth": 1},
+        {"shape": [0, 1 << 60, 1 << 60]},
+        {"shape": [-1, 2, 2]},
+        {"shape": [2, 2, 2.0]},
+        {"shape": [1, 1, 1, 1]},
+        {"shape": "222"},
+        {"shape": 8},
+        {"dtype": "<f8"},
+        {"dtype": "O"},
+        {"dtype": "no"},
+        {"depth": 0},
+        {"shift": 5},
+        {"encoding": "rar"},
+        {"compression": ["none"]},
+        {"more": 1},
+    ],
+)
+def test_forged_descriptions_are_refused(changes):
+    with pytest.raises(C.DecodeError, match="frame"):
+        C.decompress(forged(**changes))
+
+
+def test_the_limit_can_be_raised():
+    data = C.compress(np.zeros((4, 100, 100), np.uint64), compression="zstd")
+    with pytest.raises(C.DecodeError, match="limit of 1000"):
+        C.decompress(data, limit=1000)
+    assert C.decompress(data, limit=320_000).size == 40_000
+
+
+@pytest.mark.parametrize("encoding", ["compresso", "neuroglancer", "png"])
+def test_bare_streams_that_claim_too_much_are_refused(encoding):
+    claim = np.array([1 << 20, 1 << 20, 1 << 20, 0, 0, 0, 1, 8, 8], "<u8").tobytes()
+    with pytest.raises(C.DecodeError, match="claims"):
+        C.encodings.parse(encoding).decode(claim)
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "compresso", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.int64, np.uint8])
+@pytest.mark.parametrize("target", ["back.npy", "back.h5"])
+def test_files(tmp_path, phantom, dtype, target):
+    labels = (phantom % 200).astype(dtype) - dtype(100 if dtype is np.int64 else 0)
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file["labels"] = labels
+        file["other"] = labels
+    done = run("compress", f"{tmp_path / 'in.h5'}:/labels", tmp_path / "x.cps", "--memory", "2M")
+    assert done.returncode == 0, done.stderr
+    assert "6 groups of 3" in done.stdout  # 2 MB / (6 copies of 8 bytes a voxel)
+    assert "16 x 96 x 150" in run("info", tmp_path / "x.cps").stdout
+    assert run("verify", tmp_path / "x.cps").stdout == "sound\n"
+    done = run("decompress", tmp_path / "x.cps", tmp_path / target)
+    assert done.returncode == 0, done.stderr
+    back = (
+        np.load(tmp_path / target)
+        if target.endswith("npy")
+        else h5py.File(tmp_path / target)["main"][:]
+    )
+    assert back.dtype == labels.dtype
+    assert np.array_equal(back, labels)
+    done = run("decompress", tmp_path / "x.cps", tmp_path / "part.npy", "--slices", "6:8")
+    assert np.array_equal(np.load(tmp_path / "part.npy"), labels[6:8])
+
+
+def test_salvage(tmp_path, phantom, grouped):
+    broken = bytearray(grouped)
+    broken[len(broken) // 2] ^= 4
+    (tmp_path / "x.cps").write_bytes(broken)
+    done = run("verify", tmp_path / "x.cps")
+    assert done.returncode == 1
+    lost = [int(n) for n in done.stdout.split("slices ")[1].split(" are")[0].split(" to ")]
+    done = run("decompress", tmp_path / "x.cps", tmp_path / "y.npy")
+    assert done.returncode == 1
+    assert not (tmp_path / "y.npy").exists()
+    done = run("decompress", tmp_path / "x.cps", tmp_path / "y.npy", "--salvage")
+    assert done.returncode == 1
+    back = np.load(tmp_path / "y.npy")
+    for z in range(16):
+        kept = phantom[z] if not lost[0] <= z <= lost[1] else np.zeros_like(phantom[z])
+        assert np.array_equal(back[z], kept)
+
+
+def test_targets_are_not_overwritten_unasked(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((2, 3, 4), np.uint8))
+    (tmp_path / "b.cps").write_text("precious")
+    done = run("compress", tmp_path / "a.npy", tmp_path / "b.cps")
+    assert done.returncode == 1
+    assert "--force" in done.stderr
+    assert (tmp_path / "b.cps").read_text() == "precious"
+    assert run("compress", tmp_path / "a.npy", tmp_path / "b.cps", "--force").returncode == 0
+    assert run("verify", tmp_path / "b.cps").returncode == 0
+    before = (tmp_path / "a.npy").read_bytes()
+    assert run("compress", tmp_path / "a.npy", tmp_path / "a.npy", "--force").returncode == 1
+    assert (tmp_path / "a.npy").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["compress", "no.h5", "x.cps"], "no.h5: no such file"),
+        (["verify", "no.cps"], "no.cps: cannot be read"),
+        (["verify", "README.md"], "no compresso frame"),
+        (["decompress", "README.md", "x.npy"], "no compresso frame"),
+        (["compress", "a.npy", "x.cps", "--encoding", "rar"], "unknown encoding"),
+        (["compress", "a.npy", "x.cps", "--memory", "much"], "size"),
+        (["compress", "a.npy", "no/such/x.cps"], "cannot be written"),
+    ],
+)
+def test_errors_are_one_line(tmp_path, arguments, told):
+    np.save(tmp_path / "a.npy", np.zeros((2, 3, 4), np.uint8))
+    places = [str(tmp_path / a) if a in ("a.npy", "x.cps", "x.npy") else a for a in arguments]
+    done = run(*places)
+    assert done.returncode in (1, 2)
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "x.cps").exists()
+
+
+def test_kills_leave_the_source_and_no_half_file(tmp_path, phantom):
+    """Killed at random moments: the target is absent or whole."""
+    labels = np.tile(phantom, (8, 2, 2))
+    np.save(tmp_path / "in.npy", labels)
+    source = (tmp_path / "in.npy").read_bytes()
+    target = tmp_path / "out.cps"
+    command = [sys.executable, "-m", "compresso", "compress", str(tmp_path / "in.npy"), str(target)]
+    options = ["--memory", "1M", "--compression", "lzma", "--force"]
+    start = time.monotonic()
+    subprocess.run([*command, *options], cwd=ROOT, check=True, capture_output=True)
+    took = time.monotonic() - start
+    whole = target.read_bytes()
+    target.unlink()
+    chance = random.Random(0)
+    for _ in range(20):
+        process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0.3, 1) * took)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert (tmp_path / "in.npy").read_bytes() == source
+        if target.exists():
+            assert target.read_bytes() == whole
+            target.unlink()
+
+
+def test_hdf5_that_leads_to_other_files_is_refused(tmp_path):
+    np.arange(24, dtype=np.uint8).tofile(tmp_path / "secret.raw")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["main"] = np.zeros((2, 3, 4), np.uint8)
+    with h5py.File(tmp_path / "link.h5", "w") as file:
+        file["main"] = h5py.ExternalLink("other.h5", "main")
+        file.create_dataset(
+            "stored", (2, 3, 4), np.uint8, external=[(str(tmp_path / "secret.raw"), 0, 24)]
+        )
+    for inner, told in (("main", "link to another file"), ("stored", "stored in other files")):
+        done = run("compress", f"{tmp_path / 'link.h5'}:/{inner}", tmp_path / "x.cps")
+        assert done.returncode == 1
+        assert told in done.stderr
