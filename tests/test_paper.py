@@ -1,0 +1,248 @@
+"""The paper's sources and the paper in one command, on small stand-ins served on loopback."""
+
+import hashlib
+import io
+import tarfile
+import threading
+import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from conftest import shared
+from PIL import Image
+from scipy.io import savemat
+from test_run import run
+
+import compresso as C
+from compresso.spec import Extent
+from experiments import archives, datasets, fetch, paper, published, results
+from experiments.datasets.phantom import Phantom
+from experiments.errors import DatasetError
+from experiments.figures.frequent_windows import window_counts
+
+
+def add(archive, name, content):
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    archive.addfile(member, io.BytesIO(content))
+
+
+def mat(*segmentations):
+    cells = np.empty((1, len(segmentations)), object)
+    for i, labels in enumerate(segmentations):
+        cells[0, i] = {"Segmentation": labels, "Boundaries": labels > 1}
+    file = io.BytesIO()
+    savemat(file, {"groundTruth": cells}, do_compression=True)
+    return file.getvalue()
+
+
+def write_bsds(path):
+    """Two images, one portrait and one landscape, of two and one segmentations, out of order."""
+    random = np.random.default_rng(0)
+    portrait = [random.integers(9, size=(481, 321)).astype(np.uint16) for _ in range(2)]
+    landscape = random.integers(9, size=(321, 481)).astype(np.uint16)
+    root = "BSR/BSDS500/data/groundTruth"
+    with tarfile.open(path, "w:gz") as archive:
+        add(archive, f"{root}/train/200.mat", mat(*portrait))
+        add(archive, f"{root}/test/100.mat", mat(landscape))
+        add(archive, "BSR/BSDS500/data/images/train/200.jpg", b"no labels")
+        add(archive, "../../escaped.mat", b"never read")
+    return np.stack([landscape.T, *portrait])
+
+
+def test_bsds_is_one_volume(tmp_path):
+    expected = write_bsds(tmp_path / "BSR_bsds500.tgz")
+    (dataset,) = datasets.parse("bsd500", tmp_path)
+    assert np.array_equal(dataset.load().labels, expected)
+    assert np.array_equal(dataset.load(2).labels, expected[:2])
+    assert [p.name for p in tmp_path.iterdir()] == ["BSR_bsds500.tgz"]
+
+
+def test_voc_is_one_volume(tmp_path):
+    pictures = {"b": np.full((333, 500), 15, np.uint8), "a": np.zeros((500, 20), np.uint8)}
+    pictures["b"][5, 5] = 255  # void, kept
+    root = "VOCdevkit/VOC2012"
+    with tarfile.open(tmp_path / "VOCtrainval_11-May-2012.tar", "w") as archive:
+        add(archive, f"{root}/ImageSets/Segmentation/trainval.txt", b"b\na\n")
+        for name, pixels in pictures.items():
+            image = Image.new("P", pixels.shape[::-1])
+            image.putdata(pixels.ravel().tolist())
+            image.putpalette(list(range(256)) * 3)
+            file = io.BytesIO()
+            image.save(file, "PNG")
+            add(archive, f"{root}/SegmentationClass/{name}.png", file.getvalue())
+    labels = datasets.parse("voc2012", tmp_path)[0].load().labels
+    assert labels.shape == (2, 500, 500)
+    assert np.array_equal(labels[0, :333], pictures["b"])
+    assert not labels[0, 333:].any()
+    assert np.array_equal(labels[1, :, :20], pictures["a"])
+
+
+@pytest.mark.parametrize("pages", [1, 3])
+def test_tiff_in_zip(tmp_path, pages):
+    labels = np.arange(3 * 8 * 9, dtype=np.uint16).reshape(3, 8, 9)
+    with zipfile.ZipFile(tmp_path / "snemi.zip", "w") as archive:
+        for number, part in enumerate(np.split(labels, pages) if pages > 1 else [labels]):
+            file = io.BytesIO()
+            tifffile.imwrite(file, part if pages == 1 else part[0], photometric="minisblack")
+            archive.writestr(f"seg/train-labels{number}.tif", file.getvalue())
+        archive.writestr("image/train-input.tif", b"no labels")
+    assert np.array_equal(datasets.parse("ac4", tmp_path)[0].load().labels, labels)
+
+
+@pytest.mark.parametrize("name", archives.READERS)
+def test_archives_that_are_something_else(tmp_path, name):
+    (tmp_path / name).write_bytes(b"this is no archive")
+    inner = ":AC3" if name.startswith("AC3") else ""
+    with pytest.raises(C.FileError, match=name):
+        datasets.parse(f"{tmp_path / name}{inner}", tmp_path)[0].load()
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A folder, and the address that serves it."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
+    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{httpd.server_port}"
+    httpd.shutdown()
+    httpd.server_close()
+    thread.join()
+
+
+def test_fetch_converts_once(tmp_path, server):
+    folder, address = server
+    expected = write_bsds(folder / "BSR_bsds500.tgz")
+    done = run("fetch", "bsd500", "--mirror", address, "-d", tmp_path / "data")
+    assert done.returncode == 0, done.stderr
+    path = tmp_path / "data" / "bsd500.h5"
+    with h5py.File(path) as file:
+        assert np.array_equal(file["main"][:], expected)
+        assert file["main"].chunks == (1, 481, 321)
+        digest = hashlib.sha256((folder / "BSR_bsds500.tgz").read_bytes()).hexdigest()
+        assert file["main"].attrs["sha256"] == digest
+        assert file["main"].attrs["url"] == f"{address}/BSR_bsds500.tgz"
+    before = path.stat()
+    (folder / "BSR_bsds500.tgz").unlink()
+    assert fetch.fetch("bsd500", tmp_path / "data", address) == path
+    assert path.stat() == before
+    assert datasets.parse("bsd500", tmp_path / "data")[0].load().labels.shape == (3, 481, 321)
+
+
+def test_fetch_refuses_a_wrong_checksum(tmp_path, server):
+    folder, address = server
+    (folder / "abdomen-2016-09.zip").write_bytes(b"not what was published")
+    with pytest.raises(DatasetError, match=r"abdomen-2016-09\.zip"):
+        fetch.fetch("spl-abdominal", tmp_path / "data", address)
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_fetch_tells_what_to_do(tmp_path, server):
+    _, address = server
+    with pytest.raises(DatasetError, match=r"--mirror, or put VOCtrainval.* by hand"):
+        fetch.fetch("voc2012", tmp_path, address)
+    with pytest.raises(DatasetError, match="cloud-volume"):
+        fetch.fetch("cyl", tmp_path)
+    done = run("fetch", "nope", "-d", tmp_path)
+    assert done.returncode == 1
+    assert "choose from ac3" in done.stderr
+
+
+def test_window_counts(phantom):
+    volume = datasets.Volume("phantom", "", datasets.SYNTHETIC, phantom)
+    values, counts = window_counts(volume)
+    stream = C.COMPRESSO.compress(phantom)
+    n_ids, n_values = np.frombuffer(stream, "<u8", 9)[3:5].astype(int)
+    assert np.array_equal(values, np.frombuffer(stream, "<u8", n_values, 8 * (9 + n_ids)))
+    assert counts.sum() == 16 * 12 * 19
+
+
+def test_every_scheme_of_the_paper_is_measured():
+    specs = {(e.spec, c.spec) for e, c in paper.cells()}
+    for (_, first), heights in published.FIGURE_4.items():
+        for second in heights:
+            alone = second in ("png", "jpeg2000", "x264")
+            assert ((second, "none") if alone else (first, second)) in specs
+
+
+def test_paper_in_one_command(tmp_path):
+    keep = ["--output", tmp_path / "p.csv", "--figures", tmp_path / "figures"]
+    done = run("paper", "phantom:size=40x40x4", *keep)
+    assert done.returncode == 0, done.stderr
+    table = results.read(tmp_path / "p.csv")
+    assert len(table) == len(paper.cells())
+    text = (tmp_path / "figures" / "report.md").read_text()
+    assert "not tested: data not here" in text
+    assert "(synthetic)" in text
+    for figure in ("mean_ratio", "window_sizes", "compression_ratio"):
+        assert (tmp_path / "figures" / f"{figure}.png").stat().st_size > 1000
+    assert list((tmp_path / "figures").glob("frequent_windows_*.pdf"))
+    assert list((tmp_path / "figures").glob("slices_*.pdf"))
+    done = run("paper", "phantom:size=40x40x4", "--resume", *keep)
+    assert "0 rows added" in done.stdout
+    assert len(results.read(tmp_path / "p.csv")) == len(table)
+
+
+def rows_of(name, group, ratios):
+    base = dict.fromkeys(results.COLUMNS, "")
+    base |= {"dataset": name, "group": group, "shape": "1x1x1", "threads": 1, "run": 1}
+    base |= {"raw_bytes": 1_000_000, "native_bytes": 1, "encoded_bytes": 1, "lossless": True}
+    base |= dict.fromkeys(("encode_s", "compress_s", "decompress_s", "decode_s"), 0.1)
+    base |= {"status": "ok", "session": "1", "cpu": "a cpu"}
+    return [
+        base | {"encoding": e, "compression": c, "compressed_bytes": 1_000_000 / ratio}
+        for (e, c), ratio in ratios.items()
+    ]
+
+
+def test_verdicts(tmp_path):
+    ratios = {("compresso", "lzma"): 1553.2, ("neuroglancer", "lzma"): 1172.7}
+    table = rows_of("spl-knee", "other", ratios)
+    table += rows_of("ac3", "em", {("compresso", "lzma"): 500, ("none", "bz2"): 400})
+    table += rows_of("bsd500", "other", {("compresso", "lzma"): 900})
+    covered = [paper.Coverage("ac3", "em", 0.81)]
+    text = paper.report(pd.DataFrame(table), covered, tmp_path).read_text()
+    assert "| Compresso + LZMA reaches 1553 on spl-knee | 1,553.2 | reproduced |" in text
+    assert "reaches 1188 on bsd500 | 900.0 | not reproduced |" in text
+    assert "reaches 814 on ac3 | 500.0 | not comparable: ground truth" in text
+    assert "best on every EM set | ac3: compresso + lzma | yes |" in text
+    assert "leads by 80% on EM | ac3: 25% ahead of none + bz2 | no |" in text
+    assert "| ac3: 81.0% | yes |" in text
+    assert "ac3 (gt)" in text
+
+
+def test_bsd500_of_the_paper(facts):
+    """The paper's own data and ratio, 1188, to 0.2 %."""
+    (dataset,) = datasets.parse("bsd500", shared("data/BSR_bsds500_groundtruth.tgz").parent)
+    labels = dataset.load().labels
+    assert labels.shape == (2696, 481, 321)
+    packed = C.LZMA.compress(C.COMPRESSO.compress(labels))
+    assert 8 * labels.size / len(packed) == pytest.approx(1188, rel=0.002)
+    assert np.array_equal(C.COMPRESSO.decompress(C.LZMA.decompress(packed)), labels)
+
+
+def test_bench(tmp_path):
+    done = run("bench", "phantom:size=64x64x8", "--rounds", 1, "--figures", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "synthetic" in done.stdout
+    assert "| compresso | " in done.stdout
+    assert (tmp_path / "bench_uint64.png").exists()
+    done = run("bench", "phantom:size=8x8x8", "--peers", "no/such/python", "--figures", tmp_path)
+    assert done.returncode == 1
+    assert "cannot be run" in done.stderr
+
+
+def test_phantom_dataset_shape():
+    assert Phantom(Extent("3x4x5")).shape() == (5, 4, 3)
