@@ -50,7 +50,7 @@ class Zstd(Compressor):
                 yield zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False)
                 return
             stream = zstandard.ZstdDecompressor().decompressobj()
-            step = 1 << 16  # compressed bytes at a time, for the output cannot be bounded
+            step = 1 << 12  # compressed bytes at a time: they make 128 MiB at the very most
             view = memoryview(data).cast("B")
             for at in range(0, len(view), step):
                 yield stream.decompress(view[at : at + step])
