@@ -171,6 +171,8 @@ class Reader:
         """
         depth = self.description.grid[0]
         z0, z1, _ = slice(z0, z1).indices(depth)
+        if self.description.groups == [(z0, z1)]:
+            return self.group(0, threads)
         out = np.empty((max(0, z1 - z0), *self.description.grid[1:]), self._dtype)
         for number, (start, stop) in enumerate(self.description.groups):
             if start < z1 and stop > z0:
