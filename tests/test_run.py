@@ -161,7 +161,8 @@ def test_timeout_is_a_row(keep):
     assert "! none zopfli: timeout" in done.stdout
 
 
-def test_interrupt_keeps_what_is_done(keep):
+def stop_after_a_few_rows(keep, number):
+    """Start a long grid and end it with a signal; returns its exit code and what it told."""
     command = [sys.executable, str(RUN), "compresso", "zlib", SMALL, "-r", "100000"]
     process = subprocess.Popen(
         [*command, *map(str, keep)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -171,12 +172,27 @@ def test_interrupt_keeps_what_is_done(keep):
         if keep[1].exists() and keep[1].read_bytes().count(b"\n") > 5:
             break
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
+    return process.returncode, told
+
+
+def test_interrupt_keeps_what_is_done(keep):
+    code, told = stop_after_a_few_rows(keep, signal.SIGINT)
+    assert code == 130
     assert "are safe in" in told
     assert "Traceback" not in told
     assert len(results.read(keep[1])) >= 5
+
+
+def test_kill_keeps_what_is_done(keep):
+    code, _ = stop_after_a_few_rows(keep, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    runs = results.read(keep[1])["run"].tolist()
+    assert runs == list(range(1, len(runs) + 1))
+    assert len(runs) >= 5
+    done = run("compresso", "zlib", SMALL, "-r", len(runs) + 1, "--resume", *keep)
+    assert "1 rows added" in done.stdout
 
 
 def test_datasets_lists_what_is_here(tmp_path):
