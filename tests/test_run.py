@@ -201,7 +201,7 @@ def test_datasets_lists_what_is_here(tmp_path):
     np.save(tmp_path / "MRI" / "head.npy", np.zeros((1, 2, 3), np.uint8))
     done = run("datasets", "-d", tmp_path)
     assert done.returncode == 0
-    assert re.search(r"cremi-a .*missing; download https://cremi.org", done.stdout)
+    assert re.search(r"cremi-a .*missing; run.py fetch cremi-a, or https://cremi.org", done.stdout)
     assert re.search(r"mri/head .*3 x 2 x 1 uint8", done.stdout)
     assert re.search(r"phantom .*synthetic", done.stdout)
 
