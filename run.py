@@ -85,6 +85,12 @@ def show_bockwurst(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
         click.echo(BANNER)
 
 
+RUNS = click.option(
+    "-r", "--runs", type=click.IntRange(1), default=1, help="Repetitions of each cell."
+)
+SLICES = click.option(
+    "-s", "--slices", type=click.IntRange(1), help="Only the first so many slices."
+)
 DIRECTORY = click.option(
     "-d",
     "--directory",
@@ -111,8 +117,8 @@ FIGURES = click.option(
 @click.argument("encoding")
 @click.argument("compression")
 @click.argument("dataset", default="phantom")
-@click.option("-r", "--runs", type=click.IntRange(1), default=1, help="Repetitions of each cell.")
-@click.option("-s", "--slices", type=click.IntRange(1), help="Only the first so many slices.")
+@RUNS
+@SLICES
 @DIRECTORY
 @OUTPUT
 @FIGURES
@@ -277,8 +283,8 @@ def list_datasets(directory: Path) -> None:
 
 @main.command()
 @click.argument("dataset", default="all")
-@click.option("-r", "--runs", type=click.IntRange(1), default=1, help="Repetitions of each cell.")
-@click.option("-s", "--slices", type=click.IntRange(1), help="Only the first so many slices.")
+@RUNS
+@SLICES
 @DIRECTORY
 @click.option(
     "-o",
@@ -378,7 +384,7 @@ def fetch(ctx: click.Context, names: tuple[str, ...], mirror: str | None, direct
 @main.command()
 @click.argument("dataset", default="phantom:size=512x512x128")
 @click.option("-r", "--rounds", type=click.IntRange(1), default=5, help="Rounds.  [default: 5]")
-@click.option("-s", "--slices", type=click.IntRange(1), help="Only the first so many slices.")
+@SLICES
 @click.option("--dtype", type=click.Choice(["uint32", "uint64"]), help="Convert the volume first.")
 @click.option("--threads", type=click.IntRange(1), default=2, help="Also with so many threads.")
 @click.option("--peers", metavar="PYTHON", help="Interpreter that has other codecs installed.")

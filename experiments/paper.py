@@ -11,7 +11,7 @@ from compresso import compressors, encodings
 from experiments import results
 from experiments.datasets import EM, OTHER, SYNTHETIC, Volume
 from experiments.figures.frequent_windows import FREQUENT, window_counts
-from experiments.grid import Cell
+from experiments.grid import Cell, pairs
 from experiments.published import (
     COVERED_BY_100,
     FIGURE_4,
@@ -29,18 +29,17 @@ WINDOWS = (
 
 def cells() -> list[Cell]:
     """Every scheme of the paper, and the sweep of window sizes."""
-    alone = [encodings.parse(name) for name in encodings.names()]
-    pairs = [
-        (encodings.parse(first), compressors.parse(second))
-        for first in ("none", "neuroglancer", "compresso")
-        for second in SECOND_STAGES
-    ]
-    stills = [(encoding, compressors.parse("none")) for encoding in alone if encoding.alone]
+    firsts = [encodings.parse(name) for name in ("none", "neuroglancer", "compresso")]
+    every = [encodings.parse(name) for name in encodings.names()]
+    schemes = pairs(
+        firsts + [encoding for encoding in every if encoding.alone],
+        [compressors.parse(second) for second in SECOND_STAGES],
+    )
     sweep = [
         (encodings.parse(f"compresso:window={window}"), compressors.parse("lzma"))
         for window in WINDOWS
     ]
-    return pairs + stills + sweep
+    return schemes + sweep
 
 
 class Coverage(NamedTuple):
