@@ -12,7 +12,7 @@ import pkgutil
 import struct
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -23,6 +23,9 @@ from compresso.spec import build, spell, split
 
 Labels = NDArray[Any]
 Buffer = bytes | bytearray | memoryview
+#: Told of each slice once, as z0..z1-1, in any order and from any thread, when it is about to be
+#: read or has just been written, so that to look at it costs little. It must not be changed.
+Watch = Callable[[int, int], object]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +94,29 @@ class Encoding(Codec):
             Of the labels returned; raises DecodeError where a label does not fit.
         threads : int
         """
+
+    def encode_watched(self, volume: Labels, threads: int, watch: Watch) -> bytes:
+        """Encode a volume ``[z, y, x]``, and tell ``watch`` of each slice."""
+        watch(0, volume.shape[0])
+        return self.encode(volume, threads)
+
+    def decode_into(
+        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch | None = None
+    ) -> None:
+        """Decode to a volume ``[z, y, x]`` that is there already, whose pages need no clearing.
+
+        Parameters
+        ----------
+        stream : bytes-like
+        out : (nz, ny, nx) unsigned, any layout, overwritten
+            Its contents are undefined where DecodeError is raised.
+        threads : int
+        watch : callable, optional
+            Told of each slice that is complete.
+        """
+        out[...] = self.decode(stream, out.shape, out.dtype, threads)
+        if watch:
+            watch(0, out.shape[0])
 
     def encode_chunks(self, labels: Labels, threads: int = 1) -> Iterator[Buffer]:
         """Encode piece by piece, for encodings whose stream outgrows the memory."""

@@ -23,7 +23,7 @@ from compresso.errors import DecodeError, EncodeError
 from compresso.volume import LIMIT, as_volume
 
 MAGIC = b"CPSOFRM\0"
-VERSION = 1
+VERSION = 2  # version 1, which is still read, hashed the labels of a group in one go
 HEAD = struct.Struct("<8sHHI")  # magic, version, 0, bytes of the description
 GROUP = struct.Struct("<4sIQQQQ")  # mark, number, stream and body bytes, hashes of body and labels
 CHECK = struct.Struct("<Q")  # XXH3-64
@@ -72,6 +72,26 @@ class Damage:
     z0: int
     z1: int
     reason: str
+
+
+class SliceHashes:
+    """Hashes the slices of a volume, less ``shift``, one by one while they are in the cache."""
+
+    def __init__(self, volume: Labels, shift: int = 0) -> None:
+        self._volume, self._shift = volume, np.uint64(shift)
+        self._little = volume.dtype.newbyteorder("<")
+        self._hashes = np.zeros(volume.shape[0], "<u8")
+
+    def add(self, z0: int, z1: int) -> None:
+        """Hash slices z0..z1-1, little-endian and in C order."""
+        for z in range(z0, z1):
+            labels = self._volume[z] - self._shift if self._shift else self._volume[z]
+            labels = np.ascontiguousarray(labels, self._little)
+            self._hashes[z] = xxh3_64_intdigest(labels.reshape(-1).view(np.uint8).data)
+
+    def digest(self) -> int:
+        """The hash of the hashes of all slices."""
+        return xxh3_64_intdigest(self._hashes.data)
 
 
 class Writer:
@@ -123,16 +143,17 @@ class Writer:
     def write(self, labels: Labels) -> None:
         """Write the next group: exactly the slices that it holds, [z, y, x] in the dtype."""
         z0, z1 = self.description.groups[self._next]
-        volume = as_volume(np.ascontiguousarray(labels))
+        volume = as_volume(labels)
         if volume.shape != (z1 - z0, *self.description.grid[1:]):
             raise EncodeError(f"group {self._next} holds slices {z0} to {z1 - 1}, not these")
-        native = np.ascontiguousarray(volume, volume.dtype.newbyteorder("<"))
-        digest = xxh3_64_intdigest(native.reshape(-1).view(np.uint8).data)
+        hashes = SliceHashes(volume)
+        shifted = volume
         if self.description.shift:
-            volume = volume + np.uint64(self.description.shift)
-        stream = self._encoding.encode(volume, self._threads)
+            shifted = volume + np.uint64(self.description.shift)
+        stream = self._encoding.encode_watched(shifted, self._threads, hashes.add)
         body = self._compressor.compress(stream)
-        head = GROUP.pack(MARK, self._next, len(stream), len(body), xxh3_64_intdigest(body), digest)
+        sizes = len(stream), len(body)
+        head = GROUP.pack(MARK, self._next, *sizes, xxh3_64_intdigest(body), hashes.digest())
         self._file.write(head + CHECK.pack(xxh3_64_intdigest(head)))
         self._file.write(body)
         self._next += 1
@@ -161,7 +182,7 @@ class Reader:
         self._file = file
         file.seek(0, io.SEEK_END)
         self._size = file.tell()
-        self.description, self._start = self._read_head()
+        self._version, self.description, self._start = self._read_head()
         self._groups: dict[int, int] = {}  # where the head of each group is
 
     def read(self, z0: int = 0, z1: int | None = None, threads: int = 1) -> Labels:
@@ -171,23 +192,24 @@ class Reader:
         """
         depth = self.description.grid[0]
         z0, z1, _ = slice(z0, z1).indices(depth)
-        if self.description.groups == [(z0, z1)]:
-            return self.group(0, threads)
-        out = np.empty((max(0, z1 - z0), *self.description.grid[1:]), self._dtype)
+        out = np.empty((max(0, z1 - z0), *self.description.grid[1:]), self._native)
         for number, (start, stop) in enumerate(self.description.groups):
-            if start < z1 and stop > z0:
-                labels = self.group(number, threads)
-                low, high = max(start, z0), min(stop, z1)
-                out[low - z0 : high - z0] = labels[low - start : high - start]
-        return out
+            low, high = max(start, z0), min(stop, z1)
+            if low >= high:
+                continue
+            here = out[low - z0 : high - z0]
+            if (low, high) == (start, stop):
+                self._group_into(number, here, threads)
+            else:
+                here[...] = self.group(number, threads)[low - start : high - start]
+        return out.astype(self._dtype, copy=False)
 
     def group(self, number: int, threads: int = 1) -> Labels:
         """Decode one group; raises DecodeError, which names its slices."""
         z0, z1 = self.description.groups[number]
-        try:
-            return self._decode(number, (z1 - z0, *self.description.grid[1:]), threads)
-        except DecodeError as error:
-            raise DecodeError(f"frame: slices {z0} to {z1 - 1} are damaged: {error}") from None
+        out = np.empty((z1 - z0, *self.description.grid[1:]), self._native)
+        self._group_into(number, out, threads)
+        return out.astype(self._dtype, copy=False)
 
     def damage(self, threads: int = 1) -> Iterator[Damage]:
         """Decode everything and tell which slices cannot be read."""
@@ -211,28 +233,41 @@ class Reader:
     def _dtype(self) -> np.dtype[Any]:
         return np.dtype(self.description.dtype)
 
-    def _decode(self, number: int, shape: tuple[int, int, int], threads: int) -> Labels:
+    @property
+    def _native(self) -> np.dtype[Any]:
+        return self._dtype.newbyteorder("=")
+
+    def _group_into(self, number: int, out: Labels, threads: int) -> None:
+        z0, z1 = self.description.groups[number]
+        try:
+            self._decode(number, out, threads)
+        except DecodeError as error:
+            raise DecodeError(f"frame: slices {z0} to {z1 - 1} are damaged: {error}") from None
+
+    def _decode(self, number: int, out: Labels, threads: int) -> None:
         found = self._find(number)
         if found is None:
             raise DecodeError("its head is missing or damaged")
         at, stream_bytes, body_bytes, body_hash, labels_hash = found
-        if body_bytes > self._size - at or stream_bytes > _stream_limit(shape):
+        if body_bytes > self._size - at or stream_bytes > _stream_limit(out.shape):
             raise DecodeError("its lengths do not fit")
         body = self._at(at, body_bytes)
         if xxh3_64_intdigest(body) != body_hash:
             raise DecodeError("the hash of the compressed labels does not match")
-        unsigned = np.dtype(f"u{self._dtype.itemsize}")
         compressor = compressors.parse(self.description.compression)
         stream = compressor.decompress(body, limit=stream_bytes)
+        volume = as_volume(out)
+        shift = self.description.shift
+        hashes = SliceHashes(volume, shift)
         encoding = encodings.parse(self.description.encoding)
-        volume = encoding.decode(stream, shape, unsigned, threads)
-        if self.description.shift:
-            volume -= np.uint64(self.description.shift)
-        little = np.ascontiguousarray(volume, unsigned.newbyteorder("<"))
-        if xxh3_64_intdigest(little.reshape(-1).view(np.uint8).data) != labels_hash:
+        encoding.decode_into(stream, volume, threads, hashes.add)
+        if shift:
+            volume -= np.uint64(shift)
+        digest = hashes.digest() if self._version > 1 else _hash_at_once(volume)
+        if digest != labels_hash:
             raise DecodeError("the hash of the labels does not match")
-        labels: Labels = volume.view(self._dtype.newbyteorder("="))
-        return labels.astype(self._dtype, copy=False)
+        if out.dtype == bool and volume.max(initial=0) > 1:
+            raise DecodeError("a label is neither true nor false")
 
     def _find(self, number: int) -> tuple[int, int, int, int, int] | None:
         """Where a group's body is, and what its head says; None where its head is not found.
@@ -287,7 +322,8 @@ class Reader:
         self._file.seek(at)
         return self._file.read(size)
 
-    def _read_head(self) -> tuple[Description, int]:
+    def _read_head(self) -> tuple[int, Description, int]:
+        """The version, the description, and where the first group begins."""
         data = self._at(0, HEAD.size)
         if len(data) < HEAD.size or not data.startswith(MAGIC):
             raise DecodeError(
@@ -295,7 +331,7 @@ class Reader:
                 "decompress, such as COMPRESSO.decompress"
             )
         _, version, zero, length = HEAD.unpack(data)
-        if version != VERSION or zero or length > DESCRIPTION_LIMIT:
+        if not 1 <= version <= VERSION or zero or length > DESCRIPTION_LIMIT:
             raise DecodeError(f"frame: version {version} is not known to this release")
         data = self._at(0, HEAD.size + length + CHECK.size)
         end = HEAD.size + length
@@ -312,7 +348,7 @@ class Reader:
         n_groups = -(-description.grid[0] // description.depth)
         if description.nbytes and n_groups * GROUP.size > self._size:
             raise DecodeError(f"frame: {self._size} bytes cannot hold its {n_groups} groups")
-        return description, end + CHECK.size
+        return version, description, end + CHECK.size
 
 
 def _check(description: Description) -> None:
@@ -329,6 +365,12 @@ def _check(description: Description) -> None:
         raise ValueError(f"shift {description.shift}")
     encodings.parse(description.encoding)
     compressors.parse(description.compression)
+
+
+def _hash_at_once(volume: Labels) -> int:
+    """What version 1 has for the hash of a group's labels."""
+    little = np.ascontiguousarray(volume, volume.dtype.newbyteorder("<"))
+    return xxh3_64_intdigest(little.reshape(-1).view(np.uint8).data)
 
 
 def _stream_limit(shape: tuple[int, ...]) -> int:

@@ -34,7 +34,7 @@ def test_head_byte_by_byte():
     data = C.compress(labels, "none", "none")
     assert data[:8] == b"CPSOFRM\0"
     version, zero, length = struct.unpack_from("<HHI", data, 8)
-    assert (version, zero) == (1, 0)
+    assert (version, zero) == (2, 0)
     description = json.loads(data[16 : 16 + length])
     assert description == {
         **{"encoding": "none", "compression": "none", "dtype": "|u1", "shape": [1, 1, 1]},
@@ -44,8 +44,9 @@ def test_head_byte_by_byte():
     assert struct.unpack_from("<Q", data, at)[0] == xxh3_64_intdigest(data[:at])
     at += 8
     body = np.array([7], "<u8").tobytes()
+    slices = struct.pack("<Q", xxh3_64_intdigest(b"\x07"))
     group = struct.pack(
-        "<4sIQQQQ", b"GRP\0", 0, 8, 8, xxh3_64_intdigest(body), xxh3_64_intdigest(b"\x07")
+        "<4sIQQQQ", b"GRP\0", 0, 8, 8, xxh3_64_intdigest(body), xxh3_64_intdigest(slices)
     )
     assert data[at : at + 40] == group
     assert struct.unpack_from("<Q", data, at + 40)[0] == xxh3_64_intdigest(group)
@@ -98,13 +99,19 @@ def test_a_missing_group_is_told(grouped):
         C.decompress(without)
 
 
-def forged(**changes):
+def test_a_bool_that_is_neither_is_refused():
+    labels = np.array([7], np.uint8)
+    as_bool = forged(C.compress(labels, "none", "none"), dtype="|b1")
+    with pytest.raises(C.DecodeError, match="neither true nor false"):
+        C.decompress(as_bool)
+
+
+def forged(data, **changes):
     """A frame whose description is changed and whose head is hashed again."""
-    data = C.compress(np.zeros((2, 2, 2), np.uint8), "none", "none")
     (length,) = struct.unpack_from("<I", data, 12)
     description = json.loads(data[16 : 16 + length]) | changes
     text = json.dumps(description).encode()
-    head = frame.HEAD.pack(frame.MAGIC, 1, 0, len(text)) + text
+    head = frame.HEAD.pack(frame.MAGIC, frame.VERSION, 0, len(text)) + text
     return head + frame.CHECK.pack(xxh3_64_intdigest(head)) + data[24 + length :]
 
 
@@ -131,7 +138,7 @@ def forged(**changes):
 )
 def test_forged_descriptions_are_refused(changes):
     with pytest.raises(C.DecodeError, match="frame"):
-        C.decompress(forged(**changes))
+        C.decompress(forged(C.compress(np.zeros((2, 2, 2), np.uint8), "none", "none"), **changes))
 
 
 def test_the_limit_can_be_raised():

@@ -1,11 +1,13 @@
-"""Frames that this version wrote stay readable: the files in golden/ are never made again."""
+"""Frames of every version stay readable: the files in golden/ are never made again."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+from xxhash import xxh3_64_intdigest
 
 import compresso as C
+from compresso import frame
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -23,5 +25,18 @@ def test_golden_frame(path):
     assert np.array_equal(restored, labels())
 
 
-def test_golden_files_are_there():
-    assert len(list(GOLDEN.glob("v1-*.cps"))) == 9
+@pytest.mark.parametrize("version", [1, 2])
+def test_golden_files_are_there(version):
+    assert len(list(GOLDEN.glob(f"v{version}-*.cps"))) == 9
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.cps")), ids=lambda path: path.stem)
+def test_another_hash_of_the_labels_is_refused(path):
+    """The group's head is forged so that only the labels' own hash is wrong."""
+    data = bytearray(path.read_bytes())
+    at = data.index(frame.MARK)
+    data[at + frame.GROUP.size - 1] ^= 1
+    check = xxh3_64_intdigest(data[at : at + frame.GROUP.size])
+    data[at + frame.GROUP.size : at + frame.GROUP.size + 8] = frame.CHECK.pack(check)
+    with pytest.raises(C.DecodeError, match="hash of the labels"):
+        C.decompress(bytes(data))

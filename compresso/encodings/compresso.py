@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from compresso.codec import Buffer, Encoding, Labels
+from compresso.codec import Buffer, Encoding, Labels, Watch
 from compresso.errors import DecodeError, EncodeError, SpecError
 from compresso.spec import Extent
 from compresso.volume import (
@@ -68,10 +68,12 @@ class Compresso(Encoding):
         Raises EncodeError for a label that the stream cannot hold: 2**64 - 1 as an id, or one
         above 2**64 - 7 that has to be spelled out as a location.
         """
+        return self.encode_watched(as_volume(labels), threads)
 
-        volume = as_volume(labels)
+    def encode_watched(self, volume: Labels, threads: int = 1, watch: Watch | None = None) -> bytes:
+        """Encode a volume slab by slab, and tell ``watch`` of each."""
         spans = ranges(volume.shape[0], threads, self._step[0]) if volume.size else []
-        parts = parallel(lambda span: self._encode_range(volume, *span), spans, threads)
+        parts = parallel(lambda span: self._encode_range(volume, *span, watch), spans, threads)
         values, indices = _merge_windows(parts, threads)
         ids = [piece for part in parts for piece in part.ids]
         locations = [piece for part in parts for piece in part.locations]
@@ -80,7 +82,7 @@ class Compresso(Encoding):
         words = [_little(section) for section in (header, *ids, values, *locations)]
         return b"".join([*words, _little(indices)])
 
-    def _encode_range(self, volume: Labels, z0: int, z1: int) -> Part:
+    def _encode_range(self, volume: Labels, z0: int, z1: int, watch: Watch | None) -> Part:
         """Encode slices z0..z1-1, slab by slab; z0 is a multiple of the window's z size."""
         from compresso.kernels import boundary, components, labels, windows
 
@@ -95,6 +97,8 @@ class Compresso(Encoding):
         ids, locations = [], []
         marked = low
         for s0, s1 in _slabs(z0, z1, slab_depth(volume, step[0])):
+            if watch:
+                watch(s0, s1)
             b0, b1 = max(s0 - 1, 0), min(s1 + 1, nz)
             slab = block(volume, b0, b1)
             boundary.mark(slab[marked - b0 :], bits[marked - low : b1 - low])
@@ -134,22 +138,17 @@ class Compresso(Encoding):
         """Decode a stream of any window size; the stream's own header says which."""
         sections = _parse(stream, shape)
         out = np.empty(sections.shape, dtype)
-        if out.size == 0:
-            return out
-        check_fits(sections.ids - np.uint64(1), out.dtype)
-        check_fits(sections.locations[sections.locations >= 6] - np.uint64(6), out.dtype)
-        nz, ny, nx = out.shape
-        bits = np.empty((nz, ny, -(-nx // 64)), np.uint64)
-        spans = ranges(nz, threads, sections.step[0])
-        depth = slab_depth(out, sections.step[0])
-
-        outlines = _outlines(sections, bits, [_slabs(*span, depth) for span in spans])
-        painter = Painter(sections, bits, out, outlines)
-        parallel(lambda span: painter.paint(_slabs(*span, depth)), spans, threads)
-        # The outermost slices of each range may copy labels from the range beside it.
-        for z in sorted({z for z0, z1 in spans for z in (z0, z1 - 1)}):
-            painter.resolve(z, z + 1)
+        _paint(sections, out, threads)
         return out
+
+    def decode_into(
+        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch | None = None
+    ) -> None:
+        """Decode slab by slab to a volume that is there already, and tell ``watch`` of each."""
+        if not out.flags.c_contiguous or not out.dtype.isnative:
+            super().decode_into(stream, out, threads, watch)
+            return
+        _paint(_parse(stream, out.shape), out, threads, watch)
 
 
 class Sections(NamedTuple):
@@ -172,6 +171,23 @@ class Outline(NamedTuple):
     indeterminate: NDArray[np.int64]  # indeterminate voxels of each slice
 
 
+def _paint(sections: Sections, out: Labels, threads: int, watch: Watch | None = None) -> None:
+    """Decode a stream to a volume, C order, of its shape."""
+    if out.size == 0:
+        return
+    check_fits(sections.ids - np.uint64(1), out.dtype)
+    check_fits(sections.locations[sections.locations >= 6] - np.uint64(6), out.dtype)
+    nz, ny, nx = out.shape
+    bits = np.empty((nz, ny, -(-nx // 64)), np.uint64)
+    depth = slab_depth(out, sections.step[0])
+    spans = [_slabs(*span, depth) for span in ranges(nz, threads, sections.step[0])]
+    painter = Painter(sections, bits, out, _outlines(sections, bits, spans), watch)
+    parallel(painter.paint, spans, threads)
+    # The outermost slices of each range may copy labels from the range beside it.
+    for z in sorted({z for slabs in spans for z in (slabs[0][0], slabs[-1][1] - 1)}):
+        painter.resolve(z, z + 1)
+
+
 class Painter:
     """Writes labels into the decoded volume, slab by slab, from any thread."""
 
@@ -181,6 +197,7 @@ class Painter:
         bits: NDArray[np.uint64],
         out: Labels,
         outlines: Sequence[Outline],
+        watch: Watch | None,
     ) -> None:
         counts = np.concatenate([o.counts for o in outlines])
         marked = np.concatenate([o.marked for o in outlines])
@@ -197,7 +214,7 @@ class Painter:
         self._components = dict(
             zip(np.cumsum([0, *depths]).tolist(), [o.component for o in outlines], strict=False)
         )
-        self._bits, self._out = bits, out
+        self._bits, self._out, self._watch = bits, out, watch
 
     def paint(self, slabs: Sequence[tuple[int, int]]) -> None:
         """Label consecutive slabs, except the indeterminate voxels of the outermost slices."""
@@ -235,6 +252,8 @@ class Painter:
                 f"compresso stream: location {start + bad} points outside the volume or to a "
                 "boundary voxel"
             )
+        if self._watch:
+            self._watch(z0, z1)
 
 
 def _slabs(z0: int, z1: int, depth: int) -> list[tuple[int, int]]:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from compresso.codec import Buffer, Encoding, Labels
+from compresso.codec import Buffer, Encoding, Labels, Watch
 from compresso.errors import DecodeError
 from compresso.volume import as_volume, block, check_shape, frozen, parallel, ranges
 
@@ -46,32 +46,61 @@ class Neuroglancer(Encoding):
         threads: int = 1,
     ) -> Labels:
         """Decode a stream."""
-        from compresso.kernels import neuroglancer
-
-        size = memoryview(stream).nbytes
-        if size < 8 * SHAPE_WORDS or size % 8:
-            raise DecodeError(f"neuroglancer stream: {size} bytes are no whole number of words")
-        words = frozen(np.frombuffer(stream, "<u8").astype(np.uint64, copy=False))
-        found = tuple(int(n) for n in words[:SHAPE_WORDS])
-        check_shape(found, shape)
-        words = words[SHAPE_WORDS:]
-        n_chunks = math.prod(-(-n // SIDE) for n in found)
-        # A chunk of one block takes ten words, so a small stream cannot claim a large volume.
-        if max(found) >= 1 << 31 or n_chunks > words.size or (n_chunks == 0) != (words.size == 0):
-            raise DecodeError(f"neuroglancer stream: {size} bytes do not fit the shape {found}")
-        offsets = neuroglancer.chunk_offsets(words, n_chunks)
-        if offsets[-1] != words.size:
-            first = n_chunks if offsets[-1] >= 0 else int(np.argmin(offsets)) - 1
-            raise DecodeError(f"neuroglancer stream: the length of chunk {first} does not fit")
+        words, found = _parse(stream, shape)
         out = np.empty(found, dtype)
-        bad = parallel(
-            lambda span: int(neuroglancer.decode_chunks(words, offsets, SIDE, *span, out)),
-            ranges(n_chunks, threads),
-            threads,
-        )
-        if max(bad) >= 0:
-            raise DecodeError(f"neuroglancer stream: chunk {max(bad)} contradicts its header")
+        _decode_chunks(words, out, threads)
         return out
+
+    def decode_into(
+        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch | None = None
+    ) -> None:
+        """Decode to a volume that is there already."""
+        if not out.flags.c_contiguous or not out.dtype.isnative:
+            super().decode_into(stream, out, threads, watch)
+            return
+        _decode_chunks(_parse(stream, out.shape)[0], out, threads)
+        if watch:
+            watch(0, out.shape[0])
+
+
+def _parse(
+    stream: Buffer, shape: Sequence[int] | None
+) -> tuple[NDArray[np.uint64], tuple[int, ...]]:
+    """The chunks of a stream, and its shape; raises DecodeError where its head makes no sense."""
+    size = memoryview(stream).nbytes
+    if size < 8 * SHAPE_WORDS or size % 8:
+        raise DecodeError(f"neuroglancer stream: {size} bytes are no whole number of words")
+    words = frozen(np.frombuffer(stream, "<u8").astype(np.uint64, copy=False))
+    found = tuple(int(n) for n in words[:SHAPE_WORDS])
+    check_shape(found, shape)
+    words = words[SHAPE_WORDS:]
+    n_chunks = _count_chunks(found)
+    # A chunk of one block takes ten words, so a small stream cannot claim a large volume.
+    if max(found) >= 1 << 31 or n_chunks > words.size or (n_chunks == 0) != (words.size == 0):
+        raise DecodeError(f"neuroglancer stream: {size} bytes do not fit the shape {found}")
+    return words, found
+
+
+def _count_chunks(shape: Sequence[int]) -> int:
+    return math.prod(-(-n // SIDE) for n in shape)
+
+
+def _decode_chunks(words: NDArray[np.uint64], out: Labels, threads: int) -> None:
+    """Decode all chunks to a volume, C order, of their shape."""
+    from compresso.kernels import neuroglancer
+
+    n_chunks = _count_chunks(out.shape)
+    offsets = neuroglancer.chunk_offsets(words, n_chunks)
+    if offsets[-1] != words.size:
+        first = n_chunks if offsets[-1] >= 0 else int(np.argmin(offsets)) - 1
+        raise DecodeError(f"neuroglancer stream: the length of chunk {first} does not fit")
+    bad = parallel(
+        lambda span: int(neuroglancer.decode_chunks(words, offsets, SIDE, *span, out)),
+        ranges(n_chunks, threads),
+        threads,
+    )
+    if max(bad) >= 0:
+        raise DecodeError(f"neuroglancer stream: chunk {max(bad)} contradicts its header")
 
 
 def _encode_chunks(layer: Labels, span: tuple[int, int]) -> NDArray[np.uint64]:

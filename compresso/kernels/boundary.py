@@ -3,7 +3,9 @@
 import numpy as np
 
 from compresso.kernels import kernel
-from compresso.kernels.words import ALL, ONE, TOP, edges64, popcount, trailing_zeros
+from compresso.kernels.words import ALL, ONE, TOP, edges64, popcount, prefetch64, trailing_zeros
+
+AHEAD = 2048  # labels between those compared and those that the memory is asked for
 
 
 @kernel
@@ -25,6 +27,7 @@ def mark(labels, bits):
             for w in range(words):
                 at = row + 64 * w
                 under = below + 64 * w
+                prefetch64(flat, under + AHEAD)
                 count = min(64, nx - 64 * w)
                 if under + 64 < flat.size:
                     word = edges64(flat, at, under)

@@ -16,6 +16,7 @@ from compresso.kernels import PORTABLE, kernel
 ONE = np.uint64(1)
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 TOP = np.uint64(63)
+LINE = 64  # bytes of a cache line, about
 
 
 def _vector_at(context, builder, array_type, array, index, lanes):
@@ -76,6 +77,24 @@ def _splat_llvm(lanes):
 
 
 @intrinsic
+def _prefetch64_llvm(typing_context, labels, i):
+    def codegen(context, builder, signature, arguments):
+        array, index = arguments
+        pointer, item_bytes = _vector_at(context, builder, signature.args[0], array, index, 64)
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        prefetch = builder.module.declare_intrinsic(
+            "llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte, *[number] * 3])
+        )
+        read_keep_data = [ir.Constant(number, value) for value in (0, 3, 1)]
+        for offset in range(0, 64 * item_bytes, LINE):
+            line = builder.gep(builder.bitcast(pointer, byte), [ir.Constant(number, offset)])
+            builder.call(prefetch, [line, *read_keep_data])
+        return context.get_dummy_value()
+
+    return types.void(labels, types.intp), codegen
+
+
+@intrinsic
 def _trailing_zeros_llvm(typing_context, word):
     def codegen(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
@@ -114,6 +133,11 @@ def _splat_plain(lanes):
 
 
 @kernel
+def _prefetch64_plain(labels, i):
+    pass
+
+
+@kernel
 def _popcount_plain(word):
     count = 0
     while word != np.uint64(0):
@@ -135,6 +159,8 @@ edges64: Callable[..., np.uint64] = _edges64_plain if PORTABLE else _edges64_llv
 #: ``splat8(out, i, value)``: store ``value`` in ``out[i : i + 8]``; ``splat16`` in sixteen.
 splat8: Callable[..., None] = (_splat_plain if PORTABLE else _splat_llvm)(8)
 splat16: Callable[..., None] = (_splat_plain if PORTABLE else _splat_llvm)(16)
+#: ``prefetch64(labels, i)``: ask the memory for ``labels[i : i + 64]``, which may be outside.
+prefetch64: Callable[..., None] = _prefetch64_plain if PORTABLE else _prefetch64_llvm
 #: ``trailing_zeros(word)``: index of the lowest set bit; 64 for 0.
 trailing_zeros: Callable[..., np.uint64] = (
     _trailing_zeros_plain if PORTABLE else _trailing_zeros_llvm
