@@ -94,13 +94,16 @@ def _decode_chunks(words: NDArray[np.uint64], out: Labels, threads: int) -> None
     if offsets[-1] != words.size:
         first = n_chunks if offsets[-1] >= 0 else int(np.argmin(offsets)) - 1
         raise DecodeError(f"neuroglancer stream: the length of chunk {first} does not fit")
+    bands = -(-out.shape[0] // SIDE) * -(-out.shape[1] // SIDE) if n_chunks else 0
     bad = parallel(
-        lambda span: int(neuroglancer.decode_chunks(words, offsets, SIDE, *span, out)),
-        ranges(n_chunks, threads),
+        lambda span: int(neuroglancer.decode_bands(words, offsets, SIDE, *span, out)),
+        ranges(bands, threads),
         threads,
     )
     if max(bad) >= 0:
         raise DecodeError(f"neuroglancer stream: chunk {max(bad)} contradicts its header")
+    if min(bad) < -1:
+        raise DecodeError(f"neuroglancer stream: a label does not fit {out.dtype}; use uint64")
 
 
 def _encode_chunks(layer: Labels, span: tuple[int, int]) -> NDArray[np.uint64]:

@@ -216,98 +216,155 @@ def encode_chunks(labels, side, first, last):
 
 
 @kernel
-def _value(words, header, bits, voxel):
-    """The packed value of one voxel of a block."""
-    at = voxel * bits
-    word = words[np.int64(header & OFFSET_MASK) + (at >> 6)]
-    return np.int64((word << np.uint64(at & 63)) >> np.uint64(64 - bits))
+def _decode_layer(words, table, values, bits, layer, rows, start, width):
+    """Decode the 8 x 8 voxels of one layer of a block, every value of which points into ``words``.
+
+    ``table`` and ``values`` are where the block's labels and packed values begin; ``bits`` is 0 to
+    8. Labels go to ``rows[start + width * y + x]``. Returns the bits that any of them has set.
+    """
+    # Unsigned indices, for numba looks at the sign of others.
+    at, step = np.uint64(start), np.uint64(width)
+    if bits == 0:
+        label = words[table]
+        narrow = rows.dtype.type(label)
+        for _ in range(SIDE):
+            splat8(rows, at, narrow)
+            at += step
+        return label
+    bits = np.uint64(bits)
+    row_bits = np.uint64(SIDE) * bits
+    mask = (ONE << bits) - ONE
+    place = np.uint64(layer * SIDE) * row_bits
+    seen = np.uint64(0)
+    for _ in range(SIDE):
+        word = words[np.uint64(values) + (place >> np.uint64(6))]
+        row = (word << (place & np.uint64(63))) >> (np.uint64(64) - row_bits)
+        for x in range(SIDE):
+            value = (row >> (bits * np.uint64(SIDE - 1 - x))) & mask
+            label = words[np.uint64(table) + value]
+            seen |= label
+            rows[at + np.uint64(x)] = label
+        at += step
+        place += row_bits
+    return seen
 
 
 @kernel
-def _decode_block(words, header, left, corner, out):
-    """Decode one block of a chunk.
+def _decode_layer_checked(words, table, end, values, bits, layer, rows, start, width):
+    """:func:`_decode_layer` of up to 32 bits; also returns whether no label is behind ``end``."""
+    seen = np.uint64(0)
+    for y in range(SIDE):
+        for x in range(SIDE):
+            at = table
+            if bits > 0:
+                place = ((layer * SIDE + y) * SIDE + x) * bits
+                word = words[values + (place >> 6)]
+                at += np.int64((word << np.uint64(place & 63)) >> np.uint64(64 - bits))
+            if at >= end:
+                return seen, False
+            seen |= words[at]
+            rows[start + width * y + x] = words[at]
+    return seen, True
 
-    ``words`` is the chunk, ``corner`` the block's place in ``out``, and ``left`` what of the chunk
-    is left from there on. Returns False where the block contradicts the format.
-    """
-    size = words.size
-    table_at = np.int64(header >> np.uint64(40))
-    bits = np.int64((header >> np.uint64(32)) & BITS_MASK)
-    sound = bits == 0 or (bits <= 32 and bits & (bits - 1) == 0)
-    if not sound or table_at >= size or np.int64(header & OFFSET_MASK) + bits * SIDE > size:
+
+@kernel
+def _is_chunk(words, start, end, shape):
+    """Whether the chunk ``words[start:end]`` has its headers and this shape."""
+    blocks = 1
+    for axis in range(3):
+        blocks *= -(-shape[axis] // SIDE)
+    if end - start < HEADER_WORDS + blocks:
         return False
-    # Whole blocks whose values cannot point past the end have loops of a length the compiler knows.
-    simple = left[2] >= SIDE and 1 << bits <= size - table_at
-    flat = out.reshape(-1)
-    label = out.dtype.type(words[table_at])
-    for z in range(min(SIDE, left[0])):
-        for y in range(min(SIDE, left[1])):
-            at = ((corner[0] + z) * out.shape[1] + corner[1] + y) * out.shape[2] + corner[2]
-            voxel = (z * SIDE + y) * SIDE
-            if simple and bits == 0:
-                splat8(flat, at, label)
-            elif simple:
-                for x in range(SIDE):
-                    flat[at + x] = words[table_at + _value(words, header, bits, voxel + x)]
-            else:
-                for x in range(min(SIDE, left[2])):
-                    place = table_at
-                    if bits > 0:
-                        place += _value(words, header, bits, voxel + x)
-                    if place >= size:
-                        return False
-                    flat[at + x] = words[place]
+    for axis in range(3):
+        padded = -(-shape[axis] // SIDE) * SIDE
+        if words[start + 1 + axis] != padded or words[start + 4 + axis] != shape[axis]:
+            return False
     return True
 
 
 @kernel
-def decode_chunks(words, offsets, side, first, last, out):
-    """Decode chunks first..last-1 of a stream, the inverse of :func:`encode_chunks`.
+def decode_bands(words, offsets, side, first, last, out):
+    """Decode bands first..last-1 of a volume; a band is the chunks beside each other along x.
+
+    Blocks are decoded one layer of a whole band at a time, for the memory takes long rows twice as
+    fast as short ones.
 
     Parameters
     ----------
     words : (n,) uint64
-        The stream behind the volume's shape.
+        All chunks, along x, then y, then z.
     offsets : (n_chunks + 1,) int64
-        Where each chunk begins in ``words``, and where the last one ends.
-    side, first, last : int
-        Chunks are counted along x, then y, then z.
+        From :func:`chunk_offsets`.
+    side : int
+        Voxels along a chunk.
+    first, last : int
+        Bands to decode, counted along y, then z.
     out : (nz, ny, nx) unsigned, C order
-        Labels that do not fit its dtype lose their upper bits.
 
     Returns
     -------
     int
-        -1, or the number of the first chunk that contradicts the format.
+        -1, or -2 where a label does not fit the dtype of ``out``, or the number of the first chunk
+        that contradicts the format.
     """
     nz, ny, nx = out.shape
+    flat = out.reshape(-1)
     across, down = -(-nx // side), -(-ny // side)
-    for chunk in range(first, last):
-        z0 = chunk // (across * down) * side
-        y0 = chunk // across % down * side
-        x0 = chunk % across * side
-        shape = (min(side, nz - z0), min(side, ny - y0), min(side, nx - x0))
-        bz, by, bx = -(-shape[0] // SIDE), -(-shape[1] // SIDE), -(-shape[2] // SIDE)
-        blocks = bz * by * bx
-        body = words[offsets[chunk] : offsets[chunk + 1]]
-        if body.size < HEADER_WORDS + blocks:
-            return chunk
-        for axis in range(3):
-            padded = -(-shape[axis] // SIDE) * SIDE
-            if body[1 + axis] != padded or body[4 + axis] != shape[axis]:
+    width = -(-nx // SIDE) * SIDE
+    rows = np.empty(SIDE * width, out.dtype)
+    fits = ALL >> np.uint64(64 - 8 * out.itemsize)
+    for band in range(first, last):
+        z0, y0 = band // down * side, band % down * side
+        depth, height = min(side, nz - z0), min(side, ny - y0)
+        for chunk in range(band * across, (band + 1) * across):
+            shape = (depth, height, min(side, nx - chunk % across * side))
+            if not _is_chunk(words, offsets[chunk], offsets[chunk + 1], shape):
                 return chunk
-        for b in range(blocks):
-            z, y, x = b // (by * bx) * SIDE, b // bx % by * SIDE, b % bx * SIDE
-            left = (shape[0] - z, shape[1] - y, shape[2] - x)
-            corner = (z0 + z, y0 + y, x0 + x)
-            if not _decode_block(body, body[HEADER_WORDS + b], left, corner, out):
-                return chunk
+        lines = -(-height // SIDE)
+        for z in range(depth):
+            for line in range(lines):
+                seen = np.uint64(0)
+                for chunk in range(band * across, (band + 1) * across):
+                    start, end = offsets[chunk], offsets[chunk + 1]
+                    x0 = chunk % across * side
+                    blocks = -(-min(side, nx - x0) // SIDE)
+                    header_at = start + HEADER_WORDS + (z // SIDE * lines + line) * blocks
+                    for b in range(blocks):
+                        header = words[header_at + b]
+                        table = start + np.int64(header >> np.uint64(40))
+                        bits = np.int64((header >> np.uint64(32)) & BITS_MASK)
+                        values = start + np.int64(header & OFFSET_MASK)
+                        sound = bits == 0 or (bits <= 32 and bits & (bits - 1) == 0)
+                        if not sound or table >= end or values + bits * SIDE > end:
+                            return chunk
+                        at = x0 + b * SIDE
+                        if bits <= 8 and 1 << bits <= end - table:
+                            seen |= _decode_layer(
+                                words, table, values, bits, z % SIDE, rows, at, width
+                            )
+                        else:
+                            found, sound = _decode_layer_checked(
+                                words, table, end, values, bits, z % SIDE, rows, at, width
+                            )
+                            seen |= found
+                            if not sound:
+                                return chunk
+                if seen & ~fits != np.uint64(0):
+                    return -2
+                for y in range(line * SIDE, min((line + 1) * SIDE, height)):
+                    target = np.uint64(((z0 + z) * ny + y0 + y) * nx)
+                    source = np.uint64(y % SIDE * width)
+                    for x in range(np.uint64(nx)):
+                        flat[target + x] = rows[source + x]
     return -1
 
 
 @kernel
 def chunk_offsets(words, n_chunks):
-    """Where each chunk begins, and where the last one ends; -1 from the first bad length on."""
+    """Where each chunk begins, and where the last one ends; -1 from the first bad length on.
+
+    Chunks are counted along x, then y, then z.
+    """
     offsets = np.full(n_chunks + 1, -1, np.int64)
     at = np.int64(0)
     for chunk in range(n_chunks):
