@@ -7,10 +7,13 @@ comparison costs by the run, not by the voxel.
 import numpy as np
 
 from compresso.kernels import kernel
-from compresso.kernels.words import ALL, ONE, differ64, splat8, trailing_zeros
+from compresso.kernels.words import ALL, ONE, differ64, prefetch64, splat8, trailing_zeros
 
 SIDE = 8  # voxels along a block
 VOXELS = SIDE**3
+STRIDE = (
+    VOXELS + SIDE
+)  # voxels between blocks that are gathered; the room is for the last run's end
 HEADER_WORDS = 7  # of a chunk: its length, its padded shape, its shape
 # A block's worst case: its header, 512 values of 16 bits in 128 words, 512 labels.
 BLOCK_WORDS = 1 + VOXELS // 4 + VOXELS
@@ -24,6 +27,8 @@ SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio
 @kernel
 def reflect(i, n):
     """Index inside 0..n-1 of position i >= 0 of a line that is mirrored at its last voxel."""
+    if i < n:
+        return i
     if n == 1:
         return 0
     i %= 2 * n - 2
@@ -31,37 +36,44 @@ def reflect(i, n):
 
 
 @kernel
-def _gather(labels, corner, shape, block, voxels):
-    """Copy one block of the chunk at ``corner``, reflected past the chunk's end."""
-    inside = True
-    for axis in range(3):
-        inside &= block[axis] + SIDE <= shape[axis]
-    if inside:
-        z0, y0, x0 = corner[0] + block[0], corner[1] + block[1], corner[2] + block[2]
-        for z in range(SIDE):
-            for y in range(SIDE):
-                for x in range(SIDE):
-                    voxels[(z * SIDE + y) * SIDE + x] = labels[z0 + z, y0 + y, x0 + x]
-    else:
-        for z in range(SIDE):
-            for y in range(SIDE):
-                line = labels[
-                    corner[0] + reflect(block[0] + z, shape[0]),
-                    corner[1] + reflect(block[1] + y, shape[1]),
-                ]
-                for x in range(SIDE):
-                    at = corner[2] + reflect(block[2] + x, shape[2])
-                    voxels[(z * SIDE + y) * SIDE + x] = line[at]
-    voxels[VOXELS] = voxels[VOXELS - 1]  # ends the last run
+def _gather(labels, corner, shape, z, y, voxels):
+    """Copy the blocks at z, y of the chunk at ``corner``, reflected past the chunk's end.
+
+    Block b begins at ``voxels[b * STRIDE]``.
+    """
+    ny, nx = labels.shape[1:]
+    flat = labels.reshape(-1)
+    whole = np.uint64(shape[2] // SIDE)
+    for k in range(SIDE * SIDE):
+        plane = corner[0] + reflect(z + k // SIDE, shape[0])
+        row = (plane * ny + corner[1] + reflect(y + k % SIDE, shape[1])) * nx + corner[2]
+        prefetch64(flat, row + SIDE * nx)  # what the next blocks along y need
+        # Unsigned indices, for numba looks at the sign of others.
+        source, target = np.uint64(row), np.uint64(k * SIDE)
+        for _ in range(whole):
+            for x in range(np.uint64(SIDE)):
+                voxels[target + x] = flat[source + x]
+            source += np.uint64(SIDE)
+            target += np.uint64(STRIDE)
+        if shape[2] % SIDE:
+            for x in range(SIDE):
+                at = reflect(np.int64(whole) * SIDE + x, shape[2])
+                voxels[target + np.uint64(x)] = flat[row + at]
+    for block in range(-(-shape[2] // SIDE)):
+        last = block * STRIDE + VOXELS
+        voxels[last] = voxels[last - 1]  # ends the last run
 
 
 @kernel
-def _find_runs(voxels, starts):
-    """Number of runs of equal labels of a block; run i is ``starts[i] .. starts[i + 1] - 1``."""
+def _find_runs(voxels, base, starts):
+    """Number of runs of equal labels of the block at ``base``.
+
+    Run i is ``starts[i] .. starts[i + 1] - 1``, counted from the block's first voxel.
+    """
     runs = 1
     starts[0] = 0
     for k in range(0, VOXELS, 64):
-        change = differ64(voxels, k, k + 1)
+        change = differ64(voxels, base + k, base + k + 1)
         while change != np.uint64(0):
             starts[runs] = k + np.int64(trailing_zeros(change)) + 1
             runs += 1
@@ -97,14 +109,14 @@ def _find_label(label, table, count, slots):
 
 
 @kernel
-def _tabulate(voxels, starts, runs, table, order, slots, rank, scratch):
-    """Find the distinct labels of a block, ascending, and the place of each run's label there.
+def _tabulate(voxels, base, starts, runs, table, order, slots, rank, scratch):
+    """Find the distinct labels of the block at ``base``, ascending, and where each run's is there.
 
     Returns the number of labels.
     """
     count = 0
     for i in range(runs):
-        label = np.uint64(voxels[starts[i]])
+        label = np.uint64(voxels[base + starts[i]])
         # Two neurites side by side take turns along the raster.
         if i >= 2 and table[order[i - 2]] == label:
             order[i] = order[i - 2]
@@ -130,9 +142,10 @@ def _tabulate(voxels, starts, runs, table, order, slots, rank, scratch):
 
 
 @kernel
-def _pack(starts, order, runs, bits, words):
-    """Write the values of a block, ``bits`` each, the first one in the top place of its word."""
-    words[:] = np.uint64(0)
+def _pack(starts, order, runs, bits, words, at):
+    """Write the values of a block from ``words[at]`` on, ``bits`` each, the first in the top."""
+    for word in range(at, at + SIDE * bits):
+        words[word] = 0
     ones = ALL // (ALL >> np.uint64(64 - bits))  # the value 1 in every place
     for i in range(runs):
         pattern = ones * np.uint64(order[i])
@@ -143,7 +156,7 @@ def _pack(starts, order, runs, bits, words):
             mask = ALL >> np.uint64(start & 63)
             if end & 63:
                 mask &= ~(ALL >> np.uint64(end & 63))
-            words[word] |= pattern & mask
+            words[at + word] |= pattern & mask
             start = end
 
 
@@ -167,7 +180,7 @@ def encode_chunks(labels, side, first, last):
     across = -(-nx // side)
     words = np.empty(0, np.uint64)
     used = 0
-    voxels = np.empty(VOXELS + 64, labels.dtype)
+    voxels = np.empty(side // SIDE * STRIDE, labels.dtype)
     starts = np.empty(VOXELS + 1, np.int64)
     order = np.empty(VOXELS, np.int64)
     rank = np.empty(VOXELS, np.int64)
@@ -189,25 +202,28 @@ def encode_chunks(labels, side, first, last):
             words[base + 4 + axis] = shape[axis]
         used += HEADER_WORDS + blocks
         for b in range(blocks):
-            block = (b // (by * bx) * SIDE, b // bx % by * SIDE, b % bx * SIDE)
-            _gather(labels, corner, shape, block, voxels)
-            runs = _find_runs(voxels, starts)
+            if b % bx == 0:
+                line = b // bx
+                _gather(labels, corner, shape, line // by * SIDE, line % by * SIDE, voxels)
+            here = b % bx * STRIDE
+            runs = _find_runs(voxels, here, starts)
             count, bits = 1, 0
-            table[0] = voxels[0]
+            table[0] = voxels[here]
             values_at = used - base
             if runs > 1:
-                count = _tabulate(voxels, starts, runs, table, order, slots, rank, scratch)
+                count = _tabulate(voxels, here, starts, runs, table, order, slots, rank, scratch)
                 bits = 1
                 while 1 << bits < count:
                     bits *= 2
-                _pack(starts, order, runs, bits, words[used : used + SIDE * bits])
+                _pack(starts, order, runs, bits, words, used)
                 used += SIDE * bits
             words[base + HEADER_WORDS + b] = (
                 (np.uint64(used - base) << np.uint64(40))
                 | (np.uint64(bits) << np.uint64(32))
                 | np.uint64(values_at)
             )
-            words[used : used + count] = table[:count]
+            for i in range(count):
+                words[used + i] = table[i]
             used += count
         words[used] = 0  # the published program writes one word more than it uses
         used += 1
