@@ -432,7 +432,7 @@ def bench(
     synthetic = " (synthetic)" if volume.group == datasets.SYNTHETIC else ""
     title = f"{volume.name}{synthetic}, {size} {labels.dtype}, {results.cpu()}"
     click.echo(f"{title}; median of {rounds} rounds\n")
-    click.echo(bench.report(labels, entries, bench.stages(labels, rounds)))
+    click.echo(bench.report(labels, entries, bench.stages(labels, rounds), threads))
     bench.draw(labels, entries, title, figures / f"bench_{labels.dtype}")
     click.echo(f"\nfigure in {figures / f'bench_{labels.dtype}.png'}")
 

@@ -4,10 +4,13 @@ Everything is measured in turn, round after round, in one run, so that a machine
 slows all of them; what counts are the ratios.
 """
 
+import io
 import json
+import math
 import statistics
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,12 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import compresso
+from compresso import frame
 from compresso.kernels import boundary, components, windows
 from compresso.kernels import labels as label_kernels
 from experiments.errors import HarnessError
 
 Labels = NDArray[Any]
 COLOURS = {"copy": "#c8c8c8", "ours": "#d7191c", "peer": "#5f5f5f"}
+BARE, FRAMED = "compresso + zstd, no frame", "compresso + zstd, frame"
 Task = Callable[[], float]  # does the work and returns the seconds it took
 
 
@@ -39,10 +44,15 @@ class Entry:
 
     name: str
     kind: str  # copy, ours or peer
-    encode: Task
+    encode: Task | None
     decode: Task
+    size: int = 0  # bytes of the stream, of those whose size is compared
     encode_s: list[float] = field(default_factory=list)
     decode_s: list[float] = field(default_factory=list)
+
+    def measure(self) -> tuple[float, float]:
+        """Seconds to encode, or NaN, and to decode."""
+        return self.encode() if self.encode else math.nan, self.decode()
 
 
 def run(
@@ -66,24 +76,21 @@ def run(
     announce : callable
         Told which round it is.
     """
-    entries = [*_copies(labels), *_ours(labels, threads)]
+    entries = [*_copies(labels), *_ours(labels, threads), *_framed(labels)]
     with _peers(labels, peers) as others:
         for entry in others:
             try:
-                entry.encode()
-                entry.decode()
+                entry.measure()
                 entries.append(entry)
             except PeerError as error:
                 announce(str(error))
         for number in range(rounds + 1):
             announce(f"round {number} of {rounds}" if number else "warm-up")
             for entry in entries:
-                seconds = entry.encode()
+                encode_s, decode_s = entry.measure()
                 if number:
-                    entry.encode_s.append(seconds)
-                seconds = entry.decode()
-                if number:
-                    entry.decode_s.append(seconds)
+                    entry.encode_s.append(encode_s)
+                    entry.decode_s.append(decode_s)
     return entries
 
 
@@ -125,7 +132,40 @@ def _ours(labels: Labels, threads: int) -> list[Entry]:
                     _timed(partial(encoding.decode, stream, None, labels.dtype, count)),
                 )
             )
+        entries.append(
+            Entry(
+                f"{spec}, same buffer",
+                "ours",
+                None,
+                _timed(partial(encoding.decode_into, stream, np.empty_like(labels))),
+            )
+        )
     return entries
+
+
+def _framed(labels: Labels) -> list[Entry]:
+    """The frame, and beside it what it holds: the same groups, encoded and compressed."""
+    first, second = compresso.encodings.parse("compresso"), compresso.compressors.parse("zstd")
+    whole = compresso.compress(labels, compression="zstd")
+    groups = frame.Reader(io.BytesIO(whole)).description.groups
+
+    def pack() -> list[bytes]:
+        return [second.compress(first.encode(labels[z0:z1])) for z0, z1 in groups]
+
+    def unpack() -> list[Labels]:
+        return [first.decode(second.decompress(data), dtype=labels.dtype) for data in packed]
+
+    packed = pack()
+    return [
+        Entry(BARE, "ours", _timed(pack), _timed(unpack), sum(map(len, packed))),
+        Entry(
+            FRAMED,
+            "ours",
+            _timed(partial(compresso.compress, labels, compression="zstd")),
+            _timed(partial(compresso.decompress, whole)),
+            len(whole),
+        ),
+    ]
 
 
 @contextmanager
@@ -213,29 +253,70 @@ def stages(labels: Labels, rounds: int) -> dict[str, float]:
     }
 
 
-def report(labels: Labels, entries: list[Entry], kernels: dict[str, float]) -> str:
-    """The benchmark as a Markdown table.
+def scaling(threads: int) -> float:
+    """How much more ``threads`` threads do than one where they share nothing, not even memory.
+
+    What this gives for a kernel that works in its core's own cache, no encoding can beat.
+    """
+    planes = np.random.default_rng(0).integers(2**64, size=(threads, 1, 256, 4), dtype=np.uint64)
+
+    def work(plane: NDArray[np.uint64]) -> None:
+        for _ in range(100):
+            components.label_runs(plane, 256)
+
+    def seconds(count: int) -> float:
+        workers = [threading.Thread(target=work, args=(planes[i],)) for i in range(count)]
+        start = perf_counter()
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        return perf_counter() - start
+
+    return statistics.median(threads * seconds(1) / seconds(threads) for _ in range(9))
+
+
+def report(labels: Labels, entries: list[Entry], kernels: dict[str, float], threads: int) -> str:
+    """The benchmark as Markdown tables.
 
     MVx/s are medians. Ratios are medians over rounds of the entry's time by that of our
     ``compresso`` in the same round.
     """
-    ours = next(entry for entry in entries if entry.name == "compresso")
+    named = {entry.name: entry for entry in entries}
+    ours = named["compresso"]
     megavoxels = labels.size / 1e6
     lines = [
         "| | encode MVx/s | decode MVx/s | encode: time / ours | decode: time / ours |",
         "|---|---:|---:|---:|---:|",
     ]
     for entry in entries:
-        cells = []
-        for seconds in (entry.encode_s, entry.decode_s):
-            cells.append(f"{megavoxels / statistics.median(seconds):,.0f}")
-        for seconds, base in ((entry.encode_s, ours.encode_s), (entry.decode_s, ours.decode_s)):
-            ratio = statistics.median(s / b for s, b in zip(seconds, base, strict=True))
-            cells.append(f"{ratio:.2f}")
-        lines.append(f"| {entry.name} | {' | '.join(cells)} |")
+        encode = ("", "")
+        if entry.encode:
+            encode = (
+                f"{megavoxels / statistics.median(entry.encode_s):,.0f}",
+                f"{_ratio(entry.encode_s, ours.encode_s):.2f}",
+            )
+        lines.append(
+            f"| {entry.name} | {encode[0]} | {megavoxels / statistics.median(entry.decode_s):,.0f} "
+            f"| {encode[1]} | {_ratio(entry.decode_s, ours.decode_s):.2f} |"
+        )
+    bare, framed = named[BARE], named[FRAMED]
+    lines += [
+        "",
+        f"The frame costs {framed.size / bare.size - 1:.3%} of the bytes; compressing takes "
+        f"{_ratio(framed.encode_s, bare.encode_s):.2f} and decompressing "
+        f"{_ratio(framed.decode_s, bare.decode_s):.2f} times as long as without it.",
+        "",
+        f"On this machine {threads} threads that share nothing do {scaling(threads):.2f} times "
+        "the work of one.",
+    ]
     lines += ["", "| kernel of `compresso`, alone | MVx/s |", "|---|---:|"]
     lines += [f"| {name} | {megavoxels / seconds:,.0f} |" for name, seconds in kernels.items()]
     return "\n".join(lines)
+
+
+def _ratio(seconds: list[float], base: list[float]) -> float:
+    return statistics.median(s / b for s, b in zip(seconds, base, strict=True))
 
 
 def draw(labels: Labels, entries: list[Entry], title: str, path: Path) -> None:
@@ -255,8 +336,9 @@ def draw(labels: Labels, entries: list[Entry], title: str, path: Path) -> None:
         for axis, task in zip(axes, ("encode", "decode"), strict=True):
             speeds = [megavoxels / statistics.median(getattr(e, f"{task}_s")) for e in entries]
             colours = [COLOURS[entry.kind] for entry in entries]
-            bars = axis.barh([e.name for e in entries], speeds, color=colours)
-            axis.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=8)
+            bars = axis.barh([e.name for e in entries], np.nan_to_num(speeds), color=colours)
+            texts = ["" if math.isnan(speed) else f"{speed:,.0f}" for speed in speeds]
+            axis.bar_label(bars, texts, padding=3, fontsize=8)
             axis.set_xlabel(f"{task}, MVx/s")
             axis.margins(x=0.12)
         axes[0].invert_yaxis()
