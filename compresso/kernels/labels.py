@@ -5,7 +5,7 @@ import numpy as np
 from compresso.kernels import kernel
 from compresso.kernels.boundary import indeterminate_word
 from compresso.kernels.components import SLACK, row_runs
-from compresso.kernels.words import ONE, TOP, splat16, trailing_zeros
+from compresso.kernels.words import ONE, TOP, splat32, trailing_zeros
 
 #: Location codes 0..5 name a neighbour: x-1, x+1, y-1, y+1, z-1, z+1; labels are shifted past them.
 CODES = np.uint64(6)
@@ -147,9 +147,9 @@ def fill(bits, component, ids, starts, out):
                 # A boundary voxel right of a run takes the run's label.
                 end = base + min(edges[2 * i + 1] + 1, nx)
                 # Whole vectors may pass the run's end: what they hit there is written later.
-                while at < end and at + 16 <= flat.size:
-                    splat16(flat, at, label)
-                    at += 16
+                while at < end and at + 32 <= flat.size:
+                    splat32(flat, at, label)
+                    at += 32
                 while at < end:
                     flat[at] = label
                     at += 1

@@ -156,9 +156,9 @@ differ64: Callable[..., np.uint64] = _differ64_plain if PORTABLE else _differ64_
 #: ``edges64(labels, i, below)``: bit k is set where ``labels[i + k]`` differs from
 #: ``labels[i + k + 1]`` or ``labels[below + k]``.
 edges64: Callable[..., np.uint64] = _edges64_plain if PORTABLE else _edges64_llvm
-#: ``splat8(out, i, value)``: store ``value`` in ``out[i : i + 8]``; ``splat16`` in sixteen.
+#: ``splat8(out, i, value)``: store ``value`` in ``out[i : i + 8]``; ``splat32`` in 32.
 splat8: Callable[..., None] = (_splat_plain if PORTABLE else _splat_llvm)(8)
-splat16: Callable[..., None] = (_splat_plain if PORTABLE else _splat_llvm)(16)
+splat32: Callable[..., None] = (_splat_plain if PORTABLE else _splat_llvm)(32)
 #: ``prefetch64(labels, i)``: ask the memory for ``labels[i : i + 64]``, which may be outside.
 prefetch64: Callable[..., None] = _prefetch64_plain if PORTABLE else _prefetch64_llvm
 #: ``trailing_zeros(word)``: index of the lowest set bit; 64 for 0.
