@@ -112,7 +112,7 @@ def decompress(
     threads: int,
     force: bool,
 ) -> None:
-    """Restore a frame to an .h5 (dataset main) or .npy file.
+    """Restore a frame to an .h5 (dataset main), .npy, .nrrd, .nii, .nii.gz or .tif file.
 
     The exit code is 1 where slices had to be given up.
     """

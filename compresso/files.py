@@ -4,14 +4,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from numpy.lib.format import open_memmap
 
 from compresso import formats, frame
+from compresso.codec import Labels
 from compresso.errors import DecodeError, FileError
-from compresso.formats import package
 
 Announce = Callable[[str], None]
 #: Memory that a slice of a group needs, in slices: it is read, encoded, decoded, and compared.
@@ -26,7 +25,7 @@ def replacing(path: Path, force: bool) -> Iterator[Path]:
     """
     if path.exists() and not force:
         raise FileError(f"{path}: exists; choose another name, or overwrite it with --force")
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield unfinished
         with open(unfinished, "rb+") as file:
@@ -101,7 +100,7 @@ def decompress_file(
     force: bool,
     announce: Announce,
 ) -> bool:
-    """Restore a frame's file to ``.h5`` or ``.npy``, group by group.
+    """Restore a frame's file to one of a known format, group by group.
 
     Parameters
     ----------
@@ -122,27 +121,30 @@ def decompress_file(
         Whether all slices are sound.
     """
     sound = True
+    write = formats.writer(target)
     with _open(source) as file:
         reader = frame.Reader(file)
         z0, z1, _ = slice(*slices).indices(reader.description.grid[0])
-        whole = (max(0, z1 - z0), *reader.description.grid[1:])
-        with (
-            replacing(target, force) as unfinished,
-            _create(unfinished, whole, np.dtype(reader.description.dtype)) as write,
-        ):
+        plane = reader.description.grid[1:]
+        dtype = np.dtype(reader.description.dtype)
+
+        def parts() -> Iterator[Labels]:
+            nonlocal sound
             for number, (start, stop) in enumerate(reader.description.groups):
                 low, high = max(start, z0), min(stop, z1)
                 if low >= high:
                     continue
                 try:
-                    labels = reader.group(number, threads)
+                    yield reader.group(number, threads)[low - start : high - start]
                 except DecodeError as error:
                     if not salvage:
                         raise
                     announce(f"{error}; they are filled with 0")
                     sound = False
-                    continue
-                write(low - z0, labels[low - start : high - start])
+                    yield np.zeros((high - low, *plane), dtype)
+
+        with replacing(target, force) as unfinished:
+            write(unfinished, (max(0, z1 - z0), *plane), dtype, parts())
     return sound
 
 
@@ -165,33 +167,3 @@ def _open(path: Path) -> Iterator[BinaryIO]:
             yield file
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({error.strerror or error})") from None
-
-
-@contextmanager
-def _create(
-    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> Iterator[Callable[[int, np.ndarray], None]]:
-    """Make an array file of zeros; gives a function that writes slices from z on."""
-    if path.suffix == ".npy":
-        array = open_memmap(path, "w+", dtype, shape) if np.prod(shape) else np.zeros(shape, dtype)
-
-        def write(z: int, labels: np.ndarray) -> None:
-            array[z : z + len(labels)] = labels
-
-        yield write
-        if isinstance(array, np.memmap):
-            array.flush()
-        else:
-            np.save(path, array)
-    elif path.suffix in (".h5", ".hdf5"):
-        with package("h5py", "h5py").File(path, "w") as file:
-            chunks = (1, *shape[1:]) if np.prod(shape) else None
-            packing = "gzip" if chunks else None
-            main = file.create_dataset("main", shape, dtype, chunks=chunks, compression=packing)
-
-            def write(z: int, labels: np.ndarray) -> None:
-                main[z : z + len(labels)] = labels
-
-            yield write
-    else:
-        raise FileError(f"{path.name}: can be written as .h5 or .npy")

@@ -1,14 +1,14 @@
 """Files that hold label volumes, one format a module.
 
-A format module has ``SUFFIXES``, the file endings it reads, and ``open_volume(path, inner)``, a
-context manager that gives a :class:`Reader`. The packages behind them are imported only when a
-file needs them.
+A format module has ``SUFFIXES``, its file endings; ``open_volume(path, inner)``, a context manager
+that gives a :class:`Reader`; and ``write_volume(path, shape, dtype, parts)``. The packages behind
+them are imported only when a file needs them. No file leads to another: it may come from anybody.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.errors import FileError, MissingPackageError
+
+Writer = Callable[[Path, tuple[int, ...], np.dtype[Any], Iterable[NDArray[Any]]], None]
 
 
 class Reader(NamedTuple):
@@ -28,7 +30,7 @@ class Reader(NamedTuple):
 
 
 def suffixes() -> dict[str, ModuleType]:
-    """Every file ending that can be read, with the module that reads it."""
+    """Every known file ending, with the module of its format."""
     found = {}
     for info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{info.name}")
@@ -50,10 +52,24 @@ def split(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:
 
 def open_volume(path: Path, inner: str = "") -> AbstractContextManager[Reader]:
     """Open a file of any known format; raises FileError."""
+    opened: AbstractContextManager[Reader] = _module(path).open_volume(path, inner)
+    return opened
+
+
+def writer(path: Path) -> Writer:
+    """The function that writes files such as ``path``; raises FileError for an unknown ending.
+
+    It takes a path, the shape (z, y, x), the dtype, and all slices in parts, from the first to the
+    last; it raises FileError for what the format cannot hold, and OSError.
+    """
+    write: Writer = _module(path).write_volume
+    return write
+
+
+def _module(path: Path) -> ModuleType:
     for suffix, module in suffixes().items():
         if path.name.lower().endswith(suffix.lower()):
-            opened: AbstractContextManager[Reader] = module.open_volume(path, inner)
-            return opened
+            return module
     raise FileError(f"{path}: unknown kind of file; known are {', '.join(suffixes())}")
 
 
@@ -67,7 +83,23 @@ def package(import_name: str, pip_name: str) -> Any:
         ) from None
 
 
+@contextmanager
+def reading(path: Path, kind: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Tell what a library raises on a damaged file as a FileError."""
+    try:
+        yield
+    except errors as error:
+        raise FileError(f"{path}: not readable as {kind} ({error})") from None
+
+
 def check(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Raise FileError for what is not a volume of integers."""
     if len(shape) != 3 or dtype.kind not in "uib" or dtype.itemsize > 8:
         raise FileError(f"{path}: holds {dtype} of shape {shape}, not a 3-D volume of integers")
+
+
+def check_writable(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Raise FileError for what only .h5 and .npy hold: empty volumes, and bool."""
+    what = "bool" if dtype.kind == "b" else "an empty volume" if 0 in shape else None
+    if what:
+        raise FileError(f"{path.suffix} files cannot hold {what}; write an .h5 or .npy file")

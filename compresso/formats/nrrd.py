@@ -3,7 +3,7 @@
 import gzip
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.errors import FileError
-from compresso.formats import Reader, check, package
+from compresso.formats import Reader, check, check_writable, package, reading
 
 SUFFIXES = (".nrrd", ".nhdr")
 
@@ -21,21 +21,53 @@ SUFFIXES = (".nrrd", ".nhdr")
 def open_volume(path: Path, inner: str) -> Iterator[Reader]:
     """Open an NRRD file; its axes, x first, become [z, y, x]."""
     nrrd = package("nrrd", "pynrrd")
-    try:
-        with open(path, "rb") as file:
-            header = nrrd.read_header(file)
-            start = file.tell()
+    errors = (OSError, KeyError, ValueError, StopIteration, nrrd.NRRDError)
+    with reading(path, "NRRD", errors), path.open("rb") as file:
+        header = nrrd.read_header(file)
+        start = file.tell()
         shape = tuple(int(n) for n in header["sizes"][::-1])
         dtype = np.dtype(nrrd.reader._determine_datatype(header))
-    except (OSError, KeyError, ValueError, StopIteration, nrrd.NRRDError) as error:
-        raise FileError(f"{path}: not readable as NRRD ({error})") from None
     check(path, shape, dtype)
+    _refuse_links(path, header)
 
     slices = _Slices(path, header, start, shape, dtype)
     try:
         yield Reader(shape, dtype, slices.read)
     finally:
         slices.close()
+
+
+def write_volume(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[NDArray[Any]]
+) -> None:
+    """Write an NRRD file, packed with gzip, its axes x first."""
+    if path.suffix.lower() == ".nhdr":
+        raise FileError(".nhdr files are headers without data; write an .nrrd file")
+    check_writable(path, shape, dtype)
+    fields = {
+        "type": dtype.name,
+        "dimension": 3,
+        "sizes": " ".join(map(str, shape[::-1])),
+        "endian": "little",
+        "encoding": "gzip",
+    }
+    header = "".join(f"{name}: {value}\n" for name, value in fields.items())
+    with path.open("wb") as file:
+        file.write(f"NRRD0004\n{header}\n".encode())
+        with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:
+            for part in parts:
+                packed.write(np.ascontiguousarray(part, dtype.newbyteorder("<")).data)
+
+
+def _refuse_links(path: Path, header: Any) -> None:
+    """Raise FileError where the data are in a file of another folder, or in a list of files."""
+    for name in ("data file", "datafile"):
+        data = Path(str(header.get(name, "here")))
+        if (
+            data.name in ("LIST", "")
+            or (path.parent / data).resolve().parent != path.parent.resolve()
+        ):
+            raise FileError(f"{path}: its data file {data} is not beside it, and is not opened")
 
 
 class _Slices:
@@ -56,7 +88,8 @@ class _Slices:
         header = self._header
         attached = "data file" not in header and "datafile" not in header
         skips = int(header.get("line skip", 0)) or int(header.get("byte skip", 0))
-        try:
+        errors = (OSError, EOFError, ValueError, zlib.error, nrrd.NRRDError)
+        with reading(self._path, "NRRD", errors):
             if not attached or skips or header["encoding"] not in ("raw", "gzip", "gz"):
                 whole, _ = nrrd.read(str(self._path), index_order="C")
                 return np.ascontiguousarray(whole[start:stop])
@@ -64,8 +97,6 @@ class _Slices:
                 self._open()
             self._read(start - self._at)
             return self._read(stop - start)
-        except (OSError, EOFError, ValueError, zlib.error, nrrd.NRRDError) as error:
-            raise FileError(f"{self._path}: not readable as NRRD ({error})") from None
 
     def close(self) -> None:
         """Close the file."""
