@@ -1,6 +1,7 @@
 """Datasets: the layouts they are found in, the formats, the phantom, and what a user is told."""
 
 import gzip
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -111,6 +112,44 @@ def test_nrrd(tmp_path, encoding, dtype):
     nrrd.write(str(path), labels, {"encoding": encoding}, index_order="C")
     assert np.array_equal(load(path), labels)
     assert np.array_equal(load(path, 2), labels[:2])
+
+
+@pytest.mark.parametrize(
+    "data", ["../secret.raw", "{outside}/secret.raw", "LIST", "link/secret.raw"]
+)
+def test_nrrd_that_leads_to_other_folders_is_refused(tmp_path, data):
+    """A header may name the file of its data; one beside it is read, any other is not."""
+    outside, inside = tmp_path, tmp_path / "mine"
+    inside.mkdir()
+    (inside / "link").symlink_to(outside)
+    for folder in (outside, inside):
+        (folder / "secret.raw").write_bytes(LABELS.tobytes())
+    header = (
+        "NRRD0004\ntype: uint32\ndimension: 3\nsizes: 6 5 4\nencoding: raw\nendian: little\n"
+        "data file: {}\n\n"
+    )
+    path = inside / "atlas.nhdr"
+    path.write_text(header.format("secret.raw"))
+    assert np.array_equal(load(path), LABELS)
+    path.write_text(header.format(data.format(outside=outside)))
+    with pytest.raises(FileError, match="not beside it"):
+        load(path)
+
+
+@pytest.mark.parametrize("member", ["../../Data/seg.nrrd", "/Data/seg.nrrd"])
+def test_archives_write_nothing_outside(tmp_path, member):
+    """Members are read where they are, so a path that leads out of the archive leads nowhere."""
+    import nrrd
+
+    nrrd.write(str(tmp_path / "made.nrrd"), LABELS, index_order="C")
+    path = tmp_path / "mine" / "deep" / "knee-2016-09.zip"
+    path.parent.mkdir(parents=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(member, (tmp_path / "made.nrrd").read_bytes())
+    before = sorted(tmp_path.rglob("*"))
+    assert np.array_equal(load(path), LABELS)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not Path("/Data/seg.nrrd").exists()
 
 
 def test_slices_reads_only_those(tmp_path):
