@@ -1,5 +1,6 @@
-"""NumPy's .npy files, memory-mapped."""
+"""NumPy's .npy files."""
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,25 @@ SUFFIXES = (".npy",)
 @contextmanager
 def open_volume(path: Path, inner: str) -> Iterator[Reader]:
     """Open an .npy file; pickled objects are refused."""
-    with reading(path, ".npy", (OSError, ValueError, EOFError)):
-        labels = np.load(path, mmap_mode="r", allow_pickle=False)
+    errors = (OSError, ValueError, EOFError)
+    with reading(path, ".npy", errors):
+        labels: Any = np.load(path, mmap_mode="r", allow_pickle=False)
     check(path, labels.shape, labels.dtype)
-    yield Reader(labels.shape, labels.dtype, lambda start, stop: np.array(labels[start:stop]))
+    shape, dtype = labels.shape, labels.dtype
+    if not labels.flags.c_contiguous:
+        yield Reader(shape, dtype, lambda start, stop: np.array(labels[start:stop]))
+        return
+    offset = labels.offset
+
+    # Pages of the map would count as the process's memory; what is read from the file does not.
+    def read(start: int, stop: int) -> NDArray[Any]:
+        start, stop, _ = slice(start, stop).indices(shape[0])
+        part = (max(0, stop - start), *shape[1:])
+        at = offset + start * math.prod(shape[1:]) * dtype.itemsize
+        with reading(path, ".npy", errors):
+            return np.fromfile(path, dtype, math.prod(part), offset=at).reshape(part)
+
+    yield Reader(shape, dtype, read)
 
 
 def write_volume(
