@@ -3,6 +3,7 @@
 import pandas as pd
 
 from experiments import results
+from experiments.datasets import SYNTHETIC
 
 HEADINGS = {
     "encoding": "encoding",
@@ -52,8 +53,8 @@ def _block(name: str, rows: pd.DataFrame) -> str:
                 "yes",
             )
         )
-    title = name if not name.startswith("phantom") else f"{name} (synthetic)"
     first = rows.iloc[0]
+    title = f"{name} (synthetic)" if first.get("group") == SYNTHETIC else name
     text = [f"{title}, {first['shape']} {first['dtype']}" if "shape" in first else title]
     if len(lines) > 1:
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

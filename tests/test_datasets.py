@@ -242,3 +242,19 @@ def test_phantom_of_any_size(x, y, z):
 def test_bad_phantoms(tmp_path, spec):
     with pytest.raises(SpecError, match="phantom"):
         datasets.parse(spec, tmp_path)
+
+
+def test_patterns():
+    def made(kind):
+        (dataset,) = datasets.parse(f"pattern:kind={kind},size=5x4x3", Path())
+        return dataset.load(2).labels
+
+    noise, board, coins, blank = map(made, ("noise", "checkerboard", "coins", "blank"))
+    assert noise.shape == board.shape == coins.shape == blank.shape == (2, 4, 5)
+    assert np.unique(noise).size == 40
+    for axis in range(3):
+        assert np.all(np.diff(board.astype(np.int8), axis=axis) != 0)
+    assert set(np.unique(coins)) == {0, 1}
+    assert np.unique(blank).size == 1
+    with pytest.raises(SpecError, match="noise, checkerboard, coins, blank"):
+        datasets.parse("pattern:kind=plaid", Path())

@@ -1,5 +1,6 @@
-"""Datasets: the paper's, the user's own files, and the phantom."""
+"""Datasets: the paper's, the user's own files, and the synthetic ones."""
 
+import importlib
 from pathlib import Path
 
 from compresso.spec import build, split
@@ -10,18 +11,19 @@ from experiments.errors import DatasetError
 
 __all__ = ["EM", "OTHER", "SYNTHETIC", "Dataset", "Volume", "known", "names", "parse"]
 
+#: Modules of synthetic datasets, each with a class of its name; numba is imported only for them.
+SYNTHETICS = ("phantom", "pattern")
+
 
 def names() -> list[str]:
     """Every name that :func:`parse` knows, but for files."""
-    return [*paper.TABLE, "mri", "phantom"]
+    return [*paper.TABLE, "mri", *SYNTHETICS]
 
 
 def known(directory: Path) -> list[Dataset]:
-    """Every dataset that has a name, those under ``MRI/`` that are there, and the phantom."""
-    from experiments.datasets.phantom import Phantom
-
+    """Every dataset that has a name: the paper's, those under ``MRI/``, the synthetic ones."""
     found: list[Dataset] = list(paper.datasets(directory).values())
-    return [*found, *paper.mri(directory), Phantom()]
+    return [*found, *paper.mri(directory), *(_synthetic(name)() for name in SYNTHETICS)]
 
 
 def parse(spec: str, directory: Path, group: str = EM) -> list[Dataset]:
@@ -30,8 +32,8 @@ def parse(spec: str, directory: Path, group: str = EM) -> list[Dataset]:
     Parameters
     ----------
     spec : str
-        A name, ``all`` (the paper's datasets that are here), ``phantom[:size=XxYxZ]``, or a file,
-        ``my.h5:/volumes/labels``.
+        A name, ``all`` (the paper's datasets that are here), ``phantom[:size=XxYxZ]``,
+        ``pattern[:kind=noise]``, or a file, ``my.h5:/volumes/labels``.
     directory : Path
         Where the named datasets are.
     group : str
@@ -58,10 +60,8 @@ def parse(spec: str, directory: Path, group: str = EM) -> list[Dataset]:
                 f"all: none of the paper's datasets is in {directory}; see: run.py datasets"
             )
         return present
-    if split(spec)[0] == "phantom":
-        from experiments.datasets.phantom import Phantom  # numba: only where it is needed
-
-        return [build(Phantom, spec)]
+    if split(spec)[0] in SYNTHETICS:
+        return [build(_synthetic(split(spec)[0]), spec)]
     path, inner = files.split(spec)
     if path.exists():
         return [FileDataset(spec if inner else path.name, path, inner, path.stem, group)]
@@ -70,3 +70,8 @@ def parse(spec: str, directory: Path, group: str = EM) -> list[Dataset]:
     raise DatasetError(
         f"unknown dataset {spec!r}; choose from {', '.join(names())}, or give a file"
     )
+
+
+def _synthetic(name: str) -> type[Dataset]:
+    found: type[Dataset] = getattr(importlib.import_module(f"{__name__}.{name}"), name.capitalize())
+    return found
