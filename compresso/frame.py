@@ -151,6 +151,8 @@ class Writer:
         if self.description.shift:
             shifted = volume + np.uint64(self.description.shift)
         stream = self._encoding.encode_watched(shifted, self._threads, hashes.add)
+        if len(stream) > _stream_limit(volume.shape):
+            raise EncodeError(f"{self.description.encoding}: {len(stream)} bytes are too many")
         body = self._compressor.compress(stream)
         sizes = len(stream), len(body)
         head = GROUP.pack(MARK, self._next, *sizes, xxh3_64_intdigest(body), hashes.digest())
@@ -374,8 +376,8 @@ def _hash_at_once(volume: Labels) -> int:
 
 
 def _stream_limit(shape: tuple[int, ...]) -> int:
-    """The longest stream that any encoding makes of a group, generously."""
-    return (1 << 20) + 1024 * math.prod(shape)
+    """The longest stream of a group that is written, or read: more than any encoding needs."""
+    return (1 << 20) + 8192 * shape[0] + 64 * math.prod(shape)
 
 
 def compress(

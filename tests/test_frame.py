@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import h5py
@@ -104,6 +105,28 @@ def test_a_bool_that_is_neither_is_refused():
     as_bool = forged(C.compress(labels, "none", "none"), dtype="|b1")
     with pytest.raises(C.DecodeError, match="neither true nor false"):
         C.decompress(as_bool)
+
+
+@pytest.mark.parametrize("encoding", C.encodings.names())
+@pytest.mark.parametrize("shape", [(1, 1, 1), (70, 1, 1), (1, 70, 1), (1, 1, 70), (9, 9, 9)])
+def test_no_stream_is_too_long_for_a_frame(encoding, shape):
+    """The shapes and labels that waste the most bytes a voxel."""
+    labels = np.random.default_rng(0).integers(2**63, size=shape, dtype=np.uint64)
+    assert np.array_equal(C.decompress(C.compress(labels, encoding, "none")), labels)
+
+
+def test_a_group_that_claims_too_much_is_refused():
+    """Before it is unpacked: 2 KiB of zlib for 2 MiB of zeros."""
+    bomb = zlib.compress(bytes(1 << 21))
+    data = bytearray(C.compress(np.zeros((1, 1, 1), np.uint8), "none", "zlib"))
+    at = data.index(frame.MARK)
+    _, number, _, _, _, labels_hash = frame.GROUP.unpack_from(data, at)
+    head = frame.GROUP.pack(
+        frame.MARK, number, 1 << 21, len(bomb), xxh3_64_intdigest(bomb), labels_hash
+    )
+    data[at:] = head + frame.CHECK.pack(xxh3_64_intdigest(head)) + bomb
+    with pytest.raises(C.DecodeError, match="lengths do not fit"):
+        C.decompress(data)
 
 
 def forged(data, **changes):
