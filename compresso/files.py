@@ -76,12 +76,9 @@ def compress_file(
         if memory:
             plane = 8 * volume.shape[1] * volume.shape[2]
             depth = max(1, memory // max(1, COPIES * plane))
-        shift = 0
-        if volume.dtype.kind == "i" and volume.dtype.itemsize == 8:
-            step = depth or 64
-            starts = range(0, volume.shape[0], step)
-            lowest = [int(volume.read(z, z + step).min(initial=0)) for z in starts]
-            shift = max(0, -min(lowest, default=0))
+        step = depth or 64
+        starts = range(0, volume.shape[0], step)
+        shift = frame.shift_of(volume.dtype, (volume.read(z, z + step) for z in starts))
         with open(unfinished, "wb") as file:
             writer = frame.Writer(
                 file, volume.shape, volume.dtype, encoding, compression, threads, depth, shift

@@ -9,7 +9,7 @@ import io
 import json
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -185,7 +185,8 @@ class Reader:
         file.seek(0, io.SEEK_END)
         self._size = file.tell()
         self._version, self.description, self._start = self._read_head()
-        self._groups: dict[int, int] = {}  # where the head of each group is
+        self._groups: dict[int, tuple[int, int, int, int, int]] = {}  # those found so far
+        self._walked = self._start
 
     def read(self, z0: int = 0, z1: int | None = None, threads: int = 1) -> Labels:
         """Slices z0..z1-1, [z, y, x] in the array's dtype; decodes only the groups they are in.
@@ -274,22 +275,17 @@ class Reader:
     def _find(self, number: int) -> tuple[int, int, int, int, int] | None:
         """Where a group's body is, and what its head says; None where its head is not found.
 
-        Heads are walked from one to the next; behind a damaged one the next is searched for.
+        Heads are walked from one to the next, once; behind a damaged one the next is searched for.
         """
-        known = max((n for n in self._groups if n <= number), default=None)
-        at = self._start if known is None else self._groups[known]
-        while at < self._size:
-            head = self._group_head(at)
+        while number not in self._groups and self._walked < self._size:
+            head = self._group_head(self._walked)
             if head is None:
-                at = self._search(at + 1)
+                self._walked = self._search(self._walked + 1)
                 continue
-            self._groups[head[0]] = at
-            if head[0] == number:
-                return (at + GROUP.size + CHECK.size, *head[1:])
-            if head[0] > number:
-                return None
-            at += GROUP.size + CHECK.size + head[2]
-        return None
+            body = self._walked + GROUP.size + CHECK.size
+            self._groups.setdefault(head[0], (body, *head[1:]))
+            self._walked = body + head[2]
+        return self._groups.get(number)
 
     def _group_head(self, at: int) -> tuple[int, int, int, int, int] | None:
         data = self._at(at, GROUP.size + CHECK.size)
@@ -410,9 +406,8 @@ def compress(
     array = np.asarray(array)
     volume = as_volume(array)
     file = io.BytesIO()
-    writer = Writer(
-        file, array.shape, array.dtype, encoding, compression, threads, depth, _shift(array)
-    )
+    shift = shift_of(array.dtype, [array])
+    writer = Writer(file, array.shape, array.dtype, encoding, compression, threads, depth, shift)
     while writer.pending:
         z0, z1 = writer.pending
         writer.write(volume[z0:z1])
@@ -447,8 +442,11 @@ def decompress(data: Buffer, threads: int = 1, limit: int = LIMIT) -> Labels:
     return volume.reshape(description.shape)
 
 
-def _shift(array: Labels) -> int:
-    """What to add, modulo 2**64, to keep negative 64-bit labels clear of the encodings' limits."""
-    if array.dtype.kind != "i" or array.dtype.itemsize < 8 or array.size == 0:
+def shift_of(dtype: np.dtype[Any], parts: Iterable[Labels]) -> int:
+    """What to add, modulo 2**64, to keep negative 64-bit labels clear of the encodings' limits.
+
+    ``parts`` of the array are looked at only where the dtype needs it.
+    """
+    if dtype.kind != "i" or dtype.itemsize < 8:
         return 0
-    return max(0, -int(array.min()))
+    return max(0, -min((int(part.min(initial=0)) for part in parts), default=0))

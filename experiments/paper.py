@@ -139,17 +139,18 @@ def _figure_4(rows: pd.DataFrame) -> list[str]:
         "|---|---|---:|---:|---:|",
     ]
     firsts = ("none", "neuroglancer", "compresso")
+    images = [name for name in encodings.names() if encodings.parse(name).alone]
     for group in (EM, OTHER):
         part = rows[rows["group"] == group]
-        for second in (*SECOND_STAGES, "png", "jpeg2000", "x264"):
+        for second in (*SECOND_STAGES, *images):
             found = []
             for first in firsts:
-                alone = second in ("png", "jpeg2000", "x264")
-                key = (second, "none") if alone else (first, second)
+                key = (second, "none") if second in images else (first, second)
                 chosen = part[(part["encoding"] == key[0]) & (part["compression"] == key[1])]
                 mean = chosen.groupby("dataset")["ratio"].mean().mean()
                 published = FIGURE_4[group, first].get(second)
-                ours = "-" if np.isnan(mean) or (alone and first != "none") else f"{mean:,.0f}"
+                once = second in images and first != "none"
+                ours = "-" if np.isnan(mean) or once else f"{mean:,.0f}"
                 found.append(ours + (f" ({published})" if published else ""))
             if any(text != "-" for text in found):
                 lines.append(f"| {group} | {second} | {' | '.join(found)} |")
