@@ -41,6 +41,26 @@ def _differ64_llvm(typing_context, labels, i, j):
     return types.uint64(labels, types.intp, types.intp), codegen
 
 
+def _splat(builder, item, lanes):
+    """A vector with ``item`` in every lane."""
+    vector = ir.Constant(ir.VectorType(item.type, lanes), ir.Undefined)
+    for lane in range(lanes):
+        vector = builder.insert_element(vector, item, ir.Constant(ir.IntType(32), lane))
+    return vector
+
+
+@intrinsic
+def _equal64_llvm(typing_context, labels, i, label):
+    def codegen(context, builder, signature, arguments):
+        array, index, item = arguments
+        pointer, align = _vector_at(context, builder, signature.args[0], array, index, 64)
+        loaded = builder.load(pointer, align=align)
+        same = builder.icmp_unsigned("==", loaded, _splat(builder, item, 64))
+        return builder.bitcast(same, ir.IntType(64))
+
+    return types.uint64(labels, types.intp, labels.dtype), codegen
+
+
 @intrinsic
 def _edges64_llvm(typing_context, labels, i, below):
     def codegen(context, builder, signature, arguments):
@@ -65,10 +85,7 @@ def _splat_llvm(lanes):
         def codegen(context, builder, signature, arguments):
             array, index, item = arguments
             pointer, align = _vector_at(context, builder, signature.args[0], array, index, lanes)
-            vector = ir.Constant(ir.VectorType(item.type, lanes), ir.Undefined)
-            for lane in range(lanes):
-                vector = builder.insert_element(vector, item, ir.Constant(ir.IntType(32), lane))
-            builder.store(vector, pointer, align=align)
+            builder.store(_splat(builder, item, lanes), pointer, align=align)
             return context.get_dummy_value()
 
         return types.void(out, types.intp, out.dtype), codegen
@@ -103,6 +120,14 @@ def _trailing_zeros_llvm(typing_context, word):
 
 
 @intrinsic
+def _reverse_llvm(typing_context, word):
+    def codegen(context, builder, signature, arguments):
+        return builder.bitreverse(arguments[0])
+
+    return types.uint64(types.uint64), codegen
+
+
+@intrinsic
 def _popcount_llvm(typing_context, word):
     def codegen(context, builder, signature, arguments):
         return builder.ctpop(arguments[0])
@@ -115,6 +140,14 @@ def _differ64_plain(labels, i, j):
     word = np.uint64(0)
     for k in range(64):
         word |= np.uint64(labels[i + k] != labels[j + k]) << np.uint64(k)
+    return word
+
+
+@kernel
+def _equal64_plain(labels, i, label):
+    word = np.uint64(0)
+    for k in range(64):
+        word |= np.uint64(labels[i + k] == label) << np.uint64(k)
     return word
 
 
@@ -147,12 +180,23 @@ def _popcount_plain(word):
 
 
 @kernel
+def _reverse_plain(word):
+    reverse = np.uint64(0)
+    for _ in range(64):
+        reverse = (reverse << ONE) | (word & ONE)
+        word >>= ONE
+    return reverse
+
+
+@kernel
 def _trailing_zeros_plain(word):
     return _popcount_plain((word & (~word + ONE)) - ONE)
 
 
 #: ``differ64(labels, i, j)``: bit k is set where ``labels[i + k] != labels[j + k]``, k in 0..63.
 differ64: Callable[..., np.uint64] = _differ64_plain if PORTABLE else _differ64_llvm
+#: ``equal64(labels, i, label)``: bit k is set where ``labels[i + k] == label``, of their dtype.
+equal64: Callable[..., np.uint64] = _equal64_plain if PORTABLE else _equal64_llvm
 #: ``edges64(labels, i, below)``: bit k is set where ``labels[i + k]`` differs from
 #: ``labels[i + k + 1]`` or ``labels[below + k]``.
 edges64: Callable[..., np.uint64] = _edges64_plain if PORTABLE else _edges64_llvm
@@ -165,5 +209,7 @@ prefetch64: Callable[..., None] = _prefetch64_plain if PORTABLE else _prefetch64
 trailing_zeros: Callable[..., np.uint64] = (
     _trailing_zeros_plain if PORTABLE else _trailing_zeros_llvm
 )
+#: ``reverse(word)``: bit k becomes bit 63 - k.
+reverse: Callable[..., np.uint64] = _reverse_plain if PORTABLE else _reverse_llvm
 #: ``popcount(word)``: number of set bits.
 popcount: Callable[..., np.uint64] = _popcount_plain if PORTABLE else _popcount_llvm
