@@ -114,6 +114,13 @@ class Encoding(Codec):
         watch : callable, optional
             Told of each slice that is complete.
         """
+        if out.flags.c_contiguous and out.dtype.isnative:
+            self._decode_plain(stream, out, threads, watch)
+        else:
+            Encoding._decode_plain(self, stream, out, threads, watch)
+
+    def _decode_plain(self, stream: Buffer, out: Labels, threads: int, watch: Watch | None) -> None:
+        """:meth:`decode_into` for C order and native byte order, where it can do without a copy."""
         out[...] = self.decode(stream, out.shape, out.dtype, threads)
         if watch:
             watch(0, out.shape[0])

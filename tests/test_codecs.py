@@ -167,6 +167,34 @@ def test_calls_of_the_original_readme(phantom):
         C.RAR  # noqa: B018
 
 
+@pytest.mark.parametrize("encoding", encodings.names())
+@pytest.mark.parametrize("layout", ["C", "F", "swapped", "strided"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_volume_is_decoded_to_a_given_array(phantom, encoding, layout, threads):
+    labels = (phantom % 50_000).astype(np.uint32)
+    codec = encodings.parse(encoding)
+    seen = []  # list.append is safe from any thread
+
+    def watch(z0, z1):
+        seen.extend((z, np.array_equal(source[z], labels[z])) for z in range(z0, z1))
+
+    source = labels
+    stream = codec.encode_watched(labels, threads, watch)
+    assert stream == codec.encode(labels)
+    assert sorted(seen) == [(z, True) for z in range(16)]
+    source = {
+        "C": np.empty_like(labels),
+        "F": np.empty_like(labels, order="F"),
+        "swapped": np.empty_like(labels, dtype=">u4"),
+        "strided": np.empty((16, 96, 300), np.uint32)[:, :, ::2],
+    }[layout]
+    seen.clear()
+    codec.decode_into(stream, source, threads, watch)
+    assert sorted(seen) == [(z, True) for z in range(16)]
+    with pytest.raises(C.DecodeError):
+        codec.decode_into(stream, np.empty((1, 2, 3), np.uint32))
+
+
 SIGNED = (np.int8, np.int16, np.int32, np.int64, *(np.uint8, np.uint16, np.uint32, np.uint64))
 specs = st.sampled_from(["none", "compresso", "compresso:window=4x4x2", "neuroglancer"])
 

@@ -137,17 +137,11 @@ class Compresso(Encoding):
     ) -> Labels:
         """Decode a stream of any window size; the stream's own header says which."""
         sections = _parse(stream, shape)
-        out = np.empty(sections.shape, dtype)
+        out = np.empty(sections.shape, np.dtype(dtype).newbyteorder("="))
         _paint(sections, out, threads)
-        return out
+        return out.astype(dtype, copy=False)
 
-    def decode_into(
-        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch | None = None
-    ) -> None:
-        """Decode slab by slab to a volume that is there already, and tell ``watch`` of each."""
-        if not out.flags.c_contiguous or not out.dtype.isnative:
-            super().decode_into(stream, out, threads, watch)
-            return
+    def _decode_plain(self, stream: Buffer, out: Labels, threads: int, watch: Watch | None) -> None:
         _paint(_parse(stream, out.shape), out, threads, watch)
 
 

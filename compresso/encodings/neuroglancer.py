@@ -47,17 +47,11 @@ class Neuroglancer(Encoding):
     ) -> Labels:
         """Decode a stream."""
         words, found = _parse(stream, shape)
-        out = np.empty(found, dtype)
+        out = np.empty(found, np.dtype(dtype).newbyteorder("="))
         _decode_chunks(words, out, threads)
-        return out
+        return out.astype(dtype, copy=False)
 
-    def decode_into(
-        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch | None = None
-    ) -> None:
-        """Decode to a volume that is there already."""
-        if not out.flags.c_contiguous or not out.dtype.isnative:
-            super().decode_into(stream, out, threads, watch)
-            return
+    def _decode_plain(self, stream: Buffer, out: Labels, threads: int, watch: Watch | None) -> None:
         _decode_chunks(_parse(stream, out.shape)[0], out, threads)
         if watch:
             watch(0, out.shape[0])

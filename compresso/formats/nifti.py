@@ -49,8 +49,8 @@ def write_volume(
     except nibabel.spatialimages.HeaderDataError as error:
         raise FileError(f"NIfTI files cannot hold the volume ({error})") from None
     header["vox_offset"] = header.single_vox_offset
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "wb") as file:
+    packed = path.suffix == ".gz"
+    with gzip.open(path, "wb", compresslevel=6) if packed else path.open("wb") as file:
         file.write(header.binaryblock.ljust(header.single_vox_offset, b"\0"))
         for part in parts:
             file.write(np.ascontiguousarray(part, dtype.newbyteorder("<")).data)

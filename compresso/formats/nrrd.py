@@ -54,7 +54,7 @@ def write_volume(
     header = "".join(f"{name}: {value}\n" for name, value in fields.items())
     with path.open("wb") as file:
         file.write(f"NRRD0004\n{header}\n".encode())
-        with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:
+        with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
             for part in parts:
                 packed.write(np.ascontiguousarray(part, dtype.newbyteorder("<")).data)
 
