@@ -3,7 +3,7 @@
 import numpy as np
 
 from compresso.kernels import kernel
-from compresso.kernels.words import ALL
+from compresso.kernels.words import ALL, ONE
 
 DIGIT_BITS, DIGITS = 11, 6  # of the radix sort of 64-bit windows
 
@@ -24,27 +24,28 @@ def pack(bits, nx, step, windows):
     """
     zstep, ystep, xstep = step
     nz, ny, words = bits.shape
-    mask = ALL >> np.uint64(64 - xstep)
-    for bz in range(windows.shape[0]):
-        for by in range(windows.shape[1]):
-            row = windows[bz, by]
-            row[:] = np.uint64(0)
-            for z in range(bz * zstep, min((bz + 1) * zstep, nz)):
-                for y in range(by * ystep, min((by + 1) * ystep, ny)):
-                    line = bits[z, y]
-                    place = np.uint64(((z - bz * zstep) * ystep + y - by * ystep) * xstep)
-                    if xstep == 8:  # one byte of the row: no shifting, and LLVM vectorises it
-                        octets = line.view(np.uint8)
-                        for bx in range(row.size):
-                            row[bx] |= np.uint64(octets[bx]) << place
-                        continue
-                    for bx in range(row.size):
-                        w = (bx * xstep) >> 6
-                        at = np.uint64((bx * xstep) & 63)
-                        piece = line[w] >> at
-                        if at + np.uint64(xstep) > np.uint64(64) and w + 1 < words:
-                            piece |= line[w + 1] << (np.uint64(64) - at)
-                        row[bx] |= (piece & mask) << place
+    # Flat arrays and unsigned indices: numba makes slices slowly, and looks at the sign of others.
+    lines, row = bits.reshape(-1), windows.reshape(-1)
+    octets = lines.view(np.uint8)
+    across, width = np.uint64(windows.shape[2]), np.uint64(xstep)
+    mask = ALL >> (np.uint64(64) - width)
+    row[:] = np.uint64(0)
+    for z in range(nz):
+        for y in range(ny):
+            line = np.uint64((z * ny + y) * words)
+            start = np.uint64(z // zstep * windows.shape[1] + y // ystep) * across
+            place = np.uint64((z % zstep * ystep + y % ystep) * xstep)
+            if xstep == 8:  # one byte of the row: no shifting, and LLVM vectorises it
+                for bx in range(across):
+                    row[start + bx] |= np.uint64(octets[np.uint64(8) * line + bx]) << place
+                continue
+            for bx in range(across):
+                w = line + ((bx * width) >> np.uint64(6))
+                at = (bx * width) & np.uint64(63)
+                piece = lines[w] >> at
+                if at + width > np.uint64(64) and w + ONE < line + np.uint64(words):
+                    piece |= lines[w + ONE] << (np.uint64(64) - at)
+                row[start + bx] |= (piece & mask) << place
 
 
 @kernel
@@ -52,28 +53,37 @@ def unpack(windows, nx, step, bits):
     """Put windows back together, the inverse of :func:`pack`; ``bits`` is overwritten."""
     zstep, ystep, xstep = step
     nz, ny, words = bits.shape
-    mask = ALL >> np.uint64(64 - xstep)
+    lines, row = bits.reshape(-1), windows.reshape(-1)
+    octets = lines.view(np.uint8)
+    across, width = np.uint64(windows.shape[2]), np.uint64(xstep)
+    mask = ALL >> (np.uint64(64) - width)
     last = ALL >> np.uint64(64 * words - nx)
     for z in range(nz):
         for y in range(ny):
-            row = windows[z // zstep, y // ystep]
-            line = bits[z, y]
+            line = np.uint64((z * ny + y) * words)
+            end = line + np.uint64(words)
+            start = np.uint64(z // zstep * windows.shape[1] + y // ystep) * across
             place = np.uint64((z % zstep * ystep + y % ystep) * xstep)
             if xstep == 8:
-                line[words - 1] = np.uint64(0)
-                octets = line.view(np.uint8)
-                for bx in range(row.size):
-                    octets[bx] = np.uint8((row[bx] >> place) & np.uint64(255))
+                lines[end - ONE] = 0
+                for bx in range(across):
+                    octet = (row[start + bx] >> place) & np.uint64(255)
+                    octets[np.uint64(8) * line + bx] = octet
             else:
-                line[:] = np.uint64(0)
-                for bx in range(row.size):
-                    piece = (row[bx] >> place) & mask
-                    w = (bx * xstep) >> 6
-                    at = np.uint64((bx * xstep) & 63)
-                    line[w] |= piece << at
-                    if at + np.uint64(xstep) > np.uint64(64) and w + 1 < words:
-                        line[w + 1] |= piece >> (np.uint64(64) - at)
-            line[words - 1] &= last
+                word = at = np.uint64(0)
+                for bx in range(across):
+                    piece = (row[start + bx] >> place) & mask
+                    word |= piece << at
+                    at += width
+                    if at >= np.uint64(64):
+                        lines[line] = word
+                        line += ONE
+                        at -= np.uint64(64)
+                        # What of the piece is left belongs to the next word.
+                        word = piece >> (width - at) if at > np.uint64(0) else np.uint64(0)
+                if line < end:
+                    lines[line] = word
+            lines[end - ONE] &= last
 
 
 @kernel
