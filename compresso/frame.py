@@ -79,15 +79,13 @@ class SliceHashes:
 
     def __init__(self, volume: Labels, shift: int = 0) -> None:
         self._volume, self._shift = volume, np.uint64(shift)
-        self._little = volume.dtype.newbyteorder("<")
         self._hashes = np.zeros(volume.shape[0], "<u8")
 
     def add(self, z0: int, z1: int) -> None:
-        """Hash slices z0..z1-1, little-endian and in C order."""
+        """Hash slices z0..z1-1."""
         for z in range(z0, z1):
             labels = self._volume[z] - self._shift if self._shift else self._volume[z]
-            labels = np.ascontiguousarray(labels, self._little)
-            self._hashes[z] = xxh3_64_intdigest(labels.reshape(-1).view(np.uint8).data)
+            self._hashes[z] = _hash_labels(labels)
 
     def digest(self) -> int:
         """The hash of the hashes of all slices."""
@@ -263,10 +261,11 @@ class Reader:
         shift = self.description.shift
         hashes = SliceHashes(volume, shift)
         encoding = encodings.parse(self.description.encoding)
-        encoding.decode_into(stream, volume, threads, hashes.add)
+        watch = hashes.add if self._version > 1 else None
+        encoding.decode_into(stream, volume, threads, watch)
         if shift:
             volume -= np.uint64(shift)
-        digest = hashes.digest() if self._version > 1 else _hash_at_once(volume)
+        digest = hashes.digest() if self._version > 1 else _hash_labels(volume)
         if digest != labels_hash:
             raise DecodeError("the hash of the labels does not match")
         if out.dtype == bool and volume.max(initial=0) > 1:
@@ -365,9 +364,9 @@ def _check(description: Description) -> None:
     compressors.parse(description.compression)
 
 
-def _hash_at_once(volume: Labels) -> int:
-    """What version 1 has for the hash of a group's labels."""
-    little = np.ascontiguousarray(volume, volume.dtype.newbyteorder("<"))
+def _hash_labels(labels: Labels) -> int:
+    """The hash of labels, little-endian and in C order: a slice's, or in version 1 a group's."""
+    little = np.ascontiguousarray(labels, labels.dtype.newbyteorder("<"))
     return xxh3_64_intdigest(little.reshape(-1).view(np.uint8).data)
 
 

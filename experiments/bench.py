@@ -290,16 +290,10 @@ def report(labels: Labels, entries: list[Entry], kernels: dict[str, float], thre
         "|---|---:|---:|---:|---:|",
     ]
     for entry in entries:
-        encode = ("", "")
-        if entry.encode:
-            encode = (
-                f"{megavoxels / statistics.median(entry.encode_s):,.0f}",
-                f"{_ratio(entry.encode_s, ours.encode_s):.2f}",
-            )
-        lines.append(
-            f"| {entry.name} | {encode[0]} | {megavoxels / statistics.median(entry.decode_s):,.0f} "
-            f"| {encode[1]} | {_ratio(entry.decode_s, ours.decode_s):.2f} |"
-        )
+        tasks = ((entry.encode_s, ours.encode_s), (entry.decode_s, ours.decode_s))
+        cells = [_spell(megavoxels / statistics.median(seconds), ",.0f") for seconds, _ in tasks]
+        cells += [_spell(_ratio(seconds, base), ".2f") for seconds, base in tasks]
+        lines.append(f"| {entry.name} | {' | '.join(cells)} |")
     bare, framed = named[BARE], named[FRAMED]
     lines += [
         "",
@@ -317,6 +311,11 @@ def report(labels: Labels, entries: list[Entry], kernels: dict[str, float], thre
 
 def _ratio(seconds: list[float], base: list[float]) -> float:
     return statistics.median(s / b for s, b in zip(seconds, base, strict=True))
+
+
+def _spell(number: float, form: str) -> str:
+    """A number as text, nothing for what was not measured."""
+    return "" if math.isnan(number) else format(number, form)
 
 
 def draw(labels: Labels, entries: list[Entry], title: str, path: Path) -> None:
@@ -337,8 +336,7 @@ def draw(labels: Labels, entries: list[Entry], title: str, path: Path) -> None:
             speeds = [megavoxels / statistics.median(getattr(e, f"{task}_s")) for e in entries]
             colours = [COLOURS[entry.kind] for entry in entries]
             bars = axis.barh([e.name for e in entries], np.nan_to_num(speeds), color=colours)
-            texts = ["" if math.isnan(speed) else f"{speed:,.0f}" for speed in speeds]
-            axis.bar_label(bars, texts, padding=3, fontsize=8)
+            axis.bar_label(bars, [_spell(s, ",.0f") for s in speeds], padding=3, fontsize=8)
             axis.set_xlabel(f"{task}, MVx/s")
             axis.margins(x=0.12)
         axes[0].invert_yaxis()

@@ -15,6 +15,8 @@ from compresso.errors import FileError
 from compresso.formats import Reader, check, check_writable, package, reading
 
 SUFFIXES = (".nrrd", ".nhdr")
+#: The two spellings of the field that names the file of the data.
+DATA_FILE = ("data file", "datafile")
 
 
 @contextmanager
@@ -61,7 +63,7 @@ def write_volume(
 
 def _refuse_links(path: Path, header: Any) -> None:
     """Raise FileError where the data are in a file of another folder, or in a list of files."""
-    for name in ("data file", "datafile"):
+    for name in DATA_FILE:
         data = Path(str(header.get(name, "here")))
         if (
             data.name in ("LIST", "")
@@ -86,7 +88,7 @@ class _Slices:
         """Slices start..stop-1; forwards costs no more than they do."""
         nrrd = package("nrrd", "pynrrd")
         header = self._header
-        attached = "data file" not in header and "datafile" not in header
+        attached = not any(name in header for name in DATA_FILE)
         skips = int(header.get("line skip", 0)) or int(header.get("byte skip", 0))
         errors = (OSError, EOFError, ValueError, zlib.error, nrrd.NRRDError)
         with reading(self._path, "NRRD", errors):

@@ -20,9 +20,7 @@ from compresso.kernels.words import (
 
 SIDE = 8  # voxels along a block
 VOXELS = SIDE**3
-STRIDE = (
-    VOXELS + SIDE
-)  # voxels between blocks that are gathered; the room is for the last run's end
+STRIDE = VOXELS + SIDE  # from a gathered block to the next, with room for the last run's end
 HEADER_WORDS = 7  # of a chunk: its length, its padded shape, its shape
 # A block's worst case: its header, 512 values of 16 bits in 128 words, 512 labels.
 BLOCK_WORDS = 1 + VOXELS // 4 + VOXELS
