@@ -1,35 +1,28 @@
-"""The block encoding of the paper's Neuroglancer scheme: 64-bit words, 8 x 8 x 8 voxels a block.
-
-A block that has few labels is seen as one mask of 512 bits for each, so that everything after the
-comparison works on 64 voxels at a time; one of many labels as the runs of equal ones in its raster.
-"""
+"""The block encoding of the paper's Neuroglancer scheme: 64-bit words, 8 x 8 x 8 voxels a block."""
 
 import numpy as np
 
 from compresso.kernels import kernel
-from compresso.kernels.words import (
-    ALL,
-    ONE,
-    differ64,
-    equal64,
-    prefetch64,
-    reverse,
-    splat8,
-    trailing_zeros,
+from compresso.kernels.blocks import (
+    FEW,
+    MASK_WORDS,
+    SIDE,
+    VOXELS,
+    find_masks,
+    find_runs,
+    rank_masks,
+    spread,
+    tabulate,
 )
+from compresso.kernels.words import ALL, ONE, prefetch64, reverse, splat8
 
-SIDE = 8  # voxels along a block
-VOXELS = SIDE**3
 STRIDE = VOXELS + SIDE  # from a gathered block to the next, with room for the last run's end
 HEADER_WORDS = 7  # of a chunk: its length, its padded shape, its shape
 # A block's worst case: its header, 512 values of 16 bits in 128 words, 512 labels.
 BLOCK_WORDS = 1 + VOXELS // 4 + VOXELS
 OFFSET_MASK = np.uint64(0xFFFFFFFF)
 BITS_MASK = np.uint64(0xFF)
-MASK_WORDS = VOXELS // 64
-FEW = 16  # labels that have a mask each; more have a hash table
-SLOTS = 1024
-SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio
+SLOTS = 2 * VOXELS  # of the hash table of a block of many labels
 
 
 @kernel
@@ -73,57 +66,9 @@ def _gather(labels, corner, shape, z, y, voxels):
 
 
 @kernel
-def _find_masks(voxels, base, table, masks, rest):
-    """Find the labels of the block at ``base``, in raster order, and the mask of each.
-
-    Mask i is ``masks[i * MASK_WORDS : (i + 1) * MASK_WORDS]``. Returns the number of labels, or
-    FEW + 1 where there are more than FEW.
-    """
-    count = 0
-    for k in range(MASK_WORDS):
-        rest[k] = ALL
-    for k in range(MASK_WORDS):
-        while rest[k] != np.uint64(0):
-            if count == FEW:
-                return FEW + 1
-            label = voxels[base + 64 * k + np.int64(trailing_zeros(rest[k]))]
-            for j in range(MASK_WORDS):
-                mask = equal64(voxels, base + 64 * j, label)
-                masks[count * MASK_WORDS + j] = mask
-                rest[j] &= ~mask
-            table[count] = label
-            count += 1
-    return count
-
-
-@kernel
-def _spread(word):
-    """The lower 32 bits of a word, bit k at bit 2 * k."""
-    for shift, mask in (
-        (16, 0x0000FFFF0000FFFF),
-        (8, 0x00FF00FF00FF00FF),
-        (4, 0x0F0F0F0F0F0F0F0F),
-        (2, 0x3333333333333333),
-        (1, 0x5555555555555555),
-    ):
-        word = (word | (word << np.uint64(shift))) & np.uint64(mask)
-    return word
-
-
-@kernel
 def _write_masks(masks, table, count, bits, words, at, planes):
     """Write the values, of 1, 2 or 4 bits, and the ascending table of a block of few labels."""
-    for word in range(bits * MASK_WORDS):
-        planes[word] = 0
-    for i in range(count):
-        rank = 0
-        for j in range(count):
-            rank += table[j] < table[i]
-        words[at + MASK_WORDS * bits + rank] = table[i]
-        for bit in range(bits):
-            if rank >> bit & 1:
-                for k in range(MASK_WORDS):
-                    planes[bit * MASK_WORDS + k] |= masks[i * MASK_WORDS + k]
+    rank_masks(masks, table, count, bits, planes, words, at + MASK_WORDS * bits)
     for word in range(bits * MASK_WORDS):
         # The first voxel has the top place.
         lanes = np.uint64(64 // bits)
@@ -133,55 +78,11 @@ def _write_masks(masks, table, count, bits, words, at, planes):
             piece = reverse(planes[bit * MASK_WORDS + word // bits]) << first
             piece >>= np.uint64(64) - lanes
             if bits > 1:
-                piece = _spread(piece)
+                piece = spread(piece)
             if bits > 2:
-                piece = _spread(piece)
+                piece = spread(piece)
             value |= piece << np.uint64(bit)
         words[at + word] = value
-
-
-@kernel
-def _find_runs(voxels, base, starts):
-    """Number of runs of equal labels of the block at ``base``.
-
-    Run i is ``starts[i] .. starts[i + 1] - 1``, counted from the block's first voxel.
-    """
-    runs = 1
-    starts[0] = 0
-    for k in range(0, VOXELS, 64):
-        change = differ64(voxels, base + k, base + k + 1)
-        while change != np.uint64(0):
-            starts[runs] = k + np.int64(trailing_zeros(change)) + 1
-            runs += 1
-            change &= change - ONE
-    starts[runs] = VOXELS
-    return runs
-
-
-@kernel
-def _tabulate(voxels, base, starts, runs, table, order, slots):
-    """Find the distinct labels of the block at ``base``, ascending, and where each run's is there.
-
-    Returns the number of labels.
-    """
-    slots[:] = 0
-    count = 0
-    for i in range(runs):
-        label = np.uint64(voxels[base + starts[i]])
-        at = np.int64((label * SPREAD) >> np.uint64(54))
-        while slots[at] != 0 and table[slots[at] - 1] != label:
-            at = (at + 1) & (SLOTS - 1)
-        if slots[at] == 0:
-            table[count] = label
-            count += 1
-            slots[at] = count
-        order[i] = slots[at] - 1
-    ascending = np.sort(table[:count])
-    rank = np.searchsorted(ascending, table[:count])
-    table[:count] = ascending
-    for i in range(runs):
-        order[i] = rank[order[i]]
-    return count
 
 
 @kernel
@@ -251,7 +152,7 @@ def encode_chunks(labels, side, first, last):
             _gather(labels, corner, shape, line // by * SIDE, line % by * SIDE, voxels)
             for here in range(0, bx * STRIDE, STRIDE):
                 values_at = used
-                count = _find_masks(voxels, here, table, masks, rest)
+                count = find_masks(voxels, here, table, masks, rest)
                 if count == 1:
                     bits = 0
                     words[used] = table[0]
@@ -259,8 +160,8 @@ def encode_chunks(labels, side, first, last):
                     bits = 1 if count == 2 else 2 if count <= 4 else 4
                     _write_masks(masks, table, count, bits, words, used, planes)
                 else:
-                    runs = _find_runs(voxels, here, starts)
-                    count = _tabulate(voxels, here, starts, runs, table, order, slots)
+                    runs = find_runs(voxels, here, VOXELS, starts)
+                    count = tabulate(voxels, here, starts, runs, table, order, slots)
                     bits = 8 if count <= 256 else 16
                     _write_runs(starts, order, runs, table, count, bits, words, used)
                 used += SIDE * bits
