@@ -10,34 +10,61 @@ Set ``COMPRESSO_PORTABLE=1`` to run without the LLVM intrinsics of :mod:`compres
 import hashlib
 import os
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numba
+from numba.core import caching
 
 PORTABLE = bool(int(os.environ.get("COMPRESSO_PORTABLE", "0"))) or bool(
     numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 )
 
-# Cached machine code does not remember which of the two it was built from, so only one is cached.
-kernel = numba.njit(nogil=True, cache=not PORTABLE)
 
+def kernel(function: Any) -> Any:
+    """Compile a function when it is first called, and keep the machine code for the next process.
 
-def _forget_stale_code() -> None:
-    """Drop cached machine code that other sources made.
-
-    numba looks at the file of a kernel only, not at those of the kernels that it calls.
+    Where nothing can be written or the kept code is damaged, it is compiled without a word.
     """
-    folder = Path(__file__).parent
-    sources = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
-    digest = hashlib.sha256(sources).hexdigest()
-    stamp = folder / "__pycache__" / "kernels.sha256"
-    with suppress(OSError):  # a folder that cannot be written has no cache of ours
-        if stamp.exists() and stamp.read_text() == digest:
-            return
-        stamp.parent.mkdir(exist_ok=True)
-        for path in stamp.parent.glob("*.nb[ic]"):
-            path.unlink(missing_ok=True)
-        stamp.write_text(digest)
+    compiled = numba.njit(nogil=True)(function)
+    # Kept machine code does not remember which of the two it was built from: only one is kept.
+    if not PORTABLE:
+        with suppress(RuntimeError, OSError):  # no folder can be written
+            compiled._cache = _Cache(function)
+    return compiled
 
 
-_forget_stale_code()
+class _Cache(caching.FunctionCache):  # type: ignore[misc]
+    """numba's own cache, which looks at one source file and raises what the disk raises."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)
+        # numba stamps the file of a kernel only, not those of the kernels that it calls.
+        stamp = self._impl.locator.get_source_stamp(), _sources()
+        self._cache_file = caching.IndexDataCacheFile(
+            self._cache_path, self._impl.filename_base, stamp
+        )
+
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        """The kept code, or None."""
+        try:
+            return super().load_overload(signature, target_context)
+        except Exception:  # a cut file makes pickle raise almost anything
+            with suppress(OSError):
+                self._cache_file.flush()
+            return None
+
+    def save_overload(self, signature: Any, data: Any) -> None:
+        """Keep compiled code, where there is room for it."""
+        with suppress(OSError):
+            super().save_overload(signature, data)
+
+
+@cache
+def _sources() -> str:
+    """A hash of the sources of all kernels."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
