@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from compresso import compressors, encodings
-from compresso.codec import Buffer, Compressor, Encoding, Labels
+from compresso.arrays import Labels
+from compresso.codec import Buffer, Compressor, Encoding
 from compresso.errors import (
     CompressoError,
     DecodeError,
@@ -50,7 +51,7 @@ class _None:
     def compress(self, data: Labels | Buffer) -> bytes:
         if isinstance(data, np.ndarray):
             return encodings.parse("none").encode(data)
-        return compressors.parse("none").compress(data)
+        return bytes(data)
 
     def decompress(self, data: Buffer) -> Buffer:
         return data

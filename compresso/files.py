@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 
 from compresso import formats, frame
-from compresso.codec import Labels
+from compresso.arrays import Labels
 from compresso.errors import DecodeError, FileError
 
 Announce = Callable[[str], None]

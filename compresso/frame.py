@@ -18,9 +18,9 @@ from numpy.typing import DTypeLike
 from xxhash import xxh3_64_intdigest
 
 from compresso import compressors, encodings
-from compresso.codec import Buffer, Labels
+from compresso.arrays import LIMIT, Labels, as_volume
+from compresso.codec import Buffer, unwatched
 from compresso.errors import DecodeError, EncodeError
-from compresso.volume import LIMIT, as_volume
 
 MAGIC = b"CPSOFRM\0"
 VERSION = 2  # version 1, which is still read, hashed the labels of a group in one go
@@ -80,15 +80,19 @@ class SliceHashes:
     def __init__(self, volume: Labels, shift: int = 0) -> None:
         self._volume, self._shift = volume, np.uint64(shift)
         self._hashes = np.zeros(volume.shape[0], "<u8")
+        self._missing = np.ones(volume.shape[0], bool)
 
     def add(self, z0: int, z1: int) -> None:
         """Hash slices z0..z1-1."""
         for z in range(z0, z1):
             labels = self._volume[z] - self._shift if self._shift else self._volume[z]
             self._hashes[z] = _hash_labels(labels)
+            self._missing[z] = False
 
     def digest(self) -> int:
-        """The hash of the hashes of all slices."""
+        """The hash of the hashes of all slices; those that nobody told of are hashed now."""
+        for z in np.flatnonzero(self._missing).tolist():
+            self.add(z, z + 1)
         return xxh3_64_intdigest(self._hashes.data)
 
 
@@ -148,7 +152,7 @@ class Writer:
         shifted = volume
         if self.description.shift:
             shifted = volume + np.uint64(self.description.shift)
-        stream = self._encoding.encode_watched(shifted, self._threads, hashes.add)
+        stream = self._encoding.encode_volume(shifted, self._threads, hashes.add)
         if len(stream) > _stream_limit(volume.shape):
             raise EncodeError(f"{self.description.encoding}: {len(stream)} bytes are too many")
         body = self._compressor.compress(stream)
@@ -261,11 +265,13 @@ class Reader:
         shift = self.description.shift
         hashes = SliceHashes(volume, shift)
         encoding = encodings.parse(self.description.encoding)
-        watch = hashes.add if self._version > 1 else None
+        watch = hashes.add if self._version > 1 else unwatched
         encoding.decode_into(stream, volume, threads, watch)
+        digest = hashes.digest() if self._version > 1 else 0  # of the labels as they are shifted
         if shift:
             volume -= np.uint64(shift)
-        digest = hashes.digest() if self._version > 1 else _hash_labels(volume)
+        if self._version == 1:
+            digest = _hash_labels(volume)
         if digest != labels_hash:
             raise DecodeError("the hash of the labels does not match")
         if out.dtype == bool and volume.max(initial=0) > 1:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 import compresso
 from compresso import frame
+from compresso.codec import Buffer
 from compresso.kernels import boundary, components, windows
 from compresso.kernels import labels as label_kernels
 from experiments.errors import HarnessError
@@ -149,7 +150,7 @@ def _framed(labels: Labels) -> list[Entry]:
     whole = compresso.compress(labels, compression="zstd")
     groups = frame.Reader(io.BytesIO(whole)).description.groups
 
-    def pack() -> list[bytes]:
+    def pack() -> list[Buffer]:
         return [second.compress(first.encode(labels[z0:z1])) for z0, z1 in groups]
 
     def unpack() -> list[Labels]:
@@ -157,7 +158,7 @@ def _framed(labels: Labels) -> list[Entry]:
 
     packed = pack()
     return [
-        Entry(BARE, "ours", _timed(pack), _timed(unpack), sum(map(len, packed))),
+        Entry(BARE, "ours", _timed(pack), _timed(unpack), sum(len(data) for data in packed)),
         Entry(
             FRAMED,
             "ours",

@@ -1,6 +1,7 @@
 """Compressors, one a file: bytes to fewer bytes and back."""
 
-from compresso.codec import Compressor, Registry
+from compresso.codec import Compressor
+from compresso.plugins import Registry
 
 _registry = Registry(__name__, Compressor, "compressor")  # type: ignore[type-abstract]
 

@@ -1,6 +1,6 @@
 """Brotli, from the package brotli."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compresso.codec import Buffer, Compressor
@@ -26,13 +26,9 @@ class Brotli(Compressor):
 
     def compress(self, data: Buffer) -> bytes:
         """Compress bytes (or any C-contiguous buffer)."""
-        return self.compress_chunks([data])
-
-    def compress_chunks(self, chunks: Iterable[Buffer]) -> bytes:
-        """Compress bytes that come in pieces, holding one piece at a time."""
         stream = self.require("brotli").Compressor(quality=self.quality)
-        parts = [stream.process(memoryview(chunk).cast("B")) for chunk in chunks]
-        return b"".join([*parts, stream.finish()])
+        packed: bytes = stream.process(memoryview(data).cast("B")) + stream.finish()
+        return packed
 
     def decompress_chunks(self, data: Buffer, chunk_bytes: int) -> Iterator[Buffer]:
         """Restore the bytes in pieces of about ``chunk_bytes``."""

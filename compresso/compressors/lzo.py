@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from compresso.codec import BlockCompressor, Buffer
+from compresso.codec import Buffer
+from compresso.compressors._block import BlockCompressor
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compresso.codec import BlockCompressor, Buffer
+from compresso.codec import Buffer
+from compresso.compressors._block import BlockCompressor
 from compresso.errors import DecodeError
 
 

@@ -4,7 +4,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from compresso.codec import StreamCompressor
+from compresso.compressors._stream import StreamCompressor
 
 
 @dataclass(frozen=True)

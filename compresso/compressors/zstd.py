@@ -1,6 +1,6 @@
 """Zstandard, from the package zstandard."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compresso.codec import Buffer, Compressor
@@ -30,17 +30,6 @@ class Zstd(Compressor):
         compressed: bytes = zstandard.ZstdCompressor(level=self.level).compress(data)
         return compressed
 
-    def compress_chunks(self, chunks: Iterable[Buffer]) -> bytes:
-        """Compress bytes that come in pieces, holding two pieces at a time."""
-        pieces = iter(chunks)
-        first, second = next(pieces, b""), next(pieces, None)
-        if second is None:
-            return self.compress(first)
-        stream = self.require("zstandard").ZstdCompressor(level=self.level).compressobj()
-        done = [stream.compress(first), stream.compress(second)]
-        del first, second
-        return b"".join([*done, *(stream.compress(piece) for piece in pieces), stream.flush()])
-
     def decompress_chunks(self, data: Buffer, chunk_bytes: int) -> Iterator[Buffer]:
         """Restore the bytes, at once where the frame states a size of at most ``chunk_bytes``."""
         zstandard = self.require("zstandard")
@@ -53,7 +42,9 @@ class Zstd(Compressor):
             step = 1 << 12  # compressed bytes at a time: they make 128 MiB at the very most
             view = memoryview(data).cast("B")
             for at in range(0, len(view), step):
-                yield stream.decompress(view[at : at + step])
+                piece = stream.decompress(view[at : at + step])
+                if piece:
+                    yield piece
         except zstandard.ZstdError as error:
             raise DecodeError(f"zstd: damaged data ({error})") from None
         if not stream.eof:

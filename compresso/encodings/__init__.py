@@ -1,6 +1,7 @@
 """Encodings, one a file: arrays of labels to bytes and back."""
 
-from compresso.codec import Encoding, Registry
+from compresso.codec import Encoding
+from compresso.plugins import Registry
 
 _registry = Registry(__name__, Encoding, "encoding")  # type: ignore[type-abstract]
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from compresso.codec import Buffer, Encoding, Labels, Watch
+from compresso.arrays import Labels, Shape, as_shape, block, little, native
+from compresso.codec import Buffer, Encoding, Watch, unwatched
 from compresso.errors import DecodeError
-from compresso.volume import as_volume, block, check_shape, frozen, parallel, ranges
+from compresso.parallel import parallel, ranges
 
 SIDE = 64  # voxels along a chunk
 SHAPE_WORDS = 3
@@ -26,9 +27,8 @@ class Neuroglancer(Encoding):
 
     name = "neuroglancer"
 
-    def encode(self, labels: Labels, threads: int = 1) -> bytes:
+    def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> bytes:
         """Encode labels, to the bytes that the published program writes."""
-        volume = as_volume(labels)
         nz, ny, nx = volume.shape
         words: list[NDArray[np.uint64]] = [np.array(volume.shape, np.uint64)]
         if volume.size:
@@ -36,43 +36,36 @@ class Neuroglancer(Encoding):
             for z in range(0, nz, SIDE):
                 layer = block(volume, z, min(z + SIDE, nz))
                 words += parallel(partial(_encode_chunks, layer), spans, threads)
-        return b"".join(section.astype("<u8", copy=False).data for section in words)
+        return b"".join(map(little, words))
 
-    def decode(
-        self,
-        stream: Buffer,
-        shape: Sequence[int] | None = None,
-        dtype: DTypeLike = np.uint64,
-        threads: int = 1,
-    ) -> Labels:
-        """Decode a stream."""
-        words, found = _parse(stream, shape)
-        out = np.empty(found, np.dtype(dtype).newbyteorder("="))
-        _decode_chunks(words, out, threads)
-        return out.astype(dtype, copy=False)
+    def shape_of(self, stream: Buffer) -> Shape:
+        """The header's shape."""
+        return _shape(stream)
 
-    def _decode_plain(self, stream: Buffer, out: Labels, threads: int, watch: Watch | None) -> None:
-        _decode_chunks(_parse(stream, out.shape)[0], out, threads)
-        if watch:
-            watch(0, out.shape[0])
+    def decode_volume(
+        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
+    ) -> None:
+        """Decode all chunks."""
+        _decode_chunks(_chunks(stream), out, threads)
 
 
-def _parse(
-    stream: Buffer, shape: Sequence[int] | None
-) -> tuple[NDArray[np.uint64], tuple[int, ...]]:
-    """The chunks of a stream, and its shape; raises DecodeError where its head makes no sense."""
+def _shape(stream: Buffer) -> Shape:
+    """The header's shape; raises DecodeError."""
     size = memoryview(stream).nbytes
     if size < 8 * SHAPE_WORDS or size % 8:
         raise DecodeError(f"neuroglancer stream: {size} bytes are no whole number of words")
-    words = frozen(np.frombuffer(stream, "<u8").astype(np.uint64, copy=False))
-    found = tuple(int(n) for n in words[:SHAPE_WORDS])
-    check_shape(found, shape)
-    words = words[SHAPE_WORDS:]
-    n_chunks = _count_chunks(found)
+    return as_shape([int(n) for n in np.frombuffer(stream, "<u8", SHAPE_WORDS)])
+
+
+def _chunks(stream: Buffer) -> NDArray[np.uint64]:
+    """All chunks of a stream; raises DecodeError where they are too few for its shape."""
+    shape = _shape(stream)
+    words = native(np.frombuffer(stream, "<u8", offset=8 * SHAPE_WORDS))
+    n_chunks = _count_chunks(shape)
     # A chunk of one block takes ten words, so a small stream cannot claim a large volume.
-    if max(found) >= 1 << 31 or n_chunks > words.size or (n_chunks == 0) != (words.size == 0):
-        raise DecodeError(f"neuroglancer stream: {size} bytes do not fit the shape {found}")
-    return words, found
+    if max(shape) >= 1 << 31 or n_chunks > words.size or (n_chunks == 0) != (words.size == 0):
+        raise DecodeError(f"neuroglancer stream: {words.nbytes} bytes do not fit the shape {shape}")
+    return words
 
 
 def _count_chunks(shape: Sequence[int]) -> int:

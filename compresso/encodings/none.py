@@ -1,28 +1,32 @@
 """No first stage: the labels themselves, 8 bytes a voxel, as the paper counts them."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from compresso.codec import Buffer, Encoding, Labels
+from compresso.arrays import Labels, check_fits, little
+from compresso.codec import Buffer, Encoding, Watch, unwatched
 from compresso.errors import DecodeError
-from compresso.volume import as_volume, check_fits
-
-CHUNK_BYTES = 1 << 30  # a volume that is wider than this as uint64 goes in pieces
 
 
 @dataclass(frozen=True)
 class Raw(Encoding):
-    """Little-endian uint64 labels in C order, without a header."""
+    """Little-endian uint64 labels in C order, without a header.
+
+    Labels that are so already are neither copied to encode them nor to decode them.
+    """
 
     name = "none"
 
-    def encode(self, labels: Labels, threads: int = 1) -> bytes:
+    def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> Buffer:
         """Widen the labels to uint64."""
-        return as_volume(labels).astype("<u8").tobytes()
+        return little(volume.astype("<u8", order="C", copy=False))
+
+    def shape_of(self, stream: Buffer) -> None:
+        """A stream does not say its shape."""
 
     def decode(
         self,
@@ -31,43 +35,24 @@ class Raw(Encoding):
         dtype: DTypeLike = np.uint64,
         threads: int = 1,
     ) -> Labels:
-        """Narrow the labels to ``dtype``; without a shape they come back as one row."""
-        size = memoryview(stream).nbytes
-        count = size // 8 if shape is None else math.prod(shape)
-        if size != 8 * count:
-            raise DecodeError(f"raw labels: {size} bytes are not 8 a voxel of shape {shape}")
-        labels = np.frombuffer(stream, "<u8").reshape(count if shape is None else shape)
+        """Narrow the labels to ``dtype``, a view where it is uint64; one row without a shape."""
+        labels = _labels(stream, shape)
         check_fits(labels, dtype)
-        return labels.astype(dtype)
+        return labels.astype(dtype, copy=False)
 
-    def encode_chunks(self, labels: Labels, threads: int = 1) -> Iterator[Buffer]:
-        """Widen groups of slices that are at most 1 GiB each, where a slice is."""
-        volume = as_volume(labels)
-        depth = _depth(volume.shape)
-        for z in range(0, volume.shape[0], depth):
-            yield _widen(volume[z : z + depth])
-
-    def decode_chunks(
-        self, chunks: Iterable[Buffer], shape: Sequence[int], dtype: DTypeLike, threads: int = 1
-    ) -> Iterator[Labels]:
-        """Decode pieces of any length to whole slices."""
-        slice_bytes = 8 * math.prod(shape[1:])
-        rest = b""
-        for chunk in chunks:
-            data = memoryview(b"".join([rest, chunk]) if rest else chunk).cast("B")
-            depth = len(data) // slice_bytes if slice_bytes else shape[0]
-            rest = bytes(data[depth * slice_bytes :])
-            if depth:
-                yield self.decode(data[: depth * slice_bytes], (depth, *shape[1:]), dtype)
-        if rest:
-            raise DecodeError(f"raw labels: {len(rest)} bytes are left behind the last whole slice")
+    def decode_volume(
+        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
+    ) -> None:
+        """Narrow the labels to the dtype of ``out``."""
+        labels = _labels(stream, out.shape)
+        check_fits(labels, out.dtype)
+        out[...] = labels
 
 
-def _depth(shape: Sequence[int]) -> int:
-    """Slices that fit a chunk, at least one."""
-    return max(1, CHUNK_BYTES // max(1, 8 * math.prod(shape[1:])))
-
-
-def _widen(labels: Labels) -> memoryview:
-    """The bytes of labels as little-endian uint64, without a copy where they are that already."""
-    return np.ascontiguousarray(labels, "<u8").reshape(-1).view(np.uint8).data
+def _labels(stream: Buffer, shape: Sequence[int] | None) -> Labels:
+    """The labels of a stream; raises DecodeError where it has another length."""
+    size = memoryview(stream).nbytes
+    count = size // 8 if shape is None else math.prod(shape)
+    if size != 8 * count:
+        raise DecodeError(f"raw labels: {size} bytes are not 8 a voxel of shape {shape}")
+    return np.frombuffer(stream, "<u8").reshape(count if shape is None else shape)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.images import StillEncoding
+from compresso.encodings._images import StillEncoding
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compresso.encodings._images import ImageEncoding
 from compresso.errors import DecodeError, SpecError
-from compresso.images import ImageEncoding
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def kernel(function: Any) -> Any:
 
     Where nothing can be written or the kept code is damaged, it is compiled without a word.
     """
-    compiled = numba.njit(nogil=True)(function)
+    compiled: Any = numba.njit(nogil=True)(function)
     # Kept machine code does not remember which of the two it was built from: only one is kept.
     if not PORTABLE:
         with suppress(RuntimeError, OSError):  # no folder can be written
@@ -35,7 +35,7 @@ def kernel(function: Any) -> Any:
     return compiled
 
 
-class _Cache(caching.FunctionCache):  # type: ignore[misc]
+class _Cache(caching.FunctionCache):
     """numba's own cache, which looks at one source file and raises what the disk raises."""
 
     def __init__(self, function: Any) -> None:

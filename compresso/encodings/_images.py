@@ -4,18 +4,17 @@ Their pixels are narrower than labels, so a volume is split into planes of 8 or 
 as its largest label needs; nothing is rounded or cut (docs/formats.md, section 5).
 """
 
-import math
 import struct
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from compresso.codec import Buffer, Encoding, Labels
+from compresso.arrays import Labels, Shape, as_shape, check_fits
+from compresso.codec import Buffer, Encoding, Watch, unwatched
 from compresso.errors import DecodeError, MissingPackageError
-from compresso.volume import as_volume, check_fits, check_shape
 
 HEADER = struct.Struct("<4Q")  # z, y, x, number of planes
 LENGTH = struct.Struct("<Q")
@@ -37,57 +36,59 @@ class ImageEncoding(Encoding):
     def unpack(self, pieces: Iterator[memoryview], shape: tuple[int, int, int]) -> NDArray[Any]:
         """Restore one plane from as many of the pieces as it was packed to."""
 
-    def encode(self, labels: Labels, threads: int = 1) -> bytes:
+    def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> bytes:
         """Encode labels plane by plane, the lowest bits first."""
-        volume = as_volume(labels)
         top = int(volume.max(initial=0))
         n_planes = max(1, -(-top.bit_length() // self.plane_bits)) if volume.size else 0
         parts = [HEADER.pack(*volume.shape, n_planes)]
         for number in range(n_planes):
-            plane = self._plane(volume, number)
-            for piece in self.pack(plane):
+            for piece in self.pack(self._plane(volume, number)):
                 parts += [LENGTH.pack(len(piece)), piece]
         return b"".join(parts)
 
-    def decode(
-        self,
-        stream: Buffer,
-        shape: Sequence[int] | None = None,
-        dtype: DTypeLike = np.uint64,
-        threads: int = 1,
-    ) -> Labels:
-        """Decode a stream; raises DecodeError."""
-        view = memoryview(stream).cast("B")
-        if len(view) < HEADER.size:
-            raise DecodeError(f"{self.name} stream: {len(view)} bytes are too few for the header")
-        *found, n_planes = HEADER.unpack_from(view)
-        check_shape(found, shape)
-        size = math.prod(found)
-        if (
-            max(found) >= 1 << 31
-            or n_planes > -(-64 // self.plane_bits)
-            or (n_planes == 0) != (size == 0)
-        ):
-            raise DecodeError(f"{self.name} stream: {n_planes} planes of shape {tuple(found)}")
-        labels = np.zeros(found, np.uint64)
-        pieces = _pieces(view[HEADER.size :], self.name)
+    def shape_of(self, stream: Buffer) -> Shape:
+        """The header's shape."""
+        return as_shape(self._header(stream)[:3])
+
+    def decode_volume(
+        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
+    ) -> None:
+        """Decode a stream plane by plane."""
+        *shape, n_planes = self._header(stream)
+        most = -(-64 // self.plane_bits)
+        if max(shape) >= 1 << 31 or n_planes > most or (n_planes == 0) != (out.size == 0):
+            raise DecodeError(f"{self.name} stream: {n_planes} planes of shape {tuple(shape)}")
+        labels = np.zeros(out.shape, np.uint64)
+        pieces = _pieces(memoryview(stream).cast("B")[HEADER.size :], self.name)
         for number in range(n_planes):
-            try:
-                plane = self.unpack(pieces, (found[0], found[1], found[2]))
-            except (DecodeError, MissingPackageError, MemoryError):
-                raise
-            except Exception as error:
-                raise DecodeError(
-                    f"{self.name} stream: damaged image ({type(error).__name__})"
-                ) from None
-            if plane.shape[:3] != tuple(found):
-                raise DecodeError(f"{self.name} stream: an image has another size than the header")
+            plane = self._unpacked(pieces, out.shape)
             for channel, shift in enumerate(self._shifts(number)):
                 labels |= plane[..., channel].astype(np.uint64) << np.uint64(shift)
         if next(pieces, None) is not None:
             raise DecodeError(f"{self.name} stream: bytes follow its end")
-        check_fits(labels, dtype)
-        return labels.astype(dtype, copy=False)
+        check_fits(labels, out.dtype)
+        out[...] = labels
+
+    def _header(self, stream: Buffer) -> tuple[int, ...]:
+        """z, y, x, and the number of planes; raises DecodeError."""
+        view = memoryview(stream).cast("B")
+        if len(view) < HEADER.size:
+            raise DecodeError(f"{self.name} stream: {len(view)} bytes are too few for the header")
+        return HEADER.unpack_from(view)
+
+    def _unpacked(self, pieces: Iterator[memoryview], shape: tuple[int, ...]) -> NDArray[Any]:
+        """The next plane; raises DecodeError whatever the library raises."""
+        try:
+            plane = self.unpack(pieces, as_shape(shape))
+        except (DecodeError, MissingPackageError, MemoryError):
+            raise
+        except Exception as error:
+            raise DecodeError(
+                f"{self.name} stream: damaged image ({type(error).__name__})"
+            ) from None
+        if plane.shape[:3] != shape:
+            raise DecodeError(f"{self.name} stream: an image has another size than the header")
+        return plane
 
     def _shifts(self, number: int) -> range:
         """Where the channels of a plane are in a label, in bits."""

@@ -1,0 +1,167 @@
+"""Plug-ins: one class a file, found by its folder and made from a spec string.
+
+A *spec* names a plug-in and its parameters, ``lzma:preset=9``: it is what a person writes, the key
+in a table, and the spelling of a frozen dataclass whose fields are the parameters. Encodings,
+compressors, file formats, datasets and figures are all found like this: a new one is a new file in
+its folder, and nothing lists it. A file whose name begins with ``_`` is a helper.
+"""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from abc import ABC
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+from compresso.errors import MissingPackageError, SpecError
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plugin(ABC):
+    """What all plug-ins share: a name, and parameters that spell a spec string."""
+
+    #: In lower case; a class without one is a base of others.
+    name: ClassVar[str]
+    #: Packages outside the requirements that it needs, by import name and pip name.
+    packages: ClassVar[dict[str, str]] = {}
+
+    @property
+    def spec(self) -> str:
+        """Canonical spec string: the name, and the parameters that differ from their defaults."""
+        given = [
+            f"{field.name}={getattr(self, field.name)}"
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        ]
+        return self.name + (":" + ",".join(given) if given else "")
+
+    def require(self, import_name: str) -> Any:
+        """Import an optional package, or say how to install it; raises MissingPackageError."""
+        try:
+            return importlib.import_module(import_name)
+        except ImportError as error:
+            pip_name = self.packages[import_name.partition(".")[0]]
+            raise MissingPackageError(
+                f"{self.name} needs the package {pip_name} ({error}); run: pip install {pip_name}"
+            ) from None
+
+    def check_range(self, parameter: str, low: int, high: int) -> None:
+        """Raise SpecError where a parameter is not in low..high."""
+        value = getattr(self, parameter)
+        if not low <= value <= high:
+            raise SpecError(f"{self.name}: {parameter}={value} is not in {low}..{high}")
+
+    def __str__(self) -> str:
+        return self.spec
+
+
+P = TypeVar("P", bound=Plugin)
+
+
+class Registry(Generic[P]):
+    """The plug-ins of a folder.
+
+    Parameters
+    ----------
+    package : str
+        The folder, as a module's name.
+    base : type
+        What its classes are derived from.
+    kind : str
+        What they are, for error messages.
+    """
+
+    def __init__(self, package: str, base: type[P], kind: str) -> None:
+        self._package, self._base, self._kind = package, base, kind
+
+    @cached_property
+    def classes(self) -> dict[str, type[P]]:
+        """Every class by its name, in alphabetical order, ``none`` first."""
+        found: dict[str, type[P]] = {}
+        for module in self._modules():
+            for item in vars(module).values():
+                own = inspect.isclass(item) and item.__module__ == module.__name__
+                if own and issubclass(item, self._base) and "name" in vars(item):
+                    found[item.name] = item
+        return dict(sorted(found.items(), key=lambda pair: (pair[0] != "none", pair[0])))
+
+    def names(self) -> list[str]:
+        """Every name, ``none`` first."""
+        return list(self.classes)
+
+    def parse(self, spec: str) -> P:
+        """Make the plug-in that a spec names, ``name[:key=value[,key=value...]]``.
+
+        Raises SpecError, which lists what there is to choose from.
+        """
+        name, _ = split(spec)
+        if name not in self.classes:
+            raise SpecError(
+                f"unknown {self._kind} {name!r}; choose from: {', '.join(self.classes)}"
+            )
+        return build(self.classes[name], spec)
+
+    def _modules(self) -> Iterator[Any]:
+        folder = importlib.import_module(self._package)
+        for module in pkgutil.iter_modules(folder.__path__):
+            if not module.name.startswith("_"):
+                yield importlib.import_module(f"{self._package}.{module.name}")
+
+
+class Extent(tuple[int, int, int]):
+    """A number of voxels along x, y and z, each at least 1, spelled ``8x8x1``."""
+
+    def __new__(cls, text: str) -> Self:
+        try:
+            size = [int(part) for part in text.lower().split("x")]
+        except ValueError:
+            size = []
+        if len(size) != 3 or min(size) < 1:
+            raise ValueError("expected XxYxZ voxels, each at least 1")
+        return super().__new__(cls, size)
+
+    def __getnewargs__(self) -> tuple[str]:
+        return (str(self),)  # how pickle and copy make it again
+
+    def __str__(self) -> str:
+        return "x".join(map(str, self))
+
+
+def split(spec: str) -> tuple[str, str]:
+    """Name, in lower case, and parameters of a spec."""
+    name, _, parameters = spec.strip().partition(":")
+    return name.lower(), parameters
+
+
+def build(cls: type[T], spec: str) -> T:
+    """Make a dataclass from a spec's parameters; raises SpecError, which lists the valid ones."""
+    name, parameters = split(spec)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    values = {}
+    for item in filter(None, parameters.split(",")):
+        key, _, text = (part.strip() for part in item.partition("="))
+        if key.lower() not in fields:
+            known = ", ".join(f"{f.name}={f.default}" for f in fields.values())
+            raise SpecError(f"{name} has no parameter {key!r}; it has: {known or 'none'}")
+        field = fields[key.lower()]
+        try:
+            values[field.name] = field.type(text)  # type: ignore[operator]
+        except ValueError as error:
+            raise SpecError(f"{name}: bad {item}: {error}") from None
+    return cls(**values)
+
+
+def split_list(text: str) -> list[str]:
+    """Split a comma-separated list of specs, whose parameters have commas too."""
+    specs: list[str] = []
+    for part in text.split(","):
+        # "key=value" without a name before it goes on with the spec before.
+        if specs and "=" in part and ":" not in part.partition("=")[0]:
+            specs[-1] += "," + part
+        elif part.strip():
+            specs.append(part.strip())
+    return specs
