@@ -1,9 +1,5 @@
 """Specs, registries, the compressors, and the library calls of the original README."""
 
-import copy
-import dataclasses
-import pickle
-
 import numpy as np
 import pytest
 from conftest import volumes
@@ -12,7 +8,6 @@ from hypothesis import strategies as st
 
 import compresso as C
 from compresso import compressors, encodings
-from compresso.compressors._block import BlockCompressor
 from compresso.kernels import dictionary
 from compresso.spec import split_list
 
@@ -70,39 +65,6 @@ def test_lists_of_specs():
     ]
 
 
-@pytest.mark.parametrize("name", compressors.names())
-def test_compressors_restore_the_bytes(name):
-    codec = compressors.parse(name)
-    for data in SAMPLES:
-        assert bytes(codec.decompress(codec.compress(data))) == data
-        packed = codec.compress(memoryview(data))
-        assert b"".join(map(bytes, codec.decompress_chunks(packed, 1000))) == data
-
-
-@pytest.mark.parametrize("name", compressors.names())
-def test_compressors_obey_a_limit(name):
-    codec = compressors.parse(name)
-    packed = codec.compress(bytes(100_000))
-    assert bytes(codec.decompress(packed, limit=100_000)) == bytes(100_000)
-    with pytest.raises(C.DecodeError, match="99999 bytes"):
-        codec.decompress(packed, limit=99_999)
-
-
-@pytest.mark.parametrize("name", [n for n in compressors.names() if n != "none"])
-def test_compressors_refuse_damage(name):
-    codec = compressors.parse(name)
-    packed = codec.compress(b"labels" * 1000)
-    with pytest.raises(C.DecodeError, match=name):
-        codec.decompress(packed[:-5])
-    with pytest.raises(C.DecodeError, match=name):
-        codec.decompress(packed + b"more")
-    with pytest.raises(C.DecodeError, match=name):
-        codec.decompress(b"no such stream")
-    if not isinstance(codec, BlockCompressor):  # whose empty data is no block
-        with pytest.raises(C.DecodeError, match=name):
-            codec.decompress(b"")
-
-
 @pytest.mark.parametrize("name", ["lz78", "lzw"])
 @given(st.lists(st.sampled_from([b"a", b"b", b"ab", b"\0" * 9, b"\xff"]), max_size=80))
 def test_dictionary_codecs(name, parts):
@@ -142,28 +104,6 @@ def test_parameters_change_the_bytes():
     )
 
 
-def test_a_missing_package_is_named(monkeypatch):
-    codec = compressors.parse("zstd")
-    monkeypatch.setitem(__import__("sys").modules, "zstandard", None)
-    with pytest.raises(C.MissingPackageError, match="pip install zstandard"):
-        codec.compress(b"")
-
-
-@pytest.mark.parametrize("registry", [encodings, compressors])
-def test_codecs_can_be_sent_to_another_process(registry):
-    specs = [*registry.names(), *(["compresso:window=4x4x2"] if registry is encodings else [])]
-    for spec in specs:
-        codec = registry.parse(spec)
-        assert pickle.loads(pickle.dumps(codec)) == codec
-        assert copy.deepcopy(codec).spec == spec
-
-
-def test_codecs_are_values():
-    codec = encodings.parse("compresso:window=4x4x1")
-    assert codec == dataclasses.replace(codec)
-    assert {codec: 1}[encodings.parse("compresso:window=4x4x1")] == 1
-
-
 def test_calls_of_the_original_readme(phantom):
     for second in (C.LZMA, C.ZLIB, C.BZ2, C.ZSTD, C.NONE):
         for first in (C.COMPRESSO, C.NEUROGLANCER):
@@ -178,44 +118,6 @@ def test_calls_of_the_original_readme(phantom):
             first(phantom, compress=True)
     with pytest.raises(AttributeError, match="RAR"):
         C.RAR  # noqa: B018
-
-
-@pytest.mark.parametrize("encoding", encodings.names())
-@pytest.mark.parametrize("layout", ["C", "F", "swapped", "strided"])
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_volume_is_decoded_to_a_given_array(phantom, encoding, layout, threads):
-    labels = (phantom % 50_000).astype(np.uint32)
-    codec = encodings.parse(encoding)
-    seen = []  # list.append is safe from any thread
-
-    def watch(z0, z1):
-        seen.extend((z, np.array_equal(source[z], labels[z])) for z in range(z0, z1))
-
-    source = labels
-
-    def check_seen():
-        """Slices are told once, as they are; the paper's encoding tells of all of them."""
-        told = sorted(z for z, _ in seen)
-        assert all(same for _, same in seen)
-        assert told == sorted(set(told))
-        assert told == list(range(16)) or encoding != "compresso"
-
-    stream = codec.encode_volume(labels, threads, watch)
-    assert stream == codec.encode(labels)
-    check_seen()
-    source = {
-        "C": np.empty_like(labels),
-        "F": np.empty_like(labels, order="F"),
-        "swapped": np.empty_like(labels, dtype=">u4"),
-        "strided": np.empty((16, 96, 300), np.uint32)[:, :, ::2],
-    }[layout]
-    seen.clear()
-    codec.decode_into(stream, source, threads, watch)
-    assert np.array_equal(source, labels)
-    if source.flags.c_contiguous and source.dtype.isnative:
-        check_seen()
-    with pytest.raises(C.DecodeError):
-        codec.decode_into(stream, np.empty((1, 2, 3), np.uint32))
 
 
 SIGNED = (np.int8, np.int16, np.int32, np.int64, *(np.uint8, np.uint16, np.uint32, np.uint64))

@@ -6,8 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from compresso.kernels import boundary, windows
-from compresso.volume import as_volume, block
+from compresso.arrays import as_volume
+from compresso.codec import unwatched
+from compresso.outlines import trace
+from compresso.windows import Collector
 from experiments.datasets import SYNTHETIC, Volume
 
 FREQUENT, ABSENT = 100, 5
@@ -43,15 +45,13 @@ def draw_volume(volume: Volume) -> Figure | None:
 def window_counts(volume: Volume) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """The distinct 8x8x1 windows of a volume, ascending, and how often each occurs."""
     labels = as_volume(volume.labels)
-    nz, ny, nx = labels.shape
-    found = [np.empty(0, np.uint64)]
-    for z in range(nz if labels.size else 0):
-        bits = np.empty((1, ny, -(-nx // 64)), np.uint64)
-        boundary.mark(block(labels, z, z + 1), bits)
-        packed = np.empty((1, -(-ny // 8), -(-nx // 8)), np.uint64)
-        windows.pack(bits, nx, (1, 8, 8), packed)
-        found.append(packed.reshape(-1))
-    return np.unique(np.concatenate(found), return_counts=True)
+    if labels.size == 0:
+        return np.empty(0, np.uint64), np.empty(0, np.int64)
+    collector = Collector(labels.shape, (1, 8, 8))
+    for slab in trace(labels, (0, len(labels)), 1, unwatched):
+        collector.add(slab.own_bits)
+    found = collector.finish()
+    return found.values, np.bincount(found.indices, minlength=found.values.size)
 
 
 def _random_windows(random: np.random.RandomState) -> list[np.uint64]:
