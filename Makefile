@@ -1,0 +1,23 @@
+PYTHON ?= python
+
+help:
+	@echo "make check    lint, format and types"
+	@echo "make test     the tests"
+	@echo "make slow     the tests that take minutes"
+	@echo "make golden   golden files of today's version, where they are missing"
+
+check:
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+test:
+	$(PYTHON) -m pytest
+
+slow:
+	$(PYTHON) -m pytest -m slow
+
+golden:
+	$(PYTHON) tests/golden/make.py
+
+.PHONY: help check test slow golden
