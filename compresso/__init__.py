@@ -22,10 +22,11 @@ from compresso.errors import (
     DecodeError,
     EncodeError,
     FileError,
+    LabelError,
     MissingPackageError,
     SpecError,
 )
-from compresso.frame import compress, decompress
+from compresso.frame import FrameArray, compress, decompress, dumps, loads, open
 
 __version__ = "1.0.0"
 
@@ -36,12 +37,17 @@ __all__ = [
     "EncodeError",
     "Encoding",
     "FileError",
+    "FrameArray",
+    "LabelError",
     "MissingPackageError",
     "SpecError",
     "compress",
     "compressors",
     "decompress",
+    "dumps",
     "encodings",
+    "loads",
+    "open",
 ]
 
 

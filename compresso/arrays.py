@@ -23,6 +23,8 @@ def as_volume(labels: Labels) -> Labels:
     A 1-D array is one row, a 2-D array one slice. Raises EncodeError for anything but 1 to 3
     dimensions of bool, signed or unsigned integers.
     """
+    if isinstance(labels, np.ma.MaskedArray):
+        raise EncodeError("labels must not be masked; fill them first: labels.filled(0)")
     labels = np.asarray(labels)
     if not 1 <= labels.ndim <= 3:
         raise EncodeError(f"labels must have 1, 2 or 3 dimensions, not {labels.ndim}")

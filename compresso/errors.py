@@ -13,6 +13,17 @@ class EncodeError(CompressoError, ValueError):
     """The array cannot be encoded: its dtype, its shape, or a label the stream cannot hold."""
 
 
+class LabelError(EncodeError):
+    """A label that the stream cannot hold, at ``voxel`` (z, y, x)."""
+
+    def __init__(self, label: int, voxel: tuple[int, int, int], reason: str) -> None:
+        super().__init__(label, voxel, reason)
+        self.label, self.voxel, self.reason = label, voxel, reason
+
+    def __str__(self) -> str:
+        return f"label {self.label} at voxel (z, y, x) = {self.voxel} does not fit {self.reason}"
+
+
 class DecodeError(CompressoError, ValueError):
     """The bytes are not a stream of the kind asked for, or they contradict themselves."""
 

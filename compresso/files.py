@@ -81,7 +81,15 @@ def compress_file(
         shift = frame.shift_of(volume.dtype, (volume.read(z, z + step) for z in starts))
         with open(unfinished, "wb") as file:
             writer = frame.Writer(
-                file, volume.shape, volume.dtype, encoding, compression, threads, depth, shift
+                file,
+                volume.shape,
+                volume.dtype,
+                encoding,
+                compression,
+                threads,
+                depth,
+                shift,
+                getattr(volume, "metadata", None),
             )
             while writer.pending:
                 writer.write(volume.read(*writer.pending))
@@ -120,7 +128,9 @@ def decompress_file(
     sound = True
     write = formats.writer(target)
     with _open(source) as file:
-        reader = frame.Reader(file)
+        reader = frame.Reader(file, salvage)
+        if not salvage:
+            reader.check_end()
         z0, z1, _ = slice(*slices).indices(reader.description.grid[0])
         plane = reader.description.grid[1:]
         dtype = np.dtype(reader.description.dtype)
@@ -140,6 +150,12 @@ def decompress_file(
                     sound = False
                     yield np.zeros((high - low, *plane), dtype)
 
+        if salvage:
+            try:
+                reader.check_end()
+            except DecodeError as error:
+                announce(str(error))
+                sound = False
         with replacing(target, force) as unfinished:
             write(unfinished, (max(0, z1 - z0), *plane), dtype, parts())
     return sound
@@ -148,7 +164,9 @@ def decompress_file(
 def describe_file(source: Path) -> frame.Description:
     """What a frame's file says of itself; raises FileError and DecodeError."""
     with _open(source) as file:
-        return frame.Reader(file).description
+        reader = frame.Reader(file)
+        reader.check_end()
+        return reader.description
 
 
 def verify_file(source: Path, threads: int) -> Iterator[frame.Damage]:

@@ -1,26 +1,17 @@
-"""The frame: groups, random access, damage and salvage; and files made of it."""
+"""The frame: its bytes, groups, random access, damage."""
 
 import io
 import json
-import os
-import random
-import signal
 import struct
-import subprocess
-import sys
-import time
 import zlib
-from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
+from forge import forged, frame_of, groups_of, head_of
 from xxhash import xxh3_64_intdigest
 
 import compresso as C
-from compresso import files, formats, frame
-
-ROOT = Path(__file__).resolve().parents[1]
+from compresso import frame
 
 
 @pytest.fixture(scope="module")
@@ -29,29 +20,33 @@ def grouped(phantom):
     return C.compress(phantom, compression="zlib", depth=5)
 
 
-def test_head_byte_by_byte():
+def test_byte_by_byte():
     """docs/formats.md, section 6, on the smallest frame: one voxel, nothing compressed."""
     labels = np.array([[[7]]], np.uint8)
-    data = C.compress(labels, "none", "none")
+    data = C.dumps(labels, "none", "none", metadata={"unit": "nm"})
     assert data[:8] == b"CPSOFRM\0"
     version, zero, length = struct.unpack_from("<HHI", data, 8)
-    assert (version, zero) == (2, 0)
+    assert (version, zero) == (3, 0)
     description = json.loads(data[16 : 16 + length])
     assert description == {
         **{"encoding": "none", "compression": "none", "dtype": "|u1", "shape": [1, 1, 1]},
-        **{"shift": 0, "depth": 1 << 25},
+        **{"shift": 0, "depth": 1 << 25, "metadata": {"unit": "nm"}},
     }
     at = 16 + length
-    assert struct.unpack_from("<Q", data, at)[0] == xxh3_64_intdigest(data[:at])
+    key = xxh3_64_intdigest(data[:at])
+    assert struct.unpack_from("<Q", data, at)[0] == key
     at += 8
     body = np.array([7], "<u8").tobytes()
     slices = struct.pack("<Q", xxh3_64_intdigest(b"\x07"))
     group = struct.pack(
         "<4sIQQQQ", b"GRP\0", 0, 8, 8, xxh3_64_intdigest(body), xxh3_64_intdigest(slices)
     )
-    assert data[at : at + 40] == group
-    assert struct.unpack_from("<Q", data, at + 40)[0] == xxh3_64_intdigest(group)
-    assert data[at + 48 :] == body
+    check = struct.pack("<Q", xxh3_64_intdigest(group, seed=key))
+    assert data[at : at + 56] == group + check + body
+    end = b"END\0" + bytes(4) + data[:at] + struct.pack("<Q", at) + check
+    end += struct.pack("<QQ", at + 56, len(end) + 32)
+    end += struct.pack("<Q", xxh3_64_intdigest(end)) + b"CPSOEND\0"
+    assert data[at + 56 :] == end
 
 
 def test_groups_restore_the_volume(phantom, grouped):
@@ -69,7 +64,7 @@ def test_random_access(phantom, grouped, span):
 
 def test_random_access_decodes_only_what_is_asked_for(phantom, grouped):
     broken = bytearray(grouped)
-    broken[-10] ^= 1  # in the last group
+    broken[grouped.index(b"END\0") - 10] ^= 1  # in the last group
     reader = frame.Reader(io.BytesIO(broken))
     assert np.array_equal(reader.read(0, 15), phantom[:15])
     with pytest.raises(C.DecodeError, match="slices 15 to 15 are damaged"):
@@ -78,8 +73,7 @@ def test_random_access_decodes_only_what_is_asked_for(phantom, grouped):
 
 def test_every_damaged_group_is_found_and_the_others_are_intact(phantom, grouped):
     """A flip anywhere behind the head costs one group, or where it hits a mark, that one."""
-    head = frame.HEAD.size + struct.unpack_from("<I", grouped, 12)[0] + frame.CHECK.size
-    for at in range(head, len(grouped), 7):
+    for at in range(len(head_of(grouped).data), len(grouped), 7):
         broken = bytearray(grouped)
         broken[at] ^= 1 << at % 8
         reader = frame.Reader(io.BytesIO(broken))
@@ -118,24 +112,14 @@ def test_no_stream_is_too_long_for_a_frame(encoding, shape):
 def test_a_group_that_claims_too_much_is_refused():
     """Before it is unpacked: 2 KiB of zlib for 2 MiB of zeros."""
     bomb = zlib.compress(bytes(1 << 21))
-    data = bytearray(C.compress(np.zeros((1, 1, 1), np.uint8), "none", "zlib"))
-    at = data.index(frame.MARK)
-    _, number, _, _, _, labels_hash = frame.GROUP.unpack_from(data, at)
-    head = frame.GROUP.pack(
-        frame.MARK, number, 1 << 21, len(bomb), xxh3_64_intdigest(bomb), labels_hash
+    data = C.compress(np.zeros((1, 1, 1), np.uint8), "none", "zlib")
+    ((group, _),) = groups_of(data)
+    claim = group._replace(
+        stream_bytes=1 << 21, body_bytes=len(bomb), body_hash=xxh3_64_intdigest(bomb)
     )
-    data[at:] = head + frame.CHECK.pack(xxh3_64_intdigest(head)) + bomb
+    bad = frame_of(head_of(data).description.to_json(), [(claim, bomb)])
     with pytest.raises(C.DecodeError, match="lengths do not fit"):
-        C.decompress(data)
-
-
-def forged(data, **changes):
-    """A frame whose description is changed and whose head is hashed again."""
-    (length,) = struct.unpack_from("<I", data, 12)
-    description = json.loads(data[16 : 16 + length]) | changes
-    text = json.dumps(description).encode()
-    head = frame.HEAD.pack(frame.MAGIC, frame.VERSION, 0, len(text)) + text
-    return head + frame.CHECK.pack(xxh3_64_intdigest(head)) + data[24 + length :]
+        C.decompress(bad)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +141,8 @@ def forged(data, **changes):
         {"encoding": "rar"},
         {"compression": ["none"]},
         {"more": 1},
+        {"metadata": [1]},
+        {"metadata": "x"},
     ],
 )
 def test_forged_descriptions_are_refused(changes):
@@ -176,187 +162,3 @@ def test_bare_streams_that_claim_too_much_are_refused(encoding):
     claim = np.array([1 << 20, 1 << 20, 1 << 20, 0, 0, 0, 1, 8, 8], "<u8").tobytes()
     with pytest.raises(C.DecodeError, match="claims"):
         C.encodings.parse(encoding).decode(claim)
-
-
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "compresso", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-TARGETS = ["back.npy", "back.h5", "back.nrrd", "back.tif", "back.nii", "back.nii.gz"]
-
-
-@pytest.mark.parametrize("dtype", [np.uint32, np.int64, np.uint8])
-def test_files(tmp_path, phantom, dtype):
-    labels = (phantom % 200).astype(dtype) - dtype(100 if dtype is np.int64 else 0)
-    with h5py.File(tmp_path / "in.h5", "w") as file:
-        file["labels"] = labels
-        file["other"] = labels
-    done = run("compress", f"{tmp_path / 'in.h5'}:/labels", tmp_path / "x.cps", "--memory", "2M")
-    assert done.returncode == 0, done.stderr
-    assert "6 groups of 3" in done.stdout  # 2 MB / (6 copies of 8 bytes a voxel)
-    assert "16 x 96 x 150" in run("info", tmp_path / "x.cps").stdout
-    assert run("verify", tmp_path / "x.cps").stdout == "sound\n"
-    for target in TARGETS:
-        done = run("decompress", tmp_path / "x.cps", tmp_path / target)
-        assert done.returncode == 0, done.stderr
-        with formats.open_volume(tmp_path / target) as back:
-            assert back.shape == labels.shape
-            assert back.dtype == labels.dtype
-            assert np.array_equal(back.read(0, 16), labels)
-            assert np.array_equal(back.read(7, 9), labels[7:9])
-    done = run("decompress", tmp_path / "x.cps", tmp_path / "part.npy", "--slices", "6:8")
-    assert np.array_equal(np.load(tmp_path / "part.npy"), labels[6:8])
-
-
-SHAPES = [(1, 1, 1), (1, 5, 7), (3, 1, 1), (2, 3, 70), (0, 3, 4), (2, 0, 3)]
-
-
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("dtype", [np.uint64, np.int16, bool, ">u2"])
-def test_every_format_restores_or_refuses(tmp_path, target, shape, dtype):
-    top = 1 if dtype is bool else np.iinfo(dtype).max
-    labels = np.full(shape, top, dtype)
-    labels.reshape(-1)[::2] = 0
-    (tmp_path / "x.cps").write_bytes(C.compress(labels, "none", "zlib", depth=2))
-    arguments = (tmp_path / "x.cps", tmp_path / target, 1, (0, None), False, False, print)
-    if not target.endswith(("npy", "h5")) and (dtype is bool or 0 in shape):
-        with pytest.raises(C.FileError, match=r"write an \.h5 or \.npy file"):
-            files.decompress_file(*arguments)
-        assert not (tmp_path / target).exists()
-        return
-    assert files.decompress_file(*arguments)
-    with formats.open_volume(tmp_path / target) as back:
-        assert back.shape == shape
-        assert np.array_equal(back.read(0, shape[0]), labels)
-
-
-@pytest.mark.parametrize("target", [*TARGETS, "back.cps"])
-def test_a_full_disk_leaves_the_old_file(tmp_path, target):
-    """The system lets the process write 8192 bytes and no more, as a full disk does."""
-    random = np.random.default_rng(0).integers(2**64, size=(4, 64, 64), dtype=np.uint64)
-    np.save(tmp_path / "in.npy", random)
-    (tmp_path / "in.cps").write_bytes(C.compress(random, "none", "none", depth=1))
-    (tmp_path / target).write_text("precious")
-    verb, source = ("compress", "in.npy") if target == "back.cps" else ("decompress", "in.cps")
-    code = (
-        "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192));"
-        "runpy.run_module('compresso', run_name='__main__')"
-    )
-    places = [str(tmp_path / source), str(tmp_path / target)]
-    done = subprocess.run(
-        [sys.executable, "-c", code, verb, *places, "--force"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert f"{target}: cannot be written" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert (tmp_path / target).read_text() == "precious"
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.npy", "in.cps", target])
-
-
-def test_salvage(tmp_path, phantom, grouped):
-    broken = bytearray(grouped)
-    broken[len(broken) // 2] ^= 4
-    (tmp_path / "x.cps").write_bytes(broken)
-    done = run("verify", tmp_path / "x.cps")
-    assert done.returncode == 1
-    lost = [int(n) for n in done.stdout.split("slices ")[1].split(" are")[0].split(" to ")]
-    done = run("decompress", tmp_path / "x.cps", tmp_path / "y.npy")
-    assert done.returncode == 1
-    assert not (tmp_path / "y.npy").exists()
-    done = run("decompress", tmp_path / "x.cps", tmp_path / "y.npy", "--salvage")
-    assert done.returncode == 1
-    back = np.load(tmp_path / "y.npy")
-    for z in range(16):
-        kept = phantom[z] if not lost[0] <= z <= lost[1] else np.zeros_like(phantom[z])
-        assert np.array_equal(back[z], kept)
-
-
-def test_targets_are_not_overwritten_unasked(tmp_path):
-    np.save(tmp_path / "a.npy", np.zeros((2, 3, 4), np.uint8))
-    (tmp_path / "b.cps").write_text("precious")
-    done = run("compress", tmp_path / "a.npy", tmp_path / "b.cps")
-    assert done.returncode == 1
-    assert "--force" in done.stderr
-    assert (tmp_path / "b.cps").read_text() == "precious"
-    assert run("compress", tmp_path / "a.npy", tmp_path / "b.cps", "--force").returncode == 0
-    assert run("verify", tmp_path / "b.cps").returncode == 0
-    before = (tmp_path / "a.npy").read_bytes()
-    assert run("compress", tmp_path / "a.npy", tmp_path / "a.npy", "--force").returncode == 1
-    assert (tmp_path / "a.npy").read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["compress", "no.h5", "x.cps"], "no.h5: no such file"),
-        (["verify", "no.cps"], "no.cps: cannot be read"),
-        (["verify", "README.md"], "no compresso frame"),
-        (["decompress", "README.md", "x.npy"], "no compresso frame"),
-        (["decompress", "README.md", "x.png"], "x.png: unknown kind of file; known are"),
-        (["compress", "a.npy", "x.cps", "--encoding", "rar"], "unknown encoding"),
-        (["compress", "a.npy", "x.cps", "--memory", "much"], "size"),
-        (["compress", "a.npy", "no/such/x.cps"], "cannot be written"),
-    ],
-)
-def test_errors_are_one_line(tmp_path, arguments, told):
-    np.save(tmp_path / "a.npy", np.zeros((2, 3, 4), np.uint8))
-    places = [
-        str(tmp_path / a) if a in ("a.npy", "x.cps", "x.npy", "x.png") else a for a in arguments
-    ]
-    done = run(*places)
-    assert done.returncode in (1, 2)
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "x.cps").exists()
-
-
-def test_kills_leave_the_source_and_no_half_file(tmp_path, phantom):
-    """Killed at random moments: the target is absent or whole."""
-    labels = np.tile(phantom, (8, 2, 2))
-    np.save(tmp_path / "in.npy", labels)
-    source = (tmp_path / "in.npy").read_bytes()
-    target = tmp_path / "out.cps"
-    command = [sys.executable, "-m", "compresso", "compress", str(tmp_path / "in.npy"), str(target)]
-    options = ["--memory", "1M", "--compression", "lzma", "--force"]
-    start = time.monotonic()
-    subprocess.run([*command, *options], cwd=ROOT, check=True, capture_output=True)
-    took = time.monotonic() - start
-    whole = target.read_bytes()
-    target.unlink()
-    chance = random.Random(0)
-    for _ in range(20):
-        process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0.3, 1) * took)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        assert (tmp_path / "in.npy").read_bytes() == source
-        if target.exists():
-            assert target.read_bytes() == whole
-            target.unlink()
-
-
-def test_hdf5_that_leads_to_other_files_is_refused(tmp_path):
-    np.arange(24, dtype=np.uint8).tofile(tmp_path / "secret.raw")
-    with h5py.File(tmp_path / "other.h5", "w") as file:
-        file["main"] = np.zeros((2, 3, 4), np.uint8)
-    with h5py.File(tmp_path / "link.h5", "w") as file:
-        file["main"] = h5py.ExternalLink("other.h5", "main")
-        file.create_dataset(
-            "stored", (2, 3, 4), np.uint8, external=[(str(tmp_path / "secret.raw"), 0, 24)]
-        )
-    for inner, told in (("main", "link to another file"), ("stored", "stored in other files")):
-        done = run("compress", f"{tmp_path / 'link.h5'}:/{inner}", tmp_path / "x.cps")
-        assert done.returncode == 1
-        assert told in done.stderr

@@ -1,42 +1,72 @@
 """Frames of every version stay readable: the files in golden/ are never made again."""
 
-from pathlib import Path
+import hashlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from golden.make import DEPTH, FOLDER, METADATA, PAIRS, labels, place
 from xxhash import xxh3_64_intdigest
 
 import compresso as C
-from compresso import frame
+from compresso.frame import layout
 
-GOLDEN = Path(__file__).with_name("golden")
-
-
-def labels():
-    """Slanted stripes of sparse signed labels, 5 x 12 x 70."""
-    z, y, x = np.indices((5, 12, 70))
-    return ((x + 2 * y + 3 * z) // 11 * 1_000_003 - 2_000_000).astype(np.int64)
+PATHS = sorted(FOLDER.glob("*.cps"))
 
 
-@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.cps")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_golden_frame(path):
-    restored = C.decompress(path.read_bytes())
+    restored = C.loads(path.read_bytes())
     assert restored.dtype == np.int64
     assert np.array_equal(restored, labels())
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_golden_files_are_there(version):
-    assert len(list(GOLDEN.glob(f"v{version}-*.cps"))) == 9
+@pytest.mark.parametrize(("version", "count"), [(1, 9), (2, 9), (3, len(PAIRS))])
+def test_golden_files_are_there(version, count):
+    assert len([path for path in PATHS if path.name.startswith(f"v{version}-")]) == count
 
 
-@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.cps")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_another_hash_of_the_labels_is_refused(path):
-    """The group's head is forged so that only the labels' own hash is wrong."""
+    """The group's head is forged, and the end's hash of it, so that only the labels' is wrong."""
     data = bytearray(path.read_bytes())
-    at = data.index(frame.MARK)
-    data[at + frame.GROUP.size - 1] ^= 1
-    check = xxh3_64_intdigest(data[at : at + frame.GROUP.size])
-    data[at + frame.GROUP.size : at + frame.GROUP.size + 8] = frame.CHECK.pack(check)
+    key = layout.read_head(lambda at, size: bytes(data[at : at + size])).key
+    at = data.index(layout.MARK)
+    hashed = at + layout.GROUP.size
+    old = data[hashed : hashed + 8]
+    data[hashed - 1] ^= 1
+    data[hashed : hashed + 8] = layout.CHECK.pack(xxh3_64_intdigest(data[at:hashed], key))
+    if path.name.startswith("v3"):
+        end = data.index(layout.END_MARK)
+        in_end = data.index(old, end)
+        data[in_end : in_end + 8] = data[hashed : hashed + 8]
+        data[-16:-8] = layout.CHECK.pack(xxh3_64_intdigest(data[end:-16]))
     with pytest.raises(C.DecodeError, match="hash of the labels"):
-        C.decompress(bytes(data))
+        C.loads(bytes(data))
+
+
+@pytest.mark.parametrize("encoding", ["compresso", "neuroglancer"])
+def test_the_same_labels_give_the_same_bytes(encoding):
+    """On every machine, as long as no other project's compressor has its say."""
+    golden = place(3, encoding, "none").read_bytes()
+    for array in (labels(), np.asfortranarray(labels()), labels().astype(">i8").astype("<i8")):
+        assert C.dumps(array, encoding, "none", depth=DEPTH, metadata=METADATA) == golden
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in PATHS if p.name.startswith("v3")], ids=lambda p: p.stem
+)
+def test_metadata_are_kept(path):
+    with C.open(path) as frame:
+        assert frame.metadata == METADATA
+
+
+def test_golden_files_are_not_made_again():
+    before = {path: hashlib.sha256(path.read_bytes()).digest() for path in PATHS}
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "make.py")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout.count("not made again") == len(PAIRS)
+    assert {p: hashlib.sha256(p.read_bytes()).digest() for p in FOLDER.glob("*.cps")} == before

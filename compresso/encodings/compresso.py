@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from compresso import outlines, windows
 from compresso.arrays import Labels, Shape, check_fits, little, native
 from compresso.codec import Buffer, Encoding, Watch, unwatched
-from compresso.errors import DecodeError, EncodeError, SpecError
+from compresso.errors import DecodeError, EncodeError, LabelError, SpecError
 from compresso.outlines import Outline, Slab
 from compresso.parallel import Span, parallel, ranges
 from compresso.plugins import Extent
@@ -132,13 +132,14 @@ def _locations(slab: Slab) -> NDArray[np.uint64]:
     return locations
 
 
-def _label_error(slab: Slab, label: int, reason: str) -> EncodeError:
+def _label_error(slab: Slab, label: int, reason: str) -> LabelError:
     """The error for a label of a slab."""
     z, y, x = (int(i) for i in np.argwhere(slab.own_labels == label)[0])
-    return EncodeError(
-        f"label {label} at voxel (z, y, x) = {(slab.z0 + z, y, x)} does not fit the compresso "
-        f"stream ({reason}, in 64 bits); use the encoding 'neuroglancer' or 'none', or relabel "
-        "the volume"
+    return LabelError(
+        label,
+        (slab.z0 + z, y, x),
+        f"the compresso stream ({reason}, in 64 bits); use the encoding 'neuroglancer' or 'none', "
+        "or relabel the volume",
     )
 
 

@@ -1,0 +1,130 @@
+"""The frame: a checked, self-describing container (docs/formats.md, section 6).
+
+A volume is cut into groups of slices; each is encoded, compressed and checked by itself, so that
+damage is located, intact groups stay readable, slices can be read without the rest, and neither
+writing nor reading needs more memory than a group.
+
+``layout`` owns the bytes, ``writer`` and ``reader`` go through them, ``walk`` finds the parts of a
+file that may be damaged, ``array`` is a frame as an array.
+"""
+
+import io
+from typing import Any
+
+import numpy as np
+
+from compresso.arrays import LIMIT, Labels, as_volume
+from compresso.codec import Buffer
+from compresso.frame.array import FrameArray, open
+from compresso.frame.description import METADATA_LIMIT, Description, shift_of
+from compresso.frame.layout import CHECK, GROUP, HEAD, MAGIC, MARK, VERSION
+from compresso.frame.reader import Damage, Reader
+from compresso.frame.writer import Writer
+
+__all__ = [
+    "CHECK",
+    "GROUP",
+    "HEAD",
+    "MAGIC",
+    "MARK",
+    "METADATA_LIMIT",
+    "VERSION",
+    "Damage",
+    "Description",
+    "FrameArray",
+    "Reader",
+    "Writer",
+    "compress",
+    "decompress",
+    "dumps",
+    "loads",
+    "open",
+    "shift_of",
+]
+
+
+def dumps(
+    labels: Labels,
+    encoding: str = "compresso",
+    compression: str = "lzma",
+    threads: int = 1,
+    depth: int | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> bytes:
+    """Compress a label array to a frame of bytes that :func:`loads` restores exactly.
+
+    Parameters
+    ----------
+    labels : 1-, 2- or 3-D array of unsigned, signed or bool, at most 64 bits
+        Any memory layout and byte order.
+    encoding, compression : str
+        Spec strings, such as ``compresso:window=4x4x1`` and ``zstd:level=19``.
+    threads : int
+        For the encoding.
+    depth : int, optional
+        Slices that are encoded and checked together; about 32 million voxels by default.
+    metadata : dict, optional
+        What else is known of the volume, as JSON can hold it, at most 48 KiB.
+
+    Returns
+    -------
+    bytes
+        The same for the same labels and parameters.
+
+    Raises
+    ------
+    SpecError
+        For an unknown codec or parameter.
+    EncodeError
+        Where the encoding cannot hold the array, or a frame the depth or metadata.
+    """
+    volume = as_volume(labels)
+    array = np.asarray(labels)
+    file = io.BytesIO()
+    shift = shift_of(array.dtype, [array])
+    writer = Writer(
+        file, array.shape, array.dtype, encoding, compression, threads, depth, shift, metadata
+    )
+    while writer.pending:
+        z0, z1 = writer.pending
+        writer.write(volume[z0:z1])
+    return file.getvalue()
+
+
+def loads(data: Buffer, threads: int = 1, limit: int = LIMIT) -> Labels:
+    """Restore the array of a frame, with its dtype and shape.
+
+    Parameters
+    ----------
+    data : bytes-like
+    threads : int
+        For the encoding.
+    limit : int
+        Refuse a frame whose labels are more bytes than this, 16 GiB unless told otherwise.
+
+    Raises
+    ------
+    DecodeError
+        For anything but a whole and undamaged frame.
+    """
+    reader = Reader(io.BytesIO(data), limit=limit)
+    volume = reader.read(threads=threads)
+    reader.check_end()
+    return volume.reshape(reader.description.shape)
+
+
+def compress(
+    array: Labels,
+    encoding: str = "compresso",
+    compression: str = "lzma",
+    threads: int = 1,
+    depth: int | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> bytes:
+    """:func:`dumps`, by its first name."""
+    return dumps(array, encoding, compression, threads, depth, metadata)
+
+
+def decompress(data: Buffer, threads: int = 1, limit: int = LIMIT) -> Labels:
+    """:func:`loads`, by its first name."""
+    return loads(data, threads, limit)

@@ -1,0 +1,225 @@
+"""A frame as an array: its shape and dtype at once, its labels when they are asked for."""
+
+import builtins
+import math
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from compresso.arrays import LIMIT, Labels
+from compresso.frame.description import Description
+from compresso.frame.reader import Reader
+
+
+class FrameArray:
+    """The labels of a frame, indexed as NumPy does with integers, slices and ``...``.
+
+    Only the groups of slices that an index needs are read and decoded; the last one is kept, so
+    that slice after slice costs no more than all at once. It may be used from several threads.
+
+    Parameters
+    ----------
+    file : binary file
+        That can seek.
+    threads : int
+        For decoding.
+    limit : int
+        Refuse to make more bytes of labels than this at once, 16 GiB unless told otherwise.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the array that was compressed, 1 to 3 dimensions.
+    dtype : numpy.dtype
+    ndim, size, nbytes : int
+        As NumPy's, of the labels.
+    description : Description
+        What the frame says of itself: codecs, slices of a group, metadata.
+
+    Raises
+    ------
+    DecodeError
+        Where the file is no whole frame; an index raises it for slices that are damaged.
+    """
+
+    def __init__(self, file: BinaryIO, threads: int = 1, limit: int = LIMIT) -> None:
+        self._file, self._threads = file, threads
+        self._reader = Reader(file, limit=limit)
+        self._reader.check_end()
+        self._kept: tuple[int, Labels] | None = None
+        description = self._reader.description
+        self.description: Description = description
+        self.shape, self.ndim = description.shape, len(description.shape)
+        self.dtype = np.dtype(description.dtype)
+        self.size, self.nbytes = math.prod(self.shape), description.nbytes
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What was stored beside the labels."""
+        return dict(self.description.metadata or {})
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        what = f"{self.description.encoding} + {self.description.compression}"
+        return f"<compresso frame, shape {self.shape}, {self.dtype}, {what}>"
+
+    def __getitem__(self, key: Any) -> Any:
+        first, rest = _split(key, self.ndim)
+        if self.ndim < 3:
+            return self._whole()[(first, *rest)]
+        if isinstance(first, slice):
+            return self._slices(range(*first.indices(len(self))), rest)
+        z = first + len(self) if first < 0 else first
+        if not 0 <= z < len(self):
+            raise IndexError(f"slice {first} of {len(self)}")
+        number = z // self.description.depth
+        if not self.size:
+            return np.empty(self.shape, self.dtype)[(z, *rest)]
+        return self._group(number)[(z - number * self.description.depth, *rest)].copy()
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[z] for z in range(len(self)))
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Labels:
+        if copy is False:
+            raise ValueError("the labels of a frame cannot be had without decoding them")
+        labels = self._whole()
+        return labels if dtype is None else labels.astype(dtype, copy=False)
+
+    def labels(self) -> Labels:
+        """The distinct labels, ascending, in the array's dtype."""
+        return self._tally()[0]
+
+    def counts(self) -> dict[int, int]:
+        """The number of voxels of each label, by label, ascending."""
+        labels, counts = self._tally()
+        return dict(zip(labels.tolist(), counts.tolist(), strict=True))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._kept = None
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _whole(self) -> Labels:
+        return self._reader.read(threads=self._threads).reshape(self.shape)
+
+    def _group(self, number: int) -> Labels:
+        kept = self._kept
+        if kept is None or kept[0] != number:
+            kept = self._kept = number, self._reader.group(number, self._threads)
+        return kept[1]
+
+    def _slices(self, wanted: range, rest: tuple[Any, ...]) -> Labels:
+        """Slices in any order and step, and of each what ``rest`` picks."""
+        plane = np.broadcast_to(np.zeros((), self.dtype), self.shape[1:])[rest].shape
+        self._reader.check_size(len(wanted) * math.prod(plane) * self.dtype.itemsize)
+        out = np.empty((len(wanted), *plane), self.dtype)
+        done = 0
+        while done < len(wanted) and out.size:
+            number = wanted[done] // self.description.depth
+            z0, z1 = self.description.group(number)
+            stop = done + 1
+            while stop < len(wanted) and z0 <= wanted[stop] < z1:
+                stop += 1
+            here = [z - z0 for z in wanted[done:stop]]
+            group = self._group(number)
+            for at, z in enumerate(here, done):
+                out[at] = group[z][rest]
+            done = stop
+        return out
+
+    def _tally(self) -> tuple[Labels, NDArray[np.int64]]:
+        """Labels, ascending, and the voxels of each."""
+        labels, counts = np.empty(0, self.dtype), np.empty(0, np.int64)
+        for number in range(self.description.n_groups):
+            more, of_each = _runs(self._reader.group(number, self._threads))
+            labels, places = np.unique(np.concatenate([labels, more]), return_inverse=True)
+            sums = np.zeros(labels.size, np.int64)
+            np.add.at(sums, places, np.concatenate([counts, of_each]))
+            counts = sums
+        return labels.astype(self.dtype, copy=False), counts
+
+
+def open(
+    file: str | os.PathLike[str] | BinaryIO, threads: int = 1, limit: int = LIMIT
+) -> FrameArray:
+    """Open a frame as an array that decodes what is asked for.
+
+    Parameters
+    ----------
+    file : path, or binary file that can seek
+    threads : int
+        For decoding.
+    limit : int
+        Refuse to make more bytes of labels than this at once, 16 GiB unless told otherwise.
+
+    Returns
+    -------
+    FrameArray
+        With ``shape``, ``dtype``, ``a[10:20]``, ``numpy.asarray(a)``, ``labels()``, ``counts()``;
+        a context manager.
+
+    Raises
+    ------
+    DecodeError
+        Where it is no whole frame.
+    OSError
+        Where the file cannot be opened.
+    """
+    if not isinstance(file, str | os.PathLike):
+        return FrameArray(file, threads, limit)
+    with ExitStack() as stack:
+        array = FrameArray(stack.enter_context(builtins.open(file, "rb")), threads, limit)
+        stack.pop_all()  # from now on the array closes it
+        return array
+
+
+def _split(key: Any, ndim: int) -> tuple[Any, tuple[Any, ...]]:
+    """The index of the first axis, and those of the others; raises IndexError."""
+    keys = key if isinstance(key, tuple) else (key,)
+    if not all(k is ... or isinstance(k, slice) or _is_integer(k) for k in keys):
+        raise IndexError(
+            f"a frame is indexed with integers, slices and ..., not {key!r}; "
+            "for more take numpy.asarray of it, or of a part"
+        )
+    gaps = [i for i, k in enumerate(keys) if k is ...]
+    if len(gaps) > 1 or len(keys) - len(gaps) > ndim:
+        raise IndexError(f"too many indices: {key!r} for {ndim} dimensions")
+    if gaps:
+        missing = ndim - (len(keys) - 1)
+        keys = (*keys[: gaps[0]], *[slice(None)] * missing, *keys[gaps[0] + 1 :])
+    first, *rest = keys or (slice(None),)
+    return first if isinstance(first, slice) else int(first), tuple(rest)
+
+
+def _is_integer(key: Any) -> bool:
+    return isinstance(key, int | np.integer) and not isinstance(key, bool | np.bool_)
+
+
+def _runs(group: Labels) -> tuple[Labels, NDArray[np.int64]]:
+    """The labels of a group's runs along x, and how long they are all together."""
+    flat = group.reshape(-1)
+    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
+    lengths = np.diff(starts, append=flat.size)
+    labels, places = np.unique(flat[starts], return_inverse=True)
+    counts = np.zeros(labels.size, np.int64)
+    np.add.at(counts, places, lengths)
+    return labels, counts

@@ -1,0 +1,141 @@
+"""What a frame says of itself, as JSON in its head."""
+
+import json
+import math
+import operator
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compresso import compressors, encodings
+from compresso.arrays import Labels
+from compresso.errors import DecodeError, EncodeError
+
+METADATA_LIMIT = 48 << 10  # bytes of metadata, encoded
+GROUP_VOXELS = 1 << 25  # in a group, about, where the writer is not told otherwise
+#: What the parts of a description raise that are of another type, or of no known name.
+NONSENSE = (TypeError, ValueError, KeyError, AttributeError, RecursionError, OverflowError)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a frame says of itself."""
+
+    encoding: str
+    compression: str
+    dtype: str
+    shape: tuple[int, ...]
+    shift: int  # added to labels before encoding, modulo 2**64
+    depth: int  # slices of a group
+    metadata: dict[str, Any] | None = None  # of the volume; from version 3 on
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """The shape as z, y, x."""
+        z, y, x = (1,) * (3 - len(self.shape)) + self.shape
+        return z, y, x
+
+    @property
+    def n_groups(self) -> int:
+        """How many groups there are; none where the volume is empty."""
+        return -(-self.grid[0] // self.depth) if math.prod(self.shape) else 0
+
+    @property
+    def groups(self) -> list[tuple[int, int]]:
+        """First and last slice (exclusive) of each group."""
+        return [self.group(number) for number in range(self.n_groups)]
+
+    def group(self, number: int) -> tuple[int, int]:
+        """First and last slice (exclusive) of one group; raises IndexError."""
+        if not 0 <= number < self.n_groups:
+            raise IndexError(f"group {number} of {self.n_groups}")
+        return number * self.depth, min((number + 1) * self.depth, self.grid[0])
+
+    def groups_of(self, z0: int, z1: int) -> range:
+        """The numbers of the groups that hold slices z0..z1-1."""
+        if z0 >= z1 or not self.n_groups:
+            return range(0)
+        return range(z0 // self.depth, -(-z1 // self.depth))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the labels."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    def to_json(self) -> bytes:
+        """The description as the head has it."""
+        fields = {name: value for name, value in vars(self).items() if value is not None}
+        return json.dumps(fields).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes, version: int) -> "Description":
+        """Take a description from a head; raises DecodeError for what no writer makes."""
+        try:
+            fields = json.loads(text)
+            if version < 3 and "metadata" in fields:
+                raise ValueError(f"version {version} has no metadata")
+            description = cls(**fields | {"shape": tuple(fields["shape"])})
+            description._check()
+        except NONSENSE as error:
+            raise DecodeError(f"frame: its description makes no sense ({error})") from None
+        return description
+
+    def _check(self) -> None:
+        dtype = np.dtype(self.dtype)
+        sizes = (*self.shape, self.depth, self.shift)
+        if dtype.kind not in "uib" or not 1 <= len(self.shape) <= 3:
+            raise ValueError(f"{dtype} of shape {self.shape}")
+        if not all(type(n) is int and 0 <= n < 1 << 64 for n in sizes) or self.depth < 1:
+            raise ValueError(f"sizes {sizes}")
+        if math.prod(max(n, 1) for n in self.shape) * dtype.itemsize >= 1 << 62:
+            raise ValueError(f"shape {self.shape}")
+        if self.shift and dtype.itemsize < 8:
+            raise ValueError(f"shift {self.shift}")
+        if self.metadata is not None and not isinstance(self.metadata, dict):
+            raise ValueError("metadata that are no object")
+        encodings.parse(self.encoding)
+        compressors.parse(self.compression)
+
+
+def depth_of(depth: Any, shape: tuple[int, ...]) -> int:
+    """Slices of a group: as asked for, or as many as make about 32 million voxels.
+
+    Raises EncodeError for what is no number of slices.
+    """
+    if depth is None:
+        return max(1, round(GROUP_VOXELS / max(1, math.prod(shape[-2:]))))
+    try:
+        number = 0 if isinstance(depth, bool | np.bool_) else operator.index(depth)
+    except TypeError:
+        number = 0
+    if not 1 <= number < 1 << 62:
+        raise EncodeError(f"depth={depth!r} is no number of slices; give 1 or more, or None")
+    return number
+
+
+def metadata_of(metadata: Any) -> dict[str, Any] | None:
+    """Metadata as they come back from a frame; raises EncodeError for what JSON cannot hold."""
+    if metadata is None:
+        return None
+    if not isinstance(metadata, dict):
+        raise EncodeError(f"metadata must be a dict, not {type(metadata).__name__}")
+    try:
+        text = json.dumps(metadata, allow_nan=False).encode()
+    except NONSENSE as error:
+        raise EncodeError(f"metadata cannot be written as JSON ({error})") from None
+    if len(text) > METADATA_LIMIT:
+        raise EncodeError(f"metadata are {len(text)} bytes of JSON, more than {METADATA_LIMIT}")
+    restored: dict[str, Any] = json.loads(text)
+    return restored
+
+
+def shift_of(dtype: np.dtype[Any], parts: Iterable[Labels]) -> int:
+    """What to add, modulo 2**64, to keep negative 64-bit labels clear of the encodings' limits.
+
+    ``parts`` of the array are looked at only where the dtype needs it.
+    """
+    if dtype.kind != "i" or dtype.itemsize < 8:
+        return 0
+    return max(0, -min((int(part.min(initial=0)) for part in parts), default=0))

@@ -1,0 +1,176 @@
+"""Reads a frame: any of its groups, checked, and what is damaged."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+from xxhash import xxh3_64_intdigest
+
+from compresso import compressors, encodings
+from compresso.arrays import LIMIT, Labels, as_volume
+from compresso.codec import unwatched
+from compresso.errors import DecodeError
+from compresso.frame.hashes import SliceHashes, hash_labels
+from compresso.frame.layout import GROUP_BYTES, GroupHead, stream_limit, unpack_group
+from compresso.frame.walk import Source, find_parts
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Slices z0..z1-1 of a frame that cannot be read, and why; no slice: the rest of the file."""
+
+    z0: int
+    z1: int
+    reason: str
+
+
+class Reader:
+    """Reads a frame from a file that can seek; nothing is decoded before it is asked for.
+
+    Parameters
+    ----------
+    file : binary file
+    salvage : bool
+        Look for groups that are not where they ought to be.
+    limit : int
+        Refuse to make more bytes of labels than this at once, 16 GiB unless told otherwise.
+
+    Raises
+    ------
+    DecodeError
+        Where neither head nor end tells what the frame is. What else is wrong with the file is
+        told by :meth:`check_end` and :meth:`damage`.
+    """
+
+    def __init__(self, file: BinaryIO, salvage: bool = False, limit: int = LIMIT) -> None:
+        self._source = Source(file)
+        self._parts = find_parts(self._source)
+        self._salvage, self._limit = salvage, limit
+        self.version = self._parts.head.version
+        self.description = self._parts.head.description
+
+    def read(self, z0: int = 0, z1: int | None = None, threads: int = 1) -> Labels:
+        """Slices z0..z1-1, [z, y, x] in the array's dtype; decodes only the groups they are in.
+
+        Raises DecodeError, which names the slices that are damaged.
+        """
+        z0, z1, _ = slice(z0, z1).indices(self.description.grid[0])
+        out = self._empty(max(0, z1 - z0))
+        for number in self.description.groups_of(z0, z1):
+            start, stop = self.description.group(number)
+            low, high = max(start, z0), min(stop, z1)
+            here = out[low - z0 : high - z0]
+            if (low, high) == (start, stop):
+                self._group_into(number, here, threads)
+            else:
+                here[...] = self.group(number, threads)[low - start : high - start]
+        return out.astype(self._dtype, copy=False)
+
+    def group(self, number: int, threads: int = 1) -> Labels:
+        """Decode one group; raises DecodeError, which names its slices."""
+        z0, z1 = self.description.group(number)
+        out = self._empty(z1 - z0)
+        self._group_into(number, out, threads)
+        return out.astype(self._dtype, copy=False)
+
+    def damage(self, threads: int = 1) -> Iterator[Damage]:
+        """Decode everything and tell what cannot be read, or is wrong with the file."""
+        told = False
+        for number in range(self.description.n_groups):
+            try:
+                self.group(number, threads)
+            except DecodeError as error:
+                told = True
+                yield Damage(*self.description.group(number), str(error))
+        try:
+            self.check_end()
+        except DecodeError as error:
+            if not (told and self._parts.moved):  # a group that is lost has moved the rest
+                yield Damage(0, 0, str(error))
+
+    def check_end(self) -> None:
+        """Raise DecodeError where the file is not a frame from its first byte to its last."""
+        fault = self._parts.fault
+        if self.version < 3:
+            fault = self._fault_of_length()
+        if fault:
+            raise DecodeError(fault)
+
+    def check_size(self, nbytes: int) -> None:
+        """Raise DecodeError for more bytes of labels than the limit."""
+        if nbytes > self._limit:
+            raise DecodeError(
+                f"frame: its labels are {nbytes} bytes, more than the limit of {self._limit}; "
+                "raise the limit if that is right"
+            )
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.description.dtype)
+
+    def _empty(self, depth: int) -> Labels:
+        """Room for so many slices, in native byte order."""
+        shape = (depth, *self.description.grid[1:])
+        self.check_size(math.prod(shape) * self._dtype.itemsize)
+        return np.empty(shape, self._dtype.newbyteorder("="))
+
+    def _fault_of_length(self) -> str | None:
+        """What follows the last group of a frame that has no end."""
+        behind = self._parts.walk.behind(self._parts.head)
+        rest = 0 if behind is None else self._source.size - behind
+        if rest > 0:
+            return f"frame: {rest} bytes follow its end"
+        return f"frame: its last {-rest} bytes are missing" if rest else None
+
+    def _group_into(self, number: int, out: Labels, threads: int) -> None:
+        z0, z1 = self.description.group(number)
+        try:
+            self._decode(number, out, threads)
+        except DecodeError as error:
+            raise DecodeError(f"frame: slices {z0} to {z1 - 1} are damaged: {error}") from None
+
+    def _decode(self, number: int, out: Labels, threads: int) -> None:
+        at, head = self._find(number)
+        if head.body_bytes > self._source.size - at or head.stream_bytes > stream_limit(out.shape):
+            raise DecodeError("its lengths do not fit")
+        body = self._source.at(at, head.body_bytes)
+        if xxh3_64_intdigest(body) != head.body_hash:
+            raise DecodeError("the hash of the compressed labels does not match")
+        compressor = compressors.parse(self.description.compression)
+        stream = compressor.decompress(body, limit=head.stream_bytes)
+        volume = as_volume(out)
+        shift = self.description.shift
+        hashes = SliceHashes(volume, shift)
+        encoding = encodings.parse(self.description.encoding)
+        watch = hashes.add if self.version > 1 else unwatched
+        encoding.decode_into(stream, volume, threads, watch)
+        digest = hashes.digest() if self.version > 1 else 0  # of the labels as they are shifted
+        if shift:
+            volume -= np.uint64(shift)
+        if self.version == 1:
+            digest = hash_labels(volume)
+        if digest != head.labels_hash:
+            raise DecodeError("the hash of the labels does not match")
+        if out.dtype == bool and volume.max(initial=0) > 1:
+            raise DecodeError("a label is neither true nor false")
+
+    def _find(self, number: int) -> tuple[int, GroupHead]:
+        """Where a group's body is, and its head; raises DecodeError."""
+        end, check = self._parts.end, None
+        if end is not None:
+            check = int(end.places["check"][number])
+        if end is not None and self._parts.in_place:
+            at = int(end.places["at"][number])
+            head = unpack_group(self._source.at(at, GROUP_BYTES), self._parts.head.key)
+            if head and head.check == check and head.body_bytes == end.body_bytes(number):
+                return at + GROUP_BYTES, head
+            if not self._salvage:
+                raise DecodeError(
+                    "another group is in its place" if head else "its head is damaged, or foreign"
+                )
+        found = self._parts.walk.find(number, check)
+        if found is None:
+            raise DecodeError("its head is missing or damaged")
+        return found

@@ -1,0 +1,63 @@
+"""Makes the golden frames of today's version: python tests/golden/make.py
+
+A file that is there is never made again: it stands for what was written once, and has to stay
+readable. Those of past versions cannot be made any more.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = Path(__file__).resolve().parent
+#: What is written: encoding and compression.
+PAIRS = [
+    ("compresso", "none"),
+    ("compresso", "zlib"),
+    ("compresso", "zstd"),
+    ("compresso:window=4x4x2", "lzma"),
+    ("jpeg2000", "zlib"),
+    ("neuroglancer", "none"),
+    ("neuroglancer", "lzw"),
+    ("neuroglancer", "zlib"),
+    ("none", "zlib"),
+    ("png", "zlib"),
+    ("x264", "zlib"),
+]
+#: As they are stored in the frames from version 3 on.
+METADATA = {"spacing": [4.0, 4.0, 30.0], "name": "stripes, 5 µm"}
+DEPTH = 2  # slices of a group, three groups
+
+
+def labels():
+    """Slanted stripes of sparse signed labels, 5 x 12 x 70."""
+    z, y, x = np.indices((5, 12, 70))
+    return ((x + 2 * y + 3 * z) // 11 * 1_000_003 - 2_000_000).astype(np.int64)
+
+
+def place(version, encoding, compression):
+    """The file of a pair of codecs."""
+    codec = encoding.replace(":", "-").replace("=", "-").replace(",", "-")
+    return FOLDER / f"v{version}-{codec}-{compression}.cps"
+
+
+def main():
+    """Make what is missing; the exit code is 1 where there was nothing to make."""
+    sys.path.insert(0, str(FOLDER.parents[1]))
+    import compresso
+    from compresso.frame.layout import VERSION
+
+    made = 0
+    for pair in PAIRS:
+        path = place(VERSION, *pair)
+        if path.exists():
+            print(f"{path.name} is there, and is not made again")
+            continue
+        path.write_bytes(compresso.dumps(labels(), *pair, depth=DEPTH, metadata=METADATA))
+        print(f"{path.name} made")
+        made += 1
+    sys.exit(0 if made else 1)
+
+
+if __name__ == "__main__":
+    main()
