@@ -1,0 +1,172 @@
+"""The layout of a ``cpso`` stream: its header and its sections."""
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compresso.codec import Buffer
+from compresso.errors import DecodeError
+from compresso.volume import LIMIT, check_shape, frozen
+
+MAGIC = b"cpso"
+LAYOUT = struct.Struct("<4sBBHHHBBBQIQB")
+SIDE_LIMIT = (1 << 16) - 1  # voxels along each axis
+WIDTHS = (1, 2, 4, 8)
+
+Unsigned = NDArray[np.unsignedinteger[Any]]
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first 36 bytes; shape and step are z, y, x."""
+
+    version: int  # 1 where the stream ends with an index of the slices
+    data_width: int  # bytes of a label
+    shape: tuple[int, int, int]
+    step: tuple[int, int, int]
+    n_ids: int
+    n_values: int
+    n_locations: int
+    connectivity: int
+
+    def pack(self) -> bytes:
+        """The header's bytes."""
+        counts = self.n_ids, self.n_values, self.n_locations
+        sizes = *self.shape[::-1], *self.step[::-1]
+        return LAYOUT.pack(MAGIC, self.version, self.data_width, *sizes, *counts, self.connectivity)
+
+    @classmethod
+    def unpack(cls, stream: Buffer) -> "Header":
+        """Read a header; raises DecodeError where it makes no sense."""
+        size = memoryview(stream).nbytes
+        if size < LAYOUT.size:
+            raise DecodeError(f"cpso stream: {size} bytes are too few for the header of 36")
+        fields = LAYOUT.unpack_from(stream)
+        magic, version, width, x, y, z, xs, ys, zs = fields[:9]
+        ids, values, locations, connectivity = fields[9:]
+        if magic != MAGIC:
+            raise DecodeError(f"cpso stream: it begins with {magic!r}, not with {MAGIC!r}")
+        if version not in (0, 1):
+            raise DecodeError(f"cpso stream: version {version} is unknown; 0 and 1 can be read")
+        if width not in WIDTHS:
+            raise DecodeError(f"cpso stream: no label has {width} bytes")
+        if not 1 <= xs * ys * zs <= 64:
+            raise DecodeError(f"cpso stream: a window cannot be {xs}x{ys}x{zs}")
+        if connectivity != 4 and (connectivity != 6 or version == 1):
+            raise DecodeError(
+                f"cpso stream: connectivity {connectivity} does not exist in version {version}"
+            )
+        return cls(version, width, (z, y, x), (zs, ys, xs), ids, values, locations, connectivity)
+
+    @property
+    def label_type(self) -> np.dtype[Any]:
+        """Of ids and locations."""
+        return np.dtype(f"u{self.data_width}")
+
+    @property
+    def window_type(self) -> np.dtype[Any]:
+        """Of values and windows."""
+        return window_type(self.step)
+
+    @property
+    def index_type(self) -> np.dtype[Any]:
+        """Of the index of the slices."""
+        return index_type(self.shape)
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """How many windows cover the volume, z, y, x."""
+        return grid(self.shape, self.step)
+
+
+@dataclass(frozen=True)
+class Sections:
+    """A stream taken apart; every count agrees with its length."""
+
+    header: Header
+    ids: Unsigned
+    values: Unsigned
+    locations: Unsigned
+    windows: Unsigned
+    index: Unsigned | None  # (2, nz): components, and entries of the slice before; version 1 only
+
+
+def grid(shape: Sequence[int], step: Sequence[int]) -> tuple[int, ...]:
+    """How many windows cover a volume, z, y, x."""
+    return tuple(-(-n // s) for n, s in zip(shape, step, strict=True))
+
+
+def slabs(z0: int, z1: int, depth: int) -> list[tuple[int, int]]:
+    """Split slices z0..z1-1 into slabs."""
+    return [(s, min(s + depth, z1)) for s in range(z0, z1, depth)]
+
+
+def window_type(step: Sequence[int]) -> np.dtype[Any]:
+    """The smallest type that holds a window."""
+    return np.dtype(f"u{next(w for w in WIDTHS if 8 * w >= math.prod(step))}")
+
+
+def index_type(shape: Sequence[int]) -> np.dtype[Any]:
+    """The smallest type whose maximum exceeds twice the voxels of a slice."""
+    most = 2 * math.prod(shape[1:])
+    return np.dtype(f"u{next(w for w in WIDTHS if most < (1 << 8 * w) - 1)}")
+
+
+def parse(stream: Buffer, expected: Sequence[int] | None = None, limit: int = LIMIT) -> Sections:
+    """Take a stream apart; raises DecodeError where header and length disagree.
+
+    Parameters
+    ----------
+    stream : bytes-like
+    expected : sequence of int, optional
+        The shape to expect (z, y, x).
+    limit : int
+        The most bytes of labels that the header may claim where no shape is expected.
+    """
+    header = Header.unpack(stream)
+    if expected is not None:
+        check_shape(header.shape, expected)
+    elif header.data_width * math.prod(header.shape) > limit:
+        raise DecodeError(
+            f"the stream claims a volume of shape {header.shape}, more than {limit} bytes; "
+            "if that is right, decode it with its shape or a higher limit"
+        )
+    nz = header.shape[0]
+    parts = []
+    at = LAYOUT.size
+    size = memoryview(stream).nbytes
+    index_bytes = 2 * nz * header.index_type.itemsize if header.version else 0
+    known = (
+        (header.n_ids, header.label_type),
+        (header.n_values, header.window_type),
+        (header.n_locations, header.label_type),
+    )
+    rest = size - at - index_bytes - sum(n * item.itemsize for n, item in known)
+    width = header.window_type.itemsize
+    n_windows = math.prod(header.grid)
+    if rest < 0 or rest % width or rest // width > n_windows or (rest == 0) != (n_windows == 0):
+        raise DecodeError(
+            f"cpso stream: {size} bytes do not fit the header's shape {header.shape} and its "
+            f"{header.n_ids} ids, {header.n_values} values and {header.n_locations} locations"
+        )
+    index_words = (index_bytes // header.index_type.itemsize, header.index_type)
+    for count, item in (*known, (rest // width, header.window_type), index_words):
+        words = np.frombuffer(stream, item.newbyteorder("<"), count, at)
+        parts.append(frozen(words.astype(item, copy=False)))
+        at += words.nbytes
+    ids, values, locations, windows, index = parts
+    if n_windows == 0:
+        if ids.size or values.size or locations.size:
+            raise DecodeError("cpso stream: an empty volume has neither ids nor locations")
+    elif ids.size < (nz if header.connectivity == 4 else 1) or values.size == 0:
+        raise DecodeError(f"cpso stream: {ids.size} ids and {values.size} values for {nz} slices")
+    if not (values[1:] > values[:-1]).all():
+        raise DecodeError("cpso stream: the window values do not ascend")
+    return Sections(
+        header, ids, values, locations, windows, index.reshape(2, nz) if header.version else None
+    )

@@ -1,0 +1,393 @@
+"""What the ``cpso`` stream does otherwise than the paper's: runs, locations, 3-D components.
+
+``deep`` is true for connectivity 6, where boundaries and components reach across slices.
+"""
+
+import numpy as np
+
+from compresso.kernels import kernel
+from compresso.kernels.boundary import indeterminate_word
+from compresso.kernels.components import SLACK, count_runs, root, row_runs
+from compresso.kernels.labels import STEPS, has, marked
+from compresso.kernels.words import ALL, ONE, TOP, differ64, popcount, trailing_zeros
+
+#: Location codes 0..5 name a neighbour, as in the paper; ``SPELLED`` says that the next entry is
+#: the label itself; other labels are shifted past the codes.
+SPELLED = np.uint64(6)
+CODES = np.uint64(7)
+
+
+@kernel
+def mark_ahead(labels, bits):
+    """Mark, too, every voxel whose label differs from the one in the next slice.
+
+    Parameters
+    ----------
+    labels : (nz, ny, nx) unsigned, C order
+    bits : (nz, ny, ceil(nx / 64)) uint64, changed
+    """
+    nz, ny, nx = labels.shape
+    words = bits.shape[2]
+    flat = labels.reshape(-1)
+    for z in range(nz - 1):
+        for y in range(ny):
+            for w in range(words):
+                at = (z * ny + y) * nx + 64 * w
+                ahead = at + ny * nx
+                count = min(64, nx - 64 * w)
+                word = np.uint64(0)
+                if ahead + 64 <= flat.size:
+                    word = differ64(flat, at, ahead) & (ALL >> np.uint64(64 - count))
+                else:
+                    for k in range(count):
+                        word |= np.uint64(flat[at + k] != flat[ahead + k]) << np.uint64(k)
+                bits[z, y, w] |= word
+
+
+@kernel
+def join(bits, nx, component, first, counts):
+    """Join the components of the slices, from ``label_runs``, to 6-connected ones.
+
+    Parameters
+    ----------
+    bits : (nz, ny, words) uint64
+    nx : int
+    component : (n_runs,) uint32, changed
+        Component of each run in its slice; becomes that in the volume.
+    first : (n_components,) int64
+        Flat position of each component's first voxel, slice after slice.
+    counts : (nz,) int64
+        Components of each slice.
+
+    Returns
+    -------
+    (n_joined,) int64
+        Flat position of the first voxel of each 6-connected component, ascending.
+    """
+    nz, ny = bits.shape[:2]
+    parent = np.arange(first.size)
+    edges = np.empty(nx + SLACK, np.int64)
+    behind = np.empty(nx + SLACK, np.int64)
+    run_behind = start_behind = 0
+    run = count_runs(bits[:1], nx)
+    start = counts[0]
+    for z in range(1, nz):
+        for y in range(ny):
+            n_behind = row_runs(bits, z - 1, y, nx, behind)
+            n = row_runs(bits, z, y, nx, edges)
+            i = j = 0
+            while i < n and j < n_behind:
+                if edges[2 * i] < behind[2 * j + 1] and behind[2 * j] < edges[2 * i + 1]:
+                    a = root(parent, start + component[run + i])
+                    b = root(parent, start_behind + component[run_behind + j])
+                    parent[max(a, b)] = min(a, b)
+                if edges[2 * i + 1] <= behind[2 * j + 1]:
+                    i += 1
+                else:
+                    j += 1
+            run += n
+            run_behind += n_behind
+        start_behind = start
+        start += counts[z]
+    # Roots come before the rest of their set, so one pass turns parents into final numbers.
+    joined = np.empty(first.size, np.int64)
+    number = 0
+    for p in range(parent.size):
+        if parent[p] == p:
+            joined[number] = first[p]
+            parent[p] = number
+            number += 1
+        else:
+            parent[p] = parent[parent[p]]
+    run = start = 0
+    for z in range(nz):
+        stop = run + count_runs(bits[z : z + 1], nx)
+        for r in range(run, stop):
+            component[r] = parent[start + component[r]]
+        run = stop
+        start += counts[z]
+    return joined[:number].copy()
+
+
+@kernel
+def open_word(bits, z, y, w, carry, deep):
+    """Boundary voxels of a word that have no determinate label; see ``indeterminate_word``."""
+    word = indeterminate_word(bits, z, y, w, carry)
+    if deep and z > 0:
+        word &= bits[z - 1, y, w]
+    return word
+
+
+@kernel
+def count_open(bits, deep):
+    """Number of voxels in each slice that need a location, (nz,) int64."""
+    nz, ny, words = bits.shape
+    counts = np.zeros(nz, np.int64)
+    for z in range(nz):
+        total = np.uint64(0)
+        for y in range(ny):
+            carry = ONE
+            for w in range(words):
+                total += popcount(open_word(bits, z, y, w, carry, deep))
+                carry = bits[z, y, w] >> TOP
+        counts[z] = np.int64(total)
+    return counts
+
+
+@kernel
+def locate(labels, bits, z0, z1, across, deep, largest, locations, counts):
+    """Say for every voxel of slices z0..z1-1 that needs it where its label comes from.
+
+    Parameters
+    ----------
+    labels : (nz, ny, nx) unsigned, C order
+    bits : (nz, ny, words) uint64
+    across : bool
+        Whether a location may name a neighbour in another slice.
+    deep : bool
+    largest : uint64
+        Of the labels' dtype.
+    locations : (capacity,) of the labels' dtype, overwritten
+        Room for two entries a voxel.
+    counts : (z1 - z0,) int64, overwritten
+        Number of entries of each slice.
+    """
+    nz, ny, nx = labels.shape
+    words = bits.shape[2]
+    n = done = 0
+    for z in range(z0, z1):
+        for y in range(ny):
+            carry = ONE
+            for w in range(words):
+                left = open_word(bits, z, y, w, carry, deep)
+                carry = bits[z, y, w] >> TOP
+                while left != np.uint64(0):
+                    x = 64 * w + np.int64(trailing_zeros(left))
+                    left &= left - ONE
+                    label = labels[z, y, x]
+                    if x + 1 < nx and has(labels, bits, z, y, x + 1, label):
+                        locations[n] = 1
+                    elif y + 1 < ny and has(labels, bits, z, y + 1, x, label):
+                        locations[n] = 3
+                    elif across and z > 0 and has(labels, bits, z - 1, y, x, label):
+                        locations[n] = 4
+                    elif across and z + 1 < nz and has(labels, bits, z + 1, y, x, label):
+                        locations[n] = 5
+                    elif np.uint64(label) <= largest - CODES:
+                        locations[n] = np.uint64(label) + CODES
+                    else:
+                        locations[n] = SPELLED
+                        n += 1
+                        locations[n] = label
+                    n += 1
+        counts[z - z0] = n - done
+        done = n
+
+
+@kernel
+def location_starts(locations, counts, starts):
+    """Where the locations of each slice begin, and behind them where they all end.
+
+    Parameters
+    ----------
+    locations : (n,) unsigned
+    counts : (nz,) int64
+        Voxels of each slice that need a location.
+    starts : (nz + 1,) int64, overwritten
+
+    Returns
+    -------
+    bool
+        False where there are too few locations, or too many.
+    """
+    at = 0
+    for z in range(counts.size):
+        starts[z] = at
+        for _ in range(counts[z]):
+            if at >= locations.size:
+                return False
+            at += 2 if locations[at] == SPELLED else 1
+    starts[counts.size] = at
+    return at == locations.size
+
+
+@kernel
+def resolve(bits, z0, z1, locations, across, deep, out):
+    """Label the voxels of slices z0..z1-1 that ``labels.fill`` left, the inverse of ``locate``.
+
+    Parameters
+    ----------
+    bits : (nz, ny, words) uint64
+    locations : (n,) unsigned
+        The entries of these slices, which :func:`location_starts` has counted.
+    across, deep : bool
+    out : (nz, ny, nx) unsigned, C order
+        Already filled, the slices z0 - 1 and z1 too where there are any.
+
+    Returns
+    -------
+    int
+        -1, or the number of the first location that points outside, to a boundary voxel, or, where
+        ``across`` is false, to another slice.
+    """
+    nz, ny, nx = out.shape
+    words = bits.shape[2]
+    n = 0
+    for z in range(z0, z1):
+        for y in range(ny):
+            carry = ONE
+            for w in range(words):
+                left = indeterminate_word(bits, z, y, w, carry)
+                carry = bits[z, y, w] >> TOP
+                if deep and z > 0:
+                    behind = left & ~bits[z - 1, y, w]
+                    left &= bits[z - 1, y, w]
+                    while behind != np.uint64(0):
+                        x = 64 * w + np.int64(trailing_zeros(behind))
+                        behind &= behind - ONE
+                        out[z, y, x] = out[z - 1, y, x]
+                while left != np.uint64(0):
+                    x = 64 * w + np.int64(trailing_zeros(left))
+                    left &= left - ONE
+                    code = np.uint64(locations[n])
+                    if code >= CODES:
+                        out[z, y, x] = code - CODES
+                    elif code == SPELLED:
+                        n += 1
+                        out[z, y, x] = locations[n]
+                    else:
+                        zn = z + STEPS[code, 0]
+                        yn = y + STEPS[code, 1]
+                        xn = x + STEPS[code, 2]
+                        inside = 0 <= zn < nz and 0 <= yn < ny and 0 <= xn < nx
+                        if not inside or (zn != z and not across) or marked(bits, zn, yn, xn):
+                            return n
+                        out[z, y, x] = out[zn, yn, xn]
+                    n += 1
+    return -1
+
+
+@kernel
+def squeeze(indices, limit, entries):
+    """Run-length code the window indices.
+
+    Index i > 0 becomes ``2 * i``, n zeros ``2 * n + 1``; longer runs than ``limit`` are cut.
+
+    Parameters
+    ----------
+    indices : (n,) uint32
+    limit : int
+        The largest index and run that an entry can hold.
+    entries : (n,) unsigned, overwritten
+
+    Returns
+    -------
+    int
+        Number of entries, or -1 where an index exceeds ``limit``.
+    """
+    written = 0
+    zeros = 0
+    for n in range(indices.size):
+        index = indices[n]
+        if index == 0:
+            zeros += 1
+            if zeros == limit:
+                entries[written] = 2 * zeros + 1
+                written += 1
+                zeros = 0
+            continue
+        if index > limit:
+            return -1
+        if zeros > 0:
+            entries[written] = 2 * zeros + 1
+            written += 1
+            zeros = 0
+        entries[written] = 2 * index
+        written += 1
+    if zeros > 0:
+        entries[written] = 2 * zeros + 1
+        written += 1
+    return written
+
+
+@kernel
+def survey(entries, n_values, n_windows, marks, cursors):
+    """Check the entries that spell the windows, and find where some windows are.
+
+    Parameters
+    ----------
+    entries : (n,) unsigned
+    n_values : int
+        Indices must stay below it.
+    n_windows : int
+        That all entries together spell.
+    marks : (m,) int64, ascending
+        Numbers of windows; what follows the last of them is not looked at, unless it is n_windows.
+    cursors : (m, 2) int64, overwritten
+        The entry that spells each of these windows, and how many it has spelled before.
+
+    Returns
+    -------
+    int
+        -1, or the number of the first entry that contradicts the header, which is that behind the
+        last one where windows are missing.
+    """
+    at = np.int64(0)
+    m = 0
+    for n in range(entries.size):
+        while m < marks.size and marks[m] == at:
+            cursors[m] = n, 0
+            m += 1
+        if m == marks.size and marks[m - 1] < n_windows:
+            return -1
+        half = np.uint64(entries[n]) >> ONE
+        count = np.int64(1)
+        if half == np.uint64(0):
+            return n
+        if np.uint64(entries[n]) & ONE:
+            if half > np.uint64(n_windows - at):
+                return n
+            count = np.int64(half)
+        elif half >= np.uint64(n_values) or at == n_windows:
+            return n
+        while m < marks.size and marks[m] < at + count:
+            cursors[m] = n, marks[m] - at
+            m += 1
+        at += count
+    while m < marks.size and marks[m] == at:
+        cursors[m] = entries.size, 0
+        m += 1
+    return -1 if m == marks.size and at == n_windows else entries.size
+
+
+@kernel
+def expand(entries, values, cursor, windows):
+    """Spell windows from a cursor on, which moves behind them.
+
+    Parameters
+    ----------
+    entries : (n,) unsigned
+        Those that :func:`survey` has checked.
+    values : (n_values,) unsigned
+    cursor : (2,) int64, changed
+    windows : (n,) uint64, overwritten
+    """
+    at = np.int64(0)
+    n, used = cursor
+    while at < windows.size:
+        half = np.int64(np.uint64(entries[n]) >> ONE)
+        if np.uint64(entries[n]) & ONE:
+            stop = min(at + half - used, windows.size)
+            used += stop - at
+            while at < stop:
+                windows[at] = values[0]
+                at += 1
+            if used == half:
+                n += 1
+                used = 0
+        else:
+            windows[at] = values[half]
+            at += 1
+            n += 1
+    cursor[0] = n
+    cursor[1] = used
