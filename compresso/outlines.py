@@ -144,13 +144,46 @@ def outline(
     return Outline(bits, spans, component, counts, first_marked, indeterminate)
 
 
+#: Labels the indeterminate voxels of slices z0..z1-1, whose neighbours have their labels.
+Settle = Callable[[int, int], None]
+
+
+def settler(shape: Outline, locations: NDArray[np.uint64], out: Labels) -> Settle:
+    """Give indeterminate voxels their labels by the paper's locations.
+
+    Parameters
+    ----------
+    shape : Outline
+    locations : (n_indeterminate,) uint64
+        Of each indeterminate voxel in raster order: 0 to 5, the neighbour x-1, x+1, y-1, y+1, z-1,
+        z+1 to copy from, else its label + 6.
+    out : (nz, ny, nx) unsigned, C order, changed
+
+    Returns
+    -------
+    callable
+        Raises DecodeError where a location points outside the volume or to a boundary voxel.
+    """
+    from compresso.kernels import labels
+
+    starts = np.concatenate([[0], np.cumsum(shape.indeterminate)])
+
+    def settle(z0: int, z1: int) -> None:
+        low, high = max(z0 - 1, 0), min(z1 + 1, len(out))
+        start, stop = starts[[z0, z1]]
+        bad = labels.resolve(
+            shape.bits[low:high], z0 - low, z1 - low, locations[start:stop], out[low:high]
+        )
+        if bad >= 0:
+            raise DecodeError(
+                f"location {start + bad} points outside the volume or to a boundary voxel"
+            )
+
+    return settle
+
+
 def paint(
-    shape: Outline,
-    ids: Labels,
-    locations: NDArray[np.uint64],
-    out: Labels,
-    threads: int,
-    watch: Watch,
+    shape: Outline, ids: Labels, settle: Settle, out: Labels, threads: int, watch: Watch
 ) -> None:
     """Give every voxel its label.
 
@@ -159,76 +192,33 @@ def paint(
     shape : Outline
     ids : (n_components,) of the dtype of ``out``
         Label of each component, slice after slice.
-    locations : (n_indeterminate,) uint64
-        Of each indeterminate voxel in raster order: 0 to 5, the neighbour x-1, x+1, y-1, y+1, z-1,
-        z+1 to copy from, else its label + 6.
+    settle : callable
+        Labels the indeterminate voxels of some slices of ``out``.
     out : (nz, ny, nx) unsigned, C order, overwritten
     threads : int
     watch : callable
         Told of slices that are complete.
-
-    Raises
-    ------
-    DecodeError
-        Where a location points outside the volume or to a boundary voxel.
     """
-    painter = _Painter(shape, ids, locations, out, watch)
-    parallel(painter.paint, shape.ranges, threads)
+    from compresso.kernels import labels
+
+    id_starts = np.cumsum(shape.counts) - shape.counts
+
+    def finish(z0: int, z1: int) -> None:
+        if z0 < z1:
+            settle(z0, z1)
+            watch(z0, z1)
+
+    def paint_range(slabs_of_range: Sequence[Span]) -> None:
+        """Label consecutive slabs, except the indeterminate voxels of the outermost slices."""
+        finished = slabs_of_range[0][0] + 1
+        for s0, s1 in slabs_of_range:
+            component = shape.component.pop(s0)
+            labels.fill(shape.bits[s0:s1], component, ids, id_starts[s0:s1], out[s0:s1])
+            # The last slice may copy from the next slab, which is not painted yet.
+            finish(finished, s1 - 1)
+            finished = max(finished, s1 - 1)
+
+    parallel(paint_range, shape.ranges, threads)
     # The outermost slices of each range may copy labels from the range beside it.
     for z in sorted({z for span in shape.ranges for z in (span[0][0], span[-1][1] - 1)}):
-        painter.resolve(z, z + 1)
-
-
-class _Painter:
-    """Writes labels into the decoded volume, slab by slab, from any thread."""
-
-    def __init__(
-        self,
-        shape: Outline,
-        ids: Labels,
-        locations: NDArray[np.uint64],
-        out: Labels,
-        watch: Watch,
-    ) -> None:
-        self._shape, self._ids, self._locations = shape, ids, locations
-        self._out, self._watch = out, watch
-        self._id_starts = np.cumsum(shape.counts) - shape.counts
-        self._location_starts = np.concatenate([[0], np.cumsum(shape.indeterminate)])
-
-    def paint(self, slabs_of_range: Sequence[Span]) -> None:
-        """Label consecutive slabs, except the indeterminate voxels of the outermost slices."""
-        from compresso.kernels import labels
-
-        resolved = slabs_of_range[0][0] + 1
-        for s0, s1 in slabs_of_range:
-            labels.fill(
-                self._shape.bits[s0:s1],
-                self._shape.component.pop(s0),
-                self._ids,
-                self._id_starts[s0:s1],
-                self._out[s0:s1],
-            )
-            # The last slice may copy from the next slab, which is not painted yet.
-            self.resolve(resolved, s1 - 1)
-            resolved = max(resolved, s1 - 1)
-
-    def resolve(self, z0: int, z1: int) -> None:
-        """Label the indeterminate voxels of slices z0..z1-1, whose neighbours are painted."""
-        from compresso.kernels import labels
-
-        if z0 >= z1:
-            return
-        low, high = max(z0 - 1, 0), min(z1 + 1, len(self._out))
-        start, stop = self._location_starts[[z0, z1]]
-        bad = labels.resolve(
-            self._shape.bits[low:high],
-            z0 - low,
-            z1 - low,
-            self._locations[start:stop],
-            self._out[low:high],
-        )
-        if bad >= 0:
-            raise DecodeError(
-                f"location {start + bad} points outside the volume or to a boundary voxel"
-            )
-        self._watch(z0, z1)
+        finish(z, z + 1)

@@ -16,7 +16,7 @@ from compresso.encodings._cpso import Header, index_type, parse
 from compresso.encodings._cpso_reader import paint
 from compresso.encodings._cpso_writer import TooManyWindowsError, encode
 from compresso.encodings.cpso import Cpso
-from compresso.spec import Extent
+from compresso.plugins import Extent
 
 GOLDEN = np.load(Path(__file__).with_name("golden") / "pypi-compresso-3.3.3.npz")
 STREAMS = json.loads(str(GOLDEN["streams"]))

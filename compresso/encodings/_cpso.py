@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compresso.arrays import Shape, native
 from compresso.codec import Buffer
 from compresso.errors import DecodeError
-from compresso.volume import LIMIT, check_shape, frozen
+from compresso.windows import grid
 
 MAGIC = b"cpso"
 LAYOUT = struct.Struct("<4sBBHHHBBBQIQB")
@@ -27,7 +28,7 @@ class Header:
 
     version: int  # 1 where the stream ends with an index of the slices
     data_width: int  # bytes of a label
-    shape: tuple[int, int, int]
+    shape: Shape
     step: tuple[int, int, int]
     n_ids: int
     n_values: int
@@ -96,16 +97,6 @@ class Sections:
     index: Unsigned | None  # (2, nz): components, and entries of the slice before; version 1 only
 
 
-def grid(shape: Sequence[int], step: Sequence[int]) -> tuple[int, ...]:
-    """How many windows cover a volume, z, y, x."""
-    return tuple(-(-n // s) for n, s in zip(shape, step, strict=True))
-
-
-def slabs(z0: int, z1: int, depth: int) -> list[tuple[int, int]]:
-    """Split slices z0..z1-1 into slabs."""
-    return [(s, min(s + depth, z1)) for s in range(z0, z1, depth)]
-
-
 def window_type(step: Sequence[int]) -> np.dtype[Any]:
     """The smallest type that holds a window."""
     return np.dtype(f"u{next(w for w in WIDTHS if 8 * w >= math.prod(step))}")
@@ -117,25 +108,9 @@ def index_type(shape: Sequence[int]) -> np.dtype[Any]:
     return np.dtype(f"u{next(w for w in WIDTHS if most < (1 << 8 * w) - 1)}")
 
 
-def parse(stream: Buffer, expected: Sequence[int] | None = None, limit: int = LIMIT) -> Sections:
-    """Take a stream apart; raises DecodeError where header and length disagree.
-
-    Parameters
-    ----------
-    stream : bytes-like
-    expected : sequence of int, optional
-        The shape to expect (z, y, x).
-    limit : int
-        The most bytes of labels that the header may claim where no shape is expected.
-    """
+def parse(stream: Buffer) -> Sections:
+    """Take a stream apart; raises DecodeError where header and length disagree."""
     header = Header.unpack(stream)
-    if expected is not None:
-        check_shape(header.shape, expected)
-    elif header.data_width * math.prod(header.shape) > limit:
-        raise DecodeError(
-            f"the stream claims a volume of shape {header.shape}, more than {limit} bytes; "
-            "if that is right, decode it with its shape or a higher limit"
-        )
     nz = header.shape[0]
     parts = []
     at = LAYOUT.size
@@ -157,7 +132,7 @@ def parse(stream: Buffer, expected: Sequence[int] | None = None, limit: int = LI
     index_words = (index_bytes // header.index_type.itemsize, header.index_type)
     for count, item in (*known, (rest // width, header.window_type), index_words):
         words = np.frombuffer(stream, item.newbyteorder("<"), count, at)
-        parts.append(frozen(words.astype(item, copy=False)))
+        parts.append(native(words))
         at += words.nbytes
     ids, values, locations, windows, index = parts
     if n_windows == 0:

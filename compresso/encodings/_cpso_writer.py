@@ -1,24 +1,20 @@
 """Writes ``cpso`` streams."""
 
-import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.codec import Labels, Watch
-from compresso.encodings._cpso import (
-    SIDE_LIMIT,
-    Header,
-    Unsigned,
-    grid,
-    index_type,
-    slabs,
-    window_type,
-)
+from compresso import outlines, windows
+from compresso.arrays import Labels, block, little
+from compresso.codec import Watch, unwatched
+from compresso.encodings._cpso import SIDE_LIMIT, Header, Unsigned, index_type, window_type
 from compresso.errors import EncodeError
-from compresso.volume import block, parallel, ranges, slab_depth
+from compresso.outlines import Slab
+from compresso.parallel import Span, parallel, ranges
+from compresso.windows import Windows
 
 
 class TooManyWindowsError(EncodeError):
@@ -26,14 +22,13 @@ class TooManyWindowsError(EncodeError):
 
 
 class Part(NamedTuple):
-    """What one range of slices adds to the stream."""
+    """What one range of slices adds to the stream; counts are those of each slice."""
 
     ids: list[Unsigned]
-    id_counts: list[NDArray[np.int64]]  # of each slice
+    id_counts: list[NDArray[np.int64]]
     locations: list[Unsigned]
-    location_counts: list[NDArray[np.int64]]  # of each slice
-    values: NDArray[np.uint64]  # distinct windows, ascending
-    indices: NDArray[np.uint32]  # of each window, into values
+    location_counts: list[NDArray[np.int64]]
+    windows: Windows
 
 
 def encode(
@@ -42,7 +37,7 @@ def encode(
     connectivity: int = 4,
     index: bool = True,
     threads: int = 1,
-    watch: Watch | None = None,
+    watch: Watch = unwatched,
 ) -> bytes:
     """Encode a volume.
 
@@ -55,7 +50,7 @@ def encode(
     index : bool
         Whether slices can be decoded one by one; of no effect with connectivity 6.
     threads : int
-    watch : callable, optional
+    watch : callable
 
     Returns
     -------
@@ -78,11 +73,9 @@ def encode(
     version = int(index and not deep and volume.size > 0)
     if not volume.size:
         return Header(0, volume.dtype.itemsize, (nz, ny, nx), step, 0, 0, 0, connectivity).pack()
-    spans = ranges(nz, 1 if deep else threads, step[0])
-    parts = parallel(
-        lambda span: _encode_range(volume, step, deep, not version, span, watch), spans, threads
-    )
-    values, entries = _merge_windows(parts, window_type(step), step)
+    encode_range = partial(_encode_range, volume, step, deep, not version, watch)
+    parts = parallel(encode_range, ranges(nz, 1 if deep else threads, step[0]), threads)
+    values, entries = _squeezed([part.windows for part in parts], step, threads)
     ids = [piece for part in parts for piece in part.ids]
     locations = [piece for part in parts for piece in part.locations]
     counts = sum(map(len, ids)), values.size, sum(map(len, locations))
@@ -93,7 +86,7 @@ def encode(
         located = np.concatenate([c for part in parts for c in part.location_counts])
         sections += [c.astype(item) for part in parts for c in part.id_counts]
         sections.append(np.concatenate([[0], located[:-1]]).astype(item))
-    return b"".join([header.pack(), *map(_little, sections)])
+    return b"".join([header.pack(), *map(little, sections)])
 
 
 def _encode_range(
@@ -101,89 +94,72 @@ def _encode_range(
     step: tuple[int, int, int],
     deep: bool,
     across: bool,
-    span: tuple[int, int],
-    watch: Watch | None,
+    watch: Watch,
+    span: Span,
 ) -> Part:
-    """Encode a range of slices, which begins at a multiple of the window's z size.
+    """Encode slices z0..z1-1, all of them where components are ``deep``; z0 is a multiple of the
+    window's z size. With ``across`` locations may name neighbours in other slices."""
+    from compresso.kernels import components, cpso
 
-    It goes slab by slab, unless components reach through them (``deep``); with ``across``
-    locations look at the slices beside each slab.
-    """
-    from compresso.kernels import boundary, components, cpso, windows
-
-    z0, z1 = span
-    nz, ny, nx = volume.shape
-    reach = int(across)
-    low, high = max(z0 - reach, 0), min(z1 + reach, nz)
-    bits = np.empty((high - low, ny, -(-nx // 64)), np.uint64)
-    n_windows = math.prod(grid((z1 - z0, ny, nx), step))
-    # Room for every window; the pages that blank ones leave unused are never touched.
-    keys, places = np.empty(n_windows, np.uint64), np.empty(n_windows, np.uint32)
-    n_keys = n_packed = 0
     ids, id_counts, locations, location_counts = [], [], [], []
-    marked = low
-    depth = nz if deep else slab_depth(volume, step[0])
-    for s0, s1 in slabs(z0, z1, depth):
-        if watch:
-            watch(s0, s1)
-        b0, b1 = max(s0 - reach, 0), min(s1 + reach, nz)
-        slab = block(volume, b0, b1)
-        marked = max(marked, b0)
-        boundary.mark(slab[marked - b0 :], bits[marked - low : b1 - low])
+    collector = windows.Collector((span[1] - span[0], *volume.shape[1:]), step)
+    slabs: Iterable[Slab] = (
+        [_whole(volume, watch)] if deep else outlines.trace(volume, span, step[0], watch)
+    )
+    for slab in slabs:
+        component, first, counts = components.label_runs(slab.own_bits, volume.shape[2])
         if deep:
-            cpso.mark_ahead(slab, bits)
-        marked = b1
-        own = bits[s0 - low : s1 - low]
-
-        component, first, counts = components.label_runs(own, nx)
-        if deep:
-            first = cpso.join(own, nx, component, first, counts)
-        ids.append(slab[s0 - b0 : s1 - b0].reshape(-1)[first])
+            first = cpso.join(slab.bits, volume.shape[2], component, first, counts)
+        ids.append(slab.own_labels.reshape(-1)[first])
         id_counts.append(counts)
-
-        found = np.empty(2 * int(cpso.count_open(own, deep).sum()), slab.dtype)
-        located = np.empty(s1 - s0, np.int64)
-        around = bits[b0 - low : b1 - low]
-        largest = np.uint64(np.iinfo(slab.dtype).max)
-        cpso.locate(slab, around, s0 - b0, s1 - b0, across, deep, largest, found, located)
-        locations.append(found[: located.sum()])
-        location_counts.append(located)
-
-        packed = np.empty(grid((*own.shape[:2], nx), step), np.uint64)
-        windows.pack(own, nx, step, packed)
-        n_keys = windows.collect(packed.reshape(-1), n_packed, keys, places, n_keys)
-        n_packed += packed.size
-    del bits, around, own
-    keys, places = windows.sort(keys[:n_keys], places[:n_keys])
-    indices = np.zeros(n_windows, np.uint32)
-    values = windows.rank(keys, places, indices)
-    return Part(ids, id_counts, locations, location_counts, values, indices)
+        entries, counts = _locations(slab, deep, across)
+        locations.append(entries)
+        location_counts.append(counts)
+        collector.add(slab.own_bits)
+    return Part(ids, id_counts, locations, location_counts, collector.finish())
 
 
-def _merge_windows(
-    parts: Sequence[Part], item: np.dtype[Any], step: Sequence[int]
+def _whole(volume: Labels, watch: Watch) -> Slab:
+    """The whole volume as one slab, with the boundaries across slices."""
+    from compresso.kernels import boundary, cpso
+
+    nz, ny, nx = volume.shape
+    watch(0, nz)
+    labels = block(volume, 0, nz)
+    bits = np.empty((nz, ny, -(-nx // 64)), np.uint64)
+    boundary.mark(labels, bits)
+    cpso.mark_ahead(labels, bits)
+    return Slab(0, labels, bits, 0, nz)
+
+
+def _locations(slab: Slab, deep: bool, across: bool) -> tuple[Unsigned, NDArray[np.int64]]:
+    """The entries for a slab's indeterminate voxels, and how many each slice has."""
+    from compresso.kernels import cpso
+
+    labels = slab.labels
+    most = 2 * int(cpso.count_open(slab.own_bits, deep).sum())
+    locations, counts = np.empty(most, labels.dtype), np.empty(slab.stop - slab.start, np.int64)
+    largest = np.uint64(np.iinfo(labels.dtype).max)
+    span = slab.start, slab.stop
+    cpso.locate(labels, slab.bits, *span, across, deep, largest, locations, counts)
+    return locations[: counts.sum()], counts
+
+
+def _squeezed(
+    parts: Sequence[Windows], step: Sequence[int], threads: int
 ) -> tuple[Unsigned, Unsigned]:
-    """The distinct windows of all parts, ascending, and the entries that spell all windows."""
-    from compresso.kernels import cpso, windows
+    """The distinct windows of all parts, and the entries that spell all windows."""
+    from compresso.kernels import cpso
 
-    values = np.unique(np.concatenate([part.values for part in parts]))
-    if len(parts) > 1:
-        for part in parts:
-            windows.renumber(part.indices, part.values, values)
-    indices = np.concatenate([part.indices for part in parts]) if parts[1:] else parts[0].indices
-    entries = np.empty(indices.size, item)
+    merged = windows.merge(parts, threads)
+    item = window_type(step)
+    entries = np.empty(merged.indices.size, item)
     limit = np.iinfo(item).max // 2
-    written = cpso.squeeze(indices, limit, entries)
+    written = cpso.squeeze(merged.indices, limit, entries)
     if written < 0:
         z, y, x = step
         raise TooManyWindowsError(
-            f"the volume has {values.size} different windows of {x}x{y}x{z} voxels, more than the "
-            f"{limit + 1} that a cpso stream can number; use 8x8x1"
+            f"the volume has {merged.values.size} different windows of {x}x{y}x{z} voxels, more "
+            f"than the {limit + 1} that a cpso stream can number; use 8x8x1"
         )
-    return values.astype(item), entries[:written]
-
-
-def _little(section: Unsigned) -> memoryview:
-    """The bytes of an array, little-endian."""
-    little = np.ascontiguousarray(section, section.dtype.newbyteorder("<"))
-    return little.reshape(-1).view(np.uint8).data
+    return merged.values.astype(item), entries[:written]

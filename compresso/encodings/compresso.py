@@ -106,7 +106,8 @@ class Compresso(Encoding):
 
         outline = outlines.outline(out, zstep, threads, draw)
         ids = _component_ids(sections, outline).astype(out.dtype)
-        outlines.paint(outline, ids, sections.locations, out, threads, watch)
+        settle = outlines.settler(outline, sections.locations, out)
+        outlines.paint(outline, ids, settle, out, threads, watch)
 
 
 def _ids(slab: Slab) -> NDArray[np.uint64]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike
 
-from compresso.codec import Buffer, Encoding, Labels, Watch
-from compresso.encodings._cpso import parse
+from compresso.arrays import Labels, Shape, check_shape
+from compresso.codec import Buffer, Encoding, Watch, unwatched
+from compresso.encodings._cpso import Header, parse
 from compresso.encodings._cpso_reader import paint
 from compresso.encodings._cpso_writer import TooManyWindowsError, encode
 from compresso.errors import SpecError
-from compresso.spec import Extent
-from compresso.volume import as_volume
+from compresso.plugins import Extent
 
 FALLBACK = (1, 8, 8)  # z, y, x: the window where 4x4x1 has too many values
 
@@ -50,16 +50,12 @@ class Cpso(Encoding):
             raise SpecError(f"cpso: connectivity={self.connectivity} is neither 4 nor 6")
         self.check_range("index", 0, 1)
 
-    def encode(self, labels: Labels, threads: int = 1) -> bytes:
+    def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> bytes:
         """Encode labels, to the bytes that PyPI's package writes.
 
         Raises EncodeError where a side exceeds 65535 voxels, or a volume has more different
         windows than the stream can number.
         """
-        return self.encode_watched(as_volume(labels), threads)
-
-    def encode_watched(self, volume: Labels, threads: int = 1, watch: Watch | None = None) -> bytes:
-        """Encode a volume slab by slab, and tell ``watch`` of each."""
         x, y, z = self.window
         rest = self.connectivity, bool(self.index), threads
         try:
@@ -69,18 +65,33 @@ class Cpso(Encoding):
                 raise
             return encode(volume, FALLBACK, *rest)  # the watch has seen every slice
 
-    def decode(
+    def shape_of(self, stream: Buffer) -> Shape:
+        """The header's shape."""
+        return Header.unpack(stream).shape
+
+    def decode_volume(
+        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
+    ) -> None:
+        """Decode a stream of any version, window and connectivity; its header says which."""
+        paint(parse(stream), out, threads=threads, watch=watch)
+
+    def decode_slices(
         self,
         stream: Buffer,
+        z0: int,
+        z1: int,
         shape: Sequence[int] | None = None,
         dtype: DTypeLike = np.uint64,
         threads: int = 1,
     ) -> Labels:
-        """Decode a stream of any version, window and connectivity; its header says which."""
-        sections = parse(stream, shape)
-        out = np.empty(sections.header.shape, np.dtype(dtype).newbyteorder("="))
-        paint(sections, out, threads=threads)
+        """Decode slices z0..z1-1; with an index, without the others."""
+        sections = parse(stream)
+        if sections.index is None:
+            return super().decode_slices(stream, z0, z1, shape, dtype, threads)
+        nz, ny, nx = sections.header.shape
+        start, stop, _ = slice(z0, z1).indices(nz)
+        wanted = (max(0, stop - start), ny, nx)
+        check_shape((nz, ny, nx) if shape else wanted, shape)
+        out = np.empty(wanted, np.dtype(dtype).newbyteorder("="))
+        paint(sections, out, start, threads)
         return out.astype(dtype, copy=False)
-
-    def _decode_plain(self, stream: Buffer, out: Labels, threads: int, watch: Watch | None) -> None:
-        paint(parse(stream, out.shape), out, threads=threads, watch=watch)
