@@ -1,40 +1,38 @@
-"""Files that hold label volumes, one format a module.
+"""Files that hold label volumes, one format a file of this folder.
 
-A format module has ``SUFFIXES``, its file endings; ``open_volume(path, inner)``, a context manager
-that gives a :class:`Reader`; and ``write_volume(path, shape, dtype, parts)``. The packages behind
-them are imported only when a file needs them. No file leads to another: it may come from anybody.
+No file leads to another: it may come from anybody. ``_format.py`` has what a format is.
 """
 
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compresso.errors import FileError, MissingPackageError
+from compresso.formats._format import Format, Reader, check, reading
+
+__all__ = ["Format", "Reader", "Writer", "open_volume", "package", "split", "suffixes", "writer"]
 
 Writer = Callable[[Path, tuple[int, ...], np.dtype[Any], Iterable[NDArray[Any]]], None]
 
 
-class Reader(NamedTuple):
-    """A volume in an open file: its shape (z, y, x), its dtype, and how to get slices of it."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    read: Callable[[int, int], NDArray[Any]]  # slices start..stop-1
-
-
-def suffixes() -> dict[str, ModuleType]:
-    """Every known file ending, with the module of its format."""
-    found = {}
+@cache
+def suffixes() -> dict[str, Format]:
+    """Every known file ending, with its format."""
+    found: dict[str, Format] = {}
     for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
-        found.update(dict.fromkeys(module.SUFFIXES, module))
+        if info.name.startswith("_"):
+            continue
+        for item in vars(importlib.import_module(f"{__name__}.{info.name}")).values():
+            if isinstance(item, type) and issubclass(item, Format) and item is not Format:
+                found.update(dict.fromkeys(item.suffixes, item()))
     return found
 
 
@@ -50,10 +48,22 @@ def split(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:
     return Path(text), ""
 
 
-def open_volume(path: Path, inner: str = "") -> AbstractContextManager[Reader]:
-    """Open a file of any known format; raises FileError."""
-    opened: AbstractContextManager[Reader] = _module(path).open_volume(path, inner)
-    return opened
+@contextmanager
+def open_volume(path: Path, inner: str = "") -> Iterator[Reader]:
+    """Open a file of any known format; opening and reading raise FileError."""
+    form = _format(path)
+    with ExitStack() as files:
+        with reading(path, form.name):
+            if path.exists() and not path.is_file():
+                raise FileError(f"{path}: is not a file")
+            reader = files.enter_context(form.open(path, inner))
+        check(path, reader.shape, reader.dtype)
+
+        def fetch(start: int, stop: int) -> NDArray[Any]:
+            with reading(path, form.name):
+                return reader.fetch(start, stop)
+
+        yield replace(reader, fetch=fetch)
 
 
 def writer(path: Path) -> Writer:
@@ -62,14 +72,13 @@ def writer(path: Path) -> Writer:
     It takes a path, the shape (z, y, x), the dtype, and all slices in parts, from the first to the
     last; it raises FileError for what the format cannot hold, and OSError.
     """
-    write: Writer = _module(path).write_volume
-    return write
+    return _format(path).write
 
 
-def _module(path: Path) -> ModuleType:
-    for suffix, module in suffixes().items():
-        if path.name.lower().endswith(suffix.lower()):
-            return module
+def _format(path: Path) -> Format:
+    for suffix, form in suffixes().items():
+        if path.name.lower().endswith(suffix):
+            return form
     raise FileError(f"{path}: unknown kind of file; known are {', '.join(suffixes())}")
 
 
@@ -81,25 +90,3 @@ def package(import_name: str, pip_name: str) -> Any:
         raise MissingPackageError(
             f"this file needs the package {pip_name} ({error}); run: pip install {pip_name}"
         ) from None
-
-
-@contextmanager
-def reading(path: Path, kind: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
-    """Tell what a library raises on a damaged file as a FileError."""
-    try:
-        yield
-    except errors as error:
-        raise FileError(f"{path}: not readable as {kind} ({error})") from None
-
-
-def check(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Raise FileError for what is not a volume of integers."""
-    if len(shape) != 3 or dtype.kind not in "uib" or dtype.itemsize > 8:
-        raise FileError(f"{path}: holds {dtype} of shape {shape}, not a 3-D volume of integers")
-
-
-def check_writable(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Raise FileError for what only .h5 and .npy hold: empty volumes, and bool."""
-    what = "bool" if dtype.kind == "b" else "an empty volume" if 0 in shape else None
-    if what:
-        raise FileError(f"{path.suffix} files cannot hold {what}; write an .h5 or .npy file")

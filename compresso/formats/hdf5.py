@@ -1,8 +1,10 @@
 """HDF5, by h5py: the authors' stacks, CREMI's .hdf, and most segmentations of the field."""
 
 import io
+import math
+from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,45 +12,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.errors import FileError
-from compresso.formats import Reader, check, package, reading
+from compresso.formats import package
+from compresso.formats._format import Format, Reader, bytes_of, check, check_room
+from compresso.volume import LIMIT
 
-SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
 #: Where label volumes are, in the original program's files and in CREMI's.
 USUAL = ("main", "volumes/labels/neuron_ids")
+#: Soft links that lead to one another, at most; HDF5's own limit.
+LINKS = 16
 
 
-@contextmanager
-def open_volume(path: Path, inner: str) -> Iterator[Reader]:
-    """Open one dataset of an HDF5 file; ``inner`` may be left out where there is no choice."""
-    h5py = package("h5py", "h5py")
-    with ExitStack() as files:
-        with reading(path, "HDF5", (OSError,)):
-            file = files.enter_context(h5py.File(path, "r"))
+class Hdf5(Format):
+    """Datasets in a tree of groups; chunks may have checksums: zlib's, or fletcher32.
+
+    Chunks that were never written are legal, and hold the fill value.
+    """
+
+    name = "HDF5"
+    suffixes = (".h5", ".hdf5", ".hdf", ".he5")
+
+    @contextmanager
+    def open(self, path: Path, inner: str) -> Iterator[Reader]:
+        """Open one dataset of an HDF5 file; ``inner`` may be left out where there is no choice."""
+        with package("h5py", "h5py").File(path, "r") as file:
             dataset = _find(path, file, inner)
-        check(path, dataset.shape, dataset.dtype)
+            shape, dtype = dataset.shape or (), dataset.dtype
+            check(path, shape, dtype)
+            size = path.stat().st_size
+            _check_chunks(dataset, size)
+            # What was never written takes no room; more of that than LIMIT is no volume.
+            check_room(bytes_of(shape, dtype) - LIMIT, size, 1 << 16)
+            yield Reader(shape, dtype, lambda start, stop: dataset[start:stop])
 
-        def read(start: int, stop: int) -> NDArray[Any]:
-            with reading(path, "HDF5", (OSError,)):
-                labels: NDArray[Any] = dataset[start:stop]
-                return labels
-
-        yield Reader(dataset.shape, dataset.dtype, read)
-
-
-def write_volume(
-    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[NDArray[Any]]
-) -> None:
-    """Write the dataset ``main``, packed with gzip, a chunk a slice."""
-    packing = {} if 0 in shape else {"chunks": (1, *shape[1:]), "compression": "gzip"}
-    with _Patient(path, "w+") as disk:
-        with package("h5py", "h5py").File(disk, "w") as file:
-            main = file.create_dataset("main", shape, dtype, **packing)
-            z = 0
-            for part in parts:
-                main[z : z + len(part)] = part
-                z += len(part)
-                disk.check()
-        disk.check()
+    def write(
+        self,
+        path: Path,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        parts: Iterable[NDArray[Any]],
+    ) -> None:
+        """Write the dataset ``main``, packed with gzip, a chunk a slice."""
+        packing = {} if 0 in shape else {"chunks": (1, *shape[1:]), "compression": "gzip"}
+        with _Patient(path, "w+") as disk:
+            with package("h5py", "h5py").File(disk, "w") as file:
+                main = file.create_dataset("main", shape, dtype, **packing)
+                z = 0
+                for part in parts:
+                    main[z : z + len(part)] = part
+                    z += len(part)
+                    disk.check()
+            disk.check()
 
 
 class _Patient(io.FileIO):
@@ -85,14 +98,9 @@ def _find(path: Path, file: Any, inner: str) -> Any:
     import h5py
 
     name = inner or _guess(path, file)
-    item = file
-    for part in filter(None, name.split("/")):
-        link = item.get(part, getlink=True) if isinstance(item, h5py.Group) else None
-        if isinstance(link, h5py.ExternalLink):
-            raise FileError(f"{path}: {name} is a link to another file, which is not followed")
-        if link is None or part not in item:
-            raise FileError(f"{path}: no dataset {inner!r}; {_choices(file)}")
-        item = item[part]
+    item = _follow(path, file, name)
+    if item is None:
+        raise FileError(f"{path}: no dataset {inner!r}; {_choices(file)}")
     if not isinstance(item, h5py.Dataset):
         raise FileError(f"{path}: {inner} is a group; {_choices(file)}")
     if item.external or item.is_virtual:
@@ -100,13 +108,70 @@ def _find(path: Path, file: Any, inner: str) -> Any:
     return item
 
 
+def _follow(path: Path, file: Any, name: str) -> Any:
+    """What a name leads to, by hard and soft links; None where it leads to nothing.
+
+    h5py would follow a link to another file as soon as it is asked whether the name exists.
+    """
+    import h5py
+
+    item, parts, links = file["/"], deque(name.split("/")), 0
+    while parts:
+        part = parts.popleft()
+        if part in ("", "."):
+            continue
+        if not isinstance(item, h5py.Group) or not item.id.links.exists(part.encode()):
+            return None
+        kind = item.id.links.get_info(part.encode()).type
+        if kind == h5py.h5l.TYPE_HARD:
+            item = item[part]
+        elif kind == h5py.h5l.TYPE_SOFT:
+            target = item.id.links.get_val(part.encode()).decode()
+            item = file["/"] if target.startswith("/") else item
+            parts.extendleft(reversed(target.split("/")))
+            links += 1
+        else:
+            raise FileError(f"{path}: {name} is a link to another file, which is not followed")
+        if links > LINKS:
+            raise FileError(f"{path}: {name} is a link that leads to more than {LINKS} others")
+    return item
+
+
+def _check_chunks(dataset: Any, size: int) -> None:
+    """Raise ValueError for chunks that HDF5 would overlook, or take for longer than they are.
+
+    The tables of the chunks have no checksum in files of the usual, earliest version.
+    """
+    if dataset.chunks is None:
+        return
+    whole = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    plain = dataset.id.get_create_plist().get_nfilters() == 0
+    found = set()
+
+    def visit(chunk: Any) -> None:
+        at = chunk.chunk_offset
+        if (
+            any(z % c or z >= n for z, c, n in zip(at, dataset.chunks, dataset.shape, strict=True))
+            or at in found
+            or chunk.byte_offset + chunk.size > size
+            or ((plain or chunk.filter_mask) and chunk.size < whole)
+        ):
+            raise ValueError(f"damaged table of chunks, at {at}")
+        found.add(at)
+
+    dataset.id.chunk_iter(visit)
+
+
 def _volumes(file: Any) -> list[str]:
-    """Names of the 3-D integer datasets of a file. Links to other files are not followed."""
+    """Names of the 3-D integer datasets of a file. Links are not followed."""
+    import h5py
+
     names: list[str] = []
 
     def visit(name: str, item: Any) -> None:
-        if hasattr(item, "ndim") and item.ndim == 3 and item.dtype.kind in "uib":
-            names.append(name)
+        with suppress(TypeError):  # a type that NumPy does not have
+            if isinstance(item, h5py.Dataset) and item.ndim == 3 and item.dtype.kind in "uib":
+                names.append(name)
 
     file.visititems(visit)
     return names

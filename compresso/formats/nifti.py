@@ -1,7 +1,8 @@
 """NIfTI, by nibabel: MRI segmentations."""
 
 import gzip
-import zlib
+import io
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,46 +12,89 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.errors import FileError
-from compresso.formats import Reader, check, check_writable, package, reading
+from compresso.formats import package
+from compresso.formats._format import (
+    DEFLATE,
+    Format,
+    Reader,
+    bytes_of,
+    check,
+    check_room,
+    check_writable,
+)
+from compresso.formats._stream import Stream, open_file, skip
 
-SUFFIXES = (".nii", ".nii.gz")
 
+class Nifti(Format):
+    """A header, and labels from the first to the last; no checksum but gzip's.
 
-@contextmanager
-def open_volume(path: Path, inner: str) -> Iterator[Reader]:
-    """Open a NIfTI file; its axes, x first, become [z, y, x]."""
-    nibabel = package("nibabel", "nibabel")
-    errors = (OSError, EOFError, ValueError, zlib.error, nibabel.filebasedimages.ImageFileError)
-    with reading(path, "NIfTI", errors):
-        image: Any = nibabel.load(path)
-    shape, dtype = tuple(image.shape[::-1]), image.get_data_dtype()
-    check(path, shape, dtype)
+    The length must be what the header says.
+    """
 
-    def read(start: int, stop: int) -> NDArray[Any]:
-        with reading(path, "NIfTI", errors):
-            part = np.asanyarray(image.dataobj[..., start:stop])
-        if part.dtype != dtype:  # scaled to floating point by the header
+    name = "NIfTI"
+    suffixes = (".nii", ".nii.gz")
+
+    @contextmanager
+    def open(self, path: Path, inner: str) -> Iterator[Reader]:
+        """Open a NIfTI file; its axes, x first, become [z, y, x]."""
+        packed = path.suffix.lower() == ".gz"
+        encoding = "gzip" if packed else "raw"
+        with open_file(path, encoding) as file:
+            header = _header(file.read(540))
+        shape, dtype = tuple(header.get_data_shape()[::-1]), header.get_data_dtype()
+        check(path, shape, dtype)
+        if header.get_slope_inter() not in ((None, None), (1, 0)):
             raise FileError(f"{path}: its header scales the labels; they must be plain integers")
-        return np.ascontiguousarray(part.T)
+        start = float(header["vox_offset"])
+        if not header.single_vox_offset <= start < math.inf or start % 1:
+            raise ValueError(f"its labels cannot begin at byte {start}")
+        room = max(0, path.stat().st_size - (0 if packed else int(start)))
+        check_room(bytes_of(shape, dtype), room, DEFLATE if packed else 1)
 
-    yield Reader(shape, dtype, read)
+        def opener() -> io.BufferedIOBase:
+            file = open_file(path, encoding)
+            skip(file, int(start))
+            return file
+
+        stream = Stream(opener, shape, dtype)
+        try:
+            yield Reader(shape, dtype, stream.fetch)
+        finally:
+            stream.close()
+
+    def write(
+        self,
+        path: Path,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        parts: Iterable[NDArray[Any]],
+    ) -> None:
+        """Write a NIfTI file, packed with gzip where its name ends so."""
+        check_writable(path, shape, dtype)
+        nibabel = package("nibabel", "nibabel")
+        header = nibabel.Nifti1Header(endianness="<")
+        try:
+            header.set_data_dtype(dtype)
+            header.set_data_shape(shape[::-1])
+        except nibabel.spatialimages.HeaderDataError as error:
+            raise FileError(f"NIfTI files cannot hold the volume ({error})") from None
+        header["vox_offset"] = header.single_vox_offset
+        packed = path.suffix == ".gz"
+        with gzip.open(path, "wb", compresslevel=6) if packed else path.open("wb") as file:
+            file.write(header.binaryblock.ljust(header.single_vox_offset, b"\0"))
+            for part in parts:
+                file.write(np.ascontiguousarray(part, dtype.newbyteorder("<")).data)
 
 
-def write_volume(
-    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[NDArray[Any]]
-) -> None:
-    """Write a NIfTI file, packed with gzip where its name ends so."""
-    check_writable(path, shape, dtype)
+def _header(data: bytes) -> Any:
+    """The header of version 1 or 2, in the byte order of its first field, its own size."""
     nibabel = package("nibabel", "nibabel")
-    header = nibabel.Nifti1Header(endianness="<")
-    try:
-        header.set_data_dtype(dtype)
-        header.set_data_shape(shape[::-1])
-    except nibabel.spatialimages.HeaderDataError as error:
-        raise FileError(f"NIfTI files cannot hold the volume ({error})") from None
-    header["vox_offset"] = header.single_vox_offset
-    packed = path.suffix == ".gz"
-    with gzip.open(path, "wb", compresslevel=6) if packed else path.open("wb") as file:
-        file.write(header.binaryblock.ljust(header.single_vox_offset, b"\0"))
-        for part in parts:
-            file.write(np.ascontiguousarray(part, dtype.newbyteorder("<")).data)
+    for kind in (nibabel.Nifti1Header, nibabel.Nifti2Header):
+        for order in ("little", "big"):
+            size = kind.sizeof_hdr
+            if int.from_bytes(data[:4], order) == size <= len(data):
+                header = kind(data[:size], "<" if order == "little" else ">", check=False)
+                if not header["magic"].item().startswith(kind.single_magic[:3]):
+                    raise ValueError("its labels are in another file")
+                return header
+    raise ValueError("it has no NIfTI header")

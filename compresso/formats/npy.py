@@ -1,6 +1,5 @@
 """NumPy's .npy files."""
 
-import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,41 +9,45 @@ import numpy as np
 from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from numpy.typing import NDArray
 
-from compresso.formats import Reader, check, reading
+from compresso.formats._format import Format, Reader, bytes_of, check
+from compresso.formats._stream import Stream, open_file
 
-SUFFIXES = (".npy",)
 
+class Npy(Format):
+    """One array; it has no checksum, but must be as long as its header says."""
 
-@contextmanager
-def open_volume(path: Path, inner: str) -> Iterator[Reader]:
-    """Open an .npy file; pickled objects are refused."""
-    errors = (OSError, ValueError, EOFError)
-    with reading(path, ".npy", errors):
+    name = ".npy"
+    suffixes = (".npy",)
+
+    @contextmanager
+    def open(self, path: Path, inner: str) -> Iterator[Reader]:
+        """Open an .npy file; pickled objects are refused."""
         labels: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    check(path, labels.shape, labels.dtype)
-    shape, dtype = labels.shape, labels.dtype
-    if not labels.flags.c_contiguous:
-        yield Reader(shape, dtype, lambda start, stop: np.array(labels[start:stop]))
-        return
-    offset = labels.offset
+        shape, dtype, offset = labels.shape, labels.dtype, labels.offset
+        check(path, shape, dtype)
+        follow = path.stat().st_size - offset - bytes_of(shape, dtype)
+        if follow:
+            raise ValueError(f"{follow} bytes follow the labels that its header promises")
+        if not labels.flags.c_contiguous:
+            yield Reader(shape, dtype, lambda start, stop: np.array(labels[start:stop]))
+            return
+        # Pages of the map would count as the process's memory; what is read from the file does not.
+        stream = Stream(lambda: open_file(path, "raw", offset), shape, dtype)
+        try:
+            yield Reader(shape, dtype, stream.fetch)
+        finally:
+            stream.close()
 
-    # Pages of the map would count as the process's memory; what is read from the file does not.
-    def read(start: int, stop: int) -> NDArray[Any]:
-        start, stop, _ = slice(start, stop).indices(shape[0])
-        part = (max(0, stop - start), *shape[1:])
-        at = offset + start * math.prod(shape[1:]) * dtype.itemsize
-        with reading(path, ".npy", errors):
-            return np.fromfile(path, dtype, math.prod(part), offset=at).reshape(part)
-
-    yield Reader(shape, dtype, read)
-
-
-def write_volume(
-    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[NDArray[Any]]
-) -> None:
-    """Write an .npy file in C order."""
-    header = {"shape": shape, "fortran_order": False, "descr": dtype_to_descr(dtype)}
-    with path.open("wb") as file:
-        write_array_header_1_0(file, header)
-        for part in parts:
-            file.write(np.ascontiguousarray(part, dtype).data)
+    def write(
+        self,
+        path: Path,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        parts: Iterable[NDArray[Any]],
+    ) -> None:
+        """Write an .npy file in C order."""
+        header = {"shape": shape, "fortran_order": False, "descr": dtype_to_descr(dtype)}
+        with path.open("wb") as file:
+            write_array_header_1_0(file, header)
+            for part in parts:
+                file.write(np.ascontiguousarray(part, dtype).data)

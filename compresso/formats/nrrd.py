@@ -1,10 +1,9 @@
 """NRRD, by pynrrd: the SPL atlases."""
 
 import gzip
-import math
-import zlib
+import io
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,112 +11,141 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.errors import FileError
-from compresso.formats import Reader, check, check_writable, package, reading
+from compresso.formats import package
+from compresso.formats._format import (
+    DEFLATE,
+    Format,
+    Reader,
+    bytes_of,
+    check,
+    check_room,
+    check_writable,
+)
+from compresso.formats._stream import BLOCK, Numbers, Stream, open_file, skip
 
-SUFFIXES = (".nrrd", ".nhdr")
-#: The two spellings of the field that names the file of the data.
+#: The two spellings of the fields that tell where the data are.
 DATA_FILE = ("data file", "datafile")
+LINE_SKIP = ("line skip", "lineskip")
+BYTE_SKIP = ("byte skip", "byteskip")
+#: How each encoding is read, and how many bytes a byte of it can stand for, at most.
+ENCODINGS = {
+    "raw": ("raw", 1),
+    **dict.fromkeys(("gzip", "gz"), ("gzip", DEFLATE)),
+    **dict.fromkeys(("bzip2", "bz2"), ("bz2", 1 << 21)),
+    **dict.fromkeys(("ascii", "text", "txt"), ("text", 8)),
+}
 
 
-@contextmanager
-def open_volume(path: Path, inner: str) -> Iterator[Reader]:
-    """Open an NRRD file; its axes, x first, become [z, y, x]."""
-    nrrd = package("nrrd", "pynrrd")
-    errors = (OSError, KeyError, ValueError, StopIteration, nrrd.NRRDError)
-    with reading(path, "NRRD", errors), path.open("rb") as file:
-        header = nrrd.read_header(file)
-        start = file.tell()
-        shape = tuple(int(n) for n in header["sizes"][::-1])
-        dtype = np.dtype(nrrd.reader._determine_datatype(header))
-    check(path, shape, dtype)
-    _refuse_links(path, header)
+class Nrrd(Format):
+    """A text header, and labels from the first to the last, in the same file or beside it.
 
-    slices = _Slices(path, header, start, shape, dtype)
-    try:
-        yield Reader(shape, dtype, slices.read)
-    finally:
-        slices.close()
+    gzip and bzip2 have checksums, raw and text none. There must be as many labels as promised, and
+    no more.
+    """
 
+    name = "NRRD"
+    suffixes = (".nrrd", ".nhdr")
 
-def write_volume(
-    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[NDArray[Any]]
-) -> None:
-    """Write an NRRD file, packed with gzip, its axes x first."""
-    if path.suffix.lower() == ".nhdr":
-        raise FileError(".nhdr files are headers without data; write an .nrrd file")
-    check_writable(path, shape, dtype)
-    fields = {
-        "type": dtype.name,
-        "dimension": 3,
-        "sizes": " ".join(map(str, shape[::-1])),
-        "endian": "little",
-        "encoding": "gzip",
-    }
-    header = "".join(f"{name}: {value}\n" for name, value in fields.items())
-    with path.open("wb") as file:
-        file.write(f"NRRD0004\n{header}\n".encode())
-        with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
-            for part in parts:
-                packed.write(np.ascontiguousarray(part, dtype.newbyteorder("<")).data)
-
-
-def _refuse_links(path: Path, header: Any) -> None:
-    """Raise FileError where the data are in a file of another folder, or in a list of files."""
-    for name in DATA_FILE:
-        data = Path(str(header.get(name, "here")))
-        if (
-            data.name in ("LIST", "")
-            or (path.parent / data).resolve().parent != path.parent.resolve()
-        ):
-            raise FileError(f"{path}: its data file {data} is not beside it, and is not opened")
-
-
-class _Slices:
-    """Reads slices of the file's data; z is the slowest axis, so they follow one another."""
-
-    def __init__(
-        self, path: Path, header: Any, start: int, shape: tuple[int, ...], dtype: np.dtype[Any]
-    ) -> None:
-        self._path, self._header, self._start = path, header, start
-        self._shape, self._dtype = shape, dtype
-        self._file: Any = None
-        self._files = ExitStack()
-        self._at = 0  # the slice that comes next
-
-    def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Slices start..stop-1; forwards costs no more than they do."""
+    @contextmanager
+    def open(self, path: Path, inner: str) -> Iterator[Reader]:
+        """Open an NRRD file; its axes, x first, become [z, y, x]."""
         nrrd = package("nrrd", "pynrrd")
-        header = self._header
-        attached = not any(name in header for name in DATA_FILE)
-        skips = int(header.get("line skip", 0)) or int(header.get("byte skip", 0))
-        errors = (OSError, EOFError, ValueError, zlib.error, nrrd.NRRDError)
-        with reading(self._path, "NRRD", errors):
-            if not attached or skips or header["encoding"] not in ("raw", "gzip", "gz"):
-                whole, _ = nrrd.read(str(self._path), index_order="C")
-                return np.ascontiguousarray(whole[start:stop])
-            if self._file is None or start < self._at:
-                self._open()
-            self._read(start - self._at)
-            return self._read(stop - start)
+        with path.open("rb") as file:
+            header = nrrd.read_header(file)
+            start = file.tell()
+        missing = [
+            name for name in ("type", "dimension", "encoding", "sizes") if name not in header
+        ]
+        if missing:
+            raise ValueError(f"its header has no {missing[0]}")
+        shape = tuple(int(n) for n in header["sizes"][::-1])
+        if len(shape) != header["dimension"]:
+            raise ValueError(f"its header has {len(shape)} sizes for {header['dimension']} axes")
+        dtype = np.dtype(nrrd.reader._determine_datatype(header))
+        check(path, shape, dtype)
+        encoding = header["encoding"].lower()
+        if encoding not in ENCODINGS:
+            raise ValueError(f"its encoding {encoding} is none of {', '.join(ENCODINGS)}")
+        kind, ratio = ENCODINGS[encoding]
+        data = _data_file(path, header)
+        start = _skip_lines(data, 0 if data != path else start, _field(header, LINE_SKIP))
+        after = _field(header, BYTE_SKIP)
+        check_room(bytes_of(shape, dtype), max(0, data.stat().st_size - start), ratio)
+        if after == -1:  # the labels are the last bytes
+            after = _length(data, kind, start) - bytes_of(shape, dtype)
+        if after < 0:
+            raise EOFError(f"it promises {bytes_of(shape, dtype)} bytes of labels, and has less")
 
-    def close(self) -> None:
-        """Close the file."""
-        self._files.close()
-        self._file = None
+        def opener() -> io.BufferedIOBase:
+            file = open_file(data, "raw" if kind == "text" else kind, start)
+            skip(file, after)
+            return Numbers(file, dtype) if kind == "text" else file
 
-    def _open(self) -> None:
-        self.close()
-        files = ExitStack()
-        file: Any = files.enter_context(self._path.open("rb"))
-        file.seek(self._start)
-        if self._header["encoding"] != "raw":
-            file = files.enter_context(gzip.GzipFile(fileobj=file))
-        self._file, self._files, self._at = file, files, 0
+        stream = Stream(opener, shape, dtype)
+        try:
+            yield Reader(shape, dtype, stream.fetch)
+        finally:
+            stream.close()
 
-    def _read(self, count: int) -> NDArray[Any]:
-        shape = (count, *self._shape[1:])
-        data = self._file.read(math.prod(shape) * self._dtype.itemsize)
-        if len(data) < math.prod(shape) * self._dtype.itemsize:
-            raise EOFError(f"it ends inside slice {self._at + count}")
-        self._at += count
-        return np.frombuffer(data, self._dtype).reshape(shape)
+    def write(
+        self,
+        path: Path,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        parts: Iterable[NDArray[Any]],
+    ) -> None:
+        """Write an NRRD file, packed with gzip, its axes x first."""
+        if path.suffix.lower() == ".nhdr":
+            raise FileError(".nhdr files are headers without data; write an .nrrd file")
+        check_writable(path, shape, dtype)
+        fields = {
+            "type": dtype.name,
+            "dimension": 3,
+            "sizes": " ".join(map(str, shape[::-1])),
+            "endian": "little",
+            "encoding": "gzip",
+        }
+        header = "".join(f"{name}: {value}\n" for name, value in fields.items())
+        with path.open("wb") as file:
+            file.write(f"NRRD0004\n{header}\n".encode())
+            with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
+                for part in parts:
+                    packed.write(np.ascontiguousarray(part, dtype.newbyteorder("<")).data)
+
+
+def _field(header: Any, names: tuple[str, str], default: Any = 0) -> Any:
+    """A field in one of its two spellings."""
+    return header.get(names[0], header.get(names[1], default))
+
+
+def _data_file(path: Path, header: Any) -> Path:
+    """The file of the data; raises FileError where it is in another folder, or one of several."""
+    name = _field(header, DATA_FILE, None)
+    if name is None:
+        return path
+    data = path.parent / str(name)
+    if data.name in ("LIST", "") or data.resolve().parent != path.parent.resolve():
+        raise FileError(f"{path}: its data file {name} is not beside it, and is not opened")
+    if not data.is_file():
+        raise FileError(f"{path}: its data file {name} is not there")
+    return data
+
+
+def _skip_lines(data: Path, start: int, count: int) -> int:
+    """Where the data begin behind so many lines; they are never packed."""
+    with data.open("rb") as file:
+        file.seek(start)
+        for _ in range(count):
+            if not file.readline():
+                raise EOFError(f"it has less than the {count} lines to skip")
+        return file.tell()
+
+
+def _length(data: Path, kind: str, start: int) -> int:
+    """Bytes of the data, unpacked; raises ValueError for text."""
+    if kind == "raw":
+        return data.stat().st_size - start
+    if kind == "text":
+        raise ValueError("byte skip: -1 is not for text")
+    with open_file(data, kind, start) as file:
+        return sum(map(len, iter(lambda: file.read(BLOCK), b"")))

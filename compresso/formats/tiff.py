@@ -1,7 +1,12 @@
 """TIFF stacks, by tifffile."""
 
+import io
+import json
+import logging
+import math
+import threading
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -9,38 +14,185 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.formats import Reader, check, check_writable, package, reading
+from compresso.errors import FileError
+from compresso.formats import package
+from compresso.formats._format import (
+    DEFLATE,
+    Format,
+    Reader,
+    bytes_of,
+    check,
+    check_room,
+    check_writable,
+)
+from compresso.formats._stream import Stream, open_file
 
-SUFFIXES = (".tif", ".tiff")
+#: Bytes that a byte of the data can stand for at most, by the number of the compression.
+RATIOS = {1: 1, 5: 2600, 8: DEFLATE, 32773: 64, 32946: DEFLATE}
+LARGEST_RATIO = 1 << 16
+
+
+class Tiff(Format):
+    """Pages, of which those of one series are the slices, in the series' own order.
+
+    Only deflate has a checksum. Of all others, every strip and tile must be there and whole, and
+    the pages as many as the file's metadata say, where it is from ImageJ, OME or tifffile.
+    """
+
+    name = "TIFF"
+    suffixes = (".tif", ".tiff")
+
+    @contextmanager
+    def open(self, path: Path, inner: str) -> Iterator[Reader]:
+        """Open a series of a TIFF file; ``inner`` is its number where there are several."""
+        tifffile = package("tifffile", "tifffile")
+        size = path.stat().st_size
+        with io.BufferedReader(_Lonely(path)) as disk:
+            with _heeding():
+                file = tifffile.TiffFile(disk, _multifile=False)
+                series = _choose(path, file, inner)
+                shape, start = _shape(path, series), series.dataoffset
+            dtype = np.dtype(series.dtype)
+            if start is None:
+                pages = _Pages(series, shape, dtype, size)
+                yield Reader(shape, dtype, pages.fetch)
+                return
+            # One run of bytes, of which some programs describe but the first slice.
+            dtype = dtype.newbyteorder(file.byteorder)
+            check_room(bytes_of(shape, dtype), max(0, size - start), 1)
+            stream = Stream(lambda: open_file(path, "raw", start), shape, dtype, last=False)
+            try:
+                yield Reader(shape, dtype, stream.fetch)
+            finally:
+                stream.close()
+
+    def write(
+        self,
+        path: Path,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        parts: Iterable[NDArray[Any]],
+    ) -> None:
+        """Write a TIFF file, a page a slice, packed with zlib; the first tells how many."""
+        check_writable(path, shape, dtype)
+        about = json.dumps({"shape": shape})  # as tifffile's own files begin
+        with package("tifffile", "tifffile").TiffWriter(path, bigtiff=True) as file:
+            for labels in chain.from_iterable(parts):
+                file.write(
+                    labels,
+                    description=about,
+                    compression="zlib",
+                    photometric="minisblack",
+                    metadata=None,
+                )
+                about = ""
+
+
+class _Lonely(io.FileIO):
+    """A file that does not tell tifffile in which folder it is, with others that it could open."""
+
+    def fileno(self) -> int:
+        """There is none."""
+        raise io.UnsupportedOperation("fileno")
+
+
+class _Told(logging.Handler):
+    """Keeps what is logged by the thread that made it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._thread = threading.get_ident()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a message."""
+        if record.thread == self._thread:
+            self.messages.append(record.getMessage())
 
 
 @contextmanager
-def open_volume(path: Path, inner: str) -> Iterator[Reader]:
-    """Open a TIFF file whose pages are slices, one or more."""
-    tifffile = package("tifffile", "tifffile")
-    errors = (OSError, ValueError, IndexError, KeyError, tifffile.TiffFileError)
-    with ExitStack() as files:
-        with reading(path, "TIFF", errors):
-            file = files.enter_context(tifffile.TiffFile(path, _multifile=False))
-            series = file.series[0]
-            shape, dtype = tuple(series.shape), np.dtype(series.dtype)
-        if len(shape) == 2:
-            shape = (1, *shape)
-        check(path, shape, dtype)
-
-        def read(start: int, stop: int) -> NDArray[Any]:
-            with reading(path, "TIFF", errors):
-                labels: NDArray[Any] = file.asarray(key=slice(start, stop))
-                return labels.reshape(-1, *shape[1:])
-
-        yield Reader(shape, dtype, read)
+def _heeding() -> Iterator[None]:
+    """Raise ValueError for what tifffile only logs: damage, and pages taken for zeros."""
+    told, log = _Told(), logging.getLogger("tifffile")
+    log.addHandler(told)
+    try:
+        yield
+    finally:
+        log.removeHandler(told)
+    if told.messages:
+        raise ValueError(told.messages[0])
 
 
-def write_volume(
-    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[NDArray[Any]]
-) -> None:
-    """Write a TIFF file, a page a slice, packed with zlib."""
-    check_writable(path, shape, dtype)
-    with package("tifffile", "tifffile").TiffWriter(path, bigtiff=True) as file:
-        for labels in chain.from_iterable(parts):
-            file.write(labels, compression="zlib", photometric="minisblack", metadata=None)
+def _choose(path: Path, file: Any, inner: str) -> Any:
+    """The series to read; raises FileError where there are several, and none is named."""
+    series = file.series
+    if file.is_ome and series[0].kind != "ome":
+        raise FileError(f"{path}: its OME metadata lead to other files, which are not opened")
+    levels = [level for each in series for level in each.levels]
+    if sum(map(len, levels)) < len(file.pages):
+        raise ValueError("its metadata promise less slices than it has pages")
+    file.filehandle.seek(file.pages.next_page_offset)
+    if any(end := file.filehandle.read(file.tiff.offsetsize)) or len(end) < file.tiff.offsetsize:
+        raise EOFError("it ends before its last page")
+    if (inner or len(series) > 1) and not (inner.isdecimal() and int(inner) < len(series)):
+        what = (f"{i} of {each.dtype} {each.shape}" for i, each in enumerate(series))
+        last = f"{path.name}:{len(series) - 1}"
+        raise FileError(f"{path}: which series? It has {', '.join(what)}; name one as {last}")
+    return series[int(inner or 0)]
+
+
+def _shape(path: Path, series: Any) -> tuple[int, int, int]:
+    """The number of slices, rows and columns; raises FileError for what is no volume of labels."""
+    page, whole = series.keyframe, series.get_shape(False)
+    if page.samplesperpixel != 1:
+        raise FileError(f"{path}: its pixels have {page.samplesperpixel} colours; a label is one")
+    plane = (page.imagelength, page.imagewidth)
+    others = [n for n, axis in zip(whole, series.get_axes(False), strict=True) if axis not in "YX"]
+    depth = math.prod(others)
+    if sum(n > 1 for n in others) > 1 or page.imagedepth != 1 or series.transform:
+        check(path, series.shape, np.dtype(series.dtype))
+        raise FileError(f"{path}: its pages are not the slices of a volume {series.shape}")
+    if math.prod(whole) != depth * math.prod(plane):
+        raise ValueError(f"its metadata promise {whole}, and its pages are {plane}")
+    if len(series) != depth and not series.is_truncated:
+        raise ValueError(f"its metadata promise {depth} slices, and it has {len(series)}")
+    return (depth, *plane)
+
+
+class _Pages:
+    """Reads slices that are pages of their own; their strips and tiles must all be there."""
+
+    def __init__(
+        self, series: Any, shape: tuple[int, ...], dtype: np.dtype[Any], size: int
+    ) -> None:
+        self._series, self._shape, self._dtype, self._size = series, shape, dtype, size
+
+    def fetch(self, start: int, stop: int) -> NDArray[Any]:
+        """Slices start..stop-1."""
+        with _heeding():
+            pages = [self._page(z) for z in range(start, stop)]
+            labels = np.empty((stop - start, *self._shape[1:]), self._dtype)
+            for plane, page in zip(labels, pages, strict=True):
+                plane[...] = page.asarray().reshape(plane.shape)
+        return labels
+
+    def _page(self, z: int) -> Any:
+        page = self._series[z]
+        if page is None:
+            raise EOFError(f"slice {z} is missing")
+        if page.is_frame and not page.is_virtual:
+            page = page.aspage()  # with all its tags, not those of the first
+            if page.hash != self._series.keyframe.hash:
+                raise ValueError(f"slice {z} is of another kind than the others")
+        count = 1 if page.is_contiguous else math.prod(page.keyframe.chunked)
+        sizes = (page.nbytes,) if page.is_contiguous else page.databytecounts[:count]
+        offsets = page.dataoffsets[:count]
+        whole = len(offsets) == len(sizes) == count
+        if not whole or any(
+            not at or not n or at + n > self._size for at, n in zip(offsets, sizes, strict=True)
+        ):
+            raise EOFError(f"slice {z} is not whole")
+        packing = max(1, 8 * self._dtype.itemsize // page.keyframe.bitspersample)
+        ratio = RATIOS.get(page.keyframe.compression, LARGEST_RATIO)
+        check_room(page.nbytes, sum(sizes), ratio * packing)
+        return page

@@ -1,0 +1,134 @@
+"""What a file format is, what a reader promises, and how damage is told."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compresso.errors import CompressoError, FileError
+
+#: Bytes that a byte of a deflate stream can stand for, at most.
+DEFLATE = 1040
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A volume in an open file.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Slices, rows, columns.
+    dtype : integer or bool dtype
+    fetch : callable
+        Gives slices start..stop-1 for 0 <= start < stop <= shape[0].
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fetch: Callable[[int, int], NDArray[Any]]
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Slices ``[start:stop]``, clamped as Python does, in any order.
+
+        Forwards, a read costs no more than its own slices. Whatever the format can check of them is
+        checked: that all their bytes are there, and their checksums. Where it has one checksum for
+        the whole volume, or bytes that must not follow, the read of the last slice checks them.
+        Raises FileError.
+        """
+        start, stop, _ = slice(start, stop).indices(self.shape[0])
+        shape = (max(0, stop - start), *self.shape[1:])
+        if 0 in shape:
+            return np.empty(shape, self.dtype)
+        labels = self.fetch(start, stop)
+        if labels.shape != shape or labels.dtype != self.dtype:
+            raise FileError(f"read {labels.dtype} {labels.shape} instead of {self.dtype} {shape}")
+        return labels
+
+
+class Format(ABC):
+    """One kind of file. A class of this is one file in this folder; nothing else lists it.
+
+    The packages behind it are imported only when a file needs them.
+    """
+
+    name: ClassVar[str]
+    #: The endings of its files, in lower case.
+    suffixes: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def open(self, path: Path, inner: str) -> AbstractContextManager[Reader]:
+        """Open a file, or what is called ``inner`` inside of it.
+
+        Whatever it or the reader raises is told as a FileError by the caller. It opens no other
+        file than ``path``, and allocates nothing that the size of the file does not warrant.
+        """
+
+    @abstractmethod
+    def write(
+        self,
+        path: Path,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        parts: Iterable[NDArray[Any]],
+    ) -> None:
+        """Write a volume (z, y, x) that comes in parts, from the first slice to the last.
+
+        Raises FileError for what the format cannot hold, and OSError.
+        """
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Tell whatever a file makes the libraries raise as a FileError of one line."""
+    try:
+        yield
+    except CompressoError:
+        raise
+    except MemoryError as error:
+        raise FileError(f"{path}: its labels do not fit the memory") from error
+    except Exception as error:
+        expected = isinstance(error, OSError | EOFError | ValueError) and str(error)
+        reason = error if expected else f"{type(error).__name__}: {error}"
+        line = " ".join(str(reason).split())[:300]
+        raise FileError(f"{path}: not readable as {kind} ({line})") from error
+
+
+def check(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Raise FileError for what is not a volume of integers."""
+    if len(shape) != 3 or min(shape) < 0 or dtype.kind not in "uib" or dtype.itemsize > 8:
+        raise FileError(f"{path}: holds {dtype} of shape {shape}, not a 3-D volume of integers")
+
+
+def check_room(promised: int, stored: int, ratio: int) -> None:
+    """Raise EOFError where the file is too small for its labels, before they are allocated.
+
+    Parameters
+    ----------
+    promised : int
+        Bytes of the labels.
+    stored : int
+        Bytes of the file that can hold them.
+    ratio : int
+        Bytes that one of these can stand for, at most.
+    """
+    if promised > stored * ratio:
+        raise EOFError(f"it promises {promised} bytes of labels, and has {stored} for them")
+
+
+def check_writable(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Raise FileError for what only .h5 and .npy hold: empty volumes, and bool."""
+    what = "bool" if dtype.kind == "b" else "an empty volume" if 0 in shape else None
+    if what:
+        raise FileError(f"{path.suffix} files cannot hold {what}; write an .h5 or .npy file")
+
+
+def bytes_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    """Bytes of a volume in memory; a Python integer, which does not overflow."""
+    return math.prod(shape) * dtype.itemsize
