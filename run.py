@@ -6,9 +6,13 @@
 See `python run.py --help`, and the README for the library and the paper.
 """
 
+import io
+import math
+import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +42,10 @@ class Harness(click.Group):
         from compresso.errors import CompressoError, SpecError
         from experiments.errors import HarnessError
 
+        signal.signal(signal.SIGTERM, _terminate)  # so that what is unfinished is cleared away
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a file's name may be anything
         try:
             return super().invoke(ctx)
         except (CompressoError, HarnessError) as error:
@@ -64,10 +72,76 @@ class Harness(click.Group):
             ctx.exit(70)
 
 
+def _terminate(number: int, _: Any) -> None:
+    sys.exit(128 + number)
+
+
+def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        import compresso
+
+        click.echo(f"compresso {compresso.__version__}")
+        ctx.exit()
+
+
+class Seconds(click.ParamType[float]):
+    """A time limit; inf is none at all."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse the text."""
+        try:
+            seconds = float(str(value))
+        except ValueError:
+            seconds = 0.0
+        if not seconds > 0:
+            self.fail(f"{value!r} is no number of seconds above 0", param, ctx)
+        return seconds
+
+
+def limit(_: click.Context, __: click.Parameter, seconds: float | None) -> float | None:
+    """No limit is None."""
+    return None if seconds == math.inf else seconds
+
+
+class Slices(click.ParamType[int]):
+    """A number of slices, at least 1, or -1 for all, as the original program has it."""
+
+    name = "integer"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Parse the text."""
+        try:
+            slices = int(str(value))
+        except ValueError:
+            slices = 0
+        if slices < 1 and slices != -1:
+            self.fail(f"{value!r} is no number of slices: at least 1, or -1 for all", param, ctx)
+        return slices
+
+
 @click.group(
     cls=Harness,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "show_default": True,
+    },
     epilog="Without a command: run.py ENCODING COMPRESSION DATASET, see run.py grid --help.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_version,
+    help="Show the version and exit.",
 )
 def main() -> None:
     """Encode, compress, time and plot label volumes of connectomics.
@@ -89,27 +163,38 @@ RUNS = click.option(
     "-r", "--runs", type=click.IntRange(1), default=1, help="Repetitions of each cell."
 )
 SLICES = click.option(
-    "-s", "--slices", type=click.IntRange(1), help="Only the first so many slices."
+    "-s",
+    "--slices",
+    type=Slices(),
+    default=-1,
+    callback=lambda _, __, slices: None if slices == -1 else slices,
+    help="Only the first so many slices; -1 is all.",
 )
 DIRECTORY = click.option(
     "-d",
     "--directory",
     type=click.Path(path_type=Path),
     default=ROOT / "data",
-    help="Folder of the named datasets.  [default: data/]",
+    show_default="data/",
+    help="Folder of the named datasets.",
 )
 OUTPUT = click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default=ROOT / "experiments" / "results" / "results.csv",
-    help="CSV of the results.  [default: experiments/results/results.csv]",
+    show_default="experiments/results/results.csv",
+    help="CSV of the results.",
 )
 FIGURES = click.option(
     "--figures",
     type=click.Path(file_okay=False, path_type=Path),
     default=ROOT / "figures",
-    help="Folder for the figures.  [default: figures/]",
+    show_default="figures/",
+    help="Folder for the figures.",
+)
+KEEP_FAILED = click.option(
+    "--keep-failed", is_flag=True, help="Resuming, leave out the runs that failed, too."
 )
 
 
@@ -126,14 +211,18 @@ FIGURES = click.option(
     "--group",
     type=click.Choice(["em", "other"]),
     default="em",
-    help="Panel of the mean figure for datasets given as files.  [default: em]",
+    help="Panel of the mean figure for datasets given as files.",
 )
 @click.option("--threads", type=click.IntRange(1), default=1, help="Threads of the encodings.")
 @click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that one run may take."
+    "--timeout",
+    type=Seconds(),
+    callback=limit,
+    help="Seconds that one run may take, once its kernels are compiled.",
 )
 @click.option("--isolate", is_flag=True, help="Run each cell in a process of its own.")
-@click.option("--resume", is_flag=True, help="Leave out the runs that the CSV has already.")
+@click.option("--resume", is_flag=True, help="Leave out what the CSV has of the same labels.")
+@KEEP_FAILED
 @click.option("--plot/--no-plot", default=True, help="Draw the figures at the end.")
 @click.option("-v", "--verbose", is_flag=True, help="Show each run, and tracebacks of errors.")
 @click.option(
@@ -161,6 +250,7 @@ def grid(
     timeout: float | None,
     isolate: bool,
     resume: bool,
+    keep_failed: bool,
     plot: bool,
     verbose: bool,
 ) -> None:
@@ -175,16 +265,15 @@ def grid(
     """
     ctx.meta["verbose"] = verbose
     from compresso import compressors, encodings
-    from compresso.spec import split_list
     from experiments import datasets
     from experiments.grid import Grid, pairs
 
     plan = Grid(
         pairs(
-            _each(encoding, encodings.names, encodings.parse),
-            _each(compression, compressors.names, compressors.parse),
+            _each("ENCODING", encoding, encodings.names, encodings.parse),
+            _each("COMPRESSION", compression, compressors.names, compressors.parse),
         ),
-        [d for spec in split_list(dataset) for d in datasets.parse(spec, directory, group)],
+        datasets.choose(dataset, directory, group),
         runs,
         slices,
         threads,
@@ -192,61 +281,96 @@ def grid(
         timeout,
         isolate,
         resume,
+        keep_failed,
     )
-    _finish(ctx, plan, verbose, figures if plot else None)
+    rows = _run(plan, verbose, figures if plot else None)
+    if plot and _succeeded(rows):
+        _draw(output, figures)
+    _finish(ctx, rows)
 
 
-def _finish(ctx: click.Context, plan: Any, verbose: bool, figures: Path | None) -> None:
-    """Run a grid, show its table and draw the figures; ends with 1 where a run failed."""
-    rows = _run(plan, verbose)
-    import pandas as pd
+def _succeeded(rows: list[dict[str, Any]]) -> int:
+    from experiments.status import OK
 
-    from experiments import results, table
+    return sum(row["status"] == str(OK) for row in rows)
 
-    if rows:
-        click.echo("\n" + table.render(pd.DataFrame(rows)))
-    click.echo(f"\n{len(rows)} rows added to {plan.output}")
-    if figures:
-        _draw(plan.output, figures)
-    failed = [row for row in rows if row["status"] != results.OK]
+
+def _finish(ctx: click.Context, rows: list[dict[str, Any]]) -> None:
+    """End with 1 where a run failed."""
+    failed = len(rows) - _succeeded(rows)
     if failed:
-        click.echo(f"Error: {len(failed)} of {len(rows)} runs failed; see ! above", err=True)
+        click.echo(f"Error: {failed} of {len(rows)} runs failed; see ! above", err=True)
         ctx.exit(1)
 
 
-def _each(text: str, names: Callable[[], list[str]], parse: Callable[[str], Any]) -> list[Any]:
-    """The codecs of a list of specs, each once."""
-    from compresso.spec import split_list
+def _each(
+    what: str, text: str, names: Callable[[], list[str]], parse: Callable[[str], Any]
+) -> list[Any]:
+    """The codecs of a list of specs, each once; raises SpecError where there are none."""
+    from compresso.errors import SpecError
+    from compresso.plugins import split_list
 
     specs = [s for spec in split_list(text) for s in (names() if spec.lower() == "all" else [spec])]
+    if not specs:
+        raise SpecError(f"{what} names nothing; give all, or some of: {', '.join(names())}")
     return list({codec.spec: codec for codec in map(parse, specs)}.values())
 
 
-def _run(plan: Any, verbose: bool) -> list[dict[str, Any]]:
-    """Run a grid under a progress bar; Ctrl-C ends it with what is done."""
+def _run(plan: Any, verbose: bool, figures: Path | None) -> list[dict[str, Any]]:
+    """Run a grid under a progress bar and show its table; Ctrl-C ends it with what is done."""
     from tqdm import tqdm
 
+    from experiments import results, table
+
+    if figures:
+        from experiments.figures import check
+
+        check(figures)
     tqdm.monitor_interval = 0  # no thread of its own, which a forked process would lack
     rows: list[dict[str, Any]] = []
+    added = 0
     with tqdm(total=len(plan), unit="run", disable=not sys.stderr.isatty(), leave=False) as bar:
         try:
-            for row in plan.run(bar.set_description_str):
-                bar.update()
-                if row is None:
-                    continue
-                rows.append(row)
-                if verbose:
-                    bar.write(_line(row))
+            with _ticking(bar):
+                for row, new in plan.run(bar.set_description_str):
+                    bar.update()
+                    rows.append(row)
+                    added += new
+                    if verbose and new:
+                        bar.write(_line(row))
         except KeyboardInterrupt:
             bar.close()
-            click.echo(f"Interrupted; {len(rows)} rows are safe in {plan.output}", err=True)
+            click.echo(f"Interrupted; {added} rows are safe in {plan.output}", err=True)
             sys.exit(130)
+    click.echo("\n" + table.render(results.tabulate(rows)))
+    click.echo(f"\n{added} rows added to {plan.output}")
     return rows
+
+
+@contextmanager
+def _ticking(bar: Any) -> Iterator[None]:
+    """Let the bar's clock go on while a long cell is measured."""
+    ended = threading.Event()
+
+    def tick() -> None:
+        while not ended.wait(1):
+            bar.refresh()
+
+    if bar.disable:
+        yield
+        return
+    ticker = threading.Thread(target=tick, daemon=True)
+    ticker.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        ticker.join()
 
 
 def _line(row: dict[str, Any]) -> str:
     cell: str = f"{row['dataset']} {row['encoding']} {row['compression']} run {row['run']}: "
-    if row["status"] != "ok":
+    if not _succeeded([row]):
         return f"{cell}{row['status']}"
     return (
         cell
@@ -278,7 +402,8 @@ def list_datasets(directory: Path) -> None:
     from experiments import datasets
 
     for dataset in datasets.known(directory):
-        click.echo(f"{dataset.name:14} {dataset.title:20} {dataset.status()}")
+        title = datasets.shown(dataset.title, dataset.group)
+        click.echo(f"{dataset.name:14} {title:20} {dataset.status()}")
 
 
 @main.command()
@@ -291,20 +416,23 @@ def list_datasets(directory: Path) -> None:
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default=ROOT / "experiments" / "results" / "paper.csv",
-    help="CSV of the results.  [default: experiments/results/paper.csv]",
+    show_default="experiments/results/paper.csv",
+    help="CSV of the results.",
 )
 @FIGURES
 @click.option(
     "--timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=Seconds(),
     default=600.0,
-    help="Seconds that one run may take.  [default: 600]",
+    callback=limit,
+    help="Seconds that one run may take, once its kernels are compiled.",
 )
 @click.option(
     "--resume/--again",
     default=True,
-    help="Leave out what the CSV has already (the default), or measure it again.",
+    help="Leave out what the CSV has of the same labels, or measure it again.",
 )
+@KEEP_FAILED
 @click.option("-v", "--verbose", is_flag=True, help="Show each run, and tracebacks of errors.")
 @click.pass_context
 def paper(
@@ -315,8 +443,9 @@ def paper(
     directory: Path,
     output: Path,
     figures: Path,
-    timeout: float,
+    timeout: float | None,
     resume: bool,
+    keep_failed: bool,
     verbose: bool,
 ) -> None:
     """Reproduce the paper: every scheme on every dataset that is here, and a report.
@@ -326,37 +455,36 @@ def paper(
     moment, it goes on from there when called again.
     """
     ctx.meta["verbose"] = verbose
-    from compresso.spec import split_list
     from experiments import datasets, isolate
     from experiments import paper as whole
     from experiments.grid import Grid
 
-    chosen = [d for spec in split_list(dataset) for d in datasets.parse(spec, directory)]
-    limit = timeout if isolate.available() else None
-    plan = Grid(whole.cells(), chosen, runs, slices, 1, output, limit, False, resume)
-    try:
-        _finish(ctx, plan, verbose, figures)
-    finally:
-        if output.exists():
-            _report(chosen, slices, output, figures)
+    chosen = datasets.choose(dataset, directory)
+    most = timeout if isolate.available() else None
+    plan = Grid(whole.cells(), chosen, runs, slices, 1, output, most, False, resume, keep_failed)
+    rows = _run(plan, verbose, figures)
+    _report(chosen, slices, rows, figures)
+    _finish(ctx, rows)
 
 
-def _report(chosen: list[Any], slices: int | None, output: Path, directory: Path) -> None:
-    """Write the report of the paper, and draw the figures that show a volume itself."""
-    from compresso import FileError
+def _report(
+    chosen: list[Any], slices: int | None, rows: list[dict[str, Any]], directory: Path
+) -> None:
+    """Draw the figures of what was asked for, and write the report of the paper."""
     from experiments import figures, results
     from experiments import paper as whole
-    from experiments.errors import DatasetError
 
+    table = results.tabulate(rows)
+    drawn = list(figures.draw_all(table, directory)) if _succeeded(rows) else []
     covered = []
     for dataset in chosen:
-        with suppress(DatasetError, FileError):  # its cells have told it
-            volume = dataset.load(slices)
-            covered.append(whole.coverage(volume))
-            for _ in figures.draw_volume(volume, directory):
-                pass
-    path = whole.report(results.read(output), covered, directory)
-    click.echo(f"report in {path}")
+        if not any(row["dataset"] == dataset.name and row["fingerprint"] for row in rows):
+            continue  # it could not be loaded, as its rows tell
+        volume = dataset.load(slices)
+        covered.append(whole.coverage(volume))
+        drawn += figures.draw_volume(volume, directory)
+    click.echo(f"{len(drawn)} figures in {directory}")
+    click.echo(f"report in {whole.report(table, covered, drawn, directory)}")
 
 
 @main.command()
@@ -366,7 +494,7 @@ def _report(chosen: list[Any], slices: int | None, output: Path, directory: Path
 @click.pass_context
 def fetch(ctx: click.Context, names: tuple[str, ...], mirror: str | None, directory: Path) -> None:
     """Download datasets of the paper (or all), check them, and convert them to HDF5."""
-    from compresso import FileError
+    from compresso import CompressoError
     from experiments.errors import DatasetError
     from experiments.fetch import SOURCES
     from experiments.fetch import fetch as fetch_one
@@ -375,7 +503,7 @@ def fetch(ctx: click.Context, names: tuple[str, ...], mirror: str | None, direct
     for name in SOURCES if "all" in names else names:
         try:
             click.echo(f"{name}: {fetch_one(name.lower(), directory, mirror)}")
-        except (DatasetError, FileError) as error:
+        except (DatasetError, CompressoError) as error:
             failed = True
             click.echo(f"Error: {error}", err=True)
     ctx.exit(1 if failed else 0)
@@ -383,7 +511,7 @@ def fetch(ctx: click.Context, names: tuple[str, ...], mirror: str | None, direct
 
 @main.command()
 @click.argument("dataset", default="phantom:size=512x512x128")
-@click.option("-r", "--rounds", type=click.IntRange(1), default=5, help="Rounds.  [default: 5]")
+@click.option("-r", "--rounds", type=click.IntRange(1), default=5, help="Rounds.")
 @SLICES
 @click.option("--dtype", type=click.Choice(["uint32", "uint64"]), help="Convert the volume first.")
 @click.option("--threads", type=click.IntRange(1), default=2, help="Also with so many threads.")
@@ -416,21 +544,26 @@ def bench(
     ctx.meta["verbose"] = verbose
     import numpy as np
 
+    from compresso.arrays import as_volume
     from experiments import bench, datasets, results
+    from experiments import figures as drawing
     from experiments.errors import HarnessError
 
-    (chosen, *more) = datasets.parse(dataset, directory)
+    (chosen, *more) = datasets.choose(dataset, directory)
     if more:
         raise HarnessError(f"bench takes one dataset, and {dataset} is {len(more) + 1}")
+    drawing.check(figures)
     volume = chosen.load(slices)
-    labels = volume.labels
-    labels = np.ascontiguousarray(labels.astype(dtype or f"u{labels.dtype.itemsize}"))
+    labels = as_volume(volume.labels)
     if labels.size == 0:
         raise HarnessError(f"{dataset} is empty: nothing to time")
+    wanted = np.dtype(dtype or labels.dtype.newbyteorder("="))
+    if labels.max() > np.iinfo(wanted).max:
+        raise HarnessError(f"--dtype {dtype}: label {labels.max()} does not fit; use uint64")
+    labels = np.ascontiguousarray(labels, wanted)
     entries = bench.run(labels, rounds, threads, peers, lambda text: click.echo(text, err=True))
     size = " x ".join(map(str, labels.shape[::-1]))
-    synthetic = " (synthetic)" if volume.group == datasets.SYNTHETIC else ""
-    title = f"{volume.name}{synthetic}, {size} {labels.dtype}, {results.cpu()}"
+    title = f"{datasets.shown(volume.name, volume.group)}, {size} {labels.dtype}, {results.cpu()}"
     click.echo(f"{title}; median of {rounds} rounds\n")
     click.echo(bench.report(labels, entries, bench.stages(labels, rounds), threads))
     bench.draw(labels, entries, title, figures / f"bench_{labels.dtype}")

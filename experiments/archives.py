@@ -1,5 +1,6 @@
 """The archives that the paper's sources publish, read in place: nothing is unpacked to the disk."""
 
+import gzip
 import io
 import tarfile
 import zipfile
@@ -12,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.errors import FileError
-from compresso.formats import Reader
+from compresso.errors import FileError, MissingPackageError
+from compresso.formats import Reader, check
 from compresso.formats import open_volume as open_file
 
 Labels = NDArray[Any]
@@ -26,7 +27,8 @@ def _bsds(path: Path) -> Labels:
     from scipy.io import loadmat
 
     slices = []
-    with tarfile.open(path) as archive:
+    # Members before the damage may read well, so the file is read to the checksum at its end.
+    with gzip.open(path) as file, tarfile.open(fileobj=file) as archive:
         members = [m for m in archive if m.isfile() and m.name.endswith(".mat")]
         wanted = [m for m in members if "/groundTruth/" in m.name]
         for member in sorted(wanted, key=lambda m: m.name):
@@ -35,6 +37,8 @@ def _bsds(path: Path) -> Labels:
             for cell in loadmat(io.BytesIO(content.read()))["groundTruth"].flat:
                 labels = cell["Segmentation"][0, 0]
                 slices.append(labels if labels.shape == BSDS_SHAPE else labels.T)
+        while file.read(1 << 20):
+            pass
     return np.stack(slices)
 
 
@@ -111,18 +115,22 @@ SUFFIXES = tuple(READERS)
 @contextmanager
 def open_volume(path: Path, inner: str) -> Iterator[Reader]:
     """Read an archive whole; it is kept for as long as the same one is asked for."""
-    labels = _read(path, inner)
+    state = path.stat()
+    labels = _read(path, inner, (state.st_mtime_ns, state.st_size))
     yield Reader(labels.shape, labels.dtype, lambda start, stop: labels[start:stop])
 
 
 @lru_cache(maxsize=1)
-def _read(path: Path, inner: str) -> Labels:
+def _read(path: Path, inner: str, _: tuple[int, int]) -> Labels:
     readers = next(r for n, r in READERS.items() if path.name.lower().endswith(n.lower()))
     if inner not in readers:
         raise FileError(f"{path}: holds {', '.join(readers)}; name one behind a colon")
     try:
-        return readers[inner](path)
-    except (OSError, EOFError, KeyError, ValueError, StopIteration, RuntimeError) as error:
-        raise FileError(f"{path}: not the archive it is named as ({error})") from None
-    except (tarfile.TarError, zipfile.BadZipFile) as error:
-        raise FileError(f"{path}: not readable ({error})") from None
+        labels = readers[inner](path)
+    except (MissingPackageError, MemoryError):
+        raise
+    except Exception as error:  # six libraries raise what they like on what is not their format
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FileError(f"{path}: not the archive it is named as, or damaged ({reason})") from None
+    check(path, labels.shape, labels.dtype)
+    return labels

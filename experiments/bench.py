@@ -202,6 +202,11 @@ def _peers(labels: Labels, python: str | None) -> Iterator[list[Entry]]:
                 names = json.loads(process.stdout.readline() or "null")
                 if names is None:
                     raise HarnessError(f"--peers {python}: it ended at once; has it numpy?")
+                if not names:
+                    raise HarnessError(
+                        f"--peers {python}: has no other codec; install some there: pip install "
+                        "compresso crackle-codec compressed-segmentation"
+                    )
                 yield [
                     Entry(name, "peer", partial(ask, name, "encode"), partial(ask, name, "decode"))
                     for name in names

@@ -121,7 +121,7 @@ def main(count: int, peers: str | None, seed: int, only: str | None) -> None:
     import tempfile
 
     from compresso import compressors, encodings
-    from compresso.spec import Extent
+    from compresso.plugins import Extent
     from experiments.datasets.phantom import Phantom
 
     labels = Phantom(Extent("64x64x4"), bits=32).load().labels

@@ -2,13 +2,15 @@
 
 import hashlib
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
-import pooch
 
+from compresso.errors import FileError
+from compresso.files import replacing
 from experiments import files
 from experiments.errors import DatasetError
 
@@ -96,7 +98,8 @@ def fetch(name: str, directory: Path, mirror: str | None = None) -> Path:
     Raises
     ------
     DatasetError
-        For an unknown name, a failed download and a wrong checksum. No file is left half-written.
+        For an unknown name, a failed download, a wrong checksum and, where none is published, a
+        file that is no such archive. A file has its name only once it was found sound.
     """
     if name == "cyl":
         raise DatasetError(CYLINDER)
@@ -106,42 +109,57 @@ def fetch(name: str, directory: Path, mirror: str | None = None) -> Path:
     if target.exists():
         return target
     source = SOURCES[name]
-    file_name = source.url.rsplit("/", 1)[1]
-    url = f"{mirror.rstrip('/')}/{file_name}" if mirror else source.url
+    archive = directory / source.url.rsplit("/", 1)[1]
+    url = f"{mirror.rstrip('/')}/{archive.name}" if mirror else source.url
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        archive = Path(
-            pooch.retrieve(
-                url, source.checksum, fname=file_name, path=directory, progressbar=mirror is None
-            )
-        )
-    except (OSError, ValueError) as error:
+        if archive.exists() and _is_sound(archive, source):
+            convert(archive, source.inner, target, url)
+            return target
+        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=directory) as folder:
+            found = Path(_retrieve(url, source.checksum, archive.name, folder, mirror is None))
+            convert(found, source.inner, target, url)
+            os.replace(found, archive)
+    except (OSError, ValueError, FileError) as error:
         reason = " ".join(str(error).split())
         raise DatasetError(
-            f"{name}: {url} cannot be had ({reason}); try again, name another host with --mirror, "
-            f"or put {file_name} into {directory} by hand"
+            f"{name}: cannot get {url} ({reason}); try again, name another host with --mirror, "
+            f"or put {archive.name} into {directory} by hand"
         ) from None
-    convert(archive, source.inner, target, url)
     return target
+
+
+def _is_sound(archive: Path, source: Source) -> bool:
+    """Whether a file that is there already is what was published."""
+    if source.checksum:
+        kind, _, digest = source.checksum.partition(":")
+        with open(archive, "rb") as file:
+            return hashlib.file_digest(file, kind).hexdigest() == digest
+    try:
+        with files.open_volume(archive, source.inner):
+            return True
+    except FileError:
+        return False
+
+
+def _retrieve(url: str, checksum: str | None, name: str, folder: str, bar: bool) -> str:
+    import pooch
+
+    # A file without checksum is checked by what it is, so its digest is no news to the user.
+    pooch.get_logger().setLevel("WARNING")
+    path: str = pooch.retrieve(url, checksum, fname=name, path=folder, progressbar=bar)
+    return path
 
 
 def convert(path: Path, inner: str, target: Path, url: str) -> None:
     """Write a volume as dataset ``main``, a gzip-compressed chunk a slice, with its origin."""
     with files.open_volume(path, inner) as reader:
-        labels = reader.read(0, reader.shape[0])
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with h5py.File(unfinished, "w") as file:
-            dataset = file.create_dataset(
-                "main", data=labels, chunks=(1, *labels.shape[1:]), compression="gzip"
-            )
-            dataset.attrs.update({"url": url, "file": path.name, "inner": inner, "sha256": digest})
-            dataset.attrs["labels_sha256"] = hashlib.sha256(
-                np.ascontiguousarray(labels).tobytes()
-            ).hexdigest()
-        os.replace(unfinished, target)
-    except OSError as error:
-        raise DatasetError(f"{target}: cannot be written ({error})") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
+        labels = np.ascontiguousarray(reader.read(0, reader.shape[0]))
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with replacing(target, force=True) as unfinished, h5py.File(unfinished, "w") as out:
+        dataset = out.create_dataset(
+            "main", data=labels, chunks=(1, *labels.shape[1:]), compression="gzip"
+        )
+        dataset.attrs.update({"url": url, "file": path.name, "inner": inner, "sha256": digest})
+        dataset.attrs["labels_sha256"] = hashlib.sha256(labels.data).hexdigest()

@@ -7,13 +7,13 @@ from typing import Any
 
 from compresso import Compressor, Encoding
 from compresso.compressors import parse
-from compresso.errors import FileError
 from experiments import isolate, results
 from experiments.datasets import Dataset, Volume
-from experiments.errors import DatasetError, HarnessError
-from experiments.measure import measure_runs
+from experiments.errors import HarnessError
+from experiments.measure import describe, measure_runs
+from experiments.results import Row
+from experiments.status import Status
 
-Row = dict[str, Any]
 Cell = tuple[Encoding, Compressor]
 
 
@@ -44,7 +44,9 @@ class Grid:
     isolated : bool
         Run every cell in a process of its own.
     resume : bool
-        Leave out the runs that the CSV has already, of the same volume and settings.
+        Leave out the runs that succeeded before, by the CSV, on the same labels.
+    keep_failed : bool
+        Leave out the ones that failed, too.
     """
 
     cells: Sequence[Cell]
@@ -56,6 +58,7 @@ class Grid:
     timeout: float | None = None
     isolated: bool = False
     resume: bool = False
+    keep_failed: bool = False
 
     def __post_init__(self) -> None:
         if (self.timeout or self.isolated) and not isolate.available():
@@ -67,51 +70,49 @@ class Grid:
         """Number of runs to measure or to leave out."""
         return len(self.datasets) * len(self.cells) * self.runs
 
-    def run(self, announce: Callable[[str], None]) -> Iterator[Row | None]:
+    def run(self, announce: Callable[[str], None]) -> Iterator[tuple[Row, bool]]:
         """Measure cell after cell; yield each row once it is safely in the CSV.
-
-        None stands for a run that the CSV has already.
 
         Parameters
         ----------
         announce : callable
             Told what is being worked on, in a few words.
+
+        Yields
+        ------
+        row : dict
+        new : bool
+            Whether it was measured now; otherwise it is from the CSV.
         """
-        done = results.done(self.output) if self.resume else set()
+        results.check(self.output)
+        past = results.measured(self.output, self.keep_failed) if self.resume else {}
         for dataset in self.datasets:
-            todo = self._todo(dataset, done)
-            yield from [None] * (len(self.cells) * self.runs - sum(len(r) for _, r in todo))
-            if not todo:
-                continue
             announce(f"loading {dataset.name}")
             try:
                 volume = dataset.load(self.slices)
-            except (DatasetError, FileError) as error:
+            except Exception as error:  # whatever is wrong with a file costs only its own rows
                 yield from self._record(self._unread(dataset, error))
                 continue
+            todo = []
+            for cell in self.cells:
+                rows = [past.get(self._key(volume, cell, run)) for run in self._runs()]
+                # The CSV may call the same volume by another name.
+                yield from ((row | {"dataset": volume.name}, False) for row in rows if row)
+                if not all(rows):
+                    todo.append((cell, [r for r in self._runs() if not rows[r - 1]]))
             yield from self._record(self._measure(volume, todo, announce))
 
-    def _todo(self, dataset: Dataset, done: set[tuple[Any, ...]]) -> list[tuple[Cell, list[int]]]:
-        """The cells of a dataset that are not in the CSV, and which of their runs."""
-        shape = ""
-        if done:
-            try:
-                z, y, x = dataset.shape()
-                shape = f"{min(z, self.slices or z)}x{y}x{x}"
-            except (DatasetError, FileError):
-                pass  # loading it meets the error again, and records it
-        todo = []
-        for encoding, compressor in self.cells:
-            key = (dataset.name, shape, encoding.spec, compressor.spec, self.threads)
-            runs = [run for run in range(1, self.runs + 1) if (*key, run) not in done]
-            if runs:
-                todo.append(((encoding, compressor), runs))
-        return todo
+    def _runs(self) -> range:
+        return range(1, self.runs + 1)
 
-    def _record(self, rows: Iterator[Row]) -> Iterator[Row]:
+    def _key(self, volume: Volume, cell: Cell, run: int) -> tuple[Any, ...]:
+        row = describe(volume, *cell, run, self.threads)
+        return tuple(row[name] for name in results.KEY)
+
+    def _record(self, rows: Iterator[Row]) -> Iterator[tuple[Row, bool]]:
         for row in rows:
             results.append(self.output, row)
-            yield row
+            yield row, True
 
     def _measure(
         self,
@@ -130,7 +131,7 @@ class Grid:
 
     def _unread(self, dataset: Dataset, error: Exception) -> Iterator[Row]:
         for encoding, compressor in self.cells:
-            for run in range(1, self.runs + 1):
+            for run in self._runs():
                 yield {
                     "time": results.now(),
                     "dataset": dataset.name,
@@ -139,6 +140,6 @@ class Grid:
                     "run": run,
                     "threads": self.threads,
                     "group": dataset.group,
-                    "status": f"error: {error}",
+                    "status": str(Status.of(error)),
                     **results.environment(),
                 }

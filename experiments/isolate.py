@@ -1,15 +1,22 @@
 """A cell in a process of its own, so that a hang, a crash or a full memory costs only it."""
 
+import ctypes
 import multiprocessing
+import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator
+from time import monotonic, sleep
 from typing import Any
 
 from compresso import Compressor, Encoding
 from experiments import measure
 from experiments.datasets import Volume
+from experiments.results import Row
+from experiments.status import Outcome, Status
 
-Row = dict[str, Any]
+WARM_UP_S = 600.0  # for the kernels to be compiled, which no run is charged for
 
 
 def available() -> bool:
@@ -29,31 +36,53 @@ def measure_apart(
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(
-        target=_work, args=(theirs, volume, encoding, compressor, runs, threads), daemon=True
+        target=_work,
+        args=(os.getpid(), theirs, volume, encoding, compressor, runs, threads),
+        daemon=True,
     )
     process.start()
     theirs.close()
-    failure = None
+
+    def receive(seconds: float | None, what: str) -> Row | Status:
+        """A row from the process, or why none comes any more."""
+        try:
+            if _poll(ours, seconds):
+                row: Row = ours.recv()
+                return row
+        except EOFError:
+            process.join()
+            return Status(Outcome.ERROR, f"its process ended ({_reason(process.exitcode)})")
+        return Status(Outcome.TIMEOUT, f"{what}more than {seconds:g} s")
+
     try:
+        answer = receive(WARM_UP_S if timeout else None, "compiling its kernels took ")
         for run in runs:
-            if failure is None:
-                try:
-                    if ours.poll(timeout):
-                        yield ours.recv()
-                        continue
-                    failure = f"timeout: more than {timeout:g} s"
-                except EOFError:
-                    process.join()
-                    failure = f"error: its process ended ({_reason(process.exitcode)})"
-            row = measure.describe(volume, encoding, compressor, run, threads)
-            yield row | {"status": failure}
+            if not isinstance(answer, Status):
+                answer = receive(timeout, "")
+            if isinstance(answer, Status):
+                row = measure.describe(volume, encoding, compressor, run, threads)
+                yield row | {"status": str(answer)}
+            else:
+                yield answer
     finally:
         process.kill()
         process.join()
         ours.close()
 
 
+def _poll(pipe: Any, seconds: float | None) -> bool:
+    """Wait for the pipe, for ever where ``seconds`` is None; no number is too large."""
+    end = None if seconds is None else monotonic() + seconds
+    while True:
+        left = 3600.0 if end is None else min(3600.0, end - monotonic())
+        if pipe.poll(max(0.0, left)):
+            return True
+        if left <= 0:
+            return False
+
+
 def _work(
+    parent: int,
     pipe: Any,
     volume: Volume,
     encoding: Encoding,
@@ -62,8 +91,29 @@ def _work(
     threads: int,
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    for row in measure.measure_runs(volume, encoding, compressor, runs, threads):
-        pipe.send(row)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with(parent)
+    measure.warm_up(volume, encoding, compressor, threads)
+    pipe.send({})  # the clock of the first run starts
+    for run in runs:
+        pipe.send(measure.measure(volume, encoding, compressor, run, threads))
+
+
+def _die_with(parent: int) -> None:
+    """End this process when its parent ends, even by SIGKILL."""
+    if sys.platform == "linux":
+        death_signal = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(death_signal, signal.SIGKILL, 0, 0, 0)
+    else:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    if os.getppid() != parent:  # it ended before it could be watched
+        os._exit(1)
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        sleep(1)
+    os._exit(1)
 
 
 def _reason(code: int | None) -> str:

@@ -1,5 +1,6 @@
 """One cell of the grid: encode, compress, decompress and decode, timed, and a check."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from time import perf_counter_ns
@@ -7,15 +8,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from compresso import CompressoError, Compressor, Encoding, MissingPackageError
+from compresso import Compressor, Encoding
 from compresso.arrays import Labels, as_volume, little
 from compresso.codec import Buffer
 from compresso.encodings.none import Raw
 from experiments import results
 from experiments.datasets import Volume
+from experiments.status import OK, Outcome, Status
 
 T = TypeVar("T")
 CHUNK_BYTES = 1 << 30  # the most of raw labels that is restored at a time
+DIFFERS = Status(Outcome.ERROR, "decoded labels differ")
 
 
 class Clock:
@@ -33,17 +36,20 @@ class Clock:
 
 
 def warm_up(volume: Volume, encoding: Encoding, compressor: Compressor, threads: int) -> None:
-    """Run a cell once on a corner of the volume, to compile its kernels before they are timed."""
-    corner = Volume(volume.name, volume.source, volume.group, volume.labels[:2, :64, :64])
-    _round_trip(corner, encoding, compressor, threads)
+    """Run a cell once on a corner of the volume, to compile its kernels before they are timed.
+
+    What goes wrong is left to the measurement, which meets it again and records it.
+    """
+    corner = volume.labels[:2, :64, :64].copy(order="K")  # kernels depend on the layout
+    with suppress(Exception):
+        _round_trip(dataclasses.replace(volume, labels=corner), encoding, compressor, threads)
 
 
 def measure_runs(
     volume: Volume, encoding: Encoding, compressor: Compressor, runs: list[int], threads: int
 ) -> Iterator[dict[str, Any]]:
     """Warm a cell up and yield the rows of its runs."""
-    with suppress(CompressoError):  # the measurement meets it again, and records it
-        warm_up(volume, encoding, compressor, threads)
+    warm_up(volume, encoding, compressor, threads)
     for run in runs:
         yield measure(volume, encoding, compressor, run, threads)
 
@@ -56,17 +62,15 @@ def measure(
     Returns
     -------
     dict
-        A row of the CSV. A codec that refuses the volume or is not installed, or a result that
-        differs from the volume, is told in its ``status``.
+        A row of the CSV. A codec that refuses the volume, is not installed or has a bug, or a
+        result that differs from the volume, is told in its ``status``.
     """
     row = describe(volume, encoding, compressor, run, threads)
     try:
         row |= _round_trip(volume, encoding, compressor, threads)
-        row["status"] = results.OK if row["lossless"] else "error: decoded labels differ"
-    except MissingPackageError as error:
-        row["status"] = f"unavailable: {error}"
-    except (CompressoError, MemoryError) as error:
-        row["status"] = f"error: {error or 'out of memory'}"
+        row["status"] = str(OK if row["lossless"] else DIFFERS)
+    except Exception as error:  # also a bug of a codec, perhaps the user's own, costs only its cell
+        row["status"] = str(Status.of(error))
     return row
 
 
@@ -87,6 +91,8 @@ def describe(
         "raw_bytes": 8 * volume.labels.size,
         "native_bytes": volume.labels.nbytes,
         "group": volume.group,
+        "fingerprint": volume.fingerprint,
+        "part": volume.part,
         **results.environment(),
     }
 

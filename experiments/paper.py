@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 
 from compresso import compressors, encodings
+from compresso.files import replacing
 from experiments import results
-from experiments.datasets import EM, OTHER, SYNTHETIC, Volume
+from experiments.datasets import EM, OTHER, Volume, shown
 from experiments.figures.frequent_windows import FREQUENT, window_counts
 from experiments.grid import Cell, pairs
 from experiments.published import (
     COVERED_BY_100,
     FIGURE_4,
+    FIRST_STAGES,
     GROUND_TRUTH,
     LEAD_ON_EM,
     SECOND_STAGES,
@@ -29,10 +31,8 @@ WINDOWS = (
 
 def cells() -> list[Cell]:
     """Every scheme of the paper, and the sweep of window sizes."""
-    firsts = [encodings.parse(name) for name in ("none", "neuroglancer", "compresso")]
-    every = [encodings.parse(name) for name in encodings.names()]
     schemes = pairs(
-        firsts + [encoding for encoding in every if encoding.alone],
+        [encodings.parse(name) for name in FIRST_STAGES],
         [compressors.parse(second) for second in SECOND_STAGES],
     )
     sweep = [
@@ -48,26 +48,39 @@ class Coverage(NamedTuple):
     name: str
     group: str
     share: float
+    part: str = ""
 
 
 def coverage(volume: Volume) -> Coverage:
     """Measure what Figure 3 claims, on one volume."""
     counts = np.sort(window_counts(volume)[1])[::-1]
-    return Coverage(
-        volume.name, volume.group, float(counts[:FREQUENT].sum() / max(1, counts.sum()))
-    )
+    share = float(counts[:FREQUENT].sum() / max(1, counts.sum()))
+    return Coverage(volume.name, volume.group, share, volume.part)
 
 
-def report(table: pd.DataFrame, covered: Sequence[Coverage], directory: Path) -> Path:
-    """Write ``report.md`` beside the figures; returns its path."""
-    rows = results.derive(results.newest(table))
+def report(
+    table: pd.DataFrame, covered: Sequence[Coverage], drawn: Sequence[Path], directory: Path
+) -> Path:
+    """Write ``report.md``; returns its path.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The rows to report, all of them.
+    covered : sequence of Coverage
+    drawn : sequence of Path
+        The figures to show, which are in ``directory``.
+    directory : Path
+    """
+    rows = results.derive(table)
     lines = [
         "# The paper, measured",
         "",
         "Matejek et al., *Compresso*, MICCAI 2017. Ratios count 8 bytes a voxel; speeds are MB/s",
         "of both stages on that basis, medians over runs, one thread.",
-        f"CPU: {rows['cpu'].iloc[-1]}." if len(rows) else "",
+        f"CPU: {', '.join(rows['cpu'].unique())}." if len(rows) else "",
         "",
+        *_parts(rows),
         "## Table 1: Compresso + LZMA",
         "",
         *_table_1(rows),
@@ -94,12 +107,31 @@ def report(table: pd.DataFrame, covered: Sequence[Coverage], directory: Path) ->
         "## Figures",
         "",
     ]
-    names = sorted(p.name for p in directory.glob("*.png") if not p.name.startswith("bench"))
-    for name in names:
-        lines += [f"![{name.removesuffix('.png')}]({name})", ""]
-    path = directory / "report.md"
-    path.write_text("\n".join(lines))
-    return path
+    for path in sorted(path for path in drawn if path.suffix == ".png"):
+        lines += [f"![{path.stem}]({path.name})", ""]
+    target = directory / "report.md"
+    with replacing(target, force=True) as unfinished:
+        unfinished.write_text("\n".join(lines), encoding="utf-8")
+    return target
+
+
+def _parts(rows: pd.DataFrame) -> list[str]:
+    """What was measured of the datasets that were not measured whole."""
+    parts = rows[rows["part"] != ""].drop_duplicates("dataset")
+    if parts.empty:
+        return []
+    told = "; ".join(f"{row.dataset}: {row.part}" for row in parts.itertuples())
+    return [
+        f"**Only a part was measured of {told}.** The paper's numbers are of whole datasets, so",
+        "that of a part is not judged by them.",
+        "",
+    ]
+
+
+def _part_of(rows: pd.DataFrame, name: str) -> str:
+    """Which part of a dataset was measured, empty for the whole."""
+    parts = rows[rows["dataset"] == name]["part"]
+    return str(parts.iloc[0]) if len(parts) else ""
 
 
 def _table_1(rows: pd.DataFrame) -> list[str]:
@@ -119,14 +151,15 @@ def _table_1(rows: pd.DataFrame) -> list[str]:
                     f"{compress} / {decompress} | | | |"
                 )
             continue
-        part = rows[rows["dataset"] == name]
-        note = " (gt)" if name in GROUND_TRUTH else ""
-        note += " (synthetic)" if part["group"].iloc[-1] == SYNTHETIC else ""
-        shape = " x ".join(reversed(part["shape"].iloc[-1].split("x")))
+        row = rows[rows["dataset"] == name].iloc[-1]
+        title = shown(f"{name} (gt)" if name in GROUND_TRUTH else name, row["group"])
+        shape = " x ".join(reversed(row["shape"].split("x")))
         difference = f"{cell['ratio'] / ratio - 1:+.1%}" if ratio else ""
+        if ratio and row["part"]:
+            difference = "a part"
         speeds = f"{cell['compress_speed']:,.0f} / {cell['decompress_speed']:,.0f}"
         lines.append(
-            f"| {name}{note} | {shape} | {ratio or ''} | {cell['ratio']:,.1f} | {difference} | "
+            f"| {title} | {shape} | {ratio or ''} | {cell['ratio']:,.1f} | {difference} | "
             f"{f'{compress} / {decompress}' if ratio else ''} | {speeds} | "
             f"{_ratio(rows, name, 'neuroglancer')} | {_ratio(rows, name, 'none')} |"
         )
@@ -139,7 +172,7 @@ def _figure_4(rows: pd.DataFrame) -> list[str]:
         "|---|---|---:|---:|---:|",
     ]
     firsts = ("none", "neuroglancer", "compresso")
-    images = [name for name in encodings.names() if encodings.parse(name).alone]
+    images = [name for name in FIRST_STAGES if encodings.parse(name).alone]
     for group in (EM, OTHER):
         part = rows[rows["group"] == group]
         for second in (*SECOND_STAGES, *images):
@@ -170,36 +203,47 @@ def _claims(rows: pd.DataFrame, covered: Sequence[Coverage]) -> list[str]:
         verdict = "reproduced" if near else "not reproduced"
         if name in GROUND_TRUTH and not near:
             verdict = "not comparable: ground truth, not the authors' segmentation"
+        if part := _part_of(rows, name):
+            verdict = f"not judged: {part}"
         lines.append(f"| {claim} | {cell['ratio']:,.1f} | {verdict} |")
     best_claim = "Compresso + LZMA is best on every EM set"
     lead_claim = f"Compresso leads by {LEAD_ON_EM:.0%} on EM"
     if not em:
         lines += [f"| {c} | | not tested: data not here |" for c in (best_claim, lead_claim)]
     for name in em:
-        part = rows[(rows["dataset"] == name)]
-        flat = part[~part["encoding"].str.startswith("compresso:")]
+        measured = rows[rows["dataset"] == name]
+        part = _part_of(rows, name)
+        flat = measured[~measured["encoding"].str.startswith("compresso:")]
         means = flat.groupby(["encoding", "compression"])["ratio"].mean()
+        if ("compresso", "lzma") not in means.index:
+            untested = f"{name} | not tested: Compresso + LZMA did not succeed"
+            lines += [f"| {claim} | {untested} |" for claim in (best_claim, lead_claim)]
+            continue
         best = " + ".join(means.idxmax())
-        mine = means.get(("compresso", "lzma"), np.nan)
+        mine = means["compresso", "lzma"]
         others = means[means.index.get_level_values("encoding") != "compresso"]
-        right = best == "compresso + lzma"
-        lines.append(f"| {best_claim} | {name}: {best} | {'yes' if right else 'no'} |")
+        verdict = _verdict(best == "compresso + lzma", part)
+        lines.append(f"| {best_claim} | {name}: {best} | {verdict} |")
         if len(others):
             lead = mine / others.max() - 1
             lines.append(
                 f"| {lead_claim} | {name}: {lead:.0%} ahead of {' + '.join(others.idxmax())} | "
-                f"{'yes' if lead >= LEAD_ON_EM - 0.05 else 'no'} |"
+                f"{_verdict(lead >= LEAD_ON_EM - 0.05, part)} |"
             )
     cover = (
         f"The 100 most frequent 8x8x1 windows cover {COVERED_BY_100:.0%} (a representative EM set)"
     )
-    measured = [(c.name, c.share) for c in covered if c.group == EM]
-    if not measured:
+    on_em = [c for c in covered if c.group == EM]
+    if not on_em:
         lines.append(f"| {cover} | | not tested: data not here |")
-    for name, share in measured:
-        near = abs(share - COVERED_BY_100) <= 0.05
-        lines.append(f"| {cover} | {name}: {share:.1%} | {'yes' if near else 'no'} |")
+    for c in on_em:
+        verdict = _verdict(abs(c.share - COVERED_BY_100) <= 0.05, c.part)
+        lines.append(f"| {cover} | {c.name}: {c.share:.1%} | {verdict} |")
     return lines
+
+
+def _verdict(holds: bool, part: str) -> str:
+    return f"not judged: {part}" if part else "yes" if holds else "no"
 
 
 def _cell(rows: pd.DataFrame, name: str, first: str, second: str) -> pd.Series | None:

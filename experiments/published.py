@@ -53,6 +53,9 @@ FIGURE_4 = {
     },
 }
 
+#: First stages of the paper, and schemes that stand alone. Those added since are not in it.
+FIRST_STAGES = ("none", "neuroglancer", "compresso", "jpeg2000", "png", "x264")
+
 #: Second stages of the paper; the others that can be measured were never in it.
 SECOND_STAGES = (
     *("none", "brotli", "bz2", "lz78", "lzf", "lzma", "lzo", "lzw", "zlib", "zopfli", "zstd"),

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from experiments import results
-from experiments.datasets import SYNTHETIC
+from experiments.datasets import shown
 
 HEADINGS = {
     "encoding": "encoding",
@@ -53,18 +53,24 @@ def _block(name: str, rows: pd.DataFrame) -> str:
                 "yes",
             )
         )
-    first = rows.iloc[0]
-    title = f"{name} (synthetic)" if first.get("group") == SYNTHETIC else name
-    text = [f"{title}, {first['shape']} {first['dtype']}" if "shape" in first else title]
+    text = [_title(name, rows)]
     if len(lines) > 1:
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         for number, line in enumerate(lines):
             left = "  ".join(part.ljust(w) for part, w in zip(line[:2], widths[:2], strict=True))
             right = "  ".join(part.rjust(w) for part, w in zip(line[2:], widths[2:], strict=True))
             text.append(f"{'*' if number == 1 else ' '} {left}  {right}")
-    failed = rows[~rows.index.isin(good.index)].drop_duplicates(
-        ["encoding", "compression", "status"]
-    )
-    for row in failed.itertuples():
+    failed = rows[~rows.index.isin(good.index)]
+    reasons = failed["status"].unique()
+    if len(failed) == len(rows) > 1 and len(reasons) == 1:
+        return "\n".join([*text, f"! all {len(rows)} runs: {reasons[0]}"])
+    for row in failed.drop_duplicates(["encoding", "compression", "status"]).itertuples():
         text.append(f"! {row.encoding} {row.compression}: {row.status}")
     return "\n".join(text)
+
+
+def _title(name: str, rows: pd.DataFrame) -> str:
+    """Name, shape and dtype of a dataset, of what could be read of it."""
+    row = rows.iloc[0]
+    known = f"{row['shape']} {row['dtype']}".strip()
+    return ", ".join(filter(None, (shown(name, row["group"]), known, row["part"])))

@@ -213,7 +213,7 @@ def test_verdicts(tmp_path):
     table += rows_of("ac3", "em", {("compresso", "lzma"): 500, ("none", "bz2"): 400})
     table += rows_of("bsd500", "other", {("compresso", "lzma"): 900})
     covered = [paper.Coverage("ac3", "em", 0.81)]
-    text = paper.report(pd.DataFrame(table), covered, tmp_path).read_text()
+    text = paper.report(pd.DataFrame(table), covered, [], tmp_path).read_text()
     assert "| Compresso + LZMA reaches 1553 on spl-knee | 1,553.2 | reproduced |" in text
     assert "reaches 1188 on bsd500 | 900.0 | not reproduced |" in text
     assert "reaches 814 on ac3 | 500.0 | not comparable: ground truth" in text

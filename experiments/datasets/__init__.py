@@ -1,15 +1,19 @@
 """Datasets: the paper's, the user's own files, and the synthetic ones."""
 
+import dataclasses
 import importlib
+import os
 from pathlib import Path
 
-from compresso.spec import build, split
+from compresso.errors import SpecError
+from compresso.plugins import build, split, split_list
 from experiments import files
 from experiments.datasets import paper
-from experiments.datasets.base import EM, OTHER, SYNTHETIC, Dataset, FileDataset, Volume
+from experiments.datasets.base import EM, OTHER, SYNTHETIC, Dataset, FileDataset, Volume, shown
 from experiments.errors import DatasetError
 
-__all__ = ["EM", "OTHER", "SYNTHETIC", "Dataset", "Volume", "known", "names", "parse"]
+__all__ = ["EM", "OTHER", "SYNTHETIC", "Dataset", "Volume", "choose", "known", "names", "parse"]
+__all__ += ["shown"]
 
 #: Modules of synthetic datasets, each with a class of its name; numba is imported only for them.
 SYNTHETICS = ("phantom", "pattern")
@@ -24,6 +28,39 @@ def known(directory: Path) -> list[Dataset]:
     """Every dataset that has a name: the paper's, those under ``MRI/``, the synthetic ones."""
     found: list[Dataset] = list(paper.datasets(directory).values())
     return [*found, *paper.mri(directory), *(_synthetic(name)() for name in SYNTHETICS)]
+
+
+def choose(text: str, directory: Path, group: str = EM) -> list[Dataset]:
+    """Find the datasets of a comma-separated list of specs, each once, under names that differ.
+
+    Raises as :func:`parse` does, and SpecError where the list is empty.
+    """
+    specs = _split_list(text)
+    if not specs:
+        raise SpecError("DATASET names nothing; give a name, a file, or all")
+    found = list(dict.fromkeys(d for spec in specs for d in parse(spec, directory, group)))
+    given = [d for d in found if isinstance(d, FileDataset)]
+    clashing = [d for d in given if sum(other.name == d.name for other in given) > 1]
+    names = files.told_apart(d.source for d in clashing)
+    return [dataclasses.replace(d, name=names[d.source]) if d in clashing else d for d in found]
+
+
+def _split_list(text: str) -> list[str]:
+    """Split a list of specs; a comma may also be part of an existing file's name."""
+    specs: list[str] = []
+    rest: list[str] = []
+    parts = text.split(",")
+    while parts:
+        for size in range(len(parts), 1, -1):
+            spec = ",".join(parts[:size]).strip()
+            path, inner = files.split(spec)
+            if os.path.exists(path) and "," not in inner:
+                specs += [*split_list(",".join(rest)), spec]
+                rest, parts = [], parts[size:]
+                break
+        else:
+            rest.append(parts.pop(0))
+    return specs + split_list(",".join(rest))
 
 
 def parse(spec: str, directory: Path, group: str = EM) -> list[Dataset]:
@@ -63,8 +100,9 @@ def parse(spec: str, directory: Path, group: str = EM) -> list[Dataset]:
     if split(spec)[0] in SYNTHETICS:
         return [build(_synthetic(split(spec)[0]), spec)]
     path, inner = files.split(spec)
-    if path.exists():
-        return [FileDataset(spec if inner else path.name, path, inner, path.stem, group)]
+    if os.path.exists(path):  # a name that no file can have is none
+        name = files.printable(path.name + (f":{inner}" if inner else ""))
+        return [FileDataset(name, path, inner, path.stem, group)]
     if path.suffix or "/" in spec:
         raise DatasetError(f"{path}: no such file")
     raise DatasetError(

@@ -2,27 +2,61 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
-from compresso.errors import FileError
 from experiments import files
 from experiments.errors import DatasetError
+from experiments.status import Status
 
 #: The panels of the mean figure: the paper's EM sets, its other sets, and what is no real data.
 EM, OTHER, SYNTHETIC = "em", "other", "synthetic"
 
 
+def shown(name: str, group: str) -> str:
+    """A dataset's name or title for the user; what is no real data says so everywhere."""
+    return f"{name} (synthetic)" if group == SYNTHETIC else name
+
+
 @dataclass(frozen=True)
 class Volume:
-    """A label volume in memory, in its file's own dtype, and where it is from."""
+    """A label volume in memory, in its file's own dtype, and where it is from.
+
+    Parameters
+    ----------
+    name, source, group : str
+    labels : (nz, ny, nx) integer or bool
+    part : str
+        Which part of its dataset it is; empty for all of it.
+    """
 
     name: str
     source: str
     group: str
     labels: NDArray[Any]
+    part: str = ""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of shape, dtype and labels, 16 hexadecimal digits: other labels, other digits."""
+        labels = self.labels
+        native = labels.dtype.newbyteorder("=")
+        hashed = xxhash.xxh3_64(f"{labels.shape} {native.str}".encode())
+        for plane in labels:
+            hashed.update(np.ascontiguousarray(plane, native).data)
+        return hashed.hexdigest()
+
+
+def first(slices: int | None, depth: int) -> tuple[int, str]:
+    """How many of ``depth`` slices are wanted, and, where not all, which part they are."""
+    if slices is None or slices >= depth:
+        return depth, ""
+    return slices, f"first {slices} of {depth} slices"
 
 
 class Dataset(ABC):
@@ -65,14 +99,18 @@ class FileDataset(Dataset):
     title: str = ""
     group: str = EM
 
+    @property
+    def source(self) -> str:
+        """The file's whole path, and what is inside it."""
+        return files.source(self.path, self.inner)
+
     def load(self, slices: int | None = None) -> Volume:
         """Read the first ``slices`` slices, or all; raises DatasetError."""
         self._exists()
         with files.open_volume(self.path, self.inner) as reader:
-            depth = reader.shape[0]
-            labels = reader.read(0, depth if slices is None else min(slices, depth))
-        source = f"{self.path}:{self.inner}" if self.inner else str(self.path)
-        return Volume(self.name, source, self.group, labels)
+            depth, part = first(slices, reader.shape[0])
+            labels = reader.read(0, depth)
+        return Volume(self.name, self.source, self.group, labels, part)
 
     def shape(self) -> tuple[int, ...]:
         """Shape of the whole volume (z, y, x), without reading it; raises DatasetError."""
@@ -87,8 +125,8 @@ class FileDataset(Dataset):
             with files.open_volume(self.path, self.inner) as reader:
                 size = " x ".join(map(str, reader.shape[::-1]))
                 return f"{size} {reader.dtype} in {self.path}"
-        except (DatasetError, FileError) as error:
-            return str(error)
+        except Exception as error:  # whatever is wrong with one file, the others are listed
+            return Status.of(error).reason
 
     def _exists(self) -> None:
         if not self.path.exists():

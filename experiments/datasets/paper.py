@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from compresso import formats
+from experiments import files
 from experiments.datasets.base import EM, OTHER, Dataset, FileDataset, PaperDataset
 
 _ORIGINAL = ("{0}/rhoana/{0}_rhoana.h5", "{0}/gold/{0}_gold.h5", "{0}.h5")
@@ -69,9 +70,12 @@ def datasets(directory: Path) -> dict[str, Dataset]:
 
 
 def mri(directory: Path) -> list[Dataset]:
-    """Every volume under ``MRI/``."""
+    """Every volume under ``MRI/``; files that differ only in their endings keep these."""
+    suffixes = tuple(formats.suffixes())
+    paths = [p for p in sorted((directory / "MRI").glob("*")) if p.name.lower().endswith(suffixes)]
+    stems = [path.stem for path in paths]
+    names = [path.stem if stems.count(path.stem) == 1 else path.name for path in paths]
     return [
-        FileDataset(f"mri/{path.stem}", path, "", path.stem, OTHER)
-        for path in sorted((directory / "MRI").glob("*"))
-        if path.name.lower().endswith(tuple(formats.suffixes()))
+        FileDataset(f"mri/{files.printable(name)}", path, "", name, OTHER)
+        for name, path in zip(names, paths, strict=True)
     ]

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.errors import SpecError
-from compresso.spec import Extent, spell
-from experiments.datasets.base import SYNTHETIC, Dataset, Volume
+from compresso.plugins import Extent
+from compresso.spec import spell
+from experiments.datasets.base import SYNTHETIC, Dataset, Volume, first
 
 Shape = tuple[int, int, int]
 
@@ -55,7 +56,7 @@ class Pattern(Dataset):
     kind: str = "noise"
     size: Extent = Extent("512x512x32")
 
-    title = "pattern (synthetic)"
+    title = "pattern"
     group = SYNTHETIC
 
     def __post_init__(self) -> None:
@@ -70,8 +71,8 @@ class Pattern(Dataset):
     def load(self, slices: int | None = None) -> Volume:
         """Make the volume, or its first ``slices`` slices."""
         z, y, x = self.shape()
-        z = z if slices is None else min(slices, z)
-        return Volume(self.name, "synthetic", self.group, KINDS[self.kind]((z, y, x)))
+        z, part = first(slices, z)
+        return Volume(self.name, "synthetic", self.group, KINDS[self.kind]((z, y, x)), part)
 
     def shape(self) -> Shape:
         """Shape of the volume, z, y, x."""

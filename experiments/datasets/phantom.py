@@ -17,8 +17,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from compresso.errors import SpecError
-from compresso.spec import Extent, spell
-from experiments.datasets.base import SYNTHETIC, Dataset, Volume
+from compresso.plugins import Extent
+from compresso.spec import spell
+from experiments.datasets.base import SYNTHETIC, Dataset, Volume, first
 
 REACH = 26.0  # px; a voxel further than this from every disc stays unlabelled
 AREA = 1050.0  # px of a slice for each neurite
@@ -49,7 +50,7 @@ class Phantom(Dataset):
     seed: int = 0
     bits: int = 64
 
-    title = "phantom (synthetic)"
+    title = "phantom"
     group = SYNTHETIC
 
     def __post_init__(self) -> None:
@@ -64,11 +65,11 @@ class Phantom(Dataset):
     def load(self, slices: int | None = None) -> Volume:
         """Make the volume, or its first ``slices`` slices."""
         x, y, z = self.size
-        z = z if slices is None else min(slices, z)
+        z, part = first(slices, z)
         labels = np.empty((z, y, x), f"u{self.bits // 8}")
         for target, made in zip(labels, make_slices(self), strict=False):
             target[:] = made
-        return Volume(self.name, f"synthetic (seed {self.seed})", self.group, labels)
+        return Volume(self.name, f"synthetic (seed {self.seed})", self.group, labels, part)
 
     def shape(self) -> tuple[int, ...]:
         """Shape of the volume, z, y, x."""

@@ -5,7 +5,6 @@ A module has ``draw(rows)``, which makes a figure of the derived rows of results
 """
 
 import importlib
-import os
 import pkgutil
 import re
 from collections.abc import Iterator
@@ -21,7 +20,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from experiments import results
+from compresso import FileError, SpecError, encodings
+from compresso.files import replacing
+from experiments import files, results
 from experiments.datasets import Volume
 from experiments.errors import ResultsError
 
@@ -36,9 +37,21 @@ STYLE: dict[Any, Any] = {
     "grid.color": "0.9",
     "legend.frameon": False,
     "pdf.fonttype": 42,  # text stays text
+    "text.parse_math": False,  # a file may be called a$b$c
     "figure.dpi": 100,
     "savefig.dpi": 150,
 }
+
+
+def check(directory: Path) -> None:
+    """Find out whether figures can be written, before anything is measured; raises FileError."""
+    try:
+        files.check_writable(directory)
+    except OSError as error:
+        raise FileError(
+            f"{directory}: cannot write figures ({error.strerror}); name another folder with "
+            "--figures"
+        ) from None
 
 
 def draw_all(table: pd.DataFrame, directory: Path) -> Iterator[Path]:
@@ -72,22 +85,26 @@ def _modules() -> Iterator[tuple[str, ModuleType]]:
 def _save(figure: Figure | None, directory: Path, name: str) -> Iterator[Path]:
     if figure is None:
         return
-    directory.mkdir(parents=True, exist_ok=True)
+    check(directory)
     for suffix in ("png", "pdf"):
         path = directory / f"{name}.{suffix}"
-        # Into place at once: a figure is the old one or the new one.
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        figure.savefig(unfinished, format=suffix)
-        os.replace(unfinished, path)
+        with replacing(path, force=True) as unfinished:
+            figure.savefig(unfinished, format=suffix)
         yield path
     plt.close(figure)
 
 
 def _alone_as_second_stage(rows: pd.DataFrame) -> pd.DataFrame:
     """Schemes that stand alone appear as the paper has them: as second stages without a first."""
-    from compresso import encodings
-
-    alone = rows["encoding"].map(lambda spec: encodings.parse(spec).alone)
+    alone = rows["encoding"].map(_is_alone)
     rows.loc[alone, "compression"] = rows.loc[alone, "encoding"]
     rows.loc[alone, "encoding"] = "none"
     return rows
+
+
+def _is_alone(spec: str) -> bool:
+    """Whether an encoding is a scheme of its own; one that is gone since is taken for none."""
+    try:
+        return encodings.parse(spec).alone
+    except SpecError:
+        return False

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.datasets import SYNTHETIC
+from experiments.datasets import shown
 
 #: Fig. 4's order and colours, light grey, dark grey and red.
 PAPER = {"none": "#c8c8c8", "neuroglancer": "#5f5f5f", "compresso": "#d7191c"}
@@ -69,18 +69,18 @@ def panel_width(encodings: list[str], compressors: list[str]) -> float:
 
 def without_sweep(rows: pd.DataFrame) -> pd.DataFrame:
     """Leave out the variants of an encoding where they are many: a sweep has its own figure."""
-    families = rows["encoding"].str.partition(":")[0]
+    families = rows["encoding"].map(lambda spec: spec.partition(":")[0])
     many = rows.groupby(families)["encoding"].transform("nunique") > 3
-    return rows[~many | ~rows["encoding"].str.contains(":")]
+    return rows[~many | ~rows["encoding"].str.contains(":").astype(bool)]
 
 
 def dataset_title(rows: pd.DataFrame) -> str:
     """Name and shape of a dataset; the synthetic ones say so."""
     row = rows.iloc[-1]
     size = " x ".join(reversed(row["shape"].split("x")))
-    note = " (synthetic)" if row["group"] == SYNTHETIC else ""
-    threads = f", {row['threads']} threads" if row["threads"] != 1 else ""
-    return f"{row['dataset']}{note}, {size}{threads}"
+    threads = f"{row['threads']} threads" if row["threads"] != 1 else ""
+    name = shown(row["dataset"], row["group"])
+    return ", ".join(filter(None, (name, size, row["part"], threads)))
 
 
 def grouped(

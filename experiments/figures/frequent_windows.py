@@ -10,7 +10,7 @@ from compresso.arrays import as_volume
 from compresso.codec import unwatched
 from compresso.outlines import trace
 from compresso.windows import Collector
-from experiments.datasets import SYNTHETIC, Volume
+from experiments.datasets import Volume, shown
 
 FREQUENT, ABSENT = 100, 5
 
@@ -33,10 +33,9 @@ def draw_volume(volume: Volume) -> Figure | None:
     absent = [w for w in _random_windows(random) if w not in known]
     for axis, window in zip(axes[-1], absent[:ABSENT], strict=False):
         _show(axis, window, "never")
-    note = " (synthetic)" if volume.group == SYNTHETIC else ""
     figure.suptitle(
-        f"{volume.name}{note}: {len(order)} windows cover {share:.1%} of {counts.sum():,}, "
-        f"{len(values):,} distinct; last row: random ones that never occur",
+        f"{shown(volume.name, volume.group)}: {len(order)} windows cover {share:.1%} of "
+        f"{counts.sum():,}, {len(values):,} distinct; last row: random ones that never occur",
         fontsize=10,
     )
     return figure

@@ -6,8 +6,8 @@ from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from compresso.volume import as_volume
-from experiments.datasets import SYNTHETIC, Volume
+from compresso.arrays import as_volume
+from experiments.datasets import Volume, shown
 
 SHOWN = 3
 
@@ -25,8 +25,7 @@ def draw_volume(volume: Volume) -> Figure | None:
         axis.imshow(colours(labels[z]), interpolation="nearest")
         axis.set_title(f"slice {z}", fontsize=9)
         axis.set_axis_off()
-    note = " (synthetic)" if volume.group == SYNTHETIC else ""
-    figure.suptitle(f"{volume.name}{note}", fontsize=11, fontweight="bold")
+    figure.suptitle(shown(volume.name, volume.group), fontsize=11, fontweight="bold")
     return figure
 
 

@@ -1,0 +1,55 @@
+"""What became of a run: how it ended, and why."""
+
+import traceback
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from compresso.errors import CompressoError, MissingPackageError
+from experiments.errors import HarnessError
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    OK = "ok"
+    TIMEOUT = "timeout"
+    UNAVAILABLE = "unavailable"  # a package is not installed
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Status:
+    """An outcome and its reason; spelled ``ok`` or ``outcome: reason`` in the CSV."""
+
+    outcome: Outcome
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.outcome}: {self.reason}" if self.reason else str(self.outcome)
+
+    @classmethod
+    def parse(cls, text: str) -> "Status":
+        """Read the spelling of the CSV; what is unknown there counts as an error."""
+        name, _, reason = text.partition(": ")
+        try:
+            return cls(Outcome(name), reason)
+        except ValueError:
+            return cls(Outcome.ERROR, text)
+
+    @classmethod
+    def of(cls, error: Exception) -> "Status":
+        """The status of a run that raised ``error``; a bug is told with its place."""
+        if isinstance(error, MissingPackageError):
+            return cls(Outcome.UNAVAILABLE, str(error))
+        if isinstance(error, CompressoError | HarnessError):
+            return cls(Outcome.ERROR, str(error))
+        if isinstance(error, MemoryError):
+            return cls(Outcome.ERROR, str(error) or "out of memory")
+        text = f"{type(error).__name__}: {error}".removesuffix(": ")
+        for place in traceback.extract_tb(error.__traceback__)[-1:]:
+            text += f" ({Path(place.filename).name}:{place.lineno})"
+        return cls(Outcome.ERROR, text)
+
+
+OK = Status(Outcome.OK)
