@@ -56,13 +56,15 @@ class Forgetful(Encoding):
 
     name = "forgetful"
 
-    def encode(self, labels, threads=1):
-        return labels.tobytes()
+    def encode_volume(self, volume, threads=1, watch=None):
+        return volume.tobytes()
 
-    def decode(self, stream, shape=None, dtype=np.uint64, threads=1):
-        labels = np.frombuffer(stream, dtype).reshape(shape).copy()
-        labels.flat[-1] ^= dtype.type(1)
-        return labels
+    def shape_of(self, stream):
+        return None
+
+    def decode_volume(self, stream, out, threads=1, watch=None):
+        out[...] = np.frombuffer(stream, out.dtype).reshape(out.shape)
+        out.flat[-1] ^= out.dtype.type(1)
 
 
 def test_loss_is_noticed(phantom):
