@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.errors import FileError, MissingPackageError
-from compresso.formats import Reader, check
+from compresso.formats import Reader
 from compresso.formats import open_volume as open_file
 
 Labels = NDArray[Any]
@@ -132,5 +132,6 @@ def _read(path: Path, inner: str, _: tuple[int, int]) -> Labels:
     except Exception as error:  # six libraries raise what they like on what is not their format
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FileError(f"{path}: not the archive it is named as, or damaged ({reason})") from None
-    check(path, labels.shape, labels.dtype)
+    if labels.ndim != 3 or labels.dtype.kind not in "uib":
+        raise FileError(f"{path}: holds {labels.dtype} of shape {labels.shape}, no volume of labels")
     return labels
