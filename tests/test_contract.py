@@ -17,6 +17,8 @@ import compresso as C
 from compresso import compressors, encodings
 from compresso.codec import Compressor, Encoding
 
+#: Their streams say neither shape nor width of the labels: readers know both from elsewhere.
+BLIND = ("compressed_segmentation",)
 SHAPES = [(0, 0, 0), (3, 0, 2), (1, 1, 1), (1, 1, 67), (5, 1, 1), (2, 3, 130), (9, 17, 10)]
 
 
@@ -93,7 +95,8 @@ def test_every_shape_and_dtype_comes_back(encoding, shape, dtype):
     again = encoding.decode(stream, shape, dtype)
     assert again.dtype == dtype
     assert np.array_equal(again, labels)
-    assert np.array_equal(encoding.decode(stream, shape), labels)  # as uint64
+    if encoding.name not in BLIND:
+        assert np.array_equal(encoding.decode(stream, shape), labels)  # as uint64
 
 
 @every_encoding
@@ -157,6 +160,8 @@ def test_some_slices(encoding):
 
 @every_encoding
 def test_another_shape_is_refused(encoding):
+    if encoding.name in BLIND:
+        return
     stream = encoding.encode(regions((9, 17, 10), np.uint8))
     for shape in [(9, 17, 11), (8, 17, 10), (1, 1, 1), (0, 17, 10)]:
         with pytest.raises(C.DecodeError):

@@ -1,1 +1,0 @@
-"""Other people's interfaces to our codecs, one a file."""
