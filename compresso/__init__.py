@@ -15,6 +15,32 @@ from typing import Any
 import numpy as np
 
 from compresso import compressors, encodings
+from compresso.adapters.pypi import (
+    CompressoArray,
+    check_bounds,
+    check_compatibility,
+    clamp,
+    compress,
+    decompress,
+    header,
+    label_dtype,
+    labels,
+    load,
+    nbytes,
+    raw_header,
+    raw_ids,
+    raw_labels,
+    raw_locations,
+    raw_values,
+    raw_windows,
+    raw_z_index,
+    reify_slices,
+    remap,
+    save,
+    valid,
+    window_dtype,
+    zindex_byte_width,
+)
 from compresso.arrays import Labels
 from compresso.codec import Buffer, Compressor, Encoding
 from compresso.errors import (
@@ -26,11 +52,12 @@ from compresso.errors import (
     MissingPackageError,
     SpecError,
 )
-from compresso.frame import FrameArray, compress, decompress, dumps, loads, open
+from compresso.frame import FrameArray, dumps, loads, open
 
 __version__ = "1.0.0"
 
 __all__ = [
+    "CompressoArray",
     "CompressoError",
     "Compressor",
     "DecodeError",
@@ -41,13 +68,34 @@ __all__ = [
     "LabelError",
     "MissingPackageError",
     "SpecError",
+    "check_bounds",
+    "check_compatibility",
+    "clamp",
     "compress",
     "compressors",
     "decompress",
     "dumps",
     "encodings",
+    "header",
+    "label_dtype",
+    "labels",
+    "load",
     "loads",
+    "nbytes",
     "open",
+    "raw_header",
+    "raw_ids",
+    "raw_labels",
+    "raw_locations",
+    "raw_values",
+    "raw_windows",
+    "raw_z_index",
+    "reify_slices",
+    "remap",
+    "save",
+    "valid",
+    "window_dtype",
+    "zindex_byte_width",
 ]
 
 

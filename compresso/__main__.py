@@ -2,13 +2,16 @@
 
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
 
-from compresso import files
-from compresso.errors import CompressoError, SpecError
+from compresso import __version__, files, formats
+from compresso.arrays import LIMIT
+from compresso.cli import VERBOSE, Commands
 from compresso.frame import Description
+from compresso.targets import STANDARD
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -42,49 +45,71 @@ class Slices(click.ParamType[tuple[int, int | None]]):
         found = re.fullmatch(r"(\d*):(\d*)", str(value))
         if not found:
             self.fail(f"{value!r} is no range such as 10:20", param, ctx)
-        return int(found[1] or 0), int(found[2]) if found[2] else None
+        z0, z1 = int(found[1] or 0), int(found[2]) if found[2] else None
+        if z1 is not None and z1 <= z0:
+            self.fail(f"{value!r} holds no slice", param, ctx)
+        return z0, z1
 
 
-class Errors(click.Group):
-    """Tells what the user can mend in one line."""
+class Place(click.ParamType[Path]):
+    """A file, or ``-`` for the standard input or output; a file of that name is ``./-``."""
 
-    def invoke(self, ctx: click.Context) -> object:
-        """Run a command."""
-        try:
-            return super().invoke(ctx)
-        except CompressoError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(2 if isinstance(error, SpecError) else 1)
-        except KeyboardInterrupt:
-            click.echo("Interrupted; nothing was changed", err=True)
-            ctx.exit(130)
+    name = "path"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """Tell the two apart."""
+        path = Path(str(value))
+        return path.absolute() if path == STANDARD and str(value) != str(STANDARD) else path
 
 
-SOURCE = click.argument("source", type=click.Path(path_type=Path))
-TARGET = click.argument("target", type=click.Path(path_type=Path))
-THREADS = click.option("--threads", type=click.IntRange(1), default=1, help="Threads.")
+SOURCE = click.argument("source", type=Place())
+TARGET = click.argument("target", type=Place())
+THREADS = click.option(
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads."
+)
 FORCE = click.option("--force", is_flag=True, help="Overwrite the target.")
+FORMAT = click.option(
+    "--format",
+    "form",
+    default="",
+    type=click.Choice(["", *(ending.lstrip(".") for ending in formats.suffixes())]),
+    metavar="NAME",
+    help="Format of the volume where its name does not tell: npy, h5, nrrd, nii, tif, ...",
+)
+LIMIT_OPTION = click.option(
+    "--limit",
+    type=Size(),
+    default=LIMIT,
+    show_default="16G",
+    help="Refuse groups of slices that are larger.",
+)
 
 
-@click.group(cls=Errors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="compresso")
 def main() -> None:
-    """Compress label volumes to checked files, and back."""
+    """Compress label volumes to checked files, and back. The file - is standard input or output."""
 
 
 @main.command()
 @click.argument("source")
 @TARGET
-@click.option("--encoding", default="compresso", help="Spec of the encoding.")
-@click.option("--compression", default="zstd", help="Spec of the compressor.")
+@click.option("--encoding", default="compresso", show_default=True, help="Spec of the encoding.")
+@click.option("--compression", default="zstd", show_default=True, help="Spec of the compressor.")
 @click.option("--memory", type=Size(), help="Memory to use at most, about; such as 1G.")
+@FORMAT
 @THREADS
 @FORCE
+@VERBOSE
 def compress(
     source: str,
     target: Path,
     encoding: str,
     compression: str,
     memory: int | None,
+    form: str,
     threads: int,
     force: bool,
 ) -> None:
@@ -92,9 +117,11 @@ def compress(
 
     The source is never changed, and the target appears only once it is complete.
     """
-    done = files.compress_file(source, target, encoding, compression, threads, memory, force)
-    size = target.stat().st_size
-    click.echo(f"{_tell(done)}\n{done.nbytes:,} -> {size:,} bytes, {done.nbytes / size:.1f} x")
+    done, size = files.compress_file(
+        source, target, encoding, compression, threads, memory, force, form
+    )
+    ratio = f"{done.nbytes:,} -> {size:,} bytes, {done.nbytes / size:.1f} x"
+    click.echo(f"{_tell(done)}\n{ratio}", err=target == STANDARD)
 
 
 @main.command()
@@ -102,28 +129,35 @@ def compress(
 @TARGET
 @click.option("--slices", type=Slices(), default=(0, None), help="Only slices z0:z1.")
 @click.option("--salvage", is_flag=True, help="Fill damaged slices with 0 and go on.")
+@FORMAT
+@LIMIT_OPTION
 @THREADS
 @FORCE
+@VERBOSE
 def decompress(
     source: Path,
     target: Path,
     slices: tuple[int, int | None],
     salvage: bool,
+    form: str,
+    limit: int,
     threads: int,
     force: bool,
 ) -> None:
     """Restore a frame to an .h5 (dataset main), .npy, .nrrd, .nii, .nii.gz or .tif file.
 
-    The exit code is 1 where slices had to be given up.
+    The exit code is 1 where anything had to be given up.
     """
+    announce = partial(click.echo, err=True)
     sound = files.decompress_file(
-        source, target, threads, slices, salvage, force, lambda text: click.echo(text, err=True)
+        source, target, threads, slices, salvage, force, announce, form, limit
     )
     sys.exit(0 if sound else 1)
 
 
 @main.command()
 @SOURCE
+@VERBOSE
 def info(source: Path) -> None:
     """Tell what a frame holds, without decoding it."""
     click.echo(_tell(files.describe_file(source)))
@@ -131,10 +165,12 @@ def info(source: Path) -> None:
 
 @main.command()
 @SOURCE
+@LIMIT_OPTION
 @THREADS
-def verify(source: Path, threads: int) -> None:
-    """Decode a frame and check every hash; the exit code is 1 where any slice is damaged."""
-    damage = list(files.verify_file(source, threads))
+@VERBOSE
+def verify(source: Path, limit: int, threads: int) -> None:
+    """Decode a frame and check every hash; the exit code is 1 where anything is damaged."""
+    damage = list(files.verify_file(source, threads, limit))
     for part in damage:
         click.echo(part.reason)
     click.echo("damaged" if damage else "sound")
@@ -145,7 +181,7 @@ def _tell(description: Description) -> str:
     shape = " x ".join(map(str, description.shape))
     return (
         f"{shape} {description.dtype.lstrip('<|')}, {description.encoding} + "
-        f"{description.compression}, {len(description.groups)} groups of {description.depth} slices"
+        f"{description.compression}, {description.n_groups} groups of {description.depth} slices"
     )
 
 

@@ -1,45 +1,28 @@
 """Whole files: from a label volume to a frame and back, a group of slices at a time."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import NamedTuple
 
 import numpy as np
 
 from compresso import formats, frame
-from compresso.arrays import Labels
-from compresso.errors import DecodeError, FileError
+from compresso.arrays import LIMIT, Labels
+from compresso.errors import DecodeError, EncodeError, FileError
+from compresso.targets import STANDARD, replacing, seekable
 
 Announce = Callable[[str], None]
 #: Memory that a slice of a group needs, in slices: it is read, encoded, decoded, and compared.
 COPIES = 6
 
 
-@contextmanager
-def replacing(path: Path, force: bool) -> Iterator[Path]:
-    """Give a temporary name beside ``path``; what is there at the end takes its place at once.
+class Written(NamedTuple):
+    """A frame that was written, and its bytes."""
 
-    Whatever happens, ``path`` is the old file or the whole new one. Raises FileError.
-    """
-    if path.exists() and not force:
-        raise FileError(f"{path}: exists; choose another name, or overwrite it with --force")
-    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        yield unfinished
-        with open(unfinished, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise FileError(f"{path}: cannot be written ({error.strerror or error})") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
+    description: frame.Description
+    nbytes: int
 
 
 def compress_file(
@@ -50,14 +33,16 @@ def compress_file(
     threads: int,
     memory: int | None,
     force: bool,
-) -> frame.Description:
+    form: str = "",
+) -> Written:
     """Compress a volume's file to a frame's, group by group.
 
     Parameters
     ----------
     source : str
-        A file of a known format, ``my.h5:/labels``.
+        A file of a known format, ``my.h5:/labels``; ``-`` is the standard input.
     target : Path
+        ``-`` is the standard output.
     encoding, compression : str
         Spec strings.
     threads : int
@@ -65,35 +50,39 @@ def compress_file(
         Bytes that a group may take, all its copies together.
     force : bool
         Overwrite ``target``.
+    form : str
+        The ending of the source's format, where its name does not tell.
+
+    Raises FileError where a file cannot be read or written, and what
+    :class:`compresso.frame.Writer` raises.
     """
     path, inner = formats.split(source)
-    if not path.exists():
+    if path != STANDARD and not path.exists():
         raise FileError(f"{path}: no such file")
-    with formats.open_volume(path, inner) as volume, replacing(target, force) as unfinished:
-        if target.exists() and target.samefile(path):
-            raise FileError(f"{target}: is the source itself")
-        depth = None
-        if memory:
-            plane = 8 * volume.shape[1] * volume.shape[2]
-            depth = max(1, memory // max(1, COPIES * plane))
+    with (
+        seekable(path, _ending(path, form)) as file,
+        formats.open_volume(file, inner) as volume,
+        replacing(target, force, path) as unfinished,
+        _named(source),
+        open(unfinished, "wb") as frame_file,
+    ):
+        depth = _depth(volume.shape, memory)
         step = depth or 64
         starts = range(0, volume.shape[0], step)
-        shift = frame.shift_of(volume.dtype, (volume.read(z, z + step) for z in starts))
-        with open(unfinished, "wb") as file:
-            writer = frame.Writer(
-                file,
-                volume.shape,
-                volume.dtype,
-                encoding,
-                compression,
-                threads,
-                depth,
-                shift,
-                getattr(volume, "metadata", None),
-            )
-            while writer.pending:
-                writer.write(volume.read(*writer.pending))
-        return writer.description
+        writer = frame.Writer(
+            frame_file,
+            volume.shape,
+            volume.dtype,
+            encoding,
+            compression,
+            threads,
+            depth,
+            frame.shift_of(volume.dtype, (volume.read(z, z + step) for z in starts)),
+            getattr(volume, "metadata", None),
+        )
+        while writer.pending:
+            writer.write(volume.read(*writer.pending))
+        return Written(writer.description, frame_file.tell())
 
 
 def decompress_file(
@@ -104,12 +93,15 @@ def decompress_file(
     salvage: bool,
     force: bool,
     announce: Announce,
+    form: str = "",
+    limit: int = LIMIT,
 ) -> bool:
     """Restore a frame's file to one of a known format, group by group.
 
     Parameters
     ----------
     source, target : Path
+        ``-`` is the standard input or output.
     threads : int
     slices : (int, int or None)
         Only those from the first to before the second.
@@ -118,67 +110,136 @@ def decompress_file(
     force : bool
         Overwrite ``target``.
     announce : callable
-        Told of damage.
+        Told of damage, and of what the target cannot hold.
+    form : str
+        The ending of the target's format, where its name does not tell.
+    limit : int
+        Refuse groups whose labels are more bytes than this.
 
     Returns
     -------
     bool
-        Whether all slices are sound.
+        Whether all of the file is sound.
+
+    Raises FileError where a file cannot be read or written or there are no such slices, and
+    DecodeError where the frame is damaged, unless it is to be salvaged.
     """
-    sound = True
-    write = formats.writer(target)
-    with _open(source) as file:
-        reader = frame.Reader(file, salvage)
-        if not salvage:
-            reader.check_end()
-        z0, z1, _ = slice(*slices).indices(reader.description.grid[0])
-        plane = reader.description.grid[1:]
-        dtype = np.dtype(reader.description.dtype)
+    name = Path(_ending(target, form) or target)
+    write = formats.writer(name)
+    with _reader(source, salvage, limit) as reader:
+        reader.check_size(reader.description.group_nbytes)
+        sound = _check(reader, salvage, announce)
+        z0, z1 = _chosen(reader.description.grid[0], slices, source, announce)
+        shape: tuple[int, ...] = (z1 - z0, *reader.description.grid[1:])
+        if slices == (0, None) and shape != reader.description.shape:
+            if formats.any_shape(name):
+                shape = reader.description.shape
+            else:
+                announce(
+                    f"{target}: holds the array of shape {reader.description.shape} as {shape}"
+                )
+        groups = _Groups(reader, z0, z1, threads, announce if salvage else None)
+        parts = (group.reshape(shape) if len(shape) < 3 else group for group in groups)
+        with replacing(target, force, source, name.name[-50:]) as unfinished:
+            write(unfinished, shape, np.dtype(reader.description.dtype), parts)
+    return sound and not groups.lost
 
-        def parts() -> Iterator[Labels]:
-            nonlocal sound
-            for number, (start, stop) in enumerate(reader.description.groups):
-                low, high = max(start, z0), min(stop, z1)
-                if low >= high:
-                    continue
-                try:
-                    yield reader.group(number, threads)[low - start : high - start]
-                except DecodeError as error:
-                    if not salvage:
-                        raise
-                    announce(f"{error}; they are filled with 0")
-                    sound = False
-                    yield np.zeros((high - low, *plane), dtype)
 
-        if salvage:
+@dataclass
+class _Groups:
+    """Slices z0..z1-1 of a frame, group by group; where it is told, what is lost is 0."""
+
+    reader: frame.Reader
+    z0: int
+    z1: int
+    threads: int
+    announce: Announce | None
+    lost: int = 0
+
+    def __iter__(self) -> Iterator[Labels]:
+        description = self.reader.description
+        for number in description.groups_of(self.z0, self.z1):
+            start, stop = description.group(number)
+            low, high = max(start, self.z0), min(stop, self.z1)
             try:
-                reader.check_end()
+                group = self.reader.group(number, self.threads)
             except DecodeError as error:
-                announce(str(error))
-                sound = False
-        with replacing(target, force) as unfinished:
-            write(unfinished, (max(0, z1 - z0), *plane), dtype, parts())
-    return sound
+                if self.announce is None:
+                    raise
+                self.announce(f"{error}; they are filled with 0")
+                self.lost += 1
+                group = np.zeros((stop - start, *description.grid[1:]), description.dtype)
+            yield group[low - start : high - start]
 
 
 def describe_file(source: Path) -> frame.Description:
     """What a frame's file says of itself; raises FileError and DecodeError."""
-    with _open(source) as file:
-        reader = frame.Reader(file)
+    with _reader(source) as reader:
         reader.check_end()
         return reader.description
 
 
-def verify_file(source: Path, threads: int) -> Iterator[frame.Damage]:
-    """Decode a frame's file and tell what is damaged."""
-    with _open(source) as file:
-        yield from frame.Reader(file).damage(threads)
+def verify_file(source: Path, threads: int, limit: int = LIMIT) -> Iterator[frame.Damage]:
+    """Decode a frame's file and tell what is damaged; raises FileError and DecodeError."""
+    with _reader(source, limit=limit) as reader:
+        yield from reader.damage(threads)
+
+
+def _ending(path: Path, form: str) -> str:
+    """The name of a file of a format, where the path's own is not to tell."""
+    if path == STANDARD and not form:
+        raise FileError("-: what kind of file? Name its format, such as --format npy")
+    return f"volume.{form.lstrip('.')}" if form else ""
+
+
+def _depth(shape: tuple[int, ...], memory: int | None) -> int | None:
+    """Slices of a group that takes so many bytes; None where nothing is said."""
+    plane = 8 * shape[1] * shape[2]
+    return max(1, memory // max(1, COPIES * plane)) if memory else None
+
+
+def _check(reader: frame.Reader, salvage: bool, announce: Announce) -> bool:
+    """Whether a frame is whole from its head to its end; raises DecodeError, or tells it."""
+    try:
+        reader.check_end()
+    except DecodeError as error:
+        if not salvage:
+            raise
+        announce(str(error))
+        return False
+    return True
+
+
+def _chosen(
+    depth: int, slices: tuple[int, int | None], source: Path, announce: Announce
+) -> tuple[int, int]:
+    """The slices that are meant, of so many; raises FileError where there are none of them."""
+    z0, z1 = slices[0], depth if slices[1] is None else slices[1]
+    if (z0, z1) != (0, depth) and not 0 <= z0 < min(z1, depth):
+        raise FileError(f"{source}: {z0}:{z1} are none of its {depth} slices")
+    if z1 > depth:
+        announce(f"{source}: has {depth} slices, and is read to its end")
+    return z0, min(z1, depth)
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
+def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator[frame.Reader]:
+    """Open a frame's file; raises FileError, and DecodeError that names it."""
+    with seekable(source, "frame") as path:
+        try:
+            file = path.open("rb")
+        except OSError as error:
+            raise FileError(f"{source}: cannot be read ({error.strerror or error})") from None
+        with file, _named(source):
+            yield frame.Reader(file, salvage, limit)
+
+
+@contextmanager
+def _named(source: object) -> Iterator[None]:
+    """Say whose labels or bytes an error is about."""
     try:
-        with open(path, "rb") as file:
-            yield file
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror or error})") from None
+        yield
+    except DecodeError as error:
+        raise DecodeError(f"{source}: {error}") from error
+    except EncodeError as error:
+        raise EncodeError(f"{source}: {error}") from error

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.arrays import Shape, native
+from compresso.arrays import Shape, little, native
 from compresso.codec import Buffer
 from compresso.errors import DecodeError
 from compresso.windows import grid
@@ -95,6 +95,12 @@ class Sections:
     locations: Unsigned
     windows: Unsigned
     index: Unsigned | None  # (2, nz): components, and entries of the slice before; version 1 only
+
+    def pack(self) -> bytes:
+        """The stream's bytes."""
+        index = [] if self.index is None else [self.index]
+        sections = self.ids, self.values, self.locations, self.windows, *index
+        return b"".join([self.header.pack(), *map(little, sections)])
 
 
 def window_type(step: Sequence[int]) -> np.dtype[Any]:

@@ -75,6 +75,11 @@ def writer(path: Path) -> Writer:
     return _format(path).write
 
 
+def any_shape(path: Path) -> bool:
+    """Whether files such as ``path`` hold arrays of one and two dimensions; raises FileError."""
+    return _format(path).any_shape
+
+
 def _format(path: Path) -> Format:
     for suffix, form in suffixes().items():
         if path.name.lower().endswith(suffix):

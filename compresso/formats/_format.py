@@ -61,6 +61,8 @@ class Format(ABC):
     name: ClassVar[str]
     #: The endings of its files, in lower case.
     suffixes: ClassVar[tuple[str, ...]]
+    #: Whether it can be given arrays of one and two dimensions to write, in one part.
+    any_shape: ClassVar[bool] = False
 
     @abstractmethod
     def open(self, path: Path, inner: str) -> AbstractContextManager[Reader]:

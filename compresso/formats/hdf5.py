@@ -30,6 +30,7 @@ class Hdf5(Format):
 
     name = "HDF5"
     suffixes = (".h5", ".hdf5", ".hdf", ".he5")
+    any_shape = True
 
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Reader]:
@@ -52,7 +53,8 @@ class Hdf5(Format):
         parts: Iterable[NDArray[Any]],
     ) -> None:
         """Write the dataset ``main``, packed with gzip, a chunk a slice."""
-        packing = {} if 0 in shape else {"chunks": (1, *shape[1:]), "compression": "gzip"}
+        chunks = (1, *shape[1:]) if len(shape) == 3 else True
+        packing = {} if 0 in shape else {"chunks": chunks, "compression": "gzip"}
         with _Patient(path, "w+") as disk:
             with package("h5py", "h5py").File(disk, "w") as file:
                 main = file.create_dataset("main", shape, dtype, **packing)

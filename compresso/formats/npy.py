@@ -18,6 +18,7 @@ class Npy(Format):
 
     name = ".npy"
     suffixes = (".npy",)
+    any_shape = True
 
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Reader]:

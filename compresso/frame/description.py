@@ -64,6 +64,12 @@ class Description:
         """Bytes of the labels."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
+    @property
+    def group_nbytes(self) -> int:
+        """Bytes of the labels of the largest group."""
+        z, y, x = self.grid
+        return min(z, self.depth) * y * x * np.dtype(self.dtype).itemsize
+
     def to_json(self) -> bytes:
         """The description as the head has it."""
         fields = {name: value for name, value in vars(self).items() if value is not None}

@@ -30,10 +30,13 @@ class Source:
         self.size = file.seek(0, io.SEEK_END)
 
     def at(self, offset: int, size: int) -> bytes:
-        """So many bytes from an offset on, or fewer where the file ends."""
-        with self._lock:
-            self._file.seek(offset)
-            return self._file.read(max(0, min(size, self.size - offset)))
+        """So many bytes from an offset on, or fewer where the file ends; raises DecodeError."""
+        try:
+            with self._lock:
+                self._file.seek(offset)
+                return self._file.read(max(0, min(size, self.size - offset)))
+        except OSError as error:
+            raise DecodeError(f"byte {offset} cannot be read ({error.strerror or error})") from None
 
 
 class Walk:

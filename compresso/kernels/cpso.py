@@ -212,6 +212,22 @@ def location_starts(locations, counts, starts):
 
 
 @kernel
+def label_entries(locations, shifted, spelled):
+    """Find the entries that are labels: those shifted past the codes, and those behind 6.
+
+    Parameters
+    ----------
+    locations : (n,) unsigned
+    shifted, spelled : (n,) bool, overwritten
+    """
+    behind = False
+    for n in range(locations.size):
+        spelled[n] = behind
+        shifted[n] = not behind and locations[n] >= CODES
+        behind = not behind and locations[n] == SPELLED
+
+
+@kernel
 def resolve(bits, z0, z1, locations, across, deep, out):
     """Label the voxels of slices z0..z1-1 that ``labels.fill`` left, the inverse of ``locate``.
 

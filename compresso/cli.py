@@ -1,0 +1,109 @@
+"""What every command of this project does when something goes wrong.
+
+What the user can mend is told in one line, with the exit code 1, or 2 for a word that is not
+known; anything else is a bug, and its exit code is 70. A group of commands is a :class:`Commands`,
+and each command has the option :data:`VERBOSE`, with which the traceback is shown too.
+"""
+
+import errno
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, ClassVar
+
+import click
+
+from compresso import targets
+from compresso.errors import CompressoError, SpecError
+
+BUG = 70
+#: Signals that ask a process to end, and leave it the time to clean up.
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+#: What is done before a signal ends the process; each must be quick, and raise nothing.
+before_end: list[Callable[[], object]] = [targets.remove_unfinished]
+
+
+class Commands(click.Group):
+    """A group of commands whose errors are one line each."""
+
+    #: Errors whose text is that line.
+    told: ClassVar[tuple[type[Exception], ...]] = (CompressoError,)
+    #: What becomes of the work when it is interrupted.
+    interrupted: ClassVar[str] = "nothing was changed"
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command, and tell its errors."""
+        try:
+            with signals_clean_up(f"Ended by a signal; {self.interrupted}"):
+                return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            line, code = f"Interrupted; {self.interrupted}", 130
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # click knows: nobody reads what is printed
+            line, code = self.line(error)
+            if ctx.meta.get("verbose"):
+                traceback.print_exc()
+        click.echo(line, err=True)
+        raise click.exceptions.Exit(code)
+
+    def line(self, error: Exception) -> tuple[str, int]:
+        """What is told of an error, and the exit code."""
+        if isinstance(error, self.told):
+            text = " ".join(str(error).splitlines())
+            return f"Error: {text}", 2 if isinstance(error, SpecError) else 1
+        if isinstance(error, ModuleNotFoundError):
+            return f"Error: {error.name} is not installed; run: pip install {error.name}", 1
+        if isinstance(error, MemoryError):
+            return f"Error: the memory is too small for this ({error or 'MemoryError'})", 1
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        return f"Internal error: {text}; this is a bug, run again with --verbose", BUG
+
+
+def _be_verbose(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    ctx.meta["verbose"] = wanted
+
+
+VERBOSE = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_be_verbose,
+    help="Show tracebacks of errors.",
+)
+
+
+@contextmanager
+def signals_clean_up(line: str) -> Iterator[None]:
+    """Clean up and say so before a signal ends the process.
+
+    An exception would not do: raised anywhere, it may be swallowed anywhere. Signals that are
+    ignored, as nohup does, stay so; outside the main thread nothing is changed.
+    """
+
+    def end(number: int, _: FrameType | None) -> None:
+        for clean_up in before_end:
+            clean_up()
+        os.write(2, f"{line}\n".encode())
+        os._exit(128 + number)
+
+    old = [number for number in SIGNALS if signal.getsignal(number) == signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        old = []
+    for number in old:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in old:
+            signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,187 @@
+"""The head of a ``ristretto`` stream: what it holds, and where its pieces are."""
+
+import math
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from xxhash import xxh3_64_intdigest
+
+from compresso.arrays import Shape
+from compresso.codec import Buffer
+from compresso.errors import DecodeError
+
+MAGIC = b"rist"
+VERSION = 1
+EFFORTS = 1  # numbers of the efforts, from 1 on
+STARTS = 0  # and of the trained starts
+TILE = 4096  # voxels of a piece along x and y, at most
+CHECK = struct.Struct("<I")
+
+
+@dataclass(frozen=True)
+class Box:
+    """The voxels ``[z0:z1, y0:y1, x0:x1]`` of a volume."""
+
+    z0: int
+    z1: int
+    y0: int
+    y1: int
+    x0: int
+    x1: int
+
+    @property
+    def voxels(self) -> int:
+        """Their number."""
+        return (self.z1 - self.z0) * (self.y1 - self.y0) * (self.x1 - self.x0)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A box that is coded on its own: how many labels but 0 it has, its bytes, their check."""
+
+    box: Box
+    n_labels: int
+    data: Buffer
+    digest: int
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a stream says of its volume.
+
+    Attributes
+    ----------
+    effort, start : int
+        How its pieces are coded, and the counters that they begin with.
+    shape : (nz, ny, nx)
+    depth : int
+        Slices of a slab.
+    n_labels : int
+        Distinct labels but 0.
+    table : bytes-like
+        The labels, and those of each piece in the order in which it meets them.
+    """
+
+    effort: int
+    start: int
+    shape: Shape
+    depth: int
+    n_labels: int
+    table: Buffer
+
+
+def cut(shape: Shape, depth: int) -> Iterator[Box]:
+    """The boxes of a volume, slab after slab; none where it is empty."""
+    nz, ny, nx = shape
+    if nz * ny * nx == 0:
+        return
+    for z in range(0, nz, depth):
+        for y in range(0, ny, TILE):
+            for x in range(0, nx, TILE):
+                z1, y1, x1 = min(z + depth, nz), min(y + TILE, ny), min(x + TILE, nx)
+                yield Box(z, z1, y, y1, x, x1)
+
+
+def check(data: Buffer) -> int:
+    """The 32 bits that tell damage."""
+    return xxh3_64_intdigest(data) & 0xFFFFFFFF
+
+
+def write(head: Head, pieces: Sequence[Piece]) -> bytes:
+    """Put a stream together."""
+    numbers = [*head.shape, head.depth, head.n_labels, memoryview(head.table).nbytes]
+    parts = [MAGIC, bytes([VERSION, head.effort, head.start]), *map(_varint, numbers)]
+    for piece in pieces:
+        parts += [_varint(piece.n_labels), _varint(len(piece.data)), CHECK.pack(piece.digest)]
+    parts.append(bytes(head.table))
+    start = b"".join(parts)
+    return b"".join([start, CHECK.pack(check(start)), *(piece.data for piece in pieces)])
+
+
+def read_shape(stream: Buffer) -> Shape:
+    """The shape that a stream claims; raises DecodeError where it is none of ours."""
+    return _Reader(stream).shape()
+
+
+def read(stream: Buffer) -> tuple[Head, list[Piece]]:
+    """Take a stream apart, whose shape has been looked at; raises DecodeError where it is damaged.
+
+    The pieces' bytes are not looked at.
+    """
+    return _Reader(stream).head()
+
+
+class _Reader:
+    """Reads a head from its first byte on."""
+
+    def __init__(self, stream: Buffer) -> None:
+        self.view = memoryview(stream).cast("B")
+        self.at = 0
+
+    def take(self, size: int) -> memoryview:
+        """The next bytes."""
+        taken = self.view[self.at : self.at + size]
+        if len(taken) < size:
+            raise DecodeError(f"ristretto stream: it ends too early, after {len(self.view)} bytes")
+        self.at += size
+        return taken
+
+    def number(self) -> int:
+        """The next varint, below 2**63."""
+        number = 0
+        for shift in range(0, 63, 7):
+            byte = self.take(1)[0]
+            number |= (byte & 127) << shift
+            if byte < 128:
+                return number
+        raise DecodeError("ristretto stream: a number of its head is too large")
+
+    def shape(self) -> Shape:
+        """The beginning, up to the shape."""
+        if bytes(self.take(4)) != MAGIC:
+            raise DecodeError("this is no ristretto stream")
+        version, self.effort, self.start = self.take(3)
+        if version != VERSION:
+            raise DecodeError(
+                f"ristretto stream of version {version}; this program reads {VERSION}"
+            )
+        if not 1 <= self.effort <= EFFORTS or self.start > STARTS:
+            raise DecodeError(
+                f"ristretto stream of effort {self.effort}, start {self.start}; "
+                f"this program knows efforts 1 to {EFFORTS}, starts 0 to {STARTS}"
+            )
+        return self.number(), self.number(), self.number()
+
+    def head(self) -> tuple[Head, list[Piece]]:
+        """All of it."""
+        found = self.shape()
+        depth, n_labels, table_bytes = self.number(), self.number(), self.number()
+        if depth < 1 or n_labels > math.prod(found):
+            raise DecodeError("ristretto stream: its head contradicts itself")
+        sizes = [self._size(box, n_labels) for box in cut(found, depth)]
+        table = self.take(table_bytes)
+        digest = check(self.view[: self.at])
+        if digest != CHECK.unpack(self.take(CHECK.size))[0]:
+            raise DecodeError("ristretto stream: its head is damaged")
+        pieces = [Piece(box, n, self.take(size), digest) for box, n, size, digest in sizes]
+        if self.at < len(self.view):
+            raise DecodeError(f"ristretto stream: {len(self.view) - self.at} bytes follow its end")
+        return Head(self.effort, self.start, found, depth, n_labels, table), pieces
+
+    def _size(self, box: Box, n_labels: int) -> tuple[Box, int, int, int]:
+        """What the head says of a box, in six bytes at least: few bytes cannot claim many."""
+        n_own, size = self.number(), self.number()
+        if n_own > min(n_labels, box.voxels):
+            raise DecodeError("ristretto stream: its head contradicts itself")
+        return box, n_own, size, CHECK.unpack(self.take(CHECK.size))[0]
+
+
+def _varint(number: int) -> bytes:
+    """Seven bits a byte, the lowest first; all bytes but the last have their top bit set."""
+    out = bytearray()
+    while number >= 128:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

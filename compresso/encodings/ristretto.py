@@ -1,0 +1,146 @@
+"""Context coding of labels: our own encoding, which needs no second stage.
+
+docs/ristretto.md has what is behind it, docs/formats.md the stream.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from compresso.arrays import Labels, Shape, as_shape, check_fits, check_shape
+from compresso.codec import Buffer, Encoding, Watch, unwatched
+from compresso.encodings import _ristretto_layout as layout
+from compresso.encodings._ristretto_pieces import (
+    decode_piece,
+    decode_table,
+    encode_piece,
+    encode_table,
+)
+from compresso.parallel import parallel
+
+SLAB = 1 << 24  # voxels of a slab, about, unless told otherwise
+
+
+@dataclass(frozen=True)
+class Ristretto(Encoding):
+    """Every voxel by yes-no questions whose odds depend on what is around it.
+
+    Attributes
+    ----------
+    effort : int
+        1 (fast) to 3 (small).
+    slab : int
+        Slices that are coded on their own, by one thread; 0: as many as have 2**24 voxels.
+    start : int
+        The trained counters to begin with, by their number; 0: none.
+    """
+
+    name = "ristretto"
+    alone = True
+
+    effort: int = 1
+    slab: int = 0
+    start: int = layout.STARTS
+
+    def __post_init__(self) -> None:
+        self.check_range("effort", 1, layout.EFFORTS)
+        self.check_range("slab", 0, (1 << 31) - 1)
+        self.check_range("start", 0, layout.STARTS)
+
+    def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> bytes:
+        """Encode any labels; the same bytes whatever the number of threads."""
+        shape = as_shape(volume.shape)
+        depth = self.slab or _default_depth(shape)
+        boxes = list(layout.cut(shape, depth))
+        if not _whole_slices(boxes, shape):
+            watch(0, shape[0])
+            watch = unwatched
+        code = partial(encode_piece, volume, self.effort, self.start, watch)
+        coded = parallel(code, boxes, threads)
+        n_labels, table = encode_table([own for _, own in coded])
+        head = layout.Head(self.effort, self.start, shape, depth, n_labels, table)
+        pieces = [
+            layout.Piece(box, own.size, data, layout.check(data))
+            for box, (data, own) in zip(boxes, coded, strict=True)
+        ]
+        return layout.write(head, pieces)
+
+    def shape_of(self, stream: Buffer) -> Shape:
+        """The head's shape."""
+        return layout.read_shape(stream)
+
+    def decode_volume(
+        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
+    ) -> None:
+        """Decode a stream, whatever its effort."""
+        _decode_slices(*layout.read(stream), 0, out, threads, watch)
+
+    def decode_slices(
+        self,
+        stream: Buffer,
+        z0: int,
+        z1: int,
+        shape: Sequence[int] | None = None,
+        dtype: DTypeLike = np.uint64,
+        threads: int = 1,
+    ) -> Labels:
+        """Decode slices z0..z1-1 (clipped as Python clips); only their slabs are decoded."""
+        found = self.shape_of(stream)
+        check_shape(found, shape)
+        wanted = range(found[0])[z0:z1]
+        out = np.empty((len(wanted), *found[1:]), np.dtype(dtype).newbyteorder("="))
+        if len(wanted):
+            _decode_slices(*layout.read(stream), wanted[0], out, threads, unwatched)
+        return out.astype(dtype, copy=False)
+
+
+def _decode_slices(
+    head: layout.Head,
+    pieces: list[layout.Piece],
+    z0: int,
+    out: Labels,
+    threads: int,
+    watch: Watch,
+) -> None:
+    """Decode slices from z0 on to an array in C order and native byte order."""
+    z1 = z0 + len(out)
+    labels = [_narrow(own, out.dtype) for own in decode_table(head, pieces)]
+    tell = watch if _whole_slices([piece.box for piece in pieces], head.shape) else unwatched
+
+    def decode_one(number: int) -> None:
+        piece = pieces[number]
+        box = piece.box
+        low, high = max(z0, box.z0), min(z1, box.z1)
+        part = out[low - z0 : high - z0, box.y0 : box.y1, box.x0 : box.x1]
+
+        def told(a: int, b: int) -> None:
+            tell(low - z0 + a, low - z0 + b)
+
+        decode_piece(piece, head, labels[number], part, low - box.z0, told)
+
+    wanted = [n for n, p in enumerate(pieces) if p.box.z0 < z1 and z0 < p.box.z1]
+    parallel(decode_one, wanted, threads)
+    if tell is not watch:
+        watch(0, len(out))
+
+
+def _default_depth(shape: Sequence[int]) -> int:
+    """Slices of a slab: as near to SLAB voxels as slabs of one size come."""
+    nz, ny, nx = shape
+    slabs = max(1, round(nz * ny * nx / SLAB))
+    return max(1, -(-nz // slabs))
+
+
+def _whole_slices(boxes: Sequence[layout.Box], shape: Sequence[int]) -> bool:
+    """Whether there are boxes, and each is of whole slices."""
+    return bool(boxes) and (boxes[0].y1, boxes[0].x1) == tuple(shape[1:])
+
+
+def _narrow(labels: NDArray[np.uint64], dtype: np.dtype[Any]) -> Labels:
+    """Labels as another dtype; raises DecodeError where one does not fit."""
+    check_fits(labels, dtype)
+    return labels.astype(dtype)

@@ -1,0 +1,143 @@
+"""The label of a voxel that none of its neighbours has: where it is looked for, and its number."""
+
+from collections import namedtuple
+
+import numpy as np
+
+from compresso.kernels.ristretto_coder import decide_number, decide_rarely, inline, outline
+from compresso.kernels.ristretto_contexts import BELOW, BESIDE
+from compresso.kernels.ristretto_questions import (
+    CANDIDATE_BELOW,
+    CANDIDATE_BESIDE,
+    KNOWN,
+    NUMBER,
+    floor_log2,
+)
+
+U64 = np.uint64
+
+MAX_BELOW, MAX_CANDIDATES = 12, 24
+#: Where a slab has met more labels, those of a picture are no longer looked for one by one.
+MAX_SORTED = 1 << 16
+#: What a slab has met: labels known, and the most there may be; the number of the picture that is
+#: coded, its labels, and the first that it has not seen; the last picture that saw each label.
+Met = namedtuple("Met", "known most stamp count lowest seen")
+
+
+@outline
+def among_candidates(encoding, deep, label, view, here, y, ny, asked, coder):
+    """Ask for labels nearby that are none of 0, W, N and NE; (found, label, coder)."""
+    plane, row = view.plane, view.row
+    asked[U64(0)] = np.uint32(0)
+    asked[U64(1)] = plane[U64(here - 1)]
+    asked[U64(2)] = plane[U64(here - row)]
+    asked[U64(3)] = plane[U64(here - row + 1)]
+    count = np.int64(4)
+    if deep:
+        for k in range(BELOW.shape[0]):
+            dy = min(max(BELOW[k, 0], -y), ny - 1 - y)
+            candidate = plane[U64(here + view.to_prev + dy * row + BELOW[k, 1])]
+            if _is_among(candidate, asked, count):
+                continue
+            place = CANDIDATE_BELOW + _candidate_context(view, here, candidate, count - 4, k)
+            found, coder = decide_rarely(encoding, label == candidate, place, coder)
+            if found:
+                return True, candidate, coder
+            asked[U64(count)] = candidate
+            count += 1
+            if count == 4 + MAX_BELOW:
+                break
+    for k in range(BESIDE.shape[0]):
+        candidate = plane[U64(here + BESIDE[k, 0] * row + BESIDE[k, 1])]
+        if _is_among(candidate, asked, count):
+            continue
+        place = CANDIDATE_BESIDE + (np.int64(deep) << 8) + k
+        found, coder = decide_rarely(encoding, label == candidate, place, coder)
+        if found:
+            return True, candidate, coder
+        asked[U64(count)] = candidate
+        count += 1
+        if count == 4 + MAX_CANDIDATES:
+            break
+    return False, label, coder
+
+
+@inline
+def _is_among(label, labels, count):
+    among = False
+    for k in range(count):
+        among |= labels[U64(k)] == label
+    return among
+
+
+@inline
+def _candidate_context(view, here, candidate, number, k):
+    """What tells whether the k-th place of BELOW has the label, when ``number`` were asked."""
+    plane, row, below = view.plane, view.row, here + view.to_prev
+    seen = False
+    for dx in range(2, 9):
+        seen |= plane[U64(here - row + dx)] == candidate
+        seen |= plane[U64(here - row - dx)] == candidate
+        seen |= plane[U64(here - dx)] == candidate
+    ring = np.int64(k >= 4) + (k >= 12) + (k >= 30) + (k >= 80)
+    context = (min(number, 5) * 2 + seen) * 5 + ring
+    context = context * 2 + (plane[U64(below)] == candidate)
+    context = context * 2 + (plane[U64(below + row + 1)] == candidate)
+    context = context * 2 + (plane[U64(here + view.to_prev2 + 2 * row)] == candidate)
+    context = context * 2 + (plane[U64(below + 4 * row)] == candidate)
+    return context * 2 + (plane[U64(here - 1)] == plane[U64(here - row)])
+
+
+@outline
+def code_number(encoding, deep, label, met, coder):
+    """Code a label by its number; (label, met, coder), the label 0 where the stream is damaged."""
+    known, count, lowest, seen = met.known, met.count, met.lowest, met.seen
+    number = np.int64(label)
+    if deep or known > MAX_SORTED:
+        is_new, coder = decide_rarely(encoding, number == known, KNOWN + 4 + np.int64(deep), coder)
+        if not is_new:
+            bits = _bits(known - 2)
+            number, coder = decide_number(encoding, number - 1, bits, NUMBER, coder)
+            number += 1
+    else:
+        stamp = np.uint32(met.stamp)
+        again = encoding and number < known and seen[U64(number)] == stamp
+        again, coder = decide_rarely(encoding, again, KNOWN + min(count, 3), coder)
+        if again:
+            bits = _bits(known - 2)
+            number, coder = decide_number(encoding, number - 1, bits, NUMBER + 1024, coder)
+            number += 1
+            is_new = False
+        else:
+            # The how-manieth of those that this picture has not seen, the next new one among them.
+            while lowest < known and seen[U64(lowest)] == stamp:
+                lowest += 1
+            rank = np.int64(0)
+            if encoding:
+                for k in range(lowest, number):
+                    rank += seen[U64(k)] != stamp
+            rank, coder = decide_number(encoding, rank, _bits(known - 1), NUMBER + 2048, coder)
+            if not encoding:
+                number = lowest
+                while number < known:
+                    if seen[U64(number)] != stamp:
+                        if rank == 0:
+                            break
+                        rank -= 1
+                    number += 1
+            is_new = number == known
+            if number <= met.most:
+                seen[U64(number)] = stamp
+            count += 1
+    if is_new:
+        number = known
+        known += 1
+    if number >= known or number > met.most:
+        number = np.int64(0)
+    return np.uint32(number), Met(known, met.most, met.stamp, count, lowest, seen), coder
+
+
+@inline
+def _bits(number):
+    """Bits that the numbers up to this one take."""
+    return floor_log2(number) + 1 if number > 0 else np.int64(0)

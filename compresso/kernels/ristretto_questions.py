@@ -1,0 +1,182 @@
+"""The questions of ``ristretto`` about a voxel or a run, and the counters that tell their odds."""
+
+import numpy as np
+
+from compresso.kernels import ristretto_contexts as contexts
+from compresso.kernels.ristretto_coder import (
+    decide,
+    decide_fine,
+    decide_number,
+    decide_rarely,
+    inline,
+    outline,
+)
+
+U64 = np.uint64
+
+_same_3d, _same_2d = contexts.compare(contexts.SAME_3D), contexts.compare(contexts.SAME_2D)
+_left_3d, _left_2d = contexts.compare(contexts.LEFT_3D), contexts.compare(contexts.LEFT_2D)
+_above_3d, _above_2d = contexts.compare(contexts.ABOVE_3D), contexts.compare(contexts.ABOVE_2D)
+_nothing_3d = contexts.compare(contexts.NOTHING_3D)
+_nothing_2d = contexts.compare(contexts.NOTHING_2D)
+_corner_3d, _corner_2d = contexts.compare(contexts.CORNER_3D), contexts.compare(contexts.CORNER_2D)
+_run_start = contexts.match(contexts.RUN_START)
+_run_middle = contexts.match(contexts.RUN_MIDDLE)
+_run_end = contexts.match(contexts.RUN_END)
+
+
+class _Layout:
+    """Hands out places for counters, one after another."""
+
+    size = 0
+
+    def take(self, count: int) -> int:
+        self.size += count
+        return self.size - count
+
+
+_layout = _Layout()
+DEEP = _layout.take(2)  # is the slice deep?
+COLUMNS = _layout.take(2)  # are its labels numbered by columns?
+COARSE = _layout.take(6 << 10)
+SAME = _layout.take(2 << 18)  # [2-D or 3-D][context], as all that follow
+LEFT = _layout.take(2 << 18)
+ABOVE = _layout.take(2 << 15)
+NOTHING = _layout.take(2 << 14)
+CORNER = _layout.take(2 << 11)
+RUN_3D = _layout.take(16 << 9)  # does a run fill its flat stretch?
+RUN_2D = _layout.take(1 << 14)
+STEPS_BACK = _layout.take(16 * 12 * 8 * 4)  # 2-D: where it breaks, counted from the end
+BREAK = _layout.take(26 << 10)  # where it breaks, as a number
+CANDIDATE_BELOW = _layout.take(12 * 5 * 8 * 4)
+CANDIDATE_BESIDE = _layout.take(2 << 8)
+KNOWN = _layout.take(8)  # was the label met before?
+NUMBER = _layout.take(3 << 10)  # its number
+COUNTERS = _layout.size
+
+
+@inline
+def same_left(encoding, deep, bit, view, here, coder):
+    """Is it the label of W, which is that of N?"""
+    if deep:
+        context, place = _same_3d(view, here), SAME + (1 << 18)
+    else:
+        context, place = _same_2d(view, here), SAME
+    coarse = COARSE + (np.int64(deep) << 10) + (context & 1023)
+    return decide_fine(encoding, bit, place + context, coarse, coder)
+
+
+@inline
+def either_left(encoding, deep, bit, view, here, coder):
+    """Is it the label of W, which is not that of N?"""
+    if deep:
+        context, place = _left_3d(view, here), LEFT + (1 << 18)
+    else:
+        context, place = _left_2d(view, here), LEFT
+    coarse = COARSE + ((2 + np.int64(deep)) << 10) + (context & 1023)
+    return decide_fine(encoding, bit, place + context, coarse, coder)
+
+
+@inline
+def same_above(encoding, deep, bit, view, here, coder):
+    """Is it the label of N?"""
+    if deep:
+        context, place = _above_3d(view, here), ABOVE + (1 << 15)
+    else:
+        context, place = _above_2d(view, here), ABOVE
+    coarse = COARSE + ((4 + np.int64(deep)) << 10) + (context & 1023)
+    return decide_fine(encoding, bit, place + context, coarse, coder)
+
+
+@inline
+def is_nothing(encoding, deep, bit, view, here, coder):
+    """Is it 0?"""
+    context = (1 << 14) + _nothing_3d(view, here) if deep else _nothing_2d(view, here)
+    return decide(encoding, bit, NOTHING + context, coder)
+
+
+@inline
+def same_corner(encoding, deep, bit, view, here, coder):
+    """Is it the label of NE?"""
+    context = (1 << 11) + _corner_3d(view, here) if deep else _corner_2d(view, here)
+    return decide(encoding, bit, CORNER + context, coder)
+
+
+@inline
+def floor_log2(number):
+    """Of a number of at least 1."""
+    power = np.int64(0)
+    while number >> (power + 1) > 0:
+        power += 1
+    return power
+
+
+@inline
+def code_run(encoding, deep, view, here, flat, to_the_end, length, coder):
+    """Code how many of the ``flat`` voxels from ``here`` on have the label of W."""
+    label = view.plane[U64(here - 1)]
+    power = floor_log2(flat)
+    steps = (np.int64(0), np.int64(0), np.int64(0))
+    if deep:
+        context = _run_start(view, here, label) | _run_middle(view, here + flat // 2, label) << 4
+        place = RUN_3D + (power << 9) + (context | _run_end(view, here + flat, label) << 5)
+    else:
+        steps = _contour(view, here + flat - 2 * view.row, to_the_end, label)
+        place = min(power, 7) * 512 + steps[0] * 32 + steps[1] * 4 + steps[2]
+        place = place * 4 + 2 * (view.plane[U64(here - view.row - 2)] == label)
+        place += view.plane[U64(here - 2 * view.row + flat // 2)] == label
+        place += RUN_2D
+    whole, coder = decide(encoding, length == flat, place, coder)
+    if whole:
+        return flat, coder
+    if deep:
+        return decide_number(encoding, length, power + 1, BREAK + (power << 10), coder)
+    back, coder = _code_steps_back(encoding, flat, flat - 1 - length, steps, coder)
+    return flat - 1 - back, coder
+
+
+@inline
+def _contour(view, end, to_the_end, label):
+    """How the end of the label's run moves from row to row, for the three rows above N's.
+
+    ``end`` is the voxel two rows above the end of the stretch.
+    """
+    plane, row = view.plane, view.row
+    if to_the_end:
+        second = np.int64(plane[U64(end - 1)] == label) + 2 * (plane[U64(end - row - 1)] == label)
+        return np.int64(15), second, np.int64(0)
+    first = _moves(plane, end + 1, label, 3, 12)
+    second = _moves(plane, end + 1 + first - row, label, 2, 5)
+    third = _moves(plane, end + 1 + first + second - 2 * row, label, 2, 1)
+    return first + 3, second + 2, third + 2
+
+
+@inline
+def _moves(plane, at, label, least, most):
+    """How far right of ``at`` the label goes on, or how far left it ends, -least..most."""
+    steps = np.int64(0)
+    if plane[U64(at)] == label:
+        steps += 1
+        while steps < most and plane[U64(at + steps)] == label:
+            steps += 1
+    else:
+        while steps > -least and plane[U64(at + steps - 1)] != label:
+            steps -= 1
+    return steps
+
+
+@outline
+def _code_steps_back(encoding, flat, back, steps, coder):
+    """Code a number below ``flat``: up to 12 questions, then what is left."""
+    done = np.int64(0)
+    while done < 12 and done < flat - 1:
+        place = STEPS_BACK + ((steps[0] * 12 + done) * 8 + steps[1]) * 4 + steps[2]
+        ends, coder = decide_rarely(encoding, back == done, place, coder)
+        if ends:
+            return done, coder
+        done += 1
+    if done == 12 and flat > 13:
+        bits = floor_log2(flat - 13) + 1
+        rest, coder = decide_number(encoding, back - 12, bits, BREAK + ((13 + bits) << 10), coder)
+        done += rest
+    return done, coder

@@ -1,0 +1,189 @@
+"""Files that are written whole or not at all, and what else one may read from and write to."""
+
+import os
+import secrets
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from compresso.errors import FileError
+
+#: The standard input or output.
+STANDARD = Path("-")
+
+_unfinished: set[Path] = set()
+
+
+def remove_unfinished() -> None:
+    """Remove every temporary file there is now, before the process ends at once."""
+    for path in list(_unfinished):
+        _remove(path)
+
+
+@contextmanager
+def replacing(
+    target: Path, force: bool = False, source: Path | None = None, ending: str = ""
+) -> Iterator[Path]:
+    """Give a temporary name; what is there at the end becomes the target.
+
+    A file takes its place at once: whatever happens, it is the old one or the whole new one. It
+    keeps its mode and its owner, and where ``target`` is a link, it stays one. Into the standard
+    output, a FIFO or a device what was written is copied at the end.
+
+    Parameters
+    ----------
+    target : Path
+        ``-`` is the standard output.
+    force : bool
+        Replace a file that is there.
+    source : Path, optional
+        What must not be the target.
+    ending : str
+        That the temporary name has; by default the target's name.
+
+    Raises
+    ------
+    FileError
+        Where the target is there and ``force`` is not given, or is the source, or cannot be
+        written.
+    """
+    ending = ending or target.name[-50:]
+    try:
+        if target == STANDARD or _is_stream(target):
+            with _pouring(target, ending) as unfinished:
+                yield unfinished
+        else:
+            _check(target, force, source)
+            with _replacing(Path(os.path.realpath(target)), ending) as unfinished:
+                yield unfinished
+    except OSError as error:
+        raise FileError(f"{target}: cannot be written ({error.strerror or error})") from None
+
+
+@contextmanager
+def seekable(source: Path, ending: str = "") -> Iterator[Path]:
+    """Give a file that can seek: the source, or a temporary copy of what can only be read once.
+
+    ``-`` is the standard input. The copy's name has the ``ending``. Raises FileError.
+    """
+    if source != STANDARD and not _is_stream(source):
+        yield source
+        return
+    with _folder() as folder:
+        copy = folder / (ending or source.name[-50:])
+        try:
+            number = os.dup(0) if source == STANDARD else os.open(source, os.O_RDONLY)
+            with open(number, "rb") as file, copy.open("wb") as kept:
+                shutil.copyfileobj(file, kept, 1 << 20)
+        except OSError as error:
+            raise FileError(f"{source}: cannot be read ({error.strerror or error})") from None
+        try:
+            yield copy
+        except FileError as error:
+            raise FileError(str(error).replace(str(copy), str(source))) from error
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path is a FIFO or a device that takes or gives bytes one after the other."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def _check(target: Path, force: bool, source: Path | None) -> None:
+    """Raise FileError for what must not be replaced."""
+    if os.path.islink(os.path.realpath(target)):
+        raise FileError(f"{target}: is a link that leads nowhere; choose another name")
+    if target.exists():
+        if source is not None and source.exists() and target.samefile(source):
+            raise FileError(f"{target}: is the source itself; choose another name")
+        if not target.is_file():
+            kind = "a folder" if target.is_dir() else "no file"
+            raise FileError(f"{target}: is {kind}, and is not overwritten; choose another name")
+        if not force:
+            raise FileError(f"{target}: exists; choose another name, or overwrite it with --force")
+
+
+@contextmanager
+def _replacing(target: Path, ending: str) -> Iterator[Path]:
+    """Replace a file that is no link; raises OSError."""
+    name = f".{os.getpid()}-{secrets.token_hex(4)}.{ending}"
+    with _temporary(target.with_name(name)) as unfinished:
+        yield unfinished
+        with open(unfinished, "rb+") as file:
+            os.fsync(file.fileno())
+        with suppress(FileNotFoundError):
+            old = target.stat()
+            with suppress(PermissionError):
+                os.chown(unfinished, old.st_uid, old.st_gid)
+            os.chmod(unfinished, stat.S_IMODE(old.st_mode))
+        os.replace(unfinished, target)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder that is there for a while."""
+    with _temporary(Path(tempfile.mkdtemp(prefix="compresso-"))) as folder:
+        yield folder
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """Remove a file or a folder at the end, whatever happens."""
+    _unfinished.add(path)
+    try:
+        yield path
+    finally:
+        _remove(path)
+        _unfinished.discard(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _pouring(target: Path, ending: str) -> Iterator[Path]:
+    """Copy what was written into a stream; raises OSError."""
+    with _opened(target) as file, _folder() as folder:
+        unfinished = folder / ending
+        yield unfinished
+        with unfinished.open("rb") as whole:
+            while part := whole.read(1 << 20):
+                while part:
+                    part = part[os.write(file, part) :]
+
+
+@contextmanager
+def _opened(target: Path) -> Iterator[int]:
+    """Open a stream to write to it; raises FileError for a FIFO that nobody reads, and OSError."""
+    if target == STANDARD:
+        if sys.stdout.isatty():
+            raise FileError("-: is a terminal; send it to a file or to another program")
+        number = os.dup(1)
+    else:
+        try:
+            number = os.open(target, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        except OSError as error:
+            if stat.S_ISFIFO(target.stat().st_mode) and not isinstance(error, PermissionError):
+                raise FileError(f"{target}: nobody reads from it; start who does first") from None
+            raise
+        os.set_blocking(number, True)
+    try:
+        yield number
+    finally:
+        os.close(number)

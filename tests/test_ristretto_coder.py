@@ -1,0 +1,154 @@
+"""The range coder of ``ristretto`` against exact arithmetic, and its counters."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compresso.kernels import kernel
+from compresso.kernels import ristretto_coder as coder
+from compresso.kernels import ristretto_table as table
+
+
+@kernel
+def code_bits(encoding, bits, odds, data, state):
+    """Code bits of given probabilities."""
+    state_ = coder.load(encoding, state, data, np.zeros(1, np.uint32))
+    for n in range(bits.size):
+        bit, state_ = coder.code(encoding, bits[n] == 1, odds[n], state_)
+        bits[n] = bit
+    coder.save(state_, state)
+
+
+def encode(bits, odds, room=None):
+    data = np.zeros(64 + 3 * len(bits) if room is None else room, np.uint8)
+    state = np.zeros(3, np.uint64)
+    code_bits(True, np.array(bits, np.uint8), np.array(odds, np.int64), data, state)
+    size = coder.finish(state, data)
+    return None if size < 0 else data[:size]
+
+
+def decode(data, odds):
+    bits = np.zeros(len(odds), np.uint8)
+    code_bits(False, bits, np.array(odds, np.int64), data, np.zeros(3, np.uint64))
+    return bits.tolist()
+
+
+def interval(bits, odds):
+    """The interval that the bits are, by exact arithmetic on the same integers of 56 bits."""
+    low, span, unit = Fraction(0), (1 << 56) - 1, Fraction(1)
+    for bit, chance in zip(bits, odds, strict=True):
+        bound = (span >> 22) * chance
+        if bit:
+            span = bound
+        else:
+            low += bound * unit
+            span -= bound
+        while span < 1 << 40:
+            span <<= 16
+            unit /= 1 << 16
+    return low, span * unit
+
+
+ODDS = st.sampled_from([64, 65, 1 << 21, (1 << 22) - 64]) | st.integers(64, (1 << 22) - 64)
+
+
+@given(st.lists(st.tuples(st.booleans(), ODDS), max_size=300))
+def test_stream_is_a_number_in_the_interval(items):
+    bits, odds = [int(bit) for bit, _ in items], [chance for _, chance in items]
+    data = encode(bits, odds)
+    assert decode(data, odds) == bits
+    low, span = interval(bits, odds)
+    value = Fraction(int.from_bytes(data.tobytes(), "big")) * Fraction(2) ** (56 - 8 * len(data))
+    assert low <= value < low + span
+
+
+def test_carries_run_through_many_bytes():
+    """Long runs of unlikely zeros right below a carry, then the carry."""
+    top = (1 << 22) - 64
+    for n in range(1, 60):
+        for last in (64, 1 << 21, top):
+            bits, odds = [0] + [1] * n + [0] * 3, [1] * 0 + [last] + [64] * n + [top] * 3
+            assert decode(encode(bits, odds), odds) == bits
+    random = np.random.default_rng(0)
+    bits = (random.random(20000) < 0.5).astype(int).tolist()
+    odds = random.choice([64, top, 1 << 21], 20000).tolist()
+    assert decode(encode(bits, odds), odds) == bits
+
+
+def test_every_probability():
+    """Each of the 2**22 - 127 once, as a 0 and as a 1."""
+    odds = np.arange(64, (1 << 22) - 63)
+    for bit in (0, 1):
+        bits = [bit] * odds.size
+        data = encode(bits, odds, 1 << 22)
+        assert decode(data, odds) == bits
+        cost = -np.log2(odds / 2**22 if bit else 1 - odds / 2**22).sum() / 8
+        assert cost <= len(data) <= 1.0001 * cost + 16
+
+
+def test_too_little_room():
+    """Nothing is written past the end, and finish says so."""
+    bits, odds = [0] * 100, [(1 << 22) - 64] * 100
+    size = len(encode(bits, odds))
+    assert encode(bits, odds, size + 2) is not None
+    assert encode(bits, odds, size - 3) is None
+    assert encode(bits, odds, 0) is None
+
+
+def test_zeros_follow_the_end():
+    assert decode(np.zeros(0, np.uint8), [1 << 21] * 50) == [1] * 50
+
+
+@kernel
+def observe(bits, counter):
+    for bit in bits:
+        counter = coder.observe(bit == 1, counter)
+    return counter
+
+
+@given(st.lists(st.booleans(), max_size=600))
+def test_counter_is_an_average(bits):
+    """After n bits the next moves the probability by 1 / (n + 1.6) of what is missing."""
+    chance, seen = 1 << 21, 0
+    for bit in bits:
+        step = 655360 // (10 * seen + 16)
+        missing = ((1 << 22) - 1 - chance) if bit else chance
+        chance += missing * step // 65536 * (1 if bit else -1)
+        seen = min(seen + 1, 255)
+    found = int(observe(np.array(bits, np.uint8), coder.FRESH))
+    assert (found >> 10, found & 1023) == (chance, seen)
+
+
+def code_table(encoding, labels, order, data):
+    state = np.zeros(3, np.uint64)
+    counters = np.full(table.COUNTERS, coder.FRESH, np.uint32)
+    bad = table.code_labels(encoding, labels, counters, data, state)
+    bad |= table.code_order(encoding, order, counters, data, state)
+    return bad, coder.finish(state, data) if encoding else 0
+
+
+@given(st.sets(st.integers(1, 2**64 - 1) | st.integers(1, 50), max_size=40), st.randoms())
+def test_table_round_trip(labels, random):
+    labels = np.array(sorted(labels), np.uint64)
+    order = list(range(labels.size))
+    random.shuffle(order)
+    data = np.zeros(64 + 64 * labels.size, np.uint8)
+    bad, size = code_table(True, labels.copy(), np.array(order), data)
+    assert bad == 0
+    restored, again = np.zeros_like(labels), np.zeros(labels.size, np.int64)
+    assert code_table(False, restored, again, data[:size]) == (0, 0)
+    assert restored.tolist() == labels.tolist()
+    assert again.tolist() == order
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_table_of_any_bytes(seed):
+    data = np.random.default_rng(seed).integers(0, 256, 200, np.uint8)
+    labels, order = np.zeros(50, np.uint64), np.zeros(50, np.int64)
+    bad, _ = code_table(False, labels, order, data)
+    if bad == 0:
+        assert (np.diff(labels.astype(object)) > 0).all()
+        assert sorted(order.tolist()) == list(range(50))
