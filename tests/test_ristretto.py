@@ -107,7 +107,10 @@ def test_labels_by_columns():
     assert len(by_columns) < len(check(other.astype(np.uint32)))
     pictures[2, 30:] += 3  # no longer by columns
     pictures[4, 0, 0] = 4096
+    pictures[5, 40, 0] = 0
     check(pictures.astype(np.uint16))
+    for other in (0, 2**64 - 1):
+        check(np.array([[[1, 1, 2], [other, other, 3]]], np.uint64))
 
 
 def test_pieces_smaller_than_slices(monkeypatch):

@@ -152,7 +152,7 @@ def _order_by_columns(picture, order):
         label = U64(0)
         for x in range(nx):
             here = U64(picture[y, x])
-            if here != label:
+            if x == 0 or here != label:
                 if here == U64(0) or here >= U64(MAX_ORDERED):
                     return 0
                 label = here
@@ -212,7 +212,7 @@ def _number_by_columns(picture, order):
         label = U64(0)
         for x in range(nx):
             here = U64(picture[y, x])
-            if here != label:
+            if x == 0 or here != label:
                 if here == U64(0) or here >= U64(MAX_ORDERED):
                     return False
                 label = here
