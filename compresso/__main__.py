@@ -26,7 +26,7 @@ class Size(click.ParamType[int]):
     ) -> int:
         """Parse the text."""
         found = re.fullmatch(r"(\d+)([KMGT]?)B?", str(value).upper())
-        if not found:
+        if not found or not int(found[1]):
             self.fail(f"{value!r} is no size such as 500M or 2G", param, ctx)
         return int(found[1]) * UNITS[found[2]]
 

@@ -133,5 +133,7 @@ def _read(path: Path, inner: str, _: tuple[int, int]) -> Labels:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FileError(f"{path}: not the archive it is named as, or damaged ({reason})") from None
     if labels.ndim != 3 or labels.dtype.kind not in "uib":
-        raise FileError(f"{path}: holds {labels.dtype} of shape {labels.shape}, no volume of labels")
+        raise FileError(
+            f"{path}: holds {labels.dtype} of shape {labels.shape}, no volume of labels"
+        )
     return labels

@@ -153,6 +153,7 @@ def test_targets_are_not_overwritten_unasked(tmp_path):
         (["decompress", "README.md", "x.png"], "x.png: unknown kind of file; known are"),
         (["compress", "a.npy", "x.cps", "--encoding", "rar"], "unknown encoding"),
         (["compress", "a.npy", "x.cps", "--memory", "much"], "size"),
+        (["compress", "a.npy", "x.cps", "--memory", "0"], "size"),
         (["compress", "a.npy", "no/such/x.cps"], "cannot be written"),
     ],
 )

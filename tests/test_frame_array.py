@@ -174,3 +174,11 @@ def test_what_is_no_frame_is_refused_and_closed(tmp_path):
 def test_errors_survive_a_process_boundary():
     error = pickle.loads(pickle.dumps(C.LabelError(7, (1, 2, 3), "here")))
     assert str(error) == "label 7 at voxel (z, y, x) = (1, 2, 3) does not fit here"
+
+
+def test_dask_takes_it_as_an_array(path):
+    dask = pytest.importorskip("dask.array")
+    with C.open(path) as array:
+        lazy = dask.from_array(array, chunks=(3, 6, 7))
+        assert np.array_equal(lazy[2:8, 1:].compute(), LABELS[2:8, 1:])
+        assert int(lazy.max().compute()) == LABELS.max()

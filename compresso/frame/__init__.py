@@ -78,8 +78,8 @@ def dumps(
     EncodeError
         Where the encoding cannot hold the array, or a frame the depth or metadata.
     """
-    volume = as_volume(labels)
-    array = np.asarray(labels)
+    array = np.asanyarray(labels)
+    volume = as_volume(array)
     file = io.BytesIO()
     shift = shift_of(array.dtype, [array])
     writer = Writer(

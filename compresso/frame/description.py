@@ -14,6 +14,9 @@ from compresso.arrays import Labels
 from compresso.errors import DecodeError, EncodeError
 
 METADATA_LIMIT = 48 << 10  # bytes of metadata, encoded
+#: Integers and bool, as NumPy spells them.
+DTYPES = {f"{order}{kind}{size}" for order in "<>|" for kind in "ui" for size in (1, 2, 4, 8)}
+DTYPES.add("|b1")
 GROUP_VOXELS = 1 << 25  # in a group, about, where the writer is not told otherwise
 #: What the parts of a description raise that are of another type, or of no known name.
 NONSENSE = (TypeError, ValueError, KeyError, AttributeError, RecursionError, OverflowError)
@@ -89,10 +92,10 @@ class Description:
         return description
 
     def _check(self) -> None:
+        if self.dtype not in DTYPES or not 1 <= len(self.shape) <= 3:
+            raise ValueError(f"{self.dtype} of shape {self.shape}")
         dtype = np.dtype(self.dtype)
         sizes = (*self.shape, self.depth, self.shift)
-        if dtype.kind not in "uib" or not 1 <= len(self.shape) <= 3:
-            raise ValueError(f"{dtype} of shape {self.shape}")
         if not all(type(n) is int and 0 <= n < 1 << 64 for n in sizes) or self.depth < 1:
             raise ValueError(f"sizes {sizes}")
         if math.prod(max(n, 1) for n in self.shape) * dtype.itemsize >= 1 << 62:
