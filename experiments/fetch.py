@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from compresso.errors import FileError
-from compresso.files import replacing
+from compresso.targets import replacing
 from experiments import files
 from experiments.errors import DatasetError
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from compresso import compressors, encodings
-from compresso.files import replacing
+from compresso.targets import replacing
 from experiments import results
 from experiments.datasets import EM, OTHER, Volume, shown
 from experiments.figures.frequent_windows import FREQUENT, window_counts

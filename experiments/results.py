@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from compresso.files import replacing
+from compresso.targets import replacing
 from experiments import files
 from experiments.errors import ResultsError
 from experiments.status import OK

@@ -21,7 +21,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from compresso import FileError, SpecError, encodings
-from compresso.files import replacing
+from compresso.targets import replacing
 from experiments import files, results
 from experiments.datasets import Volume
 from experiments.errors import ResultsError
