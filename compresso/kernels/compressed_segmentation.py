@@ -1,4 +1,4 @@
-"""Neuroglancer's ``compressed_segmentation``: 32-bit words, blocks of any size.
+"""Writes Neuroglancer's ``compressed_segmentation``: 32-bit words, blocks of any size.
 
 Values are packed from the lowest bit of a word up. A *line* is the blocks beside each other
 along x, counted along y, then z.
@@ -19,12 +19,10 @@ from compresso.kernels.blocks import (
     spread,
     tabulate,
 )
-from compresso.kernels.words import ALL, prefetch64, splat8, trailing_zeros
+from compresso.kernels.words import ALL, prefetch64, trailing_zeros
 
 WORD = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
-PALETTE = 256  # labels of a block that are looked up once for all of its voxels
-TOGETHER = 1 << 17  # bytes of a slice that are written at a time
 
 
 @kernel
@@ -234,175 +232,3 @@ def share_tables(tables, counts):
             places[number] = places[slots[at] - 1]
         start += count
     return places, used
-
-
-@kernel
-def _label(words, high, at):
-    """The label at a place; ``high`` is None for labels of 32 bits, ``words`` for those of 64."""
-    label = np.uint64(words[at])
-    if high is not None:
-        label |= np.uint64(high[at + np.uint64(1)]) << HALF
-    return label
-
-
-@kernel
-def _decode_layer(headers, words, first, count, palette, places, row, n_rows, out, to, width):
-    """Decode ``n_rows`` rows of a line of ``count`` blocks, from row ``row`` of the blocks on.
-
-    Those whose labels are in ``palette``, and no others. Labels go to ``out[to + width * y + x]``.
-    """
-    # Unsigned indices, for numba looks at the sign of others.
-    for block in range(count):
-        if places[block] < 0:
-            continue
-        head, values = headers[2 * (first + block)], np.uint64(headers[2 * (first + block) + 1])
-        at, target = np.uint64(places[block]), np.uint64(to + block * SIDE)
-        bits = np.uint64(head >> 24)
-        if bits == np.uint64(0):
-            label = palette[at]
-            for _ in range(n_rows):
-                splat8(out, target, label)
-                target += np.uint64(width)
-            continue
-        mask = (np.uint64(1) << bits) - np.uint64(1)
-        place = np.uint64(SIDE * row) * bits
-        for _ in range(n_rows):
-            word = values + (place >> np.uint64(5))
-            packed = np.uint64(words[word]) >> (place & np.uint64(31))
-            if bits == np.uint64(8):
-                packed |= np.uint64(words[word + np.uint64(1)]) << HALF
-            for x in range(np.uint64(SIDE)):
-                out[target + x] = palette[at + ((packed >> (bits * x)) & mask)]
-            target += np.uint64(width)
-            place += np.uint64(SIDE) * bits
-
-
-@kernel
-def _decode_checked(headers, words, high, number, block, z, shape, out, to, width):
-    """Decode layer z of a block of any size and bits, as far as ``shape`` (y, x) says.
-
-    Returns -1, -2 where a label does not fit the dtype of ``out``, or 0 where one is not there.
-    """
-    head, values = np.int64(headers[2 * number]), np.int64(headers[2 * number + 1])
-    table, bits = head & 0xFFFFFF, head >> 24
-    wide = np.uint64(1 if high is None else 2)
-    entries = (words.size - table) // np.int64(wide)
-    mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
-    fits = ALL >> np.uint64(64 - 8 * out.itemsize)
-    for y in range(shape[0]):
-        for x in range(shape[1]):
-            value = np.uint64(0)
-            if bits > 0:
-                place = ((z * block[1] + y) * block[2] + x) * bits
-                word = np.uint64(words[values + (place >> 5)])
-                value = (word >> np.uint64(place & 31)) & mask
-            if np.int64(value) >= entries:
-                return 0
-            label = _label(words, high, np.uint64(table) + value * wide)
-            if label & ~fits != np.uint64(0):
-                return -2
-            out[to + width * y + x] = label
-    return -1
-
-
-@kernel
-def _read_headers(headers, words, high, block, first, last, across, whole, palette, places):
-    """Look up the labels of blocks first..last-1, all those that their values can mean.
-
-    Where block i has them in ``palette`` goes to ``places[i - first]``; -1 where it is not that
-    simple: a block of other rows than 8 voxels, of many labels, of labels that are not all there
-    or do not all fit, or behind the ``whole`` blocks of a line of ``across``. Returns -1, or the
-    number of a block that contradicts the format.
-    """
-    bz, by, bx = block
-    wide = 1 if high is None else 2
-    fits = ALL >> np.uint64(64 - 8 * palette.itemsize)
-    used = np.int64(0)
-    for number in range(first, last):
-        head, values = np.int64(headers[2 * number]), np.int64(headers[2 * number + 1])
-        table, bits = head & 0xFFFFFF, head >> 24
-        if bits > 32 or bits & (bits - 1) or values + -(-bz * by * bx * bits // 32) > words.size:
-            return number
-        places[number - first] = -1
-        plain = bx == SIDE and bits <= 8 and number % across < whole
-        if plain and table + (wide << bits) <= words.size:
-            places[number - first] = used
-            for i in range(1 << bits):
-                label = _label(words, high, np.uint64(table + wide * i))
-                if label & ~fits != np.uint64(0):
-                    places[number - first] = -1
-                palette[used + i] = label
-            used += 1 << bits
-    return -1
-
-
-@kernel
-def decode_lines(headers, words, high, block, first, last, out):
-    """Decode lines first..last-1 of a volume, some beside each other along y at a time.
-
-    Parameters
-    ----------
-    headers : (2 * n_blocks,) uint32
-        Of the volume's blocks, along x, then y, then z.
-    words : (n,) uint32
-        The channel that they point into.
-    high : None, or ``words`` where the tables have 64 bits a label
-    block : (bz, by, bx)
-    first, last : int
-    out : (nz, ny, nx) unsigned, C order
-
-    Returns
-    -------
-    int
-        -1, or -2 where a label does not fit the dtype of ``out``, or the number of the first block
-        that contradicts the format.
-    """
-    nz, ny, nx = out.shape
-    bz, by, bx = block
-    flat = out.reshape(-1)
-    across, down = -(-nx // bx), -(-ny // by)
-    # One layer of voxels of many lines at a time: the memory takes a slice's rows in their order
-    # several times as fast.
-    together = min(last - first, down, max(1, TOGETHER // (by * nx * out.itemsize)))
-    palette = np.empty(PALETTE * together * across, out.dtype)
-    places = np.empty(together * across, np.int64)
-    while first < last:
-        lines = min(together, down - first % down, last - first)
-        start = first * across
-        stop = start + lines * across
-        bad = _read_headers(
-            headers, words, high, block, start, stop, across, nx // bx, palette, places
-        )
-        if bad >= 0:
-            return bad
-        z0 = first // down * bz
-        for layer in range(min(bz, nz - z0) * lines):
-            z, line = layer // lines, layer % lines
-            y0 = (first + line) % down * by
-            height = min(by, ny - y0)
-            at = ((z0 + z) * ny + y0) * nx
-            here = places[line * across : (line + 1) * across]
-            _decode_layer(
-                headers,
-                words,
-                start + line * across,
-                across,
-                palette,
-                here,
-                z * by,
-                height,
-                flat,
-                at,
-                nx,
-            )
-            for b in range(across):
-                if here[b] < 0:
-                    number = start + line * across + b
-                    shape = height, min(bx, nx - b * bx)
-                    bad = _decode_checked(
-                        headers, words, high, number, block, z, shape, flat, at + b * bx, nx
-                    )
-                    if bad != -1:
-                        return number if bad == 0 else bad
-        first += lines
-    return -1
