@@ -117,8 +117,9 @@ def compress(
 
     The source is never changed, and the target appears only once it is complete.
     """
+    announce = partial(click.echo, err=True)
     done, size = files.compress_file(
-        source, target, encoding, compression, threads, memory, force, form
+        source, target, encoding, compression, threads, memory, force, announce, form
     )
     ratio = f"{done.nbytes:,} -> {size:,} bytes, {done.nbytes / size:.1f} x"
     click.echo(f"{_tell(done)}\n{ratio}", err=target == STANDARD)
@@ -179,10 +180,12 @@ def verify(source: Path, limit: int, threads: int) -> None:
 
 def _tell(description: Description) -> str:
     shape = " x ".join(map(str, description.shape))
-    return (
+    text = (
         f"{shape} {description.dtype.lstrip('<|')}, {description.encoding} + "
         f"{description.compression}, {description.n_groups} groups of {description.depth} slices"
     )
+    said = formats.summary(description.metadata or {})
+    return f"{text}\n{said}" if said else text
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ def compress_file(
     threads: int,
     memory: int | None,
     force: bool,
+    announce: Announce,
     form: str = "",
 ) -> Written:
     """Compress a volume's file to a frame's, group by group.
@@ -50,6 +51,8 @@ def compress_file(
         Bytes that a group may take, all its copies together.
     force : bool
         Overwrite ``target``.
+    announce : callable
+        Told of what the source says beside its labels, and the frame cannot hold.
     form : str
         The ending of the source's format, where its name does not tell.
 
@@ -69,6 +72,7 @@ def compress_file(
         depth = _depth(volume.shape, memory)
         step = depth or 64
         starts = range(0, volume.shape[0], step)
+        metadata, lost = formats.fit(volume.metadata, frame.METADATA_LIMIT)
         writer = frame.Writer(
             frame_file,
             volume.shape,
@@ -78,10 +82,12 @@ def compress_file(
             threads,
             depth,
             frame.shift_of(volume.dtype, (volume.read(z, z + step) for z in starts)),
-            getattr(volume, "metadata", None),
+            metadata or None,
         )
         while writer.pending:
             writer.write(volume.read(*writer.pending))
+        for line in formats.tell(source, [*volume.lost, *lost], "the frame cannot hold"):
+            announce(line)
         return Written(writer.description, frame_file.tell())
 
 
@@ -140,8 +146,11 @@ def decompress_file(
                 )
         groups = _Groups(reader, z0, z1, threads, announce if salvage else None)
         parts = (group.reshape(shape) if len(shape) < 3 else group for group in groups)
+        dtype, metadata = np.dtype(reader.description.dtype), reader.description.metadata or {}
         with replacing(target, force, source, name.name[-50:]) as unfinished:
-            write(unfinished, shape, np.dtype(reader.description.dtype), parts)
+            lost = write(unfinished, shape, dtype, parts, formats.sliced(metadata, z0))
+        for line in formats.tell(target, lost):
+            announce(line)
     return sound and not groups.lost
 
 

@@ -104,7 +104,7 @@ def _tiff_strips(path: Path) -> Spans:
 def _own(path: Path, labels: Labels) -> None:
     from compresso import formats
 
-    formats.writer(path)(path, labels.shape, labels.dtype, [labels])
+    formats.writer(path)(path, labels.shape, labels.dtype, [labels], {})
 
 
 ZYX = {"axes": "ZYX"}

@@ -49,7 +49,9 @@ def names(folder):
 
 
 def compress(source, target, force=True, **more):
-    return files.compress_file(str(source), target, "compresso", "zlib", 1, None, force, **more)
+    return files.compress_file(
+        str(source), target, "compresso", "zlib", 1, None, force, print, **more
+    )
 
 
 def decompress(source, target, force=True, slices=(0, None), told=None, **more):

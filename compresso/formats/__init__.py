@@ -17,10 +17,27 @@ from numpy.typing import NDArray
 
 from compresso.errors import FileError, MissingPackageError
 from compresso.formats._format import Format, Reader, check, reading
+from compresso.formats._metadata import Metadata, fit, sliced, summary, tell
 
-__all__ = ["Format", "Reader", "Writer", "open_volume", "package", "split", "suffixes", "writer"]
+__all__ = [
+    "Format",
+    "Metadata",
+    "Reader",
+    "Writer",
+    "fit",
+    "open_volume",
+    "package",
+    "sliced",
+    "split",
+    "suffixes",
+    "summary",
+    "tell",
+    "writer",
+]
 
-Writer = Callable[[Path, tuple[int, ...], np.dtype[Any], Iterable[NDArray[Any]]], None]
+Writer = Callable[
+    [Path, tuple[int, ...], np.dtype[Any], Iterable[NDArray[Any]], Metadata], list[str]
+]
 
 
 @cache
@@ -69,8 +86,9 @@ def open_volume(path: Path, inner: str = "") -> Iterator[Reader]:
 def writer(path: Path) -> Writer:
     """The function that writes files such as ``path``; raises FileError for an unknown ending.
 
-    It takes a path, the shape (z, y, x), the dtype, and all slices in parts, from the first to the
-    last; it raises FileError for what the format cannot hold, and OSError.
+    It takes a path, the shape (z, y, x), the dtype, all slices in parts, from the first to the
+    last, and the metadata of a reader. It returns the names of what of these the format cannot
+    hold; it raises FileError for labels that it cannot hold, and OSError.
     """
     return _format(path).write
 

@@ -2,9 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.errors import CompressoError, FileError
+from compresso.formats._metadata import Metadata
 
 #: Bytes that a byte of a deflate stream can stand for, at most.
 DEFLATE = 1040
@@ -28,11 +29,17 @@ class Reader:
     dtype : integer or bool dtype
     fetch : callable
         Gives slices start..stop-1 for 0 <= start < stop <= shape[0].
+    metadata : dict
+        What else the file says, as JSON (docs/formats.md, Metadata).
+    lost : sequence of str
+        The names of what it says too, and the metadata cannot hold.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     fetch: Callable[[int, int], NDArray[Any]]
+    metadata: Metadata = field(default_factory=dict)
+    lost: Sequence[str] = ()
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Slices ``[start:stop]``, clamped as Python does, in any order.
@@ -79,10 +86,12 @@ class Format(ABC):
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         parts: Iterable[NDArray[Any]],
-    ) -> None:
+        metadata: Metadata,
+    ) -> list[str]:
         """Write a volume (z, y, x) that comes in parts, from the first slice to the last.
 
-        Raises FileError for what the format cannot hold, and OSError.
+        Returns the names of what of the metadata the format cannot hold. Raises FileError for
+        labels that it cannot hold, and OSError.
         """
 
 

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.errors import FileError
-from compresso.formats import package
+from compresso.formats import _hdf5, package
 from compresso.formats._format import Format, Reader, bytes_of, check, check_room
+from compresso.formats._metadata import Metadata
 from compresso.volume import LIMIT
 
 #: Where label volumes are, in the original program's files and in CREMI's.
@@ -43,7 +44,12 @@ class Hdf5(Format):
             _check_chunks(dataset, size)
             # What was never written takes no room; more of that than LIMIT is no volume.
             check_room(bytes_of(shape, dtype) - LIMIT, size, 1 << 16)
-            yield Reader(shape, dtype, lambda start, stop: dataset[start:stop])
+
+            def fetch(start: int, stop: int) -> NDArray[Any]:
+                labels: NDArray[Any] = dataset[start:stop]
+                return labels
+
+            yield Reader(shape, dtype, fetch, *_hdf5.read(dataset))
 
     def write(
         self,
@@ -51,19 +57,24 @@ class Hdf5(Format):
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         parts: Iterable[NDArray[Any]],
-    ) -> None:
+        metadata: Metadata,
+    ) -> list[str]:
         """Write the dataset ``main``, packed with gzip, a chunk a slice."""
+        attributes, lost = _hdf5.attributes(metadata)
         chunks = (1, *shape[1:]) if len(shape) == 3 else True
         packing = {} if 0 in shape else {"chunks": chunks, "compression": "gzip"}
         with _Patient(path, "w+") as disk:
             with package("h5py", "h5py").File(disk, "w") as file:
                 main = file.create_dataset("main", shape, dtype, **packing)
+                for name, (value, kind) in attributes.items():
+                    main.attrs.create(name, value, dtype=kind)
                 z = 0
                 for part in parts:
                     main[z : z + len(part)] = part
                     z += len(part)
                     disk.check()
             disk.check()
+        return lost
 
 
 class _Patient(io.FileIO):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.errors import FileError
-from compresso.formats import package
+from compresso.formats import _nifti, package
 from compresso.formats._format import (
     DEFLATE,
     Format,
@@ -22,7 +22,11 @@ from compresso.formats._format import (
     check_room,
     check_writable,
 )
+from compresso.formats._metadata import Metadata
 from compresso.formats._stream import Stream, open_file, skip
+
+#: The most of the extensions that is read, in bytes; metadata are not larger.
+EXTENSIONS = 1 << 16
 
 
 class Nifti(Format):
@@ -50,6 +54,9 @@ class Nifti(Format):
             raise ValueError(f"its labels cannot begin at byte {start}")
         room = max(0, path.stat().st_size - (0 if packed else int(start)))
         check_room(bytes_of(shape, dtype), room, DEFLATE if packed else 1)
+        with open_file(path, encoding) as file:
+            skip(file, header.sizeof_hdr)
+            extensions = file.read(min(int(start) - header.sizeof_hdr, EXTENSIONS))
 
         def opener() -> io.BufferedIOBase:
             file = open_file(path, encoding)
@@ -58,7 +65,7 @@ class Nifti(Format):
 
         stream = Stream(opener, shape, dtype)
         try:
-            yield Reader(shape, dtype, stream.fetch)
+            yield Reader(shape, dtype, stream.fetch, *_nifti.read(header, extensions))
         finally:
             stream.close()
 
@@ -68,7 +75,8 @@ class Nifti(Format):
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         parts: Iterable[NDArray[Any]],
-    ) -> None:
+        metadata: Metadata,
+    ) -> list[str]:
         """Write a NIfTI file, packed with gzip where its name ends so."""
         check_writable(path, shape, dtype)
         nibabel = package("nibabel", "nibabel")
@@ -78,12 +86,14 @@ class Nifti(Format):
             header.set_data_shape(shape[::-1])
         except nibabel.spatialimages.HeaderDataError as error:
             raise FileError(f"NIfTI files cannot hold the volume ({error})") from None
-        header["vox_offset"] = header.single_vox_offset
+        extensions, lost = _nifti.fill(header, metadata)
+        header["vox_offset"] = header.sizeof_hdr + len(extensions)
         packed = path.suffix == ".gz"
         with gzip.open(path, "wb", compresslevel=6) if packed else path.open("wb") as file:
-            file.write(header.binaryblock.ljust(header.single_vox_offset, b"\0"))
+            file.write(header.binaryblock + extensions)
             for part in parts:
                 file.write(np.ascontiguousarray(part, dtype.newbyteorder("<")).data)
+        return lost
 
 
 def _header(data: bytes) -> Any:

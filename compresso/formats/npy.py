@@ -10,6 +10,7 @@ from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from numpy.typing import NDArray
 
 from compresso.formats._format import Format, Reader, bytes_of, check
+from compresso.formats._metadata import Metadata, unplaced
 from compresso.formats._stream import Stream, open_file
 
 
@@ -45,10 +46,12 @@ class Npy(Format):
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         parts: Iterable[NDArray[Any]],
-    ) -> None:
+        metadata: Metadata,
+    ) -> list[str]:
         """Write an .npy file in C order."""
         header = {"shape": shape, "fortran_order": False, "descr": dtype_to_descr(dtype)}
         with path.open("wb") as file:
             write_array_header_1_0(file, header)
             for part in parts:
                 file.write(np.ascontiguousarray(part, dtype).data)
+        return unplaced(metadata)

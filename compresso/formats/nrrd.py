@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.errors import FileError
-from compresso.formats import package
+from compresso.formats import _nrrd, package
 from compresso.formats._format import (
     DEFLATE,
     Format,
@@ -21,6 +21,7 @@ from compresso.formats._format import (
     check_room,
     check_writable,
 )
+from compresso.formats._metadata import Metadata
 from compresso.formats._stream import BLOCK, Numbers, Stream, open_file, skip
 
 #: The two spellings of the fields that tell where the data are.
@@ -51,7 +52,8 @@ class Nrrd(Format):
         """Open an NRRD file; its axes, x first, become [z, y, x]."""
         nrrd = package("nrrd", "pynrrd")
         with path.open("rb") as file:
-            header = nrrd.read_header(file)
+            text = _nrrd.header(file)
+            header = nrrd.read_header(_nrrd.storage(text))
             start = file.tell()
         missing = [
             name for name in ("type", "dimension", "encoding", "sizes") if name not in header
@@ -83,7 +85,7 @@ class Nrrd(Format):
 
         stream = Stream(opener, shape, dtype)
         try:
-            yield Reader(shape, dtype, stream.fetch)
+            yield Reader(shape, dtype, stream.fetch, *_nrrd.read(text))
         finally:
             stream.close()
 
@@ -93,7 +95,8 @@ class Nrrd(Format):
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         parts: Iterable[NDArray[Any]],
-    ) -> None:
+        metadata: Metadata,
+    ) -> list[str]:
         """Write an NRRD file, packed with gzip, its axes x first."""
         if path.suffix.lower() == ".nhdr":
             raise FileError(".nhdr files are headers without data; write an .nrrd file")
@@ -105,12 +108,14 @@ class Nrrd(Format):
             "endian": "little",
             "encoding": "gzip",
         }
-        header = "".join(f"{name}: {value}\n" for name, value in fields.items())
+        magic, more, lost = _nrrd.lines(metadata)
+        lines = [magic, *(f"{name}: {value}" for name, value in fields.items()), *more]
         with path.open("wb") as file:
-            file.write(f"NRRD0004\n{header}\n".encode())
+            file.write("".join(f"{line}\n" for line in [*lines, ""]).encode("latin-1"))
             with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
                 for part in parts:
                     packed.write(np.ascontiguousarray(part, dtype.newbyteorder("<")).data)
+        return lost
 
 
 def _field(header: Any, names: tuple[str, str], default: Any = 0) -> Any:

@@ -1,7 +1,6 @@
 """TIFF stacks, by tifffile."""
 
 import io
-import json
 import logging
 import math
 import threading
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.errors import FileError
-from compresso.formats import package
+from compresso.formats import _tiff, package
 from compresso.formats._format import (
     DEFLATE,
     Format,
@@ -25,6 +24,7 @@ from compresso.formats._format import (
     check_room,
     check_writable,
 )
+from compresso.formats._metadata import Metadata
 from compresso.formats._stream import Stream, open_file
 
 #: Bytes that a byte of the data can stand for at most, by the number of the compression.
@@ -52,17 +52,18 @@ class Tiff(Format):
                 file = tifffile.TiffFile(disk, _multifile=False)
                 series = _choose(path, file, inner)
                 shape, start = _shape(path, series), series.dataoffset
+                said = _tiff.read(series.keyframe.tags, int(inner or 0))
             dtype = np.dtype(series.dtype)
             if start is None:
                 pages = _Pages(series, shape, dtype, size)
-                yield Reader(shape, dtype, pages.fetch)
+                yield Reader(shape, dtype, pages.fetch, *said)
                 return
             # One run of bytes, of which some programs describe but the first slice.
             dtype = dtype.newbyteorder(file.byteorder)
             check_room(bytes_of(shape, dtype), max(0, size - start), 1)
             stream = Stream(lambda: open_file(path, "raw", start), shape, dtype, last=False)
             try:
-                yield Reader(shape, dtype, stream.fetch)
+                yield Reader(shape, dtype, stream.fetch, *said)
             finally:
                 stream.close()
 
@@ -72,10 +73,11 @@ class Tiff(Format):
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         parts: Iterable[NDArray[Any]],
-    ) -> None:
+        metadata: Metadata,
+    ) -> list[str]:
         """Write a TIFF file, a page a slice, packed with zlib; the first tells how many."""
         check_writable(path, shape, dtype)
-        about = json.dumps({"shape": shape})  # as tifffile's own files begin
+        options, about, lost = _tiff.tags(metadata, shape, dtype)
         with package("tifffile", "tifffile").TiffWriter(path, bigtiff=True) as file:
             for labels in chain.from_iterable(parts):
                 file.write(
@@ -84,8 +86,10 @@ class Tiff(Format):
                     compression="zlib",
                     photometric="minisblack",
                     metadata=None,
+                    **options,
                 )
-                about = ""
+                about = b""
+        return lost
 
 
 class _Lonely(io.FileIO):

@@ -1,0 +1,258 @@
+"""What a TIFF file says beside the labels: resolution, and what ImageJ and OME write of it."""
+
+import html
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+
+from compresso.formats import _metadata
+from compresso.formats._geometry import Geometry, common_unit, unit_of
+from compresso.formats._metadata import Metadata
+
+X_RESOLUTION, Y_RESOLUTION, UNIT, DESCRIPTION = 282, 283, 296, 270
+#: What ResolutionUnit means, and its numbers.
+NO_UNIT, INCH, CM = 1, 2, 3
+UNITS = {INCH: "inch", CM: "cm"}
+#: What is written where no resolution is known.
+NOTHING = {"XResolution": [1, 1], "YResolution": [1, 1], "ResolutionUnit": NO_UNIT}
+#: Numerators and denominators have 32 bits.
+LARGEST = 2**32 - 1
+#: ImageJ's lines that count pages; each file has its own.
+COUNTS = {"ImageJ", "images", "slices", "channels", "frames", "hyperstack", "mode", "loop"}
+ORIGINS = ("zorigin", "yorigin", "xorigin")
+OME_TYPES = {"u1": "uint8", "u2": "uint16", "u4": "uint32"}
+OME_TYPES |= {"i1": "int8", "i2": "int16", "i4": "int32"}
+OME = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+SIZES = ("PhysicalSizeZ", "PhysicalSizeY", "PhysicalSizeX")
+
+
+def read(tags: Any, number: int = 0) -> tuple[Metadata, list[str]]:
+    """What the tags of tifffile's first page say, and the names of what cannot be kept.
+
+    Parameters
+    ----------
+    tags : tifffile.TiffTags
+    number : int
+        Which of OME's images it is.
+    """
+    fields: dict[str, Any] = {}
+    lost = []
+    for code, name in ((X_RESOLUTION, "XResolution"), (Y_RESOLUTION, "YResolution")):
+        value = _tag(tags, code)
+        if isinstance(value, tuple) and len(value) == 2:
+            fields[name] = [int(n) for n in value]
+    if "XResolution" in fields and isinstance(unit := _tag(tags, UNIT), int):
+        fields["ResolutionUnit"] = int(unit)
+    text = _tag(tags, DESCRIPTION)
+    if fields == NOTHING:
+        fields = {}
+    if isinstance(text, str) and text.startswith("ImageJ="):
+        lines = dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
+        fields["imagej"] = {name: value for name, value in lines.items() if name not in COUNTS}
+    elif isinstance(text, str) and re.search(r"<(\w+:)?OME\b", text):
+        fields["ome"] = _sizes(text, number)
+        lost.append("OME-XML other than the voxels' size")
+    elif isinstance(text, str) and (text := _unwrapped(text)):
+        fields["ImageDescription"] = text
+    return _metadata.make("tiff", fields, geometry(fields)), lost
+
+
+def tags(
+    metadata: Metadata, shape: Sequence[int], dtype: np.dtype[Any]
+) -> tuple[dict[str, Any], bytes, list[str]]:
+    """Arguments for tifffile's ``write`` that say the same.
+
+    Returns
+    -------
+    options : dict
+        For every page.
+    description : bytes
+        Of the first page; it says how many slices there are.
+    lost : list of str
+        What they cannot hold.
+    """
+    fields = _metadata.own(metadata, "tiff")
+    lost = _metadata.foreign(metadata, "tiff")
+    place = _metadata.geometry_of(metadata)
+    was = geometry(fields)
+    if place is not None and place != was:
+        if was is None or _without_origin(place) != _without_origin(was):
+            fields, more = render(place)
+            lost += more
+        elif "imagej" in fields and place.is_plain:
+            fields = fields | {"imagej": fields["imagej"] | _origins(place)}
+        else:
+            lost.append("where its first slice is")
+    options: dict[str, Any] = {}
+    resolution = [_pair(fields.get(name)) for name in ("XResolution", "YResolution")]
+    if None not in resolution:
+        unit = fields.get("ResolutionUnit", INCH)
+        options["resolution"] = tuple(resolution)
+        options["resolutionunit"] = unit if type(unit) is int and 1 <= unit <= 3 else NO_UNIT
+    description, more = _description(fields, shape, dtype)
+    return options, description, lost + more
+
+
+def geometry(fields: dict[str, Any]) -> Geometry | None:
+    """The spacing that the fields say; None where they do not."""
+    try:
+        if "ome" in fields:
+            sizes = _metadata.own(fields, "ome")
+            units = [unit_of(sizes.get(f"{name}Unit", "um")) for name in SIZES]
+            spacing, unit = common_unit([_size(sizes.get(name)) for name in SIZES], units)
+            return Geometry.along_axes(spacing, None, unit)
+        imagej = _metadata.own(fields, "imagej")
+        tag_unit = UNITS.get(fields.get("ResolutionUnit", INCH))
+        pairs = [_pair(fields.get(name)) for name in ("YResolution", "XResolution")]
+        y, x = (pair and (pair[1] / pair[0] if pair[0] else None) for pair in pairs)
+        spacing = [_size(imagej.get("spacing")), y, x]
+        unit = unit_of(imagej["unit"]) if "unit" in imagej else tag_unit
+        origins = [_number(imagej.get(name)) for name in ORIGINS]
+        if None not in spacing and any(origins):
+            z, y, x = (0.0 - (at or 0) * (n or 0) for at, n in zip(origins, spacing, strict=True))
+            return Geometry.along_axes(spacing, (x, y, z), unit)
+        return Geometry.along_axes(spacing, None, unit)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def render(place: Geometry) -> tuple[dict[str, Any], list[str]]:
+    """The fields of another format's geometry, in cm as the tags have it, and what they lose."""
+    lost = []
+    place = place.in_unit("cm")
+    z, y, x = place.spacing
+    pairs = [_rational(n) for n in (x, y)]
+    fields: dict[str, Any] = {"ResolutionUnit": CM if place.unit else NO_UNIT}
+    fields |= {f"{n}Resolution": p for n, p in zip("XY", pairs, strict=True)}
+    if None in pairs:
+        lost.append("the spacing of x and y")
+    imagej = {"unit": place.unit} if place.unit else {}
+    if z:
+        imagej["spacing"] = repr(z)
+    plain = place.in_world("LPS") if place.world else place
+    if plain.is_plain and None not in plain.spacing:
+        imagej |= _origins(plain)
+    else:
+        lost += ["the axes' directions"] * (not plain.is_plain)
+        lost += ["the origin"] * (place.origin is not None)
+    return fields | {"imagej": imagej}, lost
+
+
+def _without_origin(place: Geometry) -> Geometry | None:
+    return replace(place, origin=None) if any(place.steps) else None
+
+
+def _origins(place: Geometry) -> dict[str, str]:
+    """ImageJ's origins: the voxel, counted from the first, that is at the world's 0."""
+    if place.origin is None:
+        return {}
+    at = zip(ORIGINS, place.origin[::-1], place.spacing, strict=True)
+    return {name: repr(0.0 - n / (step or 1)) for name, n, step in at if n}
+
+
+def _description(
+    fields: dict[str, Any], shape: Sequence[int], dtype: np.dtype[Any]
+) -> tuple[bytes, list[str]]:
+    kind = OME_TYPES.get(dtype.str[1:])
+    if "ome" in fields and kind:
+        return _ome(_metadata.own(fields, "ome"), shape, kind), []
+    if "imagej" in fields:
+        counts = {"ImageJ": "1.54f", "images": shape[0], "slices": shape[0]}
+        lines = _metadata.own(fields, "imagej") | {"loop": "false"}
+        lines = counts | {name: line for name, line in lines.items() if name not in counts}
+        found = [f"{name}={value}\n" for name, value in lines.items()]
+        sound = [line for line in found if len(line.splitlines()) == 1 and "\0" not in line]
+        lost = ["ImageJ's lines"] * (len(sound) < len(found))
+        return "".join(sound).encode("utf-8", "replace"), lost
+    about: dict[str, Any] = {"shape": list(shape)}  # as tifffile's own files begin
+    text = fields.get("ImageDescription")
+    if isinstance(text, str):
+        about["ImageDescription"] = text
+    return json.dumps(about).encode(), ["OME's sizes of voxels"] * ("ome" in fields)
+
+
+def _ome(sizes: dict[str, Any], shape: Sequence[int], kind: str) -> bytes:
+    """The least OME-XML that is valid: one image, its size, and its pages in order."""
+    z, y, x = shape
+    known: dict[str, Any] = {"ID": "Pixels:0", "DimensionOrder": "XYZCT", "Type": kind}
+    known |= {"SizeX": x, "SizeY": y, "SizeZ": z, "SizeC": 1, "SizeT": 1}
+    names = [name + end for name in SIZES for end in ("", "Unit")]
+    known |= {name: sizes[name] for name in names if _is_text(sizes.get(name))}
+    words = " ".join(f"{name}={quoteattr(str(value))}" for name, value in known.items())
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?><OME xmlns="{OME}"><Image ID="Image:0">'
+        f'<Pixels {words}><Channel ID="Channel:0" SamplesPerPixel="1"/>'
+        f'<TiffData IFD="0" PlaneCount="{z}"/></Pixels></Image></OME>'
+    ).encode()
+
+
+def _unwrapped(text: str) -> str:
+    """The description that ours and tifffile's files have beside their shape."""
+    if not text.startswith('{"shape"'):
+        return text
+    try:
+        found = json.loads(text).get("ImageDescription", "")
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, str) else ""
+
+
+def _sizes(text: str, number: int) -> dict[str, str]:
+    """The sizes of voxels, and their units, of one of OME's images."""
+    pixels = re.findall(r"<(?:\w+:)?Pixels\b[^>]*>", text)[number : number + 1]
+    found = re.findall(r"\b(PhysicalSize[XYZ](?:Unit)?)\s*=\s*[\"']([^\"'<]*)", "".join(pixels))
+    return {name: html.unescape(value) for name, value in found}
+
+
+def _tag(tags: Any, code: int) -> Any:
+    """The value of a tag; None where there is none, or it is damaged."""
+    try:
+        tag = tags.get(code)
+        return None if tag is None else tag.value
+    except (OSError, ValueError, TypeError, IndexError, KeyError, OverflowError):
+        return None
+
+
+def _number(text: Any) -> float | None:
+    """The number of a text; None for what is none."""
+    try:
+        number = float(text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _size(text: Any) -> float | None:
+    number = _number(text)
+    return number if number and number > 0 else None
+
+
+def _pair(value: Any) -> tuple[int, int] | None:
+    """A rational of a tag; None where it is none."""
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    over, under = value
+    sound = all(type(n) is int and 0 <= n <= LARGEST for n in value)
+    return (over, under) if sound and under else None
+
+
+def _rational(step: float | None) -> list[int] | None:
+    """The pixels per unit of a step, as a tag has them; None where it cannot hold them."""
+    if not step:
+        return None
+    limit = min(LARGEST, int(LARGEST / step)) if step > 1 else LARGEST
+    near = Fraction(step).limit_denominator(max(1, limit))
+    if not 0 < near.numerator <= LARGEST or abs(float(near) - step) > 1e-6 * step:
+        return None
+    return [near.denominator, near.numerator]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable()

@@ -1,0 +1,173 @@
+"""Whatever a file or a frame says beside its labels, the labels come through."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from places import (
+    LABELS,
+    carry,
+    nrrd_file,
+)
+
+from compresso import formats
+from compresso.errors import FileError
+from compresso.formats import _metadata, _nifti, _nrrd, _tiff
+from compresso.formats._geometry import Geometry
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["space: LPS", "space directions: (nan,0,0) (0,1,0) (0,0,1)", "space origin: (0,0,0)"],
+        ["space: LPS", "space directions: (0,0,0) (0,1,0) (0,0,1)"],
+        ["space: LPS", "space directions: (1e300,0,0) (0,1e-300,0) (0,0,1)"],
+        ["spacings: nan nan nan", 'units: "mm" "" ""'],
+        ["spacings: 0 -1 inf", "axis mins: nan 0 1e999"],
+        ["space directions: (1,0,0) (0,1,0) (0,0,1)"],
+        ["space: LPS", "space directions: (1,0,0) (1,0,0) (0,0,1)", "space origin: (1,2,3)"],
+        ["k" * 9999 + ":=" + "v" * 200_000],
+        [b"\x80\xff:=\x00\x1b[0m\r", b"content: \xc3\x28"],
+        ["kinds: domain", "content:", "labels: unquoted \\"],
+    ],
+)
+@pytest.mark.parametrize("target", [".nrrd", ".nii", ".h5", ".tif"])
+def test_absurd_nrrd_headers_do_no_harm(tmp_path, lines, target):
+    source = nrrd_file(tmp_path / "a.nrrd", *lines)
+    carry(source, tmp_path / f"b{target}")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sform_code": 1, "srow_x": [np.nan, 0, 0, 0]},
+        {"sform_code": 77, "srow_x": [np.inf] * 4},
+        {"sform_code": 2},
+        {"qform_code": 1, "quatern_b": 9, "quatern_c": 9},
+        {"qform_code": 1, "pixdim": [7, 0, -1, np.nan, 1, 1, 1, 1]},
+        {"pixdim": [1, 3e38, 1e-45, 1, 1, 1, 1, 1], "xyzt_units": 255},
+        {"descrip": bytes(range(1, 81)), "intent_name": b"\xff" * 16},
+    ],
+)
+@pytest.mark.parametrize("target", [".nrrd", ".nii", ".h5", ".tif"])
+def test_absurd_nifti_headers_do_no_harm(tmp_path, fields, target):
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.uint16)
+    header.set_data_shape(LABELS.shape[::-1])
+    header["vox_offset"] = 352
+    for name, value in fields.items():
+        header[name] = value
+    raw = header.binaryblock + bytes(4) + LABELS.tobytes()
+    (tmp_path / "a.nii").write_bytes(raw)
+    carry(tmp_path / "a.nii", tmp_path / f"b{target}")
+    if target == ".nii":
+        nib.load(tmp_path / "b.nii")  # which refuses some of these
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=12,
+)
+NAMES = st.sampled_from(
+    [
+        *_nrrd.FIELDS.values(),
+        *nib.Nifti1Header().keys(),
+        *("resolution", "offset", "units", "directions", "world", "extensions", "keys"),
+        *("XResolution", "YResolution", "ResolutionUnit", "ImageDescription", "imagej", "ome"),
+        *("geometry", "steps", "origin", "data file", "\n", "\0", "\ud800", ""),
+    ]
+)
+VALUES = st.recursive(
+    JSON | st.sampled_from(["mm", "(1,0,0) (0,1,0) (0,0,1)", [1, 2], [[1, 2, 3]] * 3, "<f8"]),
+    lambda inner: st.dictionaries(
+        NAMES | st.sampled_from(["dtype", "value", "spacing"]), inner, max_size=4
+    ),
+    max_leaves=6,
+)
+HOSTILE = st.dictionaries(
+    st.sampled_from(["geometry", "nrrd", "nifti", "hdf5", "tiff", "more"]),
+    VALUES | st.dictionaries(NAMES, VALUES, max_size=6),
+)
+
+
+@given(HOSTILE)
+def test_frames_of_anybody_write_files_that_are_read(tmp_path_factory, metadata):
+    """Whatever JSON a frame has, the labels are written, and what is written is read again."""
+    folder = tmp_path_factory.mktemp("hostile")
+    for kind in (".nrrd", ".nii", ".h5", ".tif", ".npy"):
+        path = folder / f"a{kind}"
+        moved = _metadata.sliced(metadata, 3)
+        lost = formats.writer(path)(path, LABELS.shape, LABELS.dtype, [LABELS], moved)
+        lines = _metadata.tell(path, lost)
+        assert all(isinstance(line, str) and line.isprintable() for line in lines)
+        with formats.open_volume(path) as volume:
+            np.testing.assert_array_equal(volume.read(0, 7), LABELS)
+            json.dumps(volume.metadata, allow_nan=False).encode()
+
+
+def test_no_line_of_a_frame_becomes_another_field(tmp_path):
+    evil = {"content": "x\ndata file: /etc/passwd", "data file": "/etc/passwd", "sizes": "9 9 9"}
+    keys = {"a\ndata file: /etc/passwd": "1", "b": "2\r\ndata file: /etc/passwd", "c:": "3"}
+    magic, lines, lost = _nrrd.lines({"nrrd": evil | {"keys": keys}})
+    assert (magic, lines) == ("NRRD0004", [])
+    assert len(lost) == 6
+    fields = {"imagej": {"unit": "mm\nimages=5", "slices": "9"}, "ome": {}}
+    _, description, _ = _tiff.tags(
+        {"tiff": {"imagej": fields["imagej"]}}, (1, 2, 3), np.dtype("u1")
+    )
+    assert b"images=5" not in description
+    assert b"slices=1\n" in description
+
+
+@given(st.lists(st.binary(max_size=40).filter(lambda line: b"\n" not in line), max_size=12))
+def test_any_nrrd_header_comes_back_as_it_was_understood(lines):
+    header = b"NRRD0005\n" + b"\n".join(lines) + b"\n"
+    metadata, _ = _nrrd.read(header)
+    metadata = json.loads(json.dumps(metadata, allow_nan=False))
+    magic, again, lost = _nrrd.lines(metadata)
+    assert lost == []
+    text = "\n".join([magic, *again]).encode("latin-1")
+    assert _nrrd.read(text)[0] == metadata
+
+
+def test_the_largest_fields_are_left_out_first():
+    fields = {"small": "x" * 100, "large": "x" * 60_000, "larger": "x" * 70_000}
+    place = Geometry.along_axes([1, 2, 3]).to_json()
+    metadata = {"geometry": place, "nrrd": {"keys": fields, "content": "y" * 40_000}}
+    kept, lost = _metadata.fit(metadata)
+    assert lost == ["larger", "large"]
+    assert kept["geometry"] == place
+    assert kept["nrrd"] == {"keys": {"small": "x" * 100}, "content": "y" * 40_000}
+    assert len(json.dumps(kept)) <= _metadata.LIMIT
+    assert _metadata.fit(kept) == (kept, [])
+    many = {"nrrd": {"keys": {f"{n:06}": "\u00ff" * 9 for n in range(50_000)}}}
+    kept, lost = _metadata.fit(many)
+    assert 0 < len(json.dumps(kept)) <= _metadata.LIMIT
+    assert len(kept["nrrd"]["keys"]) + len(lost) == 50_000
+
+
+def test_extensions_that_are_cut_are_named():
+    header = nib.Nifti1Header(endianness="<")
+    tail = b"\1\0\0\0" + (32).to_bytes(4, "little") + (6).to_bytes(4, "little") + b"a" * 24
+    metadata, lost = _nifti.read(header, tail + (99).to_bytes(4, "little") + bytes(12))
+    assert metadata["nifti"]["extensions"] == [[6, "a" * 24]]
+    assert lost == ["more extensions"]
+
+
+@pytest.mark.parametrize("unit", [None, "mm"])
+def test_tiffs_with_a_place_are_not_cut_unseen(tmp_path, unit):
+    """ImageJ's count of slices, as tifffile's shape, tells that some are missing."""
+    place = Geometry.along_axes([3, 2, 1], None, unit)
+    whole, cut = tmp_path / "whole.tif", tmp_path / "cut.tif"
+    labels = np.random.default_rng(1).integers(0, 99, (9, 40, 50)).astype(np.uint8)
+    metadata = {"geometry": place.to_json()}
+    formats.writer(whole)(whole, labels.shape, labels.dtype, [labels], metadata)
+    raw = whole.read_bytes()
+    for size in range(0, len(raw) - 8, len(raw) // 50):
+        cut.write_bytes(raw[:size])
+        with pytest.raises(FileError), formats.open_volume(cut) as volume:
+            volume.read(0, volume.shape[0])
