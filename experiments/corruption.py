@@ -1,4 +1,4 @@
-"""Damages streams at random and counts what decoding makes of them.
+"""Damages streams and source files at random and counts what decoding makes of them.
 
 Run it: python -m experiments.corruption --count 3000
 
@@ -9,6 +9,7 @@ a crash is counted and not fatal. With --peers PYTHON the same damage is done to
 import json
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +18,12 @@ from typing import Any
 import click
 import numpy as np
 
+from compresso import compressors, encodings
+from experiments.sources import SOURCES
+
 TIMEOUT = 60.0  # seconds for one batch
-BATCH = 200
+#: What can come of a damaged input; a wrong one is unchecked where its format has no checksum.
+KEYS = ("refused", "same", "wrong", "unchecked", "crash", "hang")
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -44,6 +49,26 @@ def damaged(stream: bytes, count: int, random: np.random.Generator) -> Iterator[
                 data[at], data[other] = data[other], data[at]
         if bytes(data) != stream:
             yield bytes(data)
+
+
+def touched(stream: bytes, data: bytes) -> tuple[int, int]:
+    """Where a damaged stream differs from the sound one, from and to before, in the sound one."""
+    shorter = min(len(stream), len(data))
+    first = next((i for i in range(shorter) if stream[i] != data[i]), shorter)
+    backwards = range(1, shorter - first + 1)
+    same = next((i - 1 for i in backwards if stream[-i] != data[-i]), shorter - first)
+    return first, max(first + 1, len(stream) - same)
+
+
+def checked(name: str, stream: bytes, folder: Path) -> list[tuple[int, int]]:
+    """Where a source file has checksums over its labels; of anything else, everywhere."""
+    kind, _, name = name.partition(" ")
+    if kind != "file":
+        return [(0, len(stream))]
+    source = SOURCES[name]
+    path = folder / f"sound{source.ending}"
+    path.write_bytes(stream)
+    return source.checked(path) if source.checked else []
 
 
 class Worker:
@@ -112,48 +137,64 @@ class Worker:
 
 
 @click.command()
-@click.option("--count", default=3000, help="Damaged inputs for each codec.")
+@click.option("--count", default=3000, show_default=True, help="Damaged inputs for each codec.")
 @click.option("--peers", metavar="PYTHON", help="Interpreter that has other codecs installed.")
-@click.option("--seed", default=0)
-@click.option("--only", help="Codecs whose names hold this.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--only", help="Codecs and files whose names hold this.")
 def main(count: int, peers: str | None, seed: int, only: str | None) -> None:
-    """Count what damaged streams decode to, as a Markdown table."""
-    import tempfile
-
-    from compresso import compressors, encodings
+    """Count what damaged streams and source files decode to, as a Markdown table."""
     from compresso.plugins import Extent
     from experiments.datasets.phantom import Phantom
 
     labels = Phantom(Extent("64x64x4"), bits=32).load().labels
+    failed = False
+    click.echo("| | inputs | refused | same | WRONG | wrong, no checksum there | crash | hang |")
+    click.echo("|---|---:|---:|---:|---:|---:|---:|---:|")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.save(folder / "labels.npy", labels)
+        np.save(folder / "narrow.npy", labels.astype(np.uint16))  # all that ImageJ can hold
+        for python, name in _jobs(peers):
+            if only and only not in name:
+                continue
+            tally = _count(python, name, folder, count, seed)
+            numbers = (sum(tally.values()), *(tally[key] for key in KEYS))
+            click.echo(f"| {name} | {' | '.join(map(str, numbers))} |")
+            failed |= not name.startswith("peer") and tally["crash"] + tally["hang"] > 0
+            failed |= name.startswith(("frame", "file")) and tally["wrong"] > 0
+    sys.exit(1 if failed else 0)
+
+
+def _jobs(peers: str | None) -> list[tuple[str, str]]:
+    """The interpreter and the name of everything that is damaged."""
     frames = [f"frame {e} {c}" for e in encodings.names() for c in ("none", "zstd", "lzma")]
     frames += [f"frame compresso {c}" for c in compressors.names()]
     bare = [f"bare {e} none" for e in encodings.names()]
-    jobs = [(sys.executable, name) for name in dict.fromkeys(frames + bare)]
+    files = [f"file {name}" for name in SOURCES]
+    jobs = [(sys.executable, name) for name in dict.fromkeys(frames + bare + files)]
     if peers:
         for name in ("compresso", "crackle", "compressed_segmentation"):
             jobs.append((peers, f"peer {name}"))
-    failed = False
-    click.echo("| codec | inputs | refused | same voxels | WRONG voxels | crash | hang |")
-    click.echo("|---|---:|---:|---:|---:|---:|---:|")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "labels.npy"
-        np.save(path, labels)
-        for python, name in jobs:
-            if only and only not in name:
-                continue
-            worker = Worker(python, name, path)
-            tally: Counter[str] = Counter()
-            random = np.random.default_rng(seed)
-            batch = list(damaged(worker.stream(), count, random))
-            for result in worker.decode(batch):
-                tally[result] += 1
-            worker.stop()
-            cells = [tally[key] for key in ("refused", "same", "wrong", "crash", "hang")]
-            click.echo(f"| {name} | {len(batch)} | {' | '.join(map(str, cells))} |")
-            bad = tally["crash"] + tally["hang"]
-            failed |= not name.startswith("peer") and bad > 0
-            failed |= name.startswith("frame") and tally["wrong"] > 0
-    sys.exit(1 if failed else 0)
+    return jobs
+
+
+def _count(python: str, name: str, folder: Path, count: int, seed: int) -> Counter[str]:
+    """How often each of KEYS came of damage."""
+    volume = "narrow.npy" if name.startswith("file") else "labels.npy"
+    worker = Worker(python, name, folder / volume)
+    stream = worker.stream()
+    spans = checked(name, stream, folder)
+    batch = list(damaged(stream, count, np.random.default_rng(seed)))
+    tally: Counter[str] = Counter()
+    for data, result in zip(batch, worker.decode(batch), strict=True):
+        if result == "wrong":
+            first, last = touched(stream, data)
+            under = any(start < last and first < stop for start, stop in spans)
+            under |= stream.startswith(data)  # every format says how much there must be
+            result = "wrong" if under else "unchecked"
+        tally[result] += 1
+    worker.stop()
+    return tally
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ then imports nothing of this project.
 
 import json
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
@@ -27,6 +29,28 @@ def ours(kind, encoding, compression, labels):
         lambda data: first.decode(data, labels.shape, labels.dtype),
         compresso.DecodeError,
     )
+
+
+def source(name, labels):
+    """The same for a source file, which is read a few slices at a time."""
+    sys.path.insert(0, ".")
+    import compresso
+    from compresso import formats
+    from experiments.sources import SOURCES
+
+    path = Path(tempfile.mkdtemp(dir=Path(sys.argv[2]).parent)) / f"x{SOURCES[name].ending}"
+
+    def encode():
+        SOURCES[name].write(path, labels)
+        return path.read_bytes()
+
+    def decode(data):
+        path.write_bytes(data)
+        with formats.open_volume(path) as reader:
+            depth = min(reader.shape[0], 99)  # a header may claim millions
+            return np.concatenate([reader.read(z, z + 3) for z in range(0, depth, 3)])
+
+    return encode, decode, compresso.FileError
 
 
 def peer(name, labels):
@@ -59,7 +83,10 @@ def main():
     resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))  # a bomb is a crash, not a swap
     labels = np.load(sys.argv[2])
     kind, *names = sys.argv[1].split()
-    encode, decode, refusal = peer(*names, labels) if kind == "peer" else ours(kind, *names, labels)
+    if kind in ("file", "peer"):
+        encode, decode, refusal = {"file": source, "peer": peer}[kind](*names, labels)
+    else:
+        encode, decode, refusal = ours(kind, *names, labels)
     stream = encode()
     decode(stream)
     print(json.dumps({"stream": bytes(stream).hex()}), flush=True)

@@ -75,6 +75,8 @@ def open_volume(path: Path, inner: str = "") -> Iterator[Reader]:
                 raise FileError(f"{path}: is not a file")
             reader = files.enter_context(form.open(path, inner))
         check(path, reader.shape, reader.dtype)
+        if 0 in reader.shape and not form.empty:
+            raise FileError(f"{path}: holds no voxels; its shape is {reader.shape}")
 
         def fetch(start: int, stop: int) -> NDArray[Any]:
             with reading(path, form.name):

@@ -1,6 +1,7 @@
 """What a file format is, what a reader promises, and how damage is told."""
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -68,6 +69,8 @@ class Format(ABC):
     name: ClassVar[str]
     #: The endings of its files, in lower case.
     suffixes: ClassVar[tuple[str, ...]]
+    #: Whether it holds volumes without voxels; elsewhere such a shape is damage.
+    empty: ClassVar[bool] = False
     #: Whether it can be given arrays of one and two dimensions to write, in one part.
     any_shape: ClassVar[bool] = False
 
@@ -97,9 +100,12 @@ class Format(ABC):
 
 @contextmanager
 def reading(path: Path, kind: str) -> Iterator[None]:
-    """Tell whatever a file makes the libraries raise as a FileError of one line."""
+    """Tell whatever a file makes the libraries raise as a FileError of one line, and no more."""
     try:
-        yield
+        with warnings.catch_warnings():
+            for category in (RuntimeWarning, UserWarning):
+                warnings.simplefilter("ignore", category)
+            yield
     except CompressoError:
         raise
     except MemoryError as error:

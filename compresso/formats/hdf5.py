@@ -1,7 +1,6 @@
 """HDF5, by h5py: the authors' stacks, CREMI's .hdf, and most segmentations of the field."""
 
 import io
-import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +20,8 @@ from compresso.volume import LIMIT
 USUAL = ("main", "volumes/labels/neuron_ids")
 #: Soft links that lead to one another, at most; HDF5's own limit.
 LINKS = 16
+#: The number of the filter that sorts the bytes of labels by their place.
+SHUFFLE = 2
 
 
 class Hdf5(Format):
@@ -31,6 +32,7 @@ class Hdf5(Format):
 
     name = "HDF5"
     suffixes = (".h5", ".hdf5", ".hdf", ".he5")
+    empty = True
     any_shape = True
 
     @contextmanager
@@ -41,7 +43,7 @@ class Hdf5(Format):
             shape, dtype = dataset.shape or (), dataset.dtype
             check(path, shape, dtype)
             size = path.stat().st_size
-            _check_chunks(dataset, size)
+            _check_storage(dataset, size)
             # What was never written takes no room; more of that than LIMIT is no volume.
             check_room(bytes_of(shape, dtype) - LIMIT, size, 1 << 16)
 
@@ -150,15 +152,20 @@ def _follow(path: Path, file: Any, name: str) -> Any:
     return item
 
 
-def _check_chunks(dataset: Any, size: int) -> None:
-    """Raise ValueError for chunks that HDF5 would overlook, or take for longer than they are.
+def _check_storage(dataset: Any, size: int) -> None:
+    """Raise ValueError for labels that HDF5 would overlook, or take for more than they are.
 
-    The tables of the chunks have no checksum in files of the usual, earliest version.
+    Shapes and tables of chunks have no checksum in files of the usual, earliest version.
     """
     if dataset.chunks is None:
+        if dataset.id.get_storage_size() not in (0, bytes_of(dataset.shape, dataset.dtype)):
+            raise ValueError(f"it stores another volume than one of shape {dataset.shape}")
         return
-    whole = math.prod(dataset.chunks) * dataset.dtype.itemsize
-    plain = dataset.id.get_create_plist().get_nfilters() == 0
+    whole = bytes_of(dataset.chunks, dataset.dtype)
+    settings = dataset.id.get_create_plist()
+    filters = [settings.get_filter(i)[::2] for i in range(settings.get_nfilters())]
+    if any(code == SHUFFLE and size[0] != dataset.dtype.itemsize for code, size in filters):
+        raise ValueError("its bytes are shuffled for labels of another size")
     found = set()
 
     def visit(chunk: Any) -> None:
@@ -167,7 +174,7 @@ def _check_chunks(dataset: Any, size: int) -> None:
             any(z % c or z >= n for z, c, n in zip(at, dataset.chunks, dataset.shape, strict=True))
             or at in found
             or chunk.byte_offset + chunk.size > size
-            or ((plain or chunk.filter_mask) and chunk.size < whole)
+            or ((not filters or chunk.filter_mask) and chunk.size < whole)
         ):
             raise ValueError(f"damaged table of chunks, at {at}")
         found.add(at)

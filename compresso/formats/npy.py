@@ -19,6 +19,7 @@ class Npy(Format):
 
     name = ".npy"
     suffixes = (".npy",)
+    empty = True
     any_shape = True
 
     @contextmanager
