@@ -270,5 +270,5 @@ def test_real_volume(name, ratio):
 
     with open_volume(shared(f"data/{name}.nrrd")) as reader:
         labels = reader.read(0, reader.shape[0])
-    stream = check(np.ascontiguousarray(labels), Ristretto(slab=len(labels)))
+    stream = check(np.ascontiguousarray(labels))
     assert labels.size * 8 / len(stream) >= ratio

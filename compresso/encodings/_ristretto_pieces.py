@@ -1,6 +1,6 @@
 """Pieces of a ``ristretto`` stream, each coded on its own, and the label table they share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from compresso.arrays import Labels, block, frozen
 from compresso.codec import Watch, unwatched
+from compresso.encodings import _ristretto_start as trained
 from compresso.encodings._ristretto_layout import Box, Head, Piece, check
 from compresso.errors import DecodeError
 
@@ -20,14 +21,8 @@ Array = NDArray[Any]
 class _Piece:
     """The planes, counters and coder of a piece, and its batches of slices."""
 
-    def __init__(self, box: Box, effort: int, start: int, data: Array, n_labels: int) -> None:
-        from compresso.kernels import (
-            ristretto_coder,
-            ristretto_labels,
-            ristretto_new,
-            ristretto_questions,
-            ristretto_slices,
-        )
+    def __init__(self, box: Box, counters: Array, data: Array, n_labels: int) -> None:
+        from compresso.kernels import ristretto_labels, ristretto_new, ristretto_slices
 
         self.ny, self.nx = box.y1 - box.y0, box.x1 - box.x0
         self.batch = max(1, BATCH // (self.ny * self.nx))
@@ -36,7 +31,6 @@ class _Piece:
         self.planes = np.zeros(self.slots * size, np.uint32)
         self.order = np.empty((2, ristretto_labels.MAX_ORDERED), np.uint64)
         words = self.nx // 64 + 1
-        counters = np.full(ristretto_questions.COUNTERS, ristretto_coder.FRESH, np.uint32)
         self.work = ristretto_slices.Work(
             counters=counters,
             data=data,
@@ -47,6 +41,24 @@ class _Piece:
             turns=np.empty(words, np.uint64),
             asked=np.empty(4 + ristretto_new.MAX_CANDIDATES, np.uint32),
         )
+
+
+def tell_deep(group: Labels) -> Array:
+    """Which slices are coded by those before them: (n,) uint8, never the first.
+
+    Where most labels that differ from their left neighbour's agree with the slice before, a
+    slice must differ from it clearly to be coded as a picture, and else the other way around.
+    """
+    from compresso.kernels import ristretto_labels
+
+    tally = np.zeros((len(group), 2), np.int64)
+    ristretto_labels.count_agreement(group, tally)
+    turns, agreed = tally.T
+    if 50 * agreed.sum() >= 21 * max(turns.sum(), 1):
+        deep = 4 * agreed >= turns
+    else:
+        deep = 5 * agreed >= 3 * turns
+    return deep.astype(np.uint8)
 
 
 def encode_piece(
@@ -63,7 +75,8 @@ def encode_piece(
     room = box.voxels // 64 + (1 << 16)
     while True:
         try:
-            return _Encoder(volume, effort, start, watch, box, room).run()
+            counters = trained.counters(start).copy()
+            return Encoder(volume, box, counters, room, watch=watch).run()
         except _FullError:
             room *= 4
             watch = unwatched
@@ -73,18 +86,33 @@ class _FullError(Exception):
     """There was no room for the bytes of a batch."""
 
 
-class _Encoder:
+Tell = Callable[[Labels], Array]
+
+
+class Encoder:
+    """Encodes a box of a volume in ``room`` bytes, with counters that it changes.
+
+    ``tell`` says which slices of a group are deep, see :func:`tell_deep`.
+    """
+
     def __init__(
-        self, volume: Labels, effort: int, start: int, watch: Watch, box: Box, room: int
+        self,
+        volume: Labels,
+        box: Box,
+        counters: Array,
+        room: int,
+        tell: Tell = tell_deep,
+        watch: Watch = unwatched,
     ) -> None:
         self.labels = volume[box.z0 : box.z1, box.y0 : box.y1, box.x0 : box.x1]
-        self.z0, self.watch = box.z0, watch
-        self.piece = _Piece(box, effort, start, np.empty(room, np.uint8), 256)
+        self.z0, self.tell, self.watch = box.z0, tell, watch
+        self.piece = _Piece(box, counters, np.empty(room, np.uint8), 256)
         self.table = np.zeros(257, np.uint64)
         self.hashed = np.zeros(1024, np.uint32)
         self.loaded = np.ones(1, np.int64)
 
     def run(self) -> tuple[bytes, Array]:
+        """The bytes, and the labels but 0 in the order in which they were met."""
         from compresso.kernels import ristretto_coder
 
         for z in range(0, len(self.labels), GROUP):
@@ -98,7 +126,7 @@ class _Encoder:
     def _encode_group(self, z0: int, z1: int) -> None:
         before = min(z0, 1)
         group = block(self.labels, z0 - before, z1)
-        deep = _tell_deep(group)[before:]
+        deep = self.tell(group)[before:]
         deep[0] &= before
         for z in range(z0, z1, self.piece.batch):
             z_end = min(z + self.piece.batch, z1)
@@ -146,24 +174,6 @@ class _Encoder:
         self.piece.work = work._replace(seen=seen)
 
 
-def _tell_deep(group: Labels) -> Array:
-    """Which slices are coded by those before them: (n,) uint8, never the first.
-
-    Where most labels that differ from their left neighbour's agree with the slice before, a
-    slice must differ from it clearly to be coded as a picture, and else the other way around.
-    """
-    from compresso.kernels import ristretto_labels
-
-    tally = np.zeros((len(group), 2), np.int64)
-    ristretto_labels.count_agreement(group, tally)
-    turns, agreed = tally.T
-    if 50 * agreed.sum() >= 21 * max(turns.sum(), 1):
-        deep = 4 * agreed >= turns
-    else:
-        deep = 5 * agreed >= 3 * turns
-    return deep.astype(np.uint8)
-
-
 def decode_piece(
     piece: Piece, head: Head, labels: Array, out: Labels, first: int, watch: Watch
 ) -> None:
@@ -187,7 +197,7 @@ def decode_piece(
     if check(piece.data) != piece.digest:
         raise damaged
     data = frozen(np.frombuffer(piece.data, np.uint8))
-    state = _Piece(piece.box, head.effort, head.start, data, piece.n_labels)
+    state = _Piece(piece.box, trained.counters(head.start).copy(), data, piece.n_labels)
     end = first + len(out)
     for z in range(0, end, state.batch):
         count = min(state.batch, end - z)

@@ -44,7 +44,7 @@ class Ristretto(Encoding):
 
     effort: int = 1
     slab: int = 0
-    start: int = layout.STARTS
+    start: int = 1
 
     def __post_init__(self) -> None:
         self.check_range("effort", 1, layout.EFFORTS)

@@ -1,0 +1,61 @@
+"""Trains the counters that ``ristretto`` begins with: compresso/encodings/ristretto-start-1.xz.
+
+    python tools/train_ristretto.py pinky40-z000-255.h5:main ristretto-start-1.xz
+
+The volume is slices 0 to 255 of pinky40 from https://github.com/seung-lab/compresso; the other is
+this project's synthetic phantom. Both are encoded in small pieces, one after another with the
+same counters, then as pictures, every fourth slice.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from compresso import formats
+from compresso.encodings import _ristretto_start as start
+from compresso.encodings._ristretto_layout import Box
+from compresso.encodings._ristretto_pieces import Encoder, tell_deep
+from compresso.kernels import ristretto_coder, ristretto_questions
+from compresso.spec import Extent
+from experiments.datasets.phantom import Phantom
+
+PHANTOM = Phantom(size=Extent("512x512x96"), seed=0)
+SIDES = (64, 128)  # of pieces
+LEAST = 12  # observations of a counter that is kept
+
+
+def train(volumes):
+    """Counters after all pieces of the volumes."""
+    counters = np.full(ristretto_questions.COUNTERS, ristretto_coder.FRESH, np.uint32)
+    for volume in volumes:
+        for side in SIDES:
+            _encode_pieces(volume, side, counters, tell_deep)
+        pictures = np.ascontiguousarray(volume[::4])
+        _encode_pieces(pictures, SIDES[-1], counters, lambda group: np.zeros(len(group), np.uint8))
+    return counters
+
+
+def _encode_pieces(volume, side, counters, tell):
+    nz, ny, nx = volume.shape
+    for z in range(0, nz, side):
+        for y in range(0, ny, side):
+            for x in range(0, nx, side):
+                box = Box(z, min(z + side, nz), y, min(y + side, ny), x, min(x + side, nx))
+                Encoder(volume, box, counters, 8 * box.voxels, tell).run()
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    with formats.open_volume(*formats.split(sys.argv[1])) as reader:
+        pinky = np.ascontiguousarray(reader.read(0, reader.shape[0]))
+    packed = start.pack(train([PHANTOM.load().labels, pinky]), LEAST)
+    Path(sys.argv[2]).write_bytes(packed)
+    known = np.count_nonzero(start.unpack(packed) & np.uint32(1023))
+    print(f"{sys.argv[2]}: {len(packed)} bytes, {known} counters that know something")
+
+
+if __name__ == "__main__":
+    main()
