@@ -11,6 +11,7 @@ import pytest
 
 #: What the tests were written against.
 VERSIONS = {"compresso": "3.3.3", "cloud-volume": "12.15.2"}
+ROOT = Path(__file__).resolve().parents[1]
 WORKER = Path(__file__).with_name("peer_worker.py")
 
 
@@ -26,10 +27,21 @@ def interpreter(cache: Path, *packages: str) -> Path:
             pytest.skip(f"COMPRESSO_PEERS={named} lacks {', '.join(lacking)}")
         return Path(named)
     folder = cache / "-".join(packages)
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    python = folder / "bin/python"
     if not all(python.exists() and _has(python, name) for name in packages):
         venv.create(folder, with_pip=True, clear=True)
         install(python, *[_pinned(name) for name in packages])
+    return python
+
+
+def with_ours(cache: Path, *packages: str) -> Path:
+    """A Python that has these packages, and this checkout installed where PyPI's compresso was."""
+    folder = cache / "-".join(["ours", *packages])
+    python = folder / "bin/python"
+    if not all(python.exists() and _has(python, name) for name in packages):
+        venv.create(folder, with_pip=True, clear=True)
+        install(python, *[_pinned(name) for name in packages], str(ROOT))
+    install(python, "--force-reinstall", "--no-deps", str(ROOT))  # what is in it today
     return python
 
 

@@ -1,0 +1,76 @@
+"""Writes or reads volumes of ``encoding: compresso`` with CloudVolume, in a Python of its own.
+
+    peer_cloudvolume.py write FOLDER LABELS.npy     as FOLDER/plain and FOLDER/sharded
+    peer_cloudvolume.py read FOLDER LABELS.npy      compares them with the labels
+
+Labels are [x, y, z]. The package that is imported as ``compresso`` is printed.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from cloudvolume import Bbox, CloudVolume
+
+import compresso
+
+OFFSET = (10, 20, 30)
+CHUNK = (64, 64, 16)
+
+
+def write(folder, labels):
+    """Write whole volumes, and a part of the plain one again."""
+    for name in ("plain", "sharded"):
+        info = CloudVolume.create_new_info(
+            num_channels=1,
+            layer_type="segmentation",
+            data_type=labels.dtype.name,
+            encoding="compresso",
+            resolution=(4, 4, 40),
+            voxel_offset=OFFSET,
+            chunk_size=CHUNK,
+            volume_size=labels.shape,
+        )
+        volume = CloudVolume(f"file://{folder}/{name}", info=info, progress=False)
+        if name == "sharded":
+            volume.image.to_sharded()
+        volume.commit_info()
+        volume[:] = labels[..., np.newaxis]
+    volume = CloudVolume(
+        f"file://{folder}/plain", non_aligned_writes=True, fill_missing=True, progress=False
+    )
+    volume[15:80, 25:50, 33:50] = labels[5:70, 5:30, 3:20, np.newaxis]
+
+
+def read(folder, labels):
+    """Compare all that CloudVolume can ask of a volume with the labels."""
+    x, y, z = OFFSET
+    for name in ("plain", "sharded"):
+        volume = CloudVolume(f"file://{folder}/{name}", progress=False)
+        assert ("sharding" in volume.scale) == (name == "sharded")
+        assert volume.encoding == "compresso"
+        assert equal(volume[:][..., 0], labels)
+        part = volume[x + 3 : x + 70, y + 50 : y + 90, z + 7 : z + 9]
+        assert equal(part[..., 0], labels[3:70, 50:90, 7:9])
+        at = (x + 65, y + 7, z + 17)
+        assert volume.download_point(at, size=1).item() == labels[65, 7, 17]
+        points = volume.scattered_points([at, (x, y, z)])
+        assert {label.item() for label in points.values()} == {
+            labels[65, 7, 17].item(),
+            labels[0, 0, 0].item(),
+        }
+        box = Bbox((x, y, z), np.add(OFFSET, labels.shape))
+        assert volume.unique(box) == set(np.unique(labels).tolist())
+        kept = labels[0, 0, 0].item()
+        masked = volume.download(box, label=kept)[..., 0]
+        assert equal(masked.astype(bool), labels == kept)
+
+
+def equal(found, expected):
+    return found.dtype == expected.dtype and np.array_equal(found, expected)
+
+
+if __name__ == "__main__":
+    task, folder, path = sys.argv[1:]
+    {"write": write, "read": read}[task](Path(folder), np.load(path))
+    print(compresso.__file__)
