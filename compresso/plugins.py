@@ -24,7 +24,7 @@ T = TypeVar("T")
 class Plugin(ABC):
     """What all plug-ins share: a name, and parameters that spell a spec string."""
 
-    #: In lower case; a class without one is a base of others.
+    #: What people write; a class without one is a base of others.
     name: ClassVar[str]
     #: Packages outside the requirements that it needs, by import name and pip name.
     packages: ClassVar[dict[str, str]] = {}

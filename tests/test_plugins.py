@@ -82,11 +82,12 @@ class Numbers(Format):
         labels = np.array(lines, np.uint32).reshape([int(n) for n in first.split()])
         yield Reader(labels.shape, labels.dtype, lambda start, stop: labels[start:stop])
 
-    def write(self, path, shape, dtype, parts, *more):
+    def write(self, path, shape, dtype, parts, metadata):
         lines = [" ".join(map(str, shape))]
         for part in parts:
             lines += map(str, part.reshape(-1).tolist())
         path.write_text("\\n".join(lines))
+        return list(metadata)
 '''
 LABELS = "2 3 4\n" + "\n".join(str(n // 5) for n in range(24))
 

@@ -4,7 +4,6 @@ No file leads to another: it may come from anybody. ``_format.py`` has what a fo
 """
 
 import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from compresso.errors import FileError, MissingPackageError
 from compresso.formats._format import Format, Reader, check, reading
 from compresso.formats._metadata import Metadata, fit, sliced, summary, tell
+from compresso.plugins import Registry
 
 __all__ = [
     "Format",
@@ -40,17 +40,14 @@ Writer = Callable[
 ]
 
 
+_registry = Registry(__name__, Format, "format")  # type: ignore[type-abstract]
+
+
 @cache
 def suffixes() -> dict[str, Format]:
     """Every known file ending, with its format."""
-    found: dict[str, Format] = {}
-    for info in pkgutil.iter_modules(__path__):
-        if info.name.startswith("_"):
-            continue
-        for item in vars(importlib.import_module(f"{__name__}.{info.name}")).values():
-            if isinstance(item, type) and issubclass(item, Format) and item is not Format:
-                found.update(dict.fromkeys(item.suffixes, item()))
-    return found
+    formats = [make() for make in _registry.classes.values()]
+    return {suffix: form for form in formats for suffix in form.suffixes}
 
 
 def split(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:

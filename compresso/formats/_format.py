@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from compresso.errors import CompressoError, FileError
 from compresso.formats._metadata import Metadata
+from compresso.plugins import Plugin
 
 #: Bytes that a byte of a deflate stream can stand for, at most.
 DEFLATE = 1040
@@ -60,13 +61,12 @@ class Reader:
         return labels
 
 
-class Format(ABC):
+class Format(Plugin):
     """One kind of file. A class of this is one file in this folder; nothing else lists it.
 
     The packages behind it are imported only when a file needs them.
     """
 
-    name: ClassVar[str]
     #: The endings of its files, in lower case.
     suffixes: ClassVar[tuple[str, ...]]
     #: Whether it holds volumes without voxels; elsewhere such a shape is damage.
