@@ -83,6 +83,12 @@ def test_info_tells_the_place(tmp_path):
     assert (
         told[1] == "spacing 3 x 0.25 x 0.5 mm, origin (1, 2, -3.5) RAS, turned axes; nrrd: 4 fields"
     )
+    slicers = nrrd_file(
+        tmp_path / "c.nrrd", "space: LPS", "space directions: (1,0,0) (0,1,0) (0,0,1)"
+    )
+    run("compress", slicers, tmp_path / "c.cps")
+    told = run("info", tmp_path / "c.cps").stdout.splitlines()
+    assert told[1] == "spacing 1 x 1 x 1 mm LPS; nrrd: 2 fields"
     nothing = nrrd_file(tmp_path / "b.nrrd")
     run("compress", nothing, tmp_path / "b.cps")
     assert len(run("info", tmp_path / "b.cps").stdout.splitlines()) == 1
