@@ -11,7 +11,7 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -270,8 +270,8 @@ def grid(
 
     plan = Grid(
         pairs(
-            _each("ENCODING", encoding, encodings.names, encodings.parse),
-            _each("COMPRESSION", compression, compressors.names, compressors.parse),
+            _each("ENCODING", encoding, encodings),
+            _each("COMPRESSION", compression, compressors),
         ),
         datasets.choose(dataset, directory, group),
         runs,
@@ -303,17 +303,22 @@ def _finish(ctx: click.Context, rows: list[dict[str, Any]]) -> None:
         ctx.exit(1)
 
 
-def _each(
-    what: str, text: str, names: Callable[[], list[str]], parse: Callable[[str], Any]
-) -> list[Any]:
+def _each(what: str, text: str, registry: Any) -> list[Any]:
     """The codecs of a list of specs, each once; raises SpecError where there are none."""
     from compresso.errors import SpecError
     from compresso.plugins import split_list
 
-    specs = [s for spec in split_list(text) for s in (names() if spec.lower() == "all" else [spec])]
+    given, installed = split_list(text), registry.installed()
+    specs = [s for spec in given for s in (installed if spec.lower() == "all" else [spec])]
     if not specs:
-        raise SpecError(f"{what} names nothing; give all, or some of: {', '.join(names())}")
-    return list({codec.spec: codec for codec in map(parse, specs)}.values())
+        raise SpecError(
+            f"{what} names nothing; give all, or some of: {', '.join(registry.names())}"
+        )
+    for name in registry.names():
+        if name not in installed and len(specs) > len(given):
+            needed = " ".join(registry.parse(name).missing())
+            click.echo(f"all leaves out {name}; to have it: pip install {needed}", err=True)
+    return list({codec.spec: codec for codec in map(registry.parse, specs)}.values())
 
 
 def _run(plan: Any, verbose: bool, figures: Path | None) -> list[dict[str, Any]]:

@@ -35,6 +35,8 @@ class Encoding(Plugin):
 
     #: Whether it is a scheme of its own, which gains nothing from a second stage.
     alone: ClassVar[bool] = False
+    #: Whether any bytes decode to a volume or raise DecodeError; another's package may crash.
+    robust: ClassVar[bool] = True
 
     @abstractmethod
     def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> Buffer:

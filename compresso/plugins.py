@@ -8,6 +8,7 @@ its folder, and nothing lists it. A file whose name begins with ``_`` is a helpe
 
 import dataclasses
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 from abc import ABC
@@ -48,6 +49,12 @@ class Plugin(ABC):
             raise MissingPackageError(
                 f"{self.name} needs the package {pip_name} ({error}); run: pip install {pip_name}"
             ) from None
+
+    @classmethod
+    def missing(cls) -> list[str]:
+        """The pip names of the packages that it needs and that are not installed."""
+        found = importlib.util.find_spec
+        return [pip for name, pip in cls.packages.items() if found(name) is None]
 
     def check_range(self, parameter: str, low: int, high: int) -> None:
         """Raise SpecError where a parameter is not in low..high."""
@@ -92,6 +99,10 @@ class Registry(Generic[P]):
     def names(self) -> list[str]:
         """Every name, ``none`` first."""
         return list(self.classes)
+
+    def installed(self) -> list[str]:
+        """The names of those whose packages are all installed."""
+        return [name for name, found in self.classes.items() if not found.missing()]
 
     def parse(self, spec: str) -> P:
         """Make the plug-in that a spec names, ``name[:key=value[,key=value...]]``.

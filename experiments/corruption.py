@@ -167,9 +167,9 @@ def main(count: int, peers: str | None, seed: int, only: str | None) -> None:
 
 def _jobs(peers: str | None) -> list[tuple[str, str]]:
     """The interpreter and the name of everything that is damaged."""
-    frames = [f"frame {e} {c}" for e in encodings.names() for c in ("none", "zstd", "lzma")]
+    frames = [f"frame {e} {c}" for e in encodings.installed() for c in ("none", "zstd", "lzma")]
     frames += [f"frame compresso {c}" for c in compressors.names()]
-    bare = [f"bare {e} none" for e in encodings.names()]
+    bare = [f"bare {e} none" for e in encodings.installed() if encodings.parse(e).robust]
     files = [f"file {name}" for name in SOURCES]
     jobs = [(sys.executable, name) for name in dict.fromkeys(frames + bare + files)]
     if peers:

@@ -6,4 +6,5 @@ from compresso.plugins import Registry
 _registry = Registry(__name__, Compressor, "compressor")  # type: ignore[type-abstract]
 
 names = _registry.names
+installed = _registry.installed
 parse = _registry.parse
