@@ -1,11 +1,13 @@
 """Whatever a file or a frame says beside its labels, the labels come through."""
 
 import json
+from copy import deepcopy
 
 import nibabel as nib
+import nrrd
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from places import (
     LABELS,
@@ -67,34 +69,73 @@ def test_absurd_nifti_headers_do_no_harm(tmp_path, fields, target):
         nib.load(tmp_path / "b.nii")  # which refuses some of these
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
-    max_leaves=12,
-)
-NAMES = st.sampled_from(
-    [
-        *_nrrd.FIELDS.values(),
-        *nib.Nifti1Header().keys(),
-        *("resolution", "offset", "units", "directions", "world", "extensions", "keys"),
-        *("XResolution", "YResolution", "ResolutionUnit", "ImageDescription", "imagej", "ome"),
-        *("geometry", "steps", "origin", "data file", "\n", "\0", "\ud800", ""),
-    ]
-)
-VALUES = st.recursive(
-    JSON | st.sampled_from(["mm", "(1,0,0) (0,1,0) (0,0,1)", [1, 2], [[1, 2, 3]] * 3, "<f8"]),
-    lambda inner: st.dictionaries(
-        NAMES | st.sampled_from(["dtype", "value", "spacing"]), inner, max_size=4
-    ),
-    max_leaves=6,
-)
-HOSTILE = st.dictionaries(
-    st.sampled_from(["geometry", "nrrd", "nifti", "hdf5", "tiff", "more"]),
-    VALUES | st.dictionaries(NAMES, VALUES, max_size=6),
+PLACE = Geometry(((0.0, 0.0, 3.0), (0.0, -2.0, 0.0), (1.0, 0.5, 0.0)), (1, 2, 3), "RAS", "um")
+VALID = {
+    "geometry": PLACE.to_json(),
+    "nrrd": {"space": "RAS", "kinds": "domain domain domain", "keys": {"a key": "value"}}
+    | {"space directions": "(1,0,0) (0,1,0) (0,0,1)", "spacings": "1 2 3", "content": "x"},
+    "nifti": {"sform_code": 2, "qform_code": 1, "quatern_b": 0.5, "xyzt_units": 3, "descrip": "x"}
+    | {"pixdim": [1.0] * 8, "srow_x": [1.0, 0.0, 0.0, 9.0], "extensions": [[6, "text"]]},
+    "hdf5": {
+        "resolution": {"dtype": "<f8", "value": [40, 4, 4]},
+        "offset": {"dtype": "<i8", "value": [1, 2, 3]},
+        "directions": {"dtype": "<f4", "value": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]},
+        "word": {"dtype": "|S3", "value": "abc"},
+        "words": {"dtype": "utf-8", "value": ["a", "b"]},
+    },
+    "tiff": {"XResolution": [2, 3], "YResolution": [2, 3], "ResolutionUnit": 2},
+}
+IMAGEJ = {"imagej": {"unit": "um", "spacing": "3", "zorigin": "1"}}
+OME = {"ome": {"PhysicalSizeX": "0.1", "PhysicalSizeXUnit": "nm", "PhysicalSizeZ": "3"}}
+ODD = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(
+        [10**400, -1, 2**63, 1e300, 5e-324, "nan", "1", "a\nb", "\0", "\ud800", "x" * 5000]
+    )
+    | st.sampled_from([[], {}, [[]], [1, 2, 3], ["1", "2", "3"], {"value": 1}, [[[1]] * 3] * 3])
+    | st.sampled_from(["<f8", ">i8", "|S5", "ascii", "<f3", "<U3", "LPS", "mm", "none none none"])
 )
 
 
-@given(HOSTILE)
+def places(value, at=()):
+    """Where each value inside of a JSON value is."""
+    inside = enumerate(value) if isinstance(value, list) else ()
+    for key, item in value.items() if isinstance(value, dict) else inside:
+        yield (*at, key)
+        yield from places(item, (*at, key))
+
+
+@st.composite
+def hostile(draw):
+    """Metadata of which some values, names or objects are something else."""
+    metadata = deepcopy(VALID)
+    about = draw(st.sampled_from([{}, IMAGEJ, OME, {"ImageDescription": "text"}]))
+    metadata["tiff"] |= deepcopy(about)
+    chosen = {"geometry", draw(st.sampled_from(["nrrd", "nifti", "hdf5", "tiff"]))}
+    chosen -= draw(st.sampled_from([set(), {"geometry"}]))
+    metadata = {name: value for name, value in metadata.items() if name in chosen}
+    for _ in range(draw(st.integers(1, 4))):
+        found = list(places(metadata))
+        if found:
+            *parents, name = draw(st.sampled_from(found))
+            part = metadata
+            for parent in parents:
+                part = part[parent]
+            if isinstance(part, dict) and draw(st.booleans()):
+                name = draw(st.sampled_from(["\n", "\0", "\ud800", "", "data file", "units", name]))
+            part[name] = deepcopy(draw(ODD))
+    return json.loads(json.dumps(metadata))
+
+
+@settings(max_examples=150)
+@example({"tiff": {"XResolution": [2, 0], "YResolution": [3, 1]}})
+@example({"geometry": PLACE.to_json(), "nifti": {"sform_code": -1}})
+@example({"geometry": PLACE.to_json(), "hdf5": {"directions": {"value": [[10**400]]}}})
+@given(hostile())
 def test_frames_of_anybody_write_files_that_are_read(tmp_path_factory, metadata):
     """Whatever JSON a frame has, the labels are written, and what is written is read again."""
     folder = tmp_path_factory.mktemp("hostile")
@@ -107,6 +148,8 @@ def test_frames_of_anybody_write_files_that_are_read(tmp_path_factory, metadata)
         with formats.open_volume(path) as volume:
             np.testing.assert_array_equal(volume.read(0, 7), LABELS)
             json.dumps(volume.metadata, allow_nan=False).encode()
+    nib.load(folder / "a.nii")
+    nrrd.read_header(str(folder / "a.nrrd"))
 
 
 def test_no_line_of_a_frame_becomes_another_field(tmp_path):
