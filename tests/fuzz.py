@@ -1,13 +1,15 @@
-"""Coverage-guided fuzzing of every decoder.
+"""Coverage-guided fuzzing of every decoder, and of the reader of every format.
 
     pip install atheris
     python tests/fuzz.py CORPUS [-max_total_time=600]
 
 CORPUS is a folder; where it is empty it is filled with streams to begin with. The first byte of an
-input chooses the decoder. Anything but a volume or a DecodeError ends the run with the input saved.
+input chooses the decoder. Anything but a volume, a DecodeError or a FileError ends the run with the
+input saved.
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
 import atheris
@@ -16,10 +18,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 with atheris.instrument_imports(include=["compresso"]):
     import compresso as C
-    from compresso import compressors, encodings
+    from compresso import compressors, encodings, formats
+from experiments.sources import SOURCES
 
 LABELS = np.repeat(np.arange(24, dtype=np.uint16).reshape(2, 3, 4) // 5, 3, axis=2)
 LIMIT = 1 << 24
+SLICES = 64  # of a file; its header may claim millions that were never written
 
 
 def decoders():
@@ -35,9 +39,24 @@ def decoders():
         codec = compressors.parse(name)
         data = codec.compress(LABELS.tobytes())
         found.append((data, lambda d, c=codec: c.decompress(d, limit=LIMIT)))
+    for name, source in SOURCES.items():
+        path = FOLDER / f"{name}{source.ending}"
+        source.write(path, LABELS)
+        found.append((path.read_bytes(), lambda d, p=path: read(p, d)))
     return found
 
 
+def read(path, data):
+    """Read a source file, two slices at a time."""
+    path.write_bytes(data)
+    with formats.open_volume(path) as reader:
+        if reader.dtype.itemsize * reader.shape[1] * reader.shape[2] <= LIMIT:
+            for z in range(0, min(reader.shape[0], SLICES), 2):
+                reader.read(z, z + 2)
+
+
+TEMPORARY = tempfile.TemporaryDirectory()  # goes with the process
+FOLDER = Path(TEMPORARY.name)
 DECODERS = decoders()
 
 
@@ -47,7 +66,7 @@ def one_input(data):
         _, decode = DECODERS[data[0] % len(DECODERS)]
         try:
             decode(data[1:])
-        except C.DecodeError:
+        except (C.DecodeError, C.FileError):
             return
 
 
