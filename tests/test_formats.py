@@ -368,6 +368,22 @@ def test_ome_that_leads_to_other_files_or_misses_pages_is_refused(tmp_path):
     assert outcome(path) == "refused"
 
 
+@pytest.mark.parametrize(
+    "said", ['SizeZ="6"', 'SizeT="1"', 'FirstZ="3"', 'PlaneCount="1"', 'IFD="2"']
+)
+def test_ome_that_promises_millions_of_pages_takes_no_memory(tmp_path, said):
+    name, value, _ = said.split('"')
+    text = ome(range(6)).replace(said, f'{name}"{10**8}{value}"', 1)
+    path = pages(tmp_path / "x.ome.tif", LABELS, description=text)
+    tracemalloc.start()
+    try:
+        with pytest.raises(C.FileError, match="more than the 6 pages"):
+            load(path)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
 def test_tiff_with_several_series_names_them(tmp_path):
     path = pages(tmp_path / "x.tif", [LABELS[0, ::2, ::2], *LABELS])
     with pytest.raises(C.FileError, match=r"0 of uint16 \(6, 10\), 1 of .* name one as x\.tif:1"):

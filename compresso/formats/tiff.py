@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,11 @@ from compresso.formats._stream import Stream, open_file
 #: Bytes that a byte of the data can stand for at most, by the number of the compression.
 RATIOS = {1: 1, 5: 2600, 8: DEFLATE, 32773: 64, 32946: DEFLATE}
 LARGEST_RATIO = 1 << 16
+#: What OME metadata count pages by.
+OME_COUNTS = (
+    *(f"{what}{axis}" for what in ("Size", "First") for axis in "ZCT"),
+    *("IFD", "NumPlanes", "PlaneCount"),
+)
 
 
 class Tiff(Format):
@@ -129,6 +135,8 @@ def _heeding() -> Iterator[None]:
 
 def _choose(path: Path, file: Any, inner: str) -> Any:
     """The series to read; raises FileError where there are several, and none is named."""
+    if file.is_ome:
+        _check_ome(file)
     series = file.series
     if file.is_ome and series[0].kind != "ome":
         raise FileError(f"{path}: its OME metadata lead to other files, which are not opened")
@@ -143,6 +151,18 @@ def _choose(path: Path, file: Any, inner: str) -> Any:
         last = f"{path.name}:{len(series) - 1}"
         raise FileError(f"{path}: which series? It has {', '.join(what)}; name one as {last}")
     return series[int(inner or 0)]
+
+
+def _check_ome(file: Any) -> None:
+    """Raise ValueError for more pages than there are; tifffile would make room for them all."""
+    most = len(file.pages) * file.pages.first.samplesperpixel
+    for element in ElementTree.fromstring(file.ome_metadata).iter():
+        said = {name: int(n) for name, n in element.attrib.items() if name in OME_COUNTS}
+        planes = math.prod(n for name, n in said.items() if name.startswith("Size"))
+        if max(planes, *said.values(), 0) > most:
+            raise ValueError(
+                f"its OME metadata promise more than {most} pages, maybe in other files"
+            )
 
 
 def _shape(path: Path, series: Any) -> tuple[int, int, int]:
