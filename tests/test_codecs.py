@@ -39,7 +39,7 @@ def test_canonical_encoding_specs(spec, canonical):
 @pytest.mark.parametrize(
     ("parse", "spec", "told"),
     [
-        (encodings.parse, "gzip", "none, compresso, .*jpeg2000, neuroglancer, png, .*x264"),
+        (encodings.parse, "gzip", "none, .*compresso, .*neuroglancer, .*x264"),
         (compressors.parse, "rar", "brotli, bz2"),
         (compressors.parse, "lzma:level=3", "preset=6"),
         (compressors.parse, "lzma:preset=ten", "preset=ten"),
