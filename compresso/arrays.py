@@ -23,9 +23,7 @@ def as_volume(labels: Labels) -> Labels:
     A 1-D array is one row, a 2-D array one slice. Raises EncodeError for anything but 1 to 3
     dimensions of bool, signed or unsigned integers.
     """
-    if isinstance(labels, np.ma.MaskedArray):
-        raise EncodeError("labels must not be masked; fill them first: labels.filled(0)")
-    labels = np.asarray(labels)
+    labels = unmasked(labels)
     if not 1 <= labels.ndim <= 3:
         raise EncodeError(f"labels must have 1, 2 or 3 dimensions, not {labels.ndim}")
     if labels.dtype.kind not in "uib":
@@ -34,6 +32,13 @@ def as_volume(labels: Labels) -> Labels:
         )
     unsigned = np.dtype(f"{labels.dtype.byteorder}u{labels.dtype.itemsize}".replace("|", ""))
     return labels.view(unsigned).reshape(as_shape(labels.shape))
+
+
+def unmasked(labels: Labels) -> Labels:
+    """Labels as an array; raises EncodeError for a masked one, whose mask would be lost."""
+    if isinstance(labels, np.ma.MaskedArray):
+        raise EncodeError("labels must not be masked; fill them first: labels.filled(0)")
+    return np.asarray(labels)
 
 
 def as_shape(shape: Sequence[int]) -> Shape:

@@ -21,9 +21,9 @@ def ours(kind, encoding, compression, labels):
     if kind == "frame":
 
         def encode():
-            return compresso.compress(labels, encoding, compression)
+            return compresso.dumps(labels, encoding, compression)
 
-        return encode, compresso.decompress, compresso.DecodeError
+        return encode, compresso.loads, compresso.DecodeError
     return (
         lambda: first.encode(labels),
         lambda data: first.decode(data, labels.shape, labels.dtype),

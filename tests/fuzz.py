@@ -33,8 +33,8 @@ def decoders():
         codec = encodings.parse(name)
         if codec.robust:
             found.append((codec.encode(LABELS), lambda d, c=codec: c.decode(d, LABELS.shape)))
-        frame = C.compress(LABELS, name, "none")
-        found.append((frame, lambda d: C.decompress(d, limit=LIMIT)))
+        frame = C.dumps(LABELS, name, "none")
+        found.append((frame, lambda d: C.loads(d, limit=LIMIT)))
     for name in compressors.names():
         codec = compressors.parse(name)
         data = codec.compress(LABELS.tobytes())

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def grouped(phantom):
     """A frame of the phantom's 16 slices in groups of 5."""
-    return C.compress(phantom, compression="zlib", depth=5)
+    return C.dumps(phantom, compression="zlib", depth=5)
 
 
 def run(*arguments):
@@ -70,7 +70,7 @@ def test_every_format_restores_or_refuses(tmp_path, target, shape, dtype):
     top = 1 if dtype is bool else np.iinfo(dtype).max
     labels = np.full(shape, top, dtype)
     labels.reshape(-1)[::2] = 0
-    (tmp_path / "x.cps").write_bytes(C.compress(labels, "none", "zlib", depth=2))
+    (tmp_path / "x.cps").write_bytes(C.dumps(labels, "none", "zlib", depth=2))
     arguments = (tmp_path / "x.cps", tmp_path / target, 1, (0, None), False, False, print)
     if not target.endswith(("npy", "h5")) and (dtype is bool or 0 in shape):
         with pytest.raises(C.FileError, match=r"write an \.h5 or \.npy file"):
@@ -88,7 +88,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, target):
     """The system lets the process write 8192 bytes and no more, as a full disk does."""
     random = np.random.default_rng(0).integers(2**64, size=(4, 64, 64), dtype=np.uint64)
     np.save(tmp_path / "in.npy", random)
-    (tmp_path / "in.cps").write_bytes(C.compress(random, "none", "none", depth=1))
+    (tmp_path / "in.cps").write_bytes(C.dumps(random, "none", "none", depth=1))
     (tmp_path / target).write_text("precious")
     verb, source = ("compress", "in.npy") if target == "back.cps" else ("decompress", "in.cps")
     code = (

@@ -35,7 +35,7 @@ from compresso.adapters._pypi_fields import (
     window_dtype,
     zindex_byte_width,
 )
-from compresso.arrays import LIMIT, Labels
+from compresso.arrays import LIMIT, Labels, unmasked
 from compresso.codec import Buffer
 from compresso.encodings import _cpso_labels
 from compresso.encodings._cpso import Header, parse
@@ -338,7 +338,7 @@ def save(labels: Labels, filelike: str | os.PathLike[str] | IO[bytes]) -> None:
 
 def _volume(data: Labels) -> Labels:
     """An array [x, y, z] as a volume [z, y, x], without a copy; raises LabelTypeError."""
-    array = np.asarray(data)
+    array = unmasked(data)
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.ndim > 3:

@@ -11,9 +11,7 @@ file that may be damaged, ``array`` is a frame as an array.
 import io
 from typing import Any
 
-import numpy as np
-
-from compresso.arrays import LIMIT, Labels, as_volume
+from compresso.arrays import LIMIT, Labels, as_volume, unmasked
 from compresso.codec import Buffer
 from compresso.frame.array import FrameArray, open
 from compresso.frame.description import METADATA_LIMIT, Description, shift_of
@@ -34,8 +32,6 @@ __all__ = [
     "FrameArray",
     "Reader",
     "Writer",
-    "compress",
-    "decompress",
     "dumps",
     "loads",
     "open",
@@ -78,7 +74,7 @@ def dumps(
     EncodeError
         Where the encoding cannot hold the array, or a frame the depth or metadata.
     """
-    array = np.asanyarray(labels)
+    array = unmasked(labels)
     volume = as_volume(array)
     file = io.BytesIO()
     shift = shift_of(array.dtype, [array])
@@ -111,20 +107,3 @@ def loads(data: Buffer, threads: int = 1, limit: int = LIMIT) -> Labels:
     volume = reader.read(threads=threads)
     reader.check_end()
     return volume.reshape(reader.description.shape)
-
-
-def compress(
-    array: Labels,
-    encoding: str = "compresso",
-    compression: str = "lzma",
-    threads: int = 1,
-    depth: int | None = None,
-    metadata: dict[str, Any] | None = None,
-) -> bytes:
-    """:func:`dumps`, by its first name."""
-    return dumps(array, encoding, compression, threads, depth, metadata)
-
-
-def decompress(data: Buffer, threads: int = 1, limit: int = LIMIT) -> Labels:
-    """:func:`loads`, by its first name."""
-    return loads(data, threads, limit)
