@@ -1,0 +1,89 @@
+"""A numcodecs codec, for Zarr v2 and whoever else uses numcodecs (docs/zarr.md).
+
+numcodecs finds it by itself once this package is installed::
+
+    numcodecs.get_codec({"id": "compresso", "encoding": "cpso", "compression": "zstd"})
+"""
+
+import math
+import struct
+from typing import Any, ClassVar
+
+import numpy as np
+from numcodecs.abc import Codec
+from numcodecs.compat import ensure_contiguous_ndarray, ensure_ndarray, ndarray_copy
+from xxhash import xxh3_64_intdigest
+
+from compresso.adapters._chunk import CHECK, Codecs, Layout
+from compresso.arrays import LIMIT, Labels
+from compresso.errors import DecodeError, EncodeError
+
+#: Mark, whether in Fortran order, axes, kind and bytes of the dtype; then the shape, uint64, and
+#: the hash of all that.
+PREFIX = struct.Struct("<4sBB1sB")
+MARK = b"CPN1"
+AXES_LIMIT = 32
+
+
+class CompressoCodec(Codec):  # type: ignore[misc]
+    """Labels, encoded and compressed; what is encoded has hashes, and damage raises DecodeError.
+
+    Parameters
+    ----------
+    encoding, compression : str
+        Specs, such as ``"cpso"`` and ``"zstd:level=19"``.
+
+    Raises
+    ------
+    SpecError
+        For an unknown codec or parameter.
+    """
+
+    codec_id: ClassVar[str] = "compresso"
+
+    def __init__(self, encoding: str = "compresso", compression: str = "zstd") -> None:
+        codecs = Codecs(encoding, compression)
+        self.encoding, self.compression = codecs.encoding, codecs.compression
+
+    def encode(self, buf: Any) -> bytes:
+        """Encode an array of integers or bool; its shape, dtype and order come back.
+
+        Bytes are encoded as the uint8 that they are. Raises EncodeError.
+        """
+        array = ensure_ndarray(buf)
+        fortran = array.flags.f_contiguous and not array.flags.c_contiguous
+        plain = array.T if fortran else array
+        kind, size = plain.dtype.kind.encode(), plain.dtype.itemsize
+        if plain.ndim > AXES_LIMIT:
+            raise EncodeError(f"{plain.ndim} axes are more than {AXES_LIMIT}")
+        chunk = self._layout(plain.shape, plain.dtype.newbyteorder("<")).encode(plain)
+        prefix = PREFIX.pack(MARK, fortran, plain.ndim, kind, size)
+        prefix += struct.pack(f"<{plain.ndim}Q", *plain.shape)
+        return prefix + CHECK.pack(xxh3_64_intdigest(prefix)) + chunk
+
+    def decode(self, buf: Any, out: Any = None) -> Labels:
+        """Decode to an array of the shape, dtype and order that was encoded.
+
+        It is copied to ``out`` where that is given. Raises DecodeError.
+        """
+        view = memoryview(ensure_contiguous_ndarray(buf)).cast("B")
+        if len(view) < PREFIX.size or bytes(view[:4]) != MARK:
+            raise DecodeError("these bytes are nothing that the codec compresso has encoded")
+        _, fortran, ndim, kind, size = PREFIX.unpack_from(view)
+        start = PREFIX.size + 8 * ndim
+        if len(view) < start + CHECK.size:
+            raise DecodeError("chunk: it ends inside its prefix")
+        if CHECK.unpack_from(view, start)[0] != xxh3_64_intdigest(view[:start]):
+            raise DecodeError("chunk: the hash of its prefix does not match")
+        if fortran > 1 or ndim > AXES_LIMIT or kind not in b"uib" or size not in (1, 2, 4, 8):
+            raise DecodeError("chunk: its prefix makes no sense")
+        shape = struct.unpack_from(f"<{ndim}Q", view, PREFIX.size)
+        dtype = np.dtype("?" if kind == b"b" else f"{kind.decode()}{size}")
+        if dtype.itemsize * math.prod(max(n, 1) for n in shape) > LIMIT:
+            raise DecodeError(f"chunk: it claims a shape of {shape}, more than {LIMIT} bytes")
+        labels = self._layout(shape, dtype).decode(view[start + CHECK.size :])
+        labels = labels.T if fortran else labels
+        return labels if out is None else ndarray_copy(labels, out)
+
+    def _layout(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Layout:
+        return Layout(Codecs(self.encoding, self.compression), shape, dtype)

@@ -1,0 +1,222 @@
+"""Uses Zarr as people do, without a word of this project but a codec's name.
+
+    python zarr_alone.py FOLDER [xarray dask numcodecs ...]
+
+Run by the tests in processes, and in an environment, of their own; names are what to try besides.
+"""
+
+import multiprocessing
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+SHAPE, CHUNKS, SHARDS = (36, 70, 90), (8, 32, 32), (16, 64, 64)
+
+
+def serializer(**configuration):
+    return {"name": "compresso", "configuration": configuration}
+
+
+def labels_of(shape, dtype, seed=0):
+    """Regions, negative ones too where the dtype has them."""
+    random = np.random.default_rng(seed)
+    palette = random.integers(0, 2, 20).astype(dtype)
+    if np.dtype(dtype).kind != "b":
+        info = np.iinfo(dtype)
+        palette = random.integers(info.min // 2, info.max // 2, 20, dtype, endpoint=True)
+    coarse = random.integers(20, size=[-(-n // 7) for n in shape])
+    for axis in range(len(shape)):
+        coarse = coarse.repeat(7, axis)
+    return palette[coarse[tuple(slice(n) for n in shape)]]
+
+
+def create(path, shape=SHAPE, dtype="uint64", **options):
+    options = {"chunks": CHUNKS, "shards": SHARDS, "serializer": serializer(depth=3)} | options
+    return zarr.create_array(path, shape=shape, dtype=dtype, compressors=None, **options)
+
+
+def regions(shape, step):
+    starts = np.ndindex(*[-(-n // s) for n, s in zip(shape, step, strict=True)])
+    return [
+        tuple(slice(i * s, (i + 1) * s) for i, s in zip(at, step, strict=True)) for at in starts
+    ]
+
+
+def copy_region(source, target, region):
+    zarr.open_array(target)[region] = np.load(source, mmap_mode="r")[region]
+
+
+def sum_region(path, region):
+    return int(zarr.open_array(path, mode="r")[region].sum(dtype=np.uint64))
+
+
+def threads_and_processes(folder):
+    labels = labels_of(SHAPE, "uint64")
+    np.save(folder / "labels.npy", labels)
+    parts = regions(SHAPE, SHARDS)
+    array = create(str(folder / "threads.zarr"))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda region: array.__setitem__(region, labels[region]), parts))
+        found = list(pool.map(lambda region: array[region], parts))
+    for region, part in zip(parts, found, strict=True):
+        assert np.array_equal(part, labels[region])
+    assert np.array_equal(zarr.open_array(str(folder / "threads.zarr"))[:], labels)
+
+    path = str(folder / "processes.zarr")
+    create(path)
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        pool.starmap(copy_region, [(str(folder / "labels.npy"), path, part) for part in parts])
+        sums = pool.starmap(sum_region, [(path, part) for part in parts])
+    assert sums == [int(labels[part].sum(dtype=np.uint64)) for part in parts]
+    assert np.array_equal(zarr.open_array(path)[:], labels)
+
+
+def growth_and_holes(folder):
+    labels = labels_of(SHAPE, "uint32")
+    array = create(str(folder / "grows.zarr"), dtype="uint32", fill_value=7)
+    assert (array[:] == 7).all()
+    array[:20, :33] = labels[:20, :33]
+    expected = np.full(SHAPE, 7, "uint32")
+    expected[:20, :33] = labels[:20, :33]
+    assert np.array_equal(array[:], expected)
+    array.append(labels[:5])
+    assert np.array_equal(array[:], np.concatenate([expected, labels[:5]]))
+    array.resize((60, 70, 95))
+    assert np.array_equal(array[:41, :, :90], np.concatenate([expected, labels[:5]]))
+    assert (array[41:] == 7).all()
+    array.resize((10, 70, 90))
+    assert np.array_equal(zarr.open_array(str(folder / "grows.zarr"))[:], expected[:10])
+
+
+def dtypes_and_axes(folder):
+    for dtype in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"):
+        for order in "=>" if np.dtype(dtype).itemsize > 1 else "=":
+            labels = labels_of((9, 20, 30), np.dtype(dtype)).astype(
+                np.dtype(dtype).newbyteorder(order)
+            )
+            path = str(folder / f"{dtype}{order == '>'}.zarr")
+            array = create(path, (9, 20, 30), labels.dtype, chunks=(3, 10, 30), shards=None)
+            array[:] = labels
+            assert np.array_equal(array[:], labels)
+            again = zarr.open_array(path)[:]
+            assert again.dtype.kind == labels.dtype.kind
+            assert np.array_equal(again, labels)
+    for shape in [(50,), (40, 30), (3, 8, 20, 30), (2, 2, 5, 9, 8)]:
+        labels = labels_of(shape, np.dtype("int16"))
+        chunks = tuple(-(-n // 2) for n in shape)
+        array = create(
+            str(folder / f"axes{len(shape)}.zarr"), shape, "int16", chunks=chunks, shards=None
+        )
+        array[:] = labels
+        assert np.array_equal(array[:], labels)
+        assert np.array_equal(array[1:2], labels[1:2])
+
+
+def parts(folder):
+    labels = labels_of(SHAPE, "uint64")
+    random = np.random.default_rng(1)
+    for name, options in {
+        "sharded": {},
+        "plain": {"shards": None, "chunks": (16, 70, 90)},
+        "whole": {"serializer": serializer(encoding="cpso", compression="lzma:preset=1")},
+    }.items():
+        array = create(str(folder / f"{name}.zarr"), **options)
+        array[:] = labels
+        for _ in range(12):
+            low, high = np.sort(random.integers(0, SHAPE[0] + 1, 2))
+            assert np.array_equal(array[low:high, 5:40], labels[low:high, 5:40])
+        assert np.array_equal(array[17], labels[17])
+        assert np.array_equal(array[1:30:5, ::3, 4], labels[1:30:5, ::3, 4])
+        rows = [3, 4, 19, 30]
+        assert np.array_equal(
+            array.oindex[rows, :, [1, 50]], labels[np.ix_(rows, range(70), [1, 50])]
+        )
+        points = tuple(random.integers(0, n, 20) for n in SHAPE)
+        assert np.array_equal(array.vindex[points], labels[points])
+
+
+def damage(folder):
+    array = create(str(folder / "damaged.zarr"), (16, 32, 32), chunks=(16, 32, 32), shards=None)
+    array[:] = labels_of((16, 32, 32), "uint64")
+    path = folder / "damaged.zarr" / "c" / "0" / "0" / "0"
+    data = path.read_bytes()
+    for change in (
+        data[:-1],
+        data + b"x",
+        b"",
+        data[:40],
+        *[flipped(data, at) for at in range(0, len(data), 9)],
+    ):
+        path.write_bytes(change)
+        refused = ""
+        try:
+            array[:]
+        except ValueError as error:
+            refused = str(error)
+        assert "chunk" in refused
+    path.write_bytes(flipped(data, len(data) - 3))
+    assert np.array_equal(array[:3], labels_of((16, 32, 32), "uint64")[:3])  # an intact group
+
+
+def flipped(data, at):
+    return data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :]
+
+
+def xarray(folder):
+    import xarray as xr
+
+    labels = labels_of(SHAPE, "uint32")
+    array = create(str(folder / "x.zarr" / "seg"), dtype="uint32", dimension_names=("z", "y", "x"))
+    array[:] = labels
+    zarr.open_group(str(folder / "x.zarr"), mode="a")
+    found = xr.open_zarr(str(folder / "x.zarr"), consolidated=False)["seg"]
+    assert found.dims == ("z", "y", "x")
+    assert np.array_equal(found[5:9].values, labels[5:9])
+    assert int((found == labels[0, 0, 0]).sum()) == int((labels == labels[0, 0, 0]).sum())
+
+
+def dask(folder):
+    import dask.array as da
+
+    labels = labels_of(SHAPE, "uint32")
+    array = create(str(folder / "d.zarr"), dtype="uint32")
+    da.store(da.from_array(labels, chunks=SHARDS), array, lock=False)
+    found = da.from_zarr(str(folder / "d.zarr"))
+    assert np.array_equal(found.compute(scheduler="threads"), labels)
+    assert int((found > 5).sum().compute(scheduler="processes", num_workers=2)) == int(
+        (labels > 5).sum()
+    )
+
+
+def numcodecs(folder):
+    import numcodecs
+
+    for order in "CF":
+        labels = labels_of((20, 30, 40), "int32")
+        array = zarr.create_array(
+            str(folder / f"v2{order}.zarr"),
+            shape=labels.shape,
+            dtype=labels.dtype,
+            chunks=(16, 16, 16),
+            zarr_format=2,
+            order=order,
+            compressors=numcodecs.get_codec({"id": "compresso", "encoding": "neuroglancer"}),
+        )
+        array[:] = labels
+        assert np.array_equal(zarr.open_array(str(folder / f"v2{order}.zarr"))[:], labels)
+
+
+def main():
+    folder = Path(sys.argv[1])
+    for step in (threads_and_processes, growth_and_holes, dtypes_and_axes, parts, damage):
+        step(folder)
+    for name in sys.argv[2:]:
+        globals()[name](folder)
+    print("ok")
+
+
+if __name__ == "__main__":
+    main()
