@@ -44,27 +44,37 @@ class Collector:
 
     def __init__(self, shape: Sequence[int], step: tuple[int, int, int]) -> None:
         self._nx, self._step = shape[2], step
-        # Room for every window; the pages that blank ones leave unused are never touched.
         self._count = math.prod(grid(shape, step))
-        self._keys = np.empty(self._count, np.uint64)
-        self._places = np.empty(self._count, np.uint32)
+        self._small = math.prod(step) <= 16
+        # Room for every window; the pages that blank ones leave unused are never touched.
+        self._keys = np.empty(self._count, np.uint16 if self._small else np.uint64)
+        self._places = np.empty(0 if self._small else self._count, np.uint32)
         self._n_keys = self._n_packed = 0
 
     def add(self, bits: NDArray[np.uint64]) -> None:
         """Take the next slab's boundary map, (n, ny, words); n is a multiple of the window's z."""
         from compresso.kernels import windows
 
-        packed = np.empty(grid((*bits.shape[:2], self._nx), self._step), np.uint64)
-        windows.pack(bits, self._nx, self._step, packed)
-        self._n_keys = windows.collect(
-            packed.reshape(-1), self._n_packed, self._keys, self._places, self._n_keys
-        )
-        self._n_packed += packed.size
+        cover = grid((*bits.shape[:2], self._nx), self._step)
+        done = self._n_packed + math.prod(cover)
+        if self._small:
+            packed = self._keys[self._n_packed : done].reshape(cover)
+            windows.pack(bits, self._nx, self._step, packed)
+        else:
+            packed = np.empty(cover, np.uint64)
+            windows.pack(bits, self._nx, self._step, packed)
+            self._n_keys = windows.collect(
+                packed.reshape(-1), self._n_packed, self._keys, self._places, self._n_keys
+            )
+        self._n_packed = done
 
     def finish(self) -> Windows:
         """Number the windows of all slabs."""
         from compresso.kernels import windows
 
+        if self._small:
+            indices = np.empty(self._count, np.uint32)
+            return Windows(windows.rank_small(self._keys, indices), indices)
         keys, places = windows.sort(self._keys[: self._n_keys], self._places[: self._n_keys])
         indices = np.zeros(self._count, np.uint32)
         return Windows(windows.rank(keys, places, indices), indices)

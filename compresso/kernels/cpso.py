@@ -351,11 +351,6 @@ def survey(entries, n_values, n_windows, marks, cursors):
     at = np.int64(0)
     m = 0
     for n in range(entries.size):
-        while m < marks.size and marks[m] == at:
-            cursors[m] = n, 0
-            m += 1
-        if m == marks.size and marks[m - 1] < n_windows:
-            return -1
         half = np.uint64(entries[n]) >> ONE
         count = np.int64(1)
         if half == np.uint64(0):
@@ -369,6 +364,8 @@ def survey(entries, n_values, n_windows, marks, cursors):
         while m < marks.size and marks[m] < at + count:
             cursors[m] = n, marks[m] - at
             m += 1
+            if m == marks.size and marks[m - 1] < n_windows:
+                return -1
         at += count
     while m < marks.size and marks[m] == at:
         cursors[m] = entries.size, 0

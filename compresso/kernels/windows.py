@@ -19,8 +19,9 @@ def pack(bits, nx, step, windows):
         Row length in voxels.
     step : tuple of 3 int
         Window size (z, y, x), at most 64 voxels.
-    windows : (ceil(nz / zstep), ceil(ny / ystep), ceil(nx / xstep)) uint64, overwritten
-        Bit ``(zo * ystep + yo) * xstep + xo``; voxels outside the volume are 0.
+    windows : (ceil(nz / zstep), ceil(ny / ystep), ceil(nx / xstep)) unsigned, overwritten
+        Of a type that holds a window. Bit ``(zo * ystep + yo) * xstep + xo``; voxels outside the
+        volume are 0.
     """
     zstep, ystep, xstep = step
     nz, ny, words = bits.shape
@@ -38,6 +39,22 @@ def pack(bits, nx, step, windows):
             if xstep == 8:  # one byte of the row: no shifting, and LLVM vectorises it
                 for bx in range(across):
                     row[start + bx] |= np.uint64(octets[np.uint64(8) * line + bx]) << place
+                continue
+            if xstep == 4:  # the same, 16 windows a word
+                for w in range(np.uint64(words)):
+                    word = lines[line + w]
+                    first = start + np.uint64(16) * w
+                    count = min(np.uint64(16), across - np.uint64(16) * w)
+                    if word == np.uint64(0):
+                        continue
+                    if count == np.uint64(16):
+                        for k in range(np.uint64(16)):
+                            nibble = (word >> (np.uint64(4) * k)) & np.uint64(15)
+                            row[first + k] |= nibble << place
+                    else:
+                        for k in range(count):
+                            nibble = (word >> (np.uint64(4) * k)) & np.uint64(15)
+                            row[first + k] |= nibble << place
                 continue
             for bx in range(across):
                 w = line + ((bx * width) >> np.uint64(6))
@@ -69,6 +86,20 @@ def unpack(windows, nx, step, bits):
                 for bx in range(across):
                     octet = (row[start + bx] >> place) & np.uint64(255)
                     octets[np.uint64(8) * line + bx] = octet
+            elif xstep == 4:
+                for w in range(np.uint64(words)):
+                    at = start + np.uint64(16) * w
+                    count = min(np.uint64(16), across - np.uint64(16) * w)
+                    word = np.uint64(0)
+                    if count == np.uint64(16):
+                        for k in range(np.uint64(16)):
+                            nibble = (np.uint64(row[at + k]) >> place) & np.uint64(15)
+                            word |= nibble << (np.uint64(4) * k)
+                    else:
+                        for k in range(count):
+                            nibble = (np.uint64(row[at + k]) >> place) & np.uint64(15)
+                            word |= nibble << (np.uint64(4) * k)
+                    lines[line + w] = word
             else:
                 word = at = np.uint64(0)
                 for bx in range(across):
@@ -170,6 +201,36 @@ def rank(keys, places, indices):
             values[count] = keys[n]
             count += 1
         indices[places[n]] = count - 1
+    return values[:count].copy()
+
+
+@kernel
+def rank_small(windows, indices):
+    """Number the distinct windows of at most 16 voxels in ascending order, by a table of all.
+
+    Parameters
+    ----------
+    windows : (n,) uint16
+    indices : (n,) uint32, overwritten
+        Gets the number of each window.
+
+    Returns
+    -------
+    (n_values,) uint64
+        The distinct windows.
+    """
+    table = np.zeros(1 << 16, np.uint32)
+    for n in range(windows.size):
+        table[windows[n]] = 1
+    values = np.empty(table.size, np.uint64)
+    count = 0
+    for value in range(table.size):
+        if table[value]:
+            table[value] = count
+            values[count] = value
+            count += 1
+    for n in range(windows.size):
+        indices[n] = table[windows[n]]
     return values[:count].copy()
 
 
