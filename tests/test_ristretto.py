@@ -11,7 +11,7 @@ from compresso import encodings
 from compresso.encodings import _ristretto_layout as layout
 from compresso.encodings.ristretto import Ristretto
 
-EFFORTS = [1]
+EFFORTS = [1, 2, 3]
 
 
 def check(labels, codec=None, threads=1):
@@ -264,11 +264,20 @@ def test_bad_parameters():
             encodings.parse(spec)
 
 
-@pytest.mark.parametrize(("name", "ratio"), [("spl-abdominal", 1310), ("spl-knee", 4020)])
-def test_real_volume(name, ratio):
+@pytest.mark.parametrize(
+    ("name", "effort", "ratio"),
+    [
+        ("spl-abdominal", 1, 1340),
+        ("spl-abdominal", 2, 1430),
+        ("spl-abdominal", 3, 1480),
+        pytest.param("spl-knee", 1, 4060, marks=pytest.mark.slow),
+        pytest.param("spl-knee", 3, 4730, marks=pytest.mark.slow),
+    ],
+)
+def test_real_volume(name, effort, ratio):
     from compresso.formats import open_volume
 
     with open_volume(shared(f"data/{name}.nrrd")) as reader:
         labels = reader.read(0, reader.shape[0])
-    stream = check(np.ascontiguousarray(labels))
+    stream = check(np.ascontiguousarray(labels), Ristretto(effort=effort))
     assert labels.size * 8 / len(stream) >= ratio

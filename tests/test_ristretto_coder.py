@@ -152,3 +152,24 @@ def test_table_of_any_bytes(seed):
     if bad == 0:
         assert (np.diff(labels.astype(object)) > 0).all()
         assert sorted(order.tolist()) == list(range(50))
+
+
+def test_tables_are_far_from_a_tie():
+    """Whatever the C library rounds the last bit to, the tables are the same."""
+    from decimal import Decimal, getcontext
+
+    from compresso.kernels import ristretto_mixing as mixing
+
+    getcontext().prec = 40
+
+    def rounded(value):
+        nearest = int(value.to_integral_value())
+        assert abs(abs(value - nearest) - Decimal("0.5")) > Decimal("1e-6")
+        return nearest
+
+    half = Decimal("0.5")
+    for i in range(4096):
+        assert mixing.STRETCH[i] == rounded(256 * ((i + half) / (Decimal(4095) + half - i)).ln())
+    for i in range(2 * mixing.MOST + 3):
+        odds = (-Decimal(i - mixing.MOST - 1) / 256).exp()
+        assert mixing.SQUASH[i] == min(max(rounded((1 << 22) / (1 + odds)), 64), (1 << 22) - 64)

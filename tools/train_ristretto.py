@@ -17,7 +17,7 @@ from compresso import formats
 from compresso.encodings import _ristretto_start as start
 from compresso.encodings._ristretto_layout import Box
 from compresso.encodings._ristretto_pieces import Encoder, tell_deep
-from compresso.kernels import ristretto_coder, ristretto_questions
+from compresso.kernels import ristretto_coder, ristretto_places
 from compresso.spec import Extent
 from experiments.datasets.phantom import Phantom
 
@@ -28,7 +28,7 @@ LEAST = 12  # observations of a counter that is kept
 
 def train(volumes):
     """Counters after all pieces of the volumes."""
-    counters = np.full(ristretto_questions.COUNTERS, ristretto_coder.FRESH, np.uint32)
+    counters = np.full(ristretto_places.COUNTERS, ristretto_coder.FRESH, np.uint32)
     for volume in volumes:
         for side in SIDES:
             _encode_pieces(volume, side, counters, tell_deep)
@@ -43,7 +43,7 @@ def _encode_pieces(volume, side, counters, tell):
         for y in range(0, ny, side):
             for x in range(0, nx, side):
                 box = Box(z, min(z + side, nz), y, min(y + side, ny), x, min(x + side, nx))
-                Encoder(volume, box, counters, 8 * box.voxels, tell).run()
+                Encoder(volume, box, 1, counters, 8 * box.voxels, tell).run()
 
 
 def main():

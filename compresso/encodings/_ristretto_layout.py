@@ -13,7 +13,7 @@ from compresso.errors import DecodeError
 
 MAGIC = b"rist"
 VERSION = 1
-EFFORTS = 1  # numbers of the efforts, from 1 on
+EFFORTS = 3  # numbers of the efforts, from 1 on
 STARTS = 1  # and of the trained starts
 TILE = 4096  # voxels of a piece along x and y, at most
 CHECK = struct.Struct("<I")

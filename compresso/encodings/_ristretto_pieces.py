@@ -21,8 +21,13 @@ Array = NDArray[Any]
 class _Piece:
     """The planes, counters and coder of a piece, and its batches of slices."""
 
-    def __init__(self, box: Box, counters: Array, data: Array, n_labels: int) -> None:
-        from compresso.kernels import ristretto_labels, ristretto_new, ristretto_slices
+    def __init__(self, box: Box, effort: int, counters: Array, data: Array, n_labels: int) -> None:
+        from compresso.kernels import (
+            ristretto_labels,
+            ristretto_new,
+            ristretto_places,
+            ristretto_slices,
+        )
 
         self.ny, self.nx = box.y1 - box.y0, box.x1 - box.x0
         self.batch = max(1, BATCH // (self.ny * self.nx))
@@ -40,6 +45,11 @@ class _Piece:
             stops=np.empty(words, np.uint64),
             turns=np.empty(words, np.uint64),
             asked=np.empty(4 + ristretto_new.MAX_CANDIDATES, np.uint32),
+            effort=effort,
+            width=ristretto_places.width(effort, box.voxels),
+            models=np.zeros(ristretto_places.MODELS, np.int64),
+            odds=np.zeros(ristretto_places.MODELS, np.int64),
+            weights=ristretto_places.make_weights(effort),
         )
 
 
@@ -61,6 +71,14 @@ def tell_deep(group: Labels) -> Array:
     return deep.astype(np.uint8)
 
 
+def _make_counters(box: Box, effort: int, start: int) -> Array:
+    from compresso.kernels import ristretto_places
+
+    bits = ristretto_places.width(effort, box.voxels)
+    counters: Array = ristretto_places.make_counters(trained.counters(start), effort, bits)
+    return counters
+
+
 def encode_piece(
     volume: Labels, effort: int, start: int, watch: Watch, box: Box
 ) -> tuple[bytes, Array]:
@@ -75,8 +93,8 @@ def encode_piece(
     room = box.voxels // 64 + (1 << 16)
     while True:
         try:
-            counters = trained.counters(start).copy()
-            return Encoder(volume, box, counters, room, watch=watch).run()
+            counters = _make_counters(box, effort, start)
+            return Encoder(volume, box, effort, counters, room, watch=watch).run()
         except _FullError:
             room *= 4
             watch = unwatched
@@ -99,6 +117,7 @@ class Encoder:
         self,
         volume: Labels,
         box: Box,
+        effort: int,
         counters: Array,
         room: int,
         tell: Tell = tell_deep,
@@ -106,7 +125,7 @@ class Encoder:
     ) -> None:
         self.labels = volume[box.z0 : box.z1, box.y0 : box.y1, box.x0 : box.x1]
         self.z0, self.tell, self.watch = box.z0, tell, watch
-        self.piece = _Piece(box, counters, np.empty(room, np.uint8), 256)
+        self.piece = _Piece(box, effort, counters, np.empty(room, np.uint8), 256)
         self.table = np.zeros(257, np.uint64)
         self.hashed = np.zeros(1024, np.uint32)
         self.loaded = np.ones(1, np.int64)
@@ -197,7 +216,8 @@ def decode_piece(
     if check(piece.data) != piece.digest:
         raise damaged
     data = frozen(np.frombuffer(piece.data, np.uint8))
-    state = _Piece(piece.box, trained.counters(head.start).copy(), data, piece.n_labels)
+    counters = _make_counters(piece.box, head.effort, head.start)
+    state = _Piece(piece.box, head.effort, counters, data, piece.n_labels)
     end = first + len(out)
     for z in range(0, end, state.batch):
         count = min(state.batch, end - z)

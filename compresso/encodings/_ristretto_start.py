@@ -22,9 +22,9 @@ Counters = NDArray[np.uint32]
 @lru_cache(maxsize=2)
 def counters(number: int) -> Counters:
     """The counters of a start, which must not be changed."""
-    from compresso.kernels import ristretto_coder, ristretto_questions
+    from compresso.kernels import ristretto_coder, ristretto_places
 
-    fresh = np.full(ristretto_questions.COUNTERS, ristretto_coder.FRESH, np.uint32)
+    fresh = np.full(ristretto_places.COUNTERS, ristretto_coder.FRESH, np.uint32)
     file = FILES[number]
     if file:
         packed = resources.files("compresso.encodings").joinpath(file).read_bytes()

@@ -22,7 +22,8 @@ from compresso.encodings._ristretto_pieces import (
 )
 from compresso.parallel import parallel
 
-SLAB = 1 << 24  # voxels of a slab, about, unless told otherwise
+#: Voxels of a slab, about, unless told otherwise, by effort.
+SLAB_VOXELS = {1: 1 << 25, 2: 1 << 25, 3: 1 << 26}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Ristretto(Encoding):
     effort : int
         1 (fast) to 3 (small).
     slab : int
-        Slices that are coded on their own, by one thread; 0: as many as have 2**24 voxels.
+        Slices that are coded on their own, by one thread; 0: as many as have 2**25
+        voxels, at effort 3 2**26.
     start : int
         The trained counters to begin with, by their number; 0: none.
     """
@@ -54,7 +56,7 @@ class Ristretto(Encoding):
     def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> bytes:
         """Encode any labels; the same bytes whatever the number of threads."""
         shape = as_shape(volume.shape)
-        depth = self.slab or _default_depth(shape)
+        depth = self.slab or _default_depth(shape, SLAB_VOXELS[self.effort])
         boxes = list(layout.cut(shape, depth))
         if not _whole_slices(boxes, shape):
             watch(0, shape[0])
@@ -128,10 +130,10 @@ def _decode_slices(
         watch(0, len(out))
 
 
-def _default_depth(shape: Sequence[int]) -> int:
-    """Slices of a slab: as near to SLAB voxels as slabs of one size come."""
+def _default_depth(shape: Shape, voxels: int) -> int:
+    """Slices of a slab: as near to so many voxels as slabs of one size come."""
     nz, ny, nx = shape
-    slabs = max(1, round(nz * ny * nx / SLAB))
+    slabs = max(1, round(nz * ny * nx / voxels))
     return max(1, -(-nz // slabs))
 
 

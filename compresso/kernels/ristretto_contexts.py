@@ -30,7 +30,7 @@ Q = (-2, 0, 0)
 View = namedtuple("View", "plane to_prev to_prev2 row")
 
 #: Voxels that templates and contours may look past each side of a slice.
-TOP, BOTTOM, SIDE = 8, 8, 24
+TOP, BOTTOM, SIDE = 8, 8, 32
 
 
 def cur(dy, dx):

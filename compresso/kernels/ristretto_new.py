@@ -6,13 +6,13 @@ import numpy as np
 
 from compresso.kernels.ristretto_coder import decide_number, decide_rarely, inline, outline
 from compresso.kernels.ristretto_contexts import BELOW, BESIDE
-from compresso.kernels.ristretto_questions import (
+from compresso.kernels.ristretto_places import (
     CANDIDATE_BELOW,
     CANDIDATE_BESIDE,
     KNOWN,
     NUMBER,
-    floor_log2,
 )
+from compresso.kernels.ristretto_questions import floor_log2
 
 U64 = np.uint64
 

@@ -11,6 +11,20 @@ from compresso.kernels.ristretto_coder import (
     inline,
     outline,
 )
+from compresso.kernels.ristretto_contours import moves
+from compresso.kernels.ristretto_mixed import mix_above, mix_left, mix_run, mix_same
+from compresso.kernels.ristretto_places import (
+    ABOVE,
+    BREAK,
+    COARSE,
+    CORNER,
+    LEFT,
+    NOTHING,
+    RUN_2D,
+    RUN_3D,
+    SAME,
+    STEPS_BACK,
+)
 
 U64 = np.uint64
 
@@ -25,39 +39,11 @@ _run_middle = contexts.match(contexts.RUN_MIDDLE)
 _run_end = contexts.match(contexts.RUN_END)
 
 
-class _Layout:
-    """Hands out places for counters, one after another."""
-
-    size = 0
-
-    def take(self, count: int) -> int:
-        self.size += count
-        return self.size - count
-
-
-_layout = _Layout()
-DEEP = _layout.take(2)  # is the slice deep?
-COLUMNS = _layout.take(2)  # are its labels numbered by columns?
-COARSE = _layout.take(6 << 10)
-SAME = _layout.take(2 << 18)  # [2-D or 3-D][context], as all that follow
-LEFT = _layout.take(2 << 18)
-ABOVE = _layout.take(2 << 15)
-NOTHING = _layout.take(2 << 14)
-CORNER = _layout.take(2 << 11)
-RUN_3D = _layout.take(16 << 9)  # does a run fill its flat stretch?
-RUN_2D = _layout.take(1 << 14)
-STEPS_BACK = _layout.take(16 * 12 * 8 * 4)  # 2-D: where it breaks, counted from the end
-BREAK = _layout.take(26 << 10)  # where it breaks, as a number
-CANDIDATE_BELOW = _layout.take(12 * 5 * 8 * 4)
-CANDIDATE_BESIDE = _layout.take(2 << 8)
-KNOWN = _layout.take(8)  # was the label met before?
-NUMBER = _layout.take(3 << 10)  # its number
-COUNTERS = _layout.size
-
-
 @inline
-def same_left(encoding, deep, bit, view, here, coder):
+def same_left(encoding, deep, bit, view, here, mixer, coder):
     """Is it the label of W, which is that of N?"""
+    if mixer.effort > 1:
+        return mix_same(encoding, deep, bit, view, here, mixer, coder)
     if deep:
         context, place = _same_3d(view, here), SAME + (1 << 18)
     else:
@@ -67,8 +53,10 @@ def same_left(encoding, deep, bit, view, here, coder):
 
 
 @inline
-def either_left(encoding, deep, bit, view, here, coder):
+def either_left(encoding, deep, bit, view, here, mixer, coder):
     """Is it the label of W, which is not that of N?"""
+    if mixer.effort > 1:
+        return mix_left(encoding, deep, bit, view, here, mixer, coder)
     if deep:
         context, place = _left_3d(view, here), LEFT + (1 << 18)
     else:
@@ -77,9 +65,11 @@ def either_left(encoding, deep, bit, view, here, coder):
     return decide_fine(encoding, bit, place + context, coarse, coder)
 
 
-@inline
-def same_above(encoding, deep, bit, view, here, coder):
+@outline
+def same_above(encoding, deep, bit, view, here, mixer, coder):
     """Is it the label of N?"""
+    if mixer.effort > 1:
+        return mix_above(encoding, deep, bit, view, here, mixer, coder)
     if deep:
         context, place = _above_3d(view, here), ABOVE + (1 << 15)
     else:
@@ -88,14 +78,14 @@ def same_above(encoding, deep, bit, view, here, coder):
     return decide_fine(encoding, bit, place + context, coarse, coder)
 
 
-@inline
+@outline
 def is_nothing(encoding, deep, bit, view, here, coder):
     """Is it 0?"""
     context = (1 << 14) + _nothing_3d(view, here) if deep else _nothing_2d(view, here)
     return decide(encoding, bit, NOTHING + context, coder)
 
 
-@inline
+@outline
 def same_corner(encoding, deep, bit, view, here, coder):
     """Is it the label of NE?"""
     context = (1 << 11) + _corner_3d(view, here) if deep else _corner_2d(view, here)
@@ -112,7 +102,7 @@ def floor_log2(number):
 
 
 @inline
-def code_run(encoding, deep, view, here, flat, to_the_end, length, coder):
+def code_run(encoding, deep, view, here, flat, to_the_end, length, mixer, coder):
     """Code how many of the ``flat`` voxels from ``here`` on have the label of W."""
     label = view.plane[U64(here - 1)]
     power = floor_log2(flat)
@@ -126,7 +116,11 @@ def code_run(encoding, deep, view, here, flat, to_the_end, length, coder):
         place = place * 4 + 2 * (view.plane[U64(here - view.row - 2)] == label)
         place += view.plane[U64(here - 2 * view.row + flat // 2)] == label
         place += RUN_2D
-    whole, coder = decide(encoding, length == flat, place, coder)
+    whole = length == flat
+    if mixer.effort > 1:
+        whole, coder = mix_run(encoding, deep, whole, view, here, flat, power, place, mixer, coder)
+    else:
+        whole, coder = decide(encoding, whole, place, coder)
     if whole:
         return flat, coder
     if deep:
@@ -135,7 +129,7 @@ def code_run(encoding, deep, view, here, flat, to_the_end, length, coder):
     return flat - 1 - back, coder
 
 
-@inline
+@outline
 def _contour(view, end, to_the_end, label):
     """How the end of the label's run moves from row to row, for the three rows above N's.
 
@@ -145,24 +139,10 @@ def _contour(view, end, to_the_end, label):
     if to_the_end:
         second = np.int64(plane[U64(end - 1)] == label) + 2 * (plane[U64(end - row - 1)] == label)
         return np.int64(15), second, np.int64(0)
-    first = _moves(plane, end + 1, label, 3, 12)
-    second = _moves(plane, end + 1 + first - row, label, 2, 5)
-    third = _moves(plane, end + 1 + first + second - 2 * row, label, 2, 1)
+    first = moves(plane, end + 1, label, 3, 12)
+    second = moves(plane, end + 1 + first - row, label, 2, 5)
+    third = moves(plane, end + 1 + first + second - 2 * row, label, 2, 1)
     return first + 3, second + 2, third + 2
-
-
-@inline
-def _moves(plane, at, label, least, most):
-    """How far right of ``at`` the label goes on, or how far left it ends, -least..most."""
-    steps = np.int64(0)
-    if plane[U64(at)] == label:
-        steps += 1
-        while steps < most and plane[U64(at + steps)] == label:
-            steps += 1
-    else:
-        while steps > -least and plane[U64(at + steps - 1)] != label:
-            steps -= 1
-    return steps
 
 
 @outline

@@ -21,10 +21,10 @@ from compresso.kernels.ristretto_coder import (
     save,
 )
 from compresso.kernels.ristretto_contexts import BOTTOM, SIDE, TOP, View
+from compresso.kernels.ristretto_mixing import Mixer
 from compresso.kernels.ristretto_new import Met, among_candidates, code_number
+from compresso.kernels.ristretto_places import BY_COLUMNS, DEEP
 from compresso.kernels.ristretto_questions import (
-    COLUMNS,
-    DEEP,
     code_run,
     either_left,
     is_nothing,
@@ -39,8 +39,11 @@ U64 = np.uint64
 #: What :func:`code_slices` is given besides planes: counters, uint32[COUNTERS]; the stream's bytes;
 #: state of the coder, uint64[3]; met, int64[3]: labels known, the most there may be, whether the
 #: slice before was deep; seen, uint32[the most + 1], 0 at first; stops and turns,
-#: uint64[nx // 64 + 1]; asked, uint32[4 + MAX_CANDIDATES].
-Work = namedtuple("Work", "counters data state met seen stops turns asked")
+#: uint64[nx // 64 + 1]; asked, uint32[4 + MAX_CANDIDATES]; and what a Mixer has.
+Work = namedtuple(
+    "Work",
+    "counters data state met seen stops turns asked effort width models odds weights",
+)
 
 
 @kernel
@@ -122,6 +125,9 @@ def _row_coder(encoding):
     def code_row(deep, view, at, nx, y, ny, work, met, coder):
         plane, row, nothing = view.plane, view.row, np.uint32(0)
         stops, turns, asked = pointer(work.stops), pointer(work.turns), pointer(work.asked)
+        mixer = Mixer(
+            work.effort, work.width, pointer(work.models), pointer(work.odds), pointer(work.weights)
+        )
         x = np.int64(0)
         while x < nx:
             here = at + x
@@ -132,7 +138,9 @@ def _row_coder(encoding):
                 if flat > 0:
                     length = min(_next(turns, x) - x, flat) if encoding else np.int64(0)
                     ends = x + flat == nx
-                    length, coder = code_run(encoding, deep, view, here, flat, ends, length, coder)
+                    length, coder = code_run(
+                        encoding, deep, view, here, flat, ends, length, mixer, coder
+                    )
                     if not 0 <= length <= flat:
                         return met, coder, False
                     if not encoding:
@@ -145,18 +153,18 @@ def _row_coder(encoding):
                     label = plane[U64(here)]
                     above = plane[U64(here - row)]
                 else:
-                    same, coder = same_left(encoding, deep, label == left, view, here, coder)
+                    same, coder = same_left(encoding, deep, label == left, view, here, mixer, coder)
                     if same:
                         plane[U64(here)] = left
                         x += 1
                         continue
             else:
-                same, coder = either_left(encoding, deep, label == left, view, here, coder)
+                same, coder = either_left(encoding, deep, label == left, view, here, mixer, coder)
                 if same:
                     plane[U64(here)] = left
                     x += 1
                     continue
-                same, coder = same_above(encoding, deep, label == above, view, here, coder)
+                same, coder = same_above(encoding, deep, label == above, view, here, mixer, coder)
                 if same:
                     plane[U64(here)] = above
                     x += 1
@@ -206,7 +214,9 @@ def _slice_coder(encoding):
             to_prev2 = (z + slots - 2) % slots * size - here
             view = View(pointer(planes), to_prev, to_prev2, row)
             is_deep, coder = decide_rarely(encoding, deep[n] == 1, DEEP + was_deep, coder)
-            by_columns, coder = decide_rarely(encoding, columns[n] == 1, COLUMNS + is_deep, coder)
+            by_columns, coder = decide_rarely(
+                encoding, columns[n] == 1, BY_COLUMNS + is_deep, coder
+            )
             was_deep, deep[n], columns[n] = np.int64(is_deep), is_deep, by_columns
             _fill_top(planes, here, to_prev if is_deep else 0, row)
             met = Met(met.known, met.most, z + 1, 0, 1, met.seen)
