@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, ClassVar
+from typing import Any
 
 import click
 
@@ -32,40 +32,58 @@ before_end: list[Callable[[], object]] = [targets.remove_unfinished]
 class Commands(click.Group):
     """A group of commands whose errors are one line each."""
 
-    #: Errors whose text is that line.
-    told: ClassVar[tuple[type[Exception], ...]] = (CompressoError,)
-    #: What becomes of the work when it is interrupted.
-    interrupted: ClassVar[str] = "nothing was changed"
-
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command, and tell its errors."""
-        try:
-            with signals_clean_up(f"Ended by a signal; {self.interrupted}"):
-                return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except KeyboardInterrupt:
-            line, code = f"Interrupted; {self.interrupted}", 130
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise  # click knows: nobody reads what is printed
-            line, code = self.line(error)
-            if ctx.meta.get("verbose"):
-                traceback.print_exc()
-        click.echo(line, err=True)
-        raise click.exceptions.Exit(code)
+        with reporting(ctx):
+            return super().invoke(ctx)
 
-    def line(self, error: Exception) -> tuple[str, int]:
-        """What is told of an error, and the exit code."""
-        if isinstance(error, self.told):
-            text = " ".join(str(error).splitlines())
-            return f"Error: {text}", 2 if isinstance(error, SpecError) else 1
-        if isinstance(error, ModuleNotFoundError):
-            return f"Error: {error.name} is not installed; run: pip install {error.name}", 1
-        if isinstance(error, MemoryError):
-            return f"Error: the memory is too small for this ({error or 'MemoryError'})", 1
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        return f"Internal error: {text}; this is a bug, run again with --verbose", BUG
+
+@contextmanager
+def reporting(
+    ctx: click.Context,
+    told: tuple[type[Exception], ...] = (),
+    interrupted: str = "nothing was changed",
+) -> Iterator[None]:
+    """Tell errors in one line each, and end with their exit code.
+
+    Parameters
+    ----------
+    ctx : Context
+        Whose ``meta["verbose"]`` says whether to show tracebacks.
+    told : tuple of types
+        Errors whose text is that line, beside CompressoError.
+    interrupted : str
+        What becomes of the work when it is interrupted.
+    """
+    try:
+        with signals_clean_up(f"Ended by a signal; {interrupted}"):
+            yield
+        return
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except KeyboardInterrupt:
+        line, code = f"Interrupted; {interrupted}", 130
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.EPIPE:
+            raise  # click knows: nobody reads what is printed
+        line, code = _line(error, (CompressoError, *told))
+        if ctx.meta.get("verbose"):
+            traceback.print_exc()
+    click.echo(line, err=True)
+    raise click.exceptions.Exit(code)
+
+
+def _line(error: Exception, told: tuple[type[Exception], ...]) -> tuple[str, int]:
+    """What is told of an error, and the exit code."""
+    if isinstance(error, told):
+        text = " ".join(str(error).splitlines())
+        return f"Error: {text}", 2 if isinstance(error, SpecError) else 1
+    if isinstance(error, ModuleNotFoundError):
+        return f"Error: {error.name} is not installed; run: pip install {error.name}", 1
+    if isinstance(error, MemoryError):
+        return f"Error: the memory is too small for this ({error or 'MemoryError'})", 1
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"Internal error: {text}; this is a bug, run again with --verbose", BUG
 
 
 def _be_verbose(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

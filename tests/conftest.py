@@ -72,7 +72,7 @@ def volumes(draw, dtypes=UNSIGNED, largest=LARGEST, max_side=20):
 @pytest.fixture(scope="session")
 def phantom():
     """A small synthetic volume, 16 x 96 x 150 voxels of uint64."""
-    from compresso.spec import Extent
+    from compresso.plugins import Extent
     from experiments.datasets.phantom import Phantom
 
     return Phantom(size=Extent("150x96x16")).load().labels

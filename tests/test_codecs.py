@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import compresso as C
 from compresso import compressors, encodings
 from compresso.kernels import dictionary
-from compresso.spec import split_list
+from compresso.plugins import split_list
 
 SAMPLES = [b"", b"a", b"labels" * 1000, bytes(range(256)) * 64, bytes(100_000)]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compresso import FileError, SpecError
-from compresso.spec import Extent
+from compresso.plugins import Extent
 from experiments import datasets
 from experiments.datasets.phantom import Phantom
 from experiments.errors import DatasetError

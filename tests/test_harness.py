@@ -30,12 +30,14 @@ from test_paper import write_bsds
 from test_run import RUN, SMALL, run
 
 from compresso import Encoding, FileError, SpecError, compressors, encodings
-from experiments import datasets, fetch, figures, isolate, paper, results
+from experiments import datasets, figures, paper, records
+from experiments.commands import main
 from experiments.datasets import Volume
+from experiments.datasets import _fetch as fetch
 from experiments.errors import DatasetError, HarnessError, ResultsError
-from experiments.grid import Grid
-from experiments.measure import measure
-from experiments.status import Outcome, Status
+from experiments.measure import Cell, Conditions, Grid, Skip, isolate, measure
+from experiments.records import Outcome, Status
+from experiments.records.derived import derive, newest
 
 LABELS = np.arange(4 * 8 * 8, dtype=np.uint64).reshape(4, 8, 8) // 5
 PAPER_CSV = Path(__file__).resolve().parents[1] / "docs" / "paper" / "paper.csv"
@@ -53,10 +55,12 @@ def save(path, labels=LABELS):
     return path
 
 
-def grid(tmp_path, given, **options):
+def grid(tmp_path, given, resume=False):
     """Rows of a grid of one cell, in this process, and whether each was measured now."""
-    cells = [(encodings.parse("none"), compressors.parse("zlib"))]
-    plan = Grid(cells, datasets.choose(given, tmp_path), 1, None, 1, tmp_path / "r.csv", **options)
+    cells = [Cell(encodings.parse("none"), compressors.parse("zlib"))]
+    skip = Skip.of(resume, failed=False)
+    chosen = datasets.choose(given, tmp_path)
+    plan = Grid(cells, chosen, tmp_path / "r.csv", skip=skip)
     return list(plan.run(lambda _: None))
 
 
@@ -72,7 +76,7 @@ def test_one_name_in_two_folders_is_two_datasets(tmp_path):
     (tmp_path / "r.csv").unlink()
     for path in (a, b):
         assert [row["dataset"] for row, _ in grid(tmp_path, str(path))] == ["seg.npy"]
-    table = results.newest(results.read(tmp_path / "r.csv"))
+    table = newest(records.read(tmp_path / "r.csv"))
     assert sorted(table["dataset"]) == ["a/seg.npy", "b/seg.npy"]
 
 
@@ -118,11 +122,11 @@ def test_fingerprint_is_of_the_labels():
 
 
 def test_resumed_runs_are_drawn_with_those_before(tmp_path):
-    base = dict.fromkeys(results.COLUMNS, "") | {"dataset": "d", "shape": "1x1x1", "threads": 1}
+    base = dict.fromkeys(records.COLUMNS, "") | {"dataset": "d", "shape": "1x1x1", "threads": 1}
     for session, runs in (("1", (1, 2, 3)), ("2", (4, 5)), ("3", (1, 2)), ("4", (3,))):
         for number in runs:
-            results.append(tmp_path / "r.csv", base | {"run": number, "session": session})
-    table = results.newest(results.read(tmp_path / "r.csv"))
+            records.append(tmp_path / "r.csv", base | {"run": number, "session": session})
+    table = newest(records.read(tmp_path / "r.csv"))
     assert list(zip(table["session"], table["run"], strict=True)) == [("3", 1), ("3", 2), ("4", 3)]
 
 
@@ -131,20 +135,20 @@ def test_a_dataset_that_is_gone_hides_no_results(tmp_path):
     grid(tmp_path, str(path))
     (dataset,) = datasets.choose(str(path), tmp_path)
     path.unlink()
-    cells = [(encodings.parse("none"), compressors.parse("zlib"))]
-    list(Grid(cells, [dataset], 1, None, 1, tmp_path / "r.csv").run(lambda _: None))
-    assert len(results.derive(results.newest(results.read(tmp_path / "r.csv")))) == 1
+    cells = [Cell(encodings.parse("none"), compressors.parse("zlib"))]
+    list(Grid(cells, [dataset], tmp_path / "r.csv").run(lambda _: None))
+    assert len(derive(newest(records.read(tmp_path / "r.csv")))) == 1
 
 
 # ---- the CSV of earlier versions
 
 
 def test_csv_of_version_1_is_read():
-    table = results.read(PAPER_CSV)
+    table = records.read(PAPER_CSV)
     assert len(table) == 186
     assert set(table["fingerprint"]) == set(table["part"]) == {""}
     assert list(table.columns)[:27] == PAPER_CSV.read_text().splitlines()[0].split(",")
-    assert len(results.derive(results.newest(table))) > 150
+    assert len(derive(newest(table))) > 150
 
 
 def test_csv_of_version_1_gets_the_new_columns(tmp_path):
@@ -152,9 +156,9 @@ def test_csv_of_version_1_gets_the_new_columns(tmp_path):
     shutil.copy(PAPER_CSV, path)
     with open(path, "a") as file:
         file.write("2026,cut off")  # by a kill
-    before = results.read(path)
-    results.append(path, {"dataset": "new", "run": 1, "threads": 1, "fingerprint": "f"})
-    after = results.read(path)
+    before = records.read(path)
+    records.append(path, {"dataset": "new", "run": 1, "threads": 1, "fingerprint": "f"})
+    after = records.read(path)
     pd.testing.assert_frame_equal(after.iloc[:-1], before, check_dtype=False)
     assert after.iloc[-1]["fingerprint"] == "f"
     assert path.read_text().splitlines()[0].endswith(",cpu,fingerprint,part")
@@ -226,20 +230,20 @@ class Buggy(Encoding):
 
 
 def test_bug_of_an_encoding_costs_its_cell(tmp_path):
-    row = measure(Volume("x", "", "em", LABELS), Buggy(), compressors.parse("none"), 1, 1)
+    row = measure(Volume("x", "", "em", LABELS), Cell(Buggy(), compressors.parse("none")))
     assert re.fullmatch(
         r"error: IndexError: list index out of range \(test_harness.py:\d+\)", row["status"]
     )
     cells = [
-        (Buggy(), compressors.parse("none")),
-        (encodings.parse("none"), compressors.parse("zlib")),
+        Cell(Buggy(), compressors.parse("none")),
+        Cell(encodings.parse("none"), compressors.parse("zlib")),
     ]
     for isolated in (False, True):
         plan = Grid(
             cells,
             datasets.choose(str(save(tmp_path / "x.npy")), tmp_path),
-            *(1, None, 1, tmp_path / "r.csv"),
-            isolated=isolated,
+            tmp_path / "r.csv",
+            Conditions(isolated=isolated),
         )
         statuses = [row["status"][:17] for row, _ in plan.run(lambda _: None)]
         assert statuses == ["error: IndexError", "ok"]
@@ -253,14 +257,13 @@ class Broken(datasets.Dataset):
     def load(self, slices=None):
         raise ZeroDivisionError("division by zero")
 
-    shape = load
     status = load
 
 
 def test_damaged_dataset_costs_its_rows(tmp_path):
-    cells = [(encodings.parse("none"), compressors.parse("zlib"))]
+    cells = [Cell(encodings.parse("none"), compressors.parse("zlib"))]
     good = datasets.choose(str(save(tmp_path / "x.npy")), tmp_path)
-    plan = Grid(cells, [Broken(), *good], 1, None, 1, tmp_path / "r.csv")
+    plan = Grid(cells, [Broken(), *good], tmp_path / "r.csv")
     statuses = [row["status"] for row, _ in plan.run(lambda _: None)]
     assert statuses[0].startswith("error: ZeroDivisionError: division by zero (test_harness.py:")
     assert statuses[1] == "ok"
@@ -424,7 +427,7 @@ class Compiling(Encoding):
 def test_timeout_does_not_count_compilation():
     volume = Volume("x", "", "em", LABELS)
     rows = list(
-        isolate.measure_apart(volume, Compiling(), compressors.parse("none"), [1, 2], 1, 1.0)
+        isolate.measure_apart(volume, Cell(Compiling(), compressors.parse("none")), [1, 2], 1.0)
     )
     assert [row["status"] for row in rows] == ["ok", "ok"]
 
@@ -523,7 +526,7 @@ def test_full_disk_while_drawing_is_told(tmp_path, monkeypatch):
 
     from test_paper import rows_of
 
-    table = results.tabulate(rows_of("ac3", "em", {("none", "zlib"): 2}))
+    table = records.tabulate(rows_of("ac3", "em", {("none", "zlib"): 2}))
     list(figures.draw_all(table, tmp_path))
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     monkeypatch.setattr(Figure, "savefig", full)
@@ -537,7 +540,7 @@ def test_full_disk_of_the_csv_is_told(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    for write in (results.check, partial(results.append, row={"run": 1})):
+    for write in (records.check, partial(records.append, row={"run": 1})):
         with pytest.raises(ResultsError, match=r"No space left.*--output"):
             write(tmp_path / "r.csv")
 
@@ -550,14 +553,10 @@ def test_report_is_of_what_was_asked_for(tmp_path, monkeypatch):
     import h5py
     from click.testing import CliRunner
 
-    import run as program
-
-    few = [(encodings.parse(e), compressors.parse("lzma")) for e in ("none", "compresso")]
+    few = [Cell(encodings.parse(e), compressors.parse("lzma")) for e in ("none", "compresso")]
     monkeypatch.setattr(paper, "cells", lambda: few)
-    quick = [
-        (name, module) for name, module in figures._modules() if name in ("slices", "mean_ratio")
-    ]
-    monkeypatch.setattr(figures, "_modules", lambda: quick)
+    monkeypatch.setattr(figures.of_results, "names", lambda: ["mean_ratio"])
+    monkeypatch.setattr(figures.of_volumes, "names", lambda: ["slices"])
     with h5py.File(tmp_path / "spl-knee.h5", "w") as file:
         file["main"] = np.repeat(LABELS, 3, axis=1)
     shown = tmp_path / "figures"
@@ -566,7 +565,7 @@ def test_report_is_of_what_was_asked_for(tmp_path, monkeypatch):
     keep = ["-d", tmp_path, "--output", tmp_path / "p.csv", "--figures", shown, "--timeout", "inf"]
     for slices, added in ((1, 2), (2, 2), (1, 0)):
         arguments = ["paper", "spl-knee", "-s", slices, *keep]
-        done = CliRunner().invoke(program.main, [str(argument) for argument in arguments])
+        done = CliRunner().invoke(main, [str(argument) for argument in arguments])
         assert done.exit_code == 0, done.output
         assert f"\n{added} rows added" in done.output
         assert f"spl-knee, {slices}x24x8 uint64, first {slices} of 4 slices" in done.output
@@ -577,7 +576,7 @@ def test_report_is_of_what_was_asked_for(tmp_path, monkeypatch):
     assert re.search(r"reaches 1553 on spl-knee \| [\d.]+ \| not judged: first 1 of 4 slices", text)
     assert not re.search(r"1553 \| [\d.,]+ \| [+-]\d", text)
     assert "of_something_else" not in text
-    assert "![mean_ratio](mean_ratio.png)" in text
+    assert "![slices_spl-knee](slices_spl-knee.png)" in text
 
 
 def test_parts_of_em_are_not_judged(tmp_path):
@@ -600,7 +599,7 @@ def test_parts_of_em_are_not_judged(tmp_path):
 def test_slices_of_the_original_program(keep, slices):
     done = run("none", "zlib", SMALL, "--slices", slices, "--no-plot", *keep)
     assert done.returncode == 0, done.stderr
-    (row,) = results.read(keep[1]).to_dict("records")
+    (row,) = records.read(keep[1]).to_dict("records")
     assert row["shape"] == ("2x40x48" if slices == "2" else "6x40x48")
     assert row["part"] == ("first 2 of 6 slices" if slices == "2" else "")
 
@@ -656,7 +655,7 @@ def test_odd_file_names(tmp_path, keep):
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     shown = ["a,b.npy", "gr\\udcfcn.npy", "two\\nlines.npy", "a$b$c_$x.npy", "plain.npy"]
-    assert results.read(keep[1])["dataset"].tolist() == shown
+    assert records.read(keep[1])["dataset"].tolist() == shown
     assert all(name in done.stdout.decode() for name in shown)
     assert (tmp_path / "figures" / "mean_ratio.png").exists()
     done = subprocess.run([*command, "--resume", "--no-plot"], capture_output=True, check=False)

@@ -7,8 +7,9 @@ import pytest
 
 from compresso import compressors, encodings
 from compresso.compressors.zstd import Zstd
-from experiments import measure
 from experiments.datasets import Volume
+from experiments.measure import Cell
+from experiments.measure import cell as measure
 from experiments.trust import overhead
 
 
@@ -17,9 +18,8 @@ def volume(labels):
 
 
 def run(labels, encoding, compressor):
-    return measure.measure(
-        volume(labels), encodings.parse(encoding), compressors.parse(compressor), 1, 1
-    )
+    cell = Cell(encodings.parse(encoding), compressors.parse(compressor))
+    return measure.measure(volume(labels), cell)
 
 
 @pytest.mark.parametrize("compressor", ["none", "zstd", "zlib", "lzma", "bz2", "lz4", "lzf"])
@@ -53,9 +53,8 @@ class Wrong(Zstd):
 def test_raw_labels_that_differ_are_told(change):
     codec = Wrong()
     object.__setattr__(codec, "change", change)
-    row = measure.measure(
-        volume(np.zeros((2, 30, 40), np.uint32)), encodings.parse("none"), codec, 1, 1
-    )
+    cell = Cell(encodings.parse("none"), codec)
+    row = measure.measure(volume(np.zeros((2, 30, 40), np.uint32)), cell)
     assert not row["lossless"]
     assert row["status"].startswith("error")
 

@@ -19,11 +19,12 @@ from scipy.io import savemat
 from test_run import run
 
 import compresso as C
-from compresso.spec import Extent
-from experiments import archives, datasets, fetch, paper, published, results
-from experiments.datasets.phantom import Phantom
+from experiments import datasets, paper, records
+from experiments.datasets import _archives as archives
+from experiments.datasets import _fetch as fetch
 from experiments.errors import DatasetError
-from experiments.figures.frequent_windows import window_counts
+from experiments.paper import published
+from experiments.paper.coverage import window_counts
 
 
 def add(archive, name, content):
@@ -95,7 +96,7 @@ def test_tiff_in_zip(tmp_path, pages):
     assert np.array_equal(datasets.parse("ac4", tmp_path)[0].load().labels, labels)
 
 
-@pytest.mark.parametrize("name", archives.READERS)
+@pytest.mark.parametrize("name", archives.readers())
 def test_archives_that_are_something_else(tmp_path, name):
     (tmp_path / name).write_bytes(b"this is no archive")
     inner = ":AC3" if name.startswith("AC3") else ""
@@ -170,7 +171,7 @@ def test_window_counts(phantom):
 
 
 def test_every_scheme_of_the_paper_is_measured():
-    specs = {(e.spec, c.spec) for e, c in paper.cells()}
+    specs = {(c.encoding.spec, c.compressor.spec) for c in paper.cells()}
     for (_, first), heights in published.FIGURE_4.items():
         for second in heights:
             alone = second in ("png", "jpeg2000", "x264")
@@ -181,7 +182,7 @@ def test_paper_in_one_command(tmp_path):
     keep = ["--output", tmp_path / "p.csv", "--figures", tmp_path / "figures"]
     done = run("paper", "phantom:size=40x40x4", *keep)
     assert done.returncode == 0, done.stderr
-    table = results.read(tmp_path / "p.csv")
+    table = records.read(tmp_path / "p.csv")
     assert len(table) == len(paper.cells())
     text = (tmp_path / "figures" / "report.md").read_text()
     assert "not tested: data not here" in text
@@ -192,11 +193,11 @@ def test_paper_in_one_command(tmp_path):
     assert list((tmp_path / "figures").glob("slices_*.pdf"))
     done = run("paper", "phantom:size=40x40x4", "--resume", *keep)
     assert "0 rows added" in done.stdout
-    assert len(results.read(tmp_path / "p.csv")) == len(table)
+    assert len(records.read(tmp_path / "p.csv")) == len(table)
 
 
 def rows_of(name, group, ratios):
-    base = dict.fromkeys(results.COLUMNS, "")
+    base = dict.fromkeys(records.COLUMNS, "")
     base |= {"dataset": name, "group": group, "shape": "1x1x1", "threads": 1, "run": 1}
     base |= {"raw_bytes": 1_000_000, "native_bytes": 1, "encoded_bytes": 1, "lossless": True}
     base |= dict.fromkeys(("encode_s", "compress_s", "decompress_s", "decode_s"), 0.1)
@@ -244,5 +245,43 @@ def test_bench(tmp_path):
     assert "cannot be run" in done.stderr
 
 
-def test_phantom_dataset_shape():
-    assert Phantom(Extent("3x4x5")).shape() == (5, 4, 3)
+def test_added_codecs_change_no_verdict(tmp_path):
+    """Schemes that the paper did not measure are better than all of its own."""
+    ratios = {("compresso", "lzma"): 814, ("neuroglancer", "lzma"): 452, ("png", "none"): 9}
+    rows = rows_of("ac3", "em", ratios)
+    added = {
+        ("new", "lzma"): 9000,
+        ("compresso", "new"): 9001,
+        ("compresso:window=2x2x1", "lzma"): 9002,
+    }
+
+    def verdicts(table):
+        text = paper.report(pd.DataFrame(table), [], [], tmp_path).read_text()
+        return text[text.index("## The paper's claims") :]
+
+    found = verdicts(rows)
+    assert found == verdicts(rows + rows_of("ac3", "em", added))
+    assert "ac3: compresso + lzma | yes |" in found
+    assert "ac3: 80% ahead of neuroglancer + lzma | yes |" in found
+
+
+def test_cells_that_failed_are_told_in_the_report(tmp_path):
+    rows = rows_of("spl-knee", "other", {("compresso", "lzma"): 1, ("none", "lzma"): 700})
+    rows[0] |= {"status": "timeout: more than 9 s", "lossless": False}
+    text = paper.report(pd.DataFrame(rows), [], [], tmp_path).read_text()
+    assert "reaches 1553 on spl-knee | | not tested: timeout: more than 9 s |" in text
+    assert "| spl-knee | 512 x 512 x 119 | 1553 | not tested: timeout: more than 9 s |" in text
+    assert "reaches 480 on spl-abdominal | | not tested: data not here |" in text
+
+
+def test_table_1_is_the_papers():
+    """Lines, sizes and ratios as printed."""
+    table = datasets.published()
+    assert list(table) == [
+        *("ac3", "ac4", "cyl", "cremi-a", "cremi-b", "cremi-c"),
+        *("spl-brain", "spl-knee", "spl-abdominal", "bsd500", "voc2012"),
+    ]
+    ratios = [814, 701, 952, 857, 1239, 960, 636, 1553, 480, 1188, 2217]
+    assert [line.ratio for line in table.values()] == ratios
+    assert [line.line for line in table.values()] == list(range(1, 12))
+    assert [line.ground_truth for line in table.values()] == [True] * 6 + [False] * 5

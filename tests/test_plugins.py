@@ -89,6 +89,45 @@ class Numbers(Format):
         path.write_text("\\n".join(lines))
         return list(metadata)
 '''
+DATASET = '''
+"""Stairs, a label a step."""
+from dataclasses import dataclass
+import numpy as np
+from experiments.datasets._base import Synthetic, Volume, first
+
+
+@dataclass(frozen=True)
+class Stairs(Synthetic):
+    """Its only parameter is the number of steps."""
+
+    name = "stairs"
+    title = "stairs"
+    steps: int = 4
+
+    def load(self, slices=None):
+        depth, part = first(slices, 3)
+        labels = np.arange(depth * 64 * 64, dtype=np.uint64).reshape(depth, 64, 64) % self.steps
+        return Volume(self.spec, "synthetic", self.group, labels, part)
+
+    def status(self):
+        return "made on demand"
+'''
+FIGURE = '''
+"""How many cells were measured."""
+import matplotlib.pyplot as plt
+from experiments.figures._figure import ResultsFigure
+
+
+class Cells(ResultsFigure):
+    """One number."""
+
+    name = "cells"
+
+    def draw(self, rows):
+        figure = plt.figure()
+        figure.suptitle(f"{len(rows)} cells")
+        return figure
+'''
 LABELS = "2 3 4\n" + "\n".join(str(n // 5) for n in range(24))
 
 
@@ -104,6 +143,8 @@ def house(tmp_path_factory):
     (folder / "compresso" / "encodings" / "masked.py").write_text(ENCODING.lstrip())
     (folder / "compresso" / "compressors" / "squash.py").write_text(COMPRESSOR.lstrip())
     (folder / "compresso" / "formats" / "numbers.py").write_text(FORMAT.lstrip())
+    (folder / "experiments" / "datasets" / "stairs.py").write_text(DATASET.lstrip())
+    (folder / "experiments" / "figures" / "cells.py").write_text(FIGURE.lstrip())
     (folder / "labels.numbers").write_text(LABELS)
     return folder
 
@@ -137,3 +178,12 @@ def test_the_file_commands_take_them(house):
     call(house, *file, "compress", "labels.numbers", "labels.cps", *options)
     call(house, *file, "decompress", "labels.cps", "again.numbers")
     assert (house / "again.numbers").read_text() == LABELS
+
+
+def test_the_harness_lists_measures_and_draws_them(house):
+    assert "stairs (synthetic)" in call(house, "run.py", "datasets")
+    table = call(house, "run.py", "compresso", "zlib", "stairs:steps=3,stairs", "-s", "2")
+    for name in ("stairs:steps=3", "stairs"):
+        assert f"{name} (synthetic), 2x64x64 uint64, first 2 of 3 slices" in table
+    assert (house / "figures" / "cells.png").exists()
+    assert (house / "figures" / "cells.pdf").exists()

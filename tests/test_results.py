@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from compresso import Compressor, Encoding, MissingPackageError, compressors, encodings
-from experiments import results
+from experiments import records
 from experiments.datasets import EM, Volume
 from experiments.errors import ResultsError
-from experiments.isolate import measure_apart
-from experiments.measure import measure
+from experiments.measure import Cell, measure
+from experiments.measure.isolate import measure_apart
+from experiments.records.derived import derive, newest
 
 FIRST_COLUMNS = [
     *["time", "dataset", "source", "shape", "dtype", "encoding", "compression", "run", "threads"],
@@ -25,14 +26,18 @@ def volume(labels):
     return Volume("here", "/a/file", EM, labels)
 
 
+def cell(encoding, compressor, threads=1):
+    return Cell(encodings.parse(encoding), compressors.parse(compressor), threads)
+
+
 def test_columns():
-    assert list(results.COLUMNS[: len(FIRST_COLUMNS)]) == FIRST_COLUMNS
+    assert list(records.COLUMNS[: len(FIRST_COLUMNS)]) == FIRST_COLUMNS
 
 
 @pytest.mark.parametrize("dtype", [np.uint64, np.int16, bool, ">u4"])
 def test_measured_row(phantom, dtype):
     labels = (phantom % 50).astype(dtype)
-    row = measure(volume(labels), encodings.parse("compresso"), compressors.parse("zlib"), 3, 2)
+    row = measure(volume(labels), cell("compresso", "zlib", 2), 3)
     assert row["status"] == "ok"
     assert row["lossless"] is True
     assert row["raw_bytes"] == 8 * labels.size
@@ -46,7 +51,7 @@ def test_measured_row(phantom, dtype):
 
 def test_refused_volume_is_a_row():
     top = volume(np.full((1, 2, 2), 2**64 - 1, np.uint64))
-    row = measure(top, encodings.parse("compresso"), compressors.parse("none"), 1, 1)
+    row = measure(top, cell("compresso", "none"))
     assert "18446744073709551615" in row["status"]
     assert "compressed_bytes" not in row
 
@@ -68,7 +73,7 @@ class Forgetful(Encoding):
 
 
 def test_loss_is_noticed(phantom):
-    row = measure(volume(phantom), Forgetful(), compressors.parse("none"), 1, 1)
+    row = measure(volume(phantom), Cell(Forgetful(), compressors.parse("none")))
     assert row["lossless"] is False
     assert "differ" in row["status"]
 
@@ -86,7 +91,7 @@ class Absent(Compressor):
 
 
 def test_codec_that_is_not_installed_is_a_row(phantom):
-    row = measure(volume(phantom), encodings.parse("none"), Absent(), 1, 1)
+    row = measure(volume(phantom), Cell(encodings.parse("none"), Absent()))
     assert row["status"].startswith("unavailable: absent needs")
 
 
@@ -104,13 +109,15 @@ class Crashing(Compressor):
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_isolated_cell_that_crashes_is_a_row(phantom):
-    rows = list(measure_apart(volume(phantom), encodings.parse("none"), Crashing(), [1, 2], 1, 30))
+    rows = list(
+        measure_apart(volume(phantom), Cell(encodings.parse("none"), Crashing()), [1, 2], 30)
+    )
     assert [r["run"] for r in rows] == [1, 2]
     assert all(r["status"].startswith("error: its process ended (SIGKILL") for r in rows)
 
 
 def row(**changes):
-    base = dict.fromkeys(results.COLUMNS, "")
+    base = dict.fromkeys(records.COLUMNS, "")
     base |= {"dataset": "d", "encoding": "none", "compression": "zlib", "run": 1, "threads": 1}
     base |= {"raw_bytes": 800, "native_bytes": 400, "encoded_bytes": 200, "compressed_bytes": 80}
     base |= {"encode_s": 0.1, "compress_s": 0.3, "decompress_s": 0.05, "decode_s": 0.15}
@@ -120,11 +127,11 @@ def row(**changes):
 
 def test_append_and_read(tmp_path):
     path = tmp_path / "new" / "r.csv"
-    results.append(path, row(status='error: "quoted", and\nbroken', lossless=False))
-    results.append(path, row())
-    table = results.read(path)
+    records.append(path, row(status='error: "quoted", and\nbroken', lossless=False))
+    records.append(path, row())
+    table = records.read(path)
     assert table["status"].tolist() == ['error: "quoted", and broken', "ok"]
-    derived = results.derive(table).iloc[0]
+    derived = derive(table).iloc[0]
     assert derived["ratio"] == 10
     assert derived["native_ratio"] == 5
     assert derived["encoding_ratio"] == 4
@@ -137,30 +144,30 @@ def test_append_and_read(tmp_path):
 def test_a_row_cut_off_by_a_kill_costs_only_itself(tmp_path):
     path = tmp_path / "r.csv"
     for run in range(3):
-        results.append(path, row(run=run))
+        records.append(path, row(run=run))
     whole = path.read_bytes()
     for cut in range(1, 60):
         path.write_bytes(whole[:-cut])
-        results.append(path, row(run=9))
-        assert results.read(path)["run"].tolist()[-1] == 9
-        assert results.read(path)["run"].tolist()[:2] == [0, 1]
+        records.append(path, row(run=9))
+        assert records.read(path)["run"].tolist()[-1] == 9
+        assert records.read(path)["run"].tolist()[:2] == [0, 1]
 
 
 def test_foreign_files_are_left_alone(tmp_path):
     path = tmp_path / "precious.csv"
     path.write_text("name,phone\n")
     with pytest.raises(ResultsError, match="--output"):
-        results.append(path, row())
+        records.append(path, row())
     assert path.read_text() == "name,phone\n"
     with pytest.raises(ResultsError, match=r"precious\.csv"):
-        results.read(path)
+        records.read(path)
     with pytest.raises(ResultsError, match="run a grid first"):
-        results.read(tmp_path / "none.csv")
+        records.read(tmp_path / "none.csv")
 
 
 def append_many(path, writer):
     for run in range(50):
-        results.append(path, row(run=run, threads=writer))
+        records.append(path, row(run=run, threads=writer))
 
 
 def test_two_processes_share_a_file(tmp_path):
@@ -171,18 +178,18 @@ def test_two_processes_share_a_file(tmp_path):
         process.start()
     for process in writers:
         process.join()
-    table = results.read(path)
+    table = records.read(path)
     for writer in (1, 2):
         assert table[table["threads"] == writer]["run"].tolist() == list(range(50))
 
 
 def test_newest_rows(tmp_path):
     path = tmp_path / "r.csv"
-    results.append(path, row(shape="9x9x9"))  # another volume of that name
-    results.append(path, row(compression="bz2", session="1"))
-    results.append(path, row(session="1", compressed_bytes=1))  # measured again later
-    results.append(path, row(session="2", run=1))
-    results.append(path, row(session="2", run=2))
-    table = results.newest(results.read(path))
+    records.append(path, row(shape="9x9x9"))  # another volume of that name
+    records.append(path, row(compression="bz2", session="1"))
+    records.append(path, row(session="1", compressed_bytes=1))  # measured again later
+    records.append(path, row(session="2", run=1))
+    records.append(path, row(session="2", run=2))
+    table = newest(records.read(path))
     assert table["compression"].tolist() == ["bz2", "zlib", "zlib"]
     assert table["session"].tolist() == ["1", "2", "2"]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from compresso import compressors, encodings
-from experiments import results
+from experiments import records
 
 RUN = Path(__file__).resolve().parents[1] / "run.py"
 SMALL = "phantom:size=48x40x6"
@@ -39,7 +39,7 @@ def test_whole_grid(tmp_path, keep):
     alone = [encodings.parse(name).alone for name in encodings.installed()]  # PNG is, for one
     cells = alone.count(False) * len(compressors.installed()) + alone.count(True)
     assert done.returncode == 0, done.stderr
-    table = results.read(keep[1])
+    table = records.read(keep[1])
     assert len(table) == 2 * cells
     assert set(table["status"]) == {"ok"}
     assert table["lossless"].all()
@@ -64,7 +64,7 @@ def test_line_of_the_original_readme(tmp_path, keep):
     done = run("COMPRESSO", "LZMA", "ac3", "-r", 1, "-s", 1, "-d", tmp_path, "-b", *keep)
     assert done.returncode == 0, done.stderr
     assert "B O C K W U R S T" in done.stdout
-    (row,) = results.read(keep[1]).to_dict("records")
+    (row,) = records.read(keep[1]).to_dict("records")
     assert (row["shape"], row["dtype"], row["dataset"]) == ("1x16x16", "uint32", "ac3")
     assert (row["encoding"], row["compression"]) == ("compresso", "lzma")
 
@@ -85,7 +85,7 @@ def test_plot_from_the_csv_alone(tmp_path, keep):
 def test_lists_and_parameters(keep):
     done = run("compresso:window=4x4x1,COMPRESSO,compresso", "zstd:level=1,zstd", SMALL, *keep)
     assert done.returncode == 0, done.stderr
-    table = results.read(keep[1])
+    table = records.read(keep[1])
     assert sorted(set(table["encoding"])) == ["compresso", "compresso:window=4x4x1"]
     assert sorted(set(table["compression"])) == ["zstd", "zstd:level=1"]
     assert len(table) == 4
@@ -119,7 +119,7 @@ def test_missing_dataset_costs_only_itself(tmp_path, keep):
     done = run("compresso", "zlib", f"ac3,{SMALL}", "-d", tmp_path, *keep)
     assert done.returncode == 1
     assert "ac3/rhoana/ac3_rhoana.h5" in done.stdout
-    status = results.read(keep[1])["status"].tolist()
+    status = records.read(keep[1])["status"].tolist()
     assert status[0].startswith("error: dataset ac3 is not here")
     assert status[1] == "ok"
 
@@ -129,7 +129,7 @@ def test_refused_labels_end_with_an_error(tmp_path, keep):
     done = run("none,compresso,neuroglancer", "zlib", tmp_path / "top.npy", *keep)
     assert done.returncode == 1
     assert "! compresso zlib: error: label 18446744073709551615" in done.stdout
-    assert sorted(results.read(keep[1])["lossless"]) == [False, True, True]
+    assert sorted(records.read(keep[1])["lossless"]) == [False, True, True]
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (0, 4, 4), (3, 1, 1)])
@@ -146,7 +146,7 @@ def test_resume_does_nothing_twice(keep):
     assert "3 rows added" in done.stdout
     done = run("compresso", "zlib,none", SMALL, "--runs", 2, "--resume", *keep)
     assert "0 rows added" in done.stdout
-    assert len(results.read(keep[1])) == 4
+    assert len(records.read(keep[1])) == 4
     # Fewer slices are another volume.
     done = run("compresso", "zlib", SMALL, "--slices", 2, "--resume", *keep)
     assert "1 rows added" in done.stdout
@@ -156,7 +156,7 @@ def test_timeout_is_a_row(keep):
     slow = "phantom:size=512x512x24"
     done = run("none,compresso", "zopfli,zlib", slow, "--timeout", 4, "--no-plot", *keep)
     assert done.returncode == 1
-    status = results.read(keep[1]).set_index(["encoding", "compression"])["status"]
+    status = records.read(keep[1]).set_index(["encoding", "compression"])["status"]
     assert status["none", "zopfli"] == "timeout: more than 4 s"
     assert status["compresso", "zlib"] == "ok"
     assert "! none zopfli: timeout" in done.stdout
@@ -183,13 +183,13 @@ def test_interrupt_keeps_what_is_done(keep):
     assert code == 130
     assert "are safe in" in told
     assert "Traceback" not in told
-    assert len(results.read(keep[1])) >= 5
+    assert len(records.read(keep[1])) >= 5
 
 
 def test_kill_keeps_what_is_done(keep):
     code, _ = stop_after_a_few_rows(keep, signal.SIGKILL)
     assert code == -signal.SIGKILL
-    runs = results.read(keep[1])["run"].tolist()
+    runs = records.read(keep[1])["run"].tolist()
     assert runs == list(range(1, len(runs) + 1))
     assert len(runs) >= 5
     done = run("compresso", "zlib", SMALL, "-r", len(runs) + 1, "--resume", *keep)

@@ -1,33 +1,47 @@
-"""Datasets: the paper's, the user's own files, and the synthetic ones."""
+"""Datasets: the paper's, the user's own files, and synthetic ones. One file a source.
+
+A new source is one new file with a class derived from ``Source``; see ``_base.py``.
+"""
 
 import dataclasses
-import importlib
 import os
 from pathlib import Path
 
 from compresso.errors import SpecError
-from compresso.plugins import build, split, split_list
-from experiments import files
-from experiments.datasets import paper
-from experiments.datasets.base import EM, OTHER, SYNTHETIC, Dataset, FileDataset, Volume, shown
+from compresso.plugins import Registry, split, split_list
+from experiments.datasets import _files
+from experiments.datasets._base import Dataset, Published, Source, Volume
+from experiments.datasets._files import FileDataset
+from experiments.datasets._published import PublishedDataset
 from experiments.errors import DatasetError
+from experiments.names import EM, OTHER, SYNTHETIC, printable, told_apart
 
 __all__ = ["EM", "OTHER", "SYNTHETIC", "Dataset", "Volume", "choose", "known", "names", "parse"]
-__all__ += ["shown"]
+__all__ += ["Published", "published", "sources"]
 
-#: Modules of synthetic datasets, each with a class of its name; numba is imported only for them.
-SYNTHETICS = ("phantom", "pattern")
+sources = Registry(__name__, Source, "dataset")  # type: ignore[type-abstract]
 
 
 def names() -> list[str]:
-    """Every name that :func:`parse` knows, but for files."""
-    return [*paper.TABLE, "mri", *SYNTHETICS]
+    """Every name that :func:`parse` knows, but for files; the paper's first, in its order."""
+    last = len(sources.classes)
+
+    def place(name: str) -> tuple[int, str]:
+        line = sources.classes[name].published
+        return (line.line if line else last, name)
+
+    return sorted(sources.classes, key=place)
+
+
+def published() -> dict[str, Published]:
+    """The paper's Table 1, by the names of its datasets."""
+    lines = {name: sources.classes[name].published for name in names()}
+    return {name: line for name, line in lines.items() if line}
 
 
 def known(directory: Path) -> list[Dataset]:
-    """Every dataset that has a name: the paper's, those under ``MRI/``, the synthetic ones."""
-    found: list[Dataset] = list(paper.datasets(directory).values())
-    return [*found, *paper.mri(directory), *(_synthetic(name)() for name in SYNTHETICS)]
+    """Every dataset that has a name."""
+    return [d for name in names() for d in sources.parse(name).datasets(directory)]
 
 
 def choose(text: str, directory: Path, group: str = EM) -> list[Dataset]:
@@ -39,10 +53,17 @@ def choose(text: str, directory: Path, group: str = EM) -> list[Dataset]:
     if not specs:
         raise SpecError("DATASET names nothing; give a name, a file, or all")
     found = list(dict.fromkeys(d for spec in specs for d in parse(spec, directory, group)))
-    given = [d for d in found if isinstance(d, FileDataset)]
-    clashing = [d for d in given if sum(other.name == d.name for other in given) > 1]
-    names = files.told_apart(d.source for d in clashing)
-    return [dataclasses.replace(d, name=names[d.source]) if d in clashing else d for d in found]
+    given: dict[str, list[str]] = {}
+    for dataset in found:
+        if isinstance(dataset, FileDataset):
+            given.setdefault(dataset.name, []).append(dataset.source)
+    clashing = {name: told_apart(name, paths) for name, paths in given.items() if len(paths) > 1}
+    return [
+        dataclasses.replace(d, name=clashing[d.name][d.source])
+        if isinstance(d, FileDataset) and d.name in clashing
+        else d
+        for d in found
+    ]
 
 
 def _split_list(text: str) -> list[str]:
@@ -53,7 +74,7 @@ def _split_list(text: str) -> list[str]:
     while parts:
         for size in range(len(parts), 1, -1):
             spec = ",".join(parts[:size]).strip()
-            path, inner = files.split(spec)
+            path, inner = _files.split(spec)
             if os.path.exists(path) and "," not in inner:
                 specs += [*split_list(",".join(rest)), spec]
                 rest, parts = [], parts[size:]
@@ -81,35 +102,24 @@ def parse(spec: str, directory: Path, group: str = EM) -> list[Dataset]:
     DatasetError, SpecError
         For an unknown name, listing the known ones, and for a file that does not exist.
     """
-    named = paper.datasets(directory)
-    name = spec.lower()
-    if name in named:
-        return [named[name]]
-    if name == "mri":
-        found = paper.mri(directory)
+    if split(spec)[0] in sources.classes:
+        found = sources.parse(spec).datasets(directory)
         if not found:
-            raise DatasetError(f"mri: no volume under {directory / 'MRI'}")
+            raise DatasetError(f"{spec}: no volume under {directory / spec.upper()}")
         return found
-    if name == "all":
-        present = [d for d in named.values() if not d.status().startswith("missing")]
+    if spec.lower() == "all":
+        present = [d for d in known(directory) if isinstance(d, PublishedDataset) and d.find()]
         if not present:
             raise DatasetError(
                 f"all: none of the paper's datasets is in {directory}; see: run.py datasets"
             )
-        return present
-    if split(spec)[0] in SYNTHETICS:
-        return [build(_synthetic(split(spec)[0]), spec)]
-    path, inner = files.split(spec)
-    if os.path.exists(path):  # a name that no file can have is none
-        name = files.printable(path.name + (f":{inner}" if inner else ""))
+        return list(present)
+    path, inner = _files.split(spec)
+    if os.path.exists(path):
+        name = printable(path.name + (f":{inner}" if inner else ""))
         return [FileDataset(name, path, inner, path.stem, group)]
     if path.suffix or "/" in spec:
         raise DatasetError(f"{path}: no such file")
     raise DatasetError(
         f"unknown dataset {spec!r}; choose from {', '.join(names())}, or give a file"
     )
-
-
-def _synthetic(name: str) -> type[Dataset]:
-    found: type[Dataset] = getattr(importlib.import_module(f"{__name__}.{name}"), name.capitalize())
-    return found

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from compresso.errors import SpecError
 from compresso.plugins import Extent
-from compresso.spec import spell
-from experiments.datasets.base import SYNTHETIC, Dataset, Volume, first
+from experiments.datasets._base import Synthetic, Volume, first
 
 Shape = tuple[int, int, int]
 
@@ -42,7 +41,7 @@ KINDS: dict[str, Callable[[Shape], NDArray[np.uint64]]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Pattern(Dataset):
+class Pattern(Synthetic):
     """A pattern as a dataset.
 
     Parameters
@@ -56,28 +55,18 @@ class Pattern(Dataset):
     kind: str = "noise"
     size: Extent = Extent("512x512x32")
 
+    name = "pattern"
     title = "pattern"
-    group = SYNTHETIC
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise SpecError(f"pattern: kind={self.kind} is none of {', '.join(KINDS)}")
 
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        """Canonical spec string."""
-        return spell("pattern", self)
-
     def load(self, slices: int | None = None) -> Volume:
         """Make the volume, or its first ``slices`` slices."""
-        z, y, x = self.shape()
-        z, part = first(slices, z)
-        return Volume(self.name, "synthetic", self.group, KINDS[self.kind]((z, y, x)), part)
-
-    def shape(self) -> Shape:
-        """Shape of the volume, z, y, x."""
         x, y, z = self.size
-        return z, y, x
+        z, part = first(slices, z)
+        return Volume(self.spec, "synthetic", self.group, KINDS[self.kind]((z, y, x)), part)
 
     def status(self) -> str:
         """What there is, and its default size."""

@@ -1,15 +1,8 @@
-"""Figures, one a file, whose name is the figure's.
+"""Figures, one a file; ``_figure.py`` has what a figure is."""
 
-A module has ``draw(rows)``, which makes a figure of the derived rows of results, or
-``draw_volume(volume)``, which shows a volume itself; None where there is nothing to show.
-"""
-
-import importlib
-import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import matplotlib
@@ -21,10 +14,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from compresso import FileError, SpecError, encodings
+from compresso.plugins import Registry
 from compresso.targets import replacing
-from experiments import files, results
+from experiments import disk
 from experiments.datasets import Volume
 from experiments.errors import ResultsError
+from experiments.figures._figure import ResultsFigure, VolumeFigure
+from experiments.records.derived import derive, newest
+
+of_results = Registry(__name__, ResultsFigure, "figure")  # type: ignore[type-abstract]
+of_volumes = Registry(__name__, VolumeFigure, "figure")  # type: ignore[type-abstract]
 
 STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -46,7 +45,7 @@ STYLE: dict[Any, Any] = {
 def check(directory: Path) -> None:
     """Find out whether figures can be written, before anything is measured; raises FileError."""
     try:
-        files.check_writable(directory)
+        disk.check_writable(directory)
     except OSError as error:
         raise FileError(
             f"{directory}: cannot write figures ({error.strerror}); name another folder with "
@@ -59,30 +58,24 @@ def draw_all(table: pd.DataFrame, directory: Path) -> Iterator[Path]:
 
     Raises ResultsError where the table has no row to draw.
     """
-    rows = _alone_as_second_stage(results.derive(results.newest(table)))
+    rows = _alone_as_second_stage(derive(newest(table)))
     if rows.empty:
         raise ResultsError("no successful row to draw; run a grid first")
-    for name, module in _modules():
-        if hasattr(module, "draw"):
-            with plt.rc_context(STYLE):
-                yield from _save(module.draw(rows), directory, name)
+    for name in of_results.names():
+        with plt.rc_context(STYLE):
+            yield from save(of_results.parse(name).draw(rows), directory, name)
 
 
 def draw_volume(volume: Volume, directory: Path) -> Iterator[Path]:
     """Draw the figures that show a volume itself; yield the files."""
     label = re.sub(r"[^\w-]+", "_", volume.name)
-    for name, module in _modules():
-        if hasattr(module, "draw_volume"):
-            with plt.rc_context(STYLE):
-                yield from _save(module.draw_volume(volume), directory, f"{name}_{label}")
+    for name in of_volumes.names():
+        with plt.rc_context(STYLE):
+            yield from save(of_volumes.parse(name).draw(volume), directory, f"{name}_{label}")
 
 
-def _modules() -> Iterator[tuple[str, ModuleType]]:
-    for info in pkgutil.iter_modules(__path__):
-        yield info.name, importlib.import_module(f"{__name__}.{info.name}")
-
-
-def _save(figure: Figure | None, directory: Path, name: str) -> Iterator[Path]:
+def save(figure: Figure | None, directory: Path, name: str) -> Iterator[Path]:
+    """Write a figure, if there is one, as PNG and PDF; yield the files."""
     if figure is None:
         return
     check(directory)

@@ -3,11 +3,17 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from experiments.figures import bars
+from experiments.figures import _bars as bars
+from experiments.figures._figure import ResultsFigure
 
 
-def draw(rows: pd.DataFrame) -> Figure | None:
-    """Draw the figure of derived rows."""
-    return bars.panels(
-        rows, "decompress_speed", "Speed [MB/s, 8 bytes a voxel]", "Total decompression speed"
-    )
+class DecompressionSpeed(ResultsFigure):
+    """Speed of both stages, decompressing, a panel a dataset."""
+
+    name = "decompression_speed"
+
+    def draw(self, rows: pd.DataFrame) -> Figure | None:
+        """Draw the figure of derived rows."""
+        return bars.panels(
+            rows, "decompress_speed", "Speed [MB/s, 8 bytes a voxel]", "Total decompression speed"
+        )

@@ -4,7 +4,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from experiments.figures import bars
+from experiments.figures import _bars as bars
+from experiments.figures._figure import ResultsFigure
 
 METRICS = {
     "encoding_ratio": "Ratio\n(Original / Encoded)",
@@ -13,26 +14,31 @@ METRICS = {
 }
 
 
-def draw(rows: pd.DataFrame) -> Figure | None:
-    """Draw the figure of derived rows; no first stage at all is left out."""
-    rows = bars.without_sweep(rows[rows["encoding"] != "none"])
-    if rows.empty:
-        return None
-    encodings, _ = bars.order(rows)
-    names = list(rows["dataset"].unique())
-    width = max(6.5, 0.3 * len(encodings) * len(names) + 3)
-    figure, axes = plt.subplots(
-        len(METRICS), 1, figsize=(width, 2.9 * len(METRICS) + 1), layout="constrained"
-    )
-    for axis, (value, label) in zip(axes, METRICS.items(), strict=True):
-        runs = rows.groupby(["encoding", "dataset"])[value]
-        bars.grouped(axis, runs.mean(), runs.std(), rows["run"].max() > 1, encodings, names)
-        axis.set_ylabel(label)
-    titles = [
-        bars.dataset_title(rows[rows["dataset"] == name]).replace(", ", "\n") for name in names
-    ]
-    for axis in axes:
-        axis.set_xticks(range(len(names)), titles, fontsize=8, fontweight="normal")
-    bars.legend(figure, axes[0])
-    figure.suptitle("First stage alone", fontsize=12, fontweight="bold")
-    return figure
+class EncodingOnly(ResultsFigure):
+    """What the first stage does alone: ratio and both speeds, the datasets side by side."""
+
+    name = "encoding_only"
+
+    def draw(self, rows: pd.DataFrame) -> Figure | None:
+        """Draw the figure of derived rows; no first stage at all is left out."""
+        rows = bars.without_sweep(rows[rows["encoding"] != "none"])
+        if rows.empty:
+            return None
+        encodings, _ = bars.order(rows)
+        names = list(rows["dataset"].unique())
+        width = max(6.5, 0.3 * len(encodings) * len(names) + 3)
+        figure, axes = plt.subplots(
+            len(METRICS), 1, figsize=(width, 2.9 * len(METRICS) + 1), layout="constrained"
+        )
+        for axis, (value, label) in zip(axes, METRICS.items(), strict=True):
+            runs = rows.groupby(["encoding", "dataset"])[value]
+            bars.grouped(axis, runs.mean(), runs.std(), rows["run"].max() > 1, encodings, names)
+            axis.set_ylabel(label)
+        titles = [
+            bars.dataset_title(rows[rows["dataset"] == name]).replace(", ", "\n") for name in names
+        ]
+        for axis in axes:
+            axis.set_xticks(range(len(names)), titles, fontsize=8, fontweight="normal")
+        bars.legend(figure, axes[0])
+        figure.suptitle("First stage alone", fontsize=12, fontweight="bold")
+        return figure

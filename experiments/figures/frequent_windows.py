@@ -4,53 +4,44 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from compresso.arrays import as_volume
-from compresso.codec import unwatched
-from compresso.outlines import trace
-from compresso.windows import Collector
-from experiments.datasets import Volume, shown
+from experiments.datasets import Volume
+from experiments.figures._figure import VolumeFigure
+from experiments.names import shown
+from experiments.paper.coverage import FREQUENT, window_counts
 
-FREQUENT, ABSENT = 100, 5
+ABSENT = 5  # random windows that never occur
 
 
-def draw_volume(volume: Volume) -> Figure | None:
-    """Draw the figure of one volume; the windows are 8x8x1."""
-    values, counts = window_counts(volume)
-    if counts.sum() == 0:
-        return None
-    order = np.argsort(-counts, kind="stable")[:FREQUENT]
-    share = counts[order].sum() / counts.sum()
-    figure = plt.figure(figsize=(9.2, 6.2), layout="constrained")
-    axes = figure.subplots(FREQUENT // 16 + 2, 16, squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, place in zip(axes.flat, order, strict=False):
-        percent = 100 * counts[place] / counts.sum()
-        _show(axis, values[place], f"{percent:.1f}%" if percent >= 0.05 else f"{percent:.2f}%")
-    random, known = np.random.RandomState(0), set(values)
-    absent = [w for w in _random_windows(random) if w not in known]
-    for axis, window in zip(axes[-1], absent[:ABSENT], strict=False):
-        _show(axis, window, "never")
-    figure.suptitle(
-        f"{shown(volume.name, volume.group)}: {len(order)} windows cover {share:.1%} of "
-        f"{counts.sum():,}, {len(values):,} distinct; last row: random ones that never occur",
-        fontsize=10,
-    )
-    return figure
+class FrequentWindows(VolumeFigure):
+    """The paper's Figure 3: the most frequent windows of a volume, and some that never occur."""
 
+    name = "frequent_windows"
 
-def window_counts(volume: Volume) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """The distinct 8x8x1 windows of a volume, ascending, and how often each occurs."""
-    labels = as_volume(volume.labels)
-    if labels.size == 0:
-        return np.empty(0, np.uint64), np.empty(0, np.int64)
-    collector = Collector(labels.shape, (1, 8, 8))
-    for slab in trace(labels, (0, len(labels)), 1, unwatched):
-        collector.add(slab.own_bits)
-    found = collector.finish()
-    return found.values, np.bincount(found.indices, minlength=found.values.size)
+    def draw(self, volume: Volume) -> Figure | None:
+        """Draw the figure of one volume; the windows are 8x8x1."""
+        values, counts = window_counts(volume)
+        if counts.sum() == 0:
+            return None
+        order = np.argsort(-counts, kind="stable")[:FREQUENT]
+        share = counts[order].sum() / counts.sum()
+        figure = plt.figure(figsize=(9.2, 6.2), layout="constrained")
+        axes = figure.subplots(FREQUENT // 16 + 2, 16, squeeze=False)
+        for axis in axes.flat:
+            axis.set_axis_off()
+        for axis, place in zip(axes.flat, order, strict=False):
+            percent = 100 * counts[place] / counts.sum()
+            _show(axis, values[place], f"{percent:.1f}%" if percent >= 0.05 else f"{percent:.2f}%")
+        random, known = np.random.RandomState(0), set(values)
+        absent = [w for w in _random_windows(random) if w not in known]
+        for axis, window in zip(axes[-1], absent[:ABSENT], strict=False):
+            _show(axis, window, "never")
+        figure.suptitle(
+            f"{shown(volume.name, volume.group)}: {len(order)} windows cover {share:.1%} of "
+            f"{counts.sum():,}, {len(values):,} distinct; last row: random ones that never occur",
+            fontsize=10,
+        )
+        return figure
 
 
 def _random_windows(random: np.random.RandomState) -> list[np.uint64]:

@@ -7,36 +7,42 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.datasets import EM, OTHER, SYNTHETIC
-from experiments.figures import bars
-from experiments.published import FIGURE_4
+from experiments.figures import _bars as bars
+from experiments.figures._figure import ResultsFigure
+from experiments.names import EM, OTHER, SYNTHETIC
+from experiments.paper.published import FIGURE_4
 
 
-def draw(rows: pd.DataFrame) -> Figure | None:
-    """Draw the figure of derived rows; synthetic data is shown only where there is no real one."""
-    rows = bars.without_sweep(rows)
-    real = rows[rows["group"] != SYNTHETIC]
-    panels = {"EM": real[real["group"] == EM], "Other": real[real["group"] == OTHER]}
-    if real.empty:
-        panels = {"Synthetic": rows}
-    panels = {title: part for title, part in panels.items() if not part.empty}
-    encodings, compressors = bars.order(pd.concat(list(panels.values())))
-    width = bars.panel_width(encodings, compressors)
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(width * len(panels), 4.6), squeeze=False, layout="constrained"
-    )
-    for axis, (title, part) in zip(axes.flat, panels.items(), strict=True):
-        names = part["dataset"].unique()
-        of_datasets = part.groupby(["encoding", "compression", "dataset"])["ratio"].mean()
-        cells = of_datasets.groupby(["encoding", "compression"])
-        bars.grouped(axis, cells.mean(), cells.std(), len(names) > 1, encodings, compressors)
-        _mark_published(axis, title.lower(), encodings, compressors)
-        plural = "s" if len(names) != 1 else ""
-        axis.set_title(f"{title} ({len(names)} dataset{plural})")
-        axis.set_ylabel("Compression Ratio\n(Original / Compressed)")
-    bars.legend(figure, axes.flat[0])
-    figure.suptitle("Mean over datasets", fontsize=12, fontweight="bold")
-    return figure
+class MeanRatio(ResultsFigure):
+    """EM on the left, other data on the right."""
+
+    name = "mean_ratio"
+
+    def draw(self, rows: pd.DataFrame) -> Figure | None:
+        """Draw derived rows; synthetic data is shown only where there is no real one."""
+        rows = bars.without_sweep(rows)
+        real = rows[rows["group"] != SYNTHETIC]
+        panels = {"EM": real[real["group"] == EM], "Other": real[real["group"] == OTHER]}
+        if real.empty:
+            panels = {"Synthetic": rows}
+        panels = {title: part for title, part in panels.items() if not part.empty}
+        encodings, compressors = bars.order(pd.concat(list(panels.values())))
+        width = bars.panel_width(encodings, compressors)
+        figure, axes = plt.subplots(
+            1, len(panels), figsize=(width * len(panels), 4.6), squeeze=False, layout="constrained"
+        )
+        for axis, (title, part) in zip(axes.flat, panels.items(), strict=True):
+            names = part["dataset"].unique()
+            of_datasets = part.groupby(["encoding", "compression", "dataset"])["ratio"].mean()
+            cells = of_datasets.groupby(["encoding", "compression"])
+            bars.grouped(axis, cells.mean(), cells.std(), len(names) > 1, encodings, compressors)
+            _mark_published(axis, title.lower(), encodings, compressors)
+            plural = "s" if len(names) != 1 else ""
+            axis.set_title(f"{title} ({len(names)} dataset{plural})")
+            axis.set_ylabel("Compression Ratio\n(Original / Compressed)")
+        bars.legend(figure, axes.flat[0])
+        figure.suptitle("Mean over datasets", fontsize=12, fontweight="bold")
+        return figure
 
 
 def _mark_published(axis: Axes, group: str, encodings: list[str], compressors: list[str]) -> None:

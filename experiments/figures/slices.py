@@ -7,26 +7,33 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from compresso.arrays import as_volume
-from experiments.datasets import Volume, shown
+from experiments.datasets import Volume
+from experiments.figures._figure import VolumeFigure
+from experiments.names import shown
 
 SHOWN = 3
 
 
-def draw_volume(volume: Volume) -> Figure | None:
-    """Draw the first, the middle and the last slice of a volume."""
-    labels = as_volume(volume.labels)
-    if labels.size == 0:
-        return None
-    places = sorted(set(np.linspace(0, len(labels) - 1, SHOWN).astype(int).tolist()))
-    figure, axes = plt.subplots(
-        1, len(places), figsize=(3.4 * len(places), 3.8), squeeze=False, layout="constrained"
-    )
-    for axis, z in zip(axes.flat, places, strict=True):
-        axis.imshow(colours(labels[z]), interpolation="nearest")
-        axis.set_title(f"slice {z}", fontsize=9)
-        axis.set_axis_off()
-    figure.suptitle(shown(volume.name, volume.group), fontsize=11, fontweight="bold")
-    return figure
+class Slices(VolumeFigure):
+    """The paper's Figure 1: slices of a volume, each label in a colour of its own."""
+
+    name = "slices"
+
+    def draw(self, volume: Volume) -> Figure | None:
+        """Draw the first, the middle and the last slice of a volume."""
+        labels = as_volume(volume.labels)
+        if labels.size == 0:
+            return None
+        places = sorted(set(np.linspace(0, len(labels) - 1, SHOWN).astype(int).tolist()))
+        figure, axes = plt.subplots(
+            1, len(places), figsize=(3.4 * len(places), 3.8), squeeze=False, layout="constrained"
+        )
+        for axis, z in zip(axes.flat, places, strict=True):
+            axis.imshow(colours(labels[z]), interpolation="nearest")
+            axis.set_title(f"slice {z}", fontsize=9)
+            axis.set_axis_off()
+        figure.suptitle(shown(volume.name, volume.group), fontsize=11, fontweight="bold")
+        return figure
 
 
 def colours(labels: NDArray[np.unsignedinteger]) -> NDArray[np.float64]:

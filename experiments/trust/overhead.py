@@ -23,7 +23,7 @@ from compresso.__main__ import Size
 from compresso.codec import Buffer
 from experiments.datasets import SYNTHETIC, Volume
 from experiments.datasets.phantom import Phantom
-from experiments.measure import measure
+from experiments.measure import Cell, measure
 
 Call = Callable[[Any], Any]
 
@@ -59,7 +59,7 @@ def ratios(volume: Volume, name: str, rounds: int) -> dict[str, float]:
     found: dict[str, list[float]] = {"compress": [], "decompress": []}
     encoding, compressor = encodings.parse("none"), compressors.parse(name)
     for run in range(1, rounds + 1):
-        row = measure(volume, encoding, compressor, run, 1)
+        row = measure(volume, Cell(encoding, compressor), run)
         if row["status"] != "ok":
             raise click.ClickException(f"{name}: {row['status']}")
         packing, packed = seconds(pack, raw)

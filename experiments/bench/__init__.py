@@ -324,14 +324,11 @@ def _spell(number: float, form: str) -> str:
     return "" if math.isnan(number) else format(number, form)
 
 
-def draw(labels: Labels, entries: list[Entry], title: str, path: Path) -> None:
-    """Draw the medians as horizontal bars."""
-    import matplotlib
-
-    matplotlib.use("agg")
+def draw(labels: Labels, entries: list[Entry], title: str, directory: Path) -> Path:
+    """Draw the medians as horizontal bars; returns the picture's path."""
     import matplotlib.pyplot as plt
 
-    from experiments.figures import STYLE
+    from experiments.figures import STYLE, save
 
     megavoxels = labels.size / 1e6
     with plt.rc_context(STYLE | {"axes.grid.axis": "x"}):
@@ -347,7 +344,6 @@ def draw(labels: Labels, entries: list[Entry], title: str, path: Path) -> None:
             axis.margins(x=0.12)
         axes[0].invert_yaxis()
         figure.suptitle(title, fontsize=11, fontweight="bold")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for suffix in (".png", ".pdf"):
-            figure.savefig(path.with_suffix(suffix))
-        plt.close(figure)
+        return min(
+            save(figure, directory, f"bench_{labels.dtype}"), key=lambda p: p.suffix != ".png"
+        )

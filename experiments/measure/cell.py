@@ -1,8 +1,8 @@
 """One cell of the grid: encode, compress, decompress and decode, timed, and a check."""
 
-import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any, TypeVar
 
@@ -12,9 +12,9 @@ from compresso import Compressor, Encoding
 from compresso.arrays import Labels, as_volume, little
 from compresso.codec import Buffer
 from compresso.encodings.none import Raw
-from experiments import results
+from experiments import records
 from experiments.datasets import Volume
-from experiments.status import OK, Outcome, Status
+from experiments.records import OK, Outcome, Row, Status
 
 T = TypeVar("T")
 CHUNK_BYTES = 1 << 30  # the most of raw labels that is restored at a time
@@ -35,28 +35,29 @@ class Clock:
         return result
 
 
-def warm_up(volume: Volume, encoding: Encoding, compressor: Compressor, threads: int) -> None:
+@dataclass(frozen=True)
+class Cell:
+    """What the grid measures: an encoding, the compressor behind it, and threads for the first."""
+
+    encoding: Encoding
+    compressor: Compressor
+    threads: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.encoding} {self.compressor}"
+
+
+def warm_up(volume: Volume, cell: Cell) -> None:
     """Run a cell once on a corner of the volume, to compile its kernels before they are timed.
 
     What goes wrong is left to the measurement, which meets it again and records it.
     """
     corner = volume.labels[:2, :64, :64].copy(order="K")  # kernels depend on the layout
     with suppress(Exception):
-        _round_trip(dataclasses.replace(volume, labels=corner), encoding, compressor, threads)
+        _round_trip(corner, cell)
 
 
-def measure_runs(
-    volume: Volume, encoding: Encoding, compressor: Compressor, runs: list[int], threads: int
-) -> Iterator[dict[str, Any]]:
-    """Warm a cell up and yield the rows of its runs."""
-    warm_up(volume, encoding, compressor, threads)
-    for run in runs:
-        yield measure(volume, encoding, compressor, run, threads)
-
-
-def measure(
-    volume: Volume, encoding: Encoding, compressor: Compressor, run: int, threads: int
-) -> dict[str, Any]:
+def measure(volume: Volume, cell: Cell, run: int = 1) -> Row:
     """Measure one run of a cell.
 
     Returns
@@ -65,49 +66,46 @@ def measure(
         A row of the CSV. A codec that refuses the volume, is not installed or has a bug, or a
         result that differs from the volume, is told in its ``status``.
     """
-    row = describe(volume, encoding, compressor, run, threads)
+    row = describe(volume, cell, run)
     try:
-        row |= _round_trip(volume, encoding, compressor, threads)
+        row |= _round_trip(volume.labels, cell)
         row["status"] = str(OK if row["lossless"] else DIFFERS)
     except Exception as error:  # also a bug of a codec, perhaps the user's own, costs only its cell
         row["status"] = str(Status.of(error))
     return row
 
 
-def describe(
-    volume: Volume, encoding: Encoding, compressor: Compressor, run: int, threads: int
-) -> dict[str, Any]:
+def describe(volume: Volume, cell: Cell, run: int) -> Row:
     """The columns of a row that are known before anything is measured."""
     return {
-        "time": results.now(),
+        "time": records.now(),
         "dataset": volume.name,
         "source": volume.source,
         "shape": "x".join(map(str, volume.labels.shape)),
         "dtype": str(volume.labels.dtype),
-        "encoding": encoding.spec,
-        "compression": compressor.spec,
+        "encoding": cell.encoding.spec,
+        "compression": cell.compressor.spec,
         "run": run,
-        "threads": threads,
+        "threads": cell.threads,
         "raw_bytes": 8 * volume.labels.size,
         "native_bytes": volume.labels.nbytes,
         "group": volume.group,
         "fingerprint": volume.fingerprint,
         "part": volume.part,
-        **results.environment(),
+        **records.environment(),
     }
 
 
-def _round_trip(
-    volume: Volume, encoding: Encoding, compressor: Compressor, threads: int
-) -> dict[str, Any]:
+def _round_trip(labels: Labels, cell: Cell) -> Row:
     """Time the four stages; what is between two of them, and the comparison, is not timed.
 
     Each stage is one call of the codec. Only raw labels, which may be most of the memory, are
     restored and compared piece by piece where they are more than ``CHUNK_BYTES``.
     """
-    source = _prepared(volume.labels, encoding)
+    encoding, compressor = cell.encoding, cell.compressor
+    source = _prepared(labels, encoding)
     clock = Clock()
-    stream = clock.time("encode", encoding.encode_volume, source, threads)
+    stream = clock.time("encode", encoding.encode_volume, source, cell.threads)
     encoded_bytes = memoryview(stream).nbytes
     compressed = clock.time("compress", compressor.compress, stream)
     del stream
@@ -115,7 +113,8 @@ def _round_trip(
         lossless = _restore_raw(source, compressor, compressed, clock)
     else:
         data = clock.time("decompress", compressor.decompress, compressed)
-        decoded = clock.time("decode", encoding.decode, data, source.shape, source.dtype, threads)
+        shape, dtype = source.shape, source.dtype
+        decoded = clock.time("decode", encoding.decode, data, shape, dtype, cell.threads)
         lossless = all(map(np.array_equal, decoded, source))
     return {
         "encoded_bytes": encoded_bytes,

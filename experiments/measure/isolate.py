@@ -10,11 +10,9 @@ from collections.abc import Iterator
 from time import monotonic, sleep
 from typing import Any
 
-from compresso import Compressor, Encoding
-from experiments import measure
 from experiments.datasets import Volume
-from experiments.results import Row
-from experiments.status import Outcome, Status
+from experiments.measure.cell import Cell, describe, measure, warm_up
+from experiments.records import Outcome, Row, Status
 
 WARM_UP_S = 600.0  # for the kernels to be compiled, which no run is charged for
 
@@ -25,20 +23,13 @@ def available() -> bool:
 
 
 def measure_apart(
-    volume: Volume,
-    encoding: Encoding,
-    compressor: Compressor,
-    runs: list[int],
-    threads: int,
-    timeout: float | None,
+    volume: Volume, cell: Cell, runs: list[int], timeout: float | None
 ) -> Iterator[Row]:
     """Yield the rows of a cell's runs, each of which may take ``timeout`` seconds."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(
-        target=_work,
-        args=(os.getpid(), theirs, volume, encoding, compressor, runs, threads),
-        daemon=True,
+        target=_work, args=(os.getpid(), theirs, volume, cell, runs), daemon=True
     )
     process.start()
     theirs.close()
@@ -60,8 +51,7 @@ def measure_apart(
             if not isinstance(answer, Status):
                 answer = receive(timeout, "")
             if isinstance(answer, Status):
-                row = measure.describe(volume, encoding, compressor, run, threads)
-                yield row | {"status": str(answer)}
+                yield describe(volume, cell, run) | {"status": str(answer)}
             else:
                 yield answer
     finally:
@@ -81,22 +71,14 @@ def _poll(pipe: Any, seconds: float | None) -> bool:
             return False
 
 
-def _work(
-    parent: int,
-    pipe: Any,
-    volume: Volume,
-    encoding: Encoding,
-    compressor: Compressor,
-    runs: list[int],
-    threads: int,
-) -> None:
+def _work(parent: int, pipe: Any, volume: Volume, cell: Cell, runs: list[int]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with(parent)
-    measure.warm_up(volume, encoding, compressor, threads)
+    warm_up(volume, cell)
     pipe.send({})  # the clock of the first run starts
     for run in runs:
-        pipe.send(measure.measure(volume, encoding, compressor, run, threads))
+        pipe.send(measure(volume, cell, run))
 
 
 def _die_with(parent: int) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.datasets import shown
+from experiments.names import shown
 
 #: Fig. 4's order and colours, light grey, dark grey and red.
 PAPER = {"none": "#c8c8c8", "neuroglancer": "#5f5f5f", "compresso": "#d7191c"}

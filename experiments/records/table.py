@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from experiments import results
-from experiments.datasets import shown
+from experiments.names import shown
+from experiments.records.derived import derive
 
 HEADINGS = {
     "encoding": "encoding",
@@ -28,7 +28,7 @@ def render(rows: pd.DataFrame) -> str:
 
 
 def _block(name: str, rows: pd.DataFrame) -> str:
-    good = results.derive(rows)
+    good = derive(rows)
     cells = good.groupby(["encoding", "compression"], as_index=False).agg(
         {
             "ratio": "median",

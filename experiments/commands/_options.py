@@ -1,0 +1,120 @@
+"""Options that several commands have."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+ROOT = Path(__file__).resolve().parents[2]
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Seconds(click.ParamType[float]):
+    """A time limit above 0."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse the text."""
+        try:
+            seconds = float(str(value))
+        except ValueError:
+            seconds = 0.0
+        if not seconds > 0:
+            self.fail(f"{value!r} is no number of seconds above 0", param, ctx)
+        return seconds
+
+
+class Slices(click.ParamType[int]):
+    """A number of slices, at least 1, or -1 for all, as the original program has it."""
+
+    name = "integer"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Parse the text."""
+        try:
+            slices = int(str(value))
+        except ValueError:
+            slices = 0
+        if slices < 1 and slices != -1:
+            self.fail(f"{value!r} is no number of slices: at least 1, or -1 for all", param, ctx)
+        return slices
+
+
+def _none(of: float) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """A callback that makes one value, which means no limit, None."""
+    return lambda _, __, value: None if value == of else value
+
+
+def timeout(default: float | None) -> Decorator:
+    """The option ``--timeout``; inf is no limit."""
+    return click.option(
+        "--timeout",
+        type=Seconds(),
+        default=default,
+        callback=_none(math.inf),
+        help="Seconds that one run may take, once its kernels are compiled.",
+    )
+
+
+def output(name: str) -> Decorator:
+    """The option ``--output``, by default a CSV of this name."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=ROOT / "experiments" / "results" / name,
+        show_default=f"experiments/results/{name}",
+        help="CSV of the results.",
+    )
+
+
+RUNS = click.option(
+    "-r", "--runs", type=click.IntRange(1), default=1, help="Repetitions of each cell."
+)
+SLICES = click.option(
+    "-s",
+    "--slices",
+    type=Slices(),
+    default=-1,
+    callback=_none(-1),
+    help="Only the first so many slices; -1 is all.",
+)
+DIRECTORY = click.option(
+    "-d",
+    "--directory",
+    type=click.Path(path_type=Path),
+    default=ROOT / "data",
+    show_default="data/",
+    help="Folder of the named datasets.",
+)
+FIGURES = click.option(
+    "--figures",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=ROOT / "figures",
+    show_default="figures/",
+    help="Folder for the figures.",
+)
+KEEP_FAILED = click.option(
+    "--keep-failed", is_flag=True, help="Resuming, leave out the runs that failed, too."
+)
+
+
+def _be_verbose(ctx: click.Context, _: click.Parameter, wanted: bool) -> bool:
+    ctx.meta["verbose"] = wanted
+    return wanted
+
+
+VERBOSE = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    callback=_be_verbose,
+    help="Show each run, and tracebacks of errors.",
+)

@@ -1,0 +1,89 @@
+"""paper: reproduce the paper, and report."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from experiments.commands._options import DIRECTORY, FIGURES, KEEP_FAILED, RUNS, SLICES, VERBOSE
+from experiments.commands._options import output as output_option
+from experiments.commands._options import timeout as timeout_option
+
+if TYPE_CHECKING:
+    from experiments.measure import Grid
+    from experiments.records import Row
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says."""
+
+    dataset: str
+    directory: Path
+    runs: int
+    slices: int | None
+    timeout: float | None
+    output: Path
+    resume: bool
+    keep_failed: bool
+    figures: Path
+    verbose: bool
+
+
+@click.command()
+@click.argument("dataset", default="all")
+@RUNS
+@SLICES
+@DIRECTORY
+@output_option("paper.csv")
+@FIGURES
+@timeout_option(600.0)
+@click.option(
+    "--resume/--again",
+    default=True,
+    help="Leave out what the CSV has of the same labels, or measure it again.",
+)
+@KEEP_FAILED
+@VERBOSE
+def command(**options: Any) -> None:
+    """Reproduce the paper: every scheme on every dataset that is here, and a report.
+
+    Writes Table 1, Figures 1, 3 and 4, the figures of each dataset, a sweep of window sizes, and
+    the paper's claims beside the measured numbers, to report.md among the figures. Stopped at any
+    moment, it goes on from there when called again.
+    """
+    from experiments import datasets, paper
+    from experiments.commands import _progress
+    from experiments.measure import Conditions, Grid, Skip, isolate
+
+    settings = Settings(**options)
+    timeout = settings.timeout if isolate.available() else None
+    grid = Grid(
+        paper.cells(),
+        datasets.choose(settings.dataset, settings.directory),
+        settings.output,
+        Conditions(settings.runs, settings.slices, timeout=timeout),
+        Skip.of(settings.resume, settings.keep_failed),
+    )
+    rows = _progress.run(grid, settings.verbose, settings.figures)
+    _report(grid, rows, settings.figures)
+    _progress.finish(rows)
+
+
+def _report(grid: "Grid", rows: "list[Row]", directory: Path) -> None:
+    """Draw the figures of what was asked for, and write the report of the paper."""
+    from experiments import figures, paper, records
+    from experiments.commands._progress import succeeded
+
+    table = records.tabulate(rows)
+    drawn = list(figures.draw_all(table, directory)) if succeeded(rows) else []
+    covered = []
+    loaded = {row["dataset"] for row in rows if row.get("fingerprint")}
+    for dataset in grid.datasets:
+        if dataset.name in loaded:  # of the others, the rows tell why
+            volume = dataset.load(grid.conditions.slices)
+            covered.append(paper.coverage(volume))
+            drawn += figures.draw_volume(volume, directory)
+    click.echo(f"{len(drawn)} figures in {directory}")
+    click.echo(f"report in {paper.report(table, covered, drawn, directory)}")

@@ -1,0 +1,89 @@
+"""The archives that sources publish, read in place: nothing is unpacked to the disk."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from compresso.errors import FileError, MissingPackageError
+from compresso.formats import Reader
+from compresso.formats import open_volume as open_file
+from experiments.datasets._base import Labels, ReadArchive
+
+
+@cache
+def readers() -> dict[str, dict[str, ReadArchive]]:
+    """How to read each archive, by its published name, and by what follows the colon."""
+    from experiments.datasets import sources  # whose modules use this one
+
+    found: dict[str, dict[str, ReadArchive]] = {}
+    for source in sources.classes.values():
+        for place, read in source.archives.items():
+            name, _, inner = place.partition(":")
+            found.setdefault(name, {})[inner] = read
+    return found
+
+
+def tiff_in_zip(ending: str) -> ReadArchive:
+    """A reader of the TIFF pages in a zip whose names hold ``ending``: one stack, or many pages."""
+
+    def read(path: Path) -> Labels:
+        import tifffile
+
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(
+                n
+                for n in archive.namelist()
+                if ending.lower() in n.lower() and n.lower().endswith((".tif", ".tiff"))
+            )
+            pages = [tifffile.imread(io.BytesIO(archive.read(name))) for name in names]
+        return pages[0] if len(pages) == 1 and pages[0].ndim == 3 else np.stack(pages)
+
+    return read
+
+
+def nrrd_in_zip(name: str) -> ReadArchive:
+    """A reader of one NRRD file in a zip."""
+
+    def read(path: Path) -> Labels:
+        import tempfile
+
+        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+            member = next(n for n in archive.namelist() if n.endswith(name))
+            file = Path(folder) / "labels.nrrd"
+            file.write_bytes(archive.read(member))
+            with open_file(file) as reader:
+                return reader.read(0, reader.shape[0])
+
+    return read
+
+
+@contextmanager
+def open_volume(path: Path, inner: str) -> Iterator[Reader]:
+    """Read an archive whole; it is kept for as long as the same one is asked for."""
+    state = path.stat()
+    labels = _read(path, inner, (state.st_mtime_ns, state.st_size))
+    yield Reader(labels.shape, labels.dtype, lambda start, stop: labels[start:stop])
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, inner: str, _: tuple[int, int]) -> Labels:
+    known = next(r for n, r in readers().items() if path.name.lower().endswith(n.lower()))
+    if inner not in known:
+        raise FileError(f"{path}: holds {', '.join(known)}; name one behind a colon")
+    try:
+        labels = known[inner](path)
+    except (MissingPackageError, MemoryError):
+        raise
+    except Exception as error:  # six libraries raise what they like on what is not their format
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FileError(f"{path}: not the archive it is named as, or damaged ({reason})") from None
+    if labels.ndim != 3 or labels.dtype.kind not in "uib":
+        raise FileError(
+            f"{path}: holds {labels.dtype} of shape {labels.shape}, no volume of labels"
+        )
+    return labels

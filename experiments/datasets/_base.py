@@ -1,0 +1,161 @@
+"""What a dataset is to the harness, and what a source of datasets is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from compresso.plugins import Plugin
+from experiments.names import SYNTHETIC
+
+Labels = NDArray[Any]
+#: Reads the labels of a published archive; it may raise whatever it likes on another file.
+ReadArchive = Callable[[Path], Labels]
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A label volume in memory, in its file's own dtype, and where it is from.
+
+    Parameters
+    ----------
+    name, source, group : str
+    labels : (nz, ny, nx) integer or bool
+    part : str
+        Which part of its dataset it is; empty for all of it.
+    """
+
+    name: str
+    source: str
+    group: str
+    labels: NDArray[Any]
+    part: str = ""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of shape, dtype and labels, 16 hexadecimal digits: other labels, other digits."""
+        labels = self.labels
+        native = labels.dtype.newbyteorder("=")
+        hashed = xxhash.xxh3_64(f"{labels.shape} {native.str}".encode())
+        for plane in labels:
+            hashed.update(np.ascontiguousarray(plane, native).data)
+        return hashed.hexdigest()
+
+
+def first(slices: int | None, depth: int) -> tuple[int, str]:
+    """How many of ``depth`` slices are wanted, and, where not all, which part they are."""
+    if slices is None or slices >= depth:
+        return depth, ""
+    return slices, f"first {slices} of {depth} slices"
+
+
+class Dataset(ABC):
+    """A volume that can be loaded; nothing is read before :meth:`load`."""
+
+    name: str
+    title: str
+    group: str
+
+    @abstractmethod
+    def load(self, slices: int | None = None) -> Volume:
+        """Read the first ``slices`` slices, or all; raises DatasetError and FileError."""
+
+    @abstractmethod
+    def status(self) -> str:
+        """One line: what there is and how large, or what is missing or wrong."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A line of the paper's Table 1.
+
+    Parameters
+    ----------
+    line : int
+        Its place in the table.
+    size : str
+        x, y, z as printed there.
+    ratio : int
+        Of Compresso + LZMA.
+    compress, decompress : int
+        MB/s of both stages.
+    ground_truth : bool
+        Whether the segmentation that the paper compressed was never made public, so that the
+        labels at hand are others.
+    """
+
+    line: int
+    size: str
+    ratio: int
+    compress: int
+    decompress: int
+    ground_truth: bool = False
+
+
+@dataclass(frozen=True)
+class Source(Plugin):
+    """Where datasets come from: one class a name, one file for what belongs together."""
+
+    title: ClassVar[str]
+    group: ClassVar[str]
+    #: What the paper published of it.
+    published: ClassVar[Published | None] = None
+    #: How to read its archives, by their names as published, ``file`` or ``file:inner``.
+    archives: ClassVar[dict[str, ReadArchive]] = {}
+
+    @abstractmethod
+    def datasets(self, directory: Path) -> list[Dataset]:
+        """Its datasets, to be found below the folder of the user's data."""
+
+
+@dataclass(frozen=True)
+class Synthetic(Source):
+    """A source that makes its volume."""
+
+    group = SYNTHETIC
+
+    @abstractmethod
+    def load(self, slices: int | None = None) -> Volume:
+        """Make the volume, or its first ``slices`` slices."""
+
+    @abstractmethod
+    def status(self) -> str:
+        """What it is, and its default size."""
+
+    def datasets(self, directory: Path) -> list[Dataset]:
+        """The volume, made when it is loaded."""
+        return [_Made(self)]
+
+
+@dataclass(frozen=True)
+class _Made(Dataset):
+    maker: Synthetic
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The maker's spec."""
+        return self.maker.spec
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        """The maker's."""
+        return self.maker.title
+
+    @property
+    def group(self) -> str:  # type: ignore[override]
+        """The maker's."""
+        return self.maker.group
+
+    def load(self, slices: int | None = None) -> Volume:
+        """Make the volume, or its first ``slices`` slices."""
+        return self.maker.load(slices)
+
+    def status(self) -> str:
+        """What it is, and its default size."""
+        return self.maker.status()

@@ -1,0 +1,74 @@
+"""Datasets that are files: those of ``compresso.formats``, and the archives of the sources."""
+
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from compresso import formats
+from compresso.formats import Reader
+from experiments.datasets import _archives
+from experiments.datasets._base import Dataset, Volume, first
+from experiments.errors import DatasetError
+from experiments.names import EM, printable
+from experiments.records import Status
+
+
+def split(text: str) -> tuple[Path, str]:
+    """Split ``my.h5:/volumes/labels`` into the file and what is inside it."""
+    return formats.split(text, tuple(_archives.readers()))
+
+
+def open_volume(path: Path, inner: str = "") -> AbstractContextManager[Reader]:
+    """Open a file of any known kind; raises FileError."""
+    if path.name.lower().endswith(tuple(name.lower() for name in _archives.readers())):
+        return _archives.open_volume(path, inner)
+    return formats.open_volume(path, inner)
+
+
+@dataclass(frozen=True)
+class FileDataset(Dataset):
+    """A volume in a file.
+
+    Parameters
+    ----------
+    name : str
+        Its name in tables and in the CSV.
+    path : Path
+    inner : str
+        Which of the file's volumes, where it holds several.
+    title, group : str
+    """
+
+    name: str
+    path: Path
+    inner: str = ""
+    title: str = ""
+    group: str = EM
+
+    @property
+    def source(self) -> str:
+        """What tells it from every other: the file's whole path, and what is inside it."""
+        return printable(os.path.abspath(self.path) + (f":{self.inner}" if self.inner else ""))
+
+    def load(self, slices: int | None = None) -> Volume:
+        """Read the first ``slices`` slices, or all; raises DatasetError and FileError."""
+        self._exists()
+        with open_volume(self.path, self.inner) as reader:
+            depth, part = first(slices, reader.shape[0])
+            labels = reader.read(0, depth)
+        return Volume(self.name, self.source, self.group, labels, part)
+
+    def status(self) -> str:
+        """The file and its volume's shape, or what is wrong with it."""
+        try:
+            self._exists()
+            with open_volume(self.path, self.inner) as reader:
+                size = " x ".join(map(str, reader.shape[::-1]))
+                return f"{size} {reader.dtype} in {self.path}"
+        except Exception as error:  # whatever is wrong with one file, the others are listed
+            return Status.of(error).reason
+
+    def _exists(self) -> None:
+        if not self.path.exists():
+            raise DatasetError(f"{self.path}: no such file")

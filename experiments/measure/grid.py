@@ -1,0 +1,157 @@
+"""The grid: every encoding x compressor asked for, on every dataset, into the CSV."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from compresso import Compressor, Encoding
+from compresso.compressors import parse
+from experiments import records
+from experiments.datasets import Dataset, Volume
+from experiments.errors import HarnessError
+from experiments.measure import isolate
+from experiments.measure.cell import Cell, describe, measure, warm_up
+from experiments.records import Row, Status
+
+Announce = Callable[[str], None]  # told what is being worked on, in a few words
+
+
+def pairs(encodings: Sequence[Encoding], compressors: Sequence[Compressor]) -> list[Cell]:
+    """Every encoding with every compressor; a scheme of its own once, without compressor."""
+    alone = [Cell(encoding, parse("none")) for encoding in encodings if encoding.alone]
+    return [Cell(e, c) for e in encodings if not e.alone for c in compressors] + alone
+
+
+class Skip(Enum):
+    """Which runs are not measured again, of those that the CSV has of the same labels."""
+
+    NOTHING = 0
+    SUCCESSES = 1
+    ALL = 2  # the ones that failed, too
+
+    @classmethod
+    def of(cls, resume: bool, failed: bool) -> "Skip":
+        """From what the command line says."""
+        return cls.NOTHING if not resume else cls.ALL if failed else cls.SUCCESSES
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How every cell is measured.
+
+    Parameters
+    ----------
+    runs : int
+        Repetitions of each cell; each is a row.
+    slices : int, optional
+        The first so many slices of each volume; all by default.
+    threads : int
+        For the encodings.
+    timeout : float, optional
+        Seconds that a run may take; it then runs in a process of its own.
+    isolated : bool
+        Run every cell in a process of its own.
+    """
+
+    runs: int = 1
+    slices: int | None = None
+    threads: int = 1
+    timeout: float | None = None
+    isolated: bool = False
+
+    def __post_init__(self) -> None:
+        if self.apart and not isolate.available():
+            raise HarnessError(
+                "--timeout and --isolate need processes that fork; not on this system"
+            )
+
+    @property
+    def apart(self) -> bool:
+        """Whether cells run in processes of their own."""
+        return self.isolated or self.timeout is not None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What to measure, how, and into which CSV."""
+
+    cells: Sequence[Cell]
+    datasets: Sequence[Dataset]
+    output: Path
+    conditions: Conditions = Conditions()
+    skip: Skip = Skip.NOTHING
+
+    def __len__(self) -> int:
+        """Number of runs to measure or to leave out."""
+        return len(self.datasets) * len(self.cells) * self.conditions.runs
+
+    def run(self, announce: Announce) -> Iterator[tuple[Row, bool]]:
+        """Measure cell after cell; yield each row once it is safely in the CSV.
+
+        Yields
+        ------
+        row : dict
+        new : bool
+            Whether it was measured now; otherwise it is from the CSV.
+        """
+        records.check(self.output)
+        past: dict[tuple[Any, ...], Row] = {}
+        if self.skip is not Skip.NOTHING:
+            past = records.measured(self.output, failed=self.skip is Skip.ALL)
+        cells = [replace(cell, threads=self.conditions.threads) for cell in self.cells]
+        for dataset in self.datasets:
+            announce(f"loading {dataset.name}")
+            try:
+                volume = dataset.load(self.conditions.slices)
+            except Exception as error:  # whatever is wrong with a file costs only its own rows
+                for row in self._unread(dataset, cells, error):
+                    yield self._record(row), True
+                continue
+            for cell in cells:
+                announce(f"{volume.name} {cell}")
+                kept = [past.get(_key(volume, cell, run)) for run in self._runs]
+                # The CSV may call the same volume by another name.
+                yield from ((row | {"dataset": volume.name}, False) for row in kept if row)
+                runs = [run for run, row in zip(self._runs, kept, strict=True) if not row]
+                for row in self._measure(volume, cell, runs):
+                    yield self._record(row), True
+
+    @property
+    def _runs(self) -> range:
+        return range(1, self.conditions.runs + 1)
+
+    def _record(self, row: Row) -> Row:
+        records.append(self.output, row)
+        return row
+
+    def _measure(self, volume: Volume, cell: Cell, runs: list[int]) -> Iterator[Row]:
+        if not runs:
+            return
+        if self.conditions.apart:
+            yield from isolate.measure_apart(volume, cell, runs, self.conditions.timeout)
+            return
+        warm_up(volume, cell)
+        for run in runs:
+            yield measure(volume, cell, run)
+
+    def _unread(self, dataset: Dataset, cells: list[Cell], error: Exception) -> Iterator[Row]:
+        for cell in cells:
+            for run in self._runs:
+                yield {
+                    "time": records.now(),
+                    "dataset": dataset.name,
+                    "encoding": cell.encoding.spec,
+                    "compression": cell.compressor.spec,
+                    "run": run,
+                    "threads": cell.threads,
+                    "group": dataset.group,
+                    "status": str(Status.of(error)),
+                    **records.environment(),
+                }
+
+
+def _key(volume: Volume, cell: Cell, run: int) -> tuple[Any, ...]:
+    row = describe(volume, cell, run)
+    return tuple(row[name] for name in records.KEY)

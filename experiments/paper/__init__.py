@@ -1,0 +1,7 @@
+"""The paper: what it measured, what it claims, and a report that sets ours beside it."""
+
+from experiments.paper.coverage import Coverage, coverage
+from experiments.paper.report import report
+from experiments.paper.schemes import cells
+
+__all__ = ["Coverage", "cells", "coverage", "report"]

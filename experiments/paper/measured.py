@@ -1,0 +1,58 @@
+"""The measured numbers, looked up by dataset and scheme."""
+
+import pandas as pd
+
+from experiments.paper.schemes import ALONE, FIRST_STAGES, SECOND_STAGES
+from experiments.records.derived import derive
+
+
+class Measured:
+    """The rows of one report.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of results, those that failed too.
+    """
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self._table = table
+        self.rows = derive(table)
+
+    def datasets(self, group: str | None = None) -> list[str]:
+        """The datasets that any scheme succeeded on, of one group or of all."""
+        rows = self.rows if group is None else self.rows[self.rows["group"] == group]
+        return list(rows["dataset"].unique())
+
+    def of(self, name: str) -> pd.DataFrame:
+        """The rows of a dataset."""
+        return self.rows[self.rows["dataset"] == name]
+
+    def schemes(self, name: str) -> "pd.Series[float]":
+        """Mean ratio of each of the paper's schemes on a dataset, by (encoding, compression)."""
+        rows = self.of(name)
+        known = rows["encoding"].isin((*FIRST_STAGES, *ALONE))
+        known &= rows["compression"].isin(SECOND_STAGES)
+        return rows[known].groupby(["encoding", "compression"])["ratio"].mean()
+
+    def cell(self, name: str, encoding: str, compression: str = "lzma") -> "pd.Series | None":
+        """Medians of a cell's runs, or None where none succeeded."""
+        rows = self.of(name)
+        chosen = rows[(rows["encoding"] == encoding) & (rows["compression"] == compression)]
+        return chosen.median(numeric_only=True) if len(chosen) else None
+
+    def ratio(self, name: str, encoding: str) -> str:
+        """The ratio of an encoding with LZMA behind it, as text, or nothing."""
+        found = self.cell(name, encoding)
+        return "" if found is None else f"{found['ratio']:,.1f}"
+
+    def part(self, name: str) -> str:
+        """Which part of a dataset was measured, empty for the whole."""
+        parts = self.of(name)["part"]
+        return str(parts.iloc[0]) if len(parts) else ""
+
+    def untested(self, name: str) -> str:
+        """Why there is no number of Compresso + LZMA on a dataset."""
+        rows = self._table[(self._table["dataset"] == name) & (self._table["shape"] != "")]
+        rows = rows[(rows["encoding"] == "compresso") & (rows["compression"] == "lzma")]
+        return f"not tested: {rows['status'].iloc[-1] if len(rows) else 'data not here'}"

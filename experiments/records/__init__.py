@@ -1,0 +1,12 @@
+"""The results: rows, the CSV that keeps them, what is derived from them, and their table.
+
+A row is one run of one cell. Ratios and speeds are not stored; :func:`derive` computes them.
+"""
+
+from experiments.records.columns import COLUMNS, FIRST_COLUMNS, KEY, Row, tabulate
+from experiments.records.environment import cpu, environment, now
+from experiments.records.file import append, check, measured, read
+from experiments.records.status import OK, Outcome, Status
+
+__all__ = ["COLUMNS", "FIRST_COLUMNS", "KEY", "OK", "Outcome", "Row", "Status", "append", "check"]
+__all__ += ["cpu", "environment", "measured", "now", "read", "tabulate"]

@@ -1,0 +1,34 @@
+"""What a row of results has: one run of one cell, in the order of the CSV's columns."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = dict[str, Any]
+#: Columns of version 1.0, and the ones added since, which are empty in its tables.
+FIRST_COLUMNS = (
+    *("time", "dataset", "source", "shape", "dtype", "encoding", "compression", "run", "threads"),
+    *("raw_bytes", "native_bytes", "encoded_bytes", "compressed_bytes"),
+    *("encode_s", "compress_s", "decompress_s", "decode_s", "lossless", "status"),
+    *("group", "session", "version", "python", "numpy", "numba", "zstandard", "cpu"),
+)
+COLUMNS = (*FIRST_COLUMNS, "fingerprint", "part")
+NUMBERS = FIRST_COLUMNS[FIRST_COLUMNS.index("run") : FIRST_COLUMNS.index("lossless")]
+#: A cell of the grid, as far as its numbers can be compared.
+CELL = ["dataset", "encoding", "compression"]
+#: What tells one run from another, whatever its dataset is called.
+KEY = ["source", "dtype", "fingerprint", "encoding", "compression", "threads", "run"]
+
+
+def tabulate(rows: Iterable[Mapping[str, Any]]) -> "pd.DataFrame":
+    """Make a table of rows, whatever columns they have, with all columns in their types."""
+    import pandas as pd
+
+    whole = [[row.get(name, "") for name in COLUMNS] for row in rows]
+    table = pd.DataFrame(whole, columns=list(COLUMNS), dtype=object)
+    for name in NUMBERS:
+        table[name] = pd.to_numeric(table[name], errors="coerce")
+    table["lossless"] = table["lossless"].map(lambda value: value in (True, "True")).astype(bool)
+    return table
