@@ -70,8 +70,6 @@ def compress_file(
         open(unfinished, "wb") as frame_file,
     ):
         depth = _depth(volume.shape, memory)
-        step = depth or 64
-        starts = range(0, volume.shape[0], step)
         metadata, lost = formats.fit(volume.metadata, frame.METADATA_LIMIT)
         writer = frame.Writer(
             frame_file,
@@ -81,7 +79,7 @@ def compress_file(
             compression,
             threads,
             depth,
-            frame.shift_of(volume.dtype, (volume.read(z, z + step) for z in starts)),
+            _shift(volume, depth or 64),
             metadata or None,
         )
         while writer.pending:
@@ -137,13 +135,10 @@ def decompress_file(
         sound = _check(reader, salvage, announce)
         z0, z1 = _chosen(reader.description.grid[0], slices, source, announce)
         shape: tuple[int, ...] = (z1 - z0, *reader.description.grid[1:])
-        if slices == (0, None) and shape != reader.description.shape:
-            if formats.any_shape(name):
-                shape = reader.description.shape
-            else:
-                announce(
-                    f"{target}: holds the array of shape {reader.description.shape} as {shape}"
-                )
+        if slices == (0, None) and formats.any_shape(name):
+            shape = reader.description.shape
+        elif slices == (0, None) and shape != reader.description.shape:
+            announce(f"{target}: holds the array of shape {reader.description.shape} as {shape}")
         groups = _Groups(reader, z0, z1, threads, announce if salvage else None)
         parts = (group.reshape(shape) if len(shape) < 3 else group for group in groups)
         dtype, metadata = np.dtype(reader.description.dtype), reader.description.metadata or {}
@@ -199,6 +194,12 @@ def _ending(path: Path, form: str) -> str:
     if path == STANDARD and not form:
         raise FileError("-: what kind of file? Name its format, such as --format npy")
     return f"volume.{form.lstrip('.')}" if form else ""
+
+
+def _shift(volume: formats.Reader, step: int) -> int:
+    """What to add to the labels of a volume, which is read for it only where its dtype needs it."""
+    starts = range(0, volume.shape[0], step)
+    return frame.shift_of(volume.dtype, (volume.read(z, z + step) for z in starts))
 
 
 def _depth(shape: tuple[int, ...], memory: int | None) -> int | None:

@@ -123,6 +123,27 @@ def test_two_frames_of_one_shape_in_one_file_are_the_first_never_a_mixture():
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_flipped_bit_is_told_and_what_is_left_is_right(version):
+    """In frames of every version, wherever it is."""
+    from golden.make import labels, place
+
+    data = place(version, "compresso", "zlib").read_bytes()
+    for at in range(0, len(data), 3):
+        bad = bytearray(data)
+        bad[at] ^= 1 << at % 8
+        with pytest.raises(C.DecodeError):
+            C.loads(bad)
+        try:
+            left = salvaged(bytes(bad))
+        except C.DecodeError:
+            assert version < 3
+            assert at < len(head_of(data).data)
+            continue
+        assert all(np.array_equal(left[z], labels()[z]) for z in left)
+        assert version < 3 or len(left) >= 3
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_cut_frame_never_has_bytes_left_over(version):
     from golden.make import place
 
