@@ -41,10 +41,10 @@ def pack(bits, nx, step, windows):
                     row[start + bx] |= np.uint64(octets[np.uint64(8) * line + bx]) << place
                 continue
             if xstep == 4:  # the same, 16 windows a word
-                for w in range(np.uint64(words)):
-                    word = lines[line + w]
-                    first = start + np.uint64(16) * w
-                    count = min(np.uint64(16), across - np.uint64(16) * w)
+                for n in range(np.uint64(words)):
+                    word = lines[line + n]
+                    first = start + np.uint64(16) * n
+                    count = min(np.uint64(16), across - np.uint64(16) * n)
                     if word == np.uint64(0):
                         continue
                     if count == np.uint64(16):
@@ -87,9 +87,9 @@ def unpack(windows, nx, step, bits):
                     octet = (row[start + bx] >> place) & np.uint64(255)
                     octets[np.uint64(8) * line + bx] = octet
             elif xstep == 4:
-                for w in range(np.uint64(words)):
-                    at = start + np.uint64(16) * w
-                    count = min(np.uint64(16), across - np.uint64(16) * w)
+                for n in range(np.uint64(words)):
+                    at = start + np.uint64(16) * n
+                    count = min(np.uint64(16), across - np.uint64(16) * n)
                     word = np.uint64(0)
                     if count == np.uint64(16):
                         for k in range(np.uint64(16)):
@@ -99,7 +99,7 @@ def unpack(windows, nx, step, bits):
                         for k in range(count):
                             nibble = (np.uint64(row[at + k]) >> place) & np.uint64(15)
                             word |= nibble << (np.uint64(4) * k)
-                    lines[line + w] = word
+                    lines[line + n] = word
             else:
                 word = at = np.uint64(0)
                 for bx in range(across):
