@@ -115,6 +115,7 @@ def compress(
 ) -> None:
     """Compress a volume (.h5[:/path], .npy, .nrrd, .nii.gz, .tif) to a frame.
 
+    It may be a store of chunks too: precomputed://gs://bucket/seg:mip=1, folder.zarr:/path.
     The source is never changed, and the target appears only once it is complete.
     """
     announce = partial(click.echo, err=True)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compresso import formats, frame
+from compresso import formats, frame, stores
 from compresso.arrays import LIMIT, Labels
 from compresso.errors import DecodeError, EncodeError, FileError
 from compresso.targets import STANDARD, replacing, seekable
@@ -41,7 +41,8 @@ def compress_file(
     Parameters
     ----------
     source : str
-        A file of a known format, ``my.h5:/labels``; ``-`` is the standard input.
+        A file of a known format, ``my.h5:/labels``, or a store, ``gs://bucket/seg|zarr3:``;
+        ``-`` is the standard input.
     target : Path
         ``-`` is the standard output.
     encoding, compression : str
@@ -59,13 +60,11 @@ def compress_file(
     Raises FileError where a file cannot be read or written, and what
     :class:`compresso.frame.Writer` raises.
     """
-    path, inner = formats.split(source)
-    if path != STANDARD and not path.exists():
-        raise FileError(f"{path}: no such file")
+    if stores.holds(source, target):
+        raise FileError(f"{target}: is in the source itself; choose another name")
     with (
-        seekable(path, _ending(path, form)) as file,
-        formats.open_volume(file, inner) as volume,
-        replacing(target, force, path) as unfinished,
+        _volume(source, form, memory) as volume,
+        replacing(target, force, formats.split(source)[0]) as unfinished,
         _named(source),
         open(unfinished, "wb") as frame_file,
     ):
@@ -147,6 +146,23 @@ def decompress_file(
         for line in formats.tell(target, lost):
             announce(line)
     return sound and not groups.lost
+
+
+@contextmanager
+def _volume(source: str, form: str, memory: int | None) -> Iterator[formats.Reader]:
+    """Open a volume, in whatever it is."""
+    if stores.names_store(source):
+        with stores.open_volume(source, memory) as volume:
+            yield volume
+        return
+    path, inner = formats.split(source)
+    if path != STANDARD and not path.exists():
+        raise FileError(f"{path}: no such file")
+    with (
+        seekable(path, _ending(path, form)) as file,
+        formats.open_volume(file, inner) as volume,
+    ):
+        yield volume
 
 
 @dataclass

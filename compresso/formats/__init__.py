@@ -104,11 +104,11 @@ def _format(path: Path) -> Format:
     raise FileError(f"{path}: unknown kind of file; known are {', '.join(suffixes())}")
 
 
-def package(import_name: str, pip_name: str) -> Any:
+def package(import_name: str, pip_name: str, what: str = "this file") -> Any:
     """Import what a format needs; raises MissingPackageError."""
     try:
         return importlib.import_module(import_name)
     except ImportError as error:
         raise MissingPackageError(
-            f"this file needs the package {pip_name} ({error}); run: pip install {pip_name}"
+            f"{what} needs the package {pip_name} ({error}); run: pip install {pip_name}"
         ) from None

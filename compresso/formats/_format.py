@@ -117,7 +117,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         raise FileError(f"{path}: not readable as {kind} ({line})") from error
 
 
-def check(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def check(path: Path | str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Raise FileError for what is not a volume of integers."""
     if len(shape) != 3 or min(shape) < 0 or dtype.kind not in "uib" or dtype.itemsize > 8:
         raise FileError(f"{path}: holds {dtype} of shape {shape}, not a 3-D volume of integers")

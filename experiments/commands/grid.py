@@ -93,12 +93,15 @@ def command(**options: Any) -> None:
     from experiments.measure import Conditions, Grid, Skip, pairs
 
     settings = Settings(**options)
+    chosen = datasets.choose(settings.dataset, settings.directory, settings.group)
+    for line in datasets.sizes(chosen, settings.slices):
+        click.echo(line, err=True)
     grid = Grid(
         pairs(
             _each("ENCODING", settings.encoding, encodings),
             _each("COMPRESSION", settings.compression, compressors),
         ),
-        datasets.choose(settings.dataset, settings.directory, settings.group),
+        chosen,
         settings.output,
         Conditions(
             settings.runs, settings.slices, settings.threads, settings.timeout, settings.isolate

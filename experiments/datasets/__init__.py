@@ -7,17 +7,19 @@ import dataclasses
 import os
 from pathlib import Path
 
+from compresso import stores
 from compresso.errors import SpecError
 from compresso.plugins import Registry, split, split_list
 from experiments.datasets import _files
 from experiments.datasets._base import Dataset, Published, Source, Volume
 from experiments.datasets._files import FileDataset
 from experiments.datasets._published import PublishedDataset
+from experiments.datasets._stores import StoreDataset
 from experiments.errors import DatasetError
 from experiments.names import EM, OTHER, SYNTHETIC, printable, told_apart
 
 __all__ = ["EM", "OTHER", "SYNTHETIC", "Dataset", "Volume", "choose", "known", "names", "parse"]
-__all__ += ["Published", "published", "sources"]
+__all__ += ["Published", "published", "sizes", "sources"]
 
 sources = Registry(__name__, Source, "dataset")  # type: ignore[type-abstract]
 
@@ -55,15 +57,26 @@ def choose(text: str, directory: Path, group: str = EM) -> list[Dataset]:
     found = list(dict.fromkeys(d for spec in specs for d in parse(spec, directory, group)))
     given: dict[str, list[str]] = {}
     for dataset in found:
-        if isinstance(dataset, FileDataset):
+        if isinstance(dataset, FileDataset | StoreDataset):
             given.setdefault(dataset.name, []).append(dataset.source)
     clashing = {name: told_apart(name, paths) for name, paths in given.items() if len(paths) > 1}
     return [
         dataclasses.replace(d, name=clashing[d.name][d.source])
-        if isinstance(d, FileDataset) and d.name in clashing
+        if isinstance(d, FileDataset | StoreDataset) and d.name in clashing
         else d
         for d in found
     ]
+
+
+def sizes(chosen: list[Dataset], slices: int | None) -> list[str]:
+    """A line about the size of each store, which may be larger than one thinks.
+
+    Raises DatasetError for one that does not fit the memory, before anything of it is read.
+    """
+    found = [dataset for dataset in chosen if isinstance(dataset, StoreDataset)]
+    for dataset in found:
+        dataset.check(slices)
+    return [f"{dataset.name}: {dataset.status()}" for dataset in found]
 
 
 def _split_list(text: str) -> list[str]:
@@ -91,7 +104,8 @@ def parse(spec: str, directory: Path, group: str = EM) -> list[Dataset]:
     ----------
     spec : str
         A name, ``all`` (the paper's datasets that are here), ``phantom[:size=XxYxZ]``,
-        ``pattern[:kind=noise]``, or a file, ``my.h5:/volumes/labels``.
+        ``pattern[:kind=noise]``, a file, ``my.h5:/volumes/labels``, or a store,
+        ``gs://bucket/seg|zarr3:``, of which no labels are read yet.
     directory : Path
         Where the named datasets are.
     group : str
@@ -114,6 +128,8 @@ def parse(spec: str, directory: Path, group: str = EM) -> list[Dataset]:
                 f"all: none of the paper's datasets is in {directory}; see: run.py datasets"
             )
         return list(present)
+    if stores.names_store(spec):
+        return [StoreDataset.find(spec, group)]
     path, inner = _files.split(spec)
     if os.path.exists(path):
         name = printable(path.name + (f":{inner}" if inner else ""))

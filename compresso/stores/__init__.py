@@ -1,0 +1,72 @@
+"""Stores of chunks as sources of label volumes: Neuroglancer's precomputed, Zarr and N5.
+
+They are read by TensorStore, wherever it can read them: in a local folder, at http(s):// or in a
+bucket. One kind of store is one file in this folder; ``_kind.py`` has what a kind is.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from compresso.errors import FileError
+from compresso.formats import _metadata
+from compresso.formats._format import Reader, check
+from compresso.plugins import Registry
+from compresso.stores._axes import arrange
+from compresso.stores._client import Client
+from compresso.stores._kind import Found, Kind
+from compresso.stores._layers import Layers
+from compresso.stores._location import MARKERS, Location, holds, locate, names_store, short
+from compresso.stores._memory import available, spelled
+
+__all__ = ["available", "holds", "names_store", "open_volume", "short", "spelled"]
+
+kinds = Registry(__name__, Kind, "store")  # type: ignore[type-abstract]
+
+
+@contextmanager
+def open_volume(text: str, memory: int | None = None) -> Iterator[Reader]:
+    """Open a store.
+
+    Parameters
+    ----------
+    text : str
+        An address or a folder, and a selection behind it: ``gs://bucket/seg|zarr3:``,
+        ``precomputed://gs://bucket/seg:mip=1,box=0-512x0-512x0-64``, ``folder.zarr:/inside``.
+    memory : int, optional
+        Bytes that reading may use beside the slices asked for, about; by default what there is.
+
+    Raises
+    ------
+    SpecError
+        For a selection that makes no sense.
+    FileError
+        One line that says whether the store is absent, private, unreachable, damaged, or no volume;
+        reading raises it too, and names the slices.
+    MissingPackageError
+        Without TensorStore.
+    """
+    client = Client.make(text)
+    location = locate(text, client.tensorstore)
+    found = _find(client, location)
+    array = client.open(found.spec)
+    array, geometry = arrange(text, array, found, location.selection)
+    dtype = np.dtype(array.dtype.numpy_dtype)
+    check(text, array.shape, dtype)
+    metadata = _metadata.make("store", {}, geometry)
+    yield Reader(array.shape, dtype, Layers(text, array, memory).fetch, metadata)
+
+
+def _find(client: Client, location: Location) -> Found:
+    """The array that is meant; raises FileError."""
+    if not location.kinds:
+        return Found({"driver": location.driver, "kvstore": location.kvstore}, "tczyx")
+    names = {name: kind for kind in location.kinds for name in MARKERS[kind]}
+    name, document = client.first(location.kvstore, tuple(names))
+    if name:
+        return kinds.classes[names[name]]().find(client, location, document)
+    if "n5" in location.kinds and client.document(location.kvstore, "s0/attributes.json"):
+        # A group of N5 may have nothing of its own.
+        return kinds.classes["n5"]().find(client, location, {})
+    raise FileError(f"{location.text}: absent, or no store: it has no {', '.join(names)}")

@@ -1,0 +1,118 @@
+"""Any array of TensorStore's, seen as [z, y, x]."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from compresso.errors import FileError
+from compresso.formats._geometry import Geometry, common_unit, unit_of
+from compresso.stores._kind import NAMES, SPACE, Found
+from compresso.stores._location import Selection
+
+
+def arrange(
+    text: str, array: Any, found: Found, selection: Selection
+) -> tuple[Any, Geometry | None]:
+    """The part of an array that is selected, and where it lies.
+
+    Parameters
+    ----------
+    text : str
+        The store as the user wrote it, for messages.
+    array : TensorStore
+    found : Found
+    selection : Selection
+
+    Returns
+    -------
+    TensorStore
+        [z, y, x], with coordinates from 0.
+    Geometry or None
+        Index i of the store lies at i times the spacing; None where the spacing is unknown.
+
+    Raises
+    ------
+    FileError
+        For axes that are not those of a volume, several channels, and a box that lies outside.
+    """
+    names = axis_names(text, array, found, selection.axes)
+    spacing = found.spacing or [_spacing(unit) for unit in array.dimension_units]
+    if len(spacing) != array.rank:
+        spacing = [(None, None)] * array.rank
+    axes = [names.index(name) for name in SPACE]
+    steps = [spacing[axis] for axis in axes]
+    shift = [found.shift[axis] if found.shift else 0.0 for axis in axes]
+    for axis in reversed(range(array.rank)):
+        if names[axis] not in SPACE:
+            array = array[
+                (slice(None),) * axis + (_pick(text, array, axis, names[axis], selection),)
+            ]
+    order = sorted(axes)
+    array = array.transpose([order.index(axis) for axis in axes])
+    if selection.box:
+        array = _cut(text, array, selection)
+    low = array.domain.inclusive_min
+    geometry = _geometry(
+        steps, [s + n * (step or 0.0) for s, n, (step, _) in zip(shift, low, steps, strict=True)]
+    )
+    return array.translate_to[(0,) * 3], geometry
+
+
+def axis_names(text: str, array: Any, found: Found, given: str) -> list[str]:
+    """A name for each axis, ``z``, ``y`` and ``x`` among them; raises FileError."""
+    known = [label.lower() for label in found.names or array.domain.labels]
+    if given:
+        if len(given) != array.rank:
+            raise FileError(f"{text}: has {array.rank} axes, and axes={given} names {len(given)}")
+        known = list(given)
+    elif not set(SPACE) & set(known):
+        if not 3 <= array.rank <= len(found.usual):
+            raise FileError(f"{text}: has {array.rank} axes, and is no 3-D volume")
+        usual = found.usual
+        known = list(usual[-array.rank :] if usual.endswith("x") else usual[: array.rank])
+    if len(known) != array.rank or any(known.count(name) != 1 for name in SPACE):
+        listed = ", ".join(map(repr, known))
+        raise FileError(f"{text}: has axes {listed}, and not each of x, y and z once; say axes=zyx")
+    return [NAMES.get(name, name) for name in known]
+
+
+def _pick(text: str, array: Any, axis: int, name: str, selection: Selection) -> int:
+    """Which index of an axis that is none of space."""
+    low = array.domain.inclusive_min[axis]
+    high = array.domain.exclusive_max[axis]
+    key = "time" if name == "time" else "channel"
+    picked = getattr(selection, key)
+    if picked < 0 and high - low == 1:
+        return int(low)
+    if not low <= picked < high:
+        raise FileError(
+            f"{text}: its axis {name or 'without a name'} has {high - low}, {low} to {high - 1}; "
+            f"pick one with :{key}={low}"
+        )
+    return int(picked)
+
+
+def _cut(text: str, array: Any, selection: Selection) -> Any:
+    low, high = array.domain.inclusive_min, array.domain.exclusive_max
+    box = selection.box[::-1]
+    if any(a < n or b > m for (a, b), n, m in zip(box, low, high, strict=True)):
+        whole = "x".join(f"{a}-{b}" for a, b in reversed(list(zip(low, high, strict=True))))
+        raise FileError(f"{text}: box={selection.box} is not inside of it; it is {whole} (x, y, z)")
+    return array[tuple(slice(a, b) for a, b in box)]
+
+
+def _spacing(unit: Any) -> tuple[float | None, str | None]:
+    return (None, None) if unit is None else (unit.multiplier, unit.base_unit)
+
+
+def _geometry(
+    steps: Sequence[tuple[float | None, str | None]], at: Sequence[float]
+) -> Geometry | None:
+    """``steps`` and ``at`` are of z, y and x, each in its own unit."""
+    units = [unit_of(unit) if unit else None for _, unit in steps]
+    spacing, unit = common_unit([step for step, _ in steps], units)
+    (z, y, x), _ = common_unit(at, units)
+    try:
+        origin = None if None in spacing or None in (x, y, z) else (x, y, z)
+        return Geometry.along_axes(spacing, origin, unit)  # type: ignore[arg-type]
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,62 @@
+"""What went wrong with a store, in one line."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from compresso.errors import CompressoError, FileError
+
+STATUS = re.compile(r"^([A-Z_]{4,}): ")
+#: TensorStore's own notes, ``[name='...']``, of which the HTTP status alone says something.
+NOTES = re.compile(r"\s\[(?!HTTP code)\w+='.*", re.DOTALL)
+HTTP = re.compile(r"\[HTTP code (\d+)\]")
+PRIVATE = ("PERMISSION_DENIED", "UNAUTHENTICATED")
+UNREACHABLE = ("ABORTED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "UNKNOWN")
+
+
+@contextmanager
+def telling(text: str, part: str = "") -> Iterator[None]:
+    """Tell whatever TensorStore raises as a FileError that says what is wrong, and with what."""
+    try:
+        yield
+    except CompressoError:
+        raise
+    except MemoryError as error:
+        raise FileError(f"{text}: {part or 'it'} does not fit the memory") from error
+    except Exception as error:
+        raise FileError(f"{text}: {part + ': ' if part else ''}{explain(error)}") from error
+
+
+def is_private(error: BaseException | None) -> bool:
+    """Whether this is a refusal."""
+    return status(error) in PRIVATE
+
+
+def status(error: BaseException | None) -> str:
+    """TensorStore's status, or an empty text."""
+    found = STATUS.match(str(error))
+    return found[1] if found else ""
+
+
+def explain(error: Exception) -> str:
+    """The end of the sentence that begins with the store's address."""
+    code = status(error)
+    line = NOTES.sub("", STATUS.sub("", str(error)))
+    line = re.sub(r'^Error opening "\w+" driver: ', "", line)
+    line = " ".join(line.split())[:300]
+    http = HTTP.search(line)
+    if isinstance(error, TimeoutError) or code == "DEADLINE_EXCEEDED":
+        return "cannot be reached: no answer in time"
+    if code in PRIVATE:
+        return f"private, or asks for a login ({line})"
+    if code == "NOT_FOUND":
+        return f"absent ({line})"
+    if code in UNREACHABLE and http:
+        return f"cannot be read: its server fails ({line})"
+    if code in UNREACHABLE:
+        return f"cannot be reached ({line})"
+    if code == "RESOURCE_EXHAUSTED":
+        return f"does not fit the memory ({line})"
+    if code or isinstance(error, ValueError | NotImplementedError):
+        return f"damaged, or not of a kind that TensorStore reads ({line})"
+    return f"not readable ({type(error).__name__}: {line})"

@@ -1,0 +1,215 @@
+"""Where a store is, as people write it, and which part of it they want."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from compresso.errors import FileError, SpecError
+from compresso.plugins import build
+
+#: A selection at the end: ``:mip=1,box=0-512x0-512x0-64``.
+SELECTION = re.compile(r":{1,2}(\w+=[^/|:]*)$")
+URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+RANGE = re.compile(r"(-?\d+)-(-?\d+)")
+#: What people write before an address, and the kinds of store that it means.
+SCHEMES = {
+    "precomputed": ("precomputed",),
+    "zarr": ("zarr3", "zarr2"),
+    "zarr2": ("zarr2",),
+    "zarr3": ("zarr3",),
+    "n5": ("n5",),
+}
+#: TensorStore's drivers, and the kinds of store that they read.
+DRIVERS = {
+    "auto": ("precomputed", "zarr3", "zarr2", "n5"),
+    "neuroglancer_precomputed": ("precomputed",),
+    "zarr3": ("zarr3",),
+    "zarr": ("zarr2",),
+    "n5": ("n5",),
+}
+#: The files that tell a store's kind.
+MARKERS = {
+    "precomputed": ("info",),
+    "zarr3": ("zarr.json",),
+    "zarr2": (".zarray", ".zgroup"),
+    "n5": ("attributes.json",),
+}
+
+
+class Box(tuple[tuple[int, int], ...]):
+    """From and to before, along x, y and z, spelled ``0-512x0-512x0-64``; empty for everything."""
+
+    def __new__(cls, text: str) -> Self:
+        found = [RANGE.fullmatch(part.strip()) for part in text.lower().split("x") if text]
+        ranges = [(int(match[1]), int(match[2])) for match in found if match]
+        if text and (len(ranges) != 3 or len(found) != 3 or any(a >= b for a, b in ranges)):
+            raise ValueError("expected x, y and z, each from-to, such as 0-512x0-512x0-64")
+        return super().__new__(cls, ranges)
+
+    def __getnewargs__(self) -> tuple[str]:
+        return (str(self),)  # how pickle and copy make it again
+
+    def __str__(self) -> str:
+        return "x".join(f"{low}-{high}" for low, high in self)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which part of a store.
+
+    Parameters
+    ----------
+    mip : int
+        Which scale; 0 is the finest.
+    box : Box
+        In voxels of that scale, counted as the store does: with its offset.
+    axes : str
+        The names of the axes in the store's order, such as ``xyz`` or ``czyx``, where it has none.
+    channel, time : int
+        Which one, where there are several; -1 is not said.
+    """
+
+    mip: int = 0
+    box: Box = Box("")
+    axes: str = ""
+    channel: int = -1
+    time: int = -1
+
+    def __post_init__(self) -> None:
+        if self.mip < 0:
+            raise SpecError(f"mip={self.mip}: the finest scale is 0")
+        if self.axes and (
+            not set("xyz") <= set(self.axes) <= set("xyzct")
+            or len(set(self.axes)) != len(self.axes)
+        ):
+            raise SpecError(f"axes={self.axes}: expected x, y, z, and c and t where there are")
+
+
+@dataclass(frozen=True)
+class Location:
+    """A folder that is, or should be, a store.
+
+    Parameters
+    ----------
+    text : str
+        As the user wrote it, for messages.
+    kvstore : dict
+        TensorStore's specification of the folder.
+    kinds : tuple of str
+        What may be there, keys of ``MARKERS``; empty for one of TensorStore's other formats.
+    driver : str
+        TensorStore's name of that format.
+    selection : Selection
+    """
+
+    text: str
+    kvstore: dict[str, Any]
+    kinds: tuple[str, ...]
+    driver: str
+    selection: Selection
+
+
+def split(text: str) -> tuple[str, str]:
+    """The place, and the selection behind it as written."""
+    found = SELECTION.search(text)
+    return (text[: found.start()], found[1]) if found else (text, "")
+
+
+def names_store(text: str) -> bool:
+    """Whether a text names a store rather than a file: an address, or a folder that is one."""
+    place, _ = split(text)
+    if URL.match(place) or ("|" in place and not os.path.exists(place)):
+        return True
+    folder, _ = _split_inner(place)
+    return folder.is_dir() and (
+        folder.suffix in (".zarr", ".n5")
+        or any((folder / name).is_file() for names in MARKERS.values() for name in names)
+    )
+
+
+def short(text: str) -> str:
+    """A short name for a store: the last part of its path, and the selection."""
+    place, chosen = split(text)
+    parts = [part for part in re.split(r"[/|:]", place) if part]
+    if "|" in place and len(parts) > 1 and not place.rpartition("|")[2].partition(":")[2]:
+        parts.pop()  # the driver
+    return (parts[-1] if parts else place) + (f":{chosen}" if chosen else "")
+
+
+def holds(text: str, path: Path) -> bool:
+    """Whether a file lies, or would lie, in the local folder of a store."""
+    if not names_store(text):
+        return False
+    place, _ = split(text)
+    scheme, mark, rest = place.partition("://")
+    if mark and scheme.lower() in SCHEMES:
+        place = rest
+    place = place.partition("|")[0].removeprefix("file://")
+    folder = _split_inner(place)[0].resolve()
+    return folder.is_dir() and folder in path.resolve().parents
+
+
+def locate(text: str, tensorstore: Any) -> Location:
+    """Understand what a user wrote.
+
+    Raises
+    ------
+    SpecError
+        For an unknown or impossible selection.
+    FileError
+        For an address that TensorStore does not know.
+    """
+    place, chosen = split(text)
+    selection = build(Selection, f"store:{chosen}")
+    scheme, _, rest = place.partition("://")
+    kinds = SCHEMES.get(scheme.lower()) if URL.match(place) else None
+    if kinds:
+        place = rest
+    if not URL.match(place) and "|" not in place:
+        folder, inner = _split_inner(place)
+        path = os.path.abspath(folder / inner.strip("/"))
+        kvstore = {"driver": "file", "path": _as_folder(path)}
+        return Location(text, kvstore, kinds or DRIVERS["auto"], "", selection)
+    place, inner = _inner_of_address(place)
+    try:
+        found = tensorstore.Spec(_address(place)).to_json()
+        kvstore = dict(found["kvstore"])
+    except (ValueError, KeyError) as error:
+        reason = str(error).rpartition(": ")[2]
+        raise FileError(f"{text}: is no address that TensorStore knows ({reason})") from None
+    driver = found["driver"]
+    kinds = kinds or DRIVERS.get(driver, ())
+    if kinds:
+        kvstore["path"] = _as_folder(kvstore.get("path", "") + inner)
+    return Location(text, kvstore, kinds, driver, selection)
+
+
+def _address(place: str) -> str:
+    """As TensorStore wants it: a local path before ``|`` is a file's address."""
+    first, bar, rest = place.partition("|")
+    if not URL.match(first):
+        first = Path(os.path.abspath(first)).as_uri()
+    return first + bar + rest
+
+
+def _inner_of_address(place: str) -> tuple[str, str]:
+    """Split ``gs://bucket/a.zarr:/inside``."""
+    for ending in (".zarr:/", ".n5:/"):
+        head, mark, inner = place.partition(ending)
+        if mark and "|" not in place:
+            return head + mark[:-2], "/" + inner
+    return place, ""
+
+
+def _split_inner(place: str) -> tuple[Path, str]:
+    """Split ``folder:/inside``."""
+    head, mark, inner = place.rpartition(":")
+    if mark and not os.path.exists(place) and os.path.isdir(head):
+        return Path(head), inner
+    return Path(place), ""
+
+
+def _as_folder(path: str) -> str:
+    return path.rstrip("/") + "/"

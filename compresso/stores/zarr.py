@@ -1,0 +1,134 @@
+"""Zarr, versions 2 and 3, and the multiscale images that OME puts into it."""
+
+from abc import abstractmethod
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from compresso.errors import FileError
+from compresso.stores._client import Client, child
+from compresso.stores._kind import Found, Kind, check_mip, numbers
+from compresso.stores._location import MARKERS, Location
+from compresso.stores._tree import choices, multiscales, volumes
+
+#: The axes of an array that does not name them: as NumPy indexes it, and OME's first versions did.
+USUAL = "tczyx"
+
+
+class _Zarr(Kind):
+    driver: ClassVar[str]
+
+    def find(self, client: Client, location: Location, document: dict[str, Any]) -> Found:
+        """The array itself, the scale ``mip`` of a group, or the only volume in it."""
+        text, kvstore = location.text, location.kvstore
+        attributes = self._attributes(client, location, document)
+        if not self._is_group(document):
+            check_mip(text, location.selection.mip, ["the only one"])
+            named = attributes.get("_ARRAY_DIMENSIONS")  # xarray's
+            names = tuple(map(str, named)) if isinstance(named, list) else ()
+            return Found({"driver": self.driver, "kvstore": kvstore}, USUAL, names)
+        image = multiscales({"attributes": attributes})
+        if image is not None:
+            return _scale(location, image, self.driver)
+        found = volumes(kvstore, self._consolidated(client, location, document))
+        if found is None or len(found) != 1:
+            raise FileError(f"{text}: is a group; {choices(text, found)}")
+        inside = replace(location, kvstore=child(text, kvstore, found[0]))
+        _, document = client.first(inside.kvstore, MARKERS[self.name])
+        if document is None:
+            raise FileError(f"{text}: has no {found[0]}, which it lists")
+        return self.find(client, inside, document)
+
+    @abstractmethod
+    def _is_group(self, document: dict[str, Any]) -> bool:
+        """Whether this is a group's."""
+
+    @abstractmethod
+    def _attributes(
+        self, client: Client, location: Location, document: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The user's attributes."""
+
+    @abstractmethod
+    def _consolidated(
+        self, client: Client, location: Location, document: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """The metadata of all that is inside, by path."""
+
+
+class Zarr3(_Zarr):
+    """A folder with ``zarr.json``, which may name the axes."""
+
+    name = "zarr3"
+    driver = "zarr3"
+
+    def _is_group(self, document: dict[str, Any]) -> bool:
+        return document.get("node_type") == "group"
+
+    def _attributes(
+        self, client: Client, location: Location, document: dict[str, Any]
+    ) -> dict[str, Any]:
+        return _object(document.get("attributes")) or {}
+
+    def _consolidated(
+        self, client: Client, location: Location, document: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        listed = _object(document.get("consolidated_metadata"))
+        return _object(listed.get("metadata")) if listed else None
+
+
+class Zarr2(_Zarr):
+    """A folder with ``.zarray`` or ``.zgroup``; xarray names the axes in ``.zattrs``."""
+
+    name = "zarr2"
+    driver = "zarr"
+
+    def _is_group(self, document: dict[str, Any]) -> bool:
+        return set(document) <= {"zarr_format"}
+
+    def _attributes(
+        self, client: Client, location: Location, document: dict[str, Any]
+    ) -> dict[str, Any]:
+        return client.document(location.kvstore, ".zattrs") or {}
+
+    def _consolidated(
+        self, client: Client, location: Location, document: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        listed = client.document(location.kvstore, ".zmetadata")
+        return _object(listed.get("metadata")) if listed else None
+
+
+def _object(value: Any) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
+
+
+def _scale(location: Location, image: Any, driver: str) -> Found:
+    """The scale ``mip`` of a multiscale image, with its axes, spacing and position."""
+    text, mip = location.text, location.selection.mip
+    try:
+        paths = [str(scale["path"]) for scale in image["datasets"]]
+        check_mip(text, mip, paths)
+        axes = [
+            axis if isinstance(axis, dict) else {"name": axis} for axis in image.get("axes", ())
+        ]
+        names = tuple(str(axis["name"]) for axis in axes)
+        steps: list[float | None] = [None] * len(axes)
+        shift = [0.0] * len(axes)
+        for part in (image["datasets"][mip], image):
+            for change in part.get("coordinateTransformations", ()):
+                values = numbers(change.get(change["type"], [0.0] * len(axes)), len(axes))
+                if change["type"] == "scale":
+                    steps = [(a or 1.0) * b for a, b in zip(steps, values, strict=True)]
+                    shift = [a * b for a, b in zip(shift, values, strict=True)]
+                elif change["type"] == "translation":
+                    shift = [a + b for a, b in zip(shift, values, strict=True)]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise FileError(f"{text}: its multiscales metadata is damaged ({reason})") from None
+    units = [axis.get("unit") for axis in axes]
+    return Found(
+        {"driver": driver, "kvstore": child(text, location.kvstore, paths[mip])},
+        USUAL,
+        names,
+        [(step, unit and str(unit)) for step, unit in zip(steps, units, strict=True)],
+        shift,
+    )

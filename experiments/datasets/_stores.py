@@ -1,0 +1,86 @@
+"""Volumes in stores of chunks: Neuroglancer's precomputed, Zarr, N5; local or in a bucket."""
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compresso import stores
+from experiments.datasets._base import Dataset, Volume, first
+from experiments.errors import DatasetError
+from experiments.names import EM, printable
+
+#: Copies of the labels that a measurement needs at least: they are compared with the decoded ones.
+COPIES = 2
+
+
+@dataclass(frozen=True)
+class StoreDataset(Dataset):
+    """A volume in a store.
+
+    Parameters
+    ----------
+    name : str
+        Its name in tables and in the CSV.
+    text : str
+        Its address and the selection, as the user wrote them.
+    shape : (int, int, int)
+        Its shape; what is not selected does not count.
+    dtype : dtype
+    title, group : str
+    """
+
+    name: str
+    text: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    title: str = ""
+    group: str = EM
+
+    @classmethod
+    def find(cls, text: str, group: str = EM) -> "StoreDataset":
+        """Look a volume up, without reading its labels.
+
+        Raises FileError where it is absent, private, out of reach or no volume, and SpecError for a
+        selection that makes no sense.
+        """
+        with stores.open_volume(text) as reader:
+            name = printable(stores.short(text))
+            return cls(name, text, reader.shape, reader.dtype, name, group)
+
+    @property
+    def source(self) -> str:
+        """The whole address, and the selection."""
+        text = self.text if "://" in self.text else os.path.abspath(self.text)
+        return printable(text)
+
+    def load(self, slices: int | None = None) -> Volume:
+        """Read the first ``slices`` slices, or all.
+
+        Raises FileError, and DatasetError for more than the memory holds, before anything is read.
+        """
+        self.check(slices)
+        depth, part = first(slices, self.shape[0])
+        with stores.open_volume(self.text) as reader:
+            labels = reader.read(0, depth)
+        return Volume(self.name, self.source, self.group, labels, part)
+
+    def check(self, slices: int | None = None) -> None:
+        """Raise DatasetError where so many slices do not fit the memory."""
+        depth, _ = first(slices, self.shape[0])
+        size = math.prod((depth, *self.shape[1:])) * self.dtype.itemsize
+        room = stores.available()
+        if COPIES * size > room:
+            raise DatasetError(
+                f"{self.text}: {self.status()}; {COPIES} copies of it do not fit the memory that "
+                f"is free, {stores.spelled(room)}; choose a box, such as :box=0-512x0-512x0-64 in "
+                "x, y and z, or --slices"
+            )
+
+    def status(self) -> str:
+        """The size."""
+        size = " x ".join(map(str, self.shape[::-1]))
+        labels = math.prod(self.shape) * self.dtype.itemsize
+        return f"{size} {self.dtype}, {stores.spelled(labels)}"

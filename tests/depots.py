@@ -1,0 +1,200 @@
+"""Stores of chunks for the tests, written by TensorStore and by zarr, and a server for them."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compresso import stores
+from compresso.errors import FileError
+from compresso.formats import _metadata
+
+ts = pytest.importorskip("tensorstore", reason="needs the package tensorstore")
+
+SHARDS = {
+    "@type": "neuroglancer_uint64_sharded_v1",
+    "preshift_bits": 1,
+    "minishard_bits": 2,
+    "shard_bits": 2,
+    "hash": "murmurhash3_x86_128",
+    "minishard_index_encoding": "gzip",
+    "data_encoding": "gzip",
+}
+
+
+def labels(shape=(20, 33, 41), dtype="<u8", seed=0):
+    """Blocks of labels up to the largest of the dtype, [z, y, x]."""
+    random = np.random.default_rng(seed)
+    dtype = np.dtype(dtype)
+    if dtype.kind == "b":
+        return random.integers(2, size=shape).astype(bool)
+    info = np.iinfo(dtype)
+    palette = np.array([info.min, 0, 1, 5, info.max - 1, info.max], dtype)
+    coarse = palette[random.integers(len(palette), size=[-(-n // 3) for n in shape])]
+    for axis in range(3):
+        coarse = coarse.repeat(3, axis)
+    return np.ascontiguousarray(coarse[: shape[0], : shape[1], : shape[2]])
+
+
+def precomputed(folder: Path, volume, encoding="raw", offset=(0, 0, 0), mips=1, **scale) -> Path:
+    """Neuroglancer's volume; mip 1 has every second voxel along x and y, and so on."""
+    if encoding == "compressed_segmentation":
+        scale["compressed_segmentation_block_size"] = [8, 8, 8]
+    for mip in range(mips):
+        part = volume[:, :: 1 << mip, :: 1 << mip]
+        store = ts.open(
+            {
+                "driver": "neuroglancer_precomputed",
+                "kvstore": {"driver": "file", "path": f"{folder}/"},
+                "multiscale_metadata": {
+                    "type": "segmentation",
+                    "data_type": volume.dtype.name,
+                    "num_channels": 1,
+                },
+                "scale_metadata": {
+                    "size": part.shape[::-1],
+                    "encoding": encoding,
+                    "chunk_size": [16, 16, 8],
+                    "resolution": [4 << mip, 4 << mip, 40],
+                    "voxel_offset": offset,
+                    **scale,
+                },
+            },
+            create=True,
+        ).result()
+        store[..., 0] = part.T
+    return folder
+
+
+def n5(folder: Path, volume, **metadata) -> Path:
+    """An N5 array, axes x, y, z."""
+    store = ts.open(
+        {
+            "driver": "n5",
+            "kvstore": {"driver": "file", "path": f"{folder}/"},
+            "metadata": {
+                "dimensions": volume.shape[::-1],
+                "blockSize": [16, 16, 8],
+                "dataType": volume.dtype.name,
+                "compression": {"type": "gzip"},
+                **metadata,
+            },
+        },
+        create=True,
+    ).result()
+    store[...] = volume.T
+    return folder
+
+
+def scales(names, units, steps, shift):
+    axes = [
+        {"name": name} | ({"unit": unit} if unit else {})
+        for name, unit in zip(names, units, strict=True)
+    ]
+    datasets = []
+    for number, step in enumerate(steps):
+        changes = [{"type": "scale", "scale": step}]
+        if number:
+            changes.append({"type": "translation", "translation": shift})
+        datasets.append({"path": f"s/{number}", "coordinateTransformations": changes})
+    return [{"axes": axes, "datasets": datasets}]
+
+
+def read(text):
+    with stores.open_volume(str(text)) as reader:
+        return reader.read(0, reader.shape[0])
+
+
+def place(text):
+    with stores.open_volume(str(text)) as reader:
+        return _metadata.geometry_of(reader.metadata)
+
+
+def same(text, expected):
+    found = read(text)
+    assert found.dtype == expected.dtype.newbyteorder("=")
+    np.testing.assert_array_equal(found, expected)
+
+
+def refusal(text) -> str:
+    with pytest.raises(FileError) as caught:
+        read(text)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith(str(text))
+    return line
+
+
+def zarr_array(path, volume, **options):
+    zarr = pytest.importorskip("zarr", reason="needs the package zarr")
+    zarr.create_array(str(path), data=volume, **({"chunks": (8, 16, 16)} | options))
+    return path
+
+
+def zarr_group(path, version=3):
+    zarr = pytest.importorskip("zarr", reason="needs the package zarr")
+    return zarr.open_group(str(path), mode="w", zarr_format=version)
+
+
+def info(folder: Path, **scale) -> Path:
+    """A precomputed volume of claims alone: 10 x 10 x 10 uint32 in one scale, but for ``scale``."""
+    folder.mkdir(parents=True)
+    usual = {"key": "k", "size": [10, 10, 10], "resolution": [1, 1, 1], "encoding": "raw"}
+    usual |= {"voxel_offset": [0, 0, 0], "chunk_sizes": [[5, 5, 5]]}
+    head = {"@type": "neuroglancer_multiscale_volume", "type": "segmentation"}
+    head |= {"data_type": "uint32", "num_channels": 1, "scales": [usual | scale]}
+    (folder / "info").write_text(json.dumps(head))
+    return folder
+
+
+def chunks(folder: Path) -> list[Path]:
+    """The files of a store that hold labels."""
+    heads = {"info", "zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata", "attributes.json"}
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in heads)
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves a folder; ``/404/`` and the like answer so, whatever is asked for."""
+
+    def do_GET(self):
+        word = self.path.split("/")[1]
+        if word.isdigit():
+            self.send_error(int(word))
+        elif word == "hang":
+            time.sleep(30)
+        elif word == "garbage":
+            self.wfile.write(b"\0rubbish\xff" * 99)
+            self.close_connection = True
+        elif word == "page":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>Welcome</html>")
+        else:
+            super().do_GET()
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The address of a server of a folder."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
