@@ -114,7 +114,7 @@ def _check(target: Path, force: bool, source: Path | None) -> None:
 def _replacing(target: Path, ending: str) -> Iterator[Path]:
     """Replace a file that is no link; raises OSError."""
     name = f".{os.getpid()}-{secrets.token_hex(4)}.{ending}"
-    with _temporary(target.with_name(name)) as unfinished:
+    with temporary(target.with_name(name)) as unfinished:
         yield unfinished
         with open(unfinished, "rb+") as file:
             os.fsync(file.fileno())
@@ -134,12 +134,12 @@ def _replacing(target: Path, ending: str) -> Iterator[Path]:
 @contextmanager
 def _folder() -> Iterator[Path]:
     """A folder that is there for a while."""
-    with _temporary(Path(tempfile.mkdtemp(prefix="compresso-"))) as folder:
+    with temporary(Path(tempfile.mkdtemp(prefix="compresso-"))) as folder:
         yield folder
 
 
 @contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
+def temporary(path: Path) -> Iterator[Path]:
     """Remove a file or a folder at the end, whatever happens."""
     _unfinished.add(path)
     try:

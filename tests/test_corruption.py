@@ -8,8 +8,8 @@ import pytest
 
 import compresso as C
 from compresso import compressors, encodings
-from experiments.corruption import Worker, _count, checked, damaged, touched
-from experiments.sources import SOURCES
+from experiments.trust.corruption import Worker, _count, checked, damaged, touched
+from experiments.trust.sources import SOURCES
 
 LABELS = np.repeat(np.arange(24, dtype=np.uint16).reshape(2, 3, 4) // 5, 3, axis=2)
 

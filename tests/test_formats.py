@@ -20,7 +20,7 @@ import tifffile
 
 import compresso as C
 from compresso import formats
-from experiments.sources import SOURCES
+from experiments.trust.sources import SOURCES
 
 LABELS = np.repeat(np.arange(6 * 12 * 5, dtype=np.uint16).reshape(6, 12, 5) // 7, 4, axis=2)
 

@@ -705,13 +705,13 @@ def test_bench_refuses_labels_that_do_not_fit(tmp_path):
 
 def test_bench_without_the_peers_that_were_asked_for(tmp_path):
     """A Python that has none of the codecs, as its script says."""
-    from experiments import bench
+    from experiments.bench import others
 
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho '[]'\ncat\n")
     python.chmod(0o755)
     with (
         pytest.raises(HarnessError, match="has no other codec; install some there: pip install"),
-        bench._peers(LABELS, str(python)),
+        others.peers(LABELS, str(python)),
     ):
         pass

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from compresso.errors import FileError
-from compresso.targets import replacing
+from compresso.targets import replacing, temporary
 from experiments.datasets import published, sources
 from experiments.datasets._files import open_volume
 from experiments.datasets._published import PublishedSource
@@ -59,7 +59,7 @@ def fetch(name: str, directory: Path, mirror: str | None = None) -> Path:
         if archive.exists() and _is_sound(archive, source):
             convert(archive, source.inner, target, url)
             return target
-        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=directory) as folder:
+        with temporary(Path(tempfile.mkdtemp(prefix=".fetching-", dir=directory))) as folder:
             found = Path(_retrieve(url, source.checksum, archive.name, folder, mirror is None))
             convert(found, source.inner, target, url)
             os.replace(found, archive)
@@ -85,7 +85,7 @@ def _is_sound(archive: Path, source: type[PublishedSource]) -> bool:
         return False
 
 
-def _retrieve(url: str, checksum: str | None, name: str, folder: str, bar: bool) -> str:
+def _retrieve(url: str, checksum: str | None, name: str, folder: Path, bar: bool) -> str:
     import pooch
 
     # A file without checksum is checked by what it is, so its digest is no news to the user.

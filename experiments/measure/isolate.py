@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from time import monotonic, sleep
 from typing import Any
 
+from compresso.cli import SIGNALS
 from experiments.datasets import Volume
 from experiments.measure.cell import Cell, describe, measure, warm_up
 from experiments.records import Outcome, Row, Status
@@ -73,7 +74,8 @@ def _poll(pipe: Any, seconds: float | None) -> bool:
 
 def _work(parent: int, pipe: Any, volume: Volume, cell: Cell, runs: list[int]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
     _die_with(parent)
     warm_up(volume, cell)
     pipe.send({})  # the clock of the first run starts

@@ -36,7 +36,7 @@ def source(name, labels):
     sys.path.insert(0, ".")
     import compresso
     from compresso import formats
-    from experiments.sources import SOURCES
+    from experiments.trust.sources import SOURCES
 
     path = Path(tempfile.mkdtemp(dir=Path(sys.argv[2]).parent)) / f"x{SOURCES[name].ending}"
 
