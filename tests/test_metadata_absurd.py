@@ -3,6 +3,7 @@
 import json
 from copy import deepcopy
 
+import h5py
 import nibabel as nib
 import nrrd
 import numpy as np
@@ -214,3 +215,13 @@ def test_tiffs_with_a_place_are_not_cut_unseen(tmp_path, unit):
         cut.write_bytes(raw[:size])
         with pytest.raises(FileError), formats.open_volume(cut) as volume:
             volume.read(0, volume.shape[0])
+
+
+def test_attributes_whose_names_are_no_text_are_named(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["main"] = LABELS
+        file["main"].attrs[b"caf\xe9"] = 1
+        file["main"].attrs["fine"] = 2
+    with formats.open_volume(tmp_path / "a.h5") as volume:
+        assert set(volume.metadata["hdf5"]) == {"fine"}
+        assert list(volume.lost) == ["caf\u00e9"]

@@ -29,6 +29,9 @@ def read(dataset: Any) -> tuple[Metadata, list[str]]:
     except ERRORS:
         return {}, ["its attributes"]
     for name in names[:MOST]:
+        if isinstance(name, bytes):  # it is not UTF-8
+            lost.append(name.decode("latin-1"))
+            continue
         try:
             name.encode()
             fields[name] = _to_json(dataset.attrs, name)
