@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from compresso.errors import FileError, MissingPackageError
-from compresso.formats import Reader
+from compresso.formats import Metadata, Reader
 from compresso.formats import open_volume as open_file
 from experiments.datasets._base import Labels, ReadArchive
 
@@ -31,7 +31,7 @@ def readers() -> dict[str, dict[str, ReadArchive]]:
 def tiff_in_zip(ending: str) -> ReadArchive:
     """A reader of the TIFF pages in a zip whose names hold ``ending``: one stack, or many pages."""
 
-    def read(path: Path) -> Labels:
+    def read(path: Path) -> tuple[Labels, Metadata]:
         import tifffile
 
         with zipfile.ZipFile(path) as archive:
@@ -41,7 +41,7 @@ def tiff_in_zip(ending: str) -> ReadArchive:
                 if ending.lower() in n.lower() and n.lower().endswith((".tif", ".tiff"))
             )
             pages = [tifffile.imread(io.BytesIO(archive.read(name))) for name in names]
-        return pages[0] if len(pages) == 1 and pages[0].ndim == 3 else np.stack(pages)
+        return (pages[0] if len(pages) == 1 and pages[0].ndim == 3 else np.stack(pages)), {}
 
     return read
 
@@ -49,7 +49,7 @@ def tiff_in_zip(ending: str) -> ReadArchive:
 def nrrd_in_zip(name: str) -> ReadArchive:
     """A reader of one NRRD file in a zip."""
 
-    def read(path: Path) -> Labels:
+    def read(path: Path) -> tuple[Labels, Metadata]:
         import tempfile
 
         with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
@@ -57,7 +57,7 @@ def nrrd_in_zip(name: str) -> ReadArchive:
             file = Path(folder) / "labels.nrrd"
             file.write_bytes(archive.read(member))
             with open_file(file) as reader:
-                return reader.read(0, reader.shape[0])
+                return reader.read(0, reader.shape[0]), reader.metadata
 
     return read
 
@@ -66,17 +66,17 @@ def nrrd_in_zip(name: str) -> ReadArchive:
 def open_volume(path: Path, inner: str) -> Iterator[Reader]:
     """Read an archive whole; it is kept for as long as the same one is asked for."""
     state = path.stat()
-    labels = _read(path, inner, (state.st_mtime_ns, state.st_size))
-    yield Reader(labels.shape, labels.dtype, lambda start, stop: labels[start:stop])
+    labels, metadata = _read(path, inner, (state.st_mtime_ns, state.st_size))
+    yield Reader(labels.shape, labels.dtype, lambda start, stop: labels[start:stop], metadata)
 
 
 @lru_cache(maxsize=1)
-def _read(path: Path, inner: str, _: tuple[int, int]) -> Labels:
+def _read(path: Path, inner: str, _: tuple[int, int]) -> tuple[Labels, Metadata]:
     known = next(r for n, r in readers().items() if path.name.lower().endswith(n.lower()))
     if inner not in known:
         raise FileError(f"{path}: holds {', '.join(known)}; name one behind a colon")
     try:
-        labels = known[inner](path)
+        labels, metadata = known[inner](path)
     except (MissingPackageError, MemoryError):
         raise
     except Exception as error:  # six libraries raise what they like on what is not their format
@@ -86,4 +86,4 @@ def _read(path: Path, inner: str, _: tuple[int, int]) -> Labels:
         raise FileError(
             f"{path}: holds {labels.dtype} of shape {labels.shape}, no volume of labels"
         )
-    return labels
+    return labels, metadata

@@ -11,12 +11,14 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from compresso.formats import Metadata
 from compresso.plugins import Plugin
 from experiments.names import SYNTHETIC
 
 Labels = NDArray[Any]
-#: Reads the labels of a published archive; it may raise whatever it likes on another file.
-ReadArchive = Callable[[Path], Labels]
+#: Reads the labels of a published archive, and what it says beside them; it may raise whatever it
+#: likes on another file.
+ReadArchive = Callable[[Path], tuple[Labels, Metadata]]
 
 
 @dataclass(frozen=True)

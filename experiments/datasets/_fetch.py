@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from compresso import formats
 from compresso.errors import FileError
 from compresso.targets import replacing, temporary
 from experiments.datasets import published, sources
@@ -95,14 +96,15 @@ def _retrieve(url: str, checksum: str | None, name: str, folder: Path, bar: bool
 
 
 def convert(path: Path, inner: str, target: Path, url: str) -> None:
-    """Write a volume as dataset ``main``, a gzip-compressed chunk a slice, with its origin."""
+    """Write a volume as dataset ``main``, with its resolution, and where it is from."""
     with open_volume(path, inner) as reader:
         labels = np.ascontiguousarray(reader.read(0, reader.shape[0]))
+        metadata = reader.metadata
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    with replacing(target, force=True) as unfinished, h5py.File(unfinished, "w") as out:
-        dataset = out.create_dataset(
-            "main", data=labels, chunks=(1, *labels.shape[1:]), compression="gzip"
-        )
-        dataset.attrs.update({"url": url, "file": path.name, "inner": inner, "sha256": digest})
-        dataset.attrs["labels_sha256"] = hashlib.sha256(labels.data).hexdigest()
+    origin = {"url": url, "file": path.name, "inner": inner, "sha256": digest}
+    origin["labels_sha256"] = hashlib.sha256(labels.data).hexdigest()
+    with replacing(target, force=True) as unfinished:
+        formats.writer(target)(unfinished, labels.shape, labels.dtype, [labels], metadata)
+        with h5py.File(unfinished, "r+") as out:
+            out["main"].attrs.update(origin)

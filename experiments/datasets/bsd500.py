@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from compresso.formats import Metadata
 from experiments.datasets._base import Labels, Published
 from experiments.datasets._published import PublishedSource
 from experiments.names import OTHER
@@ -14,7 +15,7 @@ from experiments.names import OTHER
 SHAPE = (481, 321)
 
 
-def read(path: Path) -> Labels:
+def read(path: Path) -> tuple[Labels, Metadata]:
     """Every human segmentation of BSDS500, sorted by path; landscape images are transposed."""
     from scipy.io import loadmat
 
@@ -31,7 +32,7 @@ def read(path: Path) -> Labels:
                 slices.append(labels if labels.shape == SHAPE else labels.T)
         while file.read(1 << 20):
             pass
-    return np.stack(slices)
+    return np.stack(slices), {}
 
 
 class Bsd500(PublishedSource):

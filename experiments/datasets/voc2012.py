@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from compresso.formats import Metadata
 from experiments.datasets._base import Labels, Published
 from experiments.datasets._published import PublishedSource
 from experiments.names import OTHER
@@ -14,7 +15,7 @@ SHAPE = (500, 500)
 ARCHIVE = "VOCtrainval_11-May-2012.tar"
 
 
-def read_images(path: Path) -> Labels:
+def read_images(path: Path) -> tuple[Labels, Metadata]:
     """The class segmentations of VOC 2012's trainval list, zero-padded, palette index as label."""
     from PIL import Image
 
@@ -33,7 +34,7 @@ def read_images(path: Path) -> Labels:
             with Image.open(io.BytesIO(read(f"SegmentationClass/{name}.png"))) as image:
                 picture = np.asarray(image)
             target[: picture.shape[0], : picture.shape[1]] = picture
-    return labels
+    return labels, {}
 
 
 class Voc2012(PublishedSource):
