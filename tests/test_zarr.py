@@ -260,6 +260,8 @@ def test_numcodecs_by_its_configuration(numcodecs, phantom):
     assert bytes(codec.decode(codec.encode(b"some bytes"))) == b"some bytes"
     with pytest.raises(C.EncodeError, match="integers or bool"):
         codec.encode(np.zeros(3))
+    with pytest.raises(C.EncodeError, match="masked"):
+        codec.encode(np.ma.masked_equal(labels, 0))
 
 
 @given(labels=volumes((*SIGNED, np.int64), largest=2**60, max_side=9))

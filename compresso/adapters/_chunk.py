@@ -134,7 +134,7 @@ class Layout:
         """Encode a chunk of any layout and byte order; raises EncodeError."""
         encoding, compressor = self.codecs.stages
         shift = shift_of(self.dtype, [array])
-        volume = as_volume(np.asarray(array).reshape(self.grid))
+        volume = as_volume(array.reshape(self.grid))
         table, bodies = np.zeros(self.n_groups, GROUP), []
         for number in range(self.n_groups):
             labels = volume[self._edges[number] : self._edges[number + 1]]

@@ -50,7 +50,7 @@ class CompressoCodec(Codec):  # type: ignore[misc]
 
         Bytes are encoded as the uint8 that they are. Raises EncodeError.
         """
-        array = ensure_ndarray(buf)
+        array = buf if isinstance(buf, np.ndarray) else ensure_ndarray(buf)
         fortran = array.flags.f_contiguous and not array.flags.c_contiguous
         plain = array.T if fortran else array
         kind, size = plain.dtype.kind.encode(), plain.dtype.itemsize
