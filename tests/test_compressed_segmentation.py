@@ -101,8 +101,8 @@ def test_the_peer_lists_the_labels_of_ours(labels):
     assert np.array_equal(found, np.unique(labels))
 
 
-def precomputed(folder, labels, block=(8, 8, 8)):
-    """A TensorStore volume of one chunk, [x, y, z, channel], and its file."""
+def precomputed(folder, labels, block=(8, 8, 8), chunk=None):
+    """A TensorStore volume of one chunk, or of many, [x, y, z, channel], and its first file."""
     tensorstore = pytest.importorskip("tensorstore")
     nc, nz, ny, nx = labels.shape
     store = tensorstore.open(
@@ -118,7 +118,7 @@ def precomputed(folder, labels, block=(8, 8, 8)):
                 "size": [nx, ny, nz],
                 "encoding": "compressed_segmentation",
                 "compressed_segmentation_block_size": block,
-                "chunk_size": [nx, ny, nz],
+                "chunk_size": chunk or [nx, ny, nz],
                 "resolution": [1, 1, 1],
             },
         },
@@ -278,3 +278,19 @@ def test_pinky40_is_read_by_the_peer():
     assert len(stream) <= len(theirs)
     assert np.array_equal(read_by_peer(stream, labels.shape, labels.dtype), labels)
     assert np.array_equal(codec().decode(theirs, labels.shape, labels.dtype), labels)
+
+
+def test_pinky40_in_a_volume_of_ours_for_neuroglancer(tmp_path):
+    """Every chunk's file is ours; TensorStore reads the volume."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(shared("data/pinky40-z000-255.h5")) as file:
+        labels = file["main"][:100, :150, :200]
+    store, path = precomputed(tmp_path, labels[None], chunk=[64, 64, 64])
+    path.parent.mkdir(exist_ok=True)
+    for corner in np.ndindex(2, 3, 4):
+        box = tuple(
+            slice(64 * i, min(64 * i + 64, n)) for i, n in zip(corner, labels.shape, strict=True)
+        )
+        name = "_".join(f"{part.start}-{part.stop}" for part in reversed(box))
+        (path.parent / name).write_bytes(codec().encode(labels[box]))
+    assert np.array_equal(store.read().result().T[0], labels)
