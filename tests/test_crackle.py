@@ -104,7 +104,7 @@ def test_asked_for_by_name_it_says_how_to_get_it(tmp_path):
 
 
 def test_the_paper_has_no_peers():
-    assert not {encoding.name for encoding, _ in paper.cells()} & {
+    assert not {cell.encoding.name for cell in paper.cells()} & {
         *("crackle", "compressed_segmentation", "cpso")
     }
 
