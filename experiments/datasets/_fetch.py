@@ -13,14 +13,18 @@ from compresso.errors import FileError
 from compresso.targets import replacing, temporary
 from experiments.datasets import published, sources
 from experiments.datasets._files import open_volume
+from experiments.datasets._parts import download
 from experiments.datasets._published import PublishedSource
 from experiments.errors import DatasetError
+
+#: How the address of a store begins.
+STORE = "precomputed://"
 
 
 def fetchable() -> list[str]:
     """The names of the sources that can be downloaded, in the paper's order."""
     found = {name: sources.classes[name] for name in published()}
-    return [n for n, source in found.items() if issubclass(source, PublishedSource) and source.url]
+    return [name for name, source in found.items() if issubclass(source, PublishedSource)]
 
 
 def fetch(name: str, directory: Path, mirror: str | None = None) -> Path:
@@ -32,7 +36,7 @@ def fetch(name: str, directory: Path, mirror: str | None = None) -> Path:
         Of a source of the paper.
     directory : Path
     mirror : str, optional
-        An address to take the file from, by its published name.
+        An address to take the file from, or the store, by its published name.
 
     Returns
     -------
@@ -48,10 +52,11 @@ def fetch(name: str, directory: Path, mirror: str | None = None) -> Path:
     source = sources.classes.get(name)
     if source is None or not issubclass(source, PublishedSource):
         raise DatasetError(f"cannot fetch {name!r}; choose from {', '.join(fetchable())}")
-    if not source.url:
-        raise DatasetError(source.by_hand)
     target = directory / f"{name}.h5"
     if target.exists():
+        return target
+    if source.url.startswith(STORE):
+        _download(name, source.url, target, mirror)
         return target
     archive = directory / source.url.rsplit("/", 1)[1]
     url = f"{mirror.rstrip('/')}/{archive.name}" if mirror else source.url
@@ -71,6 +76,19 @@ def fetch(name: str, directory: Path, mirror: str | None = None) -> Path:
             f"or put {archive.name} into {directory} by hand"
         ) from None
     return target
+
+
+def _download(name: str, url: str, target: Path, mirror: str | None) -> None:
+    if mirror:
+        url = f"{STORE}{mirror.rstrip('/')}/{url.rsplit('/', 1)[1]}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        download(url, target)
+    except (OSError, FileError) as error:
+        raise DatasetError(
+            f"{name}: cannot get {url} ({error}); try again, what is there of it is kept; or name "
+            "another place with --mirror"
+        ) from None
 
 
 def _is_sound(archive: Path, source: type[PublishedSource]) -> bool:

@@ -22,12 +22,10 @@ class PublishedSource(Source):
     #: What the user can do to get it.
     origin: ClassVar[str] = "run.py fetch {0}"
     #: What ``fetch`` downloads: its address, ``sha256:...`` or ``md5:...`` where one is published,
-    #: and which of the file's volumes.
-    url: ClassVar[str] = ""
+    #: and which of the file's volumes. ``precomputed://...`` is a store, all others are files.
+    url: ClassVar[str]
     checksum: ClassVar[str | None] = None
     inner: ClassVar[str] = ""
-    #: Where there is no such address: how to get it by hand.
-    by_hand: ClassVar[str] = ""
 
     def datasets(self, directory: Path) -> list[Dataset]:
         """The dataset, whether it is here or not."""
