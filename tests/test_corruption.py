@@ -98,10 +98,10 @@ def test_thousands_of_damaged_source_files(tmp_path):
 
 
 def test_where_damage_is(tmp_path):
-    assert touched(b"abcdef", b"abXdef") == (2, 3)
-    assert touched(b"abcdef", b"abc") == (3, 6)
-    assert touched(b"abcdef", b"abef") == (2, 4)
-    assert touched(b"abcdef", b"abccdef") == (3, 4)
+    assert touched(b"abcdef", b"aXcdXf") == [(1, 2), (4, 5)]
+    assert touched(b"abcdef", b"abc") == [(3, 6)]
+    assert touched(b"abcdef", b"abef") == [(2, 4)]
+    assert touched(b"abcdef", b"abccdef") == [(3, 4)]
     SOURCES["nrrd-gzip"].write(tmp_path / "x.nrrd", LABELS)
     stream = (tmp_path / "x.nrrd").read_bytes()
     ((start, stop),) = checked("file nrrd-gzip", stream, tmp_path)

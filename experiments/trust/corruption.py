@@ -51,13 +51,15 @@ def damaged(stream: bytes, count: int, random: np.random.Generator) -> Iterator[
             yield bytes(data)
 
 
-def touched(stream: bytes, data: bytes) -> tuple[int, int]:
-    """Where a damaged stream differs from the sound one, from and to before, in the sound one."""
+def touched(stream: bytes, data: bytes) -> list[tuple[int, int]]:
+    """Which bytes of a sound stream damage changed or took away, from and to before."""
+    if len(stream) == len(data):
+        return [(i, i + 1) for i in range(len(stream)) if stream[i] != data[i]]
     shorter = min(len(stream), len(data))
     first = next((i for i in range(shorter) if stream[i] != data[i]), shorter)
     backwards = range(1, shorter - first + 1)
     same = next((i - 1 for i in backwards if stream[-i] != data[-i]), shorter - first)
-    return first, max(first + 1, len(stream) - same)
+    return [(first, max(first + 1, len(stream) - same))]
 
 
 def checked(name: str, stream: bytes, folder: Path) -> list[tuple[int, int]]:
@@ -188,9 +190,10 @@ def _count(python: str, name: str, folder: Path, count: int, seed: int) -> Count
     tally: Counter[str] = Counter()
     for data, result in zip(batch, worker.decode(batch), strict=True):
         if result == "wrong":
-            first, last = touched(stream, data)
-            under = any(start < last and first < stop for start, stop in spans)
-            under |= stream.startswith(data)  # every format says how much there must be
+            under = stream.startswith(data) or all(  # every format says how much there must be
+                any(start <= first and last <= stop for start, stop in spans)
+                for first, last in touched(stream, data)
+            )
             result = "wrong" if under else "unchecked"
         tally[result] += 1
     worker.stop()
