@@ -219,6 +219,12 @@ def test_what_is_no_file_is_refused(tmp_path):
             load(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["npy", "nrrd-raw", "nii"])
+def test_files_of_one_volume_have_nothing_behind_a_colon(tmp_path, name):
+    with pytest.raises(C.FileError, match="holds one volume; leave out what follows: labels"):
+        load(written(tmp_path, name), "labels")
+
+
 # -- NRRD -----------------------------------------------------------------------------------------
 
 

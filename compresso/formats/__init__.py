@@ -70,6 +70,8 @@ def open_volume(path: Path, inner: str = "") -> Iterator[Reader]:
         with reading(path, form.name):
             if path.exists() and not path.is_file():
                 raise FileError(f"{path}: is not a file")
+            if inner and not form.several:
+                raise FileError(f"{path}: holds one volume; leave out what follows: {inner}")
             reader = files.enter_context(form.open(path, inner))
         check(path, reader.shape, reader.dtype)
         if 0 in reader.shape and not form.empty:

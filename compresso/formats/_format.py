@@ -69,6 +69,8 @@ class Format(Plugin):
 
     #: The endings of its files, in lower case.
     suffixes: ClassVar[tuple[str, ...]]
+    #: Whether a file can hold several volumes, of which one is named behind a colon.
+    several: ClassVar[bool] = False
     #: Whether it holds volumes without voxels; elsewhere such a shape is damage.
     empty: ClassVar[bool] = False
     #: Whether it can be given arrays of one and two dimensions to write, in one part.

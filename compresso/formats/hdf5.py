@@ -32,6 +32,7 @@ class Hdf5(Format):
 
     name = "HDF5"
     suffixes = (".h5", ".hdf5", ".hdf", ".he5")
+    several = True
     empty = True
     any_shape = True
 

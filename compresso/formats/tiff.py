@@ -47,6 +47,7 @@ class Tiff(Format):
 
     name = "TIFF"
     suffixes = (".tif", ".tiff")
+    several = True
 
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Reader]:
