@@ -69,17 +69,11 @@ def compress_file(
         open(unfinished, "wb") as frame_file,
     ):
         depth = _depth(volume.shape, memory)
-        metadata, lost = formats.fit(volume.metadata, frame.METADATA_LIMIT)
+        kept, lost = formats.fit(volume.metadata, frame.METADATA_LIMIT)
+        codecs = encoding, compression, threads
+        shift = _shift(volume, depth or 64)
         writer = frame.Writer(
-            frame_file,
-            volume.shape,
-            volume.dtype,
-            encoding,
-            compression,
-            threads,
-            depth,
-            _shift(volume, depth or 64),
-            metadata or None,
+            frame_file, volume.shape, volume.dtype, *codecs, depth, shift, kept or None
         )
         while writer.pending:
             writer.write(volume.read(*writer.pending))

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compresso.arrays import LIMIT
 from compresso.errors import FileError
 from compresso.formats import _hdf5, package
 from compresso.formats._format import Format, Reader, bytes_of, check, check_room
 from compresso.formats._metadata import Metadata
-from compresso.volume import LIMIT
 
 #: Where label volumes are, in the original program's files and in CREMI's.
 USUAL = ("main", "volumes/labels/neuron_ids")

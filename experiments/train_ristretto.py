@@ -1,6 +1,6 @@
 """Trains the counters that ``ristretto`` begins with: compresso/encodings/ristretto-start-1.xz.
 
-    python tools/train_ristretto.py pinky40-z000-255.h5:main ristretto-start-1.xz
+    python -m experiments.train_ristretto pinky40-z000-255.h5:main ristretto-start-1.xz
 
 The volume is slices 0 to 255 of pinky40 from https://github.com/seung-lab/compresso; the other is
 this project's synthetic phantom. Both are encoded in small pieces, one after another with the
@@ -8,17 +8,19 @@ same counters, then as pictures, every fourth slice.
 """
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from compresso import formats
+from compresso.arrays import Labels
 from compresso.encodings import _ristretto_start as start
 from compresso.encodings._ristretto_layout import Box
 from compresso.encodings._ristretto_pieces import Encoder, tell_deep
 from compresso.kernels import ristretto_coder, ristretto_places
-from compresso.spec import Extent
+from compresso.plugins import Extent
 from experiments.datasets.phantom import Phantom
 
 PHANTOM = Phantom(size=Extent("512x512x96"), seed=0)
@@ -26,7 +28,7 @@ SIDES = (64, 128)  # of pieces
 LEAST = 12  # observations of a counter that is kept
 
 
-def train(volumes):
+def train(volumes: Sequence[Labels]) -> NDArray[np.uint32]:
     """Counters after all pieces of the volumes."""
     counters = np.full(ristretto_places.COUNTERS, ristretto_coder.FRESH, np.uint32)
     for volume in volumes:
@@ -37,7 +39,9 @@ def train(volumes):
     return counters
 
 
-def _encode_pieces(volume, side, counters, tell):
+def _encode_pieces(
+    volume: Labels, side: int, counters: NDArray[np.uint32], tell: Callable[[Labels], Labels]
+) -> None:
     nz, ny, nx = volume.shape
     for z in range(0, nz, side):
         for y in range(0, ny, side):
@@ -46,7 +50,7 @@ def _encode_pieces(volume, side, counters, tell):
                 Encoder(volume, box, 1, counters, 8 * box.voxels, tell).run()
 
 
-def main():
+def main() -> None:
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     with formats.open_volume(*formats.split(sys.argv[1])) as reader:
