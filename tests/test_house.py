@@ -53,3 +53,32 @@ def test_nothing_is_too_large_to_hold_in_the_head(path):
 def test_the_library_knows_nothing_of_the_harness():
     for path in (ROOT / "compresso").rglob("*.py"):
         assert not [name for name in imported(path) if name.startswith("experiments")], path
+
+
+LIBRARY = sorted((ROOT / "compresso").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_library_fits_the_head_too(path):
+    text = path.read_text()
+    kernels = "kernels" in path.parts  # where a function is one loop nest
+    assert text.count("\n") <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and not kernels:
+            assert node.end_lineno - node.lineno < 60, node.name
+
+
+def test_kernels_know_only_arrays():
+    for path in (ROOT / "compresso" / "kernels").rglob("*.py"):
+        ours = [name for name in imported(path) if name.startswith("compresso")]
+        assert all(name.startswith("compresso.kernels") for name in ours), (path, ours)
+
+
+def test_the_top_level_is_the_users():
+    fixed = {"compresso", "experiments", "data", "figures", "run.py", "requirements.txt"}
+    also = {"tests", "docs", "Makefile", "pyproject.toml", "requirements-dev.txt"}
+    papers = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff", "LICENSE"}
+    made = {"build", "dist", "peers"}
+    here = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    assert fixed <= here
+    assert {name for name in here if not name.endswith(".egg-info")} <= fixed | also | papers | made

@@ -58,7 +58,7 @@ class _Draw:
     """Draws the boundary map of any of the slices z0..z1-1, counted from z0."""
 
     def __init__(self, sections: Sections, z0: int, z1: int) -> None:
-        from compresso.kernels import cpso
+        from compresso.kernels import cpso_runs
 
         grid = sections.header.grid
         self.zstep = sections.header.step[0]
@@ -68,13 +68,13 @@ class _Draw:
         self._cursors = np.empty((layers.size, 2), np.int64)  # of each layer of windows
         n_values, plane = sections.values.size, math.prod(grid[1:])
         entries = sections.windows
-        bad = cpso.survey(entries, n_values, math.prod(grid), layers * plane, self._cursors)
+        bad = cpso_runs.survey(entries, n_values, math.prod(grid), layers * plane, self._cursors)
         if bad >= 0:
             raise DecodeError(f"cpso stream: window entry {bad} contradicts the header")
 
     def __call__(self, z: int, bits: NDArray[np.uint64]) -> None:
         """Write slices z..z+n-1 of the boundary map."""
-        from compresso.kernels import cpso, windows
+        from compresso.kernels import cpso_runs, windows
 
         header = self._sections.header
         skipped = (self._z0 + z) % self.zstep  # slices of the first layer that come before
@@ -82,7 +82,7 @@ class _Draw:
         n_layers = -(-(skipped + len(bits)) // self.zstep)
         packed = np.empty((n_layers, *header.grid[1:]), np.uint64)
         cursor = self._cursors[layer].copy()
-        cpso.expand(self._sections.windows, self._sections.values, cursor, packed.reshape(-1))
+        cpso_runs.expand(self._sections.windows, self._sections.values, cursor, packed.reshape(-1))
         drawn = np.empty((skipped + len(bits), *bits.shape[1:]), np.uint64) if skipped else bits
         windows.unpack(packed, header.shape[2], header.step, drawn)
         if skipped:

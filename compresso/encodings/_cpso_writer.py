@@ -149,13 +149,13 @@ def _squeezed(
     parts: Sequence[Windows], step: Sequence[int], threads: int
 ) -> tuple[Unsigned, Unsigned]:
     """The distinct windows of all parts, and the entries that spell all windows."""
-    from compresso.kernels import cpso
+    from compresso.kernels import cpso_runs
 
     merged = windows.merge(parts, threads)
     item = window_type(step)
     entries = np.empty(merged.indices.size, item)
     limit = np.iinfo(item).max // 2
-    written = cpso.squeeze(merged.indices, limit, entries)
+    written = cpso_runs.squeeze(merged.indices, limit, entries)
     if written < 0:
         z, y, x = step
         raise TooManyWindowsError(

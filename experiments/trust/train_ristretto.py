@@ -1,6 +1,6 @@
 """Trains the counters that ``ristretto`` begins with: compresso/encodings/ristretto-start-1.xz.
 
-    python -m experiments.train_ristretto pinky40-z000-255.h5:main ristretto-start-1.xz
+    python -m experiments.trust.train_ristretto pinky40-z000-255.h5:main ristretto-start-1.xz
 
 The volume is slices 0 to 255 of pinky40 from https://github.com/seung-lab/compresso; the other is
 this project's synthetic phantom. Both are encoded in small pieces, one after another with the
