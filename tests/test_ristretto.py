@@ -281,3 +281,22 @@ def test_real_volume(name, effort, ratio):
         labels = reader.read(0, reader.shape[0])
     stream = check(np.ascontiguousarray(labels), Ristretto(effort=effort))
     assert labels.size * 8 / len(stream) >= ratio
+
+
+@pytest.mark.parametrize(
+    ("shape", "effort", "slabs"),
+    [
+        ((256, 512, 512), 1, 2),
+        ((512, 512, 512), 1, 4),
+        ((2696, 481, 321), 1, 8),
+        ((1024, 1024, 1024), 1, 8),
+        ((4096, 1024, 1024), 1, 32),
+        ((119, 512, 512), 1, 1),
+        ((256, 512, 512), 3, 1),
+    ],
+)
+def test_default_slabs(shape, effort, slabs):
+    """Two threads have something to do from 2**26 voxels on, eight from 2**28."""
+    from compresso.encodings.ristretto import SLAB_VOXELS, _default_depth
+
+    assert -(-shape[0] // _default_depth(shape, SLAB_VOXELS[effort])) == slabs

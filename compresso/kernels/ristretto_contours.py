@@ -72,7 +72,7 @@ def contour_left_2d(view, here):
     plane, row = view.plane, view.row
     label, above = plane[U64(here - 1)], plane[U64(here - row)]
     far = np.int64(0)
-    end_label, end_above = label, above
+    end_label, end_above = label, plane[U64(here - row - 1)]
     while far < 15 and end_label == label and end_above == above:
         far += 1
         end_label, end_above = plane[U64(here - 1 - far)], plane[U64(here - row - 1 - far)]
