@@ -25,6 +25,10 @@ class Written(NamedTuple):
     nbytes: int
 
 
+def quietly(text: str) -> None:
+    """Tell nobody."""
+
+
 def compress_file(
     source: str,
     target: Path,
@@ -33,7 +37,7 @@ def compress_file(
     threads: int,
     memory: int | None,
     force: bool,
-    announce: Announce,
+    announce: Announce = quietly,
     form: str = "",
 ) -> Written:
     """Compress a volume's file to a frame's, group by group.
