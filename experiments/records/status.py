@@ -29,15 +29,6 @@ class Status:
         return f"{self.outcome}: {self.reason}" if self.reason else str(self.outcome)
 
     @classmethod
-    def parse(cls, text: str) -> "Status":
-        """Read the spelling of the CSV; what is unknown there counts as an error."""
-        name, _, reason = text.partition(": ")
-        try:
-            return cls(Outcome(name), reason)
-        except ValueError:
-            return cls(Outcome.ERROR, text)
-
-    @classmethod
     def of(cls, error: Exception) -> "Status":
         """The status of a run that raised ``error``; a bug is told with its place."""
         if isinstance(error, MissingPackageError):
