@@ -1,6 +1,7 @@
 """Stores of chunks for the tests, written by TensorStore and by zarr, and a server for them."""
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -161,11 +162,20 @@ def chunks(folder: Path) -> list[Path]:
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serves a folder; ``/404/`` and the like answer so, whatever is asked for."""
+    """Serves a folder; ``/404/`` and the like answer so, whatever is asked for.
+
+    Where it is ``unlisted``, it refuses what it does not have, as a bucket may.
+    """
+
+    def __init__(self, *args, unlisted=False, **options):
+        self.unlisted = unlisted
+        super().__init__(*args, **options)
 
     def do_GET(self):
         word = self.path.split("/")[1]
-        if word.isdigit():
+        if self.unlisted and not os.path.isfile(self.translate_path(self.path)):
+            self.send_error(403)
+        elif word.isdigit():
             self.send_error(int(word))
         elif word == "hang":
             time.sleep(30)
@@ -186,9 +196,11 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
+def serving(folder: Path, unlisted: bool = False) -> Iterator[str]:
     """The address of a server of a folder."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Handler, directory=str(folder), unlisted=unlisted)
+    )
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

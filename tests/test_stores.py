@@ -1,6 +1,7 @@
 """Volumes in stores of chunks: bit for bit, whatever the format and the layout."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -317,6 +318,32 @@ def test_groups(tmp_path, version, consolidated):
         expected = f"{text}/a/labels" if consolidated else f"such as {text}/path/inside"
         assert line.endswith(expected)
         same(f"{text}/a/labels", volume)
+
+
+def test_buckets_that_refuse_what_they_do_not_have(tmp_path):
+    volume = depots.labels(dtype="u4")
+    depots.precomputed(tmp_path / "pre", volume)
+    zarr_array(tmp_path / "two", volume, zarr_format=2)
+    (tmp_path / "two" / ".zattrs").unlink(missing_ok=True)
+    depots.n5(tmp_path / "five" / "s0", volume)
+    with depots.serving(tmp_path, unlisted=True) as address:
+        for text in ("pre", "two", "five/s0"):
+            same(f"{address}/{text}", volume)
+            assert "private, or asks for a login" in refusal(f"{address}/{text}/nothing")
+        same(f"zarr2://{address}/two", volume)
+
+
+def test_roots(tmp_path):
+    volume = depots.labels(dtype="u4")
+    folder = zarr_array(tmp_path / "seg", volume)
+    shutil.make_archive(str(tmp_path / "packed"), "zip", folder)
+    same(f"file://{tmp_path}/packed.zip|zip:|zarr3:", volume)
+    with depots.serving(folder) as address:
+        same(f"{address}|zarr3:", volume)
+        same(f"{address}/|zarr3:", volume)
+        same(address, volume)
+    found = locate("gs://a-bucket|zarr3:", depots.ts)
+    assert found.kvstore.get("path", "") == ""
 
 
 def test_compressing_a_store(tmp_path):

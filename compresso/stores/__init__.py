@@ -66,7 +66,7 @@ def _find(client: Client, location: Location) -> Found:
     name, document = client.first(location.kvstore, tuple(names))
     if name:
         return kinds.classes[names[name]]().find(client, location, document)
-    if "n5" in location.kinds and client.document(location.kvstore, "s0/attributes.json"):
+    if "n5" in location.kinds and client.optional(location.kvstore, "s0/attributes.json"):
         # A group of N5 may have nothing of its own.
         return kinds.classes["n5"]().find(client, location, {})
     raise FileError(f"{location.text}: absent, or no store: it has no {', '.join(names)}")

@@ -79,11 +79,22 @@ class Client:
             raise FileError(f"{self.text}: its {name} is damaged: no JSON object")
         return value
 
+    def optional(self, kvstore: dict[str, Any], name: str) -> dict[str, Any]:
+        """A document that may be missing: empty then, and where it is refused; raises FileError.
+
+        A bucket that may not be listed refuses what it does not have.
+        """
+        try:
+            return self.document(kvstore, name) or {}
+        except FileError as error:
+            if not is_private(error.__cause__):
+                raise
+            return {}
+
     def first(self, kvstore: dict[str, Any], names: tuple[str, ...]) -> tuple[str, Any]:
         """The first of these documents that is there, and its name; empty where there is none.
 
-        A bucket that may not be listed refuses what it does not have: that alone is no error, but
-        it is raised where nothing is found.
+        Raises FileError, for a refusal only where none of them is there.
         """
         refused = None
         for name in names:

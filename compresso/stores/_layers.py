@@ -42,6 +42,8 @@ class Layers:
     def fetch(self, start: int, stop: int) -> NDArray[Any]:
         """Slices start..stop-1; raises FileError, which names those that cannot be read."""
         self._check_memory(start, stop)
+        if stop - start == self.array.shape[0]:
+            return self._read(start, stop)
         spans = list(self._spans(start, stop))
         if len(spans) == 1:
             return self._span(*spans[0])

@@ -212,4 +212,5 @@ def _split_inner(place: str) -> tuple[Path, str]:
 
 
 def _as_folder(path: str) -> str:
-    return path.rstrip("/") + "/"
+    """With one slash at the end, but for the root of a bucket or an archive."""
+    return path.rstrip("/") + "/" if path else path

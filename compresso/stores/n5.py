@@ -22,13 +22,13 @@ class N5(Kind):
             check_mip(text, location.selection.mip, ["the only one"])
             return Found({"driver": "n5", "kvstore": kvstore}, "xyzct", (), _resolution(document))
         scale = child(text, kvstore, f"s{location.selection.mip}")
-        inside = client.document(scale, "attributes.json") or {}
+        inside = client.optional(scale, "attributes.json")
         if "dimensions" not in inside:
             found = volumes(kvstore, None)
             if found is None or len(found) != 1:
                 raise FileError(f"{text}: is a group; {choices(text, found)}")
             scale = child(text, kvstore, found[0])
-            inside = client.document(scale, "attributes.json") or {}
+            inside = client.optional(scale, "attributes.json")
         only = replace(location.selection, mip=0)
         return self.find(client, replace(location, kvstore=scale, selection=only), inside)
 

@@ -88,13 +88,12 @@ class Zarr2(_Zarr):
     def _attributes(
         self, client: Client, location: Location, document: dict[str, Any]
     ) -> dict[str, Any]:
-        return client.document(location.kvstore, ".zattrs") or {}
+        return client.optional(location.kvstore, ".zattrs")
 
     def _consolidated(
         self, client: Client, location: Location, document: dict[str, Any]
     ) -> dict[str, Any] | None:
-        listed = client.document(location.kvstore, ".zmetadata")
-        return _object(listed.get("metadata")) if listed else None
+        return _object(client.optional(location.kvstore, ".zmetadata").get("metadata"))
 
 
 def _object(value: Any) -> dict[str, Any] | None:
