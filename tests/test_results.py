@@ -170,8 +170,11 @@ def append_many(path, writer):
         records.append(path, row(run=run, threads=writer))
 
 
-def test_two_processes_share_a_file(tmp_path):
+@pytest.mark.parametrize("columns", [records.COLUMNS, records.FIRST_COLUMNS])
+def test_two_processes_share_a_file(tmp_path, columns):
+    """Also one of version 1.0, which the first of them gives today's columns."""
     path = tmp_path / "r.csv"
+    path.write_text(",".join(columns) + "\n")
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=append_many, args=(path, w)) for w in (1, 2)]
     for process in writers:
@@ -181,6 +184,7 @@ def test_two_processes_share_a_file(tmp_path):
     table = records.read(path)
     for writer in (1, 2):
         assert table[table["threads"] == writer]["run"].tolist() == list(range(50))
+    assert path.read_text().startswith(",".join(records.COLUMNS))
 
 
 def test_newest_rows(tmp_path):
