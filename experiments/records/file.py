@@ -53,7 +53,8 @@ def check(path: Path) -> None:
         if path.exists():
             with open(path, "r+b", buffering=0) as file:
                 _columns(path, file)
-        disk.check_writable(path.parent)
+        else:
+            disk.check_writable(path.parent)
     except OSError as error:
         raise ResultsError(
             f"{path}: cannot write results ({error.strerror}); name another file with --output"
