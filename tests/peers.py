@@ -1,9 +1,12 @@
 """Other people's packages, each in a Python of its own: PyPI's ``compresso`` bears our name."""
 
+import fcntl
 import os
 import pickle
 import subprocess
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,22 +29,22 @@ def interpreter(cache: Path, *packages: str) -> Path:
         if lacking:
             pytest.skip(f"COMPRESSO_PEERS={named} lacks {', '.join(lacking)}")
         return Path(named)
-    folder = cache / "-".join(packages)
-    python = folder / "bin/python"
-    if not all(python.exists() and _has(python, name) for name in packages):
-        venv.create(folder, with_pip=True, clear=True)
-        install(python, *[_pinned(name) for name in packages])
+    python = cache / "-".join(packages) / "bin/python"
+    with _alone(cache):
+        if not all(python.exists() and _has(python, name) for name in packages):
+            venv.create(python.parents[1], with_pip=True, clear=True)
+            install(python, *[_pinned(name) for name in packages])
     return python
 
 
 def with_ours(cache: Path, *packages: str) -> Path:
     """A Python that has these packages, and this checkout installed where PyPI's compresso was."""
-    folder = cache / "-".join(["ours", *packages])
-    python = folder / "bin/python"
-    if not all(python.exists() and _has(python, name) for name in packages):
-        venv.create(folder, with_pip=True, clear=True)
-        install(python, *[_pinned(name) for name in packages], str(ROOT))
-    install(python, "--force-reinstall", "--no-deps", str(ROOT))  # what is in it today
+    python = cache / "-".join(["ours", *packages]) / "bin/python"
+    with _alone(cache):
+        if not all(python.exists() and _has(python, name) for name in packages):
+            venv.create(python.parents[1], with_pip=True, clear=True)
+            install(python, *[_pinned(name) for name in packages], str(ROOT))
+        install(python, "--force-reinstall", "--no-deps", str(ROOT))  # what is in it today
     return python
 
 
@@ -54,6 +57,14 @@ def install(python: Path, *what: str) -> None:
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or ["pip failed"]
         pytest.skip(f"cannot install {' '.join(what)}: {reason[0]}")
+
+
+@contextmanager
+def _alone(cache: Path) -> Iterator[None]:
+    """One process at a time makes environments; tests run in several."""
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _pinned(package: str) -> str:
