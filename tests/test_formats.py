@@ -461,6 +461,18 @@ def test_pages_that_the_metadata_promise_must_be_there(tmp_path, name):
     assert outcome(path) == "refused"
 
 
+@pytest.mark.parametrize("name", ["tif", "tif-zlib", "tif-imagej-zlib", "tif-ome-zlib", "tif-own"])
+def test_pages_in_a_circle_are_refused(tmp_path, name):
+    path = written(tmp_path, name)
+    with tifffile.TiffFile(path) as file:
+        after, form, second = file.pages.next_page_offset, file.tiff, file.pages[1].offset
+    data = bytearray(path.read_bytes())
+    data[after : after + form.offsetsize] = second.to_bytes(form.offsetsize, "little")
+    path.write_bytes(data)
+    with pytest.raises(C.FileError, match="in a circle"):
+        load(path)
+
+
 def test_strips_must_be_there(tmp_path):
     path = written(tmp_path, "tif-packbits")
     with tifffile.TiffFile(path) as file:

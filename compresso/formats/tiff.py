@@ -3,6 +3,7 @@
 import io
 import logging
 import math
+import struct
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -136,6 +137,7 @@ def _heeding() -> Iterator[None]:
 
 def _choose(path: Path, file: Any, inner: str) -> Any:
     """The series to read; raises FileError where there are several, and none is named."""
+    _check_chain(file)
     if file.is_ome:
         _check_ome(file)
     series = file.series
@@ -144,14 +146,31 @@ def _choose(path: Path, file: Any, inner: str) -> Any:
     levels = [level for each in series for level in each.levels]
     if sum(map(len, levels)) < len(file.pages):
         raise ValueError("its metadata promise less slices than it has pages")
-    file.filehandle.seek(file.pages.next_page_offset)
-    if any(end := file.filehandle.read(file.tiff.offsetsize)) or len(end) < file.tiff.offsetsize:
-        raise EOFError("it ends before its last page")
     if (inner or len(series) > 1) and not (inner.isdecimal() and int(inner) < len(series)):
         what = (f"{i} of {each.dtype} {each.shape}" for i, each in enumerate(series))
         last = f"{path.name}:{len(series) - 1}"
         raise FileError(f"{path}: which series? It has {', '.join(what)}; name one as {last}")
     return series[int(inner or 0)]
+
+
+def _check_chain(file: Any) -> None:
+    """Raise EOFError where the chain of pages is cut, and ValueError where it is a circle.
+
+    tifffile takes the first for the last page, and follows the second for ever.
+    """
+    disk, form, found = file.filehandle, file.tiff, set()
+    offset = file.pages.first.offset
+    while offset:
+        if offset in found:
+            raise ValueError("its pages follow one another in a circle")
+        found.add(offset)
+        try:
+            disk.seek(offset)
+            (tags,) = struct.unpack(form.tagnoformat, disk.read(form.tagnosize))
+            disk.seek(offset + form.tagnosize + tags * form.tagsize)
+            (offset,) = struct.unpack(form.offsetformat, disk.read(form.offsetsize))
+        except struct.error:
+            raise EOFError("it ends before its last page") from None
 
 
 def _check_ome(file: Any) -> None:
