@@ -211,7 +211,7 @@ class Piece:
     def __init__(self, data, effort, start, shape, labels):
         self.coder, self.counters, self.effort = Coder(data), trained(start), effort
         self.shape, self.labels = shape, labels
-        self.width = min(max(math.prod(shape).bit_length() - 3, 12), 16 + effort)
+        self.width = min(max(math.prod(shape).bit_length() - 3, 12), 14 + 2 * effort)
         self.weights = {}
         self.met = 1
 

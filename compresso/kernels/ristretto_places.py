@@ -66,7 +66,7 @@ for _effort in (2, 3):
 
 def width(effort: int, voxels: int) -> int:
     """Bits of a model's contexts in a piece of so many voxels."""
-    return min(max(voxels.bit_length() - 3, 12), 16 + effort)
+    return min(max(voxels.bit_length() - 3, 12), 14 + 2 * effort)
 
 
 def make_counters(trained: NDArray[np.uint32], effort: int, bits: int) -> NDArray[np.uint32]:
