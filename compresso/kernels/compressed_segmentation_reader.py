@@ -7,7 +7,8 @@ from compresso.kernels.blocks import SIDE
 from compresso.kernels.compressed_segmentation import HALF
 from compresso.kernels.words import ALL, splat8
 
-PALETTE = 256  # labels of a block that are looked up once for all of its voxels
+PALETTE = 16  # labels of a block that are looked up once for all of its voxels
+CHECKED, DIRECT = -1, -2  # in place of a block's place in the palette
 TOGETHER = 1 << 17  # bytes of a slice that are written at a time
 
 
@@ -21,14 +22,15 @@ def _label(words, high, at):
 
 
 @kernel
-def _decode_layer(headers, words, first, count, palette, places, row, n_rows, out, to, width):
+def _decode_layer(headers, words, high, first, count, palette, places, row, n_rows, out, to, width):
     """Decode ``n_rows`` rows of a line of ``count`` blocks, from row ``row`` of the blocks on.
 
-    Those whose labels are in ``palette``, and no others. Labels go to ``out[to + width * y + x]``.
+    All but those that are to be checked. Labels go to ``out[to + width * y + x]``.
     """
     # Unsigned indices, for numba looks at the sign of others.
+    wide = np.uint64(1 if high is None else 2)
     for block in range(count):
-        if places[block] < 0:
+        if places[block] == CHECKED:
             continue
         head, values = headers[2 * (first + block)], np.uint64(headers[2 * (first + block) + 1])
         at, target = np.uint64(places[block]), np.uint64(to + block * SIDE)
@@ -39,13 +41,22 @@ def _decode_layer(headers, words, first, count, palette, places, row, n_rows, ou
                 splat8(out, target, label)
                 target += np.uint64(width)
             continue
-        mask = (np.uint64(1) << bits) - np.uint64(1)
         place = np.uint64(SIDE * row) * bits
+        if places[block] == DIRECT:
+            table = np.uint64(head & 0xFFFFFF)
+            for _ in range(n_rows):
+                word = values + (place >> np.uint64(5))
+                packed = np.uint64(words[word]) | np.uint64(words[word + np.uint64(1)]) << HALF
+                for x in range(np.uint64(SIDE)):
+                    value = (packed >> (np.uint64(8) * x)) & np.uint64(255)
+                    out[target + x] = _label(words, high, table + value * wide)
+                target += np.uint64(width)
+                place += np.uint64(SIDE) * bits
+            continue
+        mask = (np.uint64(1) << bits) - np.uint64(1)
         for _ in range(n_rows):
             word = values + (place >> np.uint64(5))
             packed = np.uint64(words[word]) >> (place & np.uint64(31))
-            if bits == np.uint64(8):
-                packed |= np.uint64(words[word + np.uint64(1)]) << HALF
             for x in range(np.uint64(SIDE)):
                 out[target + x] = palette[at + ((packed >> (bits * x)) & mask)]
             target += np.uint64(width)
@@ -84,10 +95,11 @@ def _decode_checked(headers, words, high, number, block, z, shape, out, to, widt
 def _read_headers(headers, words, high, block, first, last, across, whole, palette, places):
     """Look up the labels of blocks first..last-1, all those that their values can mean.
 
-    Where block i has them in ``palette`` goes to ``places[i - first]``; -1 where it is not that
-    simple: a block of other rows than 8 voxels, of many labels, of labels that are not all there
-    or do not all fit, or behind the ``whole`` blocks of a line of ``across``. Returns -1, or the
-    number of a block that contradicts the format.
+    Where block i has them in ``palette`` goes to ``places[i - first]``; DIRECT for a block of so
+    many labels that they are not worth it; CHECKED where it is not that simple: a block of other
+    rows than 8 voxels, of labels that are not all there or do not all fit, or behind the ``whole``
+    blocks of a line of ``across``. Returns -1, or the number of a block that contradicts the
+    format.
     """
     bz, by, bx = block
     wide = 1 if high is None else 2
@@ -98,14 +110,19 @@ def _read_headers(headers, words, high, block, first, last, across, whole, palet
         table, bits = head & 0xFFFFFF, head >> 24
         if bits > 32 or bits & (bits - 1) or values + -(-bz * by * bx * bits // 32) > words.size:
             return number
-        places[number - first] = -1
+        places[number - first] = CHECKED
         plain = bx == SIDE and bits <= 8 and number % across < whole
-        if plain and table + (wide << bits) <= words.size:
+        if not plain or table + (wide << bits) > words.size:
+            continue
+        if bits == 8:
+            if palette.itemsize >= 4:  # or a label may not fit
+                places[number - first] = DIRECT
+        else:
             places[number - first] = used
             for i in range(1 << bits):
                 label = _label(words, high, np.uint64(table + wide * i))
                 if label & ~fits != np.uint64(0):
-                    places[number - first] = -1
+                    places[number - first] = CHECKED
                 palette[used + i] = label
             used += 1 << bits
     return -1
@@ -160,6 +177,7 @@ def decode_lines(headers, words, high, block, first, last, out):
             _decode_layer(
                 headers,
                 words,
+                high,
                 start + line * across,
                 across,
                 palette,
@@ -171,7 +189,7 @@ def decode_lines(headers, words, high, block, first, last, out):
                 nx,
             )
             for b in range(across):
-                if here[b] < 0:
+                if here[b] == CHECKED:
                     number = start + line * across + b
                     shape = height, min(bx, nx - b * bx)
                     bad = _decode_checked(
