@@ -64,10 +64,10 @@ def copies(labels: Labels) -> list[Entry]:
 def ours(labels: Labels, threads: int) -> list[Entry]:
     """Our encodings, with one thread, with ``threads``, and to memory that is there already."""
     entries = []
-    for spec in ("compresso", "compresso:window=4x4x1", "neuroglancer"):
+    for spec in ("compresso", "compresso:window=4x4x1", "neuroglancer", "compressed_segmentation"):
         encoding = compresso.encodings.parse(spec)
         stream = encoding.encode(labels)
-        if not np.array_equal(encoding.decode(stream, dtype=labels.dtype), labels):
+        if not np.array_equal(encoding.decode(stream, labels.shape, labels.dtype), labels):
             raise HarnessError(f"{spec} does not restore the volume")
         for count in sorted({1, threads}):
             many = f", {count} threads" if count > 1 else ""
@@ -76,7 +76,7 @@ def ours(labels: Labels, threads: int) -> list[Entry]:
                     spec + many,
                     "ours",
                     timed(partial(encoding.encode, labels, count)),
-                    timed(partial(encoding.decode, stream, None, labels.dtype, count)),
+                    timed(partial(encoding.decode, stream, labels.shape, labels.dtype, count)),
                 )
             )
         entries.append(
