@@ -37,18 +37,19 @@ def test_nothing_leads_out_of_a_store(tmp_path):
     assert "leads out of the store, and is not followed" in refusal(tmp_path / "ome")
 
 
-def test_chunks_that_tensorstore_would_overlook(tmp_path):
-    folder = depots.precomputed(tmp_path / "seg", depots.labels())
-    chunk = depots.chunks(folder)[0]
-    chunk.rename(chunk.with_name(chunk.name + ".gz"))
-    line = refusal(folder)
-    assert "its chunks are .gz files" in line
-    assert f"gunzip -r {folder / '4_4_40'}" in line
-
-
-def test_other_encodings(tmp_path):
-    line = refusal(depots.info(tmp_path / "seg", encoding="compresso"))
-    assert "is stored with encoding compresso, which TensorStore does not read" in line
+@pytest.mark.parametrize(
+    ("suffix", "scale", "stored"),
+    [
+        (".zst", {}, "raw in .zst files"),
+        ("", {"encoding": "crackle"}, "crackle"),
+        ("", {"encoding": "compresso", "sharding": depots.SHARDS}, "compresso in shards"),
+    ],
+)
+def test_other_encodings(tmp_path, suffix, scale, stored):
+    folder = depots.info(tmp_path / "seg", **scale)
+    (folder / "k").mkdir()
+    (folder / "k" / f"0-5_0-5_0-5{suffix}").touch()
+    assert f"scale 0 is stored as {stored}, which is not read" in refusal(folder)
 
 
 def test_missing_chunks_are_the_fill_value(tmp_path):

@@ -50,7 +50,7 @@ def open_volume(text: str, memory: int | None = None) -> Iterator[Reader]:
     client = Client.make(text)
     location = locate(text, client.tensorstore)
     found = _find(client, location)
-    array = client.open(found.spec)
+    array = client.open(found.spec) if found.array is None else found.array
     array, geometry = arrange(text, array, found, location.selection)
     dtype = np.dtype(array.dtype.numpy_dtype)
     check(text, array.shape, dtype)

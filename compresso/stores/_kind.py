@@ -31,6 +31,8 @@ class Found:
         Of each axis, and its unit; empty where TensorStore knows as much.
     shift : sequence of float
         Position of index 0 along each axis, in its unit; empty for zeros.
+    array : TensorStore, optional
+        Where it is open already.
     """
 
     spec: dict[str, Any]
@@ -38,6 +40,7 @@ class Found:
     names: Sequence[str] = ()
     spacing: Sequence[tuple[float | None, str | None]] = ()
     shift: Sequence[float] = ()
+    array: Any = None
 
 
 @dataclass(frozen=True)

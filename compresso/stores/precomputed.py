@@ -1,10 +1,12 @@
 """Neuroglancer's precomputed volumes: x, y, z, channel; raw, compressed or in shards."""
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from compresso.errors import FileError
+from compresso.stores._chunks import DECODED, PACKED, open_chunks
 from compresso.stores._client import Client, child
 from compresso.stores._kind import Found, Kind, check_mip
 from compresso.stores._location import Location
@@ -12,7 +14,7 @@ from compresso.stores._location import Location
 #: The encodings that TensorStore reads.
 READ = ("raw", "compressed_segmentation", "jpeg", "png")
 #: What CloudVolume puts behind the names of packed chunks in a local folder.
-PACKED = (".gz", ".br", ".zst", ".zstd", ".xz", ".bz2", ".lzma")
+SUFFIXES = (".gz", ".br", ".zst", ".zstd", ".xz", ".bz2", ".lzma")
 
 
 class Precomputed(Kind):
@@ -36,15 +38,9 @@ class Precomputed(Kind):
             text, mip, [" x ".join(map(str, s)) if isinstance(s, list) else k for k, _, s in scales]
         )
         key, encoding, _ = scales[mip]
-        if encoding not in READ:
-            raise FileError(
-                f"{text}: scale {mip} is stored with encoding {encoding}, which TensorStore does "
-                f"not read; it reads {', '.join(READ)}"
-            )
         folder = child(text, location.kvstore, key)
-        if folder["driver"] == "file":
-            _check_names(text, Path(folder["path"]))
-        return Found(
+        suffix = _suffix(Path(folder["path"])) if folder["driver"] == "file" else ""
+        found = Found(
             {
                 "driver": "neuroglancer_precomputed",
                 "kvstore": location.kvstore,
@@ -52,15 +48,23 @@ class Precomputed(Kind):
             },
             "xyzc",
         )
+        if encoding in READ and not suffix:
+            return found
+        sharded = document["scales"][mip].get("sharding")
+        if encoding not in DECODED or suffix not in PACKED or sharded:
+            parts = (encoding, suffix and f" in {suffix} files", " in shards" if sharded else "")
+            raise FileError(
+                f"{text}: scale {mip} is stored as {''.join(parts)}, which is not read; "
+                f"{', '.join(READ)} are, and compresso where it is not in shards"
+            )
+        array = open_chunks(client, location.kvstore, document, mip, suffix)
+        return replace(found, array=array)
 
 
-def _check_names(text: str, folder: Path) -> None:
-    """Raise FileError for packed chunks: TensorStore would not find them, and read zeros."""
+def _suffix(folder: Path) -> str:
+    """What stands behind the names of chunks; TensorStore would not find these, and read zeros."""
     with suppress(OSError):
         for path in folder.iterdir():
-            if path.suffix in PACKED:
-                hint = f"; unpack them: gunzip -r {folder}" if path.suffix == ".gz" else ""
-                raise FileError(
-                    f"{text}: its chunks are {path.suffix} files, as CloudVolume writes them to "
-                    f"local folders, and TensorStore does not find them{hint}"
-                )
+            if path.suffix in SUFFIXES:
+                return path.suffix
+    return ""

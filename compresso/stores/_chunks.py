@@ -1,0 +1,119 @@
+"""Precomputed chunks that TensorStore does not read: decoded here, and put together by it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compresso import compressors
+from compresso.encodings.compressed_segmentation import CompressedSegmentation
+from compresso.encodings.cpso import Cpso
+from compresso.errors import FileError
+from compresso.plugins import Extent
+from compresso.stores._client import Client
+from compresso.stores._errors import telling
+
+#: The encodings that are decoded here.
+DECODED = ("raw", "compressed_segmentation", "compresso")
+#: What CloudVolume puts behind the names of packed chunks in a local folder, and what packed them.
+PACKED = {"": "none", ".gz": "gzip", ".br": "brotli"}
+#: What is said of a scale, whatever its encoding.
+PLAIN = ("size", "voxel_offset", "resolution", "chunk_sizes")
+#: What a chunk's stream takes beyond its labels, at most: as much again, and some headers.
+SPARE = 1 << 16
+
+
+def open_chunks(
+    client: Client, kvstore: dict[str, Any], document: dict[str, Any], mip: int, suffix: str
+) -> Any:
+    """A TensorStore of a scale in chunks of its own, x, y, z, channel.
+
+    Parameters
+    ----------
+    client : Client
+    kvstore : dict
+        Of the volume.
+    document : dict
+        Its ``info``.
+    mip : int
+    suffix : str
+        Behind the chunks' names, one of ``PACKED``.
+
+    Raises
+    ------
+    FileError
+        For claims that make no sense; reading tells what is wrong with a chunk.
+    """
+    scale = document["scales"][mip]
+    plain = {name: value for name, value in scale.items() if name in PLAIN}
+    plain = document | {"scales": [plain | {"encoding": "raw", "key": "k"}]}
+    with telling(client.text):
+        # TensorStore checks all claims, and says what they mean.
+        notes = {"driver": "memory"}
+        memory = client.tensorstore.KvStore.open(notes, context=client.context).result()
+        memory.write("info", json.dumps(plain).encode()).result()
+        spec = {"driver": "neuroglancer_precomputed", "kvstore": notes}
+        meant = client.tensorstore.open(spec, context=client.context, read=True).result()
+        folder = client.tensorstore.KvStore.open(kvstore, context=client.context).result()
+    if meant.shape[3] != 1:
+        raise FileError(f"{client.text}: has {meant.shape[3]} channels; only one is decoded here")
+    decoder = _Decoder.of(client.text, scale, meant.dtype.numpy_dtype, suffix)
+
+    def read(domain: Any, chunk: NDArray[Any], _: Any) -> Any:
+        low, high = domain.inclusive_min[:3], domain.exclusive_max[:3]
+        name = "_".join(f"{a}-{b}" for a, b in zip(low, high, strict=True)) + suffix
+        promise, future = client.tensorstore.Promise.new()
+
+        def fill(reading: Any) -> None:
+            try:
+                found = reading.result()
+                chunk[...] = 0
+                if found.state == "value":
+                    chunk[..., 0] = decoder.decode(found.value, chunk.shape[2::-1]).T
+                promise.set_result(None)
+            except Exception as error:  # it would be lost in TensorStore's thread
+                promise.set_exception(ValueError(f"Error reading {scale['key']}/{name}: {error}"))
+
+        # To wait here would keep the thread that the answer needs.
+        folder.read(f"{scale['key']}/{name}").add_done_callback(fill)
+        return future
+
+    return client.tensorstore.virtual_chunked(
+        read,
+        dtype=meant.dtype,
+        domain=meant.domain,
+        chunk_layout=meant.chunk_layout,
+        dimension_units=meant.dimension_units,
+        context=client.context,
+    )
+
+
+@dataclass(frozen=True)
+class _Decoder:
+    encoding: str
+    dtype: np.dtype[Any]
+    block: Extent
+    suffix: str
+
+    @classmethod
+    def of(cls, text: str, scale: dict[str, Any], dtype: np.dtype[Any], suffix: str) -> "_Decoder":
+        block = scale.get("compressed_segmentation_block_size") or (8, 8, 8)
+        try:
+            size = Extent("x".join(map(str, block)))
+        except (TypeError, ValueError):
+            raise FileError(f"{text}: its info is damaged: blocks of {block}") from None
+        return cls(str(scale["encoding"]), dtype, size, suffix)
+
+    def decode(self, data: bytes, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Labels [z, y, x] of a chunk; raises DecodeError and ValueError."""
+        size = int(np.prod(shape)) * self.dtype.itemsize
+        stream = compressors.parse(PACKED[self.suffix]).decompress(data, 2 * size + SPARE)
+        if self.encoding == "raw":
+            if len(stream) != size:
+                raise ValueError(f"it has {len(stream)} bytes instead of {size}")
+            return np.frombuffer(stream, self.dtype.newbyteorder("<")).reshape(shape)
+        if self.encoding == "compresso":
+            return Cpso().decode(stream, shape, self.dtype)
+        return CompressedSegmentation(self.block).decode(stream, shape, self.dtype)

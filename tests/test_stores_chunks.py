@@ -1,0 +1,110 @@
+"""Chunks of precomputed volumes that TensorStore does not read: packed ones, and compresso's."""
+
+import gzip
+import json
+
+import brotli
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorstore", reason="needs the package tensorstore")
+
+import depots
+from depots import place, refusal, same
+
+from compresso import encodings
+
+PACK = {".gz": gzip.compress, ".br": brotli.compress}
+
+
+def packed(folder, volume, suffix, encoding="raw"):
+    """As CloudVolume writes a volume to a local folder."""
+    depots.precomputed(folder, volume, encoding, (10, 20, 30))
+    for chunk in depots.chunks(folder):
+        chunk.with_name(chunk.name + suffix).write_bytes(PACK[suffix](chunk.read_bytes()))
+        chunk.unlink()
+    return folder
+
+
+def compresso(folder, volume):
+    """The same with ``encoding: compresso``, each chunk a stream of cpso."""
+    depots.precomputed(folder, volume, offset=(10, 20, 30))
+    codec = encodings.parse("cpso")
+    for chunk in depots.chunks(folder):
+        ranges = [map(int, part.split("-")) for part in chunk.name.split("_")]
+        (x0, x1), (y0, y1), (z0, z1) = ranges
+        labels = volume[z0 - 30 : z1 - 30, y0 - 20 : y1 - 20, x0 - 10 : x1 - 10]
+        assert chunk.read_bytes() == labels.tobytes()
+        chunk.write_bytes(codec.encode(np.ascontiguousarray(labels)))
+    head = json.loads((folder / "info").read_text())
+    head["scales"][0]["encoding"] = "compresso"
+    (folder / "info").write_text(json.dumps(head))
+    return folder
+
+
+@pytest.mark.parametrize("dtype", ["u4", "u8"])
+@pytest.mark.parametrize("encoding", ["raw", "compressed_segmentation"])
+@pytest.mark.parametrize("suffix", PACK)
+def test_packed_chunks(tmp_path, suffix, encoding, dtype):
+    volume = depots.labels(dtype=dtype)
+    folder = packed(tmp_path / "seg", volume, suffix, encoding)
+    same(folder, volume)
+    same(f"{folder}:box=12-20x21-29x33-50", volume[3:20, 1:9, 2:10])
+    assert place(folder).origin == (40, 80, 1200)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8"])
+def test_compresso(tmp_path, dtype):
+    volume = depots.labels(dtype=dtype)
+    folder = compresso(tmp_path / "seg", volume)
+    same(folder, volume)
+    same(f"precomputed://{folder}:box=12-20x21-29x33-50", volume[3:20, 1:9, 2:10])
+    with depots.serving(tmp_path) as address:
+        same(f"precomputed://{address}/seg", volume)
+
+
+def test_missing_chunks_are_zeros(tmp_path):
+    volume = depots.labels()
+    folder = packed(tmp_path / "seg", volume, ".gz")
+    (folder / "4_4_40" / "10-26_36-52_38-46.gz").unlink()
+    volume[8:16, 16:32, :16] = 0
+    same(folder, volume)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "longer"])
+@pytest.mark.parametrize("kind", ["gz", "compresso"])
+def test_damaged_chunks(tmp_path, kind, damage):
+    volume = depots.labels()
+    folder = tmp_path / "seg"
+    if kind == "compresso":
+        compresso(folder, volume)
+    else:
+        packed(folder, volume, ".gz")
+    chunk = next(path for path in depots.chunks(folder) if "_38-46" in path.name)
+    data = chunk.read_bytes()
+    chunk.write_bytes({"cut": data[:-1], "empty": b"", "longer": data + b"x"}[damage])
+    line = refusal(folder)
+    assert "slices 8 to 15: damaged" in line
+    assert chunk.name in line
+
+
+def test_a_packed_chunk_takes_no_more_than_its_labels(tmp_path):
+    folder = packed(tmp_path / "seg", depots.labels(), ".gz")
+    depots.chunks(folder)[0].write_bytes(gzip.compress(bytes(1 << 26)))
+    assert "holds more than the" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [
+        {"size": [1 << 40] * 3},
+        {"size": [-1, 5, 5]},
+        {"size": None},
+        {"chunk_sizes": []},
+        {"chunk_sizes": [[0] * 3]},
+        {"resolution": [1]},
+        {"compressed_segmentation_block_size": 7},
+    ],
+)
+def test_absurd_claims(tmp_path, scale):
+    refusal(depots.info(tmp_path / "seg", encoding="compresso", **scale))
