@@ -4,15 +4,18 @@ import gzip
 import json
 
 import brotli
+import h5py
 import numpy as np
 import pytest
 
 pytest.importorskip("tensorstore", reason="needs the package tensorstore")
 
 import depots
+from conftest import shared
 from depots import place, refusal, same
 
-from compresso import encodings
+import compresso as C
+from compresso import encodings, files
 
 PACK = {".gz": gzip.compress, ".br": brotli.compress}
 
@@ -26,9 +29,9 @@ def packed(folder, volume, suffix, encoding="raw"):
     return folder
 
 
-def compresso(folder, volume):
+def in_compresso(folder, volume, **scale):
     """The same with ``encoding: compresso``, each chunk a stream of cpso."""
-    depots.precomputed(folder, volume, offset=(10, 20, 30))
+    depots.precomputed(folder, volume, offset=(10, 20, 30), **scale)
     codec = encodings.parse("cpso")
     for chunk in depots.chunks(folder):
         ranges = [map(int, part.split("-")) for part in chunk.name.split("_")]
@@ -56,7 +59,7 @@ def test_packed_chunks(tmp_path, suffix, encoding, dtype):
 @pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8"])
 def test_compresso(tmp_path, dtype):
     volume = depots.labels(dtype=dtype)
-    folder = compresso(tmp_path / "seg", volume)
+    folder = in_compresso(tmp_path / "seg", volume)
     same(folder, volume)
     same(f"precomputed://{folder}:box=12-20x21-29x33-50", volume[3:20, 1:9, 2:10])
     with depots.serving(tmp_path) as address:
@@ -77,7 +80,7 @@ def test_damaged_chunks(tmp_path, kind, damage):
     volume = depots.labels()
     folder = tmp_path / "seg"
     if kind == "compresso":
-        compresso(folder, volume)
+        in_compresso(folder, volume)
     else:
         packed(folder, volume, ".gz")
     chunk = next(path for path in depots.chunks(folder) if "_38-46" in path.name)
@@ -108,3 +111,21 @@ def test_a_packed_chunk_takes_no_more_than_its_labels(tmp_path):
 )
 def test_absurd_claims(tmp_path, scale):
     refusal(depots.info(tmp_path / "seg", encoding="compresso", **scale))
+
+
+@pytest.mark.parametrize("encoding", ["compressed_segmentation", "compresso"])
+def test_pinky40_from_a_precomputed_volume(tmp_path, encoding):
+    with h5py.File(shared("data/pinky40-z000-255.h5")) as file:
+        volume = file["main"][:40]
+    folder = tmp_path / "seg"
+    if encoding == "compresso":
+        in_compresso(folder, volume, chunk_size=[128, 128, 16])
+    else:
+        depots.precomputed(folder, volume, encoding, chunk_size=[128, 128, 16])
+    target = tmp_path / "seg.cps"
+    files.compress_file(
+        f"precomputed://{folder}", target, "compresso", "zstd", 1, None, False, print
+    )
+    found = C.loads(target.read_bytes())
+    assert found.dtype == volume.dtype
+    np.testing.assert_array_equal(found, volume)

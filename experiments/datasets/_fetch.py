@@ -85,8 +85,9 @@ def _download(name: str, url: str, target: Path, mirror: str | None) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         download(url, target)
     except (OSError, FileError) as error:
+        reason = str(error).removeprefix(f"{url}: ")
         raise DatasetError(
-            f"{name}: cannot get {url} ({error}); try again, what is there of it is kept; or name "
+            f"{name}: cannot get {url} ({reason}); try again, what is there of it is kept; or name "
             "another place with --mirror"
         ) from None
 
