@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.arrays import Labels, block, frozen
+from compresso.arrays import Labels, block
 from compresso.codec import Watch, unwatched
 from compresso.encodings import _ristretto_start as trained
 from compresso.encodings._ristretto_layout import Box, Head, Piece, check
@@ -215,7 +215,7 @@ def decode_piece(
     damaged = DecodeError(f"ristretto stream: the slab from slice {piece.box.z0} is damaged")
     if check(piece.data) != piece.digest:
         raise damaged
-    data = frozen(np.frombuffer(piece.data, np.uint8))
+    data = np.array(np.frombuffer(piece.data, np.uint8))  # writable, as an encoder's is
     counters = _make_counters(piece.box, head.effort, head.start)
     state = _Piece(piece.box, head.effort, counters, data, piece.n_labels)
     end = first + len(out)
@@ -271,7 +271,7 @@ def decode_table(head: Head, pieces: Sequence[Piece]) -> list[Array]:
     """
     from compresso.kernels import ristretto_coder, ristretto_table
 
-    data, state = frozen(np.frombuffer(head.table, np.uint8)), np.zeros(3, np.uint64)
+    data, state = np.array(np.frombuffer(head.table, np.uint8)), np.zeros(3, np.uint64)
     counters = np.full(ristretto_table.COUNTERS, ristretto_coder.FRESH, np.uint32)
     labels = np.zeros(head.n_labels, np.uint64)
     bad = ristretto_table.code_labels(False, labels, counters, data, state)

@@ -23,7 +23,7 @@ from compresso.encodings._ristretto_pieces import (
 from compresso.parallel import parallel
 
 #: Voxels of a slab, about, unless told otherwise, by effort.
-SLAB_VOXELS = {1: 1 << 25, 2: 1 << 25, 3: 1 << 28}
+SLAB_VOXELS = {1: 1 << 25, 2: 1 << 25, 3: 1 << 29}
 MANY = 8
 LARGE_SLAB_VOXELS = 1 << 27
 
@@ -38,7 +38,7 @@ class Ristretto(Encoding):
         1 (fast) to 3 (small).
     slab : int
         Slices that are coded on their own, by one thread; 0: as many as have 2**25
-        voxels, at effort 3 2**28; of a volume of
+        voxels, at effort 3 2**29; of a volume of
         more than 8 such slabs as many as have 2**27, or 8 slabs.
     start : int
         The trained counters to begin with, by their number; 0: none.
