@@ -1,8 +1,9 @@
 """Compresso: fast, lossless compression of segmentation data for connectomics.
 
-``compress`` and ``decompress`` keep an array's dtype and shape; ``encodings`` and ``compressors``
-are the registries behind them. The upper-case names are the codecs by themselves, as in the
-program published with the paper::
+``dumps``, ``loads`` and ``open`` are the checked container, which keeps an array's dtype and shape.
+``compress``, ``decompress`` and what goes with them are those of PyPI's package of this name.
+``encodings`` and ``compressors`` are the registries of codecs, and the upper-case names the codecs
+by themselves, as in the program published with the paper::
 
     import compresso as C
 

@@ -47,15 +47,8 @@ def open_chunks(
         For claims that make no sense; reading tells what is wrong with a chunk.
     """
     scale = document["scales"][mip]
-    plain = {name: value for name, value in scale.items() if name in PLAIN}
-    plain = document | {"scales": [plain | {"encoding": "raw", "key": "k"}]}
     with telling(client.text):
-        # TensorStore checks all claims, and says what they mean.
-        notes = {"driver": "memory"}
-        memory = client.tensorstore.KvStore.open(notes, context=client.context).result()
-        memory.write("info", json.dumps(plain).encode()).result()
-        spec = {"driver": "neuroglancer_precomputed", "kvstore": notes}
-        meant = client.tensorstore.open(spec, context=client.context, read=True).result()
+        meant = _claims(client, document, scale)
         folder = client.tensorstore.KvStore.open(kvstore, context=client.context).result()
     if meant.shape[3] != 1:
         raise FileError(f"{client.text}: has {meant.shape[3]} channels; only one is decoded here")
@@ -88,6 +81,17 @@ def open_chunks(
         dimension_units=meant.dimension_units,
         context=client.context,
     )
+
+
+def _claims(client: Client, document: dict[str, Any], scale: dict[str, Any]) -> Any:
+    """A store in memory that has a scale's shape and chunks: TensorStore checks what they claim."""
+    plain = {name: value for name, value in scale.items() if name in PLAIN}
+    plain = document | {"scales": [plain | {"encoding": "raw", "key": "k"}]}
+    notes = {"driver": "memory"}
+    memory = client.tensorstore.KvStore.open(notes, context=client.context).result()
+    memory.write("info", json.dumps(plain).encode()).result()
+    spec = {"driver": "neuroglancer_precomputed", "kvstore": notes}
+    return client.tensorstore.open(spec, context=client.context, read=True).result()
 
 
 @dataclass(frozen=True)
