@@ -21,6 +21,8 @@ from compresso import targets
 from compresso.errors import CompressoError, SpecError
 
 BUG = 70
+#: What the standard output says where there is no room; files' own errors name the file.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 #: Signals that ask a process to end, and leave it the time to clean up.
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -82,6 +84,8 @@ def _line(error: Exception, told: tuple[type[Exception], ...]) -> tuple[str, int
         return f"Error: {error.name} is not installed; run: pip install {error.name}", 1
     if isinstance(error, MemoryError):
         return f"Error: the memory is too small for this ({error or 'MemoryError'})", 1
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"Error: what is printed cannot be written ({error.strerror})", 1
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return f"Internal error: {text}; this is a bug, run again with --verbose", BUG
 

@@ -3,6 +3,9 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -197,3 +200,34 @@ def test_newest_rows(tmp_path):
     table = newest(records.read(path))
     assert table["compression"].tolist() == ["bz2", "zlib", "zlib"]
     assert table["session"].tolist() == ["1", "2", "2"]
+
+
+@pytest.mark.parametrize("verb", [("none", "zlib", "phantom:size=16x16x2", "-o"), ("plot", "-o")])
+def test_an_output_that_is_no_file_is_refused(verb):
+    """A device whose first line has no end was read for ever."""
+    done = subprocess.run(
+        [sys.executable, "run.py", *verb, "/dev/zero"],
+        cwd=Path(__file__).resolve().parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 1
+    assert "/dev/zero: is no file" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_standard_output_is_no_bug():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "run.py", "datasets"],
+            cwd=Path(__file__).resolve().parents[1],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert "bug" not in done.stderr

@@ -49,6 +49,7 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
 
 def check(path: Path) -> None:
     """Find out whether rows can be appended, before anything is measured; raises ResultsError."""
+    _refuse_streams(path)
     try:
         if path.exists():
             with open(path, "r+b", buffering=0) as file:
@@ -59,6 +60,12 @@ def check(path: Path) -> None:
         raise ResultsError(
             f"{path}: cannot write results ({error.strerror}); name another file with --output"
         ) from None
+
+
+def _refuse_streams(path: Path) -> None:
+    """Raise ResultsError for a device, a FIFO or a folder, whose first line may have no end."""
+    if path.exists() and not path.is_file():
+        raise ResultsError(f"{path}: is no file; name another one with --output")
 
 
 def _one_line(value: Any) -> Any:
@@ -117,6 +124,7 @@ def _widen(path: Path, file: BinaryIO) -> None:
 
 def read(path: Path) -> "pd.DataFrame":
     """Read the CSV, leaving out rows that a killed process left incomplete; raises ResultsError."""
+    _refuse_streams(path)
     try:
         with open(path, newline="", encoding="utf-8", errors="backslashreplace") as file:
             lines = list(csv.reader(file))
