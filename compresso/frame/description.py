@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from compresso import compressors, encodings
-from compresso.arrays import Labels
+from compresso.arrays import Labels, Shape, as_shape
 from compresso.errors import DecodeError, EncodeError
 
 METADATA_LIMIT = 48 << 10  # bytes of metadata, encoded
@@ -35,10 +35,9 @@ class Description:
     metadata: dict[str, Any] | None = None  # of the volume; from version 3 on
 
     @property
-    def grid(self) -> tuple[int, int, int]:
+    def grid(self) -> Shape:
         """The shape as z, y, x."""
-        z, y, x = (1,) * (3 - len(self.shape)) + self.shape
-        return z, y, x
+        return as_shape(self.shape)
 
     @property
     def n_groups(self) -> int:
