@@ -89,6 +89,12 @@ REFUSED = (
     "compresso.decompress(s, z=(0, 7))",
     "compresso.decompress(compresso.compress(v, random_access_z_index=False), z=1)",
     "compresso.decompress(b'x' * 100)",
+    "compresso.decompress(b'')",
+    "compresso.header(s[:10])",
+    "compresso.labels(s[:35])",
+    "compresso.nbytes(b'')",
+    "compresso.remap(b'', {}, True)",
+    "compresso.CompressoArray(b'').shape",
     "compresso.decompress(s[:4] + bytes([2]) + s[5:])",
     "compresso.decompress(None)",
     "compresso.decompress('cpso')",
@@ -210,6 +216,12 @@ def test_refusals_of_the_package(pypi, call):
     theirs = pypi(call, **values)
     assert isinstance(theirs, str)
     assert same_refusal(here(call, **values), theirs), theirs
+
+
+@pytest.mark.parametrize("connectivity", [4.0, 6.0, np.int64(6), np.uint8(4)])
+def test_numbers_of_any_type(pypi, connectivity):
+    call = "compresso.compress(v, (np.int16(4), 4.0, 1), c, 1)"
+    assert same(here(call, v=sample(), c=connectivity), pypi(call, v=sample(), c=connectivity))
 
 
 def test_default_window(pypi):

@@ -134,7 +134,7 @@ def compress(
     volume = _volume(data)
     if connectivity not in (4, 6):
         raise EncodeError(f"connectivity must be 4 or 6, not {connectivity}")
-    rest = connectivity, bool(random_access_z_index)
+    rest = int(connectivity), bool(random_access_z_index)  # 4.0 is right too
     if steps is not None:
         return encode(volume, _step(steps), *rest)
     try:

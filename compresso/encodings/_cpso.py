@@ -22,6 +22,10 @@ WIDTHS = (1, 2, 4, 8)
 Unsigned = NDArray[np.unsignedinteger[Any]]
 
 
+class ShortStreamError(DecodeError, IndexError):
+    """Not even the header is there; PyPI's package raises IndexError, too."""
+
+
 @dataclass(frozen=True)
 class Header:
     """The first 36 bytes; shape and step are z, y, x."""
@@ -46,7 +50,7 @@ class Header:
         """Read a header; raises DecodeError where it makes no sense."""
         size = memoryview(stream).nbytes
         if size < LAYOUT.size:
-            raise DecodeError(f"cpso stream: {size} bytes are too few for the header of 36")
+            raise ShortStreamError(f"cpso stream: {size} bytes are too few for the header of 36")
         fields = LAYOUT.unpack_from(stream)
         magic, version, width, x, y, z, xs, ys, zs = fields[:9]
         ids, values, locations, connectivity = fields[9:]
