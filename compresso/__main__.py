@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from compresso import __version__, files, formats
+from compresso.adapters.pypi_program import meant, pypi_program
 from compresso.arrays import LIMIT
 from compresso.cli import VERBOSE, Commands
 from compresso.frame import Description
@@ -87,10 +88,24 @@ LIMIT_OPTION = click.option(
 )
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+class Program(Commands):
+    """The verbs; what begins with none of them, but as PyPI's program does, is its."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the name of the hidden verb before a command line of PyPI's program."""
+        return super().parse_args(ctx, ["pypi-program", *args] if meant(args) else args)
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="compresso")
 def main() -> None:
-    """Compress label volumes to checked files, and back. The file - is standard input or output."""
+    """Compress label volumes to checked files, and back. The file - is standard input or output.
+
+    Without a verb it is the program of PyPI's compresso: FILE.npy to FILE.npy.cpso, -d back, -i.
+    """
+
+
+main.add_command(pypi_program)
 
 
 @main.command()
