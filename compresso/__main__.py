@@ -10,7 +10,7 @@ import click
 from compresso import __version__, files, formats
 from compresso.adapters.pypi_program import meant, pypi_program
 from compresso.arrays import LIMIT
-from compresso.cli import VERBOSE, Commands
+from compresso.cli import VERBOSE, Commands, threads_option
 from compresso.frame import Description
 from compresso.targets import STANDARD
 
@@ -67,9 +67,7 @@ class Place(click.ParamType[Path]):
 
 SOURCE = click.argument("source", type=Place())
 TARGET = click.argument("target", type=Place())
-THREADS = click.option(
-    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads."
-)
+THREADS = threads_option(1, "Threads")
 FORCE = click.option("--force", is_flag=True, help="Overwrite the target.")
 FORMAT = click.option(
     "--format",

@@ -19,6 +19,7 @@ import click
 
 from compresso import targets
 from compresso.errors import CompressoError, SpecError
+from compresso.parallel import cores
 
 BUG = 70
 #: What the standard output says where there is no room; files' own errors name the file.
@@ -103,6 +104,18 @@ VERBOSE = click.option(
     callback=_be_verbose,
     help="Show tracebacks of errors.",
 )
+
+
+def threads_option(default: int, what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option ``--threads``: a number, or 0 for all cores, which is the number of them."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(0),
+        default=default,
+        show_default=True,
+        callback=lambda _, __, number: cores(number),
+        help=f"{what}; 0: as many as there are cores.",
+    )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -15,6 +16,17 @@ Span = tuple[int, int]
 
 SLAB_BYTES = 1 << 22
 COPIED_SLAB_BYTES = 1 << 26  # a slab that is copied has one slice more on either side
+
+
+def cores(threads: int) -> int:
+    """So many threads, or, for 0, one for each core that this process may run on."""
+    if threads:
+        return threads
+    if hasattr(os, "process_cpu_count"):  # from Python 3.13 on; it knows of PYTHON_CPU_COUNT
+        return os.process_cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def ranges(nz: int, parts: int, multiple: int = 1) -> list[Span]:

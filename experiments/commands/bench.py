@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from compresso.cli import threads_option
 from experiments.commands._options import DIRECTORY, FIGURES, SLICES, VERBOSE
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Settings:
 @click.option("-r", "--rounds", type=click.IntRange(1), default=5, help="Rounds.")
 @SLICES
 @click.option("--dtype", type=click.Choice(["uint32", "uint64"]), help="Convert the volume first.")
-@click.option("--threads", type=click.IntRange(1), default=2, help="Also with so many threads.")
+@threads_option(2, "Also with so many threads")
 @click.option("--peers", metavar="PYTHON", help="Interpreter that has other codecs installed.")
 @DIRECTORY
 @FIGURES

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from compresso.cli import threads_option
 from experiments.commands._options import DIRECTORY, FIGURES, KEEP_FAILED, RUNS, SLICES, VERBOSE
 from experiments.commands._options import output as output_option
 from experiments.commands._options import timeout as timeout_option
@@ -61,7 +62,7 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, wanted: bool) -> Non
     default="em",
     help="Panel of the mean figure for datasets given as files.",
 )
-@click.option("--threads", type=click.IntRange(1), default=1, help="Threads of the encodings.")
+@threads_option(1, "Threads of the encodings")
 @timeout_option(None)
 @click.option("--isolate", is_flag=True, help="Run each cell in a process of its own.")
 @click.option("--resume", is_flag=True, help="Leave out what the CSV has of the same labels.")
