@@ -21,6 +21,16 @@ from compresso.errors import MissingPackageError, SpecError
 T = TypeVar("T")
 
 
+def require(import_name: str, pip_name: str, who: str) -> Any:
+    """Import an optional package, or say who needs it; raises MissingPackageError."""
+    try:
+        return importlib.import_module(import_name)
+    except ImportError as error:
+        raise MissingPackageError(
+            f"{who} needs the package {pip_name} ({error}); run: pip install {pip_name}"
+        ) from None
+
+
 @dataclasses.dataclass(frozen=True)
 class Plugin(ABC):
     """What all plug-ins share: a name, and parameters that spell a spec string."""
@@ -42,13 +52,7 @@ class Plugin(ABC):
 
     def require(self, import_name: str) -> Any:
         """Import an optional package, or say how to install it; raises MissingPackageError."""
-        try:
-            return importlib.import_module(import_name)
-        except ImportError as error:
-            pip_name = self.packages[import_name.partition(".")[0]]
-            raise MissingPackageError(
-                f"{self.name} needs the package {pip_name} ({error}); run: pip install {pip_name}"
-            ) from None
+        return require(import_name, self.packages[import_name.partition(".")[0]], self.name)
 
     @classmethod
     def missing(cls) -> list[str]:
@@ -93,6 +97,9 @@ class Registry(Generic[P]):
             for item in vars(module).values():
                 own = inspect.isclass(item) and item.__module__ == module.__name__
                 if own and issubclass(item, self._base) and "name" in vars(item):
+                    if item.name in found:
+                        files = found[item.name].__module__, item.__module__
+                        raise SpecError(f"two {self._kind}s are named {item.name!r}: in {files}")
                     found[item.name] = item
         return dict(sorted(found.items(), key=lambda pair: (pair[0] != "none", pair[0])))
 

@@ -189,3 +189,20 @@ def test_the_harness_lists_measures_and_draws_them(house):
         assert f"{name} (synthetic), 2x64x64 uint64, first 2 of 3 slices" in table
     assert (house / "figures" / "cells.png").exists()
     assert (house / "figures" / "cells.pdf").exists()
+
+
+def test_two_plugins_of_one_name_are_refused(tmp_path, monkeypatch):
+    """Neither may hide the other."""
+    from compresso.codec import Compressor
+    from compresso.errors import SpecError
+    from compresso.plugins import Registry
+
+    folder = tmp_path / "twins"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    for name in ("first", "second"):
+        (folder / f"{name}.py").write_text(COMPRESSOR)
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = Registry("twins", Compressor, "compressor")
+    with pytest.raises(SpecError, match=r"squash.*twins\.first.*twins\.second"):
+        registry.names()

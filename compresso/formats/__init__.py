@@ -3,7 +3,6 @@
 No file leads to another: it may come from anybody. ``_format.py`` has what a format is.
 """
 
-import importlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.errors import FileError, MissingPackageError
+from compresso.errors import FileError
 from compresso.formats._format import Format, Reader, check, reading
 from compresso.formats._metadata import Metadata, fit, sliced, summary, tell
 from compresso.plugins import Registry
@@ -26,7 +25,6 @@ __all__ = [
     "Writer",
     "fit",
     "open_volume",
-    "package",
     "sliced",
     "split",
     "suffixes",
@@ -104,13 +102,3 @@ def _format(path: Path) -> Format:
         if path.name.lower().endswith(suffix):
             return form
     raise FileError(f"{path}: unknown kind of file; known are {', '.join(suffixes())}")
-
-
-def package(import_name: str, pip_name: str, what: str = "this file") -> Any:
-    """Import what a format needs; raises MissingPackageError."""
-    try:
-        return importlib.import_module(import_name)
-    except ImportError as error:
-        raise MissingPackageError(
-            f"{what} needs the package {pip_name} ({error}); run: pip install {pip_name}"
-        ) from None

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from compresso.formats import _metadata, package
+from compresso.formats import _metadata
 from compresso.formats._geometry import Geometry
 from compresso.formats._metadata import Metadata
+from compresso.plugins import require
 
 #: Fields that say how the data are stored; each file has its own.
 STORAGE = {
@@ -90,7 +91,7 @@ def geometry(header: Any) -> Geometry | None:
 
 def _errors() -> tuple[type[Exception], ...]:
     """What nibabel raises for affines that are none."""
-    nibabel = package("nibabel", "nibabel")
+    nibabel = require("nibabel", "nibabel", "this file")
     return (ValueError, ArithmeticError, nibabel.spatialimages.HeaderDataError)
 
 

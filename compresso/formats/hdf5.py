@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from compresso.arrays import LIMIT
 from compresso.errors import FileError
-from compresso.formats import _hdf5, package
+from compresso.formats import _hdf5
 from compresso.formats._format import Format, Reader, bytes_of, check, check_room
 from compresso.formats._metadata import Metadata
+from compresso.plugins import require
 
 #: Where label volumes are, in the original program's files and in CREMI's.
 USUAL = ("main", "volumes/labels/neuron_ids")
@@ -39,7 +40,7 @@ class Hdf5(Format):
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Reader]:
         """Open one dataset of an HDF5 file; ``inner`` may be left out where there is no choice."""
-        with package("h5py", "h5py").File(path, "r") as file:
+        with require("h5py", "h5py", "this file").File(path, "r") as file:
             dataset = _find(path, file, inner)
             shape, dtype = dataset.shape or (), dataset.dtype
             check(path, shape, dtype)
@@ -67,7 +68,7 @@ class Hdf5(Format):
         chunks = (1, *shape[1:]) if len(shape) == 3 else True
         packing = {} if 0 in shape else {"chunks": chunks, "compression": "gzip"}
         with _Patient(path, "w+") as disk:
-            with package("h5py", "h5py").File(disk, "w") as file:
+            with require("h5py", "h5py", "this file").File(disk, "w") as file:
                 main = file.create_dataset("main", shape, dtype, **packing)
                 for name, (value, kind) in attributes.items():
                     main.attrs.create(name, value, dtype=kind)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.errors import FileError
-from compresso.formats import _nifti, package
+from compresso.formats import _nifti
 from compresso.formats._format import (
     DEFLATE,
     Format,
@@ -24,6 +24,7 @@ from compresso.formats._format import (
 )
 from compresso.formats._metadata import Metadata
 from compresso.formats._stream import Stream, open_file, skip
+from compresso.plugins import require
 
 #: The most of the extensions that is read, in bytes; metadata are not larger.
 EXTENSIONS = 1 << 16
@@ -79,7 +80,7 @@ class Nifti(Format):
     ) -> list[str]:
         """Write a NIfTI file, packed with gzip where its name ends so."""
         check_writable(path, shape, dtype)
-        nibabel = package("nibabel", "nibabel")
+        nibabel = require("nibabel", "nibabel", "this file")
         header = nibabel.Nifti1Header(endianness="<")
         try:
             header.set_data_dtype(dtype)
@@ -98,7 +99,7 @@ class Nifti(Format):
 
 def _header(data: bytes) -> Any:
     """The header of version 1 or 2, in the byte order of its first field, its own size."""
-    nibabel = package("nibabel", "nibabel")
+    nibabel = require("nibabel", "nibabel", "this file")
     for kind in (nibabel.Nifti1Header, nibabel.Nifti2Header):
         for order in ("little", "big"):
             size = kind.sizeof_hdr

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.errors import FileError
-from compresso.formats import _nrrd, package
+from compresso.formats import _nrrd
 from compresso.formats._format import (
     DEFLATE,
     Format,
@@ -23,6 +23,7 @@ from compresso.formats._format import (
 )
 from compresso.formats._metadata import Metadata
 from compresso.formats._stream import BLOCK, Numbers, Stream, open_file, skip
+from compresso.plugins import require
 
 #: The two spellings of the fields that tell where the data are.
 DATA_FILE = ("data file", "datafile")
@@ -50,7 +51,7 @@ class Nrrd(Format):
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Reader]:
         """Open an NRRD file; its axes, x first, become [z, y, x]."""
-        nrrd = package("nrrd", "pynrrd")
+        nrrd = require("nrrd", "pynrrd", "this file")
         with path.open("rb") as file:
             text = _nrrd.header(file)
             header = nrrd.read_header(_nrrd.storage(text))

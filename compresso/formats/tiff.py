@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.errors import FileError
-from compresso.formats import _tiff, package
+from compresso.formats import _tiff
 from compresso.formats._format import (
     DEFLATE,
     Format,
@@ -28,6 +28,7 @@ from compresso.formats._format import (
 )
 from compresso.formats._metadata import Metadata
 from compresso.formats._stream import Stream, open_file
+from compresso.plugins import require
 
 #: Bytes that a byte of the data can stand for at most, by the number of the compression.
 RATIOS = {1: 1, 5: 2600, 8: DEFLATE, 32773: 64, 32946: DEFLATE}
@@ -53,7 +54,7 @@ class Tiff(Format):
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Reader]:
         """Open a series of a TIFF file; ``inner`` is its number where there are several."""
-        tifffile = package("tifffile", "tifffile")
+        tifffile = require("tifffile", "tifffile", "this file")
         size = path.stat().st_size
         with io.BufferedReader(_Lonely(path)) as disk:
             with _heeding():
@@ -86,7 +87,7 @@ class Tiff(Format):
         """Write a TIFF file, a page a slice, packed with zlib; the first tells how many."""
         check_writable(path, shape, dtype)
         options, about, lost = _tiff.tags(metadata, shape, dtype)
-        with package("tifffile", "tifffile").TiffWriter(path, bigtiff=True) as file:
+        with require("tifffile", "tifffile", "this file").TiffWriter(path, bigtiff=True) as file:
             for labels in chain.from_iterable(parts):
                 file.write(
                     labels,

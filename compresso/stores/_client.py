@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from compresso.errors import FileError
-from compresso.formats import package
+from compresso.plugins import require
 from compresso.stores._errors import is_private, telling
 
 #: A request that fails for no fault of its own is repeated so often.
@@ -124,7 +124,7 @@ def child(text: str, kvstore: dict[str, Any], path: str) -> dict[str, Any]:
 def _tensorstore() -> Any:
     for name, value in STALLED.items():
         os.environ.setdefault(name, value)
-    return package("tensorstore", "tensorstore", "a store of chunks")
+    return require("tensorstore", "tensorstore", "a store of chunks")
 
 
 @contextmanager

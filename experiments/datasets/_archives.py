@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from compresso.arrays import Labels
 from compresso.errors import FileError, MissingPackageError
 from compresso.formats import Metadata, Reader
 from compresso.formats import open_volume as open_file
-from experiments.datasets._base import Labels, ReadArchive
+from experiments.datasets._base import ReadArchive
 
 
 @cache

@@ -5,17 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import xxhash
-from numpy.typing import NDArray
 
+from compresso.arrays import Labels
 from compresso.formats import Metadata
 from compresso.plugins import Plugin
 from experiments.names import SYNTHETIC
 
-Labels = NDArray[Any]
 #: Reads the labels of a published archive, and what it says beside them; it may raise whatever it
 #: likes on another file.
 ReadArchive = Callable[[Path], tuple[Labels, Metadata]]
@@ -36,7 +35,7 @@ class Volume:
     name: str
     source: str
     group: str
-    labels: NDArray[Any]
+    labels: Labels
     part: str = ""
 
     @cached_property

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Labels = NDArray[Any]
+from compresso.arrays import Labels
+
 Spans = list[tuple[int, int]]
 
 
