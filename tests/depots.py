@@ -186,8 +186,25 @@ class Handler(SimpleHTTPRequestHandler):
             self.send_response(200)
             self.end_headers()
             self.wfile.write(b"<html>Welcome</html>")
+        elif (span := self.headers.get("Range")) and os.path.isfile(self.translate_path(self.path)):
+            self.send_part(span)
         else:
             super().do_GET()
+
+    def send_part(self, span):
+        """Send what ``bytes=16-31`` asks for, or ``bytes=16-``, or ``bytes=-16``."""
+        data = Path(self.translate_path(self.path)).read_bytes()
+        first, last = span.removeprefix("bytes=").split("-")
+        start = int(first) if first else len(data) - int(last)
+        stop = min(len(data), int(last) + 1) if first and last else len(data)
+        if not 0 <= start < stop:
+            self.send_error(416)
+            return
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(data)}")
+        self.send_header("Content-Length", str(stop - start))
+        self.end_headers()
+        self.wfile.write(data[start:stop])
 
     do_HEAD = do_GET  # noqa: N815
 

@@ -17,6 +17,7 @@ from depots import place, refusal, same
 import compresso as C
 from compresso import encodings, files
 
+STEP = (8, 16, 16)
 PACK = {".gz": gzip.compress, ".br": brotli.compress}
 
 
@@ -64,6 +65,55 @@ def test_compresso(tmp_path, dtype):
     same(f"precomputed://{folder}:box=12-20x21-29x33-50", volume[3:20, 1:9, 2:10])
     with depots.serving(tmp_path) as address:
         same(f"precomputed://{address}/seg", volume)
+
+
+def in_shards(folder, volume, offset=(10, 20, 30)):
+    """The same in shards, each stream under the key that TensorStore has for its raw chunk."""
+    depots.precomputed(folder, volume, offset=offset, sharding=depots.SHARDS)
+    base = {"driver": "file", "path": f"{folder}/4_4_40/"}
+    spec = {"driver": "neuroglancer_uint64_sharded", "metadata": depots.SHARDS, "base": base}
+    shards = depots.ts.KvStore.open(spec).result()
+    streams = {}
+    for z, y, x in np.ndindex(*[-(-n // step) for n, step in zip(volume.shape, STEP, strict=True)]):
+        chunk = volume[8 * z : 8 * z + 8, 16 * y : 16 * y + 16, 16 * x : 16 * x + 16]
+        streams[chunk.tobytes()] = encodings.parse("cpso").encode(np.ascontiguousarray(chunk))
+    keys = shards.list().result()
+    assert len(keys) == len(streams)
+    found = {key: shards.read(key).result().value for key in keys}
+    for key, raw in found.items():
+        shards.write(key, streams[raw]).result()
+    head = json.loads((folder / "info").read_text())
+    head["scales"][0]["encoding"] = "compresso"
+    (folder / "info").write_text(json.dumps(head))
+    return folder
+
+
+@pytest.mark.parametrize("shape", [(20, 33, 41), (70, 17, 33), (9, 100, 1), (8, 16, 16)])
+def test_compresso_in_shards(tmp_path, shape):
+    labels = np.random.default_rng(3).integers(2**64 - 99, 2**64 - 1, shape, np.uint64)
+    folder = in_shards(tmp_path / "seg", labels)
+    same(folder, labels)
+    same(f"{folder}:box=10-11x21-36x31-38", labels[1:8, 1:16, :1])
+    with depots.serving(tmp_path) as address:
+        same(f"precomputed://{address}/seg", labels)
+
+
+@pytest.mark.parametrize(
+    "sharding",
+    [{"@type": "x"}, 5, depots.SHARDS | {"hash": "md5"}, depots.SHARDS | {"shard_bits": 99}],
+)
+def test_absurd_shards(tmp_path, sharding):
+    folder = depots.info(tmp_path / "seg", encoding="compresso", sharding=sharding)
+    assert "damaged, or not of a kind" in refusal(folder)
+
+
+def test_damaged_shards(tmp_path):
+    folder = in_shards(tmp_path / "seg", depots.labels())
+    for shard in (folder / "4_4_40").glob("*.shard"):
+        data = bytearray(shard.read_bytes())
+        data[64:80] = b"\xff" * 16
+        shard.write_bytes(data)
+    assert "slices" in refusal(folder)
 
 
 def test_missing_chunks_are_zeros(tmp_path):

@@ -42,7 +42,7 @@ def test_nothing_leads_out_of_a_store(tmp_path):
     [
         (".zst", {}, "raw in .zst files"),
         ("", {"encoding": "crackle"}, "crackle"),
-        ("", {"encoding": "compresso", "sharding": depots.SHARDS}, "compresso in shards"),
+        ("", {"encoding": "crackle", "sharding": depots.SHARDS}, "crackle"),
     ],
 )
 def test_other_encodings(tmp_path, suffix, scale, stored):

@@ -1,6 +1,7 @@
 """Precomputed chunks that TensorStore does not read: decoded here, and put together by it."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,14 +50,14 @@ def open_chunks(
     scale = document["scales"][mip]
     with telling(client.text):
         meant = _claims(client, document, scale)
-        folder = client.tensorstore.KvStore.open(kvstore, context=client.context).result()
+        place, key_of = _keys(kvstore, scale, suffix, meant)
+        folder = client.tensorstore.KvStore.open(place, context=client.context).result()
     if meant.shape[3] != 1:
         raise FileError(f"{client.text}: has {meant.shape[3]} channels; only one is decoded here")
     decoder = _Decoder.of(client.text, scale, meant.dtype.numpy_dtype, suffix)
 
     def read(domain: Any, chunk: NDArray[Any], _: Any) -> Any:
         low, high = domain.inclusive_min[:3], domain.exclusive_max[:3]
-        name = "_".join(f"{a}-{b}" for a, b in zip(low, high, strict=True)) + suffix
         promise, future = client.tensorstore.Promise.new()
 
         def fill(reading: Any) -> None:
@@ -67,10 +68,11 @@ def open_chunks(
                     chunk[..., 0] = decoder.decode(found.value, chunk.shape[2::-1]).T
                 promise.set_result(None)
             except Exception as error:  # it would be lost in TensorStore's thread
+                name = _name(low, high) + suffix
                 promise.set_exception(ValueError(f"Error reading {scale['key']}/{name}: {error}"))
 
         # To wait here would keep the thread that the answer needs.
-        folder.read(f"{scale['key']}/{name}").add_done_callback(fill)
+        folder.read(key_of(low, high)).add_done_callback(fill)
         return future
 
     return client.tensorstore.virtual_chunked(
@@ -81,6 +83,46 @@ def open_chunks(
         dimension_units=meant.dimension_units,
         context=client.context,
     )
+
+
+def _keys(
+    kvstore: dict[str, Any], scale: dict[str, Any], suffix: str, meant: Any
+) -> tuple[dict[str, Any], Callable[[Sequence[int], Sequence[int]], str | bytes]]:
+    """Where chunks are, and by which key, given where a chunk begins and ends."""
+    path = f"{scale['key']}/"
+    if scale.get("sharding") is None:
+        return kvstore, lambda low, high: path + _name(low, high) + suffix
+    shards = {
+        "driver": "neuroglancer_uint64_sharded",
+        "metadata": scale["sharding"],
+        "base": kvstore | {"path": kvstore["path"] + path},
+    }
+    origin, size = meant.domain.inclusive_min[:3], meant.chunk_layout.read_chunk.shape[:3]
+    grid = [-(-n // step) for n, step in zip(meant.shape[:3], size, strict=True)]
+
+    def key(low: Sequence[int], _: Sequence[int]) -> bytes:
+        at = [(n - first) // step for n, first, step in zip(low, origin, size, strict=True)]
+        return morton(at, grid).to_bytes(8, "big")
+
+    return shards, key
+
+
+def morton(at: Sequence[int], grid: Sequence[int]) -> int:
+    """A chunk's number in shards: the bits of its place along x, y, z, interleaved.
+
+    An axis has as many bits as its last chunk needs.
+    """
+    code = filled = 0
+    for bit in range(max(grid).bit_length()):
+        for place, count in zip(at, grid, strict=True):
+            if 1 << bit < count:
+                code |= (place >> bit & 1) << filled
+                filled += 1
+    return code
+
+
+def _name(low: Sequence[int], high: Sequence[int]) -> str:
+    return "_".join(f"{a}-{b}" for a, b in zip(low, high, strict=True))
 
 
 def _claims(client: Client, document: dict[str, Any], scale: dict[str, Any]) -> Any:

@@ -39,7 +39,8 @@ class Precomputed(Kind):
         )
         key, encoding, _ = scales[mip]
         folder = child(text, location.kvstore, key)
-        suffix = _suffix(Path(folder["path"])) if folder["driver"] == "file" else ""
+        loose = folder["driver"] == "file" and not document["scales"][mip].get("sharding")
+        suffix = _suffix(Path(folder["path"])) if loose else ""
         found = Found(
             {
                 "driver": "neuroglancer_precomputed",
@@ -50,12 +51,11 @@ class Precomputed(Kind):
         )
         if encoding in READ and not suffix:
             return found
-        sharded = document["scales"][mip].get("sharding")
-        if encoding not in DECODED or suffix not in PACKED or sharded:
-            parts = (encoding, suffix and f" in {suffix} files", " in shards" if sharded else "")
+        if encoding not in DECODED or suffix not in PACKED:
+            packed = suffix and f" in {suffix} files"
             raise FileError(
-                f"{text}: scale {mip} is stored as {''.join(parts)}, which is not read; "
-                f"{', '.join(READ)} are, and compresso where it is not in shards"
+                f"{text}: scale {mip} is stored as {encoding}{packed}, which is not read; "
+                f"{', '.join(READ)} and compresso are"
             )
         array = open_chunks(client, location.kvstore, document, mip, suffix)
         return replace(found, array=array)
