@@ -2,6 +2,8 @@
 
     peer_cloudvolume.py write FOLDER LABELS.npy     as FOLDER/plain and FOLDER/sharded
     peer_cloudvolume.py read FOLDER LABELS.npy      compares them with the labels
+    peer_cloudvolume.py store FOLDER LABELS.npy     writes one of each encoding and packing
+    peer_cloudvolume.py compare FOLDER LABELS.npy   compares the volume in FOLDER with the labels
 
 Labels are [x, y, z]. The package that is imported as ``compresso`` is printed.
 """
@@ -16,26 +18,47 @@ import compresso
 
 OFFSET = (10, 20, 30)
 CHUNK = (64, 64, 16)
+#: What is written of each encoding; CloudVolume's ``raw`` in files is packed by gzip.
+ENCODINGS = ("compresso", "compressed_segmentation", "raw")
+
+
+def create(place, labels, encoding, sharded):
+    """Write a whole volume."""
+    info = CloudVolume.create_new_info(
+        num_channels=1,
+        layer_type="segmentation",
+        data_type=labels.dtype.name,
+        encoding=encoding,
+        resolution=(4, 4, 40),
+        voxel_offset=OFFSET,
+        chunk_size=CHUNK,
+        volume_size=labels.shape,
+    )
+    volume = CloudVolume(f"file://{place}", info=info, progress=False)
+    if sharded:
+        volume.image.to_sharded()
+    volume.commit_info()
+    volume[:] = labels[..., np.newaxis]
+
+
+def store(folder, labels):
+    """Write volumes of each encoding."""
+    for encoding in ENCODINGS:
+        if encoding != "compressed_segmentation" or labels.dtype.itemsize > 2:
+            create(f"{folder}/{encoding}-files", labels, encoding, False)
+            create(f"{folder}/{encoding}-shards", labels, encoding, True)
+
+
+def compare(folder, labels):
+    """Compare a volume that somebody else wrote."""
+    volume = CloudVolume(f"file://{folder}", progress=False)
+    assert equal(volume[:][..., 0], labels)
 
 
 def write(folder, labels):
     """Write whole volumes, and a part of the plain one again."""
     for name in ("plain", "sharded"):
-        info = CloudVolume.create_new_info(
-            num_channels=1,
-            layer_type="segmentation",
-            data_type=labels.dtype.name,
-            encoding="compresso",
-            resolution=(4, 4, 40),
-            voxel_offset=OFFSET,
-            chunk_size=CHUNK,
-            volume_size=labels.shape,
-        )
-        volume = CloudVolume(f"file://{folder}/{name}", info=info, progress=False)
-        if name == "sharded":
-            volume.image.to_sharded()
-        volume.commit_info()
-        volume[:] = labels[..., np.newaxis]
+        create(f"{folder}/{name}", labels, "compresso", name == "sharded")
     volume = CloudVolume(
         f"file://{folder}/plain", non_aligned_writes=True, fill_missing=True, progress=False
     )
@@ -72,5 +95,7 @@ def equal(found, expected):
 
 if __name__ == "__main__":
     task, folder, path = sys.argv[1:]
-    {"write": write, "read": read}[task](Path(folder), np.load(path))
+    {"write": write, "read": read, "store": store, "compare": compare}[task](
+        Path(folder), np.load(path)
+    )
     print(compresso.__file__)
