@@ -443,10 +443,8 @@ class Compiling(Encoding):
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_timeout_does_not_count_compilation():
     volume = Volume("x", "", "em", LABELS)
-    rows = list(
-        isolate.measure_apart(volume, Cell(Compiling(), compressors.parse("none")), [1, 2], 1.0)
-    )
-    assert [row["status"] for row in rows] == ["ok", "ok"]
+    row = isolate.measure_apart(volume, Cell(Compiling(), compressors.parse("none")), 1, 1.0)
+    assert row["status"] == "ok"
 
 
 def compiled():
@@ -602,7 +600,8 @@ def test_report_is_of_what_was_asked_for(tmp_path, monkeypatch):
     shown = tmp_path / "figures"
     shown.mkdir()
     (shown / "of_something_else.png").write_bytes(b"")
-    keep = ["-d", tmp_path, "--output", tmp_path / "p.csv", "--figures", shown, "--timeout", "inf"]
+    keep = ["-d", tmp_path, "--output", tmp_path / "p.csv", "--figures", shown]
+    keep += ["--timeout", "inf", "--runs", "1"]
     for slices, added in ((1, 2), (2, 2), (1, 0)):
         arguments = ["paper", "spl-knee", "-s", slices, *keep]
         done = CliRunner().invoke(main, [str(argument) for argument in arguments])

@@ -112,11 +112,9 @@ class Crashing(Compressor):
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_isolated_cell_that_crashes_is_a_row(phantom):
-    rows = list(
-        measure_apart(volume(phantom), Cell(encodings.parse("none"), Crashing()), [1, 2], 30)
-    )
-    assert [r["run"] for r in rows] == [1, 2]
-    assert all(r["status"].startswith("error: its process ended (SIGKILL") for r in rows)
+    row = measure_apart(volume(phantom), Cell(encodings.parse("none"), Crashing()), 2, 30)
+    assert row["run"] == 2
+    assert row["status"].startswith("error: its process ended (SIGKILL")
 
 
 def row(**changes):

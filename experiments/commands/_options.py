@@ -75,8 +75,19 @@ def output(name: str) -> Decorator:
     )
 
 
-RUNS = click.option(
-    "-r", "--runs", type=click.IntRange(1), default=1, help="Repetitions of each cell."
+def runs(default: int) -> Decorator:
+    """The option ``--runs``."""
+    return click.option(
+        "-r",
+        "--runs",
+        type=click.IntRange(1),
+        default=default,
+        help="Rounds, in each of which every cell is measured once.",
+    )
+
+
+SEED = click.option(
+    "--seed", default=2017, help="Of the order of the cells in each round, where there are several."
 )
 SLICES = click.option(
     "-s",

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from compresso.cli import threads_option
-from experiments.commands._options import DIRECTORY, FIGURES, KEEP_FAILED, RUNS, SLICES, VERBOSE
+from experiments.commands._options import DIRECTORY, FIGURES, KEEP_FAILED, SEED, SLICES, VERBOSE
 from experiments.commands._options import output as output_option
+from experiments.commands._options import runs as runs_option
 from experiments.commands._options import timeout as timeout_option
 
 BANNER = r"""
@@ -29,6 +30,7 @@ class Settings:
     directory: Path
     group: str
     runs: int
+    seed: int
     slices: int | None
     threads: int
     timeout: float | None
@@ -51,7 +53,8 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, wanted: bool) -> Non
 @click.argument("encoding")
 @click.argument("compression")
 @click.argument("dataset", default="phantom")
-@RUNS
+@runs_option(1)
+@SEED
 @SLICES
 @DIRECTORY
 @output_option("results.csv")
@@ -105,7 +108,12 @@ def command(**options: Any) -> None:
         chosen,
         settings.output,
         Conditions(
-            settings.runs, settings.slices, settings.threads, settings.timeout, settings.isolate
+            settings.runs,
+            settings.slices,
+            settings.threads,
+            settings.timeout,
+            settings.isolate,
+            settings.seed,
         ),
         Skip.of(settings.resume, settings.keep_failed),
     )

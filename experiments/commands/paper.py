@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from experiments.commands._options import DIRECTORY, FIGURES, KEEP_FAILED, RUNS, SLICES, VERBOSE
+from experiments.commands._options import DIRECTORY, FIGURES, KEEP_FAILED, SEED, SLICES, VERBOSE
 from experiments.commands._options import output as output_option
+from experiments.commands._options import runs as runs_option
 from experiments.commands._options import timeout as timeout_option
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Settings:
     dataset: str
     directory: Path
     runs: int
+    seed: int
     slices: int | None
     timeout: float | None
     output: Path
@@ -33,7 +35,8 @@ class Settings:
 
 @click.command()
 @click.argument("dataset", default="all")
-@RUNS
+@runs_option(5)
+@SEED
 @SLICES
 @DIRECTORY
 @output_option("paper.csv")
@@ -63,7 +66,7 @@ def command(**options: Any) -> None:
         paper.cells(),
         datasets.choose(settings.dataset, settings.directory),
         settings.output,
-        Conditions(settings.runs, settings.slices, timeout=timeout),
+        Conditions(settings.runs, settings.slices, timeout=timeout, seed=settings.seed),
         Skip.of(settings.resume, settings.keep_failed),
     )
     rows = _progress.run(grid, settings.verbose, settings.figures)

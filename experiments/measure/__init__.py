@@ -1,6 +1,9 @@
-"""Measuring: a cell, which cells, and where they run."""
+"""Measuring: a cell, which cells, in which order, and where they run."""
 
-from experiments.measure.cell import Cell, measure
+from experiments.measure.cell import Cell, measure, warm_up
+from experiments.measure.clock import Clock
 from experiments.measure.grid import Conditions, Grid, Skip, pairs
+from experiments.measure.rounds import SEED, rounds
 
-__all__ = ["Cell", "Conditions", "Grid", "Skip", "measure", "pairs"]
+__all__ = ["SEED", "Cell", "Clock", "Conditions", "Grid", "Skip", "measure", "pairs", "rounds"]
+__all__ += ["warm_up"]

@@ -1,10 +1,14 @@
-"""One cell of the grid: encode, compress, decompress and decode, timed, and a check."""
+"""One cell of the grid: encode, compress, decompress and decode, timed, and a check.
 
-from collections.abc import Callable
+What is timed is a codec, not the system's memory: the kernels are compiled and have just run on a
+corner, the labels have just been read, and the array to decode to is there, every page of it. What
+a new array of that size costs is a column of its own, ``new_memory_s``. Memory that a codec asks
+for itself, and the bytes that a compressor returns (of raw labels, all of them), are part of its
+time.
+"""
+
 from contextlib import suppress
 from dataclasses import dataclass
-from time import perf_counter_ns
-from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,25 +18,12 @@ from compresso.codec import Buffer
 from compresso.encodings.none import Raw
 from experiments import records
 from experiments.datasets import Volume
+from experiments.measure.clock import Clock
+from experiments.measure.surroundings import Surroundings
 from experiments.records import OK, Outcome, Row, Status
 
-T = TypeVar("T")
 CHUNK_BYTES = 1 << 30  # the most of raw labels that is restored at a time
 DIFFERS = Status(Outcome.ERROR, "decoded labels differ")
-
-
-class Clock:
-    """Adds up the nanoseconds of each stage."""
-
-    def __init__(self) -> None:
-        self.ns: dict[str, int] = {}
-
-    def time(self, stage: str, work: Callable[..., T], *arguments: Any) -> T:
-        """Do the work, the clock running."""
-        start = perf_counter_ns()
-        result = work(*arguments)
-        self.ns[stage] = self.ns.get(stage, 0) + perf_counter_ns() - start
-        return result
 
 
 @dataclass(frozen=True)
@@ -48,7 +39,7 @@ class Cell:
 
 
 def warm_up(volume: Volume, cell: Cell) -> None:
-    """Run a cell once on a corner of the volume, to compile its kernels before they are timed.
+    """Run a cell once on a corner of the volume: its kernels are compiled, and at hand.
 
     What goes wrong is left to the measurement, which meets it again and records it.
     """
@@ -58,7 +49,7 @@ def warm_up(volume: Volume, cell: Cell) -> None:
 
 
 def measure(volume: Volume, cell: Cell, run: int = 1) -> Row:
-    """Measure one run of a cell.
+    """Measure one run of a cell, which has just been warmed up.
 
     Returns
     -------
@@ -67,8 +58,10 @@ def measure(volume: Volume, cell: Cell, run: int = 1) -> Row:
         result that differs from the volume, is told in its ``status``.
     """
     row = describe(volume, cell, run)
+    start = Surroundings.now()
     try:
         row |= _round_trip(volume.labels, cell)
+        row |= start.until(Surroundings.now())
         row["status"] = str(OK if row["lossless"] else DIFFERS)
     except Exception as error:  # also a bug of a codec, perhaps the user's own, costs only its cell
         row["status"] = str(Status.of(error))
@@ -100,10 +93,12 @@ def _round_trip(labels: Labels, cell: Cell) -> Row:
     """Time the four stages; what is between two of them, and the comparison, is not timed.
 
     Each stage is one call of the codec. Only raw labels, which may be most of the memory, are
-    restored and compared piece by piece where they are more than ``CHUNK_BYTES``.
+    restored and compared piece by piece where they are more than ``CHUNK_BYTES``. The array to
+    decode to is made for each run, and is the only copy of the labels, in their own dtype.
     """
     encoding, compressor = cell.encoding, cell.compressor
     source = _prepared(labels, encoding)
+    source.max(initial=0)  # as much of it as fits is in the processor's caches, whatever was before
     clock = Clock()
     stream = clock.time("encode", encoding.encode_volume, source, cell.threads)
     encoded_bytes = memoryview(stream).nbytes
@@ -112,15 +107,15 @@ def _round_trip(labels: Labels, cell: Cell) -> Row:
     if isinstance(encoding, Raw):
         lossless = _restore_raw(source, compressor, compressed, clock)
     else:
+        decoded = clock.touched(source.shape, source.dtype)
         data = clock.time("decompress", compressor.decompress, compressed)
-        shape, dtype = source.shape, source.dtype
-        decoded = clock.time("decode", encoding.decode, data, shape, dtype, cell.threads)
+        clock.time("decode", encoding.decode_into, data, decoded, cell.threads)
         lossless = all(map(np.array_equal, decoded, source))
     return {
         "encoded_bytes": encoded_bytes,
         "compressed_bytes": memoryview(compressed).nbytes,
         "lossless": lossless,
-        **{f"{stage}_s": ns / 1e9 for stage, ns in clock.ns.items()},
+        **clock.seconds,
     }
 
 
@@ -135,6 +130,8 @@ def _prepared(labels: Labels, encoding: Encoding) -> Labels:
 def _restore_raw(source: Labels, compressor: Compressor, data: Buffer, clock: Clock) -> bool:
     """Restore raw labels, and compare them; they are decoded where they are."""
     expected, at = little(source), 0
+    for start in range(0, len(expected), CHUNK_BYTES):  # what the compressor's own memory costs
+        clock.touched((min(CHUNK_BYTES, len(expected) - start),), np.uint8)
     pieces = compressor.decompress_chunks(data, CHUNK_BYTES)
     while (piece := clock.time("decompress", next, pieces, None)) is not None:
         found = memoryview(piece).cast("B")

@@ -13,6 +13,7 @@ from experiments.datasets import Dataset, Volume
 from experiments.errors import HarnessError
 from experiments.measure import isolate
 from experiments.measure.cell import Cell, describe, measure, warm_up
+from experiments.measure.rounds import SEED, rounds
 from experiments.records import Row, Status
 
 Announce = Callable[[str], None]  # told what is being worked on, in a few words
@@ -44,7 +45,7 @@ class Conditions:
     Parameters
     ----------
     runs : int
-        Repetitions of each cell; each is a row.
+        Rounds, in each of which every cell is measured once; each run is a row.
     slices : int, optional
         The first so many slices of each volume; all by default.
     threads : int
@@ -53,6 +54,8 @@ class Conditions:
         Seconds that a run may take; it then runs in a process of its own.
     isolated : bool
         Run every cell in a process of its own.
+    seed : int
+        Of the order of the cells in each round, where there are several.
     """
 
     runs: int = 1
@@ -60,6 +63,7 @@ class Conditions:
     threads: int = 1
     timeout: float | None = None
     isolated: bool = False
+    seed: int = SEED
 
     def __post_init__(self) -> None:
         if self.apart and not isolate.available():
@@ -88,7 +92,7 @@ class Grid:
         return len(self.datasets) * len(self.cells) * self.conditions.runs
 
     def run(self, announce: Announce) -> Iterator[tuple[Row, bool]]:
-        """Measure cell after cell; yield each row once it is safely in the CSV.
+        """Measure round after round; yield each row once it is safely in the CSV.
 
         Yields
         ------
@@ -109,36 +113,34 @@ class Grid:
                 for row in self._unread(dataset, cells, error):
                     yield self._record(row), True
                 continue
-            for cell in cells:
+            given_up: dict[Cell, str] = {}
+            for run, cell in rounds(cells, self.conditions.runs, self.conditions.seed):
                 announce(f"{volume.name} {cell}")
-                kept = [past.get(_key(volume, cell, run)) for run in self._runs]
-                # The CSV may call the same volume by another name.
-                yield from ((row | {"dataset": volume.name}, False) for row in kept if row)
-                runs = [run for run, row in zip(self._runs, kept, strict=True) if not row]
-                for row in self._measure(volume, cell, runs):
-                    yield self._record(row), True
-
-    @property
-    def _runs(self) -> range:
-        return range(1, self.conditions.runs + 1)
+                kept = past.get(_key(volume, cell, run))
+                if kept:  # the CSV may call the same volume by another name
+                    yield kept | {"dataset": volume.name}, False
+                else:
+                    yield self._record(self._measure(volume, cell, run, given_up)), True
 
     def _record(self, row: Row) -> Row:
         records.append(self.output, row)
         return row
 
-    def _measure(self, volume: Volume, cell: Cell, runs: list[int]) -> Iterator[Row]:
-        if not runs:
-            return
-        if self.conditions.apart:
-            yield from isolate.measure_apart(volume, cell, runs, self.conditions.timeout)
-            return
-        warm_up(volume, cell)
-        for run in runs:
-            yield measure(volume, cell, run)
+    def _measure(self, volume: Volume, cell: Cell, run: int, given_up: dict[Cell, str]) -> Row:
+        """Measure a run, unless one before it showed that no run of its cell ends."""
+        if cell in given_up:
+            return describe(volume, cell, run) | {"status": given_up[cell]}
+        if not self.conditions.apart:
+            warm_up(volume, cell)
+            return measure(volume, cell, run)
+        row = isolate.measure_apart(volume, cell, run, self.conditions.timeout)
+        if isolate.hopeless(row):
+            given_up[cell] = row["status"]
+        return row
 
     def _unread(self, dataset: Dataset, cells: list[Cell], error: Exception) -> Iterator[Row]:
         for cell in cells:
-            for run in self._runs:
+            for run in range(1, self.conditions.runs + 1):
                 yield {
                     "time": records.now(),
                     "dataset": dataset.name,

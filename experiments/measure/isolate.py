@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from math import inf
 from time import monotonic, sleep
 from typing import Any
 
@@ -16,6 +16,7 @@ from experiments.measure.cell import Cell, describe, measure, warm_up
 from experiments.records import Outcome, Row, Status
 
 WARM_UP_S = 600.0  # for the kernels to be compiled, which no run is charged for
+ENDED = "its process ended"
 
 
 def available() -> bool:
@@ -23,64 +24,71 @@ def available() -> bool:
     return "fork" in multiprocessing.get_all_start_methods()
 
 
-def measure_apart(
-    volume: Volume, cell: Cell, runs: list[int], timeout: float | None
-) -> Iterator[Row]:
-    """Yield the rows of a cell's runs, each of which may take ``timeout`` seconds."""
+def measure_apart(volume: Volume, cell: Cell, run: int, timeout: float | None) -> Row:
+    """Measure one run of a cell, which may take ``timeout`` seconds; returns its row.
+
+    What never came back is told in the row's status: :func:`hopeless` knows it.
+    """
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(
-        target=_work, args=(os.getpid(), theirs, volume, cell, runs), daemon=True
+        target=_work, args=(os.getpid(), theirs, volume, cell, run), daemon=True
     )
     process.start()
     theirs.close()
 
-    def receive(seconds: float | None, what: str) -> Row | Status:
-        """A row from the process, or why none comes any more."""
+    def receive(seconds: float | None, what: str) -> tuple[float, Row] | Status:
+        """What the process sends and how long it took, or why nothing comes."""
+        limit = inf if seconds is None else seconds
+        late = Status(Outcome.TIMEOUT, f"{what}more than {limit:g} s")
         try:
-            if _poll(ours, seconds):
-                row: Row = ours.recv()
-                return row
+            if not _poll(ours, limit):
+                return late
+            took, row = ours.recv()
+            return late if took > limit else (took, row)
         except EOFError:
             process.join()
-            return Status(Outcome.ERROR, f"its process ended ({_reason(process.exitcode)})")
-        return Status(Outcome.TIMEOUT, f"{what}more than {seconds:g} s")
+            return Status(Outcome.ERROR, f"{ENDED} ({_reason(process.exitcode)})")
 
     try:
         answer = receive(WARM_UP_S if timeout else None, "compiling its kernels took ")
-        for run in runs:
-            if not isinstance(answer, Status):
-                answer = receive(timeout, "")
-            if isinstance(answer, Status):
-                yield describe(volume, cell, run) | {"status": str(answer)}
-            else:
-                yield answer
+        if not isinstance(answer, Status):
+            answer = receive(timeout, "")
+        if isinstance(answer, Status):
+            return describe(volume, cell, run) | {"status": str(answer)}
+        return answer[1]
     finally:
         process.kill()
         process.join()
         ours.close()
 
 
-def _poll(pipe: Any, seconds: float | None) -> bool:
-    """Wait for the pipe, for ever where ``seconds`` is None; no number is too large."""
-    end = None if seconds is None else monotonic() + seconds
+def hopeless(row: Row) -> bool:
+    """Whether a run took too long or ended its process, as any other of its cell would."""
+    return str(row["status"]).startswith((Outcome.TIMEOUT, f"{Outcome.ERROR}: {ENDED}"))
+
+
+def _poll(pipe: Any, seconds: float) -> bool:
+    """Wait for the pipe, for ever where ``seconds`` is infinite; no number is too large."""
+    end = monotonic() + seconds
     while True:
-        left = 3600.0 if end is None else min(3600.0, end - monotonic())
+        left = min(3600.0, end - monotonic())
         if pipe.poll(max(0.0, left)):
             return True
         if left <= 0:
             return False
 
 
-def _work(parent: int, pipe: Any, volume: Volume, cell: Cell, runs: list[int]) -> None:
+def _work(parent: int, pipe: Any, volume: Volume, cell: Cell, run: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     _die_with(parent)
     warm_up(volume, cell)
-    pipe.send({})  # the clock of the first run starts
-    for run in runs:
-        pipe.send(measure(volume, cell, run))
+    pipe.send((0.0, {}))  # the clock of the run starts
+    start = monotonic()
+    row = measure(volume, cell, run)
+    pipe.send((monotonic() - start, row))
 
 
 def _die_with(parent: int) -> None:

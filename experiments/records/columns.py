@@ -14,8 +14,12 @@ FIRST_COLUMNS = (
     *("encode_s", "compress_s", "decompress_s", "decode_s", "lossless", "status"),
     *("group", "session", "version", "python", "numpy", "numba", "zstandard", "cpu"),
 )
-COLUMNS = (*FIRST_COLUMNS, "fingerprint", "part")
+#: What was around the run: seconds that a new array of the volume's size costs, load average over
+#: a minute, the part of all processors' time that others took, and this process's page faults.
+SURROUNDINGS = ("new_memory_s", "load", "other_cpu", "minor_faults", "major_faults")
+COLUMNS = (*FIRST_COLUMNS, "fingerprint", "part", *SURROUNDINGS, "governor")
 NUMBERS = FIRST_COLUMNS[FIRST_COLUMNS.index("run") : FIRST_COLUMNS.index("lossless")]
+NUMBERS += SURROUNDINGS
 #: A cell of the grid, as far as its numbers can be compared.
 CELL = ["dataset", "encoding", "compression"]
 #: What tells one run from another, whatever its dataset is called.
