@@ -1,6 +1,8 @@
 """The results: rows, the CSV that keeps them, what is derived from them, and their table.
 
-A row is one run of one cell. Ratios and speeds are not stored; :func:`derive` computes them.
+A row is one run of one cell. Ratios and speeds are not stored; :func:`derived.derive` computes
+them, :func:`intervals.intervals` their medians and 95% intervals, :func:`intervals.places` who is
+faster than whom.
 """
 
 from experiments.records.columns import COLUMNS, FIRST_COLUMNS, KEY, Row, tabulate

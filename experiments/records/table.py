@@ -1,9 +1,13 @@
 """The table at the end of a grid: every cell, the best ratio first."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pandas as pd
 
 from experiments.names import shown
 from experiments.records.derived import derive
+from experiments.records.intervals import fastest, intervals, places
 
 HEADINGS = {
     "encoding": "encoding",
@@ -15,13 +19,19 @@ HEADINGS = {
     "decompress_speed": "decompress MB/s",
     "lossless": "lossless",
 }
+#: The speeds of both stages together.
+SPEEDS = {"compress_speed": "compress", "decompress_speed": "decompress"}
+#: Of all processors, what others may take before the table tells.
+BUSY = 0.1
 
 
 def render(rows: pd.DataFrame) -> str:
     """Lay out the rows of one grid, one block a dataset.
 
     Numbers are medians over runs. ``ratio`` and MB/s count 8 bytes a voxel, ``native ratio`` the
-    volume's own dtype. The best ratio of a dataset is marked with a star.
+    volume's own dtype. The best ratio of a dataset is marked with a star. Where cells were measured
+    repeatedly, a second block has the 95% intervals of the speeds and the places by them; a place
+    such as ``2-4`` means that the intervals overlap: no difference from those beside it.
     """
     blocks = [_block(str(name), part) for name, part in rows.groupby("dataset", sort=False)]
     return "\n\n".join(blocks)
@@ -29,37 +39,25 @@ def render(rows: pd.DataFrame) -> str:
 
 def _block(name: str, rows: pd.DataFrame) -> str:
     good = derive(rows)
-    cells = good.groupby(["encoding", "compression"], as_index=False).agg(
-        {
-            "ratio": "median",
-            "native_ratio": "median",
-            "compressed_bytes": "median",
-            "compress_speed": "median",
-            "decompress_speed": "median",
-        }
-    )
-    cells = cells.sort_values("ratio", ascending=False, kind="stable")
-    lines = [tuple(HEADINGS.values())]
-    for cell in cells.itertuples():
-        lines.append(
-            (
-                str(cell.encoding),
-                str(cell.compression),
-                f"{cell.ratio:,.2f}",
-                f"{cell.native_ratio:,.2f}",
-                f"{cell.compressed_bytes:,.0f}",
-                f"{cell.compress_speed:,.1f}",
-                f"{cell.decompress_speed:,.1f}",
-                "yes",
-            )
+    cells = intervals(good).sort_values("ratio", ascending=False, kind="stable")
+    lines = [
+        (
+            str(cell.encoding),
+            str(cell.compression),
+            f"{cell.ratio:,.2f}",
+            f"{cell.native_ratio:,.2f}",
+            f"{cell.compressed_bytes:,.0f}",
+            f"{cell.compress_speed:,.1f}",
+            f"{cell.decompress_speed:,.1f}",
+            "yes",
         )
+        for cell in cells.itertuples()
+    ]
     text = [_title(name, rows)]
-    if len(lines) > 1:
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        for number, line in enumerate(lines):
-            left = "  ".join(part.ljust(w) for part, w in zip(line[:2], widths[:2], strict=True))
-            right = "  ".join(part.rjust(w) for part, w in zip(line[2:], widths[2:], strict=True))
-            text.append(f"{'*' if number == 1 else ' '} {left}  {right}")
+    if lines:
+        head, best, *others = _aligned([tuple(HEADINGS.values()), *lines])
+        text += [f"  {head}", f"* {best}", *(f"  {line}" for line in others)]
+    text += _speeds(good, cells)
     failed = rows[~rows.index.isin(good.index)]
     reasons = failed["status"].unique()
     if len(failed) == len(rows) > 1 and len(reasons) == 1:
@@ -67,6 +65,44 @@ def _block(name: str, rows: pd.DataFrame) -> str:
     for row in failed.drop_duplicates(["encoding", "compression", "status"]).itertuples():
         text.append(f"! {row.encoding} {row.compression}: {row.status}")
     return "\n".join(text)
+
+
+def _speeds(rows: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
+    """The intervals of the speeds and the places by them, where cells were measured repeatedly."""
+    known = cells[cells["runs"] > 1]
+    if known.empty:
+        return []
+    columns = [list(known["encoding"]), list(known["compression"])]
+    headings = ["encoding", "compression"]
+    for speed, heading in SPEEDS.items():
+        bounds = known[[speed, f"{speed}_low", f"{speed}_high"]].to_numpy()
+        headings += [f"{heading} MB/s", "95% interval", "place"]
+        columns.append([f"{median:,.1f}" for median, _, _ in bounds])
+        columns.append([f"{low:,.1f} to {high:,.1f}" for _, low, high in bounds])
+        columns.append(list(places(known, speed)))
+    text = ["", *(f"  {line}" for line in _aligned([headings, *zip(*columns, strict=True)]))]
+    for speed, heading in SPEEDS.items():
+        first, *others = (f"{c.encoding} {c.compression}" for c in _at(known, speed))
+        rest = f"; no difference: {', '.join(others)}" if others else ""
+        text.append(f"  fastest to {heading}: {first}{rest}")
+    if rows["other_cpu"].median() > BUSY:
+        text.append(f"  other processes took {rows['other_cpu'].median():.0%} of the processors")
+    return text
+
+
+def _at(cells: pd.DataFrame, speed: str) -> Any:
+    return cells.loc[fastest(cells, speed)].itertuples()
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lay out columns, the first two to the left."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = []
+    for line in lines:
+        left = "  ".join(part.ljust(w) for part, w in zip(line[:2], widths[:2], strict=True))
+        right = "  ".join(part.rjust(w) for part, w in zip(line[2:], widths[2:], strict=True))
+        text.append(f"{left}  {right}")
+    return text
 
 
 def _title(name: str, rows: pd.DataFrame) -> str:

@@ -1,0 +1,178 @@
+"""Medians of runs with their 95% intervals, and which cells the runs tell apart.
+
+Bytes are the same in every run, so ratios are exact and always ranked. Seconds are not: where two
+intervals of a speed overlap, there is *no difference* that these runs can show.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from experiments.records.columns import CELL
+
+CONFIDENCE = 0.95
+RESAMPLES = 9999
+SEED = 2017
+#: From so many runs on the interval is bootstrapped: the range of fewer holds the median less
+#: often than the interval promises (of n runs with the probability 1 - 2**(1 - n)).
+ENOUGH = 5
+#: No cell is surer of its speed than this, or than the typical cell beside it: few runs that
+#: happen to agree prove little, and the machine is another one tomorrow.
+FLOOR = 0.05
+#: Speeds, by the stages whose seconds they are made of.
+STAGES = {
+    "encode_speed": ("encode_s",),
+    "decode_speed": ("decode_s",),
+    "compress_speed": ("encode_s", "compress_s"),
+    "decompress_speed": ("decompress_s", "decode_s"),
+}
+#: What is the same in every run.
+EXACT = ("ratio", "native_ratio", "encoding_ratio", "encoded_bytes", "compressed_bytes")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A median and its 95% interval; the bounds are NaN where one run cannot tell."""
+
+    median: float
+    low: float
+    high: float
+
+    def over(self, amount: float) -> "Interval":
+        """The interval of an amount by this: of bytes by seconds, a speed."""
+        with np.errstate(divide="ignore"):
+            median, low, high = amount / np.array([self.median, self.high, self.low])
+        return Interval(float(median), float(low), float(high))
+
+    def spelled(self, form: str = ",.2f") -> str:
+        """The median, and where there are several runs the interval behind it."""
+        if math.isnan(self.low):
+            return format(self.median, form)
+        return f"{self.median:{form}} ({self.low:{form}} to {self.high:{form}})"
+
+
+def interval(values: ArrayLike) -> Interval:
+    """The median of some runs and its 95% interval.
+
+    Parameters
+    ----------
+    values : (n,) float
+        Seconds, or ratios of seconds; above 0.
+
+    Returns
+    -------
+    Interval
+        Of 5 runs or more by the percentile bootstrap, seeded; of 2 to 4, whose own range is too
+        narrow, Student's interval of the logarithms; of one none.
+    """
+    runs = np.asarray(values, float)
+    median = float(np.median(runs))
+    if len(runs) < 2 or not np.all(runs > 0):
+        return Interval(median, math.nan, math.nan)
+    if np.ptp(runs) == 0:
+        return Interval(median, median, median)
+    from scipy import stats
+
+    if len(runs) < ENOUGH:
+        logs = np.log(runs)
+        reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(runs) - 1) * stats.sem(logs)
+        low, high = np.exp([logs.mean() - reach, logs.mean() + reach])
+        return Interval(median, float(low), float(high))
+    found = stats.bootstrap(
+        (runs,),
+        np.median,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(SEED),
+    ).confidence_interval
+    return Interval(median, float(found.low), float(found.high))
+
+
+def intervals(rows: pd.DataFrame) -> pd.DataFrame:
+    """A line a cell: its medians, and the intervals of its speeds.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Derived rows, of one volume and setting a dataset (:func:`newest`).
+
+    Returns
+    -------
+    DataFrame
+        ``dataset``, ``encoding``, ``compression``, ``runs``; ``ratio``, ``native_ratio``,
+        ``encoding_ratio``, ``encoded_bytes`` and ``compressed_bytes``; of each speed, which is the
+        size by the median of the seconds, ``compress_speed``, ``compress_speed_low`` and
+        ``compress_speed_high``, and so on; in the order of the rows.
+    """
+    lines: list[dict[str, Any]] = []
+    for key, cell in rows.groupby(CELL, sort=False):
+        line: dict[str, Any] = dict(zip(CELL, key, strict=True)) | {"runs": len(cell)}
+        line |= {name: cell[name].median() for name in EXACT}
+        size = cell["raw_bytes"].median() / 1e6
+        for speed, stages in STAGES.items():
+            found = interval(cell[list(stages)].sum(axis=1)).over(size)
+            line |= {speed: found.median, f"{speed}_low": found.low, f"{speed}_high": found.high}
+        lines.append(line)
+    columns = [*CELL, "runs", *EXACT]
+    columns += [f"{speed}{end}" for speed in STAGES for end in ("", "_low", "_high")]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def cautious(cells: pd.DataFrame, speed: str) -> pd.DataFrame:
+    """The intervals by which cells are told apart, ``low`` and ``high``, NaN where there is none.
+
+    None is narrower than ``FLOOR``, or than the typical one of its dataset, on either side of the
+    median.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        Of :func:`intervals`.
+    speed : str
+        ``compress_speed``, say.
+    """
+    median = cells[speed]
+    width = (cells[f"{speed}_high"] - cells[f"{speed}_low"]) / 2 / median
+    least = width.groupby(cells["dataset"]).transform("median").clip(lower=FLOOR)
+    none = width.isna()
+    low = (median / (1 + least)).where(median / (1 + least) < cells[f"{speed}_low"])
+    high = (median * (1 + least)).where(median * (1 + least) > cells[f"{speed}_high"])
+    found = {
+        "low": low.fillna(cells[f"{speed}_low"]).mask(none),
+        "high": high.fillna(cells[f"{speed}_high"]).mask(none),
+    }
+    return pd.DataFrame(found, index=cells.index)
+
+
+def places(cells: pd.DataFrame, speed: str) -> "pd.Series[str]":
+    """The place of each cell in its dataset by a speed, ``3``, or ``2-4`` where intervals overlap.
+
+    A cell is behind all that are surely faster and before all that are surely slower. So two cells
+    whose places do not overlap have intervals that do not either; the others show no difference.
+    A cell of a single run, which has no interval, has no place.
+    """
+    bounds = cautious(cells, speed)
+    found = pd.Series("", index=cells.index)
+    for _, rows in bounds.dropna().groupby(cells["dataset"]):
+        low, high = rows["low"].to_numpy(), rows["high"].to_numpy()
+        first = 1 + (low[None, :] > high[:, None]).sum(axis=1)
+        last = len(rows) - (high[None, :] < low[:, None]).sum(axis=1)
+        for index, a, b in zip(rows.index, first, last, strict=True):
+            found[index] = str(a) if a == b else f"{a}-{b}"
+    return found
+
+
+def fastest(cells: pd.DataFrame, speed: str) -> "pd.Index[int]":
+    """The cells of one dataset that no other is surely faster than, the fastest median first."""
+    bounds = cautious(cells, speed).dropna()
+    if bounds.empty:
+        return bounds.index
+    best = cells.loc[bounds.index, speed].idxmax()
+    equal = bounds.index[bounds["high"] >= bounds["low"].max()]
+    others = cells.loc[equal.difference([best]), speed].sort_values(ascending=False)
+    return pd.Index([best, *others.index])
