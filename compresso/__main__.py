@@ -4,6 +4,7 @@ import re
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,6 +13,7 @@ from compresso.adapters.pypi_program import meant, pypi_program
 from compresso.arrays import LIMIT
 from compresso.cli import VERBOSE, Commands, threads_option
 from compresso.frame import Description
+from compresso.plugins import Extent
 from compresso.targets import STANDARD
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -168,6 +170,37 @@ def decompress(
         source, target, threads, slices, salvage, force, announce, form, limit
     )
     sys.exit(0 if sound else 1)
+
+
+@main.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--encoding", default="compresso", show_default=True, help="Spec of the encoding.")
+@click.option("--compression", default="zstd", show_default=True, help="Spec of the compressor.")
+@click.option(
+    "--chunks",
+    type=Extent,
+    default="64x64x64",
+    show_default=True,
+    help="Chunks of the target, x, y, z.",
+)
+@click.option("--shards", type=Extent, help="Shards that hold the chunks, x, y, z.")
+@click.option("--memory", type=Size(), help="Memory of all tasks of a process, about.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads.")
+@click.option("--scheduler", default="", help="threads:4, processes:4 or tcp://host:8786, by Dask.")
+@click.option("--strict", is_flag=True, help="A chunk that the source lacks is an error.")
+@click.option("--force", is_flag=True, help="Remove another array that is the target.")
+@VERBOSE
+def convert(**options: Any) -> None:
+    """Convert a volume, a store of any size or a file, to Zarr v3 with our codec.
+
+    Stopped at any moment, even by kill -9, and called again, it goes on from there. Every chunk is
+    proved to decode to the same labels before it is written. The exit code is 1 where some of the
+    source could not be read; all else is there then. See docs/scale.md.
+    """
+    from compresso.convert import command
+
+    sys.exit(command.run(**options))
 
 
 @main.command()

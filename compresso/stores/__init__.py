@@ -4,23 +4,39 @@ They are read by TensorStore, wherever it can read them: in a local folder, at h
 bucket. One kind of store is one file in this folder; ``_kind.py`` has what a kind is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compresso.errors import FileError
-from compresso.formats import _metadata
+from compresso.formats import Metadata, _metadata
 from compresso.formats._format import Reader, check
 from compresso.plugins import Registry
 from compresso.stores._axes import arrange
 from compresso.stores._client import Client
+from compresso.stores._errors import telling
+from compresso.stores._folder import Folder, folder
 from compresso.stores._kind import Found, Kind
 from compresso.stores._layers import Layers
-from compresso.stores._location import MARKERS, Location, holds, locate, names_store, short
+from compresso.stores._location import MARKERS, Location, holds, local, locate, names_store, short
 from compresso.stores._memory import available, spelled
 
-__all__ = ["available", "holds", "names_store", "open_volume", "short", "spelled"]
+__all__ = ["available", "folder", "holds", "local", "names_store", "open_array", "open_volume"]
+__all__ += ["Chunked", "Folder", "short", "spelled"]
+
+
+class Chunked(NamedTuple):
+    """A volume [z, y, x], what is read of it at once, and how a box of it is read."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    chunk: tuple[int, ...]
+    fetch: Callable[[Sequence[tuple[int, int]]], NDArray[Any]]
+    metadata: Metadata
+
 
 kinds = Registry(__name__, Kind, "store")  # type: ignore[type-abstract]
 
@@ -47,15 +63,49 @@ def open_volume(text: str, memory: int | None = None) -> Iterator[Reader]:
     MissingPackageError
         Without TensorStore.
     """
+    array, metadata = _open(text)
+    dtype = np.dtype(array.dtype.numpy_dtype)
+    yield Reader(array.shape, dtype, Layers(text, array, memory).fetch, metadata)
+
+
+def open_array(text: str, strict: bool = False) -> Chunked:
+    """Open a store to read boxes of it.
+
+    Parameters
+    ----------
+    text : str
+        As :func:`open_volume` takes it.
+    strict : bool
+        A chunk that the store lacks is an error, and not its fill value.
+
+    Raises
+    ------
+    SpecError, FileError, MissingPackageError
+        As :func:`open_volume` does.
+    """
+    array, metadata = _open(text, {"fill_missing_data_reads": False} if strict else {})
+    layout = array.chunk_layout.read_chunk.shape
+    chunk = tuple(int(n or whole) for n, whole in zip(layout, array.shape, strict=True))
+
+    def fetch(box: Sequence[tuple[int, int]]) -> NDArray[Any]:
+        index = tuple(slice(low, high) for low, high in box)
+        part = "box " + "x".join(f"{low}-{high}" for low, high in reversed(box))
+        with telling(text, part):
+            labels: NDArray[Any] = array[index].read(order="C").result()
+            return labels
+
+    return Chunked(array.shape, np.dtype(array.dtype.numpy_dtype), chunk, fetch, metadata)
+
+
+def _open(text: str, options: dict[str, Any] | None = None) -> tuple[Any, Metadata]:
+    """An array of TensorStore's as [z, y, x], and what else the store says."""
     client = Client.make(text)
     location = locate(text, client.tensorstore)
     found = _find(client, location)
-    array = client.open(found.spec) if found.array is None else found.array
+    array = client.open(found.spec | (options or {})) if found.array is None else found.array
     array, geometry = arrange(text, array, found, location.selection)
-    dtype = np.dtype(array.dtype.numpy_dtype)
-    check(text, array.shape, dtype)
-    metadata = _metadata.make("store", {}, geometry)
-    yield Reader(array.shape, dtype, Layers(text, array, memory).fetch, metadata)
+    check(text, array.shape, np.dtype(array.dtype.numpy_dtype))
+    return array, _metadata.make("store", {}, geometry)
 
 
 def _find(client: Client, location: Location) -> Found:

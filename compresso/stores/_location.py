@@ -140,15 +140,25 @@ def short(text: str) -> str:
 
 def holds(text: str, path: Path) -> bool:
     """Whether a file lies, or would lie, in the local folder of a store."""
-    if not names_store(text):
-        return False
+    found = _local(text) if names_store(text) else None
+    return found is not None and found[0].resolve() in path.resolve().parents
+
+
+def local(text: str) -> Path | None:
+    """The local folder of a store's array or group; None for one that is elsewhere."""
+    found = _local(text)
+    return found and found[0] / found[1].strip("/")
+
+
+def _local(text: str) -> tuple[Path, str] | None:
+    """The local folder that a store's name begins with, and what is inside it."""
     place, _ = split(text)
     scheme, mark, rest = place.partition("://")
     if mark and scheme.lower() in SCHEMES:
         place = rest
     place = place.partition("|")[0].removeprefix("file://")
-    folder = _split_inner(place)[0].resolve()
-    return folder.is_dir() and folder in path.resolve().parents
+    found = _split_inner(place)
+    return found if found[0].is_dir() else None
 
 
 def locate(text: str, tensorstore: Any) -> Location:

@@ -1,0 +1,59 @@
+"""What ``python -m compresso convert`` does, and says."""
+
+import sys
+from typing import Any
+
+import click
+
+from compresso.convert.plan import Wanted, make
+from compresso.convert.target import Codec
+from compresso.convert.work import Done
+from compresso.convert.work import convert as convert_all
+from compresso.plugins import Extent
+from compresso.scheduling import open_scheduler
+
+#: Lines about what is missing that are printed; the others are counted.
+TOLD = 20
+
+
+def run(
+    source: str,
+    target: str,
+    chunks: Extent,
+    shards: Extent | None,
+    threads: int,
+    scheduler: str,
+    encoding: str,
+    compression: str,
+    **options: Any,
+) -> int:
+    """Convert, and tell it; returns the exit code. Raises CompressoErrors."""
+    codec = Codec(encoding, compression, chunks[::-1], shards and shards[::-1])
+    wanted = Wanted(source, target, codec, **options)
+    problems = 0
+
+    with open_scheduler(scheduler, threads) as workers:
+        plan = make(wanted, workers.slots_a_process)
+        with click.progressbar(
+            length=len(plan), file=sys.stderr, hidden=not sys.stderr.isatty()
+        ) as bar:
+
+            def tell(done: Done) -> None:
+                nonlocal problems
+                for line in done.problems[: max(0, TOLD - problems)]:
+                    click.echo(line, err=True)
+                problems += len(done.problems)
+                bar.update(1)
+
+            try:
+                total = convert_all(plan, workers, tell)
+            except KeyboardInterrupt:
+                click.echo("Interrupted; the same command goes on from here", err=True)
+                return 130
+    click.echo(
+        f"{total.written:,} written ({total.nbytes:,} bytes), {total.kept:,} there already, "
+        f"{total.empty:,} empty, {problems:,} missing"
+    )
+    if problems:
+        click.echo(f"Error: {problems:,} parts of {target} could not be converted", err=True)
+    return 1 if problems else 0

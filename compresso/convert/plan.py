@@ -1,0 +1,231 @@
+"""What is to be converted, and in which parts."""
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from compresso import formats, stores
+from compresso.boxes import Box, Boxes, Shape, absolute, grid, open_boxes
+from compresso.convert import target as targets
+from compresso.convert.target import HEAD, Codec
+from compresso.errors import FileError
+
+#: Where a target keeps which of its parts are done.
+MARKS = ".compresso/"
+#: What a conversion may write into its folder, and ``--force`` removes.
+OWN = (HEAD, "c/", MARKS)
+#: Voxels of a task, at most: what a kill may cost, and what progress is counted in.
+LARGEST = 1 << 24
+#: Bytes that a codec needs for a voxel of the chunk at hand, about.
+CODEC = 64
+#: Bytes that are always there: the interpreter, libraries and kernels.
+BASE = 352 << 20
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What somebody asks for.
+
+    Parameters
+    ----------
+    source, target : str
+    codec : Codec
+    memory : int, optional
+        Bytes that all tasks at work in a process may take together, about; half of what is free.
+    strict : bool
+        A chunk that the source's store lacks is damage, and not its fill value.
+    force : bool
+        Remove another array that is the target.
+    """
+
+    source: str
+    target: str
+    codec: Codec = field(default_factory=Codec)
+    memory: int | None = None
+    strict: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a worker must know; it is sent with every task.
+
+    Parameters
+    ----------
+    source, target : str
+    head : bytes
+        The target's metadata.
+    shape, unit, task : (int, int, int)
+        Of the volume, of one object of the target, and of what is read, written and checked at a
+        time.
+    room : int
+        Bytes for reading, beside a task's own labels.
+    strict, resumed : bool
+    run : str
+        Tells this conversion from every other.
+    """
+
+    source: str
+    target: str
+    head: bytes
+    shape: Shape
+    unit: Shape
+    task: Shape
+    room: int
+    strict: bool
+    resumed: bool
+    run: str = ""
+
+    def __len__(self) -> int:
+        """How many tasks."""
+        return math.prod(-(-n // by) for n, by in zip(self.shape, self.task, strict=True))
+
+    def tasks(self) -> Iterator[Box]:
+        """Their boxes, slices first."""
+        return grid(self.shape, self.task)
+
+    def units(self, task: Box) -> dict[str, Box]:
+        """The objects of the target that a task is made of, by their names."""
+        found = {}
+        for box in grid(tuple(b - a for a, b in task), self.unit):
+            moved = tuple((a + at, b + at) for (a, b), (at, _) in zip(box, task, strict=True))
+            numbers = (a // by for (a, _), by in zip(moved, self.unit, strict=True))
+            found["c/" + "/".join(map(str, numbers))] = moved
+        return found
+
+
+def make(wanted: Wanted, at_once: int) -> Plan:
+    """Look at the source, create the target or recognise it, and divide the work.
+
+    ``at_once`` is how many tasks are at work in a process. Raises FileError and its like.
+    """
+    memory = wanted.memory or stores.available() // 2
+    source = absolute(wanted.source)
+    folder = stores.folder(wanted.target)
+    _check_apart(wanted, folder)
+    with open_boxes(source, memory, wanted.strict) as volume:
+        task = _task(volume, wanted, memory, at_once)
+        kept, _ = formats.fit(volume.metadata)
+        origin = {"source": source, **_stamp(source)}
+        attributes = targets.attributes(kept, origin)
+        head = targets.head(volume.shape, volume.dtype, wanted.codec, attributes)
+        shape = volume.shape
+    resumed = _claim(folder, head, wanted.force)
+    room = memory // at_once // 4
+    text = folder.path or wanted.target
+    plan = Plan(source, text, head, shape, wanted.codec.unit, task, room, wanted.strict, resumed)
+    return replace(plan, run=secrets.token_hex(8))
+
+
+def needs(task: Shape, volume: Boxes, codec: Codec) -> int:
+    """Bytes that a task takes, about."""
+    # Its labels, the target's to compare with them, and chunks of the source that lie across.
+    touched = math.prod(
+        min(n, -(-t // c) * c + (c if t % c else 0))
+        for n, t, c in zip(volume.shape, task, volume.chunk, strict=True)
+    )
+    across = min(touched, 4 * math.prod(volume.chunk))
+    size = volume.dtype.itemsize
+    inner = math.prod(codec.chunks) * (1 if codec.shards is None else 8)
+    unit = math.prod(codec.unit)
+    return size * (math.prod(task) + across) + (size + 1) * unit + CODEC * min(inner, unit)
+
+
+def _task(volume: Boxes, wanted: Wanted, memory: int, at_once: int) -> Shape:
+    """The shape of a task: whole objects of the target, and of the source as far as that goes."""
+    unit = wanted.codec.unit
+    share = max(0, memory - BASE) // at_once
+    least = needs(unit, volume, wanted.codec)
+    if least > share:
+        raise FileError(
+            f"{wanted.source}: a task takes {stores.spelled(least)} at least, and {at_once} at a "
+            f"time have {stores.spelled(memory)}; give --memory "
+            f"{-(-(least * at_once + BASE) >> 20)}M, or smaller chunks or shards"
+        )
+    task = unit
+    # First as far as the source's chunks reach, so that each is read once; then all axes.
+    for goal in (volume.chunk, volume.shape):
+        while True:
+            larger = _grown(task, unit, goal, volume.shape)
+            if larger is None or math.prod(larger) > max(LARGEST, math.prod(volume.chunk)):
+                break
+            if needs(larger, volume, wanted.codec) > share:
+                break
+            task = larger
+    return task
+
+
+def _grown(task: Shape, unit: Shape, goal: Shape, shape: Shape) -> Shape | None:
+    """Twice as long along the axis that has the farthest to go; x before y before z."""
+    ends = [min(g, n) for g, n in zip(goal, shape, strict=True)]
+    short = [axis for axis in (2, 1, 0) if task[axis] < ends[axis]]
+    if not short:
+        return None
+    axis = min(short, key=lambda a: task[a] / ends[a])
+    length = min(2 * task[axis], -(-ends[axis] // unit[axis]) * unit[axis])
+    return (*task[:axis], length, *task[axis + 1 :])
+
+
+def _claim(folder: stores.Folder, head: bytes, force: bool) -> bool:
+    """Whether the target is this conversion's already; else make it so. Raises FileError."""
+    (old,) = folder.read([HEAD])
+    if old is not None and targets.same(old, head):
+        return True
+    if old is not None:
+        if not force:
+            raise FileError(
+                f"{folder.text}: exists, and is another array{_difference(old, head)}; choose "
+                "another name, or remove it with --force"
+            )
+        if not _is_array(old):
+            raise FileError(f"{folder.text}: is a group, and is not removed; choose another name")
+        for name in OWN:
+            folder.remove(name)
+    elif any(not name.endswith(".__lock") for name in folder.names()):
+        raise FileError(f"{folder.text}: is a folder with other things in it; choose another name")
+    folder.write({HEAD: head})
+    return False
+
+
+def _is_array(head: bytes) -> bool:
+    try:
+        return bool(json.loads(head)["node_type"] == "array")
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _difference(old: bytes, new: bytes) -> str:
+    """What two metadata differ in, in brackets; nothing where that cannot be told."""
+    try:
+        a, b = json.loads(old), json.loads(new)
+        names = [name for name in b if a.get(name) != b[name]]
+    except (ValueError, AttributeError):
+        return ""
+    return f" (its {', '.join(names)} differ)" if names else ""
+
+
+def _stamp(source: str) -> dict[str, Any]:
+    """What tells a file from a later one of its name; a store has no such thing."""
+    if stores.names_store(source):
+        return {}
+    found = os.stat(formats.split(source)[0])
+    return {"stamp": [found.st_size, found.st_mtime_ns]}
+
+
+def _check_apart(wanted: Wanted, folder: stores.Folder) -> None:
+    """Raise FileError where the target is the source, or is in it, or the other way round."""
+    if not folder.path:
+        if wanted.source.rstrip("/") == wanted.target.rstrip("/"):
+            raise FileError(f"{wanted.target}: is the source itself; choose another name")
+        return
+    source = stores.local(wanted.source) if stores.names_store(wanted.source) else None
+    if source is None:
+        return
+    one, other = source.resolve(), Path(folder.path)
+    if one == other or one in other.parents or other in one.parents:
+        raise FileError(f"{wanted.target}: is the source itself, or in it; choose another name")

@@ -1,0 +1,149 @@
+"""The work: one task, and all of them on whatever runs them."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+from xxhash import xxh3_64_hexdigest
+
+from compresso import stores
+from compresso.arrays import Labels
+from compresso.boxes import Box, Boxes, around, open_boxes, slices, spelled
+from compresso.convert.plan import MARKS, Plan
+from compresso.convert.target import Target
+from compresso.errors import CompressoError, FileError
+from compresso.scheduling import Scheduler
+
+#: Objects of the target by their names, and a hash of each.
+Marks = dict[str, str]
+
+
+class Done(NamedTuple):
+    """What became of a task.
+
+    Parameters
+    ----------
+    written, kept, empty : int
+        Objects that were written now, that were there already, and that hold nothing but 0.
+    nbytes : int
+        Of those written.
+    problems : tuple of str
+        A line for each object that is not there.
+    """
+
+    written: int = 0
+    kept: int = 0
+    empty: int = 0
+    nbytes: int = 0
+    problems: tuple[str, ...] = ()
+
+    def plus(self, other: "Done") -> "Done":
+        """Both together."""
+        return Done(
+            self.written + other.written,
+            self.kept + other.kept,
+            self.empty + other.empty,
+            self.nbytes + other.nbytes,
+            self.problems + other.problems,
+        )
+
+
+def convert(plan: Plan, scheduler: Scheduler, tell: Callable[[Done], None]) -> Done:
+    """Do all tasks of a plan; ``tell`` is told of each. Raises FileError and SchedulerError."""
+    total = Done()
+    try:
+        for answer in scheduler.answers(partial(work, plan), plan.tasks()):
+            total = total.plus(answer.value._replace(problems=()))
+            tell(answer.value)
+    finally:
+        _source.cache_clear()
+    return total
+
+
+def work(plan: Plan, task: Box) -> Done:
+    """Convert a box: what of it is there and whole already is left alone.
+
+    Each object is proved to decode to the labels of the source before it is written, and read back
+    afterwards; then the task is marked as done. What cannot be read of the source is told, and
+    called again, the task is tried again. Raises FileError where the target cannot be written.
+    """
+    folder, target = _folder(plan.target), Target(plan.head)
+    units, mark = plan.units(task), f"{MARKS}{spelled(task)}"
+    marks, marked = _found(folder, target, units, mark) if plan.resumed else ({}, False)
+    missing = {name: box for name, box in units.items() if name not in marks}
+    kept, problems = sum(map(bool, marks.values())), []
+    made: dict[str, bytes | None] = {}
+    for name, labels in _read(plan, missing):
+        try:
+            if isinstance(labels, CompressoError):
+                raise labels
+            made[name] = target.encode(name, missing[name], labels)
+        except CompressoError as error:
+            problems.append(f"{plan.target}: {name} is left out, box={spelled(missing[name])}: {error}")
+    _write(folder, made, plan.resumed)
+    marks |= {name: xxh3_64_hexdigest(data) if data else "" for name, data in made.items()}
+    if not problems and (missing or not marked):
+        folder.write({mark: json.dumps(marks).encode()})
+    written = [len(data) for data in made.values() if data]
+    empty = len(marks) - kept - len(written)
+    return Done(len(written), kept, empty, sum(written), tuple(problems))
+
+
+def _read(plan: Plan, units: dict[str, Box]) -> Iterator[tuple[str, Labels | CompressoError]]:
+    """The labels of each unit, or why they cannot be read; at once, unless something is wrong."""
+    source = _source(plan)[0]
+    whole = around(list(units.values())) if units else ()
+    try:
+        labels = source.fetch(whole) if units else None
+    except CompressoError:
+        labels = None
+    for name, box in units.items():
+        if labels is not None:
+            yield name, labels[slices(box, whole)]
+            continue
+        try:
+            yield name, source.fetch(box)
+        except CompressoError as error:
+            yield name, error
+
+
+def _found(
+    folder: stores.Folder, target: Target, units: dict[str, Box], mark: str
+) -> tuple[Marks, bool]:
+    """What of a task is there, and whole, and whether it is marked."""
+    *found, marked = folder.read([*units, mark])
+    try:
+        old = dict(json.loads(marked or b"{}"))
+    except (ValueError, TypeError):
+        old = {}
+    marks = {}
+    for (name, box), data in zip(units.items(), found, strict=True):
+        value = xxh3_64_hexdigest(data) if data else ""
+        if old[name] == value if name in old else data and target.decodes(name, data, box):
+            marks[name] = value
+    return marks, bool(old)
+
+
+def _write(folder: stores.Folder, objects: dict[str, bytes | None], resumed: bool) -> None:
+    """Write objects and read them back; what is empty is not there. Raises FileError."""
+    full = {name: data for name, data in objects.items() if data is not None}
+    folder.write(full)
+    for name in objects.keys() - full.keys() if resumed else ():
+        folder.remove(name)
+    for (name, data), found in zip(full.items(), folder.read(full), strict=True):
+        if data != found:
+            raise FileError(f"{folder.text}: {name} is not what was written a moment ago")
+
+
+@lru_cache(maxsize=4)
+def _source(plan: Plan) -> tuple[Boxes, ExitStack]:
+    """The source, and what keeps it open, as long as it is kept here."""
+    opened = ExitStack()
+    return opened.enter_context(open_boxes(plan.source, plan.room, plan.strict)), opened
+
+
+@lru_cache(maxsize=4)
+def _folder(text: str) -> stores.Folder:
+    return stores.folder(text)

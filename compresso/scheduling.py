@@ -1,0 +1,216 @@
+"""Where tasks run: on threads of this process, or by dask.distributed on any machine.
+
+A spec is ``threads:4``, ``processes:4``, or the address of a scheduler, ``tcp://host:8786``.
+"""
+
+import logging
+import os
+import re
+import socket
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from compresso.errors import CompressoError, SpecError
+from compresso.formats import package
+
+T = TypeVar("T")
+R = TypeVar("R")
+LOCAL = re.compile(r"(threads|processes)(?::(\d+))?")
+ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://[^/\s]+:\d+")
+#: Tasks that are sent for each that can run at once, so that no worker waits for the next one.
+AHEAD = 3
+#: Seconds in which a scheduler must answer, and in which it must have a worker.
+PATIENCE = 5.0
+#: Seconds without any worker after which a conversion gives up.
+DESERTED = 60.0
+#: Workers that a task may cost, before the task is what is wrong.
+KILLS = 3
+
+
+class SchedulerError(CompressoError):
+    """A scheduler cannot be reached, has no workers, or lost too many of them."""
+
+
+class Answer(NamedTuple, Generic[T, R]):
+    """What became of an item, and which worker it was."""
+
+    item: T
+    value: R
+    worker: str
+
+
+class Scheduler(ABC):
+    """Calls a function for many items, ``slots`` of them at a time."""
+
+    slots: int
+    #: How many of the slots are in one process, and share its memory.
+    slots_a_process: int
+
+    @abstractmethod
+    def answers(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[Answer[T, R]]:
+        """Yield an answer for each item, in the order in which they come.
+
+        ``function`` and the items must be such that they can be pickled. An item whose worker
+        dies is given to another one. Whatever ``function`` raises is raised here.
+        """
+
+
+@contextmanager
+def open_scheduler(spec: str = "", threads: int = 1) -> Iterator[Scheduler]:
+    """Start a scheduler, or find it; at the end what was started ends.
+
+    Parameters
+    ----------
+    spec : str
+        Empty for ``threads`` threads without dask.
+
+    Raises
+    ------
+    SpecError
+        For a spec that makes no sense.
+    MissingPackageError
+        Without dask.distributed.
+    SchedulerError
+        Where there is no scheduler at the address, or it has no workers.
+    """
+    found = LOCAL.fullmatch(spec)
+    if spec and not (ADDRESS.fullmatch(spec) or (found and found[2] != "0")):
+        raise SpecError(f"{spec!r} is no scheduler; give threads:4, processes:4 or tcp://host:8786")
+    if not spec:
+        yield _Pool(threads)
+        return
+    distributed = package("distributed", "'dask[distributed]'", "a scheduler")
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    if found is None:
+        with _client(distributed, spec, spec) as client:
+            yield _Dask(distributed, client, spec)
+        return
+    count = int(found[2] or os.cpu_count() or 1)
+    apart = found[1] == "processes"
+    with (
+        distributed.LocalCluster(
+            n_workers=count if apart else 1,
+            threads_per_worker=1 if apart else count,
+            processes=apart,
+            dashboard_address=None,
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        _client(distributed, cluster, spec) as client,
+    ):
+        yield _Dask(distributed, client, spec)
+
+
+@contextmanager
+def _client(distributed: Any, where: Any, spec: str) -> Iterator[Any]:
+    try:
+        client = distributed.Client(where, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SchedulerError(f"{spec}: no scheduler answers there ({reason})") from None
+    try:
+        with suppress(TimeoutError):
+            client.wait_for_workers(1, timeout=PATIENCE)
+        if not client.nthreads():
+            raise SchedulerError(f"{spec}: has no workers; start some: dask worker {spec}")
+        yield client
+    finally:
+        client.close(timeout=PATIENCE)
+
+
+@dataclass
+class _Pool(Scheduler):
+    slots: int
+
+    @property
+    def slots_a_process(self) -> int:  # type: ignore[override]
+        return self.slots
+
+    def answers(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[Answer[T, R]]:
+        """On threads; an interruption lets those at work end."""
+        todo = iter(items)
+        if self.slots == 1:
+            yield from (Answer(item, function(item), _me()) for item in todo)
+            return
+        with ThreadPoolExecutor(self.slots) as pool:
+            waiting: dict[Future[tuple[R, str]], T] = {}
+            try:
+                while True:
+                    for item in islice(todo, AHEAD * self.slots - len(waiting)):
+                        waiting[pool.submit(_called, function, item)] = item
+                    if not waiting:
+                        return
+                    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                        value, worker = future.result()
+                        yield Answer(waiting.pop(future), value, worker)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Dask(Scheduler):
+    def __init__(self, distributed: Any, client: Any, spec: str) -> None:
+        self._distributed, self._client, self._spec = distributed, client, spec
+        workers = client.nthreads()
+        self.slots = sum(workers.values())
+        self.slots_a_process = max(workers.values())
+
+    def answers(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[Answer[T, R]]:
+        """By dask, a few tasks ahead of the workers; an interruption cancels them."""
+        todo = iter(items)
+        waiting: dict[Any, T] = {}
+        try:
+            while True:
+                for item in islice(todo, AHEAD * self.slots - len(waiting)):
+                    future = self._client.submit(_called, function, item, pure=False)
+                    waiting[future] = item
+                if not waiting:
+                    return
+                for future in self._wait(waiting):
+                    value, worker = self._result(future)
+                    yield Answer(waiting.pop(future), value, worker)
+        finally:
+            with suppress(Exception):
+                self._client.cancel(list(waiting), force=True)
+
+    def _wait(self, waiting: Iterable[Any]) -> set[Any]:
+        """Those that are done, at least one; raises SchedulerError where nobody works any more."""
+        alone = 0.0
+        while alone < DESERTED:
+            try:
+                done: set[Any] = self._distributed.wait(
+                    list(waiting), timeout=PATIENCE, return_when="FIRST_COMPLETED"
+                ).done
+                return done
+            except TimeoutError:
+                workers = {}
+                with suppress(Exception):
+                    workers = self._client.nthreads()
+                alone = 0.0 if workers else alone + PATIENCE
+            except self._distributed.client.FuturesCancelledError:
+                break
+        raise SchedulerError(f"{self._spec}: has no workers any more, or is gone itself")
+
+    def _result(self, future: Any) -> Any:
+        try:
+            return future.result()
+        except self._distributed.scheduler.KilledWorker:
+            raise SchedulerError(
+                f"{self._spec}: a task ended {KILLS} workers, perhaps for want of memory"
+            ) from None
+        except self._distributed.client.FutureCancelledError as error:
+            raise SchedulerError(f"{self._spec}: a task is lost ({error})") from None
+
+
+def _called(function: Callable[[T], R], item: T) -> tuple[R, str]:
+    return function(item), _me()
+
+
+def _me() -> str:
+    """This worker's name: the machine, the process and the thread."""
+    return f"{socket.gethostname()}:{os.getpid()}:{threading.get_native_id()}"

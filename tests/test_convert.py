@@ -1,0 +1,240 @@
+"""convert: the same voxels whatever the source, also when it is stopped, and nothing else lost."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("tensorstore", reason="needs the package tensorstore")
+zarr = pytest.importorskip("zarr", reason="needs the package zarr")
+
+import depots
+
+from compresso.__main__ import main
+from compresso.adapters.zarr import CompressoCodec
+
+ROOT = Path(__file__).resolve().parents[1]
+zarr.registry.register_codec("compresso", CompressoCodec)
+
+
+def convert(source, target, *options):
+    words = ["convert", str(source), str(target), "--encoding", "cpso", *options]
+    return CliRunner().invoke(main, words, catch_exceptions=False)
+
+
+def labels(dtype="u8"):
+    """150 x 90 x 170 voxels; the first chunk of 64 x 64 x 64 holds nothing but 0."""
+    volume = depots.labels((150, 90, 170), dtype)
+    volume[:64, :64, :64] = 0
+    return volume
+
+
+def same(target, volume):
+    array = zarr.open_array(str(target), mode="r")
+    assert array.dtype == volume.dtype
+    assert array.metadata.dimension_names == ("z", "y", "x")
+    np.testing.assert_array_equal(array[:], volume)
+
+
+def files(target):
+    """The chunks that are there, and when they were written."""
+    found = [p for p in target.rglob("c/**/*") if p.is_file() and p.suffix != ".__lock"]
+    return {p: p.stat().st_mtime_ns for p in found}
+
+
+@pytest.mark.parametrize("dtype", ["u8", "i8", "i2", "bool"])
+@pytest.mark.parametrize("kind", ["npy", "zarr2", "zarr3", "n5", "precomputed"])
+def test_the_same_voxels(tmp_path, kind, dtype):
+    if dtype == "bool" and kind in ("n5", "precomputed") or (dtype, kind) == ("i8", "precomputed"):
+        pytest.skip(f"{kind} has no {dtype}")
+    volume, source = labels(dtype), tmp_path / f"source.{kind}"
+    if kind == "npy":
+        np.save(source, volume)
+    elif kind == "n5":
+        depots.n5(source, volume)
+    elif kind == "precomputed":
+        depots.precomputed(source, volume, offset=(7, 8, 9))
+    else:
+        depots.zarr_array(source, volume, zarr_format=int(kind[-1]), chunks=(30, 40, 50))
+    target = tmp_path / "target.zarr"
+    result = convert(source, target, "--threads", "2")
+    assert result.exit_code == 0
+    assert "17 written" in result.stdout
+    assert "1 empty, 0 missing" in result.stdout
+    same(target, volume)
+    assert len(files(target)) == 3 * 2 * 3 - 1
+    assert not (target / "c/0/0/0").exists()
+
+
+def test_a_scale_and_its_place(tmp_path):
+    volume = depots.labels((40, 60, 80), "u4")
+    source = depots.precomputed(tmp_path / "seg", volume, mips=2)
+    target = tmp_path / "target.zarr"
+    assert convert(f"{source}:mip=1", target, "--chunks", "16x8x32").exit_code == 0
+    same(target, volume[:, ::2, ::2])
+    head = json.loads((target / "zarr.json").read_text())
+    assert head["chunk_grid"]["configuration"]["chunk_shape"] == [32, 8, 16]
+    assert head["attributes"]["dimension_units"] == ["40.0 nm", "8.0 nm", "8.0 nm"]
+    geometry = head["attributes"]["compresso"]["metadata"]["geometry"]
+    assert geometry["steps"] == [[0.0, 0.0, 40.0], [0.0, 8.0, 0.0], [8.0, 0.0, 0.0]]
+
+
+def test_shards(tmp_path):
+    volume = labels()
+    source = depots.zarr_array(tmp_path / "source", volume)
+    target = tmp_path / "target.zarr"
+    assert convert(source, target, "--chunks", "32x32x16", "--shards", "64x64x64").exit_code == 0
+    same(target, volume)
+    assert len(files(target)) == 17
+    assert convert(source, tmp_path / "b", "--chunks", "32x32x16", "--shards", "9x9x9").exit_code
+
+
+def test_only_what_is_missing_or_damaged_is_done_again(tmp_path):
+    volume = labels()
+    source = depots.zarr_array(tmp_path / "source", volume)
+    target = tmp_path / "target.zarr"
+    convert(source, target)
+    before = files(target)
+    (target / "c/1/1/1").unlink()
+    (target / "c/2/0/2").write_bytes((target / "c/2/0/2").read_bytes()[:-1])
+    stray = target / "c/0/0/0"
+    stray.write_bytes(b"rubbish")
+    assert convert(source, target).stdout.startswith("2 written")
+    same(target, volume)
+    after = files(target)
+    assert before.keys() == after.keys()
+    assert {str(p.relative_to(target)) for p in before if before[p] != after[p]} == {
+        "c/1/1/1",
+        "c/2/0/2",
+    }
+    shutil.rmtree(target / ".compresso")  # as where it was killed: whole chunks are known by hashes
+    (target / "c/1/1/1").write_bytes(b"rubbish")
+    assert convert(source, target).stdout.startswith("1 written")
+    same(target, volume)
+    assert convert(source, target).stdout.startswith("0 written (0 bytes), 17 there already")
+
+
+def test_a_damaged_source_costs_only_what_is_damaged(tmp_path):
+    volume = labels()
+    source = depots.zarr_array(tmp_path / "source", volume, chunks=(50, 90, 170))
+    whole = (source / "c/2/0/0").read_bytes()
+    (source / "c/2/0/0").write_bytes(whole[: len(whole) // 2])
+    target = tmp_path / "target.zarr"
+    result = convert(source, target)
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert len(lines) == 13  # the last two layers of 2 x 3 chunks, and the sum
+    assert all("c/2/0/0" in line for line in lines[:-1])
+    assert "c/1/0/0 is left out, box=0-64x0-64x64-128" in lines[0]
+    assert lines[-1] == f"Error: 12 parts of {target} could not be converted"
+    np.testing.assert_array_equal(zarr.open_array(str(target))[:64], volume[:64])
+    (source / "c/2/0/0").write_bytes(whole)
+    assert convert(source, target).stdout.startswith("12 written")
+    same(target, volume)
+
+
+def test_strict(tmp_path):
+    volume = labels()
+    source = depots.zarr_array(tmp_path / "source", volume)
+    (source / "c/0/5/10").unlink()
+    result = convert(source, tmp_path / "strict", "--strict")
+    assert result.exit_code == 1
+    assert "c/0/5/10" in result.stderr
+    assert convert(source, tmp_path / "lax").exit_code == 0
+    volume[:8, 80:, 160:] = 0
+    same(tmp_path / "lax", volume)
+
+
+def test_what_is_refused(tmp_path):
+    volume = depots.labels((20, 20, 20), "u4")
+    source = depots.zarr_array(tmp_path / "source", volume)
+    other = depots.zarr_array(tmp_path / "other", volume)
+    depots.zarr_group(tmp_path / "group")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/thesis.tex").touch()
+    for name, line in {
+        "source": "is the source itself, or in it",
+        "source/inside": "is the source itself, or in it",
+        "other": "exists, and is another array (its chunk_grid, codecs, attributes,",
+        "group": "exists, and is another array",
+        "folder": "is a folder with other things in it",
+        "x:mip=2": "a target has no selection",
+    }.items():
+        result = convert(source, tmp_path / name)
+        assert (result.exit_code, result.stdout) == (1 + (name == "x:mip=2"), ""), name
+        assert line in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+    assert convert(source, tmp_path / "group", "--force").exit_code == 1
+    assert convert(source, tmp_path / "folder", "--force").exit_code == 1
+    np.testing.assert_array_equal(zarr.open_array(str(other))[:], volume)
+    assert convert(source, other, "--force").exit_code == 0
+    same(other, volume)
+    assert convert(tmp_path / "none.npy", tmp_path / "t").exit_code == 1
+    assert convert(source, tmp_path / "t", "--scheduler", "dusk:4").exit_code == 2
+    result = convert(source, tmp_path / "t", "--memory", "10M")
+    assert "give --memory" in result.stderr
+
+
+def test_a_file_that_changed_is_another_source(tmp_path):
+    source, target = tmp_path / "v.npy", tmp_path / "t"
+    np.save(source, np.ones((9, 9, 9), "u4"))
+    assert convert(source, target).exit_code == 0
+    np.save(source, np.ones((9, 9, 9), "u4") + 1)
+    os.utime(source, ns=(1, 1))
+    assert "another array (its attributes differ)" in convert(source, target).stderr
+
+
+def test_killed_and_called_again(tmp_path):
+    source, volume = larger(tmp_path, (256, 256, 192))
+    interrupt(source, tmp_path / "target.zarr", volume, "400M")
+
+
+@pytest.mark.slow
+def test_larger_than_the_memory_killed_and_called_again(tmp_path):
+    """1 GiB of labels, and no more than 512 MiB for everything."""
+    source, volume = larger(tmp_path, (512, 512, 512))
+    assert interrupt(source, tmp_path / "target.zarr", volume, "512M") < 512 << 20
+
+
+def larger(folder, shape):
+    """A store of many chunks, and its labels."""
+    tile = depots.labels((128, 128, 64))
+    volume = np.tile(tile, [n // m for n, m in zip(shape, tile.shape, strict=True)])
+    return depots.zarr_array(folder / "source", volume, chunks=(64, 64, 64)), volume
+
+
+def interrupt(source, target, volume, memory):
+    """Kill a conversion when some of it is there, call it again; the most memory that it took."""
+    command = [sys.executable, "-m", "compresso", "convert", str(source), str(target)]
+    command += ["--encoding", "cpso", "--memory", memory, "--threads", "2"]
+    process = subprocess.Popen(command, cwd=ROOT)
+    while len(files(target)) < 6 and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    before = files(target)
+    assert 6 <= len(before) < volume.size >> 18
+    array = zarr.open_array(str(target))
+    for path in before:  # what is there is whole
+        box = tuple(slice(64 * int(n), 64 * int(n) + 64) for n in path.parts[-3:])
+        np.testing.assert_array_equal(array[box], volume[box])
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    said = process.stdout.read()
+    process.stdout.close()
+    _, process.returncode, usage = os.wait4(process.pid, 0)
+    assert process.returncode == 0
+    kept = int(said.partition("bytes), ")[2].partition(" ")[0])
+    assert kept == len(before)
+    same(target, volume)
+    after = files(target)
+    assert all(after[path] == before[path] for path in before)
+    assert not list(target.rglob("*.__lock"))
+    return usage.ru_maxrss << 10
