@@ -186,7 +186,7 @@ def decompress(
 )
 @click.option("--shards", type=Extent, help="Shards that hold the chunks, x, y, z.")
 @click.option("--memory", type=Size(), help="Memory of all tasks of a process, about.")
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads.")
+@THREADS
 @click.option("--scheduler", default="", help="threads:4, processes:4 or tcp://host:8786, by Dask.")
 @click.option("--strict", is_flag=True, help="A chunk that the source lacks is an error.")
 @click.option("--force", is_flag=True, help="Remove another array that is the target.")

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from compresso.errors import CompressoError, SpecError
-from compresso.formats import package
+from compresso.plugins import require
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -85,7 +85,7 @@ def open_scheduler(spec: str = "", threads: int = 1) -> Iterator[Scheduler]:
     if not spec:
         yield _Pool(threads)
         return
-    distributed = package("distributed", "'dask[distributed]'", "a scheduler")
+    distributed = require("distributed", "dask[distributed]", "a scheduler")
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if found is None:
         with _client(distributed, spec, spec) as client:

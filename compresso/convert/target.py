@@ -13,8 +13,9 @@ import numpy as np
 from compresso.arrays import Labels
 from compresso.boxes import Box, Shape, slices
 from compresso.errors import EncodeError
-from compresso.formats import Metadata, package
+from compresso.formats import Metadata
 from compresso.formats._metadata import geometry_of
+from compresso.plugins import require
 
 HEAD = "zarr.json"
 #: The array's attribute in which we keep what Zarr has no place for.
@@ -117,7 +118,7 @@ class Target:
 
 def _zarr() -> Any:
     """Zarr, which knows our codec also where this package is not installed."""
-    zarr = package("zarr", "zarr", "a Zarr store")
+    zarr = require("zarr", "zarr", "a Zarr store")
     from compresso.adapters.zarr import CompressoCodec
 
     zarr.registry.register_codec("compresso", CompressoCodec)

@@ -81,7 +81,9 @@ def work(plan: Plan, task: Box) -> Done:
                 raise labels
             made[name] = target.encode(name, missing[name], labels)
         except CompressoError as error:
-            problems.append(f"{plan.target}: {name} is left out, box={spelled(missing[name])}: {error}")
+            problems.append(
+                f"{plan.target}: {name} is left out, box={spelled(missing[name])}: {error}"
+            )
     _write(folder, made, plan.resumed)
     marks |= {name: xxh3_64_hexdigest(data) if data else "" for name, data in made.items()}
     if not problems and (missing or not marked):
