@@ -13,7 +13,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 ONE = 1 << 22
 SIZES = {
-    **{"deep": 2, "columns": 2, "coarse": 6 << 10, "same": 2 << 18, "left": 2 << 18},
+    **{"deep": 2, "columns": 2, "coarse": 6 << 7, "same": 2 << 18, "left": 2 << 18},
     **{"above": 2 << 15, "nothing": 2 << 14, "corner": 2 << 11, "run 3": 16 * 512},
     **{"run 2": 1 << 14, "steps": 16 * 12 * 8 * 4, "break": 26 << 10, "below": 12 * 5 * 32},
     **{"beside": 512, "known": 8, "number": 3 << 10},
@@ -90,10 +90,12 @@ class Counters(dict):
         return bit
 
     def decide_fine(self, coder, key, coarse):
+        young = self[key][1] < 8
         if self[key][1] == 0:
             self[key] = [self[coarse][0], 2 if self[coarse][1] else 0]
         bit = self.decide(coder, key)
-        self.learn(coarse, bit)
+        if young:
+            self.learn(coarse, bit)
         return bit
 
     def number(self, coder, bits, name, tree):
@@ -372,7 +374,7 @@ class Piece:
         key = (name, self.deep << (15 if name == "above" else 18) | context)
         number = QUESTIONS.index(name) * 2 + self.deep
         if self.effort == 1:
-            coarse = ("coarse", number * 1024 + (context & 1023))
+            coarse = ("coarse", number * 128 + (context & 127))
             return self.counters.decide_fine(self.coder, key, coarse)
         keys = [key]
         more = [n for n in TEMPLATES if n.startswith(f"{name} {kind} more")]

@@ -23,6 +23,7 @@ class _Piece:
 
     def __init__(self, box: Box, effort: int, counters: Array, data: Array, n_labels: int) -> None:
         from compresso.kernels import (
+            ristretto_contexts,
             ristretto_labels,
             ristretto_new,
             ristretto_places,
@@ -44,6 +45,7 @@ class _Piece:
             seen=np.zeros(n_labels + 1, np.uint32),
             stops=np.empty(words, np.uint64),
             turns=np.empty(words, np.uint64),
+            known=np.empty(self.nx + ristretto_contexts.LANES, np.uint32),
             asked=np.empty(4 + ristretto_new.MAX_CANDIDATES, np.uint32),
             effort=effort,
             width=ristretto_places.width(effort, box.voxels),

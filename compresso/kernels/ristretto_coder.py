@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
@@ -31,6 +32,7 @@ SCALE = 22  # bits of a probability
 ONE = np.int64(1 << SCALE)
 LEAST = np.int64(64)  # no bit is ever surer than 64 / 2**22
 LIMIT = np.uint32(255)  # observations that a counter remembers
+YOUNG = np.uint32(8)  # observations below which a counter teaches its coarser one
 #: Step of a counter after n observations, 65536 / (n + 1.6).
 STEPS = np.array([655360 // (10 * n + 16) for n in range(256)], np.int64)
 #: A counter that has seen nothing: probability 1/2, no observations.
@@ -54,6 +56,27 @@ def _pointer_plain(array):
     return array
 
 
+@intrinsic
+def _prefetch_llvm(typing_context, pointer, at):
+    def codegen(context, builder, signature, arguments):
+        place = builder.gep(arguments[0], [arguments[1]])
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, *[number] * 3])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        write_keep_data = [ir.Constant(number, value) for value in (1, 3, 1)]
+        builder.call(fetch, [builder.bitcast(place, byte), *write_keep_data])
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.uint64), codegen
+
+
+@kernel
+def _prefetch_plain(array, at):
+    pass
+
+
+#: ``prefetch(pointer, at)``: ask the memory for an item that is soon read and written.
+prefetch: Callable[..., None] = _prefetch_plain if PORTABLE else _prefetch_llvm
 #: ``pointer(array)``: the first element of a C-contiguous 1-D array, to be indexed with uint64.
 pointer: Callable[..., Any] = _pointer_plain if PORTABLE else _pointer_llvm
 
@@ -183,15 +206,21 @@ def decide_rarely(encoding, bit, place, coder):
 
 @inline
 def decide_fine(encoding, bit, place, coarse, coder):
-    """Code a bit by the counter at ``place``, which begins with what the coarser one knows."""
-    counter, known = coder.counters[U64(place)], coder.counters[U64(coarse)]
+    """Code a bit by the counter at ``place``, which begins with what the coarser one knows.
+
+    As long as it is YOUNG, the coarser one learns too.
+    """
+    counter = coder.counters[U64(place)]
+    young = counter & np.uint32(1023) < YOUNG
     if counter & np.uint32(1023) == np.uint32(0):
+        known = coder.counters[U64(coarse)]
         counter = known & np.uint32(0xFFFFFC00)
         if known & np.uint32(1023) > np.uint32(0):
             counter |= np.uint32(2)
     bit, coder = code(encoding, bit, probability(counter), coder)
     coder.counters[U64(place)] = observe(bit, counter)
-    coder.counters[U64(coarse)] = observe(bit, known)
+    if young:
+        coder.counters[U64(coarse)] = observe(bit, coder.counters[U64(coarse)])
     return bit, coder
 
 

@@ -29,6 +29,8 @@ Q = (-2, 0, 0)
 #: slice before is ``to_prev`` away, and of the one before that ``to_prev2``.
 View = namedtuple("View", "plane to_prev to_prev2 row")
 
+WORD = ir.IntType(64)
+LANES = 16  # voxels whose contexts :func:`compare_row` finds at once
 #: Voxels that templates and contours may look past each side of a slice.
 TOP, BOTTOM, SIDE = 8, 8, 32
 
@@ -53,7 +55,8 @@ def template(reference, *items):
     return tuple((item, reference) if isinstance(item[0], int) else item for item in items)
 
 
-# In each template the most telling pairs come first: the first ten are the coarse context.
+# In each template the most telling pairs come first: the first seven are the coarse context, and
+# the first ten that of refinements.
 
 # "Is it the label of W?", where W and N agree.
 SAME_3D = template(
@@ -140,14 +143,18 @@ BESIDE = nearest(
 )
 
 
-def _fetch(builder, view, here):
-    """A function that gives a neighbour's label, and loads it once."""
+def _fetch(builder, view, here, lanes=0):
+    """A function that gives a neighbour's label, and loads it once.
+
+    Where there are lanes, it gives as many labels: this voxel's neighbour, the next one's...
+    """
     plane, to_prev, to_prev2, row = cgutils.unpack_tuple(builder, view)
+    item = ir.VectorType(plane.type.pointee, lanes) if lanes else plane.type.pointee
     loaded = {}
 
     def label(neighbour):
         if neighbour == ZERO:
-            return ir.Constant(plane.type.pointee, 0)
+            return ir.Constant(item, None)
         if neighbour not in loaded:
             dz, dy, dx = neighbour
             at = here
@@ -157,19 +164,19 @@ def _fetch(builder, view, here):
                 at = builder.add(at, builder.mul(row, ir.Constant(row.type, dy)))
             if dx:
                 at = builder.add(at, ir.Constant(at.type, dx))
-            loaded[neighbour] = builder.load(builder.gep(plane, [at]))
+            place = builder.bitcast(builder.gep(plane, [at]), item.as_pointer())
+            loaded[neighbour] = builder.load(place, align=4)
         return loaded[neighbour]
 
     return label
 
 
-def _context(builder, equal):
-    """The integer whose bit i is the i-th of ``equal``."""
-    word = ir.IntType(64)
-    context = ir.Constant(word, 0)
+def _context(builder, equal, word=WORD):
+    """The integer, or a vector of them, whose bit i is the i-th of ``equal``."""
+    context = ir.Constant(word, None)
     for i, bit in enumerate(equal):
-        bit = builder.shl(builder.zext(bit, word), ir.Constant(word, i))
-        context = builder.or_(context, bit)
+        shift = ir.Constant(word, i if word is WORD else [i] * word.count)
+        context = builder.or_(context, builder.shl(builder.zext(bit, word), shift))
     return context
 
 
@@ -202,6 +209,41 @@ def compare(pairs):
             equal = _label(view, here, table[i, 0]) == _label(view, here, table[i, 1])
             context |= np.int64(equal) << i
         return context
+
+    return plain if PORTABLE else llvm
+
+
+def compare_row(pairs):
+    """Make ``f(view, here, contexts, at)``: contexts of LANES voxels from ``here`` on.
+
+    They are of a template that looks at no voxel of the row but W, where W and N agree, and go to
+    ``contexts[at:]``, a pointer to uint32.
+    """
+    pairs = [tuple(N if item == W else item for item in pair) for pair in pairs]
+    table = np.array(pairs, np.int64)
+
+    @intrinsic
+    def llvm(typing_context, view, here, contexts, at):
+        def codegen(context, builder, signature, arguments):
+            view, here, contexts, at = arguments
+            label = _fetch(builder, view, here, LANES)
+            equal = (builder.icmp_unsigned("==", label(a), label(b)) for a, b in pairs)
+            found = _context(builder, equal, ir.VectorType(ir.IntType(32), LANES))
+            place = builder.gep(contexts, [at])
+            builder.store(found, builder.bitcast(place, found.type.as_pointer()), align=4)
+            return context.get_dummy_value()
+
+        return types.void(view, types.int64, contexts, types.int64), codegen
+
+    @kernel
+    def plain(view, here, contexts, at):
+        for lane in range(LANES):
+            context = np.uint32(0)
+            for i in range(table.shape[0]):
+                left = _label(view, here + lane, table[i, 0])
+                right = _label(view, here + lane, table[i, 1])
+                context |= np.uint32(left == right) << np.uint32(i)
+            contexts[np.uint64(at + lane)] = context
 
     return plain if PORTABLE else llvm
 

@@ -30,7 +30,6 @@ from compresso.kernels.ristretto_places import (
 U64 = np.uint64
 SAME_Q, LEFT_Q, ABOVE_Q, RUN_Q = range(4)
 
-_same_3d, _same_2d = contexts.compare(contexts.SAME_3D), contexts.compare(contexts.SAME_2D)
 _left_3d, _left_2d = contexts.compare(contexts.LEFT_3D), contexts.compare(contexts.LEFT_2D)
 _above_3d, _above_2d = contexts.compare(contexts.ABOVE_3D), contexts.compare(contexts.ABOVE_2D)
 _more_same_3d = place_models(models.MORE_SAME_3D, FEW)
@@ -60,17 +59,17 @@ _start_2d_b, _middle_2d_b, _end_2d_b = _rings_2d[1]
 
 
 @outline
-def mix_same(encoding, deep, bit, view, here, mixer, coder):
+def mix_same(encoding, deep, bit, context, view, here, mixer, coder):
     """Is it the label of W, which is that of N?"""
     first = _first(SAME_Q, deep, mixer)
     if deep:
-        context, place = _same_3d(view, here), SAME + (1 << 18)
+        place = SAME + (1 << 18)
         _more_same_3d(view, here, mixer, first)
         chosen = _weigh_same_3d(view, here)
         if mixer.effort > 2:
             _place_contour(contour_3d(view, here), BITS_3D, SAME_Q, deep, mixer)
     else:
-        context, place = _same_2d(view, here), SAME
+        place = SAME
         _more_same_2d(view, here, mixer, first)
         chosen = _weigh_same_2d(view, here)
         if mixer.effort > 2:

@@ -21,7 +21,8 @@ class _Layout:
 _layout = _Layout()
 DEEP = _layout.take(2)  # is the slice deep?
 BY_COLUMNS = _layout.take(2)  # are its labels numbered by columns?
-COARSE = _layout.take(6 << 10)
+COARSE_BITS = 7
+COARSE = _layout.take(6 << COARSE_BITS)
 SAME = _layout.take(2 << 18)  # [2-D or 3-D][context], as all that follow
 LEFT = _layout.take(2 << 18)
 ABOVE = _layout.take(2 << 15)

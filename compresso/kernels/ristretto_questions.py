@@ -10,13 +10,16 @@ from compresso.kernels.ristretto_coder import (
     decide_rarely,
     inline,
     outline,
+    prefetch,
 )
+from compresso.kernels.ristretto_contexts import LANES
 from compresso.kernels.ristretto_contours import moves
 from compresso.kernels.ristretto_mixed import mix_above, mix_left, mix_run, mix_same
 from compresso.kernels.ristretto_places import (
     ABOVE,
     BREAK,
     COARSE,
+    COARSE_BITS,
     CORNER,
     LEFT,
     NOTHING,
@@ -25,10 +28,12 @@ from compresso.kernels.ristretto_places import (
     SAME,
     STEPS_BACK,
 )
+from compresso.kernels.words import trailing_zeros
 
 U64 = np.uint64
 
-_same_3d, _same_2d = contexts.compare(contexts.SAME_3D), contexts.compare(contexts.SAME_2D)
+_same_row_3d = contexts.compare_row(contexts.SAME_3D)
+_same_row_2d = contexts.compare_row(contexts.SAME_2D)
 _left_3d, _left_2d = contexts.compare(contexts.LEFT_3D), contexts.compare(contexts.LEFT_2D)
 _above_3d, _above_2d = contexts.compare(contexts.ABOVE_3D), contexts.compare(contexts.ABOVE_2D)
 _nothing_3d = contexts.compare(contexts.NOTHING_3D)
@@ -40,16 +45,42 @@ _run_end = contexts.match(contexts.RUN_END)
 
 
 @inline
-def same_left(encoding, deep, bit, view, here, mixer, coder):
-    """Is it the label of W, which is that of N?"""
+def _coarse(question, deep, context):
+    """The counter of the first bits of a context."""
+    first = context & ((1 << COARSE_BITS) - 1)
+    return COARSE + ((question * 2 + np.int64(deep)) << COARSE_BITS) + first
+
+
+@inline
+def same_left(encoding, deep, bit, known, view, here, mixer, coder):
+    """Is it the label of W, which is that of N? ``known`` is what :func:`look_ahead` found."""
+    context = np.int64(known)
     if mixer.effort > 1:
-        return mix_same(encoding, deep, bit, view, here, mixer, coder)
-    if deep:
-        context, place = _same_3d(view, here), SAME + (1 << 18)
-    else:
-        context, place = _same_2d(view, here), SAME
-    coarse = COARSE + (np.int64(deep) << 10) + (context & 1023)
-    return decide_fine(encoding, bit, place + context, coarse, coder)
+        return mix_same(encoding, deep, bit, context, view, here, mixer, coder)
+    place = SAME + (np.int64(deep) << 18) + context
+    return decide_fine(encoding, bit, place, _coarse(0, deep, context), coder)
+
+
+@outline
+def look_ahead(deep, view, at, nx, stops, known, counters):
+    """Find the contexts of :func:`same_left` of a row's voxels that are not flat.
+
+    Nothing of the row itself is in them, so that they are found many at once, and the memory is
+    asked for their counters before they are wanted.
+    """
+    for x in range(0, nx, LANES):
+        bits = stops[U64(x) >> U64(6)] >> (U64(x) & U64(63)) & U64((1 << LANES) - 1)
+        if bits == U64(0):
+            continue
+        if deep:
+            _same_row_3d(view, at + x, known, x)
+        else:
+            _same_row_2d(view, at + x, known, x)
+        place = U64(SAME + (np.int64(deep) << 18))
+        while bits != U64(0):
+            n = U64(x) + trailing_zeros(bits)
+            prefetch(counters, place + U64(known[n]))
+            bits &= bits - U64(1)
 
 
 @inline
@@ -61,8 +92,7 @@ def either_left(encoding, deep, bit, view, here, mixer, coder):
         context, place = _left_3d(view, here), LEFT + (1 << 18)
     else:
         context, place = _left_2d(view, here), LEFT
-    coarse = COARSE + ((2 + np.int64(deep)) << 10) + (context & 1023)
-    return decide_fine(encoding, bit, place + context, coarse, coder)
+    return decide_fine(encoding, bit, place + context, _coarse(1, deep, context), coder)
 
 
 @outline
@@ -74,8 +104,7 @@ def same_above(encoding, deep, bit, view, here, mixer, coder):
         context, place = _above_3d(view, here), ABOVE + (1 << 15)
     else:
         context, place = _above_2d(view, here), ABOVE
-    coarse = COARSE + ((4 + np.int64(deep)) << 10) + (context & 1023)
-    return decide_fine(encoding, bit, place + context, coarse, coder)
+    return decide_fine(encoding, bit, place + context, _coarse(2, deep, context), coder)
 
 
 @outline

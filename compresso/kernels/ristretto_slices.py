@@ -28,6 +28,7 @@ from compresso.kernels.ristretto_questions import (
     code_run,
     either_left,
     is_nothing,
+    look_ahead,
     same_above,
     same_corner,
     same_left,
@@ -39,10 +40,11 @@ U64 = np.uint64
 #: What :func:`code_slices` is given besides planes: counters, uint32[COUNTERS]; the stream's bytes;
 #: state of the coder, uint64[3]; met, int64[3]: labels known, the most there may be, whether the
 #: slice before was deep; seen, uint32[the most + 1], 0 at first; stops and turns,
-#: uint64[nx // 64 + 1]; asked, uint32[4 + MAX_CANDIDATES]; and what a Mixer has.
+#: uint64[nx // 64 + 1]; known, uint32[nx + LANES]; asked, uint32[4 + MAX_CANDIDATES]; and what a
+#: Mixer has.
 Work = namedtuple(
     "Work",
-    "counters data state met seen stops turns asked effort width models odds weights",
+    "counters data state met seen stops turns known asked effort width models odds weights",
 )
 
 
@@ -125,6 +127,8 @@ def _row_coder(encoding):
     def code_row(deep, view, at, nx, y, ny, work, met, coder):
         plane, row, nothing = view.plane, view.row, np.uint32(0)
         stops, turns, asked = pointer(work.stops), pointer(work.turns), pointer(work.asked)
+        known = pointer(work.known)
+        look_ahead(deep, view, at, nx, stops, known, coder.counters)
         mixer = Mixer(
             work.effort, work.width, pointer(work.models), pointer(work.odds), pointer(work.weights)
         )
@@ -153,7 +157,10 @@ def _row_coder(encoding):
                     label = plane[U64(here)]
                     above = plane[U64(here - row)]
                 else:
-                    same, coder = same_left(encoding, deep, label == left, view, here, mixer, coder)
+                    context = known[U64(x)]
+                    same, coder = same_left(
+                        encoding, deep, label == left, context, view, here, mixer, coder
+                    )
                     if same:
                         plane[U64(here)] = left
                         x += 1
