@@ -12,7 +12,7 @@ from compresso import __version__, files, formats
 from compresso.adapters.pypi_program import meant, pypi_program
 from compresso.arrays import LIMIT
 from compresso.cli import VERBOSE, Commands, threads_option
-from compresso.frame import Description
+from compresso.frame import COMPRESSION, ENCODING, Description
 from compresso.plugins import Extent
 from compresso.targets import STANDARD
 
@@ -67,9 +67,10 @@ class Place(click.ParamType[Path]):
         return path.absolute() if path == STANDARD and str(value) != str(STANDARD) else path
 
 
+TELL = partial(click.echo, err=True)
 SOURCE = click.argument("source", type=Place())
 TARGET = click.argument("target", type=Place())
-THREADS = threads_option(1, "Threads")
+THREADS = threads_option(1, "Groups of slices that are worked on at once; the result is the same")
 FORCE = click.option("--force", is_flag=True, help="Overwrite the target.")
 FORMAT = click.option(
     "--format",
@@ -111,9 +112,13 @@ main.add_command(pypi_program)
 @main.command()
 @click.argument("source")
 @TARGET
-@click.option("--encoding", default="compresso", show_default=True, help="Spec of the encoding.")
-@click.option("--compression", default="zstd", show_default=True, help="Spec of the compressor.")
-@click.option("--memory", type=Size(), help="Memory to use at most, about; such as 1G.")
+@click.option("--encoding", default=ENCODING, show_default=True, help="Spec of the first stage.")
+@click.option("--compression", default=COMPRESSION, show_default=True, help="Spec of the second.")
+@click.option(
+    "--memory",
+    type=Size(),
+    help="Memory to use at most, about; such as 1G. Groups are so small that one a thread fits.",
+)
 @FORMAT
 @THREADS
 @FORCE
@@ -133,10 +138,8 @@ def compress(
     It may be a store of chunks too: precomputed://gs://bucket/seg:mip=1, folder.zarr:/path.
     The source is never changed, and the target appears only once it is complete.
     """
-    announce = partial(click.echo, err=True)
-    done, size = files.compress_file(
-        source, target, encoding, compression, threads, memory, force, announce, form
-    )
+    work = files.Work(threads, force, TELL, form)
+    done, size = files.compress_file(source, target, encoding, compression, memory, work)
     ratio = f"{done.nbytes:,} -> {size:,} bytes, {done.nbytes / size:.1f} x"
     click.echo(f"{_tell(done)}\n{ratio}", err=target == STANDARD)
 
@@ -165,10 +168,8 @@ def decompress(
 
     The exit code is 1 where anything had to be given up.
     """
-    announce = partial(click.echo, err=True)
-    sound = files.decompress_file(
-        source, target, threads, slices, salvage, force, announce, form, limit
-    )
+    work = files.Work(threads, force, TELL, form, limit)
+    sound = files.decompress_file(source, target, slices, salvage, work)
     sys.exit(0 if sound else 1)
 
 
@@ -229,10 +230,17 @@ def _tell(description: Description) -> str:
     shape = " x ".join(map(str, description.shape))
     text = (
         f"{shape} {description.dtype.lstrip('<|')}, {description.encoding} + "
-        f"{description.compression}, {description.n_groups} groups of {description.depth} slices"
+        f"{description.compression}, {_groups(description)}"
     )
     said = formats.summary(description.metadata or {})
     return f"{text}\n{said}" if said else text
+
+
+def _groups(description: Description) -> str:
+    """How many groups there are, and how deep the first one is."""
+    number, depth = description.n_groups, min(description.depth, description.grid[0])
+    groups = f"{number} group{'' if number == 1 else 's'}"
+    return f"{groups} of {depth} slice{'' if depth == 1 else 's'}" if number else "no group"
 
 
 if __name__ == "__main__":

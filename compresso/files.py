@@ -1,7 +1,7 @@
 """Whole files: from a label volume to a frame and back, a group of slices at a time."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -11,10 +11,15 @@ import numpy as np
 from compresso import formats, frame, stores
 from compresso.arrays import LIMIT, Labels
 from compresso.errors import DecodeError, EncodeError, FileError
+from compresso.parallel import Span, cores
 from compresso.targets import STANDARD, replacing, seekable
 
 Announce = Callable[[str], None]
-#: Memory that a slice of a group needs, in slices: it is read, encoded, decoded, and compared.
+#: Slices from the first to before the second, or to the end.
+Slices = tuple[int, int | None]
+ALL: Slices = (0, None)
+#: Memory that a slice of a group needs, in slices of 8 bytes a voxel: it is read, encoded, decoded
+#: and compared, while the next group is read.
 COPIES = 6
 
 
@@ -29,16 +34,41 @@ def quietly(text: str) -> None:
     """Tell nobody."""
 
 
+@dataclass(frozen=True)
+class Work:
+    """How a file is made from another, whatever they hold.
+
+    Parameters
+    ----------
+    threads : int
+        Groups that are worked on at once; where there are fewer, each has several. 0: all cores.
+    force : bool
+        Overwrite the target.
+    announce : callable
+        Told of damage, and of what the target cannot hold.
+    form : str
+        The ending of the volume's format, where its file's name does not tell.
+    limit : int
+        Refuse frames whose groups have more bytes of labels than this, and don't hold more at once.
+    """
+
+    threads: int = 1
+    force: bool = False
+    announce: Announce = quietly
+    form: str = ""
+    limit: int = LIMIT
+
+
+WORK = Work()
+
+
 def compress_file(
     source: str,
     target: Path,
-    encoding: str,
-    compression: str,
-    threads: int,
-    memory: int | None,
-    force: bool,
-    announce: Announce = quietly,
-    form: str = "",
+    encoding: str = frame.ENCODING,
+    compression: str = frame.COMPRESSION,
+    memory: int | None = None,
+    work: Work = WORK,
 ) -> Written:
     """Compress a volume's file to a frame's, group by group.
 
@@ -51,51 +81,40 @@ def compress_file(
         ``-`` is the standard output.
     encoding, compression : str
         Spec strings.
-    threads : int
     memory : int, optional
-        Bytes that a group may take, all its copies together.
-    force : bool
-        Overwrite ``target``.
-    announce : callable
-        Told of what the source says beside its labels, and the frame cannot hold.
-    form : str
-        The ending of the source's format, where its name does not tell.
+        Bytes that may be used, about: groups are so deep that one a thread takes no more, with all
+        its copies.
+    work : Work
 
     Raises FileError where a file cannot be read or written, and what
-    :class:`compresso.frame.Writer` raises.
+    :func:`compresso.frame.write` raises.
     """
     if stores.holds(source, target):
         raise FileError(f"{target}: is in the source itself; choose another name")
     with (
-        _volume(source, form, memory) as volume,
-        replacing(target, force, formats.split(source)[0]) as unfinished,
+        _volume(source, work.form, memory) as volume,
+        replacing(target, work.force, formats.split(source)[0]) as unfinished,
         _named(source),
         open(unfinished, "wb") as frame_file,
     ):
-        depth = _depth(volume.shape, memory)
+        depth = _depth(volume.shape, memory, work.threads)
         kept, lost = formats.fit(volume.metadata, frame.METADATA_LIMIT)
-        codecs = encoding, compression, threads
         shift = _shift(volume, depth or 64)
-        writer = frame.Writer(
-            frame_file, volume.shape, volume.dtype, *codecs, depth, shift, kept or None
+        description = frame.describe(
+            volume.shape, volume.dtype, encoding, compression, depth, shift, kept or None
         )
-        while writer.pending:
-            writer.write(volume.read(*writer.pending))
+        nbytes = frame.write(frame_file, description, volume.read, work.threads)
         for line in formats.tell(source, [*volume.lost, *lost], "the frame cannot hold"):
-            announce(line)
-        return Written(writer.description, frame_file.tell())
+            work.announce(line)
+        return Written(description, nbytes)
 
 
 def decompress_file(
     source: Path,
     target: Path,
-    threads: int,
-    slices: tuple[int, int | None],
-    salvage: bool,
-    force: bool,
-    announce: Announce,
-    form: str = "",
-    limit: int = LIMIT,
+    slices: Slices = ALL,
+    salvage: bool = False,
+    work: Work = WORK,
 ) -> bool:
     """Restore a frame's file to one of a known format, group by group.
 
@@ -103,19 +122,11 @@ def decompress_file(
     ----------
     source, target : Path
         ``-`` is the standard input or output.
-    threads : int
     slices : (int, int or None)
         Only those from the first to before the second.
     salvage : bool
         Fill damaged slices with 0 and go on.
-    force : bool
-        Overwrite ``target``.
-    announce : callable
-        Told of damage, and of what the target cannot hold.
-    form : str
-        The ending of the target's format, where its name does not tell.
-    limit : int
-        Refuse groups whose labels are more bytes than this.
+    work : Work
 
     Returns
     -------
@@ -125,25 +136,29 @@ def decompress_file(
     Raises FileError where a file cannot be read or written or there are no such slices, and
     DecodeError where the frame is damaged, unless it is to be salvaged.
     """
-    name = Path(_ending(target, form) or target)
+    name = Path(_ending(target, work.form) or target)
     write = formats.writer(name)
-    with _reader(source, salvage, limit) as reader:
-        reader.check_size(reader.description.group_nbytes)
-        sound = _check(reader, salvage, announce)
-        z0, z1 = _chosen(reader.description.grid[0], slices, source, announce)
-        shape: tuple[int, ...] = (z1 - z0, *reader.description.grid[1:])
-        if slices == (0, None) and formats.any_shape(name):
-            shape = reader.description.shape
-        elif slices == (0, None) and shape != reader.description.shape:
-            announce(f"{target}: holds the array of shape {reader.description.shape} as {shape}")
-        groups = _Groups(reader, z0, z1, threads, announce if salvage else None)
-        parts = (group.reshape(shape) if len(shape) < 3 else group for group in groups)
-        dtype, metadata = np.dtype(reader.description.dtype), reader.description.metadata or {}
-        with replacing(target, force, source, name.name[-50:]) as unfinished:
-            lost = write(unfinished, shape, dtype, parts, formats.sliced(metadata, z0))
+    with _reader(source, salvage, work.limit) as reader:
+        held = reader.description
+        reader.check_size(held.group_nbytes)
+        sound = _check(reader, salvage, work.announce)
+        span = _chosen(held.grid[0], slices, source, work.announce)
+        shape: tuple[int, ...] = (span[1] - span[0], *held.grid[1:])
+        if slices == ALL and formats.any_shape(name):
+            shape = held.shape
+        elif len(held.shape) < 3:
+            work.announce(f"{target}: holds the array of shape {held.shape} as {shape}")
+        told = _Told(work.announce if salvage else None)
+        with (
+            replacing(target, work.force, source, name.name[-50:]) as unfinished,
+            closing(_parts(reader, span, work.threads, told)) as parts,
+        ):
+            fitted = (part.reshape(shape) if len(shape) < 3 else part for part in parts)
+            metadata = formats.sliced(held.metadata or {}, span[0])
+            lost = write(unfinished, shape, np.dtype(held.dtype), fitted, metadata)
         for line in formats.tell(target, lost):
-            announce(line)
-    return sound and not groups.lost
+            work.announce(line)
+    return sound and not told.lost
 
 
 @contextmanager
@@ -164,30 +179,31 @@ def _volume(source: str, form: str, memory: int | None) -> Iterator[formats.Read
 
 
 @dataclass
-class _Groups:
-    """Slices z0..z1-1 of a frame, group by group; where it is told, what is lost is 0."""
+class _Told:
+    """Who is told of damage, if anybody may be, and how many groups are lost."""
 
-    reader: frame.Reader
-    z0: int
-    z1: int
-    threads: int
     announce: Announce | None
     lost: int = 0
 
-    def __iter__(self) -> Iterator[Labels]:
-        description = self.reader.description
-        for number in description.groups_of(self.z0, self.z1):
+
+def _parts(
+    reader: frame.Reader, span: Span, threads: int, told: _Told
+) -> Generator[Labels, None, None]:
+    """Slices of a frame, group by group; where somebody is told, what is lost is 0."""
+    description = reader.description
+    numbers = description.groups_of(*span)
+    with closing(reader.groups(numbers, threads)) as groups:
+        for number, group in zip(numbers, groups, strict=True):
             start, stop = description.group(number)
-            low, high = max(start, self.z0), min(stop, self.z1)
-            try:
-                group = self.reader.group(number, self.threads)
-            except DecodeError as error:
-                if self.announce is None:
-                    raise
-                self.announce(f"{error}; they are filled with 0")
-                self.lost += 1
-                group = np.zeros((stop - start, *description.grid[1:]), description.dtype)
-            yield group[low - start : high - start]
+            low, high = max(start, span[0]), min(stop, span[1])
+            if isinstance(group, DecodeError):
+                if told.announce is None:
+                    raise group
+                told.announce(f"{group}; they are filled with 0")
+                told.lost += 1
+                yield np.zeros((high - low, *description.grid[1:]), description.dtype)
+            else:
+                yield group[low - start : high - start]
 
 
 def describe_file(source: Path) -> frame.Description:
@@ -216,10 +232,10 @@ def _shift(volume: formats.Reader, step: int) -> int:
     return frame.shift_of(volume.dtype, (volume.read(z, z + step) for z in starts))
 
 
-def _depth(shape: tuple[int, ...], memory: int | None) -> int | None:
-    """Slices of a group that takes so many bytes; None where nothing is said."""
+def _depth(shape: tuple[int, ...], memory: int | None, threads: int) -> int | None:
+    """Slices of a group, so many of which take so many bytes; None where nothing is said."""
     plane = 8 * shape[1] * shape[2]
-    return max(1, memory // max(1, COPIES * plane)) if memory else None
+    return max(1, memory // max(1, cores(threads) * COPIES * plane)) if memory else None
 
 
 def _check(reader: frame.Reader, salvage: bool, announce: Announce) -> bool:
@@ -234,13 +250,12 @@ def _check(reader: frame.Reader, salvage: bool, announce: Announce) -> bool:
     return True
 
 
-def _chosen(
-    depth: int, slices: tuple[int, int | None], source: Path, announce: Announce
-) -> tuple[int, int]:
+def _chosen(depth: int, slices: Slices, source: Path, announce: Announce) -> Span:
     """The slices that are meant, of so many; raises FileError where there are none of them."""
     z0, z1 = slices[0], depth if slices[1] is None else slices[1]
     if (z0, z1) != (0, depth) and not 0 <= z0 < min(z1, depth):
-        raise FileError(f"{source}: {z0}:{z1} are none of its {depth} slices")
+        asked = f"{z0}:{'' if slices[1] is None else z1}"
+        raise FileError(f"{source}: {asked} are none of its {depth} slices")
     if z1 > depth:
         announce(f"{source}: has {depth} slices, and is read to its end")
     return z0, min(z1, depth)

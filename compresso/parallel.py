@@ -1,10 +1,15 @@
-"""Dividing a volume's slices: ranges for threads, and slabs that fit the cache."""
+"""Dividing a volume's slices, into ranges for threads and slabs that fit the cache; and threads.
+
+What several threads do at once must let go of the interpreter's lock. All our encodings and
+compressors do, which was measured (docs/performance.md).
+"""
 
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from compresso.arrays import Labels
@@ -57,3 +62,49 @@ def parallel(function: Callable[[T], R], items: Iterable[T], threads: int) -> li
         return [function(item) for item in items]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(function, items))
+
+
+def shares(threads: int, parts: int) -> tuple[int, int]:
+    """How many of so many parts to work on at once, and with how many threads each; 0 is all cores.
+
+    Parts come first, for they share nothing; where they are fewer than the threads, each has some.
+    """
+    threads = cores(threads)
+    at_once = max(1, min(threads, parts))
+    return at_once, -(-threads // at_once)
+
+
+def in_order(
+    function: Callable[[T], R], items: Iterable[T], threads: int
+) -> Generator[R, None, None]:
+    """``map(function, items)`` on threads: the same results in the same order, or the same error.
+
+    Items are taken in the caller's thread, the next one when of those before it at most ``threads``
+    have not given their results back. The first error in the order of the items is raised, behind
+    the results before it; by then, or where the caller closes the iterator, nothing runs any more.
+    """
+    if threads <= 1:
+        yield from map(function, items)
+        return
+    waiting: deque[Future[R]] = deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for future in _futures(lambda item: pool.submit(function, item), items):
+            waiting.append(future)
+            del future  # its result is the caller's alone
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _futures(submit: Callable[[T], Future[R]], items: Iterable[T]) -> Iterator[Future[R]]:
+    """What the items become; an error in taking one is told in its turn."""
+    try:
+        yield from map(submit, items)  # which keeps none of them
+    except Exception as error:
+        failed: Future[R] = Future()
+        failed.set_exception(error)
+        yield failed

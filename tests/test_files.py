@@ -71,7 +71,7 @@ def test_every_format_restores_or_refuses(tmp_path, target, shape, dtype):
     labels = np.full(shape, top, dtype)
     labels.reshape(-1)[::2] = 0
     (tmp_path / "x.cps").write_bytes(C.dumps(labels, "none", "zlib", depth=2))
-    arguments = (tmp_path / "x.cps", tmp_path / target, 1, (0, None), False, False, print)
+    arguments = (tmp_path / "x.cps", tmp_path / target)
     if not target.endswith(("npy", "h5")) and (dtype is bool or 0 in shape):
         with pytest.raises(C.FileError, match=r"write an \.h5 or \.npy file"):
             files.decompress_file(*arguments)

@@ -41,15 +41,15 @@ def test_the_measure_sees_a_volume(folder):
 
 @pytest.mark.parametrize("target", ["t.npy", "t.nrrd"])
 def test_decompressing_a_file_holds_groups(folder, target):
-    arguments = (folder / "in.cps", folder / target, 1, (0, None), False, True, print)
-    assert peak(lambda: files.decompress_file(*arguments)) < 8 * GROUP
+    places, work = (folder / "in.cps", folder / target), files.Work(force=True)
+    assert peak(lambda: files.decompress_file(*places, work=work)) < 8 * GROUP
 
 
 def test_compressing_a_file_holds_groups(folder):
-    arguments = (str(folder / "in.npy"), folder / "t.cps", "compresso", "zlib", 1)
+    arguments = (str(folder / "in.npy"), folder / "t.cps", "compresso", "zlib")
     # Of a slice six copies as uint64 are reckoned with: --memory is about that.
-    memory = 6 * 8 * DEPTH * SHAPE[1] * SHAPE[2]
-    assert peak(lambda: files.compress_file(*arguments, memory, True)) < memory
+    memory, work = 6 * 8 * DEPTH * SHAPE[1] * SHAPE[2], files.Work(force=True)
+    assert peak(lambda: files.compress_file(*arguments, memory, work)) < memory
     with C.open(folder / "t.cps") as array:
         assert array.description.depth == DEPTH
 

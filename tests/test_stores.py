@@ -350,10 +350,8 @@ def test_compressing_a_store(tmp_path):
     volume = depots.labels((50, 33, 41))
     folder = depots.precomputed(tmp_path / "seg", volume, offset=(1, 2, 3))
     target = tmp_path / "seg.cps"
-    files.compress_file(
-        f"precomputed://{folder}", target, "neuroglancer", "zstd", 1, 1 << 20, False, print
-    )
-    files.decompress_file(target, tmp_path / "seg.nrrd", 1, (0, None), False, False, print)
+    files.compress_file(f"precomputed://{folder}", target, "neuroglancer", "zstd", 1 << 20)
+    files.decompress_file(target, tmp_path / "seg.nrrd")
     with formats.open_volume(tmp_path / "seg.nrrd") as reader:
         np.testing.assert_array_equal(reader.read(0, 50), volume)
         found = _metadata.geometry_of(reader.metadata).in_unit("nm")

@@ -173,9 +173,7 @@ def test_pinky40_from_a_precomputed_volume(tmp_path, encoding):
     else:
         depots.precomputed(folder, volume, encoding, chunk_size=[128, 128, 16])
     target = tmp_path / "seg.cps"
-    files.compress_file(
-        f"precomputed://{folder}", target, "compresso", "zstd", 1, None, False, print
-    )
+    files.compress_file(f"precomputed://{folder}", target, "compresso", "zstd")
     found = C.loads(target.read_bytes())
     assert found.dtype == volume.dtype
     np.testing.assert_array_equal(found, volume)

@@ -49,14 +49,14 @@ def names(folder):
 
 
 def compress(source, target, force=True, **more):
-    return files.compress_file(
-        str(source), target, "compresso", "zlib", 1, None, force, print, **more
-    )
+    work = files.Work(force=force, announce=print, **more)
+    return files.compress_file(str(source), target, "compresso", "zlib", None, work)
 
 
 def decompress(source, target, force=True, slices=(0, None), told=None, **more):
     announce = (lambda _: None) if told is None else told.append
-    return files.decompress_file(source, target, 1, slices, False, force, announce, **more)
+    work = files.Work(force=force, announce=announce, **more)
+    return files.decompress_file(source, target, slices, False, work)
 
 
 def test_a_link_stays_and_what_it_leads_to_is_replaced(folder):

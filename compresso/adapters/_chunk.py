@@ -20,7 +20,7 @@ from compresso import compressors, encodings
 from compresso.arrays import Labels, as_volume, little
 from compresso.codec import Buffer, Compressor, Encoding
 from compresso.errors import DecodeError, EncodeError, SpecError
-from compresso.frame import shift_of
+from compresso.frame import COMPRESSION, ENCODING, shift_of
 from compresso.frame.layout import stream_limit
 
 MARK = b"CPZ1"
@@ -45,8 +45,8 @@ class Codecs:
     SpecError
     """
 
-    encoding: str = "compresso"
-    compression: str = "zstd"
+    encoding: str = ENCODING
+    compression: str = COMPRESSION
     depth: int | None = None
 
     def __post_init__(self) -> None:

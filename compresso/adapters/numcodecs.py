@@ -17,6 +17,7 @@ from xxhash import xxh3_64_intdigest
 from compresso.adapters._chunk import CHECK, Codecs, Layout
 from compresso.arrays import LIMIT, Labels
 from compresso.errors import DecodeError, EncodeError
+from compresso.frame import COMPRESSION, ENCODING
 
 #: Mark, whether in Fortran order, axes, kind and bytes of the dtype; then the shape, uint64, and
 #: the hash of all that.
@@ -41,7 +42,7 @@ class CompressoCodec(Codec):  # type: ignore[misc]
 
     codec_id: ClassVar[str] = "compresso"
 
-    def __init__(self, encoding: str = "compresso", compression: str = "zstd") -> None:
+    def __init__(self, encoding: str = ENCODING, compression: str = COMPRESSION) -> None:
         codecs = Codecs(encoding, compression)
         self.encoding, self.compression = codecs.encoding, codecs.compression
 

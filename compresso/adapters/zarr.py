@@ -22,6 +22,7 @@ from zarr.core.common import parse_named_configuration
 
 from compresso.adapters._chunk import Codecs, Layout
 from compresso.errors import DecodeError, SpecError
+from compresso.frame import COMPRESSION, ENCODING
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class CompressoCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
 
     is_fixed_size = False
 
-    encoding: str = "compresso"
-    compression: str = "zstd"
+    encoding: str = ENCODING
+    compression: str = COMPRESSION
     depth: int | None = None
 
     def __post_init__(self) -> None:

@@ -1,8 +1,9 @@
 """The frame: a checked, self-describing container (docs/formats.md, section 6).
 
 A volume is cut into groups of slices; each is encoded, compressed and checked by itself, so that
-damage is located, intact groups stay readable, slices can be read without the rest, and neither
-writing nor reading needs more memory than a group.
+damage is located, intact groups stay readable, slices can be read without the rest, each thread has
+a group of its own, and neither writing nor reading needs more memory than the groups at hand: one
+a thread, and the next.
 
 ``layout`` owns the bytes, ``writer`` and ``reader`` go through them, ``walk`` finds the parts of a
 file that may be damaged, ``array`` is a frame as an array.
@@ -14,13 +15,22 @@ from typing import Any
 from compresso.arrays import LIMIT, Labels, as_volume, unmasked
 from compresso.codec import Buffer
 from compresso.frame.array import FrameArray, open
-from compresso.frame.description import METADATA_LIMIT, Description, shift_of
+from compresso.frame.description import (
+    COMPRESSION,
+    ENCODING,
+    METADATA_LIMIT,
+    Description,
+    describe,
+    shift_of,
+)
 from compresso.frame.layout import CHECK, GROUP, HEAD, MAGIC, MARK, VERSION
 from compresso.frame.reader import Damage, Reader
-from compresso.frame.writer import Writer
+from compresso.frame.writer import write
 
 __all__ = [
     "CHECK",
+    "COMPRESSION",
+    "ENCODING",
     "GROUP",
     "HEAD",
     "MAGIC",
@@ -31,18 +41,19 @@ __all__ = [
     "Description",
     "FrameArray",
     "Reader",
-    "Writer",
+    "describe",
     "dumps",
     "loads",
     "open",
     "shift_of",
+    "write",
 ]
 
 
 def dumps(
     labels: Labels,
-    encoding: str = "compresso",
-    compression: str = "lzma",
+    encoding: str = ENCODING,
+    compression: str = COMPRESSION,
     threads: int = 1,
     depth: int | None = None,
     metadata: dict[str, Any] | None = None,
@@ -56,7 +67,8 @@ def dumps(
     encoding, compression : str
         Spec strings, such as ``compresso:window=4x4x1`` and ``zstd:level=19``.
     threads : int
-        For the encoding.
+        Groups that are encoded and compressed at once; where there are fewer groups, each has
+        several. 0: all cores. The bytes are the same for any number.
     depth : int, optional
         Slices that are encoded and checked together; about 32 million voxels by default.
     metadata : dict, optional
@@ -76,14 +88,10 @@ def dumps(
     """
     array = unmasked(labels)
     volume = as_volume(array)
-    file = io.BytesIO()
     shift = shift_of(array.dtype, [array])
-    writer = Writer(
-        file, array.shape, array.dtype, encoding, compression, threads, depth, shift, metadata
-    )
-    while writer.pending:
-        z0, z1 = writer.pending
-        writer.write(volume[z0:z1])
+    description = describe(array.shape, array.dtype, encoding, compression, depth, shift, metadata)
+    file = io.BytesIO()
+    write(file, description, lambda z0, z1: volume[z0:z1], threads)
     return file.getvalue()
 
 
@@ -94,7 +102,7 @@ def loads(data: Buffer, threads: int = 1, limit: int = LIMIT) -> Labels:
     ----------
     data : bytes-like
     threads : int
-        For the encoding.
+        Groups that are decoded at once, as in :func:`dumps`.
     limit : int
         Refuse a frame whose labels are more bytes than this, 16 GiB unless told otherwise.
 

@@ -1,10 +1,11 @@
 """A frame as an array: its shape and dtype at once, its labels when they are asked for."""
 
 import builtins
+import itertools
 import math
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from compresso.arrays import LIMIT, Labels
+from compresso.errors import DecodeError
 from compresso.frame.description import Description
 from compresso.frame.reader import Reader
 
@@ -27,7 +29,8 @@ class FrameArray:
     file : binary file
         That can seek.
     threads : int
-        For decoding.
+        Groups that are decoded at once; where there are fewer groups, each has several. 0: all
+        cores.
     limit : int
         Refuse to make more bytes of labels than this at once, 16 GiB unless told otherwise.
 
@@ -127,34 +130,46 @@ class FrameArray:
             kept = self._kept = number, self._reader.group(number, self._threads)
         return kept[1]
 
+    def _groups(self, numbers: Sequence[int]) -> Generator[Labels, None, None]:
+        """Several groups, in this order, each once."""
+        kept = self._kept
+        if kept is not None and numbers and kept[0] == numbers[0]:
+            yield kept[1]
+            numbers = numbers[1:]
+        with closing(self._reader.groups(numbers, self._threads)) as groups:
+            for number, group in zip(numbers, groups, strict=True):
+                if isinstance(group, DecodeError):
+                    raise group
+                self._kept = number, group
+                yield group
+
     def _slices(self, wanted: range, rest: tuple[Any, ...]) -> Labels:
         """Slices in any order and step, and of each what ``rest`` picks."""
         plane = np.broadcast_to(np.zeros((), self.dtype), self.shape[1:])[rest].shape
         self._reader.check_size(len(wanted) * math.prod(plane) * self.dtype.itemsize)
         out = np.empty((len(wanted), *plane), self.dtype)
-        done = 0
-        while done < len(wanted) and out.size:
-            number = wanted[done] // self.description.depth
-            z0, z1 = self.description.group(number)
-            stop = done + 1
-            while stop < len(wanted) and z0 <= wanted[stop] < z1:
-                stop += 1
-            here = [z - z0 for z in wanted[done:stop]]
-            group = self._group(number)
-            for at, z in enumerate(here, done):
-                out[at] = group[z][rest]
-            done = stop
+        if not out.size:
+            return out
+        depth = self.description.depth
+        numbers = [number for number, _ in itertools.groupby(z // depth for z in wanted)]
+        at = 0
+        with closing(self._groups(numbers)) as groups:
+            for number, group in zip(numbers, groups, strict=True):
+                while at < len(wanted) and wanted[at] // depth == number:
+                    out[at] = group[wanted[at] % depth][rest]
+                    at += 1
         return out
 
     def _tally(self) -> tuple[Labels, NDArray[np.int64]]:
         """Labels, ascending, and the voxels of each."""
         labels, counts = np.empty(0, self.dtype), np.empty(0, np.int64)
-        for number in range(self.description.n_groups):
-            more, of_each = _runs(self._reader.group(number, self._threads))
-            labels, places = np.unique(np.concatenate([labels, more]), return_inverse=True)
-            sums = np.zeros(labels.size, np.int64)
-            np.add.at(sums, places, np.concatenate([counts, of_each]))
-            counts = sums
+        numbers = range(self.description.n_groups)
+        with closing(self._groups(numbers)) as groups:
+            for more, of_each in map(_runs, groups):
+                labels, places = np.unique(np.concatenate([labels, more]), return_inverse=True)
+                sums = np.zeros(labels.size, np.int64)
+                np.add.at(sums, places, np.concatenate([counts, of_each]))
+                counts = sums
         return labels.astype(self.dtype, copy=False), counts
 
 
@@ -167,7 +182,8 @@ def open(
     ----------
     file : path, or binary file that can seek
     threads : int
-        For decoding.
+        Groups that are decoded at once; where there are fewer groups, each has several. 0: all
+        cores.
     limit : int
         Refuse to make more bytes of labels than this at once, 16 GiB unless told otherwise.
 

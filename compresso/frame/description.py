@@ -3,16 +3,19 @@
 import json
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from compresso import compressors, encodings
 from compresso.arrays import Labels, Shape, as_shape
 from compresso.errors import DecodeError, EncodeError
 
+#: The two stages where none is named.
+ENCODING, COMPRESSION = "compresso", "zstd"
 METADATA_LIMIT = 48 << 10  # bytes of metadata, encoded
 #: Integers and bool, as NumPy spells them.
 DTYPES = {f"{order}{kind}{size}" for order in "<>|" for kind in "ui" for size in (1, 2, 4, 8)}
@@ -105,6 +108,49 @@ class Description:
             raise ValueError("metadata that are no object")
         encodings.parse(self.encoding)
         compressors.parse(self.compression)
+
+
+def describe(
+    shape: Sequence[int],
+    dtype: DTypeLike,
+    encoding: str = ENCODING,
+    compression: str = COMPRESSION,
+    depth: int | None = None,
+    shift: int = 0,
+    metadata: dict[str, Any] | None = None,
+) -> Description:
+    """Describe a frame that is to be written.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the array, 1 to 3 dimensions.
+    dtype : dtype
+    encoding, compression : str
+        Spec strings.
+    depth : int, optional
+        Slices of a group; by default as many as make about 32 million voxels.
+    shift : int
+        Added to labels before encoding; for signed 64-bit labels, see :func:`shift_of`.
+    metadata : dict, optional
+        What else is known of the volume; at most 48 KiB as JSON.
+
+    Raises
+    ------
+    SpecError
+        For an unknown codec or parameter.
+    EncodeError
+        For a depth or metadata that a frame cannot have.
+    """
+    return Description(
+        encodings.parse(encoding).spec,
+        compressors.parse(compression).spec,
+        np.dtype(dtype).str,
+        tuple(int(n) for n in shape),
+        shift,
+        depth_of(depth, tuple(shape)),
+        metadata_of(metadata),
+    )
 
 
 def depth_of(depth: Any, shape: tuple[int, ...]) -> int:

@@ -1,8 +1,10 @@
 """Reads a frame: any of its groups, checked, and what is damaged."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,6 +17,7 @@ from compresso.errors import DecodeError
 from compresso.frame.hashes import SliceHashes, hash_labels
 from compresso.frame.layout import GROUP_BYTES, GroupHead, stream_limit, unpack_group
 from compresso.frame.walk import Source, find_parts
+from compresso.parallel import cores, in_order, shares
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Reader:
         """
         z0, z1, _ = slice(z0, z1).indices(self.description.grid[0])
         out = self._empty(max(0, z1 - z0))
-        for number in self.description.groups_of(z0, z1):
+
+        def fill(number: int, threads: int) -> None:
             start, stop = self.description.group(number)
             low, high = max(start, z0), min(stop, z1)
             here = out[low - z0 : high - z0]
@@ -66,24 +70,42 @@ class Reader:
                 self._group_into(number, here, threads)
             else:
                 here[...] = self.group(number, threads)[low - start : high - start]
+
+        numbers = self.description.groups_of(z0, z1)
+        at_once, each = shares(threads, len(numbers))
+        with closing(in_order(partial(fill, threads=each), numbers, at_once)) as filled:
+            for _ in filled:
+                pass
         return out.astype(self._dtype, copy=False)
 
     def group(self, number: int, threads: int = 1) -> Labels:
         """Decode one group; raises DecodeError, which names its slices."""
         z0, z1 = self.description.group(number)
         out = self._empty(z1 - z0)
-        self._group_into(number, out, threads)
+        self._group_into(number, out, cores(threads))
         return out.astype(self._dtype, copy=False)
+
+    def groups(
+        self, numbers: Sequence[int], threads: int = 1
+    ) -> Generator[Labels | DecodeError, None, None]:
+        """Decode groups, in this order; in place of one that is damaged comes the error.
+
+        There are never more of them at once than ``threads`` and one that is the caller's, nor more
+        than the limit allows.
+        """
+        at_once, each = self._shares(threads, len(numbers))
+        yield from in_order(partial(self._attempt, threads=each), numbers, at_once)
 
     def damage(self, threads: int = 1) -> Iterator[Damage]:
         """Decode everything and tell what cannot be read, or is wrong with the file."""
+        numbers = range(self.description.n_groups)
+        at_once, each = self._shares(threads, len(numbers))
         told = False
-        for number in range(self.description.n_groups):
-            try:
-                self.group(number, threads)
-            except DecodeError as error:
-                told = True
-                yield Damage(*self.description.group(number), str(error))
+        with closing(in_order(partial(self._fault, threads=each), numbers, at_once)) as faults:
+            for number, fault in zip(numbers, faults, strict=True):
+                if fault:
+                    told = True
+                    yield Damage(*self.description.group(number), fault)
         try:
             self.check_end()
         except DecodeError as error:
@@ -105,6 +127,22 @@ class Reader:
                 f"frame: its labels are {nbytes} bytes, more than the limit of {self._limit}; "
                 "raise the limit if that is right"
             )
+
+    def _attempt(self, number: int, threads: int) -> Labels | DecodeError:
+        try:
+            return self.group(number, threads)
+        except DecodeError as error:
+            return error
+
+    def _fault(self, number: int, threads: int) -> str | None:
+        """What is wrong with a group, whose labels are not kept."""
+        group = self._attempt(number, threads)
+        return str(group) if isinstance(group, DecodeError) else None
+
+    def _shares(self, threads: int, parts: int) -> tuple[int, int]:
+        """As :func:`shares`, of groups that are all in the memory with the one before them."""
+        room = self._limit // max(1, self.description.group_nbytes) - 1
+        return shares(threads, min(parts, max(1, room)))
 
     @property
     def _dtype(self) -> np.dtype[Any]:

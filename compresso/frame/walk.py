@@ -42,7 +42,7 @@ class Source:
 class Walk:
     """Goes from head to head, and where there is none searches for the next from the last one on.
 
-    What is found is kept: each head is read once.
+    What is found is kept: each head is read once. It may be asked from any thread.
     """
 
     def __init__(self, source: Source, start: int, key: int) -> None:
@@ -51,19 +51,21 @@ class Walk:
         self._behind: int | None = None  # the last one, if not searched already
         self._part = 0, b""  # of the file, that is searched
         self._found: dict[int, list[tuple[int, GroupHead]]] = {}
+        self._lock = threading.Lock()
 
     def find(self, number: int, check: int | None = None) -> tuple[int, GroupHead] | None:
         """Where the body of a group is, and its head; the first one of that hash, if it is given.
 
         None where there is none up to the end of the file.
         """
-        while True:
-            for at, head in self._found.get(number, ()):
-                if check in (None, head.check):
-                    return at, head
-            if self._at >= self._source.size and self._behind is None:
-                return None
-            self._step()
+        with self._lock:
+            while True:
+                for at, head in self._found.get(number, ()):
+                    if check in (None, head.check):
+                        return at, head
+                if self._at >= self._source.size and self._behind is None:
+                    return None
+                self._step()
 
     def behind(self, head: Head) -> int | None:
         """Where the last group ends; None where its head is not found."""
