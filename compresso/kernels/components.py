@@ -50,6 +50,50 @@ def row_runs(bits, z, y, nx, edges):
 
 
 @kernel
+def row_starts(lines, line, words, nx, base, starts):
+    """Find where the runs of non-boundary voxels of one row begin.
+
+    Parameters
+    ----------
+    lines : (n,) uint64
+        A flat boundary map.
+    line, words : uint64
+        The row's first word, and how many it has.
+    nx : int
+        Row length in voxels.
+    base : uint64
+        Position of the row's first voxel.
+    starts : (nx + SLACK,) uint64, overwritten
+        Gets the position of each run's first voxel, and behind them that of the row's end.
+
+    Returns
+    -------
+    uint64
+        Number of runs.
+    """
+    count = carry = np.uint64(0)
+    for w in range(words):
+        free = ~lines[line + w]
+        if w + ONE == words:
+            free &= ALL >> (np.uint64(64) * words - np.uint64(nx))
+        start = free & ~((free << ONE) | carry)
+        carry = free >> TOP
+        after = count + popcount(start)
+        at = base + (w << np.uint64(6))
+        # Writing a few too many costs less than guessing how many there are.
+        while True:
+            for k in range(np.uint64(4)):
+                starts[count + k] = at + trailing_zeros(start)
+                start &= start - ONE
+            count += np.uint64(4)
+            if count >= after:
+                break
+        count = after
+    starts[count] = base + np.uint64(nx)
+    return count
+
+
+@kernel
 def count_runs(bits, nx):
     """Number of runs of non-boundary voxels in all rows of a (nz, ny, words) boundary map."""
     nz, ny, words = bits.shape

@@ -4,8 +4,8 @@ import numpy as np
 
 from compresso.kernels import kernel
 from compresso.kernels.boundary import indeterminate_word
-from compresso.kernels.components import SLACK, row_runs
-from compresso.kernels.words import ONE, TOP, splat32, trailing_zeros
+from compresso.kernels.components import SLACK, row_starts
+from compresso.kernels.words import ONE, TOP, blend64, splat32, trailing_zeros
 
 #: Location codes 0..5 name a neighbour: x-1, x+1, y-1, y+1, z-1, z+1; labels are shifted past them.
 CODES = np.uint64(6)
@@ -133,38 +133,48 @@ def fill(bits, component, ids, starts, out):
     out : (nz, ny, nx) unsigned, C order, overwritten
     """
     nz, ny, nx = out.shape
-    words = bits.shape[2]
+    words = np.uint64(bits.shape[2])
+    lines = bits.reshape(-1)
     flat = out.reshape(-1)
-    edges = np.empty(nx + SLACK, np.int64)
-    run = 0
+    # Unsigned indices, for numba looks at the sign of others.
+    edges = np.zeros(nx + SLACK, np.uint64)
+    run = np.uint64(0)
     for z in range(nz):
+        names = np.uint64(starts[z])
         for y in range(ny):
-            base = (z * ny + y) * nx
-            n = row_runs(bits, z, y, nx, edges)
-            for i in range(n):
-                label = ids[starts[z] + component[run + i]]
-                at = base + edges[2 * i]
-                # A boundary voxel right of a run takes the run's label.
-                end = base + min(edges[2 * i + 1] + 1, nx)
-                # Whole vectors may pass the run's end: what they hit there is written later.
-                while at < end and at + 32 <= flat.size:
+            line = np.uint64((z * ny + y) * bits.shape[2])
+            base = np.uint64((z * ny + y) * nx)
+            # Whole vectors may pass the row's end: what they hit there is written later.
+            roomy = base + np.uint64(64) * words + np.uint64(32) <= np.uint64(flat.size)
+            n = row_starts(lines, line, words, nx, base, edges)
+            # A run's label goes on to the next run; the boundary voxels between them that do not
+            # take it are overwritten. One loop for all runs: how long each is cannot be guessed.
+            i, at, end = np.uint64(0), edges[0], edges[1]
+            while i < n:
+                label = ids[names + component[run + i]]
+                if roomy:
                     splat32(flat, at, label)
-                    at += 32
-                while at < end:
-                    flat[at] = label
-                    at += 1
+                else:
+                    for k in range(at, min(at + np.uint64(32), end)):
+                        flat[k] = label
+                at = min(at + np.uint64(32), end)
+                i += np.uint64(at == end)
+                end = edges[i + ONE]
             run += n
             if y == 0:
                 continue
             carry = ONE
             for w in range(words):
-                word = bits[z, y, w]
-                upper = word & ((word << ONE) | carry) & ~bits[z, y - 1, w]
+                word = lines[line + w]
+                upper = word & ((word << ONE) | carry) & ~lines[line - words + w]
                 carry = word >> TOP
-                while upper != np.uint64(0):
-                    at = base + 64 * w + np.int64(trailing_zeros(upper))
+                at = base + (w << np.uint64(6))
+                if roomy and upper != np.uint64(0):
+                    blend64(flat, at, at - np.uint64(nx), upper)
+                while not roomy and upper != np.uint64(0):
+                    hit = at + trailing_zeros(upper)
                     upper &= upper - ONE
-                    flat[at] = flat[at - nx]
+                    flat[hit] = flat[hit - np.uint64(nx)]
 
 
 @kernel

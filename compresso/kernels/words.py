@@ -79,6 +79,22 @@ def _edges64_llvm(typing_context, labels, i, below):
     return types.uint64(labels, types.intp, types.intp), codegen
 
 
+@intrinsic
+def _blend64_llvm(typing_context, labels, i, source, mask):
+    def codegen(context, builder, signature, arguments):
+        array, i, source, mask = arguments
+        pointers = []
+        for index in (source, i):
+            pointer, align = _vector_at(context, builder, signature.args[0], array, index, 64)
+            pointers.append(pointer)
+        lanes = builder.bitcast(mask, ir.VectorType(ir.IntType(1), 64))
+        loaded = [builder.load(pointer, align=align) for pointer in pointers]
+        builder.store(builder.select(lanes, *loaded), pointers[1], align=align)
+        return context.get_dummy_value()
+
+    return types.void(labels, types.intp, types.intp, types.uint64), codegen
+
+
 def _splat_llvm(lanes):
     @intrinsic
     def splat(typing_context, out, i, value):
@@ -156,6 +172,13 @@ def _edges64_plain(labels, i, below):
     return _differ64_plain(labels, i, i + 1) | _differ64_plain(labels, i, below)
 
 
+@kernel
+def _blend64_plain(labels, i, source, mask):
+    for k in range(64):
+        if (mask >> np.uint64(k)) & ONE:
+            labels[i + k] = labels[source + k]
+
+
 def _splat_plain(lanes):
     @kernel
     def splat(out, i, value):
@@ -200,6 +223,9 @@ equal64: Callable[..., np.uint64] = _equal64_plain if PORTABLE else _equal64_llv
 #: ``edges64(labels, i, below)``: bit k is set where ``labels[i + k]`` differs from
 #: ``labels[i + k + 1]`` or ``labels[below + k]``.
 edges64: Callable[..., np.uint64] = _edges64_plain if PORTABLE else _edges64_llvm
+#: ``blend64(labels, i, source, mask)``: copy ``labels[source + k]`` to ``labels[i + k]`` where bit
+#: k of ``mask`` is set; ``labels[i : i + 64]`` and the source must be inside the array.
+blend64: Callable[..., None] = _blend64_plain if PORTABLE else _blend64_llvm
 #: ``splat8(out, i, value)``: store ``value`` in ``out[i : i + 8]``; ``splat32`` in 32.
 splat8: Callable[..., None] = (_splat_plain if PORTABLE else _splat_llvm)(8)
 splat32: Callable[..., None] = (_splat_plain if PORTABLE else _splat_llvm)(32)
