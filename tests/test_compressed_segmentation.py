@@ -74,6 +74,39 @@ def test_number_of_labels_in_a_block(count, dtype):
     assert np.array_equal(read_by_peer(stream, labels.shape, dtype), labels)
 
 
+@pytest.mark.parametrize("block", ["8x8x8", "16x16x16", "24x4x8", "64x2x3"])
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.uint64])
+def test_many_labels_in_blocks_of_any_width(block, dtype):
+    """Values of 1 to 16 bits, in rows of one or of several times 8 voxels, and clipped ones."""
+    random = np.random.default_rng(1)
+    size = tuple(map(int, block.split("x")))
+    for count in (1, 2, 4, 9, 200, 5000):
+        palette = random.integers(np.iinfo(dtype).max, size=count, dtype=dtype, endpoint=True)
+        labels = palette[random.integers(count, size=(17, 33, 130))]
+        stream = codec(block).encode(labels)
+        found = codec(block).decode(stream, labels.shape, dtype)
+        assert np.array_equal(found, labels)
+        if dtype != np.uint16:
+            assert np.array_equal(found, read_by_peer(stream, labels.shape, dtype, size))
+
+
+def test_values_of_16_bits_stay_in_the_stream():
+    """Wherever a table is, a value that leads behind the stream's end is told."""
+    labels = np.arange(512, dtype=np.uint32).reshape(8, 8, 8)
+    words = np.frombuffer(codec().encode(labels), "<u4").copy()
+    last = 3 + 511  # the table is words 3 to 514, the values are the 256 behind it
+    assert (words[last], words.size) == (511, 3 + 512 + 256)
+    for value, right in ((512 + 255, True), (512 + 256, False), (65535, False)):
+        words[-1] = words[-1] & 0xFFFF | value << 16
+        if right:
+            found = codec().decode(words.tobytes(), labels.shape, np.uint32)
+            assert found[-1, -1, -1] == words[-1]
+            assert np.array_equal(found.reshape(-1)[:-1], labels.reshape(-1)[:-1])
+        else:
+            with pytest.raises(C.DecodeError, match="block 0 points outside"):
+                codec().decode(words.tobytes(), labels.shape, np.uint32)
+
+
 @given(volumes(largest=MAX, max_side=40), BLOCKS, st.integers(1, 3))
 def test_round_trip(labels, block, threads):
     stream = codec(block).encode(labels, threads)

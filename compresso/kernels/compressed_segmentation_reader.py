@@ -10,6 +10,7 @@ from compresso.kernels.words import ALL, splat8
 PALETTE = 16  # labels of a block that are looked up once for all of its voxels
 CHECKED, DIRECT = -1, -2  # in place of a block's place in the palette
 TOGETHER = 1 << 17  # bytes of a slice that are written at a time
+NEAR = 1 << 16  # bytes of the stream that stay in the cache meanwhile
 
 
 @kernel
@@ -22,18 +23,22 @@ def _label(words, high, at):
 
 
 @kernel
-def _decode_layer(headers, words, high, first, count, palette, places, row, n_rows, out, to, width):
+def _decode_layer(
+    headers, words, high, first, count, bx, palette, places, row, n_rows, out, to, width
+):
     """Decode ``n_rows`` rows of a line of ``count`` blocks, from row ``row`` of the blocks on.
 
-    All but those that are to be checked. Labels go to ``out[to + width * y + x]``.
+    All but those that are to be checked. Labels go to ``out[to + width * y + x]``. One function,
+    for a call costs as much as 8 rows of a block.
     """
     # Unsigned indices, for numba looks at the sign of others.
     wide = np.uint64(1 if high is None else 2)
-    for block in range(count):
+    for column in range(0, count * bx, SIDE):
+        block = column // SIDE if bx == SIDE else column // bx
         if places[block] == CHECKED:
             continue
         head, values = headers[2 * (first + block)], np.uint64(headers[2 * (first + block) + 1])
-        at, target = np.uint64(places[block]), np.uint64(to + block * SIDE)
+        at, target = np.uint64(places[block]), np.uint64(to + column)
         bits = np.uint64(head >> 24)
         if bits == np.uint64(0):
             label = palette[at]
@@ -41,9 +46,20 @@ def _decode_layer(headers, words, high, first, count, palette, places, row, n_ro
                 splat8(out, target, label)
                 target += np.uint64(width)
             continue
-        place = np.uint64(SIDE * row) * bits
+        place = np.uint64(bx * row + column - block * bx) * bits
+        stride = np.uint64(bx) * bits
         if places[block] == DIRECT:
             table = np.uint64(head & 0xFFFFFF)
+            if bits == np.uint64(16):
+                for _ in range(n_rows):
+                    word = values + (place >> np.uint64(5))
+                    for x in range(np.uint64(SIDE)):
+                        packed = np.uint64(words[word + (x >> np.uint64(1))])
+                        value = (packed >> (np.uint64(16) * (x & np.uint64(1)))) & np.uint64(0xFFFF)
+                        out[target + x] = _label(words, high, table + value * wide)
+                    target += np.uint64(width)
+                    place += stride
+                continue
             for _ in range(n_rows):
                 word = values + (place >> np.uint64(5))
                 packed = np.uint64(words[word]) | np.uint64(words[word + np.uint64(1)]) << HALF
@@ -51,7 +67,7 @@ def _decode_layer(headers, words, high, first, count, palette, places, row, n_ro
                     value = (packed >> (np.uint64(8) * x)) & np.uint64(255)
                     out[target + x] = _label(words, high, table + value * wide)
                 target += np.uint64(width)
-                place += np.uint64(SIDE) * bits
+                place += stride
             continue
         mask = (np.uint64(1) << bits) - np.uint64(1)
         for _ in range(n_rows):
@@ -60,7 +76,7 @@ def _decode_layer(headers, words, high, first, count, palette, places, row, n_ro
             for x in range(np.uint64(SIDE)):
                 out[target + x] = palette[at + ((packed >> (bits * x)) & mask)]
             target += np.uint64(width)
-            place += np.uint64(SIDE) * bits
+            place += stride
 
 
 @kernel
@@ -92,14 +108,23 @@ def _decode_checked(headers, words, high, number, block, z, shape, out, to, widt
 
 
 @kernel
+def _largest(words, first, count):
+    """The largest of the values of 16 bits in so many words."""
+    low, high = np.uint32(0), np.uint32(0)
+    for i in range(first, first + count):
+        low, high = max(low, words[i] & np.uint32(0xFFFF)), max(high, words[i] >> np.uint32(16))
+    return np.int64(max(low, high))
+
+
+@kernel
 def _read_headers(headers, words, high, block, first, last, across, whole, palette, places):
     """Look up the labels of blocks first..last-1, all those that their values can mean.
 
     Where block i has them in ``palette`` goes to ``places[i - first]``; DIRECT for a block of so
-    many labels that they are not worth it; CHECKED where it is not that simple: a block of other
-    rows than 8 voxels, of labels that are not all there or do not all fit, or behind the ``whole``
-    blocks of a line of ``across``. Returns -1, or the number of a block that contradicts the
-    format.
+    many labels that they are not worth it; CHECKED where it is not that simple: a block whose rows
+    are no multiple of 8 voxels, of labels that are not all there or do not all fit, or behind the
+    ``whole`` blocks of a line of ``across``. Returns -1, or the number of a block that contradicts
+    the format.
     """
     bz, by, bx = block
     wide = 1 if high is None else 2
@@ -111,10 +136,14 @@ def _read_headers(headers, words, high, block, first, last, across, whole, palet
         if bits > 32 or bits & (bits - 1) or values + -(-bz * by * bx * bits // 32) > words.size:
             return number
         places[number - first] = CHECKED
-        plain = bx == SIDE and bits <= 8 and number % across < whole
-        if not plain or table + (wide << bits) > words.size:
+        if bx % SIDE or bits > 16 or number % across >= whole:
             continue
-        if bits == 8:
+        if table + (wide << bits) > words.size:
+            entries = (words.size - table) // wide
+            n_words = -(-bz * by * bx // 2)
+            if bits != 16 or _largest(words, values, n_words) >= entries:
+                continue
+        if bits >= 8:
             if palette.itemsize >= 4:  # or a label may not fit
                 places[number - first] = DIRECT
         else:
@@ -155,7 +184,9 @@ def decode_lines(headers, words, high, block, first, last, out):
     across, down = -(-nx // bx), -(-ny // by)
     # One layer of voxels of many lines at a time: the memory takes a slice's rows in their order
     # several times as fast.
-    together = min(last - first, down, max(1, TOGETHER // (by * nx * out.itemsize)))
+    each = words.nbytes // max(1, -(-nz // bz) * down)
+    most = min(TOGETHER // (by * nx * out.itemsize), NEAR // max(1, each))
+    together = min(last - first, down, max(1, most))
     palette = np.empty(PALETTE * together * across, out.dtype)
     places = np.empty(together * across, np.int64)
     while first < last:
@@ -180,6 +211,7 @@ def decode_lines(headers, words, high, block, first, last, out):
                 high,
                 start + line * across,
                 across,
+                bx,
                 palette,
                 here,
                 z * by,
