@@ -153,13 +153,13 @@ def describe(
     )
 
 
-def depth_of(depth: Any, shape: tuple[int, ...]) -> int:
-    """Slices of a group: as asked for, or as many as make about 32 million voxels.
+def depth_of(depth: Any, shape: tuple[int, ...], voxels: int = GROUP_VOXELS) -> int:
+    """Slices of a group: as asked for, or as many as have about so many voxels.
 
     Raises EncodeError for what is no number of slices.
     """
     if depth is None:
-        return max(1, round(GROUP_VOXELS / max(1, math.prod(shape[-2:]))))
+        return max(1, round(voxels / max(1, math.prod(shape[-2:]))))
     try:
         number = 0 if isinstance(depth, bool | np.bool_) else operator.index(depth)
     except TypeError:
