@@ -61,7 +61,9 @@ def test_commands_without_kernels_import_no_compiler(frames, arguments, code):
 
 
 def test_the_test_sees_the_compiler(frames):
-    assert imported(RUN, "verify", frames / "compresso.cps") == (0, {"numba", "llvmlite"})
+    code, found = imported(RUN, "verify", frames / "compresso.cps")
+    assert code == 0
+    assert "numba" in found
 
 
 def test_the_package_and_its_codecs():
