@@ -8,14 +8,15 @@ from typing import Any
 
 import click
 
-from compresso import __version__, files, formats
+from compresso import __version__, encodings, files, formats
 from compresso.adapters.pypi_program import meant, pypi_program
 from compresso.arrays import LIMIT
 from compresso.cli import VERBOSE, Commands, threads_option
-from compresso.frame import COMPRESSION, ENCODING, Description
+from compresso.frame import COMPRESSION, Description
 from compresso.plugins import Extent
 from compresso.targets import STANDARD
 
+SMALL = "ristretto"  # what files are compressed with, where nothing is named
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -112,8 +113,13 @@ main.add_command(pypi_program)
 @main.command()
 @click.argument("source")
 @TARGET
-@click.option("--encoding", default=ENCODING, show_default=True, help="Spec of the first stage.")
-@click.option("--compression", default=COMPRESSION, show_default=True, help="Spec of the second.")
+@click.option("--encoding", default=SMALL, show_default=True, help="Spec of the first stage.")
+@click.option(
+    "--compression",
+    default="",
+    show_default=f"none after an encoding that needs none, as {SMALL}; else {COMPRESSION}",
+    help="Spec of the second.",
+)
 @click.option(
     "--memory",
     type=Size(),
@@ -139,6 +145,8 @@ def compress(
     The source is never changed, and the target appears only once it is complete.
     """
     work = files.Work(threads, force, TELL, form)
+    if not compression:
+        compression = "none" if encodings.parse(encoding).alone else COMPRESSION
     done, size = files.compress_file(source, target, encoding, compression, memory, work)
     ratio = f"{done.nbytes:,} -> {size:,} bytes, {done.nbytes / size:.1f} x"
     click.echo(f"{_tell(done)}\n{ratio}", err=target == STANDARD)
