@@ -86,6 +86,23 @@ def runs(default: int) -> Decorator:
     )
 
 
+def _cores(_: click.Context, __: click.Parameter, number: int) -> int:
+    from compresso.parallel import cores  # with NumPy: not for --help
+
+    return cores(number)
+
+
+def threads(default: int, what: str) -> Decorator:
+    """The option ``--threads``: a number, or 0 for all cores, which is the number of them."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(0),
+        default=default,
+        callback=_cores,
+        help=f"{what}; 0: as many as there are cores.",
+    )
+
+
 SEED = click.option(
     "--seed", default=2017, help="Of the order of the cells in each round, where there are several."
 )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from compresso.cli import threads_option
 from experiments.commands._options import DIRECTORY, FIGURES, SLICES, VERBOSE
+from experiments.commands._options import threads as threads_option
 
 if TYPE_CHECKING:
     from compresso.arrays import Labels

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from compresso.cli import threads_option
 from experiments.commands._options import DIRECTORY, FIGURES, KEEP_FAILED, SEED, SLICES, VERBOSE
 from experiments.commands._options import output as output_option
 from experiments.commands._options import runs as runs_option
+from experiments.commands._options import threads as threads_option
 from experiments.commands._options import timeout as timeout_option
 
 BANNER = r"""
