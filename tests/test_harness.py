@@ -593,6 +593,7 @@ def test_report_is_of_what_was_asked_for(tmp_path, monkeypatch):
 
     few = [Cell(encodings.parse(e), compressors.parse("lzma")) for e in ("none", "compresso")]
     monkeypatch.setattr(paper, "cells", lambda: few)
+    monkeypatch.setattr(paper, "cells_of_today", list)
     monkeypatch.setattr(figures.of_results, "names", lambda: ["mean_ratio"])
     monkeypatch.setattr(figures.of_volumes, "names", lambda: ["slices"])
     with h5py.File(tmp_path / "spl-knee.h5", "w") as file:

@@ -3,5 +3,6 @@
 from experiments.paper.coverage import Coverage, coverage
 from experiments.paper.report import report
 from experiments.paper.schemes import cells
+from experiments.paper.today import cells as cells_of_today
 
-__all__ = ["Coverage", "cells", "coverage", "report"]
+__all__ = ["Coverage", "cells", "cells_of_today", "coverage", "report"]

@@ -10,6 +10,7 @@ from experiments.paper.claims import claims
 from experiments.paper.coverage import Coverage
 from experiments.paper.measured import Measured
 from experiments.paper.tables import figure_4, table_1
+from experiments.paper.today import section
 
 
 def report(
@@ -59,6 +60,7 @@ def report(
         "|---|---|---|",
         *claims(measured, covered),
         "",
+        *section(measured),
         "## Figures",
         "",
     ]
