@@ -11,7 +11,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # before what is installed, from anywhere
 
-from experiments.commands import main
-
 if __name__ == "__main__":
-    main()
+    try:
+        from experiments.commands import main
+
+        main()
+    except ModuleNotFoundError as error:  # what the program itself needs; codecs tell of their own
+        if (error.name or "").partition(".")[0] in ("compresso", "experiments", ""):
+            raise
+        sys.exit(f"Error: {error.name} is not installed; run: pip install -r requirements.txt")

@@ -115,13 +115,41 @@ def test_wrong_arguments(tmp_path, keep, arguments, told, code):
     assert not keep[1].exists()
 
 
-def test_missing_dataset_costs_only_itself(tmp_path, keep):
-    done = run("compresso", "zlib", f"ac3,{SMALL}", "-d", tmp_path, *keep)
+@pytest.mark.parametrize("missing", ["ac3", "no/such.h5"])
+@pytest.mark.parametrize("command", [["compresso", "zlib"], ["paper"]])
+def test_a_missing_dataset_is_told_before_anything_is_measured(tmp_path, keep, command, missing):
+    """Whether it is missing by its name or as a file."""
+    done = run(*command, f"{SMALL},{missing}", "-d", tmp_path, *keep)
     assert done.returncode == 1
-    assert "ac3/rhoana/ac3_rhoana.h5" in done.stdout
-    status = records.read(keep[1])["status"].tolist()
-    assert status[0].startswith("error: dataset ac3 is not here")
-    assert status[1] == "ok"
+    told = {"ac3": "ac3/rhoana/ac3_rhoana.h5", "no/such.h5": "no/such.h5: no such file"}
+    assert told[missing] in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not keep[1].exists()
+
+
+@pytest.mark.parametrize("package", ["click", "numpy", "numba", "pandas", "tqdm"])
+def test_a_missing_core_package_is_one_line(keep, package):
+    """Wherever it is imported, here where nothing of that name can be."""
+    probe = (
+        "import runpy, sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {package!r}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        f"sys.argv = [{str(RUN)!r}, *{['none', 'zlib', SMALL, *map(str, keep)]}]\n"
+        f"runpy.run_path({str(RUN)!r}, run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    told = f"{package} is not installed; run: pip install"
+    if package == "numba":  # a codec needs it, so it costs rows
+        assert f"unavailable: {told}" in done.stdout
+    else:
+        assert f"Error: {told}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_refused_labels_end_with_an_error(tmp_path, keep):

@@ -63,10 +63,10 @@ def test_more_than_the_memory_holds(tmp_path, monkeypatch):
     size = 20 * 33 * 41 * 8
     monkeypatch.setattr(stores, "available", lambda: 2 * size - 1)
     monkeypatch.setattr(stores, "open_volume", None)  # nothing is read
-    for refused in (lambda: datasets.sizes([dataset], None), dataset.load):
+    for refused in (lambda: datasets.checked([dataset], None), dataset.load):
         with pytest.raises(DatasetError, match=r"41 x 33 x 20 uint64, 211\.4 KiB; .* choose a box"):
             refused()
-    assert datasets.sizes([dataset], 19) == ["seg: 41 x 33 x 20 uint64, 211.4 KiB"]
+    assert datasets.checked([dataset], 19) == ["seg: 41 x 33 x 20 uint64, 211.4 KiB"]
 
 
 def test_what_is_not_there_ends_it_at_once(tmp_path):

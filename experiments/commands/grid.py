@@ -98,7 +98,7 @@ def command(**options: Any) -> None:
 
     settings = Settings(**options)
     chosen = datasets.choose(settings.dataset, settings.directory, settings.group)
-    for line in datasets.sizes(chosen, settings.slices):
+    for line in datasets.checked(chosen, settings.slices):
         click.echo(line, err=True)
     grid = Grid(
         pairs(

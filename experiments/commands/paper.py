@@ -65,9 +65,12 @@ def command(**options: Any) -> None:
 
     settings = Settings(**options)
     timeout = settings.timeout if isolate.available() else None
+    chosen = datasets.choose(settings.dataset, settings.directory)
+    for line in datasets.checked(chosen, settings.slices):
+        click.echo(line, err=True)
     grid = Grid(
         [*paper.cells(), *paper.cells_of_today()],
-        datasets.choose(settings.dataset, settings.directory),
+        chosen,
         settings.output,
         Conditions(settings.runs, settings.slices, timeout=timeout, seed=settings.seed),
         Skip.of(settings.resume, settings.keep_failed),

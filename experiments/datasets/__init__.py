@@ -19,7 +19,7 @@ from experiments.errors import DatasetError
 from experiments.names import EM, OTHER, SYNTHETIC, printable, told_apart
 
 __all__ = ["EM", "OTHER", "SYNTHETIC", "Dataset", "Volume", "choose", "known", "names", "parse"]
-__all__ += ["Published", "published", "sizes", "sources"]
+__all__ += ["Published", "checked", "published", "sources"]
 
 sources = Registry(__name__, Source, "dataset")  # type: ignore[type-abstract]
 
@@ -68,15 +68,16 @@ def choose(text: str, directory: Path, group: str = EM) -> list[Dataset]:
     ]
 
 
-def sizes(chosen: list[Dataset], slices: int | None) -> list[str]:
+def checked(chosen: list[Dataset], slices: int | None) -> list[str]:
     """A line about the size of each store, which may be larger than one thinks.
 
-    Raises DatasetError for one that does not fit the memory, before anything of it is read.
+    Raises DatasetError for a dataset that is not here or does not fit the memory, before anything
+    is read or measured: what cannot be right is better told now than after hours.
     """
-    found = [dataset for dataset in chosen if isinstance(dataset, StoreDataset)]
-    for dataset in found:
+    for dataset in chosen:
         dataset.check(slices)
-    return [f"{dataset.name}: {dataset.status()}" for dataset in found]
+    stores = [dataset for dataset in chosen if isinstance(dataset, StoreDataset)]
+    return [f"{dataset.name}: {dataset.status()}" for dataset in stores]
 
 
 def _split_list(text: str) -> list[str]:

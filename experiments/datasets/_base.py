@@ -71,6 +71,9 @@ class Dataset(ABC):
     def status(self) -> str:
         """One line: what there is and how large, or what is missing or wrong."""
 
+    def check(self, slices: int | None = None) -> None:  # noqa: B027 - what is made has no file
+        """Raise DatasetError where so many slices cannot be loaded, as far as a look tells."""
+
 
 @dataclass(frozen=True)
 class Published:

@@ -53,7 +53,7 @@ class FileDataset(Dataset):
 
     def load(self, slices: int | None = None) -> Volume:
         """Read the first ``slices`` slices, or all; raises DatasetError and FileError."""
-        self._exists()
+        self.check()
         with open_volume(self.path, self.inner) as reader:
             depth, part = first(slices, reader.shape[0])
             labels = reader.read(0, depth)
@@ -62,13 +62,14 @@ class FileDataset(Dataset):
     def status(self) -> str:
         """The file and its volume's shape, or what is wrong with it."""
         try:
-            self._exists()
+            self.check()
             with open_volume(self.path, self.inner) as reader:
                 size = " x ".join(map(str, reader.shape[::-1]))
                 return f"{size} {reader.dtype} in {self.path}"
         except Exception as error:  # whatever is wrong with one file, the others are listed
             return Status.of(error).reason
 
-    def _exists(self) -> None:
+    def check(self, slices: int | None = None) -> None:
+        """Raise DatasetError where there is no file."""
         if not self.path.exists():
             raise DatasetError(f"{self.path}: no such file")

@@ -74,13 +74,20 @@ class PublishedDataset(Dataset):
 
     def load(self, slices: int | None = None) -> Volume:
         """Read the first ``slices`` slices, or all; raises DatasetError and FileError."""
+        return self._found().load(slices)
+
+    def check(self, slices: int | None = None) -> None:
+        """Raise DatasetError where it is not here."""
+        self._found()
+
+    def _found(self) -> FileDataset:
         found = self.find()
         if found is None:
             raise DatasetError(
                 f"dataset {self.name} is not here: looked in {self.directory} for "
                 f"{', '.join(self.origin.places)}; {self.origin.advice}"
             )
-        return found.load(slices)
+        return found
 
     def status(self) -> str:
         """The file and its volume's shape, or where the data comes from."""

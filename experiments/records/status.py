@@ -33,6 +33,11 @@ class Status:
         """The status of a run that raised ``error``; a bug is told with its place."""
         if isinstance(error, MissingPackageError):
             return cls(Outcome.UNAVAILABLE, str(error))
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            package = error.name.partition(".")[0]
+            return cls(
+                Outcome.UNAVAILABLE, f"{package} is not installed; run: pip install {package}"
+            )
         if isinstance(error, CompressoError | HarnessError):
             return cls(Outcome.ERROR, str(error))
         if isinstance(error, MemoryError):
