@@ -240,17 +240,6 @@ def test_bsd500_of_the_paper(facts):
     assert np.array_equal(C.COMPRESSO.decompress(C.LZMA.decompress(packed)), labels)
 
 
-def test_bench(tmp_path):
-    done = run("bench", "phantom:size=64x64x8", "--rounds", 1, "--figures", tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "synthetic" in done.stdout
-    assert "| compresso | " in done.stdout
-    assert (tmp_path / "bench_uint64.png").exists()
-    done = run("bench", "phantom:size=8x8x8", "--peers", "no/such/python", "--figures", tmp_path)
-    assert done.returncode == 1
-    assert "cannot be run" in done.stderr
-
-
 def test_added_codecs_change_no_verdict(tmp_path):
     """Schemes that the paper did not measure are better than all of its own."""
     ratios = {("compresso", "lzma"): 814, ("neuroglancer", "lzma"): 452, ("png", "none"): 9}

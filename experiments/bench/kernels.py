@@ -1,6 +1,5 @@
 """What is timed in parts: each kernel of ``compresso`` alone, and what threads can do at all."""
 
-import statistics
 import threading
 from collections.abc import Callable
 from time import perf_counter
@@ -11,11 +10,14 @@ from numpy.typing import NDArray
 
 from compresso.kernels import boundary, components, windows
 from compresso.kernels import labels as label_kernels
-from experiments.bench.entries import Labels, timed
+from experiments.bench.entries import Labels
+from experiments.measure import Clock
+from experiments.measure import rounds as in_rounds
+from experiments.records.intervals import Interval, interval
 
 
-def stages(labels: Labels, rounds: int) -> dict[str, float]:
-    """Median seconds of each kernel of ``compresso``, one thread, over the whole volume."""
+def stages(labels: Labels, rounds: int) -> dict[str, Interval]:
+    """The seconds of each kernel of ``compresso``, one thread, over the whole volume."""
     nz, ny, nx = labels.shape
     bits = np.empty((nz, ny, -(-nx // 64)), np.uint64)
     boundary.mark(labels, bits)
@@ -52,13 +54,17 @@ def stages(labels: Labels, rounds: int) -> dict[str, float]:
         "decode: labels": lambda: label_kernels.fill(bits, component, ids, starts, out),
         "decode: locations": lambda: label_kernels.resolve(bits, 0, nz, locations, out),
     }
-    return {
-        name: statistics.median(timed(task)() for _ in range(rounds + 1))
-        for name, task in work.items()
-    }
+    for task in work.values():
+        task()
+    found: dict[str, list[float]] = {name: [] for name in work}
+    for _, name in in_rounds(list(work), rounds):
+        clock = Clock()
+        clock.time("kernel", work[name])
+        found[name].append(clock.seconds["kernel_s"])
+    return {name: interval(seconds) for name, seconds in found.items()}
 
 
-def scaling(threads: int) -> float:
+def scaling(threads: int) -> Interval:
     """How much more ``threads`` threads do than one where they share nothing, not even memory.
 
     What this gives for a kernel that works in its core's own cache, no encoding can beat.
@@ -78,4 +84,4 @@ def scaling(threads: int) -> float:
             worker.join()
         return perf_counter() - start
 
-    return statistics.median(threads * seconds(1) / seconds(threads) for _ in range(9))
+    return interval([threads * seconds(1) / seconds(threads) for _ in range(9)])

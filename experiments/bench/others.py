@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.bench.entries import Entry, Labels
+from experiments.bench.entries import Entry, Labels, Numbers
 from experiments.errors import HarnessError
 
 
@@ -40,13 +40,24 @@ def peers(labels: Labels, python: str | None) -> Iterator[list[Entry]]:
             raise HarnessError(f"--peers {python}: cannot be run ({error.strerror})") from None
         with process:
 
-            def ask(name: str, task: str) -> float:
+            def ask(name: str, task: str) -> dict[str, float]:
                 process.stdin.write(json.dumps([name, task]) + "\n")
                 process.stdin.flush()
-                answer = json.loads(process.stdout.readline() or '{"error": "its process ended"}')
+                answer: Any = json.loads(
+                    process.stdout.readline() or '{"error": "its process ended"}'
+                )
                 if "error" in answer:
                     raise PeerError(f"{name} cannot {task} this volume: {answer['error']}")
-                return float(answer["seconds"])
+                found: dict[str, float] = answer
+                return found
+
+            def measure(name: str, _: int) -> Numbers:
+                encoded, decoded = ask(name, "encode"), ask(name, "decode")
+                return {
+                    "encode_s": encoded["seconds"],
+                    "decode_new_s": decoded["seconds"],
+                    "bytes": encoded["bytes"],
+                }
 
             try:
                 names = json.loads(process.stdout.readline() or "null")
@@ -57,9 +68,6 @@ def peers(labels: Labels, python: str | None) -> Iterator[list[Entry]]:
                         f"--peers {python}: has no other codec; install some there: pip install "
                         "compresso crackle-codec compressed-segmentation"
                     )
-                yield [
-                    Entry(name, "peer", partial(ask, name, "encode"), partial(ask, name, "decode"))
-                    for name in names
-                ]
+                yield [Entry(name, "peer", partial(measure, name)) for name in names]
             finally:
                 process.stdin.close()

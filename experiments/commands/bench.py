@@ -10,7 +10,6 @@ from experiments.commands._options import DIRECTORY, FIGURES, SLICES, VERBOSE
 from experiments.commands._options import threads as threads_option
 
 if TYPE_CHECKING:
-    from compresso.arrays import Labels
     from experiments.datasets import Volume
 
 
@@ -21,21 +20,39 @@ class Settings:
     dataset: str
     directory: Path
     slices: int | None
-    dtype: str | None
+    dtypes: tuple[str, ...]
     rounds: int
     threads: int
     peers: str | None
     figures: Path
+    markdown: Path | None
+    commands: bool
     verbose: bool
 
 
 @click.command()
 @click.argument("dataset", default="phantom:size=512x512x128")
-@click.option("-r", "--rounds", type=click.IntRange(1), default=5, help="Rounds.")
+@click.option("-r", "--rounds", type=click.IntRange(1), default=7, help="Rounds.")
 @SLICES
-@click.option("--dtype", type=click.Choice(["uint32", "uint64"]), help="Convert the volume first.")
+@click.option(
+    "--dtype",
+    "dtypes",
+    type=click.Choice(["uint32", "uint64"]),
+    multiple=True,
+    help="Convert the volume first; given twice, measure both.",
+)
 @threads_option(2, "Also with so many threads")
 @click.option("--peers", metavar="PYTHON", help="Interpreter that has other codecs installed.")
+@click.option(
+    "--markdown",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Page to write to, in this machine's section, in place of what it says there.",
+)
+@click.option(
+    "--commands/--no-commands",
+    default=True,
+    help="Time whole commands too; their first time, they compile kernels.",
+)
 @DIRECTORY
 @FIGURES
 @VERBOSE
@@ -49,9 +66,8 @@ def command(**options: Any) -> None:
       peers/bin/pip install compresso crackle-codec compressed-segmentation
       python run.py bench --peers peers/bin/python
     """
-    from experiments import bench, datasets, figures, records
+    from experiments import bench, datasets, figures
     from experiments.errors import HarnessError
-    from experiments.names import shown
 
     settings = Settings(**options)
     (chosen, *more) = datasets.choose(settings.dataset, settings.directory)
@@ -59,21 +75,40 @@ def command(**options: Any) -> None:
         raise HarnessError(f"bench takes one dataset, and {settings.dataset} is {len(more) + 1}")
     figures.check(settings.figures)
     volume = chosen.load(settings.slices)
-    labels = _converted(volume, settings.dtype)
-    rounds, threads = settings.rounds, settings.threads
+    sections = [
+        _measure(_converted(volume, dtype), settings) for dtype in settings.dtypes or [None]
+    ]
+    if settings.markdown:
+        bench.page.write(settings.markdown, "\n\n".join(sections))
+        click.echo(f"\n{bench.page.machine()}: section in {settings.markdown}")
+
+
+def _measure(volume: "Volume", settings: Settings) -> str:
+    """Measure a volume and tell of it; returns its part of a machine's section."""
+    from experiments import bench
+    from experiments.names import shown
+
+    labels, rounds, threads = volume.labels, settings.rounds, settings.threads
     entries = bench.run(
-        labels, rounds, threads, settings.peers, lambda text: click.echo(text, err=True)
+        volume, rounds, threads, settings.peers, lambda text: click.echo(text, err=True)
     )
     size = " x ".join(map(str, labels.shape[::-1]))
-    title = f"{shown(volume.name, volume.group)}, {size} {labels.dtype}, {records.cpu()}"
-    click.echo(f"{title}; median of {rounds} rounds\n")
-    click.echo(bench.report(labels, entries, bench.stages(labels, rounds), threads))
-    path = bench.draw(labels, entries, title, settings.figures)
+    title = f"{shown(volume.name, volume.group)}, {size} {labels.dtype}"
+    told = f"Medians of {rounds} rounds, in brackets their 95% intervals."
+    lines = [told, "", bench.report(volume, entries, rounds, threads)]
+    if settings.commands:
+        lines += ["", *bench.commands(labels, rounds)]
+    text = "\n".join(lines)
+    click.echo(f"{title}, {bench.page.machine()}\n\n{text}")
+    path = bench.draw(labels, entries, f"{title}, {bench.page.machine()}", settings.figures)
     click.echo(f"\nfigure in {path}")
+    return f"### {title}\n\n{text}"
 
 
-def _converted(volume: "Volume", dtype: str | None) -> "Labels":
-    """The labels in C order, as unsigned integers of a dtype that holds them all."""
+def _converted(volume: "Volume", dtype: str | None) -> "Volume":
+    """The volume in C order, as unsigned integers of a dtype that holds all its labels."""
+    from dataclasses import replace
+
     import numpy as np
 
     from compresso.arrays import as_volume
@@ -85,4 +120,4 @@ def _converted(volume: "Volume", dtype: str | None) -> "Labels":
     wanted = np.dtype(dtype or labels.dtype.newbyteorder("="))
     if labels.max() > np.iinfo(wanted).max:
         raise HarnessError(f"--dtype {dtype}: label {labels.max()} does not fit; use uint64")
-    return np.ascontiguousarray(labels, wanted)
+    return replace(volume, labels=np.ascontiguousarray(labels, wanted))

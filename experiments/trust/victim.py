@@ -55,26 +55,12 @@ def source(name, labels):
 
 def peer(name, labels):
     """The same for another codec, which may raise whatever it likes."""
+    sys.path.append(str(Path(__file__).parents[1] / "bench"))
+    import adapters
+
     turned = np.asfortranarray(labels.T)
-    if name == "compresso":
-        import compresso
-
-        return (
-            lambda: compresso.compress(turned),
-            lambda data: compresso.decompress(data).T,
-            Exception,
-        )
-    if name == "crackle":
-        import crackle
-
-        return lambda: crackle.compress(turned), lambda data: crackle.decompress(data).T, Exception
-    import compressed_segmentation as cseg
-
-    return (
-        lambda: cseg.compress(turned, order="F"),
-        lambda data: cseg.decompress(data, turned.shape, turned.dtype, order="F").T,
-        Exception,
-    )
+    encode, decode = next(iter(adapters.find(name, turned.shape, turned.dtype).values()))
+    return lambda: encode(turned), lambda data: decode(data).T, Exception
 
 
 def main():
