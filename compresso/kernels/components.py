@@ -8,9 +8,7 @@ the roots in raster order of their first voxel, which is the numbering of the fo
 import numpy as np
 
 from compresso.kernels import kernel
-from compresso.kernels.words import ALL, ONE, TOP, popcount, trailing_zeros
-
-SLACK = 8  # edges that are written past the last one
+from compresso.kernels.words import ALL, ONE, SLACK, TOP, popcount, trailing_zeros
 
 
 @kernel
@@ -140,63 +138,95 @@ def label_runs(bits, nx):
     """
     nz, ny = bits.shape[:2]
     component = np.empty(count_runs(bits, nx), np.uint32)
-    # A row brings at most (nx + 1) // 2 new components; the pages of unused ones stay untouched.
-    parent = np.empty(ny * ((nx + 1) // 2) + 1, np.uint32)
-    position = np.empty(parent.size, np.int64)
+    # A row has at most (nx + 1) // 2 runs; the pages of unused ones stay untouched.
+    room = ny * ((nx + 1) // 2) + SLACK
+    starts, parent = np.empty(room, np.uint32), np.empty(room, np.uint32)
+    upper, lower = np.empty(room, np.uint32), np.empty(room, np.uint32)
     first = np.empty(1024, np.int64)
     counts = np.zeros(nz, np.int64)
-    edges = np.empty(nx + SLACK, np.int64)
-    above = np.empty(nx + SLACK, np.int64)
-    runs_done = 0
-    total = 0
+    done = total = np.uint64(0)
     for z in range(nz):
-        made = 0  # provisional components of this slice
-        slice_start = runs_done
-        n_above = 0
-        for y in range(ny):
-            n = row_runs(bits, z, y, nx, edges)
-            above_run = runs_done - n_above
-            j = 0
-            for i in range(n):
-                start = edges[2 * i]
-                end = edges[2 * i + 1]
-                while j < n_above and above[2 * j + 1] <= start:
-                    j += 1
-                if j < n_above and above[2 * j] < end:
-                    mine = root(parent, component[above_run + j])
-                    # The last run touched may reach the next run of this row too: keep j on it.
-                    while j + 1 < n_above and above[2 * j + 2] < end:
-                        j += 1
-                        other = root(parent, component[above_run + j])
-                        if other < mine:
-                            parent[mine] = other
-                            mine = other
-                        else:
-                            parent[other] = mine
-                else:
-                    mine = np.uint32(made)
-                    parent[made] = mine
-                    position[made] = (z * ny + y) * nx + start
-                    made += 1
-                component[runs_done + i] = mine
-            edges, above = above, edges
-            n_above = n
-            runs_done += n
-        while first.size < total + made:
+        n, touches = slice_runs(bits, z, nx, starts, upper, lower)
+        for r in range(n):
+            parent[r] = r
+        for t in range(touches):
+            a, b = root(parent, np.uint64(upper[t])), root(parent, np.uint64(lower[t]))
+            parent[max(a, b)] = min(a, b)
+        while first.size <= np.int64(total + n):
             longer = np.empty(2 * first.size, np.int64)
             longer[:total] = first[:total]
             first = longer
         # Roots come before the rest of their set, so one pass turns parents into final numbers.
-        number = 0
-        for p in range(made):
-            if parent[p] == p:
-                first[total + number] = position[p]
-                parent[p] = number
-                number += 1
-            else:
-                parent[p] = parent[parent[p]]
-        for r in range(slice_start, runs_done):
-            component[r] = parent[component[r]]
+        number = np.uint64(0)
+        for r in range(n):
+            mine = np.uint64(parent[r])
+            first[total + number] = z * ny * nx + np.int64(starts[r])
+            component[done + r] = number if mine == r else component[done + mine]
+            number += np.uint64(mine == r)
         counts[z] = number
+        done += n
         total += number
     return component, first[:total].copy(), counts
+
+
+@kernel
+def slice_runs(bits, z, nx, starts, upper, lower):
+    """Find the runs of a slice, numbered in raster order, and which of them touch.
+
+    Parameters
+    ----------
+    bits : (nz, ny, words) uint64
+    z, nx : int
+    starts : (n + SLACK,) uint32, overwritten
+        Gets the position of each run's first voxel in the slice.
+    upper, lower : (n + SLACK,) uint32, overwritten
+        Get the two runs of each stretch of voxels that are no boundary in a row nor in the next.
+
+    Returns
+    -------
+    runs, touches : uint64
+    """
+    ny, words = np.uint64(bits.shape[1]), np.uint64(bits.shape[2])
+    lines = bits.reshape(-1)
+    last = ALL >> (np.uint64(64) * words - np.uint64(nx))
+    # Of each word of the row above: its free voxels, where runs begin, and the first one's number.
+    frees, begins = np.zeros(words, np.uint64), np.zeros(words, np.uint64)
+    numbers = np.zeros(words, np.uint64)
+    n = touches = np.uint64(0)
+    for y in range(ny):
+        line = (np.uint64(z) * ny + y) * words
+        carry = carry_both = np.uint64(0)
+        for w in range(words):
+            free = ~lines[line + w]
+            if w + ONE == words:
+                free &= last
+            begin = free & ~((free << ONE) | carry)
+            carry = free >> TOP
+            both = free & frees[w]
+            touch = both & ~((both << ONE) | carry_both)
+            carry_both = both >> TOP
+            above, begin_above = numbers[w] - ONE, begins[w]
+            frees[w], begins[w], numbers[w] = free, begin, n
+            # Writing a few too many costs less than guessing how many there are.
+            after = touches + popcount(touch)
+            while True:
+                for k in range(touches, touches + np.uint64(4)):
+                    up_to = touch ^ (touch - ONE)
+                    touch &= touch - ONE
+                    upper[k] = above + popcount(begin_above & up_to)
+                    lower[k] = n - ONE + popcount(begin & up_to)
+                touches += np.uint64(4)
+                if touches >= after:
+                    break
+            touches = after
+            after = n + popcount(begin)
+            at = y * np.uint64(nx) + (w << np.uint64(6))
+            while True:
+                for k in range(n, n + np.uint64(4)):
+                    starts[k] = at + trailing_zeros(begin)
+                    begin &= begin - ONE
+                n += np.uint64(4)
+                if n >= after:
+                    break
+            n = after
+    return n, touches
