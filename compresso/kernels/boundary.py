@@ -93,3 +93,54 @@ def count_indeterminate(bits):
                 carry = bits[z, y, w] >> TOP
         counts[z] = np.int64(total)
     return counts
+
+
+@kernel
+def list_indeterminate(bits, z, deep, ys, xs):
+    """Find the indeterminate voxels of a slice, in raster order.
+
+    Parameters
+    ----------
+    bits : (nz, ny, words) uint64
+    z : int
+    deep : bool
+        Leave out those whose voxel in the slice before is no boundary.
+    ys, xs : (n + SLACK,) uint32, overwritten
+
+    Returns
+    -------
+    uint64
+        Their number, n.
+    """
+    ny, words = np.uint64(bits.shape[1]), np.uint64(bits.shape[2])
+    lines = bits.reshape(-1)
+    # First the words that have any, then the voxels: whether a word has some cannot be guessed.
+    held, places = np.empty(ny * words + ONE, np.uint64), np.empty(ny * words + ONE, np.uint64)
+    n = found = np.uint64(0)
+    for y in range(ny):
+        line = (np.uint64(z) * ny + y) * words
+        carry = ONE
+        for w in range(words):
+            word = lines[line + w]
+            left = word & ((word << ONE) | carry)
+            carry = word >> TOP
+            if y > np.uint64(0):
+                left &= lines[line - words + w]
+            if deep and z > 0:
+                left &= lines[line - ny * words + w]
+            held[found] = left
+            places[found] = (y << np.uint64(32)) | (w << np.uint64(6))
+            found += np.uint64(left != np.uint64(0))
+    for i in range(found):
+        left = held[i]
+        y, x = places[i] >> np.uint64(32), places[i] & np.uint64(0xFFFFFFFF)
+        after = n + popcount(left)
+        while True:
+            for k in range(n, n + np.uint64(4)):
+                ys[k], xs[k] = y, x + trailing_zeros(left)
+                left &= left - ONE
+            n += np.uint64(4)
+            if n >= after:
+                break
+        n = after
+    return n

@@ -6,10 +6,10 @@
 import numpy as np
 
 from compresso.kernels import kernel
-from compresso.kernels.boundary import indeterminate_word
-from compresso.kernels.components import SLACK, count_runs, root, row_runs
-from compresso.kernels.labels import STEPS, has, marked
-from compresso.kernels.words import ALL, ONE, TOP, differ64, popcount, trailing_zeros
+from compresso.kernels.boundary import indeterminate_word, list_indeterminate
+from compresso.kernels.components import count_runs, root, row_runs
+from compresso.kernels.labels import copied, sizes, source
+from compresso.kernels.words import ALL, ONE, SLACK, TOP, differ64, popcount, trailing_zeros
 
 #: Location codes 0..5 name a neighbour, as in the paper; ``SPELLED`` says that the next entry is
 #: the label itself; other labels are shifted past the codes.
@@ -152,35 +152,26 @@ def locate(labels, bits, z0, z1, across, deep, largest, locations, counts):
     counts : (z1 - z0,) int64, overwritten
         Number of entries of each slice.
     """
-    nz, ny, nx = labels.shape
-    words = bits.shape[2]
-    n = done = 0
-    for z in range(z0, z1):
-        for y in range(ny):
-            carry = ONE
-            for w in range(words):
-                left = open_word(bits, z, y, w, carry, deep)
-                carry = bits[z, y, w] >> TOP
-                while left != np.uint64(0):
-                    x = 64 * w + np.int64(trailing_zeros(left))
-                    left &= left - ONE
-                    label = labels[z, y, x]
-                    if x + 1 < nx and has(labels, bits, z, y, x + 1, label):
-                        locations[n] = 1
-                    elif y + 1 < ny and has(labels, bits, z, y + 1, x, label):
-                        locations[n] = 3
-                    elif across and z > 0 and has(labels, bits, z - 1, y, x, label):
-                        locations[n] = 4
-                    elif across and z + 1 < nz and has(labels, bits, z + 1, y, x, label):
-                        locations[n] = 5
-                    elif np.uint64(label) <= largest - CODES:
-                        locations[n] = np.uint64(label) + CODES
-                    else:
-                        locations[n] = SPELLED
-                        n += 1
-                        locations[n] = label
-                    n += 1
-        counts[z - z0] = n - done
+    flat, lines, shape = labels.reshape(-1), bits.reshape(-1), sizes(labels.shape, bits.shape[2])
+    room = locations.size // 2 + SLACK
+    ys, xs = np.empty(room, np.uint32), np.empty(room, np.uint32)
+    n = done = np.uint64(0)
+    for z in range(np.uint64(z0), np.uint64(z1)):
+        found = list_indeterminate(bits, z, deep, ys, xs)
+        for i in range(found):
+            y, x = np.uint64(ys[i]), np.uint64(xs[i])
+            code = source(flat, lines, shape, z, y, x, across)
+            if code == SPELLED:
+                label = flat[(z * shape[1] + y) * shape[2] + x]
+                if np.uint64(label) <= largest - CODES:
+                    code = np.uint64(label) + CODES
+                else:
+                    locations[n] = SPELLED
+                    n += ONE
+                    code = np.uint64(label)
+            locations[n] = code
+            n += ONE
+        counts[z - np.uint64(z0)] = n - done
         done = n
 
 
@@ -228,6 +219,20 @@ def label_entries(locations, shifted, spelled):
 
 
 @kernel
+def copy_from_behind(bits, z, out):
+    """Label the voxels of slice z > 0 that get their label from the slice before."""
+    for y in range(out.shape[1]):
+        carry = ONE
+        for w in range(bits.shape[2]):
+            behind = indeterminate_word(bits, z, y, w, carry) & ~bits[z - 1, y, w]
+            carry = bits[z, y, w] >> TOP
+            while behind != np.uint64(0):
+                x = 64 * w + np.int64(trailing_zeros(behind))
+                behind &= behind - ONE
+                out[z, y, x] = out[z - 1, y, x]
+
+
+@kernel
 def resolve(bits, z0, z1, locations, across, deep, out):
     """Label the voxels of slices z0..z1-1 that ``labels.fill`` left, the inverse of ``locate``.
 
@@ -246,38 +251,23 @@ def resolve(bits, z0, z1, locations, across, deep, out):
         -1, or the number of the first location that points outside, to a boundary voxel, or, where
         ``across`` is false, to another slice.
     """
-    nz, ny, nx = out.shape
-    words = bits.shape[2]
+    flat, lines, shape = out.reshape(-1), bits.reshape(-1), sizes(out.shape, bits.shape[2])
+    room = locations.size + SLACK
+    ys, xs = np.empty(room, np.uint32), np.empty(room, np.uint32)
     n = 0
     for z in range(z0, z1):
-        for y in range(ny):
-            carry = ONE
-            for w in range(words):
-                left = indeterminate_word(bits, z, y, w, carry)
-                carry = bits[z, y, w] >> TOP
-                if deep and z > 0:
-                    behind = left & ~bits[z - 1, y, w]
-                    left &= bits[z - 1, y, w]
-                    while behind != np.uint64(0):
-                        x = 64 * w + np.int64(trailing_zeros(behind))
-                        behind &= behind - ONE
-                        out[z, y, x] = out[z - 1, y, x]
-                while left != np.uint64(0):
-                    x = 64 * w + np.int64(trailing_zeros(left))
-                    left &= left - ONE
-                    code = np.uint64(locations[n])
-                    if code >= CODES:
-                        out[z, y, x] = code - CODES
-                    elif code == SPELLED:
-                        n += 1
-                        out[z, y, x] = locations[n]
-                    else:
-                        zn = z + STEPS[code, 0]
-                        yn = y + STEPS[code, 1]
-                        xn = x + STEPS[code, 2]
-                        inside = 0 <= zn < nz and 0 <= yn < ny and 0 <= xn < nx
-                        if not inside or (zn != z and not across) or marked(bits, zn, yn, xn):
-                            return n
-                        out[z, y, x] = out[zn, yn, xn]
-                    n += 1
+        if deep and z > 0:
+            copy_from_behind(bits, z, out)
+        for i in range(list_indeterminate(bits, z, deep, ys, xs)):
+            y, x = np.uint64(ys[i]), np.uint64(xs[i])
+            code = np.uint64(locations[n])
+            at = (np.uint64(z) * shape[1] + y) * shape[2] + x
+            if code >= CODES:
+                flat[at] = code - CODES
+            elif code == SPELLED:
+                n += 1
+                flat[at] = locations[n]
+            elif not copied(flat, lines, shape, np.uint64(z), y, x, code, across):
+                return n
+            n += 1
     return -1

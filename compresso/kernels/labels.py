@@ -3,26 +3,90 @@
 import numpy as np
 
 from compresso.kernels import kernel
-from compresso.kernels.boundary import indeterminate_word
-from compresso.kernels.components import SLACK, row_starts
-from compresso.kernels.words import ONE, TOP, blend64, splat32, trailing_zeros
+from compresso.kernels.boundary import list_indeterminate
+from compresso.kernels.components import row_starts
+from compresso.kernels.words import ONE, SLACK, TOP, blend64, splat32, trailing_zeros
 
 #: Location codes 0..5 name a neighbour: x-1, x+1, y-1, y+1, z-1, z+1; labels are shifted past them.
 CODES = np.uint64(6)
-STEPS = np.array([[0, 0, -1], [0, 0, 1], [0, -1, 0], [0, 1, 0], [-1, 0, 0], [1, 0, 0]])
+STEPS = np.array(
+    [[0, 0, -1], [0, 0, 1], [0, -1, 0], [0, 1, 0], [-1, 0, 0], [1, 0, 0]], np.int64
+).view(np.uint64)
 
 
 @kernel
-def marked(bits, z, y, x):
-    """Whether a voxel inside the slices is boundary."""
-    return (bits[z, y, x >> 6] >> np.uint64(x & 63)) & ONE != np.uint64(0)
+def marked(lines, words, row, x):
+    """Whether voxel x of a row of a flat boundary map is boundary."""
+    return (lines[row * words + (x >> np.uint64(6))] >> (x & TOP)) & ONE != np.uint64(0)
 
 
 @kernel
-def has(labels, bits, z, y, x, label):
-    """Whether a voxel inside the slices is no boundary and has this label."""
-    # The bits come first: they are in the cache, the labels may not be.
-    return not marked(bits, z, y, x) and labels[z, y, x] == label
+def source(flat, lines, shape, z, y, x, across):
+    """Which neighbour of an indeterminate voxel has its label and is no boundary.
+
+    Looks at x+1, y+1 and, with ``across``, z-1 and z+1, in turn; x-1 and y-1 are boundary, else
+    the voxel were determinate.
+
+    Parameters
+    ----------
+    flat, lines : (n,) unsigned and uint64
+        The labels and the boundary map; numba makes flat arrays slowly, so not here.
+    shape : tuple of 4 uint64
+        nz, ny, nx, and words of a row.
+    z, y, x : uint64
+    across : bool
+
+    Returns
+    -------
+    uint64
+        The location code, or 6 where none has.
+    """
+    nz, ny, nx, words = shape
+    row = z * ny + y
+    # Outside the volume is the voxel itself, which is boundary.
+    right, below = x + np.uint64(x + ONE < nx), row + np.uint64(y + ONE < ny)
+    before, behind = row, row
+    if across:
+        before -= ny * np.uint64(z > np.uint64(0))
+        behind += ny * np.uint64(z + ONE < nz)
+    label = flat[row * nx + x]
+    # Without branches: which of them it will be cannot be guessed.
+    code = CODES
+    same = flat[behind * nx + x] == label
+    code = np.uint64(5) if same & (not marked(lines, words, behind, x)) else code
+    same = flat[before * nx + x] == label
+    code = np.uint64(4) if same & (not marked(lines, words, before, x)) else code
+    same = flat[below * nx + x] == label
+    code = np.uint64(3) if same & (not marked(lines, words, below, x)) else code
+    same = flat[row * nx + right] == label
+    return np.uint64(1) if same & (not marked(lines, words, row, right)) else code
+
+
+@kernel
+def copied(flat, lines, shape, z, y, x, code, across):
+    """Copy the label of the neighbour that a location code names; for the rest see ``source``.
+
+    Returns
+    -------
+    bool
+        False where it is outside, boundary or, without ``across``, in another slice.
+    """
+    nz, ny, nx, words = shape
+    # What is before the first is a large number.
+    zn, yn, xn = z + STEPS[code, 0], y + STEPS[code, 1], x + STEPS[code, 2]
+    if zn >= nz or yn >= ny or xn >= nx or (zn != z and not across):
+        return False
+    row = zn * ny + yn
+    if marked(lines, words, row, xn):
+        return False
+    flat[(z * ny + y) * nx + x] = flat[row * nx + xn]
+    return True
+
+
+@kernel
+def sizes(shape, words):
+    """``shape`` with the words of a row, as unsigned integers."""
+    return np.uint64(shape[0]), np.uint64(shape[1]), np.uint64(shape[2]), np.uint64(words)
 
 
 @kernel
@@ -69,9 +133,7 @@ def identify(labels, first, counts, marked_first):
 def locate(labels, bits, z0, z1, locations):
     """Say for every indeterminate voxel of slices z0..z1-1 where its label comes from.
 
-    A voxel whose label a non-boundary neighbour has too gets that neighbour's code, x+1, y+1, z-1
-    and z+1 in turn (x-1 and y-1 are boundary, else the voxel were determinate); any other gets
-    its label + 6.
+    A voxel that has a :func:`source` gets its code, any other its label + 6.
 
     Parameters
     ----------
@@ -87,33 +149,22 @@ def locate(labels, bits, z0, z1, locations):
     int
         -1, or the flat position of a voxel whose label + 6 exceeds 64 bits.
     """
-    nz, ny, nx = labels.shape
-    words = bits.shape[2]
-    n = 0
-    for z in range(z0, z1):
-        for y in range(ny):
-            carry = ONE
-            for w in range(words):
-                left = indeterminate_word(bits, z, y, w, carry)
-                carry = bits[z, y, w] >> TOP
-                while left != np.uint64(0):
-                    x = 64 * w + np.int64(trailing_zeros(left))
-                    left &= left - ONE
-                    label = labels[z, y, x]
-                    if x + 1 < nx and has(labels, bits, z, y, x + 1, label):
-                        code = np.uint64(1)
-                    elif y + 1 < ny and has(labels, bits, z, y + 1, x, label):
-                        code = np.uint64(3)
-                    elif z > 0 and has(labels, bits, z - 1, y, x, label):
-                        code = np.uint64(4)
-                    elif z + 1 < nz and has(labels, bits, z + 1, y, x, label):
-                        code = np.uint64(5)
-                    else:
-                        code = np.uint64(label) + CODES
-                        if code < CODES:
-                            return (z * ny + y) * nx + x
-                    locations[n] = code
-                    n += 1
+    flat, lines, shape = labels.reshape(-1), bits.reshape(-1), sizes(labels.shape, bits.shape[2])
+    room = locations.size + SLACK
+    ys, xs = np.empty(room, np.uint32), np.empty(room, np.uint32)
+    done = np.uint64(0)
+    for z in range(np.uint64(z0), np.uint64(z1)):
+        n = list_indeterminate(bits, z, False, ys, xs)
+        for i in range(n):
+            y, x = np.uint64(ys[i]), np.uint64(xs[i])
+            code = source(flat, lines, shape, z, y, x, True)
+            if code == CODES:
+                at = (z * shape[1] + y) * shape[2] + x
+                code = np.uint64(flat[at]) + CODES
+                if code < CODES:
+                    return np.int64(at)
+            locations[done + i] = code
+        done += n
     return -1
 
 
@@ -194,28 +245,18 @@ def resolve(bits, z0, z1, locations, out):
     int
         -1, or the number of the first location that points outside or to a boundary voxel.
     """
-    nz, ny, nx = out.shape
-    words = bits.shape[2]
-    n = 0
-    for z in range(z0, z1):
-        for y in range(ny):
-            carry = ONE
-            for w in range(words):
-                left = indeterminate_word(bits, z, y, w, carry)
-                carry = bits[z, y, w] >> TOP
-                while left != np.uint64(0):
-                    x = 64 * w + np.int64(trailing_zeros(left))
-                    left &= left - ONE
-                    code = locations[n]
-                    if code >= CODES:
-                        out[z, y, x] = code - CODES
-                    else:
-                        nearz = z + STEPS[code, 0]
-                        neary = y + STEPS[code, 1]
-                        nearx = x + STEPS[code, 2]
-                        inside = 0 <= nearz < nz and 0 <= neary < ny and 0 <= nearx < nx
-                        if not inside or marked(bits, nearz, neary, nearx):
-                            return n
-                        out[z, y, x] = out[nearz, neary, nearx]
-                    n += 1
+    flat, lines, shape = out.reshape(-1), bits.reshape(-1), sizes(out.shape, bits.shape[2])
+    room = locations.size + SLACK
+    ys, xs = np.empty(room, np.uint32), np.empty(room, np.uint32)
+    done = np.uint64(0)
+    for z in range(np.uint64(z0), np.uint64(z1)):
+        n = list_indeterminate(bits, z, False, ys, xs)
+        for i in range(n):
+            y, x = np.uint64(ys[i]), np.uint64(xs[i])
+            code = locations[done + i]
+            if code >= CODES:
+                flat[(z * shape[1] + y) * shape[2] + x] = code - CODES
+            elif not copied(flat, lines, shape, z, y, x, code, True):
+                return np.int64(done + i)
+        done += n
     return -1

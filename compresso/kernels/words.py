@@ -17,6 +17,7 @@ ONE = np.uint64(1)
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 TOP = np.uint64(63)
 LINE = 64  # bytes of a cache line, about
+SLACK = 8  # items that a kernel may write past the last one of a list
 
 
 def _vector_at(context, builder, array_type, array, index, lanes):
