@@ -15,6 +15,7 @@ from compresso.errors import FileError
 from compresso.plugins import Extent
 from compresso.stores._client import Client
 from compresso.stores._errors import telling
+from compresso.stores._virtual import Place, Told, in_memory, virtual
 
 #: The encodings that are decoded here.
 DECODED = ("raw", "compressed_segmentation", "compresso")
@@ -56,38 +57,23 @@ def open_chunks(
         raise FileError(f"{client.text}: has {meant.shape[3]} channels; only one is decoded here")
     decoder = _Decoder.of(client.text, scale, meant.dtype.numpy_dtype, suffix)
 
-    def read(domain: Any, chunk: NDArray[Any], _: Any) -> Any:
-        low, high = domain.inclusive_min[:3], domain.exclusive_max[:3]
-        promise, future = client.tensorstore.Promise.new()
+    def begin(low: Place, high: Place, done: Told, _: Told) -> None:
+        folder.read(key_of(low[:3], high[:3])).add_done_callback(done)
 
-        def fill(reading: Any) -> None:
-            try:
-                found = reading.result()
-                chunk[...] = 0
-                if found.state == "value":
-                    chunk[..., 0] = decoder.decode(found.value, chunk.shape[2::-1]).T
-                promise.set_result(None)
-            except Exception as error:  # it would be lost in TensorStore's thread
-                name = _name(low, high) + suffix
-                promise.set_exception(ValueError(f"Error reading {scale['key']}/{name}: {error}"))
+    def fill(data: bytes | None, chunk: NDArray[Any]) -> None:
+        chunk[...] = 0
+        if data is not None:
+            chunk[..., 0] = decoder.decode(data, chunk.shape[2::-1]).T
 
-        # To wait here would keep the thread that the answer needs.
-        folder.read(key_of(low, high)).add_done_callback(fill)
-        return future
+    def name(low: Place, high: Place) -> str:
+        return f"{scale['key']}/{_name(low[:3], high[:3])}{suffix}"
 
-    return client.tensorstore.virtual_chunked(
-        read,
-        dtype=meant.dtype,
-        domain=meant.domain,
-        chunk_layout=meant.chunk_layout,
-        dimension_units=meant.dimension_units,
-        context=client.context,
-    )
+    return virtual(client, meant, begin, fill, name)
 
 
 def _keys(
     kvstore: dict[str, Any], scale: dict[str, Any], suffix: str, meant: Any
-) -> tuple[dict[str, Any], Callable[[Sequence[int], Sequence[int]], str | bytes]]:
+) -> tuple[dict[str, Any], Callable[[Place, Place], str | bytes]]:
     """Where chunks are, and by which key, given where a chunk begins and ends."""
     path = f"{scale['key']}/"
     if scale.get("sharding") is None:
@@ -100,7 +86,7 @@ def _keys(
     origin, size = meant.domain.inclusive_min[:3], meant.chunk_layout.read_chunk.shape[:3]
     grid = [-(-n // step) for n, step in zip(meant.shape[:3], size, strict=True)]
 
-    def key(low: Sequence[int], _: Sequence[int]) -> bytes:
+    def key(low: Place, _: Place) -> bytes:
         at = [(n - first) // step for n, first, step in zip(low, origin, size, strict=True)]
         return morton(at, grid).to_bytes(8, "big")
 
@@ -121,7 +107,7 @@ def morton(at: Sequence[int], grid: Sequence[int]) -> int:
     return code
 
 
-def _name(low: Sequence[int], high: Sequence[int]) -> str:
+def _name(low: Place, high: Place) -> str:
     return "_".join(f"{a}-{b}" for a, b in zip(low, high, strict=True))
 
 
@@ -129,11 +115,8 @@ def _claims(client: Client, document: dict[str, Any], scale: dict[str, Any]) -> 
     """A store in memory that has a scale's shape and chunks: TensorStore checks what they claim."""
     plain = {name: value for name, value in scale.items() if name in PLAIN}
     plain = document | {"scales": [plain | {"encoding": "raw", "key": "k"}]}
-    notes = {"driver": "memory"}
-    memory = client.tensorstore.KvStore.open(notes, context=client.context).result()
-    memory.write("info", json.dumps(plain).encode()).result()
-    spec = {"driver": "neuroglancer_precomputed", "kvstore": notes}
-    return client.tensorstore.open(spec, context=client.context, read=True).result()
+    spec = {"driver": "neuroglancer_precomputed"}
+    return in_memory(client, spec, "info", json.dumps(plain).encode())
 
 
 @dataclass(frozen=True)

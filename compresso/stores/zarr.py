@@ -8,6 +8,7 @@ from compresso.errors import FileError
 from compresso.stores._client import Client, child
 from compresso.stores._kind import Found, Kind, check_mip, numbers
 from compresso.stores._location import MARKERS, Location
+from compresso.stores._own import open_own
 from compresso.stores._tree import choices, multiscales, volumes
 
 #: The axes of an array that does not name them: as NumPy indexes it, and OME's first versions did.
@@ -25,10 +26,14 @@ class _Zarr(Kind):
             check_mip(text, location.selection.mip, ["the only one"])
             named = attributes.get("_ARRAY_DIMENSIONS")  # xarray's
             names = tuple(map(str, named)) if isinstance(named, list) else ()
-            return Found({"driver": self.driver, "kvstore": kvstore}, USUAL, names)
+            array = open_own(client, kvstore, document)
+            return Found({"driver": self.driver, "kvstore": kvstore}, USUAL, names, array=array)
         image = multiscales({"attributes": attributes})
         if image is not None:
-            return _scale(location, image, self.driver)
+            scale = _scale(location, image, self.driver)
+            folder = scale.spec["kvstore"]
+            head = client.optional(folder, MARKERS[self.name][0])
+            return replace(scale, array=open_own(client, folder, head))
         found = volumes(kvstore, self._consolidated(client, location, document))
         if found is None or len(found) != 1:
             raise FileError(f"{text}: is a group; {choices(text, found)}")
