@@ -30,7 +30,7 @@ def test_byte_by_byte():
     description = json.loads(data[16 : 16 + length])
     assert description == {
         **{"encoding": "none", "compression": "none", "dtype": "|u1", "shape": [1, 1, 1]},
-        **{"shift": 0, "depth": 1 << 25, "metadata": {"unit": "nm"}},
+        **{"shift": 0, "depth": 1 << 24, "metadata": {"unit": "nm"}},
     }
     at = 16 + length
     key = xxh3_64_intdigest(data[:at])

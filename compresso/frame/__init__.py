@@ -70,7 +70,7 @@ def dumps(
         Groups that are encoded and compressed at once; where there are fewer groups, each has
         several. 0: all cores. The bytes are the same for any number.
     depth : int, optional
-        Slices that are encoded and checked together; about 32 million voxels by default.
+        Slices that are encoded and checked together; about 16 million voxels by default.
     metadata : dict, optional
         What else is known of the volume, as JSON can hold it, at most 48 KiB.
 

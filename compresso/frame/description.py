@@ -20,7 +20,9 @@ METADATA_LIMIT = 48 << 10  # bytes of metadata, encoded
 #: Integers and bool, as NumPy spells them.
 DTYPES = {f"{order}{kind}{size}" for order in "<>|" for kind in "ui" for size in (1, 2, 4, 8)}
 DTYPES.add("|b1")
-GROUP_VOXELS = 1 << 25  # in a group, about, where the writer is not told otherwise
+#: In a group, about, where the writer is not told otherwise: deeper groups are a little smaller
+#: (docs/performance.md), and leave cores idle.
+GROUP_VOXELS = 1 << 24
 #: What the parts of a description raise that are of another type, or of no known name.
 NONSENSE = (TypeError, ValueError, KeyError, AttributeError, RecursionError, OverflowError)
 
@@ -129,7 +131,7 @@ def describe(
     encoding, compression : str
         Spec strings.
     depth : int, optional
-        Slices of a group; by default as many as make about 32 million voxels.
+        Slices of a group; by default as many as make about 16 million voxels.
     shift : int
         Added to labels before encoding; for signed 64-bit labels, see :func:`shift_of`.
     metadata : dict, optional
