@@ -3,6 +3,7 @@
 A spec is ``threads:4``, ``processes:4``, or the address of a scheduler, ``tcp://host:8786``.
 """
 
+import asyncio
 import logging
 import os
 import re
@@ -26,7 +27,7 @@ ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://[^/\s]+:\d+")
 #: Tasks that are sent for each that can run at once, so that no worker waits for the next one.
 AHEAD = 3
 #: Seconds in which a scheduler must answer, and in which it must have a worker.
-PATIENCE = 5.0
+PATIENCE = 4.0
 #: Seconds without any worker after which a conversion gives up.
 DESERTED = 60.0
 #: Workers that a task may cost, before the task is what is wrong.
@@ -110,10 +111,11 @@ def open_scheduler(spec: str = "", threads: int = 1) -> Iterator[Scheduler]:
 @contextmanager
 def _client(distributed: Any, where: Any, spec: str) -> Iterator[Any]:
     try:
+        if where == spec:  # a client that fails says so for ten seconds
+            asyncio.run(_greet(spec))
         client = distributed.Client(where, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise SchedulerError(f"{spec}: no scheduler answers there ({reason})") from None
+    except Exception as error:  # whatever answers there
+        raise SchedulerError(f"{spec}: no scheduler of Dask answers there") from error
     try:
         with suppress(TimeoutError):
             client.wait_for_workers(1, timeout=PATIENCE)
@@ -122,6 +124,13 @@ def _client(distributed: Any, where: Any, spec: str) -> Iterator[Any]:
         yield client
     finally:
         client.close(timeout=PATIENCE)
+
+
+async def _greet(address: str) -> None:
+    from distributed.comm import connect
+
+    comm = await asyncio.wait_for(connect(address, timeout=PATIENCE), PATIENCE)
+    await comm.close()
 
 
 @dataclass
@@ -183,9 +192,10 @@ class _Dask(Scheduler):
         alone = 0.0
         while alone < DESERTED:
             try:
-                done: set[Any] = self._distributed.wait(
-                    list(waiting), timeout=PATIENCE, return_when="FIRST_COMPLETED"
-                ).done
+                with self._client.as_current():
+                    done: set[Any] = self._distributed.wait(
+                        list(waiting), timeout=PATIENCE, return_when="FIRST_COMPLETED"
+                    ).done
                 return done
             except TimeoutError:
                 workers = {}
@@ -203,6 +213,10 @@ class _Dask(Scheduler):
             raise SchedulerError(
                 f"{self._spec}: a task ended {KILLS} workers, perhaps for want of memory"
             ) from None
+        except ModuleNotFoundError as error:
+            raise SchedulerError(
+                f"{self._spec}: its workers have no {error.name}; install there what is here"
+            ) from error
         except self._distributed.client.FutureCancelledError as error:
             raise SchedulerError(f"{self._spec}: a task is lost ({error})") from None
 
