@@ -73,11 +73,13 @@ def open_boxes(text: str, memory: int, strict: bool = False) -> Iterator[Boxes]:
     if not path.exists():
         raise FileError(f"{path}: no such file")
     with formats.open_volume(path, inner) as volume:
-        reader = _Slices(text, volume, memory)
-        chunk = (1, *volume.shape[1:])
-        yield Boxes(
-            volume.shape, volume.dtype, chunk, reader.fetch, volume.metadata, tuple(volume.lost)
-        )
+        yield of_slices(text, volume, memory)
+
+
+def of_slices(text: str, volume: formats.Reader, memory: int) -> Boxes:
+    """Any box of a volume that is read by slices, ``memory`` bytes of them at a time."""
+    fetch, chunk = _Slices(text, volume, memory).fetch, (1, *volume.shape[1:])
+    return Boxes(volume.shape, volume.dtype, chunk, fetch, volume.metadata, tuple(volume.lost))
 
 
 def grid(shape: Shape, step: Shape) -> Iterator[Box]:
@@ -89,7 +91,7 @@ def grid(shape: Shape, step: Shape) -> Iterator[Box]:
     yield from itertools.product(*axes)
 
 
-def slices(box: Box, origin: Box | None = None) -> tuple[slice, ...]:
+def slices_of(box: Box, origin: Box | None = None) -> tuple[slice, ...]:
     """A box as an index, of an array that begins where ``origin`` does."""
     first = [0 if origin is None else low for low, _ in origin or box]
     return tuple(slice(a - at, b - at) for (a, b), at in zip(box, first, strict=True))

@@ -7,12 +7,13 @@ import asyncio
 import logging
 import os
 import re
+import signal
 import socket
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -94,25 +95,38 @@ def open_scheduler(spec: str = "", threads: int = 1) -> Iterator[Scheduler]:
         return
     count = int(found[2] or os.cpu_count() or 1)
     apart = found[1] == "processes"
-    with (
-        distributed.LocalCluster(
-            n_workers=count if apart else 1,
-            threads_per_worker=1 if apart else count,
-            processes=apart,
-            dashboard_address=None,
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        _client(distributed, cluster, spec) as client,
-    ):
-        yield _Dask(distributed, client, spec)
+    with ExitStack() as opened:
+        with _deaf():
+            cluster = distributed.LocalCluster(
+                n_workers=count if apart else 1,
+                threads_per_worker=1 if apart else count,
+                processes=apart,
+                dashboard_address=None,
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
+            )
+        opened.enter_context(cluster)
+        yield _Dask(distributed, opened.enter_context(_client(distributed, cluster, spec)), spec)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that are started now do not hear Ctrl-C, which is ours to handle."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, old)
 
 
 @contextmanager
 def _client(distributed: Any, where: Any, spec: str) -> Iterator[Any]:
     try:
         if where == spec:  # a client that fails says so for ten seconds
-            asyncio.run(_greet(spec))
+            asyncio.run(_greet(distributed, spec))
         client = distributed.Client(where, timeout=PATIENCE, set_as_default=False)
     except Exception as error:  # whatever answers there
         raise SchedulerError(f"{spec}: no scheduler of Dask answers there") from error
@@ -126,10 +140,8 @@ def _client(distributed: Any, where: Any, spec: str) -> Iterator[Any]:
         client.close(timeout=PATIENCE)
 
 
-async def _greet(address: str) -> None:
-    from distributed.comm import connect
-
-    comm = await asyncio.wait_for(connect(address, timeout=PATIENCE), PATIENCE)
+async def _greet(distributed: Any, address: str) -> None:
+    comm = await distributed.comm.core.connect(address, timeout=PATIENCE)
     await comm.close()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from compresso.arrays import Labels
-from compresso.boxes import Box, Shape, slices
+from compresso.boxes import Box, Shape, slices_of
 from compresso.errors import EncodeError
 from compresso.formats import Metadata
 from compresso.formats._metadata import geometry_of
@@ -97,8 +97,8 @@ class Target:
 
         Raises EncodeError.
         """
-        self._array[slices(unit)] = labels
-        whole = np.array_equal(self._array[slices(unit)], labels)
+        self._array[slices_of(unit)] = labels
+        whole = np.array_equal(self._array[slices_of(unit)], labels)
         data = self._objects.pop(name, None)
         if not whole:
             raise EncodeError("it decodes to other labels; this is a bug of its codec")
@@ -108,7 +108,7 @@ class Target:
         """Whether the bytes of an object are whole, by their hashes."""
         self._objects[name] = self._buffer.from_bytes(data)
         try:
-            self._array[slices(unit)]
+            self._array[slices_of(unit)]
         except Exception:  # whatever a damaged shard makes Zarr raise
             return False
         finally:

@@ -10,7 +10,7 @@ from xxhash import xxh3_64_hexdigest
 
 from compresso import stores
 from compresso.arrays import Labels
-from compresso.boxes import Box, Boxes, around, open_boxes, slices, spelled
+from compresso.boxes import Box, Boxes, around, open_boxes, slices_of, spelled
 from compresso.convert.plan import MARKS, Plan
 from compresso.convert.target import Target
 from compresso.errors import CompressoError, FileError
@@ -103,7 +103,7 @@ def _read(plan: Plan, units: dict[str, Box]) -> Iterator[tuple[str, Labels | Com
         labels = None
     for name, box in units.items():
         if labels is not None:
-            yield name, labels[slices(box, whole)]
+            yield name, labels[slices_of(box, whole)]
             continue
         try:
             yield name, source.fetch(box)

@@ -11,12 +11,12 @@ import click
 from tqdm import tqdm
 
 from experiments import figures, records
-from experiments.measure import Grid
+from experiments.measure import Grid, Spread
 from experiments.records import OK, Row
 from experiments.records.table import render
 
 
-def run(grid: Grid, verbose: bool, directory: Path | None) -> list[Row]:
+def run(grid: Grid | Spread, verbose: bool, directory: Path | None) -> list[Row]:
     """Run a grid and show its table; returns all rows that were asked for.
 
     Figures are to go to ``directory``, which is tried first. Ctrl-C ends the program with what is
@@ -40,7 +40,8 @@ def run(grid: Grid, verbose: bool, directory: Path | None) -> list[Row]:
             bar.close()
             click.echo(f"Interrupted; {added} rows are safe in {grid.output}", err=True)
             sys.exit(130)
-    click.echo("\n" + render(records.tabulate(rows)))
+    whole = [row for row in rows if not row.get("chunk")]
+    click.echo("\n" + render(records.tabulate(whole)))
     click.echo(f"\n{added} rows added to {grid.output}")
     return rows
 
@@ -86,7 +87,8 @@ def _ticking(bar: Any) -> Iterator[None]:
 
 
 def _line(row: Row) -> str:
-    cell = f"{row['dataset']} {row['encoding']} {row['compression']} run {row['run']}: "
+    where = " ".join(filter(None, (row["dataset"], row.get("chunk"))))
+    cell = f"{where} {row['encoding']} {row['compression']} run {row['run']}: "
     if not succeeded([row]):
         return f"{cell}{row['status']}"
     return (

@@ -35,6 +35,8 @@ class Settings:
     threads: int
     timeout: float | None
     isolate: bool
+    scheduler: str
+    chunks: Any
     output: Path
     resume: bool
     keep_failed: bool
@@ -47,6 +49,18 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, wanted: bool) -> Non
     """Keep an old promise."""
     if wanted:
         click.echo(BANNER)
+
+
+def _extent(_: click.Context, __: click.Parameter, value: str | None) -> Any:
+    """The Extent that is written; the library is imported only where there is one."""
+    if value is None:
+        return None
+    from compresso.plugins import Extent
+
+    try:
+        return Extent(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r}: {error}") from None
 
 
 @click.command()
@@ -68,6 +82,16 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, wanted: bool) -> Non
 @threads_option(1, "Threads of the encodings")
 @timeout_option(None)
 @click.option("--isolate", is_flag=True, help="Run each cell in a process of its own.")
+@click.option(
+    "--scheduler",
+    default="",
+    help="Measure on threads:4, processes:4 or tcp://host:8786, by Dask.",
+)
+@click.option(
+    "--chunks",
+    callback=_extent,
+    help="Measure chunk by chunk, 512x512x64 voxels (x, y, z), and add up.",
+)
 @click.option("--resume", is_flag=True, help="Leave out what the CSV has of the same labels.")
 @KEEP_FAILED
 @click.option("--plot/--no-plot", default=True, help="Draw the figures at the end.")
@@ -94,11 +118,12 @@ def command(**options: Any) -> None:
     from compresso import compressors, encodings
     from experiments import datasets
     from experiments.commands import _progress
-    from experiments.measure import Conditions, Grid, Skip, pairs
+    from experiments.measure import Conditions, Grid, Skip, Spread, pairs
 
     settings = Settings(**options)
     chosen = datasets.choose(settings.dataset, settings.directory, settings.group)
-    for line in datasets.checked(chosen, settings.slices):
+    # A chunk of what is measured in chunks fits, whatever the whole does.
+    for line in datasets.checked(chosen, 1 if settings.chunks else settings.slices):
         click.echo(line, err=True)
     grid = Grid(
         pairs(
@@ -117,7 +142,12 @@ def command(**options: Any) -> None:
         ),
         Skip.of(settings.resume, settings.keep_failed),
     )
-    rows = _progress.run(grid, settings.verbose, settings.figures if settings.plot else None)
+    work: Grid | Spread = grid
+    if settings.scheduler or settings.chunks:
+        if settings.timeout or settings.isolate:
+            raise click.UsageError("--timeout and --isolate are for whole volumes, measured here")
+        work = Spread(grid, settings.scheduler, settings.chunks)
+    rows = _progress.run(work, settings.verbose, settings.figures if settings.plot else None)
     if settings.plot and _progress.succeeded(rows):
         _progress.draw(settings.output, settings.figures)
     _progress.finish(rows)

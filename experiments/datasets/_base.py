@@ -1,7 +1,8 @@
 """What a dataset is to the harness, and what a source of datasets is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import xxhash
 
 from compresso.arrays import Labels
+from compresso.boxes import Box, Boxes, slices_of
 from compresso.formats import Metadata
 from compresso.plugins import Plugin
 from experiments.names import SYNTHETIC
@@ -30,6 +32,8 @@ class Volume:
     labels : (nz, ny, nx) integer or bool
     part : str
         Which part of its dataset it is; empty for all of it.
+    chunk : str
+        Its box in the dataset, x, y, z, where that is measured chunk by chunk.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Volume:
     group: str
     labels: Labels
     part: str = ""
+    chunk: str = ""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -73,6 +78,20 @@ class Dataset(ABC):
 
     def check(self, slices: int | None = None) -> None:  # noqa: B027 - what is made has no file
         """Raise DatasetError where so many slices cannot be loaded, as far as a look tells."""
+
+    @contextmanager
+    def boxes(self) -> Iterator[tuple[str, Boxes]]:
+        """Its ``source``, and any box of it; here it is loaded for that.
+
+        Raises as :meth:`load` does.
+        """
+        volume = self.load()
+        labels = volume.labels
+
+        def fetch(box: Box) -> Labels:
+            return labels[slices_of(box)]
+
+        yield volume.source, Boxes(labels.shape, labels.dtype, labels.shape, fetch)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
 """Datasets that are files: those of ``compresso.formats``, and the archives of the sources."""
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from compresso import formats
+from compresso.boxes import Boxes, of_slices
 from compresso.formats import Reader
+from compresso.stores import available
 from experiments.datasets import _archives
 from experiments.datasets._base import Dataset, Volume, first
 from experiments.errors import DatasetError
@@ -58,6 +61,13 @@ class FileDataset(Dataset):
             depth, part = first(slices, reader.shape[0])
             labels = reader.read(0, depth)
         return Volume(self.name, self.source, self.group, labels, part)
+
+    @contextmanager
+    def boxes(self) -> Iterator[tuple[str, Boxes]]:
+        """Read slice by slice where its format can; raises DatasetError and FileError."""
+        self._exists()
+        with open_volume(self.path, self.inner) as reader:
+            yield self.source, of_slices(str(self.path), reader, available() // 4)
 
     def status(self) -> str:
         """The file and its volume's shape, or what is wrong with it."""

@@ -2,12 +2,15 @@
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from compresso import stores
+from compresso.boxes import Boxes, open_boxes
 from experiments.datasets._base import Dataset, Volume, first
 from experiments.errors import DatasetError
 from experiments.names import EM, printable
@@ -66,6 +69,12 @@ class StoreDataset(Dataset):
         with stores.open_volume(self.text) as reader:
             labels = reader.read(0, depth)
         return Volume(self.name, self.source, self.group, labels, part)
+
+    @contextmanager
+    def boxes(self) -> Iterator[tuple[str, Boxes]]:
+        """Read from the store, chunk by chunk; raises FileError."""
+        with open_boxes(self.text, stores.available() // 4) as boxes:
+            yield self.source, boxes
 
     def check(self, slices: int | None = None) -> None:
         """Raise DatasetError where so many slices do not fit the memory."""

@@ -85,6 +85,7 @@ def describe(volume: Volume, cell: Cell, run: int) -> Row:
         "group": volume.group,
         "fingerprint": volume.fingerprint,
         "part": volume.part,
+        "chunk": volume.chunk,
         **records.environment(),
     }
 

@@ -110,8 +110,9 @@ class Grid:
             try:
                 volume = dataset.load(self.conditions.slices)
             except Exception as error:  # whatever is wrong with a file costs only its own rows
-                for row in self._unread(dataset, cells, error):
-                    yield self._record(row), True
+                for cell in cells:
+                    for run in range(1, self.conditions.runs + 1):
+                        yield self._record(unread(dataset, cell, run, error)), True
                 continue
             given_up: dict[Cell, str] = {}
             for run, cell in rounds(cells, self.conditions.runs, self.conditions.seed):
@@ -138,20 +139,20 @@ class Grid:
             given_up[cell] = row["status"]
         return row
 
-    def _unread(self, dataset: Dataset, cells: list[Cell], error: Exception) -> Iterator[Row]:
-        for cell in cells:
-            for run in range(1, self.conditions.runs + 1):
-                yield {
-                    "time": records.now(),
-                    "dataset": dataset.name,
-                    "encoding": cell.encoding.spec,
-                    "compression": cell.compressor.spec,
-                    "run": run,
-                    "threads": cell.threads,
-                    "group": dataset.group,
-                    "status": str(Status.of(error)),
-                    **records.environment(),
-                }
+
+def unread(dataset: Dataset, cell: Cell, run: int, error: Exception) -> Row:
+    """The row of a run whose labels cannot be read."""
+    return {
+        "time": records.now(),
+        "dataset": dataset.name,
+        "encoding": cell.encoding.spec,
+        "compression": cell.compressor.spec,
+        "run": run,
+        "threads": cell.threads,
+        "group": dataset.group,
+        "status": str(Status.of(error)),
+        **records.environment(),
+    }
 
 
 def _key(volume: Volume, cell: Cell, run: int) -> tuple[Any, ...]:

@@ -17,13 +17,15 @@ FIRST_COLUMNS = (
 #: What was around the run: seconds that a new array of the volume's size costs, load average over
 #: a minute, the part of all processors' time that others took, and this process's page faults.
 SURROUNDINGS = ("new_memory_s", "load", "other_cpu", "minor_faults", "major_faults")
-COLUMNS = (*FIRST_COLUMNS, "fingerprint", "part", *SURROUNDINGS, "governor")
+#: ``chunk`` is a box, x, y, z, of a volume that is measured chunk by chunk, empty in the row of
+#: their totals; ``worker`` the machine, process and thread of a scheduler, or how many there were.
+COLUMNS = (*FIRST_COLUMNS, "fingerprint", "part", *SURROUNDINGS, "governor", "chunk", "worker")
 NUMBERS = FIRST_COLUMNS[FIRST_COLUMNS.index("run") : FIRST_COLUMNS.index("lossless")]
 NUMBERS += SURROUNDINGS
 #: A cell of the grid, as far as its numbers can be compared.
 CELL = ["dataset", "encoding", "compression"]
 #: What tells one run from another, whatever its dataset is called.
-KEY = ["source", "dtype", "fingerprint", "encoding", "compression", "threads", "run"]
+KEY = ["source", "dtype", "fingerprint", "encoding", "compression", "threads", "run", "chunk"]
 
 
 def tabulate(rows: Iterable[Mapping[str, Any]]) -> "pd.DataFrame":

@@ -11,8 +11,8 @@ from experiments.records.status import OK
 
 def newest(table: pd.DataFrame) -> pd.DataFrame:
     """Keep what can be compared: of each dataset its newest volume and setting, of each cell its
-    newest runs. Rows that failed are kept too."""
-    table = table[table["shape"] != ""]  # what could not be read is no volume
+    newest runs. Rows that failed are kept too, those of chunks are not."""
+    table = table[(table["shape"] != "") & (table["chunk"] == "")]  # neither unread, nor of a chunk
     table = table.assign(dataset=_told_apart(table))
     volume = ["source", "shape", "dtype", "threads", "fingerprint"]
     last = table.groupby("dataset")[volume].transform("last")
