@@ -46,7 +46,7 @@ class _Piece:
             stops=np.empty(words, np.uint64),
             turns=np.empty(words, np.uint64),
             known=np.empty(self.nx + ristretto_contexts.LANES, np.uint32),
-            asked=np.empty(4 + ristretto_new.MAX_CANDIDATES, np.uint32),
+            asked=np.empty(ristretto_new.ASKED, np.uint32),
             effort=effort,
             width=ristretto_places.width(effort, box.voxels),
             models=np.zeros(ristretto_places.MODELS, np.int64),

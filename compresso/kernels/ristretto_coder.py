@@ -22,8 +22,21 @@ from compresso.kernels import PORTABLE, kernel
 U64 = np.uint64
 #: For helpers that take pointers and are called often: they become part of their caller.
 inline = njit(nogil=True, forceinline=True)
-#: For those that are not: each place that they become part of costs time to compile.
-outline = njit(nogil=True)
+
+
+def outline(function: Any) -> Any:
+    """For those that are not: each place that they become part of costs time to compile.
+
+    They are compiled once, and not again for every constant that they are called with.
+    """
+    compiled: Any = njit(nogil=True)(function)
+    if hasattr(compiled, "get_call_template"):  # else numba compiles nothing
+        template = compiled.get_call_template
+        compiled.get_call_template = lambda args, kws: template(
+            tuple(map(types.unliteral, args)), kws
+        )
+    return compiled
+
 
 STATE = 56  # bits of low and span
 FLOOR = U64(1 << 40)  # span is kept at or above it

@@ -4,6 +4,7 @@ import numpy as np
 
 from compresso.kernels import kernel
 from compresso.kernels.ristretto_contexts import SIDE, TOP
+from compresso.kernels.words import ALL, differ64, splat32, trailing_zeros
 
 U64 = np.uint64
 FREE = np.uint32(0)
@@ -75,21 +76,44 @@ def number_labels(volume, planes, slots, first, deep, columns, order, hashed, ta
             ordered = U64(_order_by_columns(volume[n], order))
         columns[n] = ordered > U64(0)
         for y in range(ny):
-            at = U64((first + n) % slots * size + (TOP + y) * row + SIDE)
-            start = U64((n * ny + y) * nx)
-            label, number = U64(0), np.uint32(0)
-            for x in range(U64(nx)):
-                here = U64(labels[start + x])
-                if here != label:
-                    label = here
+            at = (first + n) % slots * size + (TOP + y) * row + SIDE
+            start = (n * ny + y) * nx
+            begun, number = 0, np.uint32(0)
+            for word_x in range(0, nx, 64):
+                word = _turns(labels, start, word_x, nx)
+                while word != U64(0):
+                    x = word_x + np.int64(trailing_zeros(word))
+                    word &= word - U64(1)
+                    # What is past the run is written next, or a margin.
+                    for place in range(at + begun, at + x, 32):
+                        splat32(planes, place, number)
+                    begun, label = x, U64(labels[U64(start + x)])
                     key = order[0, label] if ordered > U64(0) else label
                     number = _number(key, hashed, table)
                     if number == FREE and key != U64(0):
                         if 2 * loaded[0] >= hashed.size or loaded[0] >= table.size:
                             return -1
                         number = _enter(key, hashed, table, loaded)
-                planes[at + x] = number
+            for place in range(at + begun, at + nx, 32):
+                splat32(planes, place, number)
     return 0
+
+
+@kernel
+def _turns(labels, start, x, nx):
+    """Bit k is 1 where voxel x + k of a row begins a run: it differs from the one before it."""
+    at = start + x
+    if at > 0 and at + 64 <= labels.size:
+        word = differ64(labels, at, at - 1)
+    else:
+        word = U64(0)
+        for k in range(1 if x == 0 else 0, min(64, nx - x)):
+            word |= U64(labels[U64(at + k)] != labels[U64(at + k - 1)]) << U64(k)
+    if x == 0:
+        word |= U64(1)
+    if nx - x < 64:
+        word &= ALL >> U64(64 - (nx - x))
+    return word
 
 
 @kernel
@@ -146,17 +170,19 @@ def _order_by_columns(picture, order):
     ny, nx = picture.shape
     if picture[0, 0] != 1:
         return 0
+    labels = picture.reshape(-1)
     order[:] = U64(0)
     count, most = U64(0), U64(0)
     for y in range(ny):
-        label = U64(0)
-        for x in range(nx):
-            here = U64(picture[y, x])
-            if x == 0 or here != label:
-                if here == U64(0) or here >= U64(MAX_ORDERED):
+        for word_x in range(0, nx, 64):
+            word = _turns(labels, y * nx, word_x, nx)
+            while word != U64(0):
+                x = U64(word_x) + trailing_zeros(word)
+                word &= word - U64(1)
+                label = U64(labels[U64(y * nx) + x])
+                if label == U64(0) or label >= U64(MAX_ORDERED):
                     return 0
-                label = here
-                place = (U64(x) << U64(32)) | U64(y)
+                place = (x << U64(32)) | U64(y)
                 if order[0, label] == U64(0):
                     count += U64(1)
                     order[0, label], order[1, label] = count, place
@@ -206,17 +232,19 @@ def restore_labels(planes, slots, first, columns, order, table, out):
 def _number_by_columns(picture, order):
     """Renumber a picture's labels by the order of their first voxels, column after column."""
     ny, nx = picture.shape
+    labels = picture.reshape(-1)
     order[1] = ~U64(0)
     most = U64(0)
     for y in range(ny):
-        label = U64(0)
-        for x in range(nx):
-            here = U64(picture[y, x])
-            if x == 0 or here != label:
-                if here == U64(0) or here >= U64(MAX_ORDERED):
+        for word_x in range(0, nx, 64):
+            word = _turns(labels, y * nx, word_x, nx)
+            while word != U64(0):
+                x = U64(word_x) + trailing_zeros(word)
+                word &= word - U64(1)
+                label = U64(labels[U64(y * nx) + x])
+                if label == U64(0) or label >= U64(MAX_ORDERED):
                     return False
-                label = here
-                order[1, label] = min(order[1, label], (U64(x) << U64(32)) | U64(y))
+                order[1, label] = min(order[1, label], (x << U64(32)) | U64(y))
                 most = max(most, label)
     # Sort the labels by their places, by insertion: they are few.
     for n in range(1, most + U64(1)):
@@ -227,7 +255,6 @@ def _number_by_columns(picture, order):
         order[0, at] = label
     for rank in range(1, most + U64(1)):
         order[1, order[0, rank]] = U64(rank)
-    for y in range(ny):
-        for x in range(nx):
-            picture[y, x] = order[1, U64(picture[y, x])]
+    for at in range(U64(labels.size)):
+        labels[at] = order[1, U64(labels[at])]
     return True

@@ -1,9 +1,14 @@
 """The label of a voxel that none of its neighbours has: where it is looked for, and its number."""
 
 from collections import namedtuple
+from collections.abc import Callable
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
+from compresso.kernels import PORTABLE, kernel
 from compresso.kernels.ristretto_coder import decide_number, decide_rarely, inline, outline
 from compresso.kernels.ristretto_contexts import BELOW, BESIDE
 from compresso.kernels.ristretto_places import (
@@ -17,6 +22,7 @@ from compresso.kernels.ristretto_questions import floor_log2
 U64 = np.uint64
 
 MAX_BELOW, MAX_CANDIDATES = 12, 24
+ASKED = 32  # 0, W, N, NE, the candidates and zeros: a vector of them is looked through at once
 #: Where a slab has met more labels, those of a picture are no longer looked for one by one.
 MAX_SORTED = 1 << 16
 #: What a slab has met: labels known, and the most there may be; the number of the picture that is
@@ -28,7 +34,8 @@ Met = namedtuple("Met", "known most stamp count lowest seen")
 def among_candidates(encoding, deep, label, view, here, y, ny, asked, coder):
     """Ask for labels nearby that are none of 0, W, N and NE; (found, label, coder)."""
     plane, row = view.plane, view.row
-    asked[U64(0)] = np.uint32(0)
+    for k in range(ASKED):
+        asked[U64(k)] = np.uint32(0)
     asked[U64(1)] = plane[U64(here - 1)]
     asked[U64(2)] = plane[U64(here - row)]
     asked[U64(3)] = plane[U64(here - row + 1)]
@@ -37,7 +44,7 @@ def among_candidates(encoding, deep, label, view, here, y, ny, asked, coder):
         for k in range(BELOW.shape[0]):
             dy = min(max(BELOW[k, 0], -y), ny - 1 - y)
             candidate = plane[U64(here + view.to_prev + dy * row + BELOW[k, 1])]
-            if _is_among(candidate, asked, count):
+            if _is_among(candidate, asked):
                 continue
             place = CANDIDATE_BELOW + _candidate_context(view, here, candidate, count - 4, k)
             found, coder = decide_rarely(encoding, label == candidate, place, coder)
@@ -49,7 +56,7 @@ def among_candidates(encoding, deep, label, view, here, y, ny, asked, coder):
                 break
     for k in range(BESIDE.shape[0]):
         candidate = plane[U64(here + BESIDE[k, 0] * row + BESIDE[k, 1])]
-        if _is_among(candidate, asked, count):
+        if _is_among(candidate, asked):
             continue
         place = CANDIDATE_BESIDE + (np.int64(deep) << 8) + k
         found, coder = decide_rarely(encoding, label == candidate, place, coder)
@@ -62,12 +69,31 @@ def among_candidates(encoding, deep, label, view, here, y, ny, asked, coder):
     return False, label, coder
 
 
-@inline
-def _is_among(label, labels, count):
+@intrinsic
+def _is_among_llvm(typing_context, label, labels):
+    def codegen(context, builder, signature, arguments):
+        label, labels = arguments
+        vector = ir.VectorType(label.type, ASKED)
+        loaded = builder.load(builder.bitcast(labels, vector.as_pointer()), align=4)
+        spread = ir.Constant(vector, ir.Undefined)
+        for lane in range(ASKED):
+            spread = builder.insert_element(spread, label, ir.Constant(ir.IntType(32), lane))
+        equal = builder.bitcast(builder.icmp_unsigned("==", loaded, spread), ir.IntType(ASKED))
+        return builder.icmp_unsigned("!=", equal, ir.Constant(equal.type, 0))
+
+    return types.boolean(label, labels), codegen
+
+
+@kernel
+def _is_among_plain(label, labels):
     among = False
-    for k in range(count):
+    for k in range(ASKED):
         among |= labels[U64(k)] == label
     return among
+
+
+#: ``_is_among(label, labels)``: whether one of ASKED labels is this one.
+_is_among: Callable[..., bool] = _is_among_plain if PORTABLE else _is_among_llvm
 
 
 @inline

@@ -40,7 +40,7 @@ U64 = np.uint64
 #: What :func:`code_slices` is given besides planes: counters, uint32[COUNTERS]; the stream's bytes;
 #: state of the coder, uint64[3]; met, int64[3]: labels known, the most there may be, whether the
 #: slice before was deep; seen, uint32[the most + 1], 0 at first; stops and turns,
-#: uint64[nx // 64 + 1]; known, uint32[nx + LANES]; asked, uint32[4 + MAX_CANDIDATES]; and what a
+#: uint64[nx // 64 + 1]; known, uint32[nx + LANES]; asked, uint32[ASKED]; and what a
 #: Mixer has.
 Work = namedtuple(
     "Work",
