@@ -1,0 +1,156 @@
+"""recommend: which encoding and compressor to use for a volume, and how sure that is."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from experiments.commands._options import DIRECTORY, FIGURES, VERBOSE
+from experiments.commands._options import output as output_option
+from experiments.commands._options import runs as runs_option
+
+if TYPE_CHECKING:
+    from experiments.recommend import Advice
+
+
+class Share(click.ParamType[float]):
+    """A part of a volume, above 0 and at most 1; ``5%`` too."""
+
+    name = "share"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse the text."""
+        text = str(value)
+        try:
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = 0.0
+        if not 0 < share <= 1:
+            self.fail(f"{value!r} is no share above 0 and at most 1, such as 0.05", param, ctx)
+        return share
+
+
+class Box(click.ParamType[tuple[int, ...]]):
+    """Sizes as x, y, z, ``256x256x16``; z, y, x once parsed."""
+
+    name = "XxYxZ"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Parse the text."""
+        parts = str(value).lower().split("x")
+        if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
+            self.fail(f"{value!r} is no size in x, y and z, such as 256x256x16", param, ctx)
+        return tuple(int(part) for part in reversed(parts))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says."""
+
+    dataset: str
+    directory: Path
+    sample: float | None
+    chunk: tuple[int, ...] | None
+    seed: int
+    runs: int
+    output: Path
+    figures: Path
+    plot: bool
+    json: bool
+    verbose: bool
+
+
+@click.command()
+@click.argument("dataset")
+@click.option(
+    "--sample",
+    type=Share(),
+    show_default="0.05, 8 to 64 chunks",
+    help="Share of the volume to measure.",
+)
+@click.option(
+    "--chunk",
+    type=Box(),
+    show_default="about 256x256x16",
+    help="Size of a chunk of the sample, x, y, z.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of the sample.")
+@runs_option(5)
+@DIRECTORY
+@output_option("recommend.csv")
+@FIGURES
+@click.option("--plot/--no-plot", default=True, help="Draw the figures at the end.")
+@click.option("--json", is_flag=True, help="Print one JSON object and nothing else.")
+@VERBOSE
+def command(**options: Any) -> None:
+    """Name the encoding and compressor to use for a volume, of any size, for each purpose.
+
+    Reads a sample only, unless the volume is small: chunks drawn by how dense the labels are. Every
+    cell that makes sense is run on a little of it, the better ones on more, the best on all.
+    docs/recommend.md says what the purposes are, and how sure the numbers.
+    """
+    from experiments import datasets, figures, recommend, records
+    from experiments.errors import HarnessError
+
+    settings = Settings(**options)
+    (dataset, *more) = datasets.choose(settings.dataset, settings.directory)
+    if more:
+        raise HarnessError(
+            f"recommend takes one dataset, and {settings.dataset} is {len(more) + 1}"
+        )
+    records.check(settings.output)
+    if settings.plot:
+        figures.check(settings.figures)
+    question = recommend.Question(settings.sample, settings.chunk, settings.seed, settings.runs)
+    with _announcing(settings.verbose) as announce:
+        advice = recommend.recommend(dataset, question, announce)
+    rows = [row for one in (*advice.failed, *advice.standing) for row in one.rows]
+    for row in rows:
+        records.append(settings.output, row)
+    _tell(settings, advice, f"{dataset.name}, {records.cpu()}")
+    click.echo(f"{len(rows)} rows added to {settings.output}", err=True)
+    if settings.plot:
+        paths = list(figures.draw_all(records.tabulate(rows), settings.figures))
+        click.echo(f"{len(paths)} figures in {settings.figures}", err=True)
+    for one in advice.failed:
+        click.echo(f"! {one.cell}: {one.rows[-1]['status']}", err=True)
+    if advice.failed:
+        click.echo(f"Error: {len(advice.failed)} cells failed; see ! above", err=True)
+        sys.exit(1)
+
+
+def _tell(settings: Settings, advice: "Advice", title: str) -> None:
+    """The answer on standard output."""
+    from experiments import recommend
+
+    if settings.json:
+        click.echo(json.dumps(recommend.as_json(advice.choices, advice.sample), indent=2))
+        click.echo(f"Measured: {advice.sample.told()}", err=True)
+        return
+    click.echo(recommend.as_text(title, advice.standing, advice.choices, advice.sample))
+
+
+@contextmanager
+def _announcing(verbose: bool) -> Iterator[Callable[[str], None]]:
+    """Tell on standard error what is going on: in one line that changes, or a line each."""
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0  # it would be one thread more
+    shown = sys.stderr.isatty() and not verbose
+    with tqdm(bar_format="{elapsed} {desc}", disable=not shown, leave=False) as bar:
+
+        def announce(text: str) -> None:
+            bar.set_description_str(text)
+            if verbose:
+                click.echo(text, err=True)
+
+        yield announce

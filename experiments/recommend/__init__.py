@@ -1,0 +1,65 @@
+"""Which cell to use for a volume: a sample, a race, the front, and an answer for each purpose."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.datasets import Dataset, Volume
+from experiments.errors import HarnessError
+from experiments.recommend import race
+from experiments.recommend.cells import sensible
+from experiments.recommend.purposes import Choice, Purposes
+from experiments.recommend.race import Standing
+from experiments.recommend.sample import Sample, Shape, draw, opened, plan
+from experiments.recommend.tell import as_json, as_text
+
+__all__ = ["Advice", "Question", "as_json", "as_text", "recommend"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """How to look for an answer.
+
+    Parameters
+    ----------
+    share : float, optional
+        Of the volume that is sampled.
+    chunk : (int, int, int), optional
+        The shape of a chunk of the sample, z, y, x.
+    seed : int
+        Of the sample.
+    runs : int
+        Of each cell that reaches the end.
+    """
+
+    share: float | None = None
+    chunk: Shape | None = None
+    seed: int = 0
+    runs: int = 5
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What was found out about a volume."""
+
+    sample: Sample
+    standing: Sequence[Standing]
+    failed: Sequence[Standing]
+    choices: dict[str, Choice]
+
+
+def recommend(dataset: Dataset, question: Question, announce: Callable[[str], None]) -> Advice:
+    """Find the cells to use for a volume; raises DatasetError, FileError and HarnessError."""
+    with opened(dataset) as view:
+        wanted = plan(view.shape, question.share, question.chunk, question.seed)
+        sample = draw(view, wanted, announce)
+    nothing = np.empty((0, 0, 0), view.dtype)
+    described = Volume(dataset.name, view.source, dataset.group, nothing)
+    found = list(race.run(sensible(), sample, described, question.runs, announce))
+    failed = [one for one in found if one.failed]
+    standing = [one for one in found if not one.failed]
+    if not standing:
+        raise HarnessError(f"{dataset.name}: every cell failed, {failed[0].cell} first")
+    choices = Purposes(sample, standing, announce).choose()
+    return Advice(sample, standing, failed, choices)

@@ -1,0 +1,166 @@
+"""From the bytes of a sample to those of the whole volume, and how sure that is.
+
+A volume in one piece takes fewer bytes than its chunks do together, for three reasons, each of
+which is measured with the cell itself on the same voxels:
+
+growth
+    Models, dictionaries and tables of windows or labels are learnt once. The chunks are encoded
+    alone, in twos, in fours, and so on, to all in one stack: each doubling saves some, and what
+    the doublings that are missing would save is continued from the last ones.
+seams
+    The first slice of a chunk has no slice before it. The chunks are cut in halves and in quarters
+    and stacked so that what belongs together is apart: what more seams cost tells what fewer save.
+edges
+    The same in y and x, where chunks are narrower than the volume.
+
+The interval adds, as independent errors, what other chunks might have been (Student's, of what
+density does not explain) and what the continuation may be wrong by.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compresso.arrays import Labels
+from compresso.encodings.none import Raw
+from experiments.measure import Cell
+from experiments.recommend.sample import Sample, Shape, stack
+
+CONFIDENCE = 0.95
+#: What the next doubling saves of what the last one saved: expected, and at most.
+DECLINE, SLOWEST = 0.8, 0.97
+#: How much smaller an excess is where seams are half as many: expected bounds.
+HALVED = (0.25, 0.5)
+#: No interval of a sample is narrower than this, relative, on either side.
+FLOOR = 0.02
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """The bytes of the whole volume: expected, and the bounds of the 95% interval."""
+
+    expected: float
+    low: float
+    high: float
+
+
+def exactly(size: float) -> Bytes:
+    """What was measured, and not estimated."""
+    return Bytes(size, size, size)
+
+
+def size(cell: Cell, labels: Labels) -> int:
+    """The bytes that a cell makes of labels."""
+    source = np.ascontiguousarray(labels, "<u8") if isinstance(cell.encoding, Raw) else labels
+    stream = cell.encoding.encode_volume(source, cell.threads)
+    return memoryview(cell.compressor.compress(stream)).nbytes
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """By which a size is to be multiplied, as a logarithm: expected, and its bounds."""
+
+    expected: float
+    low: float
+    high: float
+
+
+def estimate(cell: Cell, sample: Sample) -> Bytes:
+    """The bytes of the whole volume, in one piece as the grid measures it."""
+    chunks, view = sample.chunks, sample.view
+    alone = np.array([size(cell, chunk) for chunk in chunks], float)
+    grown = [alone.sum(), *_grown(cell, chunks)]
+    voxels = sum(chunk.size for chunk in chunks)
+    steps = [
+        growth(grown, math.log2(max(1.0, view.voxels / voxels))),
+        *(_seams(cell, chunks, axis, view.shape, grown[-1]) for axis in range(3)),
+    ]
+    mean, reach = drawn(alone, sample)
+    expected = grown[-1] * mean / alone.mean() * view.voxels / voxels
+    expected *= math.exp(sum(step.expected for step in steps))
+    low = math.hypot(reach, FLOOR, *(step.expected - step.low for step in steps))
+    high = math.hypot(reach, FLOOR, *(step.high - step.expected for step in steps))
+    return Bytes(expected, expected * math.exp(-low), expected * math.exp(high))
+
+
+def _grown(cell: Cell, chunks: Sequence[Labels]) -> list[float]:
+    """All bytes of the chunks in twos, in fours, ... and in one stack."""
+    found, together = [], 1
+    while together < len(chunks):
+        together *= 2
+        groups = [chunks[i : i + together] for i in range(0, len(chunks), together)]
+        found.append(float(sum(size(cell, stack(group)) for group in groups)))
+    return found
+
+
+def growth(grown: Sequence[float], doublings: float) -> Continuation:
+    """What so many more doublings save, by what the last ones saved."""
+    saved = [math.log(b / a) for a, b in itertools.pairwise(grown)]
+    if not saved:
+        return Continuation(0.0, 0.0, 0.0)
+    last, before = saved[-1], saved[-2] if len(saved) > 1 else saved[-1]
+    typical = min(0.0, (2 * last + DECLINE * before) / 3)
+    expected = typical * _series(DECLINE, doublings)
+    most = min(last, (last + before) / 2, 0.0) * _series(SLOWEST, doublings)
+    return Continuation(expected, min(most, 1.5 * expected), 0.3 * expected)
+
+
+def _series(ratio: float, terms: float) -> float:
+    """The sum of ratio + ratio**2 + ..., of so many terms, whole or not."""
+    return float(ratio * (1 - ratio**terms) / (1 - ratio))
+
+
+def _seams(
+    cell: Cell, chunks: Sequence[Labels], axis: int, shape: Shape, together: float
+) -> Continuation:
+    """What is saved where a chunk goes on along an axis, as it does in the volume."""
+    side = chunks[0].shape[axis]
+    nothing = Continuation(0.0, 0.0, 0.0)
+    if side == shape[axis] or side < 2:
+        return nothing
+    halves = _apart(cell, chunks, axis, 2) / together - 1
+    share = HALVED[1]
+    if axis == 0 and side >= 4:
+        quarters = _apart(cell, chunks, axis, 4) / together - 1
+        if quarters > halves > 0:
+            share = min(HALVED[1], max(HALVED[0], halves / (quarters - halves)))
+    excess = max(0.0, halves) * share / (1 - share) * (1 - side / shape[axis])
+    excess = min(excess, 0.5)
+    return Continuation(math.log1p(-excess), math.log1p(-min(0.75, 1.75 * excess)), 0.0)
+
+
+def _apart(cell: Cell, chunks: Sequence[Labels], axis: int, parts: int) -> float:
+    """The bytes of the chunks in parts along an axis, stacked so that neighbours are apart."""
+    cut = [np.array_split(chunk, parts, axis) for chunk in chunks]
+    index = [slice(None)] * 3
+    index[axis] = slice(0, chunks[0].shape[axis] // parts)  # what is odd is left out
+    order = (*range(0, parts, 2), *range(1, parts, 2))
+    labels = stack([np.ascontiguousarray(c[i][tuple(index)]) for i in order for c in cut])
+    return size(cell, labels) * sum(chunk.size for chunk in chunks) / labels.size
+
+
+def drawn(alone: NDArray[np.float64], sample: Sample) -> tuple[float, float]:
+    """The bytes of a chunk on average over the volume, and the interval's reach, a logarithm.
+
+    The bytes follow the density of labels, which is known at more places than were read. What it
+    does not explain is what another draw would have changed.
+    """
+    from scipy import stats
+
+    count, density = len(alone), sample.density
+    slope, left = 0.0, count - 1
+    if count > 3 and np.ptp(density) > 0:
+        slope = max(0.0, float(np.polyfit(density, alone, 1)[0]))
+        left = count - 2
+    around = alone - alone.mean() - slope * (density - density.mean())
+    spread = float((around**2).sum()) / max(1, left)
+    missing = max(0.0, 1 - count / sample.drawn_from)
+    variance = spread / count * missing + (slope * sample.density_error) ** 2
+    mean = float(alone.mean() + slope * (sample.mean_density - density.mean()))
+    mean = max(mean, float(alone.mean()) / 4)
+    reach = stats.t.ppf((1 + CONFIDENCE) / 2, max(1, left)) * math.sqrt(variance) / mean
+    return mean, float(reach)

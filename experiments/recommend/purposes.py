@@ -1,0 +1,183 @@
+"""What people compress labels for, and which cell is the best for each purpose.
+
+archive
+    The smallest.
+everyday
+    The smallest of those that compress and decompress at ``DISK`` MB/s or more, so that neither
+    waits longer than for a disk; where none does, the one that comes nearest.
+interactive
+    The labels are in memory soonest: their bytes over a line of ``LINE`` MB/s, and then to be
+    decompressed. The smallest of those that take no more than ``ALIKE`` times the least.
+random_access
+    The smallest where every box of 64 x 64 x 64 voxels is compressed alone, of those that give one
+    box within ``BLINK_S`` seconds.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from experiments.measure import measure, warm_up
+from experiments.recommend.estimate import Bytes, estimate, exactly
+from experiments.recommend.race import Standing
+from experiments.recommend.sample import Sample
+
+DISK = 500.0  # MB/s: a SATA SSD; 8 bytes a voxel
+LINE = 125.0  # MB/s: a line of one gigabit a second
+ALIKE = 1.1
+BLINK_S = 0.05
+#: Cells whose ratio on the sample is so near the best one's are all estimated before one is named.
+NEAR = 0.93
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What boxes take that are compressed alone: bytes and seconds of one, and the ratio."""
+
+    bytes: float
+    seconds: float
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An answer, and why.
+
+    Parameters
+    ----------
+    standing : Standing
+    size : Bytes
+        Of the whole volume in one piece.
+    why : str
+    alone : Alone, optional
+        Where the purpose is to fetch boxes.
+    """
+
+    standing: Standing
+    size: Bytes
+    why: str
+    alone: Alone | None = None
+
+
+@dataclass
+class Purposes:
+    """Chooses among the cells that reached the end of the race."""
+
+    sample: Sample
+    standing: Sequence[Standing]
+    announce: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        self._sizes: dict[str, Bytes] = {}
+
+    def choose(self) -> dict[str, Choice]:
+        """The choice for each purpose, by its name."""
+        return {
+            "archive": self._archive(),
+            "everyday": self._everyday(),
+            "interactive": self._interactive(),
+            "random_access": self._random_access(),
+        }
+
+    def size(self, one: Standing) -> Bytes:
+        """The bytes of the whole volume, estimated once."""
+        key = str(one.cell)
+        if key not in self._sizes:
+            self.announce(f"estimating {key} of the whole")
+            row = one.rows[0]
+            exact = exactly(row["compressed_bytes"])
+            self._sizes[key] = exact if self.sample.whole else estimate(one.cell, self.sample)
+        return self._sizes[key]
+
+    def _smallest(self, cells: Sequence[Standing]) -> Standing:
+        best = max(one.ratio for one in cells)
+        near = [one for one in cells if one.ratio >= NEAR * best]
+        return min(near, key=lambda one: self.size(one).expected)
+
+    def _archive(self) -> Choice:
+        one = self._smallest(self.standing)
+        return self._told(one, f"the smallest of all: {self._ratio(one)}; {_speeds(one)}")
+
+    def _everyday(self) -> Choice:
+        fast = [one for one in self.standing if _slower(one) >= DISK]
+        if not fast:
+            one = max(self.standing, key=_slower)
+            why = f"none keeps up with a disk of {DISK:,.0f} MB/s both ways; this one comes nearest"
+            return self._told(one, f"{why}: {self._ratio(one)}; {_speeds(one)}")
+        one = self._smallest(fast)
+        why = f"the smallest of those that compress and decompress at {DISK:,.0f} MB/s or more"
+        smaller = [other for other in self.standing if other.ratio > one.ratio]
+        if smaller:
+            next_ = min(smaller, key=lambda other: other.ratio)
+            why += f" ({next_.cell}, at {_slower(next_):,.0f} MB/s the slower way, does not)"
+        return self._told(one, f"{why}: {self._ratio(one)}; {_speeds(one)}")
+
+    def _interactive(self) -> Choice:
+        least = min(map(waiting_s, self.standing))
+        alike = [one for one in self.standing if waiting_s(one) <= ALIKE * least]
+        one = max(alike, key=lambda other: other.ratio)
+        why = (
+            f"its labels are in memory soonest, {1e9 * waiting_s(one):.2g} s a gigavoxel over a "
+            f"line of {LINE:,.0f} MB/s, decompressing included"
+        )
+        others = [str(other.cell) for other in alike if other is not one]
+        if others:
+            why += f"; the smallest of {len(alike)} that show no difference ({', '.join(others)})"
+        return self._told(one, f"{why}: {self._ratio(one)}; {_speeds(one)}")
+
+    def _random_access(self) -> Choice:
+        found = [(one, self._alone(one)) for one in self.standing]
+        quick = [pair for pair in found if pair[1].seconds <= BLINK_S]
+        one, alone = max(quick or found, key=lambda pair: pair[1].ratio)
+        packed = [pair for pair in found if pair[1].ratio >= 2] or found
+        first, at_once = min(packed, key=lambda pair: pair[1].seconds)
+        box = " x ".join(map(str, reversed(self.sample.boxes[0].shape)))
+        why = (
+            f"the smallest where each box of {box} is compressed alone: {alone.ratio:,.1f} x, "
+            f"{alone.bytes:,.0f} bytes and {1e3 * alone.seconds:.2g} ms a box; soonest is "
+            f"{first.cell}, {at_once.bytes:,.0f} bytes and {1e3 * at_once.seconds:.2g} ms; the "
+            f"volume in one piece: {self._ratio(one)}"
+        )
+        return self._told(one, why, alone)
+
+    def _alone(self, one: Standing) -> Alone:
+        self.announce(f"{one.cell}, boxes alone")
+        from experiments.datasets import Volume
+
+        size = seconds = voxels = 0.0
+        for labels in self.sample.boxes:
+            box = Volume("", "", "", labels)
+            warm_up(box, one.cell)
+            row = measure(box, one.cell)
+            size += row["compressed_bytes"]
+            seconds += row["decompress_s"] + row["decode_s"]
+            voxels += labels.size
+        count = len(self.sample.boxes)
+        return Alone(size / count, seconds / count, 8 * voxels / size)
+
+    def _ratio(self, one: Standing) -> str:
+        found, voxels = self.size(one), self.sample.view.voxels
+        if found.low == found.high:
+            return f"{8 * voxels / found.expected:,.1f} x"
+        return (
+            f"{8 * voxels / found.expected:,.1f} x, with 95% confidence "
+            f"{8 * voxels / found.high:,.1f} to {8 * voxels / found.low:,.1f}"
+        )
+
+    def _told(self, one: Standing, why: str, alone: Alone | None = None) -> Choice:
+        return Choice(one, self.size(one), why, alone)
+
+
+def waiting_s(one: Standing) -> float:
+    """Seconds a voxel until labels that come over the line are in memory."""
+    return 8e-6 / one.ratio / LINE + one.decompress_s.median
+
+
+def _slower(one: Standing) -> float:
+    return min(one.compress_speed, one.decompress_speed)
+
+
+def _speeds(one: Standing) -> str:
+    return (
+        f"compresses at {one.compress_speed:,.0f} and decompresses at "
+        f"{one.decompress_speed:,.0f} MB/s"
+    )

@@ -1,0 +1,160 @@
+"""Successive halving: every cell on little, the better ones on more, the best on all.
+
+A cell drops out as soon as another one is smaller and faster both ways by a margin that covers what
+more voxels may change; the margins shrink as the pieces grow.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+import numpy as np
+
+from compresso.arrays import Labels
+from experiments.datasets import Volume
+from experiments.measure import Cell, measure, rounds, warm_up
+from experiments.recommend.sample import Sample, stack
+from experiments.records import OK, Row
+from experiments.records.intervals import Interval, interval
+
+#: Voxels of the first two pieces, about.
+PIECES = (1 << 18, 1 << 21)
+#: By how much another cell must be smaller, and faster, on each piece.
+MARGINS = ((1.3, 1.5), (1.15, 1.3), (1.0, 1.0))
+#: Seconds after which no further run of a cell is made.
+PATIENCE_S = 6.0
+
+
+@dataclass
+class Standing:
+    """What a cell has reached on the piece that was measured last."""
+
+    cell: Cell
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a run failed."""
+        return any(row["status"] != str(OK) for row in self.rows)
+
+    @property
+    def ratio(self) -> float:
+        """8 bytes a voxel by the compressed bytes."""
+        return float(self.rows[0]["raw_bytes"] / self.rows[0]["compressed_bytes"])
+
+    @property
+    def compress_s(self) -> Interval:
+        """Seconds a voxel, both stages."""
+        return self._seconds("encode_s", "compress_s")
+
+    @property
+    def decompress_s(self) -> Interval:
+        """Seconds a voxel, both stages."""
+        return self._seconds("decompress_s", "decode_s")
+
+    @property
+    def compress_speed(self) -> float:
+        """MB/s, 8 bytes a voxel."""
+        return 8e-6 / self.compress_s.median
+
+    @property
+    def decompress_speed(self) -> float:
+        """MB/s, 8 bytes a voxel."""
+        return 8e-6 / self.decompress_s.median
+
+    def _seconds(self, *stages: str) -> Interval:
+        voxels = self.rows[0]["raw_bytes"] / 8
+        runs = [max(1e-9, sum(row[stage] for stage in stages)) / voxels for row in self.rows]
+        found = interval(runs)
+        if np.isnan(found.low):  # one run: nobody knows; a factor of 1.5 is usual
+            return Interval(found.median, found.median / 1.5, found.median * 1.5)
+        return found
+
+
+def dominates(a: Standing, b: Standing, smaller: float, faster: float) -> bool:
+    """Whether ``a`` is better than ``b`` in all three respects, by these margins."""
+    return a is not b and (
+        a.ratio >= smaller * b.ratio
+        and a.compress_speed >= faster * b.compress_speed
+        and a.decompress_speed >= faster * b.decompress_speed
+    )
+
+
+def run(
+    cells: Sequence[Cell],
+    sample: Sample,
+    volume: Volume,
+    runs: int,
+    announce: Callable[[str], None],
+) -> Iterator[Standing]:
+    """Let cells race; yield those that reached the end, and, as soon as they do, those that failed.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+    sample : Sample
+    volume : Volume
+        Describes what the rows are of; its labels are not used.
+    runs : int
+        On the last piece, unless they take longer than ``PATIENCE_S``; before it 2.
+    announce : callable
+        Told what is being worked on.
+    """
+    standing = [Standing(cell) for cell in cells]
+    for number, labels in enumerate(pieces(sample)):
+        last = labels.size == sum(chunk.size for chunk in sample.chunks)
+        part = sample.told() if last else f"{labels.size:,} voxels of it"
+        piece = Volume(volume.name, volume.source, volume.group, labels, part)
+        _measure(standing, piece, runs if last else 2, announce)
+        yield from (one for one in standing if one.failed)
+        standing = [one for one in standing if not one.failed]
+        smaller, faster = MARGINS[-1] if last else MARGINS[number]
+        standing = [
+            one for one in standing if not any(dominates(a, one, smaller, faster) for a in standing)
+        ]
+        if last:
+            break
+    yield from standing
+
+
+def _measure(
+    standing: list[Standing], piece: Volume, runs: int, announce: Callable[[str], None]
+) -> None:
+    spent = dict.fromkeys((str(one.cell) for one in standing), 0.0)
+    for one in standing:
+        one.rows = []
+    for number, one in rounds(standing, runs):
+        if spent[str(one.cell)] > PATIENCE_S or one.failed:
+            continue
+        announce(f"{one.cell}, {piece.labels.size:,} voxels, run {number} of {runs}")
+        start = monotonic()
+        warm_up(piece, one.cell)
+        one.rows.append(measure(piece, one.cell, number))
+        spent[str(one.cell)] += monotonic() - start
+
+
+def pieces(sample: Sample) -> Iterator[Labels]:
+    """Labels to measure on, each more than the one before; the last are all of the sample."""
+    crowded = [sample.chunks[i] for i in np.argsort(-sample.density, kind="stable")]
+    every = sum(chunk.size for chunk in sample.chunks)
+    for voxels in PIECES:
+        if every > 2 * voxels:
+            yield _about(crowded, voxels)
+    yield stack(sample.chunks)
+
+
+def _about(chunks: list[Labels], voxels: int) -> Labels:
+    """Chunks of about so many voxels, or a part from the middle of the first one."""
+    first = chunks[0]
+    if first.size <= voxels:
+        return stack(chunks[: max(1, voxels // first.size)])
+    deep = max(1, round(voxels / (first.shape[1] * first.shape[2])))
+    deep = min(len(first), max(deep, min(16, len(first))))
+    wide = max(1, voxels // deep)
+    rows = min(first.shape[1], max(1, int(wide**0.5)))
+    columns = min(first.shape[2], max(1, wide // rows))
+    index = []
+    for n, wanted in zip(first.shape, (deep, rows, columns), strict=True):
+        start = (n - wanted) // 2
+        index.append(slice(start, start + wanted))
+    return np.ascontiguousarray(first[tuple(index)])

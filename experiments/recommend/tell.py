@@ -1,0 +1,118 @@
+"""The recommendation as text for people and as JSON for programs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from experiments.recommend.front import front
+from experiments.recommend.purposes import Choice
+from experiments.recommend.race import Standing
+from experiments.recommend.sample import Sample
+
+Choices = dict[str, Choice]
+
+
+def as_json(choices: Choices, sample: Sample) -> dict[str, Any]:
+    """One entry a purpose: the cell, the whole volume's ratio, bytes and seconds, and why.
+
+    ``ratio``, ``low`` and ``high`` are of the whole volume in one piece, 8 bytes a voxel; ``bytes``
+    are its bytes; speeds are MB/s on the same basis; ``seconds`` are to compress and decompress it
+    once, one thread. ``low`` and ``high`` are the bounds of 95% intervals.
+    """
+    return {purpose: _entry(choice, sample.view.voxels) for purpose, choice in choices.items()}
+
+
+def _entry(choice: Choice, voxels: int) -> dict[str, Any]:
+    one, size = choice.standing, choice.size
+    there, back = one.compress_s, one.decompress_s
+    entry = {
+        "encoding": one.cell.encoding.spec,
+        "compression": one.cell.compressor.spec,
+        "ratio": 8 * voxels / size.expected,
+        "low": 8 * voxels / size.high,
+        "high": 8 * voxels / size.low,
+        "compress_speed": one.compress_speed,
+        "decompress_speed": one.decompress_speed,
+        "bytes": round(size.expected),
+        "bytes_low": round(size.low),
+        "bytes_high": round(size.high),
+        "seconds": voxels * (there.median + back.median),
+        "seconds_low": voxels * (there.low + back.low),
+        "seconds_high": voxels * (there.high + back.high),
+        "compress_seconds": voxels * there.median,
+        "decompress_seconds": voxels * back.median,
+        "why": choice.why,
+    }
+    if choice.alone:
+        entry["box_bytes"] = choice.alone.bytes
+        entry["box_seconds"] = choice.alone.seconds
+        entry["box_ratio"] = choice.alone.ratio
+    return entry
+
+
+def as_text(title: str, standing: Sequence[Standing], choices: Choices, sample: Sample) -> str:
+    """What was read, the front, and the four answers."""
+    lines = [title, f"Measured: {sample.told()}; one thread.", "", *_table(standing), ""]
+    for purpose, entry in as_json(choices, sample).items():
+        cell = f"{entry['encoding']} + {entry['compression']}"
+        lines.append(f"{purpose.replace('_', ' ')}: {cell.removesuffix(' + none')}")
+        lines.append(f"    {entry['why']}.")
+        span = ""
+        if not sample.whole:
+            span = f" ({spelled(entry['bytes_low'])} to {spelled(entry['bytes_high'])})"
+        lines.append(
+            f"    The whole: {spelled(entry['bytes'])}{span}; {_seconds(entry['compress_seconds'])}"
+            f" to compress, {_seconds(entry['decompress_seconds'])} to decompress"
+            f" ({_seconds(entry['seconds_low'])} to {_seconds(entry['seconds_high'])} for both)."
+        )
+    return "\n".join(lines)
+
+
+def _table(standing: Sequence[Standing]) -> list[str]:
+    def ratio(one: Standing) -> float:
+        return one.ratio
+
+    there = front(standing, ratio, lambda one: one.compress_speed)
+    back = front(standing, ratio, lambda one: one.decompress_speed)
+    rows = [("front", "encoding", "compression", "ratio", "compress MB/s", "decompress MB/s")]
+    for one in sorted(standing, key=ratio, reverse=True):
+        marks = ("c" if one in there else "") + ("d" if one in back else "")
+        if marks:
+            rows.append(
+                (
+                    marks,
+                    one.cell.encoding.spec,
+                    one.cell.compressor.spec,
+                    f"{one.ratio:,.1f}",
+                    f"{one.compress_speed:,.0f}",
+                    f"{one.decompress_speed:,.0f}",
+                )
+            )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    told = []
+    for row in rows:
+        padded = [
+            text.ljust(width) if i < 3 else text.rjust(width)
+            for i, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        told.append("  ".join(padded).rstrip())
+    return [
+        "Pareto front of ratio against compression (c) and decompression speed (d), on what was "
+        "measured:",
+        *told,
+    ]
+
+
+def spelled(size: float) -> str:
+    """Bytes for people, in powers of 1000."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if size < 1000:
+            return f"{size:,.4g} {unit}" if unit != "bytes" else f"{size:,.0f} bytes"
+        size /= 1000
+    return f"{size:,.4g} PB"
+
+
+def _seconds(seconds: float) -> str:
+    for name, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.3g} {name}"
+    return f"{seconds:,.2g} s"

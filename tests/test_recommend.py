@@ -1,0 +1,185 @@
+"""Recommending: what is drawn, which cells are left, what is estimated, and what is told."""
+
+import json
+import math
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from compresso import compressors, encodings
+from experiments.commands import main
+from experiments.measure import Cell
+from experiments.recommend import estimate
+from experiments.recommend.front import front
+from experiments.recommend.sample import Places, Plan, View, draw, plan, stack
+
+PURPOSES = ["archive", "everyday", "interactive", "random_access"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["recommend", *map(str, arguments)])
+
+
+def in_memory(labels):
+    def read(at, shape):
+        return labels[tuple(slice(a, a + n) for a, n in zip(at, shape, strict=True))]
+
+    return View("made", labels.shape, labels.dtype, read)
+
+
+def quiet(text):
+    pass
+
+
+@pytest.fixture
+def out(tmp_path):
+    return ["--output", tmp_path / "r.csv", "--figures", tmp_path / "figures", "--no-plot"]
+
+
+def test_json_is_one_object_and_its_ratio_is_the_grids(tmp_path, out):
+    result = run("phantom:size=48x40x6", "--json", "--runs", 1, *out)
+    assert result.exit_code == 0, result.output
+    answers = json.loads(result.stdout)
+    assert list(answers) == PURPOSES
+    for answer in answers.values():
+        assert {"encoding", "compression", "ratio", "low", "high", "bytes", "seconds"} <= set(
+            answer
+        )
+        assert answer["why"]
+        grid = CliRunner().invoke(
+            main,
+            [
+                answer["encoding"],
+                answer["compression"],
+                "phantom:size=48x40x6",
+                "--no-plot",
+                "--output",
+                str(tmp_path / "grid.csv"),
+            ],
+        )
+        assert f" {answer['bytes']:,} " in grid.output
+        assert (
+            answer["low"] == answer["ratio"] == answer["high"] == 8 * 48 * 40 * 6 / answer["bytes"]
+        )
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [(np.zeros((0, 4, 4), np.uint8), "empty"), (np.zeros((0, 4), np.uint8), "not a 3-D volume")],
+)
+def test_nothing_to_recommend_is_told_in_one_line(tmp_path, out, labels, text):
+    np.save(tmp_path / "a.npy", labels)
+    result = run(tmp_path / "a.npy", *out)
+    assert result.exit_code != 0
+    assert text in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not result.stdout
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["--sample 0", "--sample 1.5", "--chunk 8x8", "--chunk 0x8x8", "--seed -1", "--runs 0"],
+)
+def test_wrong_arguments(wrong):
+    result = run("phantom", *wrong.split())
+    assert result.exit_code == 2
+    assert wrong.split()[0] in result.stderr
+
+
+def test_a_voxel_and_a_picture(tmp_path, out):
+    for shape in ((1, 1, 1), (1, 30, 40)):
+        np.save(tmp_path / "a.npy", np.arange(math.prod(shape), dtype=np.uint16).reshape(shape))
+        result = run(tmp_path / "a.npy", "--json", "--runs", 1, *out)
+        assert result.exit_code == 0, result.output
+        assert list(json.loads(result.stdout)) == PURPOSES
+
+
+def test_a_sample_is_part_of_the_volume_and_the_same_for_a_seed():
+    labels = np.random.RandomState(3).randint(99, size=(40, 64, 64)).astype(np.uint32)
+    wanted = Plan((8, 16, 16), 5, seed=1)
+    one, same = (draw(in_memory(labels), wanted, quiet) for _ in range(2))
+    other = draw(in_memory(labels), Plan((8, 16, 16), 5, seed=2), quiet)
+    assert np.array_equal(stack(one.chunks), stack(same.chunks))
+    assert not np.array_equal(stack(one.chunks), stack(other.chunks))
+    places = Places(labels.shape, (8, 16, 16))
+    whole = [in_memory(labels).read(at, (8, 16, 16)) for at in places]
+    assert all(any(np.array_equal(chunk, part) for part in whole) for chunk in one.chunks)
+
+
+def test_absent_labels_have_their_share_of_the_sample():
+    labels = np.zeros((32, 64, 64), np.uint32)
+    labels[:16] = np.random.RandomState(0).randint(9, size=(16, 64, 64))
+    for seed in range(10):
+        chunks = draw(in_memory(labels), Plan((4, 16, 16), 8, seed), quiet).chunks
+        assert sum(chunk.any() for chunk in chunks) == 4
+
+
+def test_only_what_is_drawn_is_read():
+    labels = np.zeros((64, 256, 256), np.uint8)
+    read = []
+    view = in_memory(labels)
+    spying = View("", view.shape, view.dtype, lambda at, n: read.append(n) or view.read(at, n))
+    draw(spying, Plan((8, 32, 32), 4, 0), quiet)
+    assert read == [(1, 32, 32)] * 16 + [(8, 32, 32)] * 4 + [(64, 64, 64)] * 8
+
+
+def test_the_plan_states_what_a_person_asked_for():
+    assert plan((1000, 2000, 3000), 0.01, (10, 100, 100), 7) == Plan((10, 100, 100), 600, 7)
+    assert plan((100, 100, 100), None, None, 0).count == 0  # small: all of it
+    assert plan((1000, 1000, 1000), 0.3, None, 0).count == 0  # more than a quarter
+    huge = plan((100_000, 100_000, 100_000), None, None, 0)
+    assert huge.count == 64
+    assert math.prod(huge.chunk) < 1 << 21
+
+
+def test_places_cover_the_volume():
+    shape, chunk = (10, 7, 5), (4, 3, 5)
+    seen = np.zeros(shape, int)
+    places = Places(shape, chunk)
+    for number in range(len(places)):
+        z, y, x = places[number]
+        seen[z : z + 4, y : y + 3, x : x + 5] += 1
+    assert seen.min() == 1
+    assert len(places) == 3 * 3 * 1
+
+
+def test_the_front_is_what_nothing_beats():
+    cells = [(9, 1), (8, 2), (8, 1), (7, 1.5), (5, 5), (5, 4), (1, 5)]
+    assert front(cells, lambda c: c[0], lambda c: c[1]) == [(9, 1), (8, 2), (5, 5)]
+
+
+def test_savings_go_on_but_end():
+    steady = estimate.growth([100.0, 90.0, 81.0], 3)
+    assert steady.low < steady.expected < steady.high < 0
+    assert steady.low >= 3 * math.log(0.9)  # no more than if nothing declined
+    assert estimate.growth([100.0, 100.0], 9).expected == 0
+
+
+def test_noise_costs_what_it_costs_in_any_piece():
+    """Each voxel of noise takes its 8 bytes, whatever is around it, so the estimate is known."""
+    labels = np.random.RandomState(1).randint(2**63, size=(64, 128, 128), dtype=np.uint64)
+    sample = draw(in_memory(labels), Plan((8, 32, 32), 8, 0), quiet)
+    cell = Cell(encodings.parse("none"), compressors.parse("none"))
+    found = estimate.estimate(cell, sample)
+    assert found.expected == pytest.approx(labels.nbytes, rel=1e-9)
+    assert found.low < labels.nbytes < found.high
+
+
+def test_a_file_is_sampled_and_its_interval_holds(tmp_path, out):
+    from experiments.datasets import choose
+
+    (made,) = choose("phantom:size=128x128x64", tmp_path)
+    labels = made.load().labels
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("main", data=labels, chunks=(1, 128, 128), compression="gzip")
+    result = run(
+        *(tmp_path / "a.h5", "--sample", "0.15", "--chunk", "64x64x16", "--json", "--runs", 1), *out
+    )
+    assert result.exit_code == 0, result.output
+    for answer in json.loads(result.stdout).values():
+        cell = [encodings.parse(answer["encoding"]), compressors.parse(answer["compression"])]
+        ratio = labels.nbytes / estimate.size(Cell(*cell), labels)
+        assert answer["low"] < ratio < answer["high"]
+    assert "3 chunks of 64 x 64 x 16" in result.stderr
