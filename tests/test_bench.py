@@ -96,6 +96,17 @@ def test_a_machine_has_one_section(tmp_path, monkeypatch):
     assert (tmp_path / "made.md").read_text() == "# Performance\n\n## Another, 4 cores\n\nx\n"
 
 
+def test_a_machine_is_called_by_its_generation(tmp_path, monkeypatch):
+    """Two generations of one name, as virtual machines have it, are two machines."""
+    monkeypatch.setattr(page.records, "cpu", lambda: "AMD EPYC")
+    monkeypatch.setattr(page.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(page, "CPUINFO", tmp_path / "cpuinfo")
+    assert page.machine() == "AMD EPYC, 2 cores"
+    text = "cpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n"
+    (tmp_path / "cpuinfo").write_text(text)
+    assert page.machine() == "AMD EPYC, family 25 model 17, 2 cores"
+
+
 # ---- whole commands
 
 

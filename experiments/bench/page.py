@@ -10,10 +10,24 @@ from experiments.bench.entries import SAME_COPY, Entry, Labels
 from experiments.measure.surroundings import governor
 from experiments.records.intervals import Interval, interval
 
+CPUINFO = Path("/proc/cpuinfo")
+
 
 def machine() -> str:
-    """What this machine is called: its processor, and how many of them."""
-    return f"{records.cpu()}, {os.cpu_count()} cores"
+    """What this machine is called: its processor, and how many of them.
+
+    Virtual machines hide the processor's name; its family and model tell its generation.
+    """
+    told = dict.fromkeys(("cpu family", "model"), "")
+    try:
+        for line in CPUINFO.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() in told:
+                told[key.strip()] = value.strip()
+    except OSError:
+        pass  # no Linux
+    kind = f", family {told['cpu family']} model {told['model']}" if all(told.values()) else ""
+    return f"{records.cpu()}{kind}, {os.cpu_count()} cores"
 
 
 def of_machine(labels: Labels, entries: list[Entry], threads: int, scaling: Interval) -> list[str]:
