@@ -10,6 +10,8 @@ STATUS = re.compile(r"^([A-Z_]{4,}): ")
 #: TensorStore's own notes, ``[name='...']``, of which the HTTP status alone says something.
 NOTES = re.compile(r"\s\[(?!HTTP code)\w+='.*", re.DOTALL)
 HTTP = re.compile(r"\[HTTP code (\d+)\]")
+#: The same among the notes, where the clients of clouds have it.
+ANSWER = re.compile(r"\[http_response_code='(\d+)'")
 PRIVATE = ("PERMISSION_DENIED", "UNAUTHENTICATED")
 UNREACHABLE = ("ABORTED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "UNKNOWN")
 
@@ -44,6 +46,9 @@ def explain(error: Exception) -> str:
     line = NOTES.sub("", STATUS.sub("", str(error)))
     line = re.sub(r'^Error opening "\w+" driver: ', "", line)
     line = " ".join(line.split())[:300]
+    answer = ANSWER.search(str(error))
+    if answer and not HTTP.search(line):
+        line += f" [HTTP code {answer[1]}]"
     http = HTTP.search(line)
     if isinstance(error, TimeoutError) or code == "DEADLINE_EXCEEDED":
         return "cannot be reached: no answer in time"
