@@ -276,6 +276,20 @@ def test_numcodecs_keep_shape_dtype_and_order(labels):
         assert again.flags.f_contiguous
 
 
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("out_order", "CF")
+def test_numcodecs_into_an_array(numcodecs, order, out_order):
+    """Into an array of the same shape by index, whatever its order; else in the bytes' order."""
+    labels = np.arange(60, dtype=np.uint32).reshape(3, 4, 5, order=order)
+    codec = numcodecs.get_codec({"id": "compresso", "encoding": "cpso"})
+    out = np.zeros((3, 4, 5), np.uint32, order=out_order)
+    assert codec.decode(codec.encode(labels), out) is out
+    assert np.array_equal(out, labels)
+    plain = np.zeros(240, np.uint8)
+    codec.decode(codec.encode(labels), plain)
+    assert np.array_equal(plain.view(np.uint32), np.arange(60))
+
+
 def test_damage_to_numcodecs_is_refused(numcodecs, phantom):
     codec = numcodecs.get_codec({"id": "compresso"})
     data = codec.encode(phantom[:2, :10, :10])

@@ -65,7 +65,8 @@ class CompressoCodec(Codec):  # type: ignore[misc]
     def decode(self, buf: Any, out: Any = None) -> Labels:
         """Decode to an array of the shape, dtype and order that was encoded.
 
-        It is copied to ``out`` where that is given. Raises DecodeError.
+        It is copied to ``out`` where that is given: by index to an array of that shape, and else,
+        as numcodecs does, in the order of the bytes. Raises DecodeError.
         """
         view = memoryview(ensure_contiguous_ndarray(buf)).cast("B")
         if len(view) < PREFIX.size or bytes(view[:4]) != MARK:
@@ -84,6 +85,9 @@ class CompressoCodec(Codec):  # type: ignore[misc]
             raise DecodeError(f"chunk: it claims a shape of {shape}, more than {LIMIT} bytes")
         labels = self._layout(shape, dtype).decode(view[start + CHECK.size :])
         labels = labels.T if fortran else labels
+        if isinstance(out, np.ndarray) and (out.shape, out.dtype) == (labels.shape, labels.dtype):
+            np.copyto(out, labels)
+            return out
         return labels if out is None else ndarray_copy(labels, out)
 
     def _layout(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Layout:
