@@ -11,16 +11,13 @@ import numpy as np
 from compresso import formats, frame, stores
 from compresso.arrays import LIMIT, Labels
 from compresso.errors import DecodeError, EncodeError, FileError
-from compresso.parallel import Span, cores
+from compresso.parallel import Span
 from compresso.targets import STANDARD, replacing, seekable
 
 Announce = Callable[[str], None]
 #: Slices from the first to before the second, or to the end.
 Slices = tuple[int, int | None]
 ALL: Slices = (0, None)
-#: Memory that a slice of a group needs, in slices of 8 bytes a voxel: it is read, encoded, decoded
-#: and compared, while the next group is read.
-COPIES = 6
 
 
 class Written(NamedTuple):
@@ -82,8 +79,8 @@ def compress_file(
     encoding, compression : str
         Spec strings.
     memory : int, optional
-        Bytes that may be used, about: groups are so deep that one a thread takes no more, with all
-        its copies.
+        Bytes that may be used, about. A group takes no more, and there are no more groups at once;
+        the bytes of the frame depend on it, and never on the threads.
     work : Work
 
     Raises FileError where a file cannot be read or written, and what
@@ -97,13 +94,13 @@ def compress_file(
         _named(source),
         open(unfinished, "wb") as frame_file,
     ):
-        depth = _depth(volume.shape, memory, work.threads)
+        depth = None if memory is None else frame.depth_within(memory, volume.shape)
         kept, lost = formats.fit(volume.metadata, frame.METADATA_LIMIT)
         shift = _shift(volume, depth or 64)
         description = frame.describe(
             volume.shape, volume.dtype, encoding, compression, depth, shift, kept or None
         )
-        nbytes = frame.write(frame_file, description, volume.read, work.threads)
+        nbytes = frame.write(frame_file, description, volume.read, work.threads, memory)
         for line in formats.tell(source, [*volume.lost, *lost], "the frame cannot hold"):
             work.announce(line)
         return Written(description, nbytes)
@@ -230,12 +227,6 @@ def _shift(volume: formats.Reader, step: int) -> int:
     """What to add to the labels of a volume, which is read for it only where its dtype needs it."""
     starts = range(0, volume.shape[0], step)
     return frame.shift_of(volume.dtype, (volume.read(z, z + step) for z in starts))
-
-
-def _depth(shape: tuple[int, ...], memory: int | None, threads: int) -> int | None:
-    """Slices of a group, so many of which take so many bytes; None where nothing is said."""
-    plane = 8 * shape[1] * shape[2]
-    return max(1, memory // max(1, cores(threads) * COPIES * plane)) if memory else None
 
 
 def _check(reader: frame.Reader, salvage: bool, announce: Announce) -> bool:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from test_frame_memory import DEPTH, GROUP, SHAPE, folder, peak  # noqa: F401
 
 import compresso as C
 from compresso import files, frame
+from compresso.frame import description, writer
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"
@@ -128,8 +130,14 @@ def test_the_command_says_the_same(tmp_path, phantom):
     assert verbs["1"][2] == (tmp_path / "in.npy").read_bytes()
 
 
+@pytest.fixture
+def shallow(monkeypatch):
+    """Groups of one slice of the phantom, or less, where no depth is given."""
+    monkeypatch.setattr(description, "GROUP_VOXELS", 96 * 150)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_the_first_label_that_does_not_fit_is_named(tmp_path, phantom, threads):
+def test_the_first_label_that_does_not_fit_is_named(tmp_path, phantom, threads, shallow):
     labels = phantom.copy()
     for z in (7, 5, 12):
         labels[z, 3, 4] = 2**64 - 1
@@ -137,36 +145,67 @@ def test_the_first_label_that_does_not_fit_is_named(tmp_path, phantom, threads):
     with pytest.raises(C.LabelError) as error:
         C.dumps(labels, threads=threads, depth=1)
     assert error.value.voxel == (5, 3, 4)
+    places, work = (str(tmp_path / "in.npy"), tmp_path / "x.cps"), files.Work(threads)
     with pytest.raises(C.EncodeError, match=r"\(5, 3, 4\)"):
-        files.compress_file(
-            str(tmp_path / "in.npy"),
-            tmp_path / "x.cps",
-            memory=6 * 8 * 96 * 150 * threads,
-            work=files.Work(threads),
-        )
+        files.compress_file(*places, work=work)
     assert [path.name for path in tmp_path.iterdir()] == ["in.npy"]
 
 
-def test_a_source_that_fails_half_way(tmp_path, phantom):
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_source_that_fails_half_way(phantom, threads):
+    before = threading.active_count()
+
+    def read(z0, z1):
+        if z0 == 9:
+            raise C.FileError("in.h5: slice 9 is damaged")
+        return phantom[z0:z1]
+
+    shown = frame.describe(phantom.shape, phantom.dtype, "none", "zlib", depth=1)
+    with pytest.raises(C.FileError, match=r"in\.h5: slice 9"):
+        frame.write(io.BytesIO(), shown, read, threads)
+    assert threading.active_count() == before
+
+
+MEMORY = 6 * 8 * 96 * 150  # what a slice of the phantom takes
+
+
+def test_the_memory_sets_the_depth_and_not_the_threads(tmp_path, phantom):
     np.save(tmp_path / "in.npy", phantom)
-    whole = (tmp_path / "in.npy").read_bytes()
-    (tmp_path / "in.npy").write_bytes(whole[: len(whole) // 2])
-    memory = 6 * 8 * 96 * 150
-    said = {
-        run(
-            "compress",
-            tmp_path / "in.npy",
-            tmp_path / "x.cps",
-            "--memory",
-            memory * n,
-            "--threads",
-            n,
-        ).stderr
-        for n in (1, 4)
-    }
-    assert len(said) == 1
-    assert "in.npy" in said.pop()
-    assert [path.name for path in tmp_path.iterdir()] == ["in.npy"]
+    source, target = str(tmp_path / "in.npy"), tmp_path / "x.cps"
+    seen = {}
+    for threads in (1, 8, 0):
+        work = files.Work(threads, force=True)
+        files.compress_file(source, target, memory=3 * MEMORY, work=work)
+        with C.open(target) as array:
+            assert array.description.depth == 3
+        seen[threads] = target.read_bytes()
+    assert seen[1] == seen[8] == seen[0]
+
+
+@pytest.mark.parametrize(("memory", "most"), [(None, 5), (3 * MEMORY, 3), (1, 1)])
+def test_the_memory_sets_how_many_groups_are_at_hand(phantom, memory, most, monkeypatch):
+    """One group is read while so many are encoded; with one at a time, none."""
+    begun, done = [], []
+
+    def read(z0, z1):
+        assert len(begun) - len(done) <= (most if most > 1 else 0)
+        begun.append(z0)
+        return phantom[z0:z1]
+
+    def pack(packer, section):
+        time.sleep(0.005)
+        found = real(packer, section)
+        done.append(section.number)
+        return found
+
+    real = writer._Packer.pack
+    monkeypatch.setattr(writer._Packer, "pack", pack)
+    shown = frame.describe(phantom.shape, phantom.dtype, "none", "zlib", depth=1)
+    frame.write(io.BytesIO(), shown, read, 5, memory)
+    assert len(done) == 16
+
+
+SHALLOW = "import compresso.frame.description as d; d.GROUP_VOXELS = 4096;"
 
 
 @pytest.mark.parametrize("verb", ["compress", "decompress"])
@@ -182,9 +221,17 @@ def test_a_full_disk_leaves_nothing(tmp_path, verb):
     )
     options = ["--threads", "3"]
     if verb == "compress":
-        options += ["--encoding", "none", "--compression", "none", "--memory", "1M"]
+        options += ["--encoding", "none", "--compression", "none"]
     done = subprocess.run(
-        [sys.executable, "-c", code, verb, tmp_path / source, tmp_path / target, *options],
+        [
+            sys.executable,
+            "-c",
+            SHALLOW + code,
+            verb,
+            tmp_path / source,
+            tmp_path / target,
+            *options,
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -201,10 +248,11 @@ def test_a_full_disk_leaves_nothing(tmp_path, verb):
 def test_a_signal_leaves_nothing(tmp_path, number):
     labels = np.random.default_rng(0).integers(2**20, size=(64, 128, 128), dtype=np.uint64)
     np.save(tmp_path / "in.npy", labels)
-    command = [sys.executable, "-m", "compresso", "compress", tmp_path / "in.npy"]
+    code = SHALLOW + "import runpy; runpy.run_module('compresso', run_name='__main__')"
+    command = [sys.executable, "-c", code, "compress", tmp_path / "in.npy"]
     command += [tmp_path / "out.cps", "--encoding", "none", "--compression", "lzma"]
     process = subprocess.Popen(
-        [*command, "--threads", "3", "--memory", "2M"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        [*command, "--threads", "3"], cwd=ROOT, stderr=subprocess.PIPE, text=True
     )
     until = time.monotonic() + 60
     while not any(path.stat().st_size > 10_000 for path in tmp_path.glob(".*out.cps")):
@@ -219,8 +267,9 @@ def test_a_signal_leaves_nothing(tmp_path, number):
 
 
 @pytest.mark.parametrize("threads", [2, 4])
-def test_memory_is_that_of_a_group_a_thread(folder, threads):  # noqa: F811
+def test_memory_is_that_of_a_group_a_thread(folder, threads, monkeypatch):  # noqa: F811
     """As many groups as threads, the one that is read, and one that is written."""
+    monkeypatch.setattr(description, "GROUP_VOXELS", DEPTH * SHAPE[1] * SHAPE[2])
     memory = threads * 6 * 8 * DEPTH * SHAPE[1] * SHAPE[2]
     work = files.Work(threads, force=True)
     places = str(folder / "in.npy"), folder / "t.cps"

@@ -20,6 +20,7 @@ from compresso.frame.description import (
     ENCODING,
     METADATA_LIMIT,
     Description,
+    depth_within,
     describe,
     shift_of,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "Description",
     "FrameArray",
     "Reader",
+    "depth_within",
     "describe",
     "dumps",
     "loads",

@@ -20,6 +20,9 @@ METADATA_LIMIT = 48 << 10  # bytes of metadata, encoded
 #: Integers and bool, as NumPy spells them.
 DTYPES = {f"{order}{kind}{size}" for order in "<>|" for kind in "ui" for size in (1, 2, 4, 8)}
 DTYPES.add("|b1")
+#: Memory that encoding a group needs, of 8 bytes a voxel: it is read, encoded, compressed and
+#: compared, while the next one is read.
+COPIES = 6
 #: In a group, about, where the writer is not told otherwise: deeper groups are a little smaller
 #: (docs/performance.md), and leave cores idle.
 GROUP_VOXELS = 1 << 24
@@ -155,13 +158,13 @@ def describe(
     )
 
 
-def depth_of(depth: Any, shape: tuple[int, ...], voxels: int = GROUP_VOXELS) -> int:
-    """Slices of a group: as asked for, or as many as have about so many voxels.
+def depth_of(depth: Any, shape: tuple[int, ...], voxels: int = 0) -> int:
+    """Slices of a group: as asked for, or as many as have about so many voxels; 0: 16 million.
 
     Raises EncodeError for what is no number of slices.
     """
     if depth is None:
-        return max(1, round(voxels / max(1, math.prod(shape[-2:]))))
+        return max(1, round((voxels or GROUP_VOXELS) / max(1, math.prod(shape[-2:]))))
     try:
         number = 0 if isinstance(depth, bool | np.bool_) else operator.index(depth)
     except TypeError:
@@ -169,6 +172,17 @@ def depth_of(depth: Any, shape: tuple[int, ...], voxels: int = GROUP_VOXELS) -> 
     if not 1 <= number < 1 << 62:
         raise EncodeError(f"depth={depth!r} is no number of slices; give 1 or more, or None")
     return number
+
+
+def group_memory(shape: tuple[int, ...], depth: int) -> int:
+    """Bytes that it takes to encode a group of so many slices, all its copies together."""
+    z, y, x = as_shape(shape)
+    return COPIES * 8 * min(depth, z) * y * x
+
+
+def depth_within(memory: int, shape: tuple[int, ...]) -> int:
+    """Slices of a group by default, or as many as take so many bytes to encode; at least 1."""
+    return max(1, min(depth_of(None, shape), memory // max(1, group_memory(shape, 1))))
 
 
 def metadata_of(metadata: Any) -> dict[str, Any] | None:

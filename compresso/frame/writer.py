@@ -13,7 +13,7 @@ from compresso import compressors, encodings
 from compresso.arrays import Labels, as_volume
 from compresso.codec import Buffer, Compressor, Encoding
 from compresso.errors import EncodeError, LabelError
-from compresso.frame.description import Description
+from compresso.frame.description import Description, group_memory
 from compresso.frame.hashes import SliceHashes
 from compresso.frame.layout import (
     PLACE,
@@ -30,7 +30,13 @@ from compresso.parallel import in_order, shares
 Read = Callable[[int, int], Labels]
 
 
-def write(file: BinaryIO, description: Description, read: Read, threads: int = 1) -> int:
+def write(
+    file: BinaryIO,
+    description: Description,
+    read: Read,
+    threads: int = 1,
+    memory: int | None = None,
+) -> int:
     """Write a frame to a file that need not seek; its bytes are the same for any ``threads``.
 
     Parameters
@@ -45,6 +51,9 @@ def write(file: BinaryIO, description: Description, read: Read, threads: int = 1
         Groups that are encoded and compressed at once; where there are fewer groups, each has
         several. 0: all cores.
 
+    memory : int, optional
+        Bytes that may be used, about: no more groups are encoded at once than it has room for.
+
     Returns
     -------
     int
@@ -56,7 +65,9 @@ def write(file: BinaryIO, description: Description, read: Read, threads: int = 1
         Where the encoding cannot hold the labels, or ``read`` gives other slices.
     """
     groups = description.groups
-    at_once, each = shares(threads, len(groups))
+    of_each = group_memory(description.shape, description.depth)
+    room = len(groups) if memory is None else max(1, memory // max(1, of_each))
+    at_once, each = shares(threads, min(len(groups), room))
     packer = _Packer(description, each)
     sections = (_Section(number, read(*span)) for number, span in enumerate(groups))
     head = pack_head(description)
