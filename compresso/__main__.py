@@ -123,7 +123,7 @@ main.add_command(pypi_program)
 @click.option(
     "--memory",
     type=Size(),
-    help="Memory to use at most, about; such as 1G. A group takes 0.8G by default; with less, groups "
+    help="Memory to use at most, about; such as 1G. A group takes 0.8G by default; with less, they "
     "are smaller, and there are never more at once than fit.",
 )
 @FORMAT
