@@ -27,6 +27,7 @@ class _Piece:
             ristretto_labels,
             ristretto_new,
             ristretto_places,
+            ristretto_seen,
             ristretto_slices,
         )
 
@@ -42,7 +43,7 @@ class _Piece:
             data=data,
             state=np.zeros(3, np.uint64),
             met=np.array([1, n_labels, 0], np.int64),
-            seen=np.zeros(n_labels + 1, np.uint32),
+            seen=np.empty(ristretto_seen.SEEN, np.uint64),
             stops=np.empty(words, np.uint64),
             turns=np.empty(words, np.uint64),
             known=np.empty(self.nx + ristretto_contexts.LANES, np.uint32),
@@ -189,10 +190,6 @@ class Encoder:
         self.table = np.resize(self.table, 4 * self.table.size)
         self.hashed = np.empty(4 * self.hashed.size, np.uint32)
         ristretto_labels.rehash(self.table, self.loaded[0], self.hashed)
-        work = self.piece.work
-        seen = np.zeros(self.table.size, np.uint32)
-        seen[: work.seen.size] = work.seen
-        self.piece.work = work._replace(seen=seen)
 
 
 def decode_piece(

@@ -78,7 +78,7 @@ def number_labels(volume, planes, slots, first, deep, columns, order, hashed, ta
         for y in range(ny):
             at = (first + n) % slots * size + (TOP + y) * row + SIDE
             start = (n * ny + y) * nx
-            begun, number = 0, np.uint32(0)
+            begun, number = np.int64(0), np.uint32(0)
             for word_x in range(0, nx, 64):
                 word = _turns(labels, start, word_x, nx)
                 while word != U64(0):
@@ -255,6 +255,6 @@ def _number_by_columns(picture, order):
         order[0, at] = label
     for rank in range(1, most + U64(1)):
         order[1, order[0, rank]] = U64(rank)
-    for at in range(U64(labels.size)):
-        labels[at] = order[1, U64(labels[at])]
+    for place in range(labels.size):
+        labels[U64(place)] = order[1, U64(labels[U64(place)])]
     return True

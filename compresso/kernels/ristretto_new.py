@@ -18,16 +18,15 @@ from compresso.kernels.ristretto_places import (
     NUMBER,
 )
 from compresso.kernels.ristretto_questions import floor_log2
+from compresso.kernels.ristretto_seen import MAX_SORTED, is_seen, see, unseen_at, unseen_below
 
 U64 = np.uint64
 
 MAX_BELOW, MAX_CANDIDATES = 12, 24
 ASKED = 32  # 0, W, N, NE, the candidates and zeros: a vector of them is looked through at once
-#: Where a slab has met more labels, those of a picture are no longer looked for one by one.
-MAX_SORTED = 1 << 16
-#: What a slab has met: labels known, and the most there may be; the number of the picture that is
-#: coded, its labels, and the first that it has not seen; the last picture that saw each label.
-Met = namedtuple("Met", "known most stamp count lowest seen")
+#: What a slab has met: labels known, and the most there may be; labels that the picture which is
+#: coded has asked for by number, and which they are (:mod:`compresso.kernels.ristretto_seen`).
+Met = namedtuple("Met", "known most count seen")
 
 
 @outline
@@ -117,7 +116,7 @@ def _candidate_context(view, here, candidate, number, k):
 @outline
 def code_number(encoding, deep, label, met, coder):
     """Code a label by its number; (label, met, coder), the label 0 where the stream is damaged."""
-    known, count, lowest, seen = met.known, met.count, met.lowest, met.seen
+    known, count, seen = met.known, met.count, met.seen
     number = np.int64(label)
     if deep or known > MAX_SORTED:
         is_new, coder = decide_rarely(encoding, number == known, KNOWN + 4 + np.int64(deep), coder)
@@ -126,8 +125,7 @@ def code_number(encoding, deep, label, met, coder):
             number, coder = decide_number(encoding, number - 1, bits, NUMBER, coder)
             number += 1
     else:
-        stamp = np.uint32(met.stamp)
-        again = encoding and number < known and seen[U64(number)] == stamp
+        again = encoding and number < known and is_seen(seen, number)
         again, coder = decide_rarely(encoding, again, KNOWN + min(count, 3), coder)
         if again:
             bits = _bits(known - 2)
@@ -136,31 +134,19 @@ def code_number(encoding, deep, label, met, coder):
             is_new = False
         else:
             # The how-manieth of those that this picture has not seen, the next new one among them.
-            while lowest < known and seen[U64(lowest)] == stamp:
-                lowest += 1
-            rank = np.int64(0)
-            if encoding:
-                for k in range(lowest, number):
-                    rank += seen[U64(k)] != stamp
+            rank = unseen_below(seen, number) if encoding else np.int64(0)
             rank, coder = decide_number(encoding, rank, _bits(known - 1), NUMBER + 2048, coder)
             if not encoding:
-                number = lowest
-                while number < known:
-                    if seen[U64(number)] != stamp:
-                        if rank == 0:
-                            break
-                        rank -= 1
-                    number += 1
+                number = unseen_at(seen, rank, known)
             is_new = number == known
-            if number <= met.most:
-                seen[U64(number)] = stamp
+            see(seen, number)
             count += 1
     if is_new:
         number = known
         known += 1
     if number >= known or number > met.most:
         number = np.int64(0)
-    return np.uint32(number), Met(known, met.most, met.stamp, count, lowest, seen), coder
+    return np.uint32(number), Met(known, met.most, count, seen), coder
 
 
 @inline

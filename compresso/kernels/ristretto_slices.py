@@ -33,13 +33,14 @@ from compresso.kernels.ristretto_questions import (
     same_corner,
     same_left,
 )
+from compresso.kernels.ristretto_seen import forget
 from compresso.kernels.words import ALL, differ64, trailing_zeros
 
 U64 = np.uint64
 
 #: What :func:`code_slices` is given besides planes: counters, uint32[COUNTERS]; the stream's bytes;
 #: state of the coder, uint64[3]; met, int64[3]: labels known, the most there may be, whether the
-#: slice before was deep; seen, uint32[the most + 1], 0 at first; stops and turns,
+#: slice before was deep; seen, uint64[SEEN]; stops and turns,
 #: uint64[nx // 64 + 1]; known, uint32[nx + LANES]; asked, uint32[ASKED]; and what a
 #: Mixer has.
 Work = namedtuple(
@@ -212,7 +213,7 @@ def _slice_coder(encoding):
         row = np.int64(nx + 2 * SIDE)
         size = plane_size(ny, nx)
         was_deep = work.met[2]
-        met = Met(work.met[0], work.met[1], 0, 0, 1, pointer(work.seen))
+        met = Met(work.met[0], work.met[1], 0, pointer(work.seen))
         damaged = False
         for n in range(deep.size):
             z = np.int64(first + n)
@@ -226,7 +227,9 @@ def _slice_coder(encoding):
             )
             was_deep, deep[n], columns[n] = np.int64(is_deep), is_deep, by_columns
             _fill_top(planes, here, to_prev if is_deep else 0, row)
-            met = Met(met.known, met.most, z + 1, 0, 1, met.seen)
+            met = Met(met.known, met.most, 0, met.seen)
+            if not is_deep:
+                forget(met.seen, met.most + 1)
             for y in range(ny):
                 at = here + (TOP + y) * row + SIDE
                 for x in range(1, SIDE + 1):
