@@ -145,7 +145,8 @@ def check_writable(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> 
     """Raise FileError for what only .h5 and .npy hold: empty volumes, and bool."""
     what = "bool" if dtype.kind == "b" else "an empty volume" if 0 in shape else None
     if what:
-        raise FileError(f"{path.suffix} files cannot hold {what}; write an .h5 or .npy file")
+        ending = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+        raise FileError(f"{ending} files cannot hold {what}; write an .h5 or .npy file")
 
 
 def bytes_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:

@@ -150,7 +150,8 @@ def _choose(path: Path, file: Any, inner: str) -> Any:
     if (inner or len(series) > 1) and not (inner.isdecimal() and int(inner) < len(series)):
         what = (f"{i} of {each.dtype} {each.shape}" for i, each in enumerate(series))
         last = f"{path.name}:{len(series) - 1}"
-        raise FileError(f"{path}: which series? It has {', '.join(what)}; name one as {last}")
+        asked = f"has no series {inner}" if inner else "which series?"
+        raise FileError(f"{path}: {asked}; it has {', '.join(what)}; name one as {last}")
     return series[int(inner or 0)]
 
 

@@ -1,5 +1,7 @@
 """What went wrong with a store, in one line."""
 
+import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,6 +62,8 @@ def explain(error: Exception) -> str:
         return f"cannot be read: its server fails ({line})"
     if code in UNREACHABLE:
         return f"cannot be reached ({line})"
+    if os.strerror(errno.ENOSPC) in line:
+        return f"cannot be written: the disk is full ({line})"
     if code == "RESOURCE_EXHAUSTED":
         return f"does not fit the memory ({line})"
     if code or isinstance(error, ValueError | NotImplementedError):

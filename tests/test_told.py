@@ -1,0 +1,37 @@
+"""Lines that once said something else than what was wrong."""
+
+import errno
+import os
+
+import numpy as np
+import pytest
+import tifffile
+
+from compresso import formats
+from compresso.errors import FileError
+from compresso.stores._errors import explain
+
+
+def test_a_full_disk_is_no_lack_of_memory():
+    reason = os.strerror(errno.ENOSPC)
+    error = ValueError(f'RESOURCE_EXHAUSTED: Failed writing "x" [OS error 28: {reason}]')
+    assert explain(error).startswith("cannot be written: the disk is full (")
+    assert explain(ValueError("RESOURCE_EXHAUSTED: too big")).startswith("does not fit the memory")
+
+
+def test_a_packed_format_is_named_whole(tmp_path):
+    path = tmp_path / "a.nii.gz"
+    with pytest.raises(FileError, match=r"^\.nii\.gz files cannot hold an empty volume"):
+        formats.writer(path)(path, (0, 6, 7), np.dtype("u1"), iter(()), {})
+
+
+@pytest.mark.parametrize(("inner", "said"), [("9", "has no series 9; it has 0 of"), ("", "which")])
+def test_a_series_that_is_not_there(tmp_path, inner, said):
+    with tifffile.TiffWriter(tmp_path / "two.tif") as file:
+        file.write(np.ones((3, 4, 5), "u2"), photometric="minisblack")
+        file.write(np.ones((2, 8, 9), "u1"), photometric="minisblack")
+    with (
+        pytest.raises(FileError, match=said),
+        formats.open_volume(tmp_path / "two.tif", inner),
+    ):
+        pass
