@@ -229,3 +229,12 @@ def test_a_full_standard_output_is_no_bug():
     assert done.returncode == 1
     assert "No space left" in done.stderr
     assert "bug" not in done.stderr
+
+
+def test_an_empty_file_is_a_table_without_rows(tmp_path):
+    (tmp_path / "new.csv").touch()
+    records.check(tmp_path / "new.csv")
+    assert records.measured(tmp_path / "new.csv", failed=False) == {}
+    assert records.read(tmp_path / "new.csv").empty
+    records.append(tmp_path / "new.csv", dict.fromkeys(records.COLUMNS, "1"))
+    assert len(records.read(tmp_path / "new.csv")) == 1

@@ -132,7 +132,8 @@ def read(path: Path) -> "pd.DataFrame":
         raise ResultsError(
             f"{path}: no readable table of results ({error}); run a grid first"
         ) from None
-    if not lines or not _known(lines[0]):
+    lines = lines or [list(COLUMNS)]  # an empty file is a table without rows
+    if not _known(lines[0]):
         raise ResultsError(
             f"{path}: not a table of results of this version (its first line differs)"
         )
