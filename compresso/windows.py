@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,11 @@ from compresso.parallel import parallel
 def grid(shape: Sequence[int], step: Sequence[int]) -> tuple[int, ...]:
     """How many windows of ``step`` voxels cover a volume; both are z, y, x."""
     return tuple(-(-n // s) for n, s in zip(shape, step, strict=True))
+
+
+def packed_type(step: Sequence[int]) -> type[np.unsignedinteger[Any]]:
+    """What windows of ``step`` voxels are packed in."""
+    return np.uint16 if math.prod(step) <= 16 else np.uint64
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Collector:
     def __init__(self, shape: Sequence[int], step: tuple[int, int, int]) -> None:
         self._nx, self._step = shape[2], step
         self._count = math.prod(grid(shape, step))
-        self._small = math.prod(step) <= 16
+        self._small = packed_type(step) == np.uint16
         # Room for every window; the pages that blank ones leave unused are never touched.
         self._keys = np.empty(self._count, np.uint16 if self._small else np.uint64)
         self._places = np.empty(0 if self._small else self._count, np.uint32)
@@ -113,6 +119,6 @@ def draw(
     """
     from compresso.kernels import windows
 
-    packed = np.empty(indices.shape, np.uint64)
+    packed = np.empty(indices.shape, packed_type(step))
     windows.spell(indices.reshape(-1), values, packed.reshape(-1))
     windows.unpack(packed, nx, step, bits)

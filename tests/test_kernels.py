@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compresso.kernels import boundary, components, windows, words
+from compresso.windows import packed_type
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -76,7 +77,7 @@ def test_windows_pack_and_unpack(step):
     mask = random_mask(3, (5, 21, 131))
     bits = bits_of(mask)
     grid = tuple(-(-n // s) for n, s in zip(mask.shape, step, strict=True))
-    packed = np.empty(grid, np.uint64)
+    packed = np.empty(grid, packed_type(step))
     windows.pack(bits, mask.shape[2], step, packed)
     for at in np.ndindex(grid):
         word = 0

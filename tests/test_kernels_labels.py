@@ -52,3 +52,26 @@ def test_fill(dtype, share, shape):
                 assert out[z, y, x] == ids[starts[z] + component[run]]
             elif y and not mask[z, y - 1, x]:
                 assert out[z, y, x] == out[z, y - 1, x]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
+def test_a_word_is_eight_bytes(dtype):
+    octets = np.random.default_rng(8).integers(256, size=64, dtype=np.uint8)
+    array = octets.view(dtype)
+    start = 3 * array.itemsize
+    expected = int.from_bytes(octets[start : start + 8].tobytes(), "little")
+    for word_at in (words.word_at, words._word_at_plain):
+        found = np.zeros(1, np.uint64)
+        word_of(word_at)(array, 3, found)
+        assert found[0] == expected
+
+
+def word_of(function):
+    """A function that may be LLVM code only, called from Python."""
+    from compresso.kernels import kernel
+
+    @kernel
+    def call(array, i, found):
+        found[0] = function(array, i)
+
+    return call

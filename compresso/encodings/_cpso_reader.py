@@ -12,6 +12,7 @@ from compresso.codec import Watch, unwatched
 from compresso.encodings._cpso import Sections, Unsigned
 from compresso.errors import DecodeError
 from compresso.outlines import Outline, Settle
+from compresso.windows import packed_type
 
 
 def paint(
@@ -80,7 +81,7 @@ class _Draw:
         skipped = (self._z0 + z) % self.zstep  # slices of the first layer that come before
         layer = (self._z0 + z) // self.zstep - self._first
         n_layers = -(-(skipped + len(bits)) // self.zstep)
-        packed = np.empty((n_layers, *header.grid[1:]), np.uint64)
+        packed = np.empty((n_layers, *header.grid[1:]), packed_type(header.step))
         cursor = self._cursors[layer].copy()
         cpso_runs.expand(self._sections.windows, self._sections.values, cursor, packed.reshape(-1))
         drawn = np.empty((skipped + len(bits), *bits.shape[1:]), np.uint64) if skipped else bits

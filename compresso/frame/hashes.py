@@ -13,12 +13,18 @@ class SliceHashes:
         self._volume, self._shift = volume, np.uint64(shift)
         self._hashes = np.zeros(volume.shape[0], "<u8")
         self._missing = np.ones(volume.shape[0], bool)
+        little_endian = volume.dtype == volume.dtype.newbyteorder("<")
+        # Slices that lie in memory as they are hashed: to find that out takes longer than to hash.
+        self._plain = volume.flags.c_contiguous and little_endian and not shift
 
     def add(self, z0: int, z1: int) -> None:
         """Hash slices z0..z1-1."""
         for z in range(z0, z1):
-            labels = self._volume[z] - self._shift if self._shift else self._volume[z]
-            self._hashes[z] = hash_labels(labels)
+            labels = self._volume[z]
+            if self._plain:
+                self._hashes[z] = xxh3_64_intdigest(labels)
+            else:
+                self._hashes[z] = hash_labels(labels - self._shift if self._shift else labels)
             self._missing[z] = False
 
     def digest(self) -> int:

@@ -6,7 +6,7 @@ A run is cut where its entry would not fit, and the last run is written too.
 import numpy as np
 
 from compresso.kernels import kernel
-from compresso.kernels.words import ONE
+from compresso.kernels.words import ONE, splat32
 
 
 @kernel
@@ -77,22 +77,19 @@ def survey(entries, n_values, n_windows, marks, cursors):
     at = np.int64(0)
     m = 0
     for n in range(entries.size):
-        half = np.uint64(entries[n]) >> ONE
-        count = np.int64(1)
-        if half == np.uint64(0):
+        half, run = np.uint64(entries[n]) >> ONE, np.uint64(entries[n]) & ONE != np.uint64(0)
+        # Without branches: whether an entry is a run cannot be guessed.
+        most = np.uint64(n_values) - ONE if at < n_windows else np.uint64(0)
+        most = np.uint64(n_windows - at) if run else most
+        if half == np.uint64(0) or half > most:
             return n
-        if np.uint64(entries[n]) & ONE:
-            if half > np.uint64(n_windows - at):
-                return n
-            count = np.int64(half)
-        elif half >= np.uint64(n_values) or at == n_windows:
-            return n
-        while m < marks.size and marks[m] < at + count:
+        after = at + (np.int64(half) if run else np.int64(1))
+        while m < marks.size and marks[m] < after:
             cursors[m] = n, marks[m] - at
             m += 1
             if m == marks.size and marks[m - 1] < n_windows:
                 return -1
-        at += count
+        at = after
     while m < marks.size and marks[m] == at:
         cursors[m] = entries.size, 0
         m += 1
@@ -111,22 +108,27 @@ def expand(entries, values, cursor, windows):
     cursor : (2,) int64, changed
     windows : (n,) uint64, overwritten
     """
-    at = np.int64(0)
-    n, used = cursor
-    while at < windows.size:
-        half = np.int64(np.uint64(entries[n]) >> ONE)
-        if np.uint64(entries[n]) & ONE:
-            stop = min(at + half - used, windows.size)
-            used += stop - at
-            while at < stop:
-                windows[at] = values[0]
-                at += 1
-            if used == half:
-                n += 1
-                used = 0
+    at, size = np.uint64(0), np.uint64(windows.size)
+    n, used = np.uint64(cursor[0]), np.uint64(cursor[1])
+    while at < size:
+        half, run = np.uint64(entries[n]) >> ONE, np.uint64(entries[n]) & ONE != np.uint64(0)
+        # Most runs are shorter than a vector, so an entry is one store, whatever it is.
+        start = at
+        count = (half if run else ONE) - used
+        value = values[np.uint64(0) if run else half]
+        end = min(at + count, size)
+        if end + np.uint64(32) <= size:
+            while True:
+                splat32(windows, at, value)
+                at += np.uint64(32)
+                if at >= end:
+                    break
         else:
-            windows[at] = values[half]
-            at += 1
-            n += 1
+            for k in range(at, end):
+                windows[k] = value
+        over = start + count > size
+        used = used + (end - start) if over else np.uint64(0)
+        n += np.uint64(not over)
+        at = end
     cursor[0] = n
     cursor[1] = used

@@ -129,6 +129,17 @@ def _prefetch64_llvm(typing_context, labels, i):
 
 
 @intrinsic
+def _word_at_llvm(typing_context, array, i):
+    def codegen(context, builder, signature, arguments):
+        array, index = arguments
+        pointer, align = _vector_at(context, builder, signature.args[0], array, index, 1)
+        word = builder.bitcast(pointer, ir.IntType(64).as_pointer())
+        return builder.load(word, align=align)
+
+    return types.uint64(array, types.intp), codegen
+
+
+@intrinsic
 def _trailing_zeros_llvm(typing_context, word):
     def codegen(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
@@ -195,6 +206,14 @@ def _prefetch64_plain(labels, i):
 
 
 @kernel
+def _word_at_plain(array, i):
+    word = np.uint64(0)
+    for k in range(8 // array.itemsize):
+        word |= np.uint64(array[i + k]) << np.uint64(8 * array.itemsize * k)
+    return word
+
+
+@kernel
 def _popcount_plain(word):
     count = 0
     while word != np.uint64(0):
@@ -232,6 +251,8 @@ splat8: Callable[..., None] = (_splat_plain if PORTABLE else _splat_llvm)(8)
 splat32: Callable[..., None] = (_splat_plain if PORTABLE else _splat_llvm)(32)
 #: ``prefetch64(labels, i)``: ask the memory for ``labels[i : i + 64]``, which may be outside.
 prefetch64: Callable[..., None] = _prefetch64_plain if PORTABLE else _prefetch64_llvm
+#: ``word_at(array, i)``: the 8 bytes from ``array[i]`` on, the first in the lowest bits.
+word_at: Callable[..., np.uint64] = _word_at_plain if PORTABLE else _word_at_llvm
 #: ``trailing_zeros(word)``: index of the lowest set bit; 64 for 0.
 trailing_zeros: Callable[..., np.uint64] = (
     _trailing_zeros_plain if PORTABLE else _trailing_zeros_llvm
