@@ -11,7 +11,7 @@ from compresso import Encoding, compressors, encodings
 from experiments import records
 from experiments.datasets import Volume
 from experiments.datasets.phantom import Phantom
-from experiments.measure import Cell, Conditions, Grid, clock, isolate, measure, rounds
+from experiments.measure import Cell, Conditions, Grid, Skip, clock, isolate, measure, rounds
 from experiments.measure import surroundings as around
 from experiments.measure.surroundings import Surroundings
 
@@ -98,6 +98,18 @@ def test_a_crash_is_met_once(tmp_path, monkeypatch):
     assert len(asked) == 1
     assert [row["run"] for row in rows] == [1, 2, 3]
     assert {row["status"][:26] for row in rows} == {"error: its process ended ("}
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_crash_that_is_kept_is_not_met_again(tmp_path, monkeypatch):
+    """One round, then three with --resume --keep-failed: the first tells of the others."""
+    cells, path = [Cell(RAW, Crashing())], tmp_path / "r.csv"
+    rows_of(path, cells, isolated=True)
+    monkeypatch.setattr(isolate, "measure_apart", lambda *_: pytest.fail("measured again"))
+    plan = Grid(cells, [Volumes()], path, Conditions(runs=3, isolated=True), Skip.ALL)
+    rows = list(plan.run(lambda _: None))
+    assert [new for _, new in rows] == [False, True, True]
+    assert len({row["status"] for row, _ in rows}) == 1
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")

@@ -119,6 +119,8 @@ class Grid:
                 announce(f"{volume.name} {cell}")
                 kept = past.get(_key(volume, cell, run))
                 if kept:  # the CSV may call the same volume by another name
+                    if isolate.hopeless(kept):
+                        given_up[cell] = kept["status"]
                     yield kept | {"dataset": volume.name}, False
                 else:
                     yield self._record(self._measure(volume, cell, run, given_up)), True
