@@ -82,13 +82,12 @@ def flipped(data):
 def test_damaged_files_are_compiled_again(package, kept, damage):
     files = sorted(kept.rglob("*label_runs*.nbc"))
     assert files
-    whole = {path: path.stat().st_size for path in files}
     for path in files:
         path.write_bytes(damage(path.read_bytes()))
     broken = {path: path.read_bytes() for path in files}
     assert run(package, NUMBA_CACHE_DIR=str(kept)) == (EXPECTED, "")
-    assert all(abs(path.stat().st_size - size) < 100 for path, size in whole.items())
-    assert all(path.read_bytes() != data for path, data in broken.items())  # kept anew
+    assert all(path.stat().st_size > 1000 for path in files)  # kept anew
+    assert all(path.read_bytes() != data for path, data in broken.items())
 
 
 UPGRADES = {
