@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import ristretto_oracle as oracle
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_ristretto import cells, columns_first
 
 from compresso.encodings.ristretto import Ristretto
@@ -30,3 +32,27 @@ def test_the_text_tells_the_stream(effort, start):
         for name, labels in volumes():
             stream = Ristretto(effort=effort, slab=slab, start=start).encode(labels)
             assert np.array_equal(oracle.decode(stream), labels), name
+
+
+@st.composite
+def any_labels(draw):
+    """1-D to 3-D volumes of any dtype, few or many labels, regions or noise."""
+    shape = draw(st.sampled_from([(40,), (7, 19), (1, 8, 70), (3, 9, 17), (5, 1, 6), (4, 12, 1)]))
+    dtype = np.dtype(draw(st.sampled_from([np.uint8, np.uint16, np.uint32, np.uint64])))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    palette = random.integers(0, np.iinfo(dtype).max, 40, dtype, endpoint=True)
+    palette[0] = 0
+    picks = random.integers(0, draw(st.integers(1, 40)), shape)
+    for axis in range(len(shape)):
+        picks = np.repeat(picks, draw(st.integers(1, 4)), axis)[tuple(map(slice, shape))]
+    return palette[picks]
+
+
+@settings(max_examples=12)
+@pytest.mark.parametrize("start", [0, 1])
+@pytest.mark.parametrize("effort", [1, 2, 3])
+@given(labels=any_labels(), slab=st.integers(0, 3))
+def test_any_labels_by_the_text(effort, start, labels, slab):
+    stream = Ristretto(effort=effort, slab=slab, start=start).encode(labels)
+    volume = labels.reshape((1,) * (3 - labels.ndim) + labels.shape)
+    assert np.array_equal(oracle.decode(stream), volume)

@@ -1,0 +1,103 @@
+"""Where the bits of a ``ristretto`` stream go at effort 1: questions and bytes by kind.
+
+    python -m experiments.trust.ristretto_bits pinky40-z000-255.h5:main 0:128
+
+The coder is replaced by one that keeps, behind the counters, what each of them cost. The volume is
+one slab without a trained start, and the table of labels is not in it.
+"""
+
+import math
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from compresso import formats
+
+UNIT = 65536  # of a bit
+KINDS = {
+    **{"RUN_3D": "deep: is a flat stretch all W?", "RUN_2D": "picture: is a flat stretch all W?"},
+    **{"STEPS_BACK": "picture: where does it break?", "BREAK": "where it breaks, as a number"},
+    **{"SAME": "W, where N agrees?", "LEFT": "W, where N differs?", "ABOVE": "N?"},
+    **{"NOTHING": "0?", "CORNER": "NE?", "CANDIDATE_BELOW": "a candidate of the slice before?"},
+    **{"CANDIDATE_BESIDE": "a candidate beside?", "KNOWN": "known?", "NUMBER": "its number"},
+    **{"DEEP": "is a slice deep?", "BY_COLUMNS": "by columns?"},
+}
+
+
+def replace_coder() -> None:
+    """Make the coder, before anything is compiled, one that keeps what its counters cost."""
+    from compresso.kernels import ristretto_coder as coder
+    from compresso.kernels import ristretto_places as places
+
+    plain_code, plain_decide, plain_fine = coder.code, coder.decide, coder.decide_fine
+    costs, last = places.COUNTERS, 4 * places.COUNTERS
+
+    @coder.inline
+    def code(encoding, bit, probability, state):  # type: ignore[no-untyped-def]
+        chance = (probability if bit else coder.ONE - probability) / coder.ONE
+        cost = np.uint32(-math.log2(chance) * UNIT + 0.5)
+        at = np.uint64(costs + 3 * np.int64(state.counters[np.uint64(last)]))
+        total = np.uint64(state.counters[at]) + np.uint64(cost)
+        state.counters[at] = np.uint32(total & np.uint64(0xFFFFFFFF))
+        state.counters[at + np.uint64(1)] += np.uint32(total >> np.uint64(32))
+        state.counters[at + np.uint64(2)] += np.uint32(1)
+        return plain_code(encoding, bit, probability, state)
+
+    @coder.inline
+    def decide(encoding, bit, place, state):  # type: ignore[no-untyped-def]
+        state.counters[np.uint64(last)] = np.uint32(place)
+        return plain_decide(encoding, bit, place, state)
+
+    @coder.inline
+    def decide_fine(encoding, bit, place, coarse, state):  # type: ignore[no-untyped-def]
+        state.counters[np.uint64(last)] = np.uint32(place)
+        return plain_fine(encoding, bit, place, coarse, state)
+
+    coder.code, coder.decide, coder.decide_fine = code, decide, decide_fine
+
+
+def measure(volume: NDArray[np.unsignedinteger]) -> Iterator[tuple[str, int, float]]:
+    """Kinds of questions, how many there were, and their bytes; the last is the whole stream."""
+    from compresso.encodings._ristretto_layout import Box
+    from compresso.encodings._ristretto_pieces import Encoder
+    from compresso.kernels import ristretto_coder, ristretto_places
+
+    size = ristretto_places.COUNTERS
+    counters = np.zeros(4 * size + 1, np.uint32)
+    counters[:size] = ristretto_coder.FRESH
+    nz, ny, nx = volume.shape
+    stream, _ = Encoder(volume, Box(0, nz, 0, ny, 0, nx), 1, counters, volume.nbytes).run()
+    low, high, asked = counters[size:-1].reshape(size, 3).astype(np.int64).T
+    costs = (low + (high << 32)) / UNIT / 8
+    begins = {kind: getattr(ristretto_places, kind) for kind in (*KINDS, "COARSE")}
+    ends = [*sorted(begins.values()), size]
+    for kind, title in KINDS.items():
+        part = slice(begins[kind], ends[ends.index(begins[kind]) + 1])
+        yield title, int(asked[part].sum()), float(costs[part].sum())
+    yield "all, and the bytes of the stream", int(asked.sum()), len(stream)
+
+
+def main() -> None:
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    z0, _, z1 = (sys.argv[2] if len(sys.argv) > 2 else ":").partition(":")
+    with formats.open_volume(*formats.split(sys.argv[1])) as reader:
+        labels = reader.read(int(z0 or 0), int(z1 or reader.shape[0]))
+    folder = tempfile.mkdtemp()  # what is compiled here is of no use to anybody else
+    numba.config.CACHE_DIR = folder  # type: ignore[attr-defined]
+    try:
+        replace_coder()
+        plain = np.ascontiguousarray(labels).view(f"u{labels.dtype.itemsize}")
+        for title, asked, cost in measure(plain):
+            print(f"| {title} | {asked:,} | {cost:,.0f} |")
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
