@@ -31,7 +31,7 @@ zarr.registry.register_codec("compresso", CompressoCodec)
 
 
 def convert(source, target, *options):
-    words = ["convert", str(source), str(target), "--encoding", "cpso", *options]
+    words = ["convert", str(source), str(target), "--encoding", "cpso", *map(str, options)]
     return CliRunner().invoke(main, words, catch_exceptions=False)
 
 
@@ -141,8 +141,10 @@ def test_a_damaged_source_costs_only_what_is_damaged(tmp_path):
     lines = result.stderr.splitlines()
     assert len(lines) == 13  # the last two layers of 2 x 3 chunks, and the sum
     assert all("c/2/0/0" in line for line in lines[:-1])
-    assert "c/1/0/0 is left out, box=0-64x0-64x64-128" in lines[0]
-    assert lines[-1] == f"Error: 12 parts of {target} could not be converted"
+    assert "c/1/0/0 is left out, voxels 0-64x0-64x64-128" in lines[0]
+    assert lines[-1].startswith(
+        f"Error: 12 parts of {target} could not be converted, and read as 0"
+    )
     np.testing.assert_array_equal(zarr.open_array(str(target))[:64], volume[:64])
     (source / "c/2/0/0").write_bytes(whole)
     assert convert(source, target).stdout.startswith("12 written")
@@ -187,8 +189,22 @@ def test_what_is_refused(tmp_path):
     same(other, volume)
     assert convert(tmp_path / "none.npy", tmp_path / "t").exit_code == 1
     assert convert(source, tmp_path / "t", "--scheduler", "dusk:4").exit_code == 2
+    np.save(tmp_path / "v.npy", volume)
+    result = convert(tmp_path / "v.npy", tmp_path / "v.npy")
+    assert "v.npy: is the source itself, or in it" in result.stderr
+    assert "is a file, and a store is a folder" in convert(source, tmp_path / "v.npy").stderr
     result = convert(source, tmp_path / "t", "--memory", "10M")
     assert "give --memory" in result.stderr
+
+
+def test_a_label_that_does_not_fit_is_named_by_its_voxel(tmp_path):
+    volume = np.ones((9, 9, 80), "u8")
+    volume[7, 5, 70] = 2**64 - 1
+    np.save(tmp_path / "v.npy", volume)
+    result = convert(tmp_path / "v.npy", tmp_path / "t", "--encoding", "compresso")
+    assert result.exit_code == 1
+    assert "c/0/0/1 is left out" in result.stderr
+    assert "at voxel (z, y, x) = (7, 5, 70)" in result.stderr
 
 
 def test_a_file_that_changed_is_another_source(tmp_path):

@@ -14,6 +14,7 @@ from compresso.scheduling import open_scheduler
 
 #: Lines about what is missing that are printed; the others are counted.
 TOLD = 20
+UNFINISHED = "is unfinished, and reads as 0 where nothing is yet; the same command goes on"
 
 
 def run(
@@ -48,12 +49,16 @@ def run(
             try:
                 total = convert_all(plan, workers, tell)
             except KeyboardInterrupt:
-                click.echo("Interrupted; the same command goes on from here", err=True)
+                click.echo(f"Interrupted; {target} {UNFINISHED}", err=True)
                 return 130
     click.echo(
         f"{total.written:,} written ({total.nbytes:,} bytes), {total.kept:,} there already, "
         f"{total.empty:,} empty, {problems:,} missing"
     )
     if problems:
-        click.echo(f"Error: {problems:,} parts of {target} could not be converted", err=True)
+        click.echo(
+            f"Error: {problems:,} parts of {target} could not be converted, and read as 0; "
+            "the same command tries them again",
+            err=True,
+        )
     return 1 if problems else 0

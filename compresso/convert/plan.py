@@ -108,6 +108,8 @@ def make(wanted: Wanted, at_once: int) -> Plan:
     source = absolute(wanted.source)
     folder = stores.folder(wanted.target)
     _check_apart(wanted, folder)
+    if folder.path and os.path.lexists(folder.path) and not os.path.isdir(folder.path):
+        raise FileError(f"{wanted.target}: is a file, and a store is a folder; choose another name")
     with open_boxes(source, memory, wanted.strict) as volume:
         task = _task(volume, wanted, memory, at_once)
         kept, _ = formats.fit(volume.metadata)
@@ -223,7 +225,8 @@ def _check_apart(wanted: Wanted, folder: stores.Folder) -> None:
         if wanted.source.rstrip("/") == wanted.target.rstrip("/"):
             raise FileError(f"{wanted.target}: is the source itself; choose another name")
         return
-    source = stores.local(wanted.source) if stores.names_store(wanted.source) else None
+    store = stores.names_store(wanted.source)
+    source = stores.local(wanted.source) if store else formats.split(wanted.source)[0]
     if source is None:
         return
     one, other = source.resolve(), Path(folder.path)

@@ -13,7 +13,7 @@ from compresso.arrays import Labels
 from compresso.boxes import Box, Boxes, around, open_boxes, slices_of, spelled
 from compresso.convert.plan import MARKS, Plan
 from compresso.convert.target import Target
-from compresso.errors import CompressoError, FileError
+from compresso.errors import CompressoError, FileError, LabelError
 from compresso.scheduling import Scheduler
 
 #: Objects of the target by their names, and a hash of each.
@@ -81,9 +81,9 @@ def work(plan: Plan, task: Box) -> Done:
                 raise labels
             made[name] = target.encode(name, missing[name], labels)
         except CompressoError as error:
-            problems.append(
-                f"{plan.target}: {name} is left out, box={spelled(missing[name])}: {error}"
-            )
+            reason = _moved(error, missing[name])
+            where = f"{name} is left out, voxels {spelled(missing[name])}"
+            problems.append(f"{plan.target}: {where}: {reason}")
     _write(folder, made, plan.resumed)
     marks |= {name: xxh3_64_hexdigest(data) if data else "" for name, data in made.items()}
     if not problems and (missing or not marked):
@@ -91,6 +91,14 @@ def work(plan: Plan, task: Box) -> Done:
     written = [len(data) for data in made.values() if data]
     empty = len(marks) - kept - len(written)
     return Done(len(written), kept, empty, sum(written), tuple(problems))
+
+
+def _moved(error: CompressoError, unit: Box) -> CompressoError:
+    """An error that names a voxel of the volume, not of the unit."""
+    if not isinstance(error, LabelError):
+        return error
+    z, y, x = (at + low for at, (low, _) in zip(error.voxel, unit, strict=True))
+    return LabelError(error.label, (z, y, x), error.reason)
 
 
 def _read(plan: Plan, units: dict[str, Box]) -> Iterator[tuple[str, Labels | CompressoError]]:

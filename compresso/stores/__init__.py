@@ -89,7 +89,8 @@ def open_array(text: str, strict: bool = False) -> Chunked:
 
     def fetch(box: Sequence[tuple[int, int]]) -> NDArray[Any]:
         index = tuple(slice(low, high) for low, high in box)
-        part = "box " + "x".join(f"{low}-{high}" for low, high in reversed(box))
+        size = "x".join(f"{low}-{high}" for low, high in reversed(box))
+        part = f"its voxels {size} (x, y, z, counted from the first)"
         with telling(text, part):
             labels: NDArray[Any] = array[index].read(order="C").result()
             return labels
