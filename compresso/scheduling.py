@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -26,13 +27,11 @@ R = TypeVar("R")
 LOCAL = re.compile(r"(threads|processes)(?::(\d+))?")
 ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://[^/\s]+:\d+")
 #: Tasks that are sent for each that can run at once, so that no worker waits for the next one.
-AHEAD = 3
+AHEAD = 8
 #: Seconds in which a scheduler must answer, and in which it must have a worker.
 PATIENCE = 4.0
-#: Seconds without any worker after which a conversion gives up.
+#: Seconds without any worker after which everything is given up.
 DESERTED = 60.0
-#: Workers that a task may cost, before the task is what is wrong.
-KILLS = 3
 
 
 class SchedulerError(CompressoError):
@@ -101,7 +100,7 @@ def open_scheduler(spec: str = "", threads: int = 1) -> Iterator[Scheduler]:
                 n_workers=count if apart else 1,
                 threads_per_worker=1 if apart else count,
                 processes=apart,
-                dashboard_address=None,
+                dashboard_address=":0",
                 memory_limit=0,
                 silence_logs=logging.CRITICAL,
             )
@@ -187,9 +186,9 @@ class _Dask(Scheduler):
         waiting: dict[Any, T] = {}
         try:
             while True:
-                for item in islice(todo, AHEAD * self.slots - len(waiting)):
-                    future = self._client.submit(_called, function, item, pure=False)
-                    waiting[future] = item
+                more = list(islice(todo, AHEAD * self.slots - len(waiting)))
+                futures = self._client.map(partial(_called, function), more, pure=False)
+                waiting |= dict(zip(futures, more, strict=True))
                 if not waiting:
                     return
                 for future in self._wait(waiting):
@@ -223,7 +222,7 @@ class _Dask(Scheduler):
             return future.result()
         except self._distributed.scheduler.KilledWorker:
             raise SchedulerError(
-                f"{self._spec}: a task ended {KILLS} workers, perhaps for want of memory"
+                f"{self._spec}: a task ends every worker that has it, perhaps for want of memory"
             ) from None
         except ModuleNotFoundError as error:
             raise SchedulerError(
