@@ -30,6 +30,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 #: What is done before a signal ends the process; each must be quick, and raise nothing.
 before_end: list[Callable[[], object]] = [targets.remove_unfinished]
+#: What becomes of the work at hand when it is interrupted, where that is not what is said usually.
+left_behind: list[str] = []
 
 
 class Commands(click.Group):
@@ -59,13 +61,13 @@ def reporting(
         What becomes of the work when it is interrupted.
     """
     try:
-        with signals_clean_up(f"Ended by a signal; {interrupted}"):
+        with signals_clean_up(interrupted):
             yield
         return
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except KeyboardInterrupt:
-        line, code = f"Interrupted; {interrupted}", 130
+        line, code = f"Interrupted; {[interrupted, *left_behind][-1]}", 130
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.EPIPE:
             raise  # click knows: nobody reads what is printed
@@ -119,8 +121,8 @@ def threads_option(default: int, what: str) -> Callable[[Callable[..., Any]], Ca
 
 
 @contextmanager
-def signals_clean_up(line: str) -> Iterator[None]:
-    """Clean up and say so before a signal ends the process.
+def signals_clean_up(interrupted: str) -> Iterator[None]:
+    """Clean up, and say what becomes of the work, before a signal ends the process.
 
     An exception would not do: raised anywhere, it may be swallowed anywhere. Signals that are
     ignored, as nohup does, stay so; outside the main thread nothing is changed.
@@ -129,7 +131,8 @@ def signals_clean_up(line: str) -> Iterator[None]:
     def end(number: int, _: FrameType | None) -> None:
         for clean_up in before_end:
             clean_up()
-        os.write(2, f"{line}\n".encode())
+        line = f"Ended by a signal; {[interrupted, *left_behind][-1]}\n"
+        os.write(2, line.encode())
         os._exit(128 + number)
 
     old = [number for number in SIGNALS if signal.getsignal(number) == signal.SIG_DFL]

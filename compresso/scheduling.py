@@ -153,12 +153,13 @@ class _Pool(Scheduler):
         return self.slots
 
     def answers(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[Answer[T, R]]:
-        """On threads; an interruption lets those at work end."""
+        """On threads; those at work end at their next :func:`check_wanted`."""
         todo = iter(items)
         if self.slots == 1:
             yield from (Answer(item, function(item), _me()) for item in todo)
             return
-        with ThreadPoolExecutor(self.slots) as pool:
+        ended = threading.Event()
+        with ThreadPoolExecutor(self.slots, initializer=_hear, initargs=(ended,)) as pool:
             waiting: dict[Future[tuple[R, str]], T] = {}
             try:
                 while True:
@@ -170,7 +171,22 @@ class _Pool(Scheduler):
                         value, worker = future.result()
                         yield Answer(waiting.pop(future), value, worker)
             finally:
+                ended.set()
                 pool.shutdown(wait=False, cancel_futures=True)
+
+
+_thread = threading.local()
+
+
+def _hear(ended: threading.Event) -> None:
+    _thread.ended = ended
+
+
+def check_wanted() -> None:
+    """Raise SchedulerError where nobody waits for the task at work in this thread any more."""
+    ended = getattr(_thread, "ended", None)
+    if ended is not None and ended.is_set():
+        raise SchedulerError("interrupted")
 
 
 class _Dask(Scheduler):

@@ -260,3 +260,24 @@ def interrupt(source, target, volume, memory):
     assert all(after[path] == before[path] for path in before)
     assert not list(target.rglob("*.__lock"))
     return int(said.splitlines()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_soon_and_says_what_is_left(tmp_path, number):
+    source, volume = larger(tmp_path, (256, 256, 256))
+    target = tmp_path / "target.zarr"
+    command = [sys.executable, "-m", "compresso", "convert", str(source), str(target)]
+    command += ["--encoding", "cpso", "--threads", "2", "--chunks", "16x16x16"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while not (target / "zarr.json").exists() and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(1)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    assert said.endswith(
+        f"{target} is unfinished, and reads as 0 where nothing is yet; the same command goes on\n"
+    )
+    assert len(said.splitlines()) == 1
+    assert len(files(target)) < volume.size >> 12

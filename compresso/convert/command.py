@@ -1,10 +1,13 @@
 """What ``python -m compresso convert`` does, and says."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
+from compresso.cli import left_behind
 from compresso.convert.plan import Wanted, make
 from compresso.convert.target import Codec
 from compresso.convert.work import Done
@@ -14,7 +17,6 @@ from compresso.scheduling import open_scheduler
 
 #: Lines about what is missing that are printed; the others are counted.
 TOLD = 20
-UNFINISHED = "is unfinished, and reads as 0 where nothing is yet; the same command goes on"
 
 
 def run(
@@ -33,7 +35,7 @@ def run(
     wanted = Wanted(source, target, codec, **options)
     problems = 0
 
-    with open_scheduler(scheduler, threads) as workers:
+    with open_scheduler(scheduler, threads) as workers, _unfinished(target):
         plan = make(wanted, workers.slots_a_process)
         with click.progressbar(
             length=len(plan), file=sys.stderr, hidden=not sys.stderr.isatty()
@@ -46,11 +48,7 @@ def run(
                 problems += len(done.problems)
                 bar.update(1)
 
-            try:
-                total = convert_all(plan, workers, tell)
-            except KeyboardInterrupt:
-                click.echo(f"Interrupted; {target} {UNFINISHED}", err=True)
-                return 130
+            total = convert_all(plan, workers, tell)
     click.echo(
         f"{total.written:,} written ({total.nbytes:,} bytes), {total.kept:,} there already, "
         f"{total.empty:,} empty, {problems:,} missing"
@@ -62,3 +60,18 @@ def run(
             err=True,
         )
     return 1 if problems else 0
+
+
+@contextmanager
+def _unfinished(target: str) -> Iterator[None]:
+    """Where it ends too early, say what the target is then."""
+    text = f"{target} is unfinished, and reads as 0 where nothing is yet; the same command goes on"
+    left_behind.append(text)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise  # it is told by what stands there
+    except BaseException:
+        left_behind.remove(text)
+        raise
+    left_behind.remove(text)

@@ -14,7 +14,7 @@ from compresso.boxes import Box, Boxes, around, open_boxes, slices_of, spelled
 from compresso.convert.plan import MARKS, Plan
 from compresso.convert.target import Target
 from compresso.errors import CompressoError, FileError, LabelError
-from compresso.scheduling import Scheduler
+from compresso.scheduling import Scheduler, check_wanted
 
 #: Objects of the target by their names, and a hash of each.
 Marks = dict[str, str]
@@ -76,6 +76,7 @@ def work(plan: Plan, task: Box) -> Done:
     kept, problems = sum(map(bool, marks.values())), []
     made: dict[str, bytes | None] = {}
     for name, labels in _read(plan, missing):
+        check_wanted()
         try:
             if isinstance(labels, CompressoError):
                 raise labels
