@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 #: The harness from the ground up: a room uses those before it, and itself.
 FLOORS = ("errors", "disk", "names", "records", "datasets", "measure", "paper", "figures")
-FLOORS += ("bench", "recommend", "trust", "commands")
+FLOORS += ("page", "bench", "recommend", "trust", "commands")
 MODULES = sorted((ROOT / "experiments").rglob("*.py"))
 
 

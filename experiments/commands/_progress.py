@@ -10,7 +10,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from experiments import figures, records
+from experiments import figures, page, records
 from experiments.measure import Grid, Spread
 from experiments.records import OK, Row
 from experiments.records.table import render
@@ -60,9 +60,11 @@ def finish(rows: list[Row]) -> None:
 
 
 def draw(output: Path, directory: Path) -> None:
-    """Draw the figures of a CSV."""
-    paths = list(figures.draw_all(records.read(output), directory))
+    """Draw the figures of a CSV, and write the page."""
+    table = records.read(output)
+    paths = list(figures.draw_all(table, directory))
     click.echo(f"{len(paths)} figures in {directory}")
+    click.echo(f"page in {page.write(table, paths, directory)}")
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def command(**options: Any) -> None:
 
 def _report(grid: "Grid", rows: "list[Row]", directory: Path) -> None:
     """Draw the figures of what was asked for, and write the report of the paper."""
-    from experiments import figures, paper, records
+    from experiments import figures, page, paper, records
     from experiments.commands._progress import succeeded
 
     table = records.tabulate(rows)
@@ -96,3 +96,5 @@ def _report(grid: "Grid", rows: "list[Row]", directory: Path) -> None:
             drawn += figures.draw_volume(volume, directory)
     click.echo(f"{len(drawn)} figures in {directory}")
     click.echo(f"report in {paper.report(table, covered, drawn, directory)}")
+    if succeeded(rows):
+        click.echo(f"page in {page.write(table, drawn, directory)}")

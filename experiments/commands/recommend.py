@@ -74,7 +74,7 @@ class Settings:
 @click.option(
     "--sample",
     type=Share(),
-    show_default="0.05, 8 to 64 chunks",
+    show_default="0.05, 16 to 64 chunks",
     help="Share of the volume to measure.",
 )
 @click.option(
@@ -98,7 +98,7 @@ def command(**options: Any) -> None:
     cell that makes sense is run on a little of it, the better ones on more, the best on all.
     docs/recommend.md says what the purposes are, and how sure the numbers.
     """
-    from experiments import datasets, figures, recommend, records
+    from experiments import datasets, figures, page, recommend, records
     from experiments.errors import HarnessError
 
     settings = Settings(**options)
@@ -119,8 +119,12 @@ def command(**options: Any) -> None:
     _tell(settings, advice, f"{dataset.name}, {records.cpu()}")
     click.echo(f"{len(rows)} rows added to {settings.output}", err=True)
     if settings.plot:
-        paths = list(figures.draw_all(records.tabulate(rows), settings.figures))
+        table = records.tabulate(rows)
+        paths = list(figures.draw_all(table, settings.figures))
+        answers = recommend.as_json(advice.choices, advice.sample)
+        written = page.write(table, paths, settings.figures, answers)
         click.echo(f"{len(paths)} figures in {settings.figures}", err=True)
+        click.echo(f"page in {written}", err=True)
     for one in advice.failed:
         click.echo(f"! {one.cell}: {one.rows[-1]['status']}", err=True)
     if advice.failed:

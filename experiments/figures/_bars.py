@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.names import shown
+from experiments.records.intervals import STAGES, interval
 
 #: Fig. 4's order and colours, light grey, dark grey and red.
 PAPER = {"none": "#c8c8c8", "neuroglancer": "#5f5f5f", "compresso": "#d7191c"}
@@ -51,8 +52,7 @@ def panels(rows: pd.DataFrame, value: str, label: str, title: str) -> Figure | N
     for name, axis in zip(names, axes.flat, strict=False):
         part = rows[rows["dataset"] == name]
         compressors = order(part)[1]
-        runs = part.groupby(["encoding", "compression"])[value]
-        grouped(axis, runs.mean(), runs.std(), part["run"].max() > 1, encodings, compressors)
+        grouped(axis, medians(part, ["encoding", "compression"], value), encodings, compressors)
         axis.set_title(dataset_title(part), fontsize=10)
         axis.set_ylabel(label)
     for axis in axes.flat[len(names) :]:
@@ -83,30 +83,50 @@ def dataset_title(rows: pd.DataFrame) -> str:
     return ", ".join(filter(None, (name, size, row["part"], threads)))
 
 
-def grouped(
-    axis: Axes,
-    heights: pd.Series,
-    deviations: pd.Series,
-    whiskers: bool,
-    encodings: list[str],
-    compressors: list[str],
-) -> None:
-    """Draw the bars of one panel, by (encoding, compression); the best one's tick label is bold."""
+def medians(rows: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
+    """The median of each cell's runs and its 95% interval: ``height``, ``low``, ``high``.
+
+    Bounds are NaN where there is one run, or where all are the same, as ratios are.
+    """
+    found = {}
+    for key, runs in rows.groupby(by)[value]:
+        if value in STAGES:
+            speed = interval(1 / runs).over(1)
+            found[key] = (speed.median, speed.low, speed.high)
+        else:
+            found[key] = (runs.median(), math.nan, math.nan)
+    return pd.DataFrame.from_dict(found, orient="index", columns=["height", "low", "high"])
+
+
+def grouped(axis: Axes, bars: pd.DataFrame, encodings: list[str], compressors: list[str]) -> None:
+    """Draw the bars of one panel; the best one's tick label is bold.
+
+    Parameters
+    ----------
+    axis : Axes
+    bars : DataFrame
+        By (encoding, compression) ``height``, and where they are known ``low`` and ``high``.
+    encodings, compressors : list of str
+        In their order: colours, and groups.
+    """
     width = 0.84 / len(encodings)
+    whole = bars.set_axis(pd.Index(list(bars.index), tupleize_cols=False))
     for e, encoding in enumerate(encodings):
         at = [c + (e - (len(encodings) - 1) / 2) * width for c in range(len(compressors))]
-        keys = [(encoding, compressor) for compressor in compressors]
-        error = [deviations.get(key, math.nan) for key in keys] if whiskers else None
+        keys = pd.Index([(encoding, compressor) for compressor in compressors], tupleize_cols=False)
+        part = whole.reindex(keys)
+        reach = [part["height"] - part["low"], part["high"] - part["height"]]
+        error = None if part["low"].isna().all() else [side.clip(lower=0) for side in reach]
         axis.bar(
             at,
-            [heights.get(key, math.nan) for key in keys],
+            part["height"],
             width,
             label=first_stage(encoding),
             color=colour(encoding, encodings),
             yerr=error,
             error_kw={"elinewidth": 0.9, "capsize": 2, "ecolor": "0.15"},
         )
-    best = heights.idxmax()[1]
+    best = bars["height"].idxmax()[1]
     axis.set_xticks(range(len(compressors)), [second_stage(c) for c in compressors])
     axis.tick_params(axis="x", length=0, rotation=35 if len(compressors) > 6 else 0)
     for compressor, tick in zip(compressors, axis.get_xticklabels(), strict=True):

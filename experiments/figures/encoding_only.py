@@ -31,8 +31,7 @@ class EncodingOnly(ResultsFigure):
             len(METRICS), 1, figsize=(width, 2.9 * len(METRICS) + 1), layout="constrained"
         )
         for axis, (value, label) in zip(axes, METRICS.items(), strict=True):
-            runs = rows.groupby(["encoding", "dataset"])[value]
-            bars.grouped(axis, runs.mean(), runs.std(), rows["run"].max() > 1, encodings, names)
+            bars.grouped(axis, bars.medians(rows, ["encoding", "dataset"], value), encodings, names)
             axis.set_ylabel(label)
         titles = [
             bars.dataset_title(rows[rows["dataset"] == name]).replace(", ", "\n") for name in names

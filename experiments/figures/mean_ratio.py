@@ -35,7 +35,9 @@ class MeanRatio(ResultsFigure):
             names = part["dataset"].unique()
             of_datasets = part.groupby(["encoding", "compression", "dataset"])["ratio"].mean()
             cells = of_datasets.groupby(["encoding", "compression"])
-            bars.grouped(axis, cells.mean(), cells.std(), len(names) > 1, encodings, compressors)
+            mean, deviation = cells.mean(), cells.std()
+            heights = {"height": mean, "low": mean - deviation, "high": mean + deviation}
+            bars.grouped(axis, pd.DataFrame(heights), encodings, compressors)
             _mark_published(axis, title.lower(), encodings, compressors)
             plural = "s" if len(names) != 1 else ""
             axis.set_title(f"{title} ({len(names)} dataset{plural})")

@@ -36,7 +36,7 @@ DECLINE, SLOWEST = 0.8, 0.97
 #: How much smaller an excess is where seams are half as many: expected bounds.
 HALVED = (0.25, 0.5)
 #: No interval of a sample is narrower than this, relative, on either side.
-FLOOR = 0.02
+FLOOR = 0.03
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def growth(grown: Sequence[float], doublings: float) -> Continuation:
     typical = min(0.0, (2 * last + DECLINE * before) / 3)
     expected = typical * _series(DECLINE, doublings)
     most = min(last, (last + before) / 2, 0.0) * _series(SLOWEST, doublings)
-    return Continuation(expected, min(most, 1.5 * expected), 0.3 * expected)
+    return Continuation(expected, min(most, 1.5 * expected), 0.0)
 
 
 def _series(ratio: float, terms: float) -> float:

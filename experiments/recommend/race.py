@@ -20,9 +20,9 @@ from experiments.records.intervals import Interval, interval
 #: Voxels of the first two pieces, about.
 PIECES = (1 << 18, 1 << 21)
 #: By how much another cell must be smaller, and faster, on each piece.
-MARGINS = ((1.3, 1.5), (1.15, 1.3), (1.0, 1.0))
+MARGINS = ((1.3, 1.5), (1.1, 1.2), (1.0, 1.0))
 #: Seconds after which no further run of a cell is made.
-PATIENCE_S = 6.0
+PATIENCE_S = 1.5
 
 
 @dataclass
@@ -103,7 +103,7 @@ def run(
     standing = [Standing(cell) for cell in cells]
     for number, labels in enumerate(pieces(sample)):
         last = labels.size == sum(chunk.size for chunk in sample.chunks)
-        part = sample.told() if last else f"{labels.size:,} voxels of it"
+        part = sample.part if last else f"{labels.size:,} voxels of it"
         piece = Volume(volume.name, volume.source, volume.group, labels, part)
         _measure(standing, piece, runs if last else 2, announce)
         yield from (one for one in standing if one.failed)

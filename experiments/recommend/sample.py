@@ -28,7 +28,7 @@ CHUNK = (16, 256, 256)
 BOX = (64, 64, 64)
 BOXES = 8
 #: Chunks of a sample by default: at least, and at most.
-FEWEST, MOST = 8, 64
+FEWEST, MOST = 16, 64
 SHARE = 0.05
 #: Of each chunk that is drawn so many places are looked at.
 LOOKS = 4
@@ -124,6 +124,12 @@ class Sample:
         """Whether all of the volume is measured."""
         return not self.plan.count
 
+    @property
+    def part(self) -> str:
+        """Which part of the volume is measured, in a few words; empty for all of it."""
+        chunk = "x".join(map(str, reversed(self.plan.chunk)))
+        return "" if self.whole else f"{len(self.chunks)} chunks of {chunk}, seed {self.plan.seed}"
+
     def told(self) -> str:
         """What was read, in words."""
         size = " x ".join(map(str, reversed(self.view.shape)))
@@ -144,7 +150,7 @@ def plan(shape: Shape, share: float | None, chunk: Shape | None, seed: int) -> P
     ----------
     shape : (int, int, int)
     share : float, optional
-        Of the volume; by default 0.05, but 8 chunks at least and 64 at most.
+        Of the volume; by default 0.05, but 16 chunks at least and 64 at most.
     chunk : (int, int, int), optional
         By default about 16 x 256 x 256, in whole rows where they are hardly longer.
     seed : int

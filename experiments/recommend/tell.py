@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.recommend.front import front
 from experiments.recommend.purposes import Choice
 from experiments.recommend.race import Standing
 from experiments.recommend.sample import Sample
+from experiments.records.front import front
 
 Choices = dict[str, Choice]
 

@@ -1,0 +1,134 @@
+"""The page of a run: one HTML file with its figures, its table, and what was measured on what.
+
+It needs nothing but itself: pictures are inside, and without JavaScript only sorting is missing.
+"""
+
+import base64
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from compresso.targets import replacing
+from experiments import figures
+from experiments.names import shown
+from experiments.records.derived import derive, newest
+from experiments.records.intervals import intervals
+
+NAME = "report.html"
+#: The columns of the table: heading, what a line has it from, and how it is spelled.
+COLUMNS = (
+    ("dataset", "dataset", ""),
+    ("encoding", "encoding", ""),
+    ("compression", "compression", ""),
+    ("ratio", "ratio", ",.2f"),
+    ("native ratio", "native_ratio", ",.2f"),
+    ("bytes", "compressed_bytes", ",.0f"),
+    ("compress MB/s", "compress_speed", ",.0f"),
+    ("decompress MB/s", "decompress_speed", ",.0f"),
+    ("runs", "runs", ",.0f"),
+)
+#: What a volume's rows say of how it was measured.
+MEASURED = ("shape", "dtype", "part", "threads", "version", "python", "numpy", "numba", "cpu")
+
+
+def write(
+    rows: pd.DataFrame,
+    drawn: Sequence[Path],
+    directory: Path,
+    answers: dict[str, Any] | None = None,
+) -> Path:
+    """Write the page beside the figures.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of :func:`experiments.records.tabulate`, the ones that failed too.
+    drawn : sequence of Path
+        The figures; of each the PNG is taken.
+    directory : Path
+    answers : dict, optional
+        What ``recommend`` answers, by purpose.
+
+    Returns
+    -------
+    Path
+        ``report.html``, replaced at once where there was one.
+    """
+    from jinja2 import Environment, PackageLoader, select_autoescape
+
+    figures.check(directory)
+    environment = Environment(
+        loader=PackageLoader(__name__, "."),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    good = derive(newest(rows))
+    pictures = sorted({path for path in drawn if path.suffix == ".png"}, key=_first_pareto)
+    text = environment.get_template("page.html.j2").render(
+        volumes=_volumes(rows),
+        columns=[heading for heading, _, _ in COLUMNS],
+        lines=_lines(good),
+        failed=_failed(rows),
+        pictures=[(path.stem.replace("_", " "), _inline(path)) for path in pictures],
+        answers=answers or {},
+    )
+    path = directory / NAME
+    with replacing(path, force=True) as unfinished:
+        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
+    return path
+
+
+def _first_pareto(path: Path) -> tuple[bool, str]:
+    return path.stem != "pareto", path.stem
+
+
+def _inline(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def _volumes(rows: pd.DataFrame) -> list[dict[str, str]]:
+    """What was measured, a volume each: its newest row tells how."""
+    found = []
+    for name, part in rows.groupby("dataset", sort=False):
+        row = part.iloc[-1]
+        told = {"dataset": shown(str(name), row["group"]), "source": str(row["source"])}
+        told |= {column: _plain(row[column]) for column in MEASURED}
+        told["runs"] = _plain(part["run"].max())
+        told["measured"] = f"{part['time'].min()} to {part['time'].max()}"
+        found.append(told)
+    return found
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:g}"
+    return str(value)
+
+
+def _lines(good: pd.DataFrame) -> list[list[tuple[str, str, str]]]:
+    """The table: of each cell its text, what it is sorted by, and its interval."""
+    cells = intervals(good).sort_values(["dataset", "ratio"], ascending=[True, False])
+    lines = []
+    for _, cell in cells.iterrows():
+        line = []
+        for _, column, form in COLUMNS:
+            value = cell[column]
+            low, high = cell.get(f"{column}_low", math.nan), cell.get(f"{column}_high", math.nan)
+            span = "" if math.isnan(low) else f"{low:{form}} to {high:{form}}"
+            line.append((format(value, form), str(value) if form else "", span))
+        lines.append(line)
+    return lines
+
+
+def _failed(rows: pd.DataFrame) -> list[str]:
+    bad = rows[(rows["status"] != "ok") | ~rows["lossless"]]
+    return list(
+        dict.fromkeys(
+            f"{row.dataset}: {row.encoding} + {row.compression}: {row.status}"
+            for row in bad.itertuples()
+        )
+    )

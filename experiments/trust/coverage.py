@@ -1,0 +1,98 @@
+"""How often the interval of ``recommend`` holds: many seeds, and the whole volume beside them.
+
+    python -m experiments.trust.coverage DATASET ... [--seeds N] [--cells CELL,...]
+
+Each seed draws another sample. The whole volume's ratio is measured once, in one piece, as the grid
+has it. A 95% interval should hold it in 19 of 20.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+
+from compresso import compressors, encodings
+from experiments import datasets
+from experiments.measure import Cell
+from experiments.recommend.estimate import Bytes, estimate, size
+from experiments.recommend.sample import draw, opened, plan
+
+CELLS = "ristretto,ristretto:effort=3,crackle+lzma,cpso+zstd,compressed_segmentation+zstd:level=9"
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What came of one cell on one volume.
+
+    Parameters
+    ----------
+    truth : int
+        Bytes of the whole volume.
+    found : sequence of Bytes
+        The estimate of each seed.
+    """
+
+    truth: int
+    found: Sequence[Bytes]
+
+    @property
+    def held(self) -> int:
+        """How many intervals hold the truth."""
+        return sum(one.low <= self.truth <= one.high for one in self.found)
+
+    @property
+    def width(self) -> float:
+        """Half of the interval, relative to the estimate; the median."""
+        return float(np.median([(one.high - one.low) / 2 / one.expected for one in self.found]))
+
+    @property
+    def error(self) -> tuple[float, float]:
+        """The estimate by the truth: mean and deviation."""
+        ratios = [one.expected / self.truth for one in self.found]
+        return float(np.mean(ratios)), float(np.std(ratios))
+
+
+def cover(cell: Cell, dataset: datasets.Dataset, seeds: int) -> Coverage | None:
+    """Estimate a cell of a volume with as many samples; None where the volume is measured whole."""
+    found: list[Bytes] = []
+    with opened(dataset) as view:
+        for seed in range(seeds):
+            wanted = plan(view.shape, None, None, seed)
+            if not wanted.count:
+                return None
+            found.append(estimate(cell, draw(view, wanted, lambda _: None)))
+        truth = size(cell, view.read((0, 0, 0), view.shape))
+    return Coverage(truth, found)
+
+
+def _parse(text: str) -> Cell:
+    encoding, _, compressor = text.partition("+")
+    return Cell(encodings.parse(encoding), compressors.parse(compressor or "none"))
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="DATASET...")
+@click.option("--seeds", type=click.IntRange(1), default=20)
+@click.option("--cells", default=CELLS)
+@click.option("-d", "--directory", type=click.Path(path_type=Path), default=Path("data"))
+def main(names: tuple[str, ...], seeds: int, cells: str, directory: Path) -> None:
+    """Count, and print a line of Markdown a cell and volume."""
+    click.echo("| volume | cell | held | half width | estimate / truth |")
+    click.echo("|---|---|---:|---:|---:|")
+    for dataset in (d for name in names for d in datasets.choose(name, directory)):
+        for cell in map(_parse, cells.split(",")):
+            found = cover(cell, dataset, seeds)
+            if found is None:
+                click.echo(f"| {dataset.name} | measured whole: exact | | | |")
+                break
+            mean, deviation = found.error
+            click.echo(
+                f"| {dataset.name} | {cell} | {found.held} of {seeds} | {found.width:.0%} | "
+                f"{mean:.3f} ± {deviation:.3f} |"
+            )
+
+
+if __name__ == "__main__":
+    main()
