@@ -95,6 +95,20 @@ def test_a_scale_and_its_place(tmp_path):
     assert geometry["steps"] == [[0.0, 0.0, 40.0], [0.0, 8.0, 0.0], [8.0, 0.0, 0.0]]
 
 
+def test_the_origin_comes_back(tmp_path):
+    volume = depots.labels((20, 30, 40), "u4")
+    source = depots.precomputed(tmp_path / "seg", volume, offset=(10, 20, 30))
+    assert convert(source, tmp_path / "t").exit_code == 0
+    found = depots.place(tmp_path / "t")
+    assert found.origin == (10 * 4, 20 * 4, 30 * 40)
+    assert found == depots.place(source)
+    assert depots.place(f"{tmp_path}/t:box=5-9x0-9x2-9").origin == (60, 80, 1280)
+    head = json.loads((tmp_path / "t/zarr.json").read_text())
+    head["dimension_names"] = ["x", "y", "z"]  # somebody else's array: nothing is known of it
+    (tmp_path / "t/zarr.json").write_text(json.dumps(head))
+    assert depots.place(tmp_path / "t").origin == (0, 0, 0)
+
+
 def test_shards(tmp_path):
     volume = labels()
     source = depots.zarr_array(tmp_path / "source", volume)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from compresso.errors import FileError
+from compresso.formats._metadata import geometry_of
 from compresso.stores._client import Client, child
 from compresso.stores._kind import Found, Kind, check_mip, numbers
 from compresso.stores._location import MARKERS, Location
@@ -27,7 +28,8 @@ class _Zarr(Kind):
             named = attributes.get("_ARRAY_DIMENSIONS")  # xarray's
             names = tuple(map(str, named)) if isinstance(named, list) else ()
             array = open_own(client, kvstore, document)
-            return Found({"driver": self.driver, "kvstore": kvstore}, USUAL, names, array=array)
+            spec = {"driver": self.driver, "kvstore": kvstore}
+            return Found(spec, USUAL, names, shift=_origin(attributes, document), array=array)
         image = multiscales({"attributes": attributes})
         if image is not None:
             scale = _scale(location, image, self.driver)
@@ -99,6 +101,17 @@ class Zarr2(_Zarr):
         self, client: Client, location: Location, document: dict[str, Any]
     ) -> dict[str, Any] | None:
         return _object(client.optional(location.kvstore, ".zmetadata").get("metadata"))
+
+
+def _origin(attributes: dict[str, Any], document: dict[str, Any]) -> list[float]:
+    """Position of the first voxel of an array that was converted; empty for any other."""
+    ours = _object(attributes.get("compresso")) or {}
+    geometry = geometry_of(_object(ours.get("metadata")) or {})
+    if geometry is None or geometry.origin is None or not geometry.is_plain:
+        return []
+    if document.get("dimension_names") != ["z", "y", "x"]:
+        return []
+    return list(reversed(geometry.origin))
 
 
 def _object(value: Any) -> dict[str, Any] | None:
