@@ -28,6 +28,9 @@ LOCAL = re.compile(r"(threads|processes)(?::(\d+))?")
 ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://[^/\s]+:\d+")
 #: Tasks that are sent for each that can run at once, so that no worker waits for the next one.
 AHEAD = 8
+#: What worker processes are started with. Dask would have them give memory back at once, and memory
+#: that is touched anew may cost more than a codec.
+ENVIRON = {"distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1}}
 #: Seconds in which a scheduler must answer, and in which it must have a worker.
 PATIENCE = 4.0
 #: Seconds without any worker after which everything is given up.
@@ -95,7 +98,7 @@ def open_scheduler(spec: str = "", threads: int = 1) -> Iterator[Scheduler]:
     count = int(found[2] or os.cpu_count() or 1)
     apart = found[1] == "processes"
     with ExitStack() as opened:
-        with _deaf():
+        with _deaf(), require("dask", "dask[distributed]", "a scheduler").config.set(ENVIRON):
             cluster = distributed.LocalCluster(
                 n_workers=count if apart else 1,
                 threads_per_worker=1 if apart else count,

@@ -226,3 +226,17 @@ def test_a_conversion_survives_a_killed_worker(tmp_path):
 
     zarr.registry.register_codec("compresso", CompressoCodec)
     np.testing.assert_array_equal(zarr.open_array(str(target))[:], volume)
+
+
+def kept_memory(number):
+    return os.environ.get("MALLOC_TRIM_THRESHOLD_")
+
+
+@pytest.mark.slow
+def test_workers_keep_the_memory_that_they_have(monkeypatch):
+    """Dask would have them give it back at once; then timings are those of the system's memory."""
+    from compresso.scheduling import open_scheduler
+
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    with open_scheduler("processes:1") as scheduler:
+        assert [answer.value for answer in scheduler.answers(kept_memory, [0])] == [None]
