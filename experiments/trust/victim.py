@@ -66,6 +66,7 @@ def peer(name, labels):
 def main():
     import resource
 
+    sys.path.pop(0)  # this folder, where a module may have a library's name
     resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))  # a bomb is a crash, not a swap
     labels = np.load(sys.argv[2])
     kind, *names = sys.argv[1].split()

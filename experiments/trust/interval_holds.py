@@ -1,6 +1,6 @@
 """How often the interval of ``recommend`` holds: many seeds, and the whole volume beside them.
 
-    python -m experiments.trust.coverage DATASET ... [--seeds N] [--cells CELL,...]
+    python -m experiments.trust.interval_holds DATASET ... [--seeds N] [--cells CELL,...]
 
 Each seed draws another sample. The whole volume's ratio is measured once, in one piece, as the grid
 has it. A 95% interval should hold it in 19 of 20.
