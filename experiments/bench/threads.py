@@ -61,7 +61,8 @@ def main(name: str, threads: int, rounds: int, directory: Path) -> None:
         what = " + ".join(codec for codec in pair if codec != "none")
         click.echo(f"| {what} | {' | '.join(map(_spell, found))} |")
     click.echo(
-        f"\nThreads that share nothing: {scaling(threads):.2f}; load {os.getloadavg()[0]:.1f}."
+        f"\nThreads that share nothing: {scaling(threads).spelled()}; "
+        f"load {os.getloadavg()[0]:.1f}."
     )
 
 
