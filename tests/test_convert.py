@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from compresso import stores
 from compresso.__main__ import main
 
 zarr = pytest.importorskip("zarr", reason="needs the package zarr")
@@ -295,3 +296,30 @@ def test_a_signal_ends_it_soon_and_says_what_is_left(tmp_path, number):
     )
     assert len(said.splitlines()) == 1
     assert len(files(target)) < volume.size >> 12
+
+
+def test_a_removal_that_was_cut_off_is_finished(tmp_path, monkeypatch):
+    """The metadata go last: until then what is there is another array, and no fresh folder."""
+    volume = np.arange(60, dtype="u4").reshape(3, 4, 5)
+    np.save(tmp_path / "a.npy", volume)
+    np.save(tmp_path / "b.npy", volume.astype("u8"))
+    assert convert(tmp_path / "a.npy", tmp_path / "t").exit_code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.Folder, "remove", once(stores.Folder.remove))
+        assert convert(tmp_path / "b.npy", tmp_path / "t", "--force").exit_code != 0
+    assert "is another array" in convert(tmp_path / "b.npy", tmp_path / "t").stderr
+    assert convert(tmp_path / "b.npy", tmp_path / "t", "--force").exit_code == 0
+    same(tmp_path / "t", volume.astype("u8"))
+
+
+def once(function):
+    """A function that works the first time, and is cut off the second."""
+    calls = []
+
+    def limited(*arguments):
+        calls.append(arguments)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return function(*arguments)
+
+    return limited

@@ -109,13 +109,19 @@ def test_code_of_another_kind_is_not_used(package, kept, tmp_path, what):
     assert files_of(tmp_path / "kept") == both
 
 
-def test_what_is_old_and_of_other_sources_is_removed(package, kept, tmp_path):
+@pytest.mark.parametrize("change", ["version", "line"])
+def test_what_is_old_and_of_other_sources_is_removed(package, kept, tmp_path, change):
     shutil.copytree(kept, tmp_path / "kept")
     (unfinished,) = list((tmp_path / "kept").rglob("*label_runs*.nbc"))
     unfinished.with_name(unfinished.name + ".1234.tmp").write_bytes(b"killed")
     for path in (tmp_path / "kept").iterdir():
         os.utime(path, (1, 1))
-    upgrade = UPGRADES["numba"]
+    upgrade = UPGRADES["numba"] if change == "version" else ""
+    if change == "line":  # every function of the file is a line further down
+        shutil.copytree(package / "compresso", tmp_path / "compresso")
+        source = tmp_path / "compresso" / "kernels" / "components.py"
+        source.write_text("\n" + source.read_text())
+        package = tmp_path
     assert run(package, upgrade, NUMBA_CACHE_DIR=str(tmp_path / "kept")) == (EXPECTED, "")
     after = files_of(tmp_path / "kept")
     assert len(after) == len(files_of(kept))

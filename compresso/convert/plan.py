@@ -18,7 +18,7 @@ from compresso.errors import FileError
 #: Where a target keeps which of its parts are done.
 MARKS = ".compresso/"
 #: What a conversion may write into its folder, and ``--force`` removes.
-OWN = (HEAD, "c/", MARKS)
+OWN = ("c/", MARKS, HEAD)
 #: Voxels of a task, at most: what a kill may cost, and what progress is counted in.
 LARGEST = 1 << 24
 #: Bytes that a codec needs for a voxel of the chunk at hand, about.

@@ -45,8 +45,8 @@ class Cache(caching.FunctionCache):
         self._py_func, self._name = function, repr(function)
         self._variant = variant
         module = function.__module__.rpartition(".")[2]
-        line = function.__code__.co_firstlineno
-        self._stem = f"{module}.{function.__name__}-{line}.{sys.implementation.cache_tag}"
+        self._line = function.__code__.co_firstlineno
+        self._stem = f"{module}.{function.__name__}.{sys.implementation.cache_tag}"
         self.enable()
 
     @property
@@ -83,7 +83,7 @@ class Cache(caching.FunctionCache):
 
     def _file(self, sig: Any, codegen: Any) -> str:
         """The name of the file of one kind of arguments."""
-        key = repr((self._index_key(sig, codegen), self._variant))
+        key = repr((self._index_key(sig, codegen), self._line, self._variant))
         return f"{self._stem}.{_stamp()}.{hashlib.sha256(key.encode()).hexdigest()[:16]}.nbc"
 
 

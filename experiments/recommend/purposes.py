@@ -105,7 +105,9 @@ class Purposes:
             return self._told(one, f"{why}: {self._ratio(one)}; {_speeds(one)}")
         one = self._smallest(fast)
         why = f"the smallest of those that compress and decompress at {DISK:,.0f} MB/s or more"
-        smaller = [other for other in self.standing if other.ratio > one.ratio]
+        smaller = [
+            other for other in self.standing if other not in fast and other.ratio > one.ratio
+        ]
         if smaller:
             next_ = min(smaller, key=lambda other: other.ratio)
             why += f" ({next_.cell}, at {_slower(next_):,.0f} MB/s the slower way, does not)"
@@ -116,12 +118,13 @@ class Purposes:
         alike = [one for one in self.standing if waiting_s(one) <= ALIKE * least]
         one = max(alike, key=lambda other: other.ratio)
         why = (
-            f"its labels are in memory soonest, {1e9 * waiting_s(one):.2g} s a gigavoxel over a "
+            f"its labels are in memory soon, {1e9 * waiting_s(one):.2g} s a gigavoxel over a "
             f"line of {LINE:,.0f} MB/s, decompressing included"
         )
         others = [str(other.cell) for other in alike if other is not one]
         if others:
-            why += f"; the smallest of {len(alike)} that show no difference ({', '.join(others)})"
+            why += f"; the smallest of {len(alike)} within {ALIKE - 1:.0%} of the soonest"
+            why += f" ({', '.join(others)})"
         return self._told(one, f"{why}: {self._ratio(one)}; {_speeds(one)}")
 
     def _random_access(self) -> Choice:

@@ -1,7 +1,7 @@
 """Decodes what it is sent, a line of hexadecimal each, and says what came of it.
 
-The other end of experiments/corruption.py; it also runs in the environment of other codecs, and
-then imports nothing of this project.
+The other end of experiments/trust/corruption.py; it also runs in the environment of other codecs,
+and then imports nothing of this project.
 """
 
 import json
