@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from compresso import formats, stores
-from compresso.boxes import Box, Boxes, Shape, absolute, grid, open_boxes
+from compresso.boxes import Box, Boxes, Shape, grid
 from compresso.convert import target as targets
 from compresso.convert.target import HEAD, Codec
 from compresso.errors import FileError
+from compresso.sources import absolute, open_boxes
 
 #: Where a target keeps which of its parts are done.
 MARKS = ".compresso/"

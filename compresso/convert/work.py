@@ -10,11 +10,12 @@ from xxhash import xxh3_64_hexdigest
 
 from compresso import stores
 from compresso.arrays import Labels
-from compresso.boxes import Box, Boxes, around, open_boxes, slices_of, spelled
+from compresso.boxes import Box, Boxes, around, slices_of, spelled
 from compresso.convert.plan import MARKS, Plan
 from compresso.convert.target import Target
 from compresso.errors import CompressoError, FileError, LabelError
 from compresso.scheduling import Scheduler, check_wanted
+from compresso.sources import open_boxes
 
 #: Objects of the target by their names, and a hash of each.
 Marks = dict[str, str]

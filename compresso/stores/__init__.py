@@ -4,13 +4,15 @@ They are read by TensorStore, wherever it can read them: in a local folder, at h
 bucket. One kind of store is one file in this folder; ``_kind.py`` has what a kind is.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from compresso import boxes
+from compresso.arrays import Labels
+from compresso.boxes import Box, Boxes
 from compresso.errors import FileError
 from compresso.formats import Metadata, _metadata
 from compresso.formats._format import Reader, check
@@ -25,17 +27,7 @@ from compresso.stores._location import MARKERS, Location, holds, local, locate, 
 from compresso.stores._memory import available, spelled
 
 __all__ = ["available", "folder", "holds", "local", "names_store", "open_array", "open_volume"]
-__all__ += ["Chunked", "Folder", "short", "spelled"]
-
-
-class Chunked(NamedTuple):
-    """A volume [z, y, x], what is read of it at once, and how a box of it is read."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    chunk: tuple[int, ...]
-    fetch: Callable[[Sequence[tuple[int, int]]], NDArray[Any]]
-    metadata: Metadata
+__all__ += ["Folder", "short", "spelled"]
 
 
 kinds = Registry(__name__, Kind, "store")  # type: ignore[type-abstract]
@@ -68,7 +60,7 @@ def open_volume(text: str, memory: int | None = None) -> Iterator[Reader]:
     yield Reader(array.shape, dtype, Layers(text, array, memory).fetch, metadata)
 
 
-def open_array(text: str, strict: bool = False) -> Chunked:
+def open_array(text: str, strict: bool = False) -> Boxes:
     """Open a store to read boxes of it.
 
     Parameters
@@ -87,15 +79,13 @@ def open_array(text: str, strict: bool = False) -> Chunked:
     layout = array.chunk_layout.read_chunk.shape
     chunk = tuple(int(n or whole) for n, whole in zip(layout, array.shape, strict=True))
 
-    def fetch(box: Sequence[tuple[int, int]]) -> NDArray[Any]:
-        index = tuple(slice(low, high) for low, high in box)
-        size = "x".join(f"{low}-{high}" for low, high in reversed(box))
-        part = f"its voxels {size} (x, y, z, counted from the first)"
+    def fetch(box: Box) -> Labels:
+        part = f"its voxels {boxes.spelled(box)} (x, y, z, counted from the first)"
         with telling(text, part):
-            labels: NDArray[Any] = array[index].read(order="C").result()
+            labels: Labels = array[boxes.slices_of(box)].read(order="C").result()
             return labels
 
-    return Chunked(array.shape, np.dtype(array.dtype.numpy_dtype), chunk, fetch, metadata)
+    return Boxes(array.shape, np.dtype(array.dtype.numpy_dtype), chunk, fetch, metadata)
 
 
 def _open(text: str, options: dict[str, Any] | None = None) -> tuple[Any, Metadata]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compresso import formats
-from compresso.boxes import Boxes, of_slices
+from compresso.boxes import Boxes
 from compresso.formats import Reader
+from compresso.sources import of_slices
 from compresso.stores import available
 from experiments.datasets import _archives
 from experiments.datasets._base import Dataset, Volume, first

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from compresso import stores
-from compresso.boxes import Boxes, open_boxes
+from compresso.boxes import Boxes
+from compresso.sources import open_boxes
 from experiments.datasets._base import Dataset, Volume, first
 from experiments.errors import DatasetError
 from experiments.names import EM, printable

@@ -20,8 +20,8 @@ import click
 import numpy as np
 
 from compresso import convert
-from compresso.boxes import open_boxes
 from compresso.scheduling import Scheduler, open_scheduler
+from compresso.sources import open_boxes
 
 #: How tasks are run, by what the table calls it.
 WAYS = {"no scheduler": "", "1 worker": "processes:1", "2 workers": "processes:2"}

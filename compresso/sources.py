@@ -1,0 +1,83 @@
+"""Any source of labels, a box at a time: a store of chunks, or a file that is read by slices."""
+
+import math
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from compresso import formats, stores
+from compresso.arrays import Labels
+from compresso.boxes import Box, Boxes, shape_of
+from compresso.errors import FileError
+
+
+@contextmanager
+def open_boxes(text: str, memory: int, strict: bool = False) -> Iterator[Boxes]:
+    """Open a volume.
+
+    Parameters
+    ----------
+    text : str
+        A file of a known format, ``my.h5:/labels``, or a store, ``gs://bucket/seg|zarr3:``.
+    memory : int
+        Bytes that reading the slices of a file may take, beside the box itself.
+    strict : bool
+        A chunk that a store lacks is an error, and not its fill value.
+
+    Raises
+    ------
+    FileError, SpecError, MissingPackageError
+        As :func:`compresso.stores.open_volume` and :func:`compresso.formats.open_volume`.
+    """
+    if stores.names_store(text):
+        yield stores.open_array(text, strict)
+        return
+    path, inner = formats.split(text)
+    if not path.exists():
+        raise FileError(f"{path}: no such file")
+    with formats.open_volume(path, inner) as volume:
+        yield of_slices(text, volume, memory)
+
+
+def of_slices(text: str, volume: formats.Reader, memory: int) -> Boxes:
+    """Any box of a volume that is read by slices, ``memory`` bytes of them at a time."""
+    fetch, chunk = _Slices(text, volume, memory).fetch, (1, *volume.shape[1:])
+    return Boxes(volume.shape, volume.dtype, chunk, fetch, volume.metadata, tuple(volume.lost))
+
+
+def absolute(text: str) -> str:
+    """A volume's name that means the same in another folder."""
+    if "://" in text or "|" in text:
+        return text
+    return os.path.abspath(text)
+
+
+@dataclass
+class _Slices:
+    """Boxes of a volume that is read by whole slices, so many at a time as the memory holds."""
+
+    text: str
+    volume: formats.Reader
+    memory: int
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fetch(self, box: Box) -> Labels:
+        (z0, z1), (y0, y1), (x0, x1) = box
+        plane = math.prod(self.volume.shape[1:]) * self.volume.dtype.itemsize
+        depth = self.memory // max(1, plane)
+        if shape_of(box)[1:] == self.volume.shape[1:]:
+            depth = z1 - z0
+        if depth < 1:
+            raise FileError(
+                f"{self.text}: one slice is {stores.spelled(plane)}; give it more with --memory"
+            )
+        with self._lock:
+            parts = [
+                self.volume.read(z, min(z + depth, z1))[:, y0:y1, x0:x1].copy()
+                for z in range(z0, z1, depth)
+            ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
