@@ -24,13 +24,14 @@ def grouped(phantom):
     return C.dumps(phantom, compression="zlib", depth=5)
 
 
-def run(*arguments):
+def run(*arguments, **more):
     return subprocess.run(
         [sys.executable, "-m", "compresso", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
+        **more,
     )
 
 

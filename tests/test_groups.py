@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_files import run
 from test_frame_memory import DEPTH, GROUP, SHAPE, folder, peak  # noqa: F401
 
 import compresso as C
@@ -21,17 +22,6 @@ ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"
 PAIRS = [("compresso", "lzma"), ("neuroglancer", "zstd"), ("cpso", "zlib"), ("none", "lz78")]
 MANY = (2, 3, 8, 0)
-
-
-def run(*arguments, **more):
-    return subprocess.run(
-        [sys.executable, "-m", "compresso", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        **more,
-    )
 
 
 @pytest.mark.parametrize("pair", PAIRS)

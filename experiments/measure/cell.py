@@ -98,7 +98,7 @@ def _round_trip(labels: Labels, cell: Cell) -> Row:
     decode to is made for each run, and is the only copy of the labels, in their own dtype.
     """
     encoding, compressor = cell.encoding, cell.compressor
-    source = _prepared(labels, encoding)
+    source = prepared(labels, encoding)
     source.max(initial=0)  # as much of it as fits is in the processor's caches, whatever was before
     clock = Clock()
     stream = clock.time("encode", encoding.encode_volume, source, cell.threads)
@@ -120,7 +120,7 @@ def _round_trip(labels: Labels, cell: Cell) -> Row:
     }
 
 
-def _prepared(labels: Labels, encoding: Encoding) -> Labels:
+def prepared(labels: Labels, encoding: Encoding) -> Labels:
     """The volume as the encoding is given it: raw labels are 64 bits wide before the clock runs."""
     source = as_volume(labels)
     if isinstance(encoding, Raw):

@@ -101,29 +101,40 @@ class Grid:
             Whether it was measured now; otherwise it is from the CSV.
         """
         records.check(self.output)
-        past: dict[tuple[Any, ...], Row] = {}
-        if self.skip is not Skip.NOTHING:
-            past = records.measured(self.output, failed=self.skip is Skip.ALL)
-        cells = [replace(cell, threads=self.conditions.threads) for cell in self.cells]
+        past = self.past()
         for dataset in self.datasets:
             announce(f"loading {dataset.name}")
             try:
                 volume = dataset.load(self.conditions.slices)
             except Exception as error:  # whatever is wrong with a file costs only its own rows
-                for cell in cells:
+                for cell in self._threaded:
                     for run in range(1, self.conditions.runs + 1):
                         yield self._record(unread(dataset, cell, run, error)), True
                 continue
             given_up: dict[Cell, str] = {}
-            for run, cell in rounds(cells, self.conditions.runs, self.conditions.seed):
+            for run, cell in self.order():
                 announce(f"{volume.name} {cell}")
-                kept = past.get(_key(volume, cell, run))
+                kept = past.get(records.key(describe(volume, cell, run)))
                 if kept:  # the CSV may call the same volume by another name
                     if isolate.hopeless(kept):
                         given_up[cell] = kept["status"]
                     yield kept | {"dataset": volume.name}, False
                 else:
                     yield self._record(self._measure(volume, cell, run, given_up)), True
+
+    def order(self) -> Iterator[tuple[int, Cell]]:
+        """Every run of every cell on a dataset, in rounds."""
+        return rounds(self._threaded, self.conditions.runs, self.conditions.seed)
+
+    def past(self) -> dict[tuple[Any, ...], Row]:
+        """The rows that the CSV has of runs that need not be measured again, by their keys."""
+        if self.skip is Skip.NOTHING:
+            return {}
+        return records.measured(self.output, failed=self.skip is Skip.ALL)
+
+    @property
+    def _threaded(self) -> list[Cell]:
+        return [replace(cell, threads=self.conditions.threads) for cell in self.cells]
 
     def _record(self, row: Row) -> Row:
         records.append(self.output, row)
@@ -155,8 +166,3 @@ def unread(dataset: Dataset, cell: Cell, run: int, error: Exception) -> Row:
         "status": str(Status.of(error)),
         **records.environment(),
     }
-
-
-def _key(volume: Volume, cell: Cell, run: int) -> tuple[Any, ...]:
-    row = describe(volume, cell, run)
-    return tuple(row[name] for name in records.KEY)

@@ -9,7 +9,7 @@ import secrets
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,11 @@ from compresso.scheduling import Scheduler, open_scheduler
 from experiments import records
 from experiments.datasets import Dataset, Volume
 from experiments.measure.cell import Cell, describe, measure, warm_up
-from experiments.measure.grid import Announce, Grid, Skip, unread
-from experiments.measure.rounds import rounds
+from experiments.measure.grid import Announce, Grid, unread
 from experiments.measure.totals import Totals
 from experiments.records import Row
 
-#: A run by the columns of ``records.KEY``.
+#: A run, by ``records.key``.
 Key = tuple[Any, ...]
 
 
@@ -89,12 +88,14 @@ class Spread:
         """Measure; yield each row, whether it is new, once it is in the CSV; totals come last."""
         records.check(self.output)
         announce("starting workers" if self.scheduler else "loading")
-        with open_scheduler(self.scheduler) as scheduler:
-            for number, (dataset, shape, boxes) in enumerate(self._places):
-                announce(dataset.name)
-                yield from self._dataset(scheduler, dataset, shape, self._orders(number, boxes))
-        for cached in (_loaded, _opened):
-            cached.cache_clear()
+        try:
+            with open_scheduler(self.scheduler) as scheduler:
+                for number, (dataset, shape, boxes) in enumerate(self._places):
+                    announce(dataset.name)
+                    yield from self._dataset(scheduler, dataset, shape, self._tasks(number, boxes))
+        finally:  # an error or Ctrl-C must not keep a volume, either
+            for cached in (_loaded, _opened):
+                cached.cache_clear()
 
     def _dataset(
         self, scheduler: Scheduler, dataset: Dataset, shape: Sequence[int], tasks: Iterator[Task]
@@ -109,21 +110,19 @@ class Spread:
                     row |= {"worker": answer.worker, "session": session}
                     records.append(self.output, row)
                 else:
-                    row = self._past[_key(row)] | {"dataset": dataset.name}
+                    row = self._past[records.key(row)] | {"dataset": dataset.name}
                 if task.box is not None:
                     totals.add(cell, run, row)
                 yield row, new
         for row in totals.rows():
-            kept = self._past.get(_key(row))
+            kept = self._past.get(records.key(row))
             if not kept:
                 records.append(self.output, row)
             yield kept or row, not kept
 
-    def _orders(self, number: int, boxes: Sequence[Box | None]) -> Iterator[Task]:
+    def _tasks(self, number: int, boxes: Sequence[Box | None]) -> Iterator[Task]:
         """The tasks of a dataset, the cells in the rounds of the grid."""
-        conditions = self.grid.conditions
-        cells = [replace(cell, threads=conditions.threads) for cell in self.grid.cells]
-        order = list(rounds(cells, conditions.runs, conditions.seed))
+        conditions, order = self.grid.conditions, list(self.grid.order())
         dataset, token = self.grid.datasets[number], secrets.token_hex(8)
         for box in boxes:
             parts = [order] if box is not None else [[one] for one in order]
@@ -151,10 +150,7 @@ class Spread:
 
     @cached_property
     def _past(self) -> dict[Key, Row]:
-        """The rows that the CSV has of runs that need not be measured again."""
-        if self.grid.skip is Skip.NOTHING:
-            return {}
-        return records.measured(self.output, failed=self.grid.skip is Skip.ALL)
+        return self.grid.past()
 
     @cached_property
     def _known(self) -> dict[str, frozenset[Key]]:
@@ -175,7 +171,7 @@ def work(task: Task) -> list[Row]:
         return [unread(task.dataset, cell, run, error) | chunk for run, cell in task.runs]
     for run, cell in task.runs:
         row = describe(volume, cell, run)
-        if _key(row) not in task.past:
+        if records.key(row) not in task.past:
             warm_up(volume, cell)
             row = measure(volume, cell, run)
         rows.append(row)
@@ -195,10 +191,6 @@ def _volume(task: Task) -> Volume:
 
 def _chunk(task: Task) -> str:
     return spelled(task.box) if task.box else ""
-
-
-def _key(row: Row) -> Key:
-    return tuple(row.get(name, "") for name in records.KEY)
 
 
 _loading = threading.Lock()

@@ -8,7 +8,7 @@ from compresso import compressors, encodings
 from experiments.measure import Cell, pairs
 from experiments.names import shown
 from experiments.paper.measured import Measured
-from experiments.records.intervals import fastest, intervals, places
+from experiments.records.intervals import BOTH, intervals, places, told_fastest
 
 #: Encodings since the paper, and what may stand behind those that are no schemes of their own.
 ENCODINGS = (
@@ -19,7 +19,6 @@ SECOND_STAGES = ("none", "zstd", "lzma")
 #: The paper's, for comparison.
 REFERENCES = (("compresso", "lzma"), ("compresso", "zstd"), ("neuroglancer", "zstd"))
 NAMES = {"cpso": "cpso (the stream of PyPI's compresso)"}
-SPEEDS = {"compress_speed": "compress", "decompress_speed": "decompress"}
 
 
 def cells() -> list[Cell]:
@@ -66,10 +65,10 @@ def _methods(measured: Measured, name: str) -> pd.DataFrame | None:
 
 
 def _lines(title: str, methods: pd.DataFrame) -> Iterator[str]:
-    ranked = [places(methods, speed) for speed in SPEEDS]
+    ranked = [places(methods, speed) for speed in BOTH]
     for index, method in methods.iterrows():
         columns = [title, _called(method), f"{method['ratio']:,.1f}"]
-        for speed, place in zip(SPEEDS, ranked, strict=True):
+        for speed, place in zip(BOTH, ranked, strict=True):
             columns += [_speed(method, speed), place[index]]
         yield f"| {' | '.join(columns)} |"
 
@@ -80,11 +79,9 @@ def _speed(method: "pd.Series[float]", speed: str) -> str:
 
 
 def _fastest(title: str, methods: pd.DataFrame) -> Iterator[str]:
-    for speed, verb in SPEEDS.items():
-        first, *others = [_called(methods.loc[index]) for index in fastest(methods, speed)] or [""]
-        if first:
-            rest = f"; no difference: {', '.join(others)}" if others else ""
-            yield f"- {title}, fastest to {verb}: {first}{rest}"
+    for speed, verb in BOTH.items():
+        if told := told_fastest(methods, speed, _called):
+            yield f"- {title}, fastest to {verb}: {told}"
 
 
 def _called(method: "pd.Series[float]") -> str:

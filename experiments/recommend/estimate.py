@@ -26,8 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import Labels
-from compresso.encodings.none import Raw
-from experiments.measure import Cell
+from experiments.measure import Cell, prepared
 from experiments.recommend.sample import Sample, Shape, stack
 
 CONFIDENCE = 0.95
@@ -55,8 +54,7 @@ def exactly(size: float) -> Bytes:
 
 def size(cell: Cell, labels: Labels) -> int:
     """The bytes that a cell makes of labels."""
-    source = np.ascontiguousarray(labels, "<u8") if isinstance(cell.encoding, Raw) else labels
-    stream = cell.encoding.encode_volume(source, cell.threads)
+    stream = cell.encoding.encode_volume(prepared(labels, cell.encoding), cell.threads)
     return memoryview(cell.compressor.compress(stream)).nbytes
 
 

@@ -16,6 +16,7 @@ random_access
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from experiments.datasets import Volume
 from experiments.measure import measure, warm_up
 from experiments.recommend.estimate import Bytes, estimate, exactly
 from experiments.recommend.race import Standing
@@ -144,8 +145,6 @@ class Purposes:
 
     def _alone(self, one: Standing) -> Alone:
         self.announce(f"{one.cell}, boxes alone")
-        from experiments.datasets import Volume
-
         size = seconds = voxels = 0.0
         for labels in self.sample.boxes:
             box = Volume("", "", "", labels)

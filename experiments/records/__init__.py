@@ -5,10 +5,10 @@ them, :func:`intervals.intervals` their medians and 95% intervals, :func:`interv
 faster than whom.
 """
 
-from experiments.records.columns import COLUMNS, FIRST_COLUMNS, KEY, Row, tabulate
+from experiments.records.columns import COLUMNS, FIRST_COLUMNS, Row, key, tabulate
 from experiments.records.environment import cpu, environment, now
 from experiments.records.file import append, check, measured, read
 from experiments.records.status import OK, Outcome, Status
 
-__all__ = ["COLUMNS", "FIRST_COLUMNS", "KEY", "OK", "Outcome", "Row", "Status", "append", "check"]
-__all__ += ["cpu", "environment", "measured", "now", "read", "tabulate"]
+__all__ = ["COLUMNS", "FIRST_COLUMNS", "OK", "Outcome", "Row", "Status", "append", "check"]
+__all__ += ["cpu", "environment", "key", "measured", "now", "read", "tabulate"]

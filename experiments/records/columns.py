@@ -28,6 +28,11 @@ CELL = ["dataset", "encoding", "compression"]
 KEY = ["source", "dtype", "fingerprint", "encoding", "compression", "threads", "run", "chunk"]
 
 
+def key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells a row's run from every other, by ``KEY``."""
+    return tuple(row.get(name, "") for name in KEY)
+
+
 def tabulate(rows: Iterable[Mapping[str, Any]]) -> "pd.DataFrame":
     """Make a table of rows, whatever columns they have, with all columns in their types."""
     import pandas as pd

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from compresso.targets import replacing
 from experiments import disk
 from experiments.errors import ResultsError
-from experiments.records.columns import COLUMNS, FIRST_COLUMNS, KEY, Row, tabulate
+from experiments.records.columns import COLUMNS, FIRST_COLUMNS, Row, key, tabulate
 from experiments.records.status import OK
 
 if TYPE_CHECKING:
@@ -152,4 +152,4 @@ def measured(path: Path, failed: bool) -> dict[tuple[Any, ...], Row]:
     table = table[table["fingerprint"] != ""]
     good = table["lossless"] & (table["status"] == str(OK))
     rows = [*table[~good & failed].to_dict("records"), *table[good].to_dict("records")]
-    return {tuple(row[name] for name in KEY): row for row in rows}
+    return {key(row): row for row in rows}

@@ -5,6 +5,7 @@ intervals of a speed overlap, there is *no difference* that these runs can show.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,8 @@ STAGES = {
     "compress_speed": ("encode_s", "compress_s"),
     "decompress_speed": ("decompress_s", "decode_s"),
 }
+#: The speeds of both stages together, and what they do.
+BOTH = {"compress_speed": "compress", "decompress_speed": "decompress"}
 #: What is the same in every run.
 EXACT = ("ratio", "native_ratio", "encoding_ratio", "encoded_bytes", "compressed_bytes")
 
@@ -176,3 +179,10 @@ def fastest(cells: pd.DataFrame, speed: str) -> "pd.Index[int]":
     equal = bounds.index[bounds["high"] >= bounds["low"].max()]
     others = cells.loc[equal.difference([best]), speed].sort_values(ascending=False)
     return pd.Index([best, *others.index])
+
+
+def told_fastest(cells: pd.DataFrame, speed: str, name: Callable[[Any], str]) -> str:
+    """The fastest cells of one dataset in words, by what a cell is called; empty without any."""
+    found = [name(cells.loc[index]) for index in fastest(cells, speed)]
+    rest = f"; no difference: {', '.join(found[1:])}" if found[1:] else ""
+    return found[0] + rest if found else ""

@@ -1,13 +1,12 @@
 """The table at the end of a grid: every cell, the best ratio first."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
 from experiments.names import shown
 from experiments.records.derived import derive
-from experiments.records.intervals import fastest, intervals, places
+from experiments.records.intervals import BOTH, intervals, places, told_fastest
 
 HEADINGS = {
     "encoding": "encoding",
@@ -19,8 +18,6 @@ HEADINGS = {
     "decompress_speed": "decompress MB/s",
     "lossless": "lossless",
 }
-#: The speeds of both stages together.
-SPEEDS = {"compress_speed": "compress", "decompress_speed": "decompress"}
 #: Of all processors, what others may take before the table tells.
 BUSY = 0.1
 
@@ -74,24 +71,19 @@ def _speeds(rows: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
         return []
     columns = [list(known["encoding"]), list(known["compression"])]
     headings = ["encoding", "compression"]
-    for speed, heading in SPEEDS.items():
+    for speed, heading in BOTH.items():
         bounds = known[[speed, f"{speed}_low", f"{speed}_high"]].to_numpy()
         headings += [f"{heading} MB/s", "95% interval", "place"]
         columns.append([f"{median:,.1f}" for median, _, _ in bounds])
         columns.append([f"{low:,.1f} to {high:,.1f}" for _, low, high in bounds])
         columns.append(list(places(known, speed)))
     text = ["", *(f"  {line}" for line in _aligned([headings, *zip(*columns, strict=True)]))]
-    for speed, heading in SPEEDS.items():
-        first, *others = (f"{c.encoding} {c.compression}" for c in _at(known, speed))
-        rest = f"; no difference: {', '.join(others)}" if others else ""
-        text.append(f"  fastest to {heading}: {first}{rest}")
+    for speed, verb in BOTH.items():
+        if told := told_fastest(known, speed, "{0.encoding} {0.compression}".format):
+            text.append(f"  fastest to {verb}: {told}")
     if rows["other_cpu"].median() > BUSY:
         text.append(f"  other processes took {rows['other_cpu'].median():.0%} of the processors")
     return text
-
-
-def _at(cells: pd.DataFrame, speed: str) -> Any:
-    return cells.loc[fastest(cells, speed)].itertuples()
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
