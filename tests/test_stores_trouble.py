@@ -17,7 +17,7 @@ from depots import read, refusal, same, scales, zarr_array, zarr_group
 
 from compresso import files, stores
 from compresso.errors import FileError
-from compresso.stores import _client, _layers
+from compresso.stores import _client, _errors, _layers
 
 
 @pytest.fixture
@@ -260,3 +260,13 @@ def test_without_tensorstore(tmp_path, monkeypatch):
     _client._tensorstore.cache_clear()
     with pytest.raises(ImportError, match="pip install tensorstore"):
         read(depots.info(tmp_path / "seg"))
+
+
+@pytest.mark.parametrize("reason", ["Permission denied", "Read-only file system"])
+def test_what_the_file_system_forbids_is_no_login(reason):
+    """As TensorStore words it where a folder cannot be made."""
+    error = ValueError(f'PERMISSION_DENIED: Failed to create directory: "/t/zarr.json": {reason}')
+    told = _errors.explain(error)
+    assert told.startswith("not allowed on this machine (Failed to create directory")
+    bucket = ValueError(f"PERMISSION_DENIED: {reason} [HTTP code 403]")
+    assert _errors.explain(bucket).startswith("private, or asks for a login")

@@ -15,6 +15,8 @@ HTTP = re.compile(r"\[HTTP code (\d+)\]")
 #: The same among the notes, where the clients of clouds have it.
 ANSWER = re.compile(r"\[http_response_code='(\d+)'")
 PRIVATE = ("PERMISSION_DENIED", "UNAUTHENTICATED")
+#: What a file system says of what this user may not do there.
+FORBIDDEN = tuple(map(os.strerror, (errno.EACCES, errno.EPERM, errno.EROFS)))
 UNREACHABLE = ("ABORTED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "UNKNOWN")
 
 
@@ -54,6 +56,8 @@ def explain(error: Exception) -> str:
     http = HTTP.search(line)
     if isinstance(error, TimeoutError) or code == "DEADLINE_EXCEEDED":
         return "cannot be reached: no answer in time"
+    if not http and any(reason in line for reason in FORBIDDEN):
+        return f"not allowed on this machine ({line})"
     if code in PRIVATE:
         return f"private, or asks for a login ({line})"
     if code == "NOT_FOUND":
