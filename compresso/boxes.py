@@ -1,6 +1,7 @@
 """Boxes of a volume: what gives them, and what is reckoned with them."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +41,25 @@ class Boxes:
     fetch: Callable[[Box], Labels]
     metadata: Metadata = field(default_factory=dict)
     lost: tuple[str, ...] = ()
+
+    @property
+    def voxels(self) -> int:
+        """Voxels of the whole volume."""
+        return math.prod(self.shape)
+
+    @property
+    def box(self) -> Box:
+        """The box that is all of it."""
+        return tuple((0, n) for n in self.shape)
+
+
+def of_array(labels: Labels) -> Boxes:
+    """Any box of what is in memory."""
+
+    def fetch(box: Box) -> Labels:
+        return labels[slices_of(box)]
+
+    return Boxes(labels.shape, labels.dtype, labels.shape, fetch)
 
 
 def grid(shape: Shape, step: Shape) -> Iterator[Box]:

@@ -1,5 +1,6 @@
 """Recommending: what is drawn, which cells are left, what is estimated, and what is told."""
 
+import dataclasses
 import json
 import math
 
@@ -9,10 +10,15 @@ import pytest
 from click.testing import CliRunner
 
 from compresso import compressors, encodings
+from compresso.boxes import of_array, shape_of, slices_of
+from experiments import records
 from experiments.commands import main
+from experiments.datasets import Volume
 from experiments.measure import Cell
-from experiments.recommend import estimate
-from experiments.recommend.sample import Places, Plan, View, draw, plan, stack
+from experiments.recommend import estimate, race
+from experiments.recommend.race import Race
+from experiments.recommend.sample import Places, Plan, draw, plan, stack
+from experiments.records import derived
 from experiments.records.front import front
 
 PURPOSES = ["archive", "everyday", "interactive", "random_access"]
@@ -20,13 +26,6 @@ PURPOSES = ["archive", "everyday", "interactive", "random_access"]
 
 def run(*arguments):
     return CliRunner().invoke(main, ["recommend", *map(str, arguments)])
-
-
-def in_memory(labels):
-    def read(at, shape):
-        return labels[tuple(slice(a, a + n) for a, n in zip(at, shape, strict=True))]
-
-    return View("made", labels.shape, labels.dtype, read)
 
 
 def quiet(text):
@@ -99,12 +98,12 @@ def test_a_voxel_and_a_picture(tmp_path, out):
 def test_a_sample_is_part_of_the_volume_and_the_same_for_a_seed():
     labels = np.random.RandomState(3).randint(99, size=(40, 64, 64)).astype(np.uint32)
     wanted = Plan((8, 16, 16), 5, seed=1)
-    one, same = (draw(in_memory(labels), wanted, quiet) for _ in range(2))
-    other = draw(in_memory(labels), Plan((8, 16, 16), 5, seed=2), quiet)
+    one, same = (draw(of_array(labels), wanted, quiet) for _ in range(2))
+    other = draw(of_array(labels), Plan((8, 16, 16), 5, seed=2), quiet)
     assert np.array_equal(stack(one.chunks), stack(same.chunks))
     assert not np.array_equal(stack(one.chunks), stack(other.chunks))
     places = Places(labels.shape, (8, 16, 16))
-    whole = [in_memory(labels).read(at, (8, 16, 16)) for at in places]
+    whole = [labels[slices_of(box)] for box in places]
     assert all(any(np.array_equal(chunk, part) for part in whole) for chunk in one.chunks)
 
 
@@ -112,15 +111,16 @@ def test_absent_labels_have_their_share_of_the_sample():
     labels = np.zeros((32, 64, 64), np.uint32)
     labels[:16] = np.random.RandomState(0).randint(9, size=(16, 64, 64))
     for seed in range(10):
-        chunks = draw(in_memory(labels), Plan((4, 16, 16), 8, seed), quiet).chunks
+        chunks = draw(of_array(labels), Plan((4, 16, 16), 8, seed), quiet).chunks
         assert sum(chunk.any() for chunk in chunks) == 4
 
 
 def test_only_what_is_drawn_is_read():
-    labels = np.zeros((64, 256, 256), np.uint8)
+    volume = of_array(np.zeros((64, 256, 256), np.uint8))
     read = []
-    view = in_memory(labels)
-    spying = View("", view.shape, view.dtype, lambda at, n: read.append(n) or view.read(at, n))
+    spying = dataclasses.replace(
+        volume, fetch=lambda box: read.append(shape_of(box)) or volume.fetch(box)
+    )
     draw(spying, Plan((8, 32, 32), 4, 0), quiet)
     assert read == [(1, 32, 32)] * 16 + [(8, 32, 32)] * 4 + [(64, 64, 64)] * 8
 
@@ -139,8 +139,8 @@ def test_places_cover_the_volume():
     seen = np.zeros(shape, int)
     places = Places(shape, chunk)
     for number in range(len(places)):
-        z, y, x = places[number]
-        seen[z : z + 4, y : y + 3, x : x + 5] += 1
+        assert shape_of(places[number]) == chunk
+        seen[slices_of(places[number])] += 1
     assert seen.min() == 1
     assert len(places) == 3 * 3 * 1
 
@@ -148,6 +148,62 @@ def test_places_cover_the_volume():
 def test_the_front_is_what_nothing_beats():
     cells = [(9, 1), (8, 2), (8, 1), (7, 1.5), (5, 5), (5, 4), (1, 5)]
     assert front(cells, lambda c: c[0], lambda c: c[1]) == [(9, 1), (8, 2), (5, 5)]
+
+
+def made_cells(*codecs):
+    return [Cell(encodings.parse(a), compressors.parse(b)) for a, b in codecs]
+
+
+def test_rows_are_kept_as_soon_as_they_are_measured(tmp_path, out, monkeypatch):
+    """Ctrl-C in the middle: what is in the CSV by then is what is told, in one line."""
+    measure, before = race.measure, []
+
+    def stopped(piece, cell, run):
+        path = tmp_path / "r.csv"
+        before.append(len(records.read(path)) if path.exists() else 0)
+        if len(before) == 4:
+            raise KeyboardInterrupt
+        return measure(piece, cell, run)
+
+    monkeypatch.setattr(race, "measure", stopped)
+    result = run("phantom:size=24x20x3", *out)
+    assert result.exit_code == 130
+    assert before == [0, 1, 2, 3]
+    assert result.stderr.strip() == f"Interrupted; 3 rows are safe in {tmp_path / 'r.csv'}"
+    assert not result.stdout
+
+
+def test_every_run_and_every_box_is_a_row(tmp_path, out):
+    result = run("phantom:size=24x20x3", "--runs", 2, *out)
+    assert result.exit_code == 0, result.output
+    table = records.read(tmp_path / "r.csv")
+    assert f"{len(table)} rows added" in result.stderr
+    assert {"0-24x0-20x0-3", ""} == set(table["chunk"])
+    newest = derived.newest(table)
+    assert set(newest["chunk"]) == {""}
+    assert set(newest["shape"]) == {"3x20x24"}
+
+
+def test_what_is_beaten_is_not_run_again(monkeypatch):
+    """Ratios are exact after one run; what is larger and half as fast then has lost."""
+    seconds = {"none": 1.0, "lz4": 3.0, "zstd": 2.0}
+    sizes = {"none": 50, "lz4": 100, "zstd": 40}
+
+    def measured(piece, cell, number):
+        name = cell.compressor.spec
+        stage = dict.fromkeys(("encode_s", "compress_s", "decompress_s", "decode_s"), seconds[name])
+        raw = 8 * piece.labels.size
+        return {"status": "ok", "raw_bytes": raw, "compressed_bytes": sizes[name], **stage}
+
+    monkeypatch.setattr(race, "measure", measured)
+    labels = np.ones((4, 8, 8), np.uint8)
+    sample = draw(of_array(labels), Plan((4, 8, 8), 0, 0), quiet)
+    volume = Volume("made", "", "em", labels)
+    rows = []
+    cells = made_cells(("cpso", "none"), ("cpso", "lz4"), ("cpso", "zstd"))
+    found = list(Race(sample, volume, 5, quiet, rows.append).run(cells))
+    assert {str(one.cell): len(one.rows) for one in found} == {"cpso none": 5, "cpso zstd": 5}
+    assert len(rows) == 11
 
 
 def test_savings_go_on_but_end():
@@ -160,7 +216,7 @@ def test_savings_go_on_but_end():
 def test_noise_costs_what_it_costs_in_any_piece():
     """Each voxel of noise takes its 8 bytes, whatever is around it, so the estimate is known."""
     labels = np.random.RandomState(1).randint(2**63, size=(64, 128, 128), dtype=np.uint64)
-    sample = draw(in_memory(labels), Plan((8, 32, 32), 8, 0), quiet)
+    sample = draw(of_array(labels), Plan((8, 32, 32), 8, 0), quiet)
     cell = Cell(encodings.parse("none"), compressors.parse("none"))
     found = estimate.estimate(cell, sample)
     assert found.expected == pytest.approx(labels.nbytes, rel=1e-9)

@@ -3,9 +3,12 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from compresso.plugins import Extent
 
 ROOT = Path(__file__).resolve().parents[2]
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -45,6 +48,23 @@ class Slices(click.ParamType[int]):
         if slices < 1 and slices != -1:
             self.fail(f"{value!r} is no number of slices: at least 1, or -1 for all", param, ctx)
         return slices
+
+
+class Voxels(click.ParamType["Extent"]):
+    """A number of voxels along x, y and z, ``256x256x16``."""
+
+    name = "XxYxZ"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "Extent":
+        """Parse the text."""
+        from compresso.plugins import Extent  # with NumPy: not for --help
+
+        try:
+            return Extent(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
 
 
 def _none(of: float) -> Callable[[click.Context, click.Parameter, Any], Any]:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from tqdm import tqdm
@@ -38,12 +38,17 @@ def run(grid: Grid | Spread, verbose: bool, directory: Path | None) -> list[Row]
                         bar.write(_line(row))
         except KeyboardInterrupt:
             bar.close()
-            click.echo(f"Interrupted; {added} rows are safe in {grid.output}", err=True)
-            sys.exit(130)
+            stop(added, grid.output)
     whole = [row for row in rows if not row.get("chunk")]
     click.echo("\n" + render(records.tabulate(whole)))
     click.echo(f"\n{added} rows added to {grid.output}")
     return rows
+
+
+def stop(added: int, output: Path) -> NoReturn:
+    """End as Ctrl-C wants it, and say what is kept."""
+    click.echo(f"Interrupted; {added} rows are safe in {output}", err=True)
+    sys.exit(130)
 
 
 def succeeded(rows: list[Row]) -> int:

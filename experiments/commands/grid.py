@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from experiments.commands._options import DIRECTORY, FIGURES, KEEP_FAILED, SEED, SLICES, VERBOSE
+from experiments.commands._options import (
+    DIRECTORY,
+    FIGURES,
+    KEEP_FAILED,
+    SEED,
+    SLICES,
+    VERBOSE,
+    Voxels,
+)
 from experiments.commands._options import output as output_option
 from experiments.commands._options import runs as runs_option
 from experiments.commands._options import threads as threads_option
@@ -51,18 +59,6 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, wanted: bool) -> Non
         click.echo(BANNER)
 
 
-def _extent(_: click.Context, __: click.Parameter, value: str | None) -> Any:
-    """The Extent that is written; the library is imported only where there is one."""
-    if value is None:
-        return None
-    from compresso.plugins import Extent
-
-    try:
-        return Extent(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r}: {error}") from None
-
-
 @click.command()
 @click.argument("encoding")
 @click.argument("compression")
@@ -89,7 +85,7 @@ def _extent(_: click.Context, __: click.Parameter, value: str | None) -> Any:
 )
 @click.option(
     "--chunks",
-    callback=_extent,
+    type=Voxels(),
     help="Measure chunk by chunk, 512x512x64 voxels (x, y, z), and add up.",
 )
 @click.option("--resume", is_flag=True, help="Leave out what the CSV has of the same labels.")

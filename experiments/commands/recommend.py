@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from experiments.commands._options import DIRECTORY, FIGURES, VERBOSE
+from experiments.commands._options import DIRECTORY, FIGURES, VERBOSE, Voxels
 from experiments.commands._options import output as output_option
 from experiments.commands._options import runs as runs_option
 
 if TYPE_CHECKING:
+    from compresso.plugins import Extent
     from experiments.recommend import Advice
 
 
@@ -37,21 +38,6 @@ class Share(click.ParamType[float]):
         return share
 
 
-class Box(click.ParamType[tuple[int, ...]]):
-    """Sizes as x, y, z, ``256x256x16``; z, y, x once parsed."""
-
-    name = "XxYxZ"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """Parse the text."""
-        parts = str(value).lower().split("x")
-        if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
-            self.fail(f"{value!r} is no size in x, y and z, such as 256x256x16", param, ctx)
-        return tuple(int(part) for part in reversed(parts))
-
-
 @dataclass(frozen=True)
 class Settings:
     """What the command line says."""
@@ -59,7 +45,7 @@ class Settings:
     dataset: str
     directory: Path
     sample: float | None
-    chunk: tuple[int, ...] | None
+    chunk: "Extent | None"
     seed: int
     runs: int
     output: Path
@@ -79,7 +65,7 @@ class Settings:
 )
 @click.option(
     "--chunk",
-    type=Box(),
+    type=Voxels(),
     show_default="about 256x256x16",
     help="Size of a chunk of the sample, x, y, z.",
 )
@@ -99,6 +85,7 @@ def command(**options: Any) -> None:
     docs/recommend.md says what the purposes are, and how sure the numbers.
     """
     from experiments import datasets, figures, page, recommend, records
+    from experiments.commands import _progress
     from experiments.errors import HarnessError
 
     settings = Settings(**options)
@@ -110,15 +97,24 @@ def command(**options: Any) -> None:
     records.check(settings.output)
     if settings.plot:
         figures.check(settings.figures)
-    question = recommend.Question(settings.sample, settings.chunk, settings.seed, settings.runs)
-    with _announcing(settings.verbose) as announce:
-        advice = recommend.recommend(dataset, question, announce)
-    rows = [row for one in (*advice.failed, *advice.standing) for row in one.rows]
-    for row in rows:
+    chunk = settings.chunk and tuple(reversed(settings.chunk))
+    question = recommend.Question(settings.sample, chunk, settings.seed, settings.runs)
+    kept = 0
+
+    def record(row: records.Row) -> None:
+        nonlocal kept
         records.append(settings.output, row)
+        kept += 1
+
+    try:
+        with _announcing(settings.verbose) as announce:
+            advice = recommend.recommend(dataset, question, announce, record)
+    except KeyboardInterrupt:
+        _progress.stop(kept, settings.output)
     _tell(settings, advice, f"{dataset.name}, {records.cpu()}")
-    click.echo(f"{len(rows)} rows added to {settings.output}", err=True)
+    click.echo(f"{kept} rows added to {settings.output}", err=True)
     if settings.plot:
+        rows = [row for one in (*advice.failed, *advice.standing) for row in one.rows]
         table = records.tabulate(rows)
         paths = list(figures.draw_all(table, settings.figures))
         answers = recommend.as_json(advice.choices, advice.sample)

@@ -12,7 +12,7 @@ import numpy as np
 import xxhash
 
 from compresso.arrays import Labels
-from compresso.boxes import Box, Boxes, slices_of
+from compresso.boxes import Boxes, of_array
 from compresso.formats import Metadata
 from compresso.plugins import Plugin
 from experiments.names import SYNTHETIC
@@ -86,12 +86,7 @@ class Dataset(ABC):
         Raises as :meth:`load` does.
         """
         volume = self.load()
-        labels = volume.labels
-
-        def fetch(box: Box) -> Labels:
-            return labels[slices_of(box)]
-
-        yield volume.source, Boxes(labels.shape, labels.dtype, labels.shape, fetch)
+        yield volume.source, of_array(volume.labels)
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compresso.boxes import Shape
 from experiments.datasets import Dataset, Volume
 from experiments.errors import HarnessError
-from experiments.recommend import race
 from experiments.recommend.cells import sensible
 from experiments.recommend.purposes import Choice, Purposes
-from experiments.recommend.race import Standing
-from experiments.recommend.sample import Sample, Shape, draw, opened, plan
+from experiments.recommend.race import Race, Standing
+from experiments.recommend.sample import Sample, draw, opened, plan
 from experiments.recommend.tell import as_json, as_text
+from experiments.records import Row
 
 __all__ = ["Advice", "Question", "as_json", "as_text", "recommend"]
 
@@ -49,17 +50,25 @@ class Advice:
     choices: dict[str, Choice]
 
 
-def recommend(dataset: Dataset, question: Question, announce: Callable[[str], None]) -> Advice:
-    """Find the cells to use for a volume; raises DatasetError, FileError and HarnessError."""
-    with opened(dataset) as view:
-        wanted = plan(view.shape, question.share, question.chunk, question.seed)
-        sample = draw(view, wanted, announce)
-    nothing = np.empty((0, 0, 0), view.dtype)
-    described = Volume(dataset.name, view.source, dataset.group, nothing)
-    found = list(race.run(sensible(), sample, described, question.runs, announce))
+def recommend(
+    dataset: Dataset,
+    question: Question,
+    announce: Callable[[str], None],
+    record: Callable[[Row], None],
+) -> Advice:
+    """Find the cells to use for a volume; raises DatasetError, FileError and HarnessError.
+
+    ``announce`` is told what is being worked on, and ``record`` given each row once it is measured.
+    """
+    with opened(dataset) as (source, volume):
+        wanted = plan(volume.shape, question.share, question.chunk, question.seed)
+        sample = draw(volume, wanted, announce)
+    nothing = np.empty((0, 0, 0), volume.dtype)
+    described = Volume(dataset.name, source, dataset.group, nothing)
+    found = list(Race(sample, described, question.runs, announce, record).run(sensible()))
     failed = [one for one in found if one.failed]
     standing = [one for one in found if not one.failed]
     if not standing:
         raise HarnessError(f"{dataset.name}: every cell failed, {failed[0].cell} first")
-    choices = Purposes(sample, standing, announce).choose()
+    choices = Purposes(sample, described, standing, announce, record).choose()
     return Advice(sample, standing, failed, choices)

@@ -26,8 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import Labels
+from compresso.boxes import Shape
 from experiments.measure import Cell, prepared
-from experiments.recommend.sample import Sample, Shape, stack
+from experiments.recommend.sample import Sample, stack
 
 CONFIDENCE = 0.95
 #: What the next doubling saves of what the last one saved: expected, and at most.
@@ -69,16 +70,16 @@ class Continuation:
 
 def estimate(cell: Cell, sample: Sample) -> Bytes:
     """The bytes of the whole volume, in one piece as the grid measures it."""
-    chunks, view = sample.chunks, sample.view
+    chunks, whole = sample.chunks, sample.volume
     alone = np.array([size(cell, chunk) for chunk in chunks], float)
     grown = [alone.sum(), *_grown(cell, chunks)]
     voxels = sum(chunk.size for chunk in chunks)
     steps = [
-        growth(grown, math.log2(max(1.0, view.voxels / voxels))),
-        *(_seams(cell, chunks, axis, view.shape, grown[-1]) for axis in range(3)),
+        growth(grown, math.log2(max(1.0, whole.voxels / voxels))),
+        *(_seams(cell, chunks, axis, whole.shape, grown[-1]) for axis in range(3)),
     ]
     mean, reach = drawn(alone, sample)
-    expected = grown[-1] * mean / alone.mean() * view.voxels / voxels
+    expected = grown[-1] * mean / alone.mean() * whole.voxels / voxels
     expected *= math.exp(sum(step.expected for step in steps))
     low = math.hypot(reach, FLOOR, *(step.expected - step.low for step in steps))
     high = math.hypot(reach, FLOOR, *(step.high - step.expected for step in steps))

@@ -14,13 +14,15 @@ random_access
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from compresso.boxes import spelled
 from experiments.datasets import Volume
 from experiments.measure import measure, warm_up
 from experiments.recommend.estimate import Bytes, estimate, exactly
 from experiments.recommend.race import Standing
 from experiments.recommend.sample import Sample
+from experiments.records import Row
 
 DISK = 500.0  # MB/s: a SATA SSD; 8 bytes a voxel
 LINE = 125.0  # MB/s: a line of one gigabit a second
@@ -61,11 +63,25 @@ class Choice:
 
 @dataclass
 class Purposes:
-    """Chooses among the cells that reached the end of the race."""
+    """Chooses among the cells that reached the end of the race.
+
+    Parameters
+    ----------
+    sample : Sample
+    volume : Volume
+        Describes what the rows of boxes are of; its labels are not used.
+    standing : sequence of Standing
+    announce : callable
+        Told what is being worked on.
+    record : callable
+        Given each row as soon as it is measured.
+    """
 
     sample: Sample
+    volume: Volume
     standing: Sequence[Standing]
     announce: Callable[[str], None]
+    record: Callable[[Row], None]
 
     def __post_init__(self) -> None:
         self._sizes: dict[str, Bytes] = {}
@@ -134,7 +150,7 @@ class Purposes:
         one, alone = max(quick or found, key=lambda pair: pair[1].ratio)
         packed = [pair for pair in found if pair[1].ratio >= 2] or found
         first, at_once = min(packed, key=lambda pair: pair[1].seconds)
-        box = " x ".join(map(str, reversed(self.sample.boxes[0].shape)))
+        box = " x ".join(map(str, reversed(self.sample.boxes[0][1].shape)))
         why = (
             f"the smallest where each box of {box} is compressed alone: {alone.ratio:,.1f} x, "
             f"{alone.bytes:,.0f} bytes and {1e3 * alone.seconds:.2g} ms a box; soonest is "
@@ -146,10 +162,11 @@ class Purposes:
     def _alone(self, one: Standing) -> Alone:
         self.announce(f"{one.cell}, boxes alone")
         size = seconds = voxels = 0.0
-        for labels in self.sample.boxes:
-            box = Volume("", "", "", labels)
+        for place, labels in self.sample.boxes:
+            box = replace(self.volume, labels=labels, chunk=spelled(place))
             warm_up(box, one.cell)
             row = measure(box, one.cell)
+            self.record(row)
             size += row["compressed_bytes"]
             seconds += row["decompress_s"] + row["decode_s"]
             voxels += labels.size
@@ -157,7 +174,7 @@ class Purposes:
         return Alone(size / count, seconds / count, 8 * voxels / size)
 
     def _ratio(self, one: Standing) -> str:
-        found, voxels = self.size(one), self.sample.view.voxels
+        found, voxels = self.size(one), self.sample.volume.voxels
         if found.low == found.high:
             return f"{8 * voxels / found.expected:,.1f} x"
         return (

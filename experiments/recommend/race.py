@@ -1,11 +1,13 @@
 """Successive halving: every cell on little, the better ones on more, the best on all.
 
 A cell drops out as soon as another one is smaller and faster both ways by a margin that covers what
-more voxels may change; the margins shrink as the pieces grow.
+more voxels, or more runs, may change; the margins shrink as the pieces grow.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from time import monotonic
 
 import numpy as np
@@ -19,18 +21,22 @@ from experiments.records.intervals import Interval, interval
 
 #: Voxels of the first two pieces, about.
 PIECES = (1 << 18, 1 << 21)
-#: By how much another cell must be smaller, and faster, on each piece.
+#: By how much another cell must be smaller, and faster, once each piece is measured.
 MARGINS = ((1.3, 1.5), (1.1, 1.2), (1.0, 1.0))
+#: The same on the last piece while runs are missing: what it takes is known, but not the speed.
+UNTIL_THEN = (1.0, 1.5)
 #: Seconds after which no further run of a cell is made.
 PATIENCE_S = 1.5
+#: Runs of each cell on the pieces before the last.
+FEW = 2
 
 
-@dataclass
+@dataclass(frozen=True)
 class Standing:
     """What a cell has reached on the piece that was measured last."""
 
     cell: Cell
-    rows: list[Row] = field(default_factory=list)
+    rows: Sequence[Row] = ()
 
     @property
     def failed(self) -> bool:
@@ -42,12 +48,12 @@ class Standing:
         """8 bytes a voxel by the compressed bytes."""
         return float(self.rows[0]["raw_bytes"] / self.rows[0]["compressed_bytes"])
 
-    @property
+    @cached_property
     def compress_s(self) -> Interval:
         """Seconds a voxel, both stages."""
         return self._seconds("encode_s", "compress_s")
 
-    @property
+    @cached_property
     def decompress_s(self) -> Interval:
         """Seconds a voxel, both stages."""
         return self._seconds("decompress_s", "decode_s")
@@ -80,57 +86,73 @@ def dominates(a: Standing, b: Standing, smaller: float, faster: float) -> bool:
     )
 
 
-def run(
-    cells: Sequence[Cell],
-    sample: Sample,
-    volume: Volume,
-    runs: int,
-    announce: Callable[[str], None],
-) -> Iterator[Standing]:
-    """Let cells race; yield those that reached the end, and, as soon as they do, those that failed.
+@dataclass
+class Race:
+    """Lets cells race.
 
     Parameters
     ----------
-    cells : sequence of Cell
     sample : Sample
     volume : Volume
         Describes what the rows are of; its labels are not used.
     runs : int
-        On the last piece, unless they take longer than ``PATIENCE_S``; before it 2.
+        On the last piece, unless they take longer than ``PATIENCE_S``.
     announce : callable
         Told what is being worked on.
+    record : callable
+        Given each row as soon as it is measured.
     """
-    standing = [Standing(cell) for cell in cells]
-    for number, labels in enumerate(pieces(sample)):
-        last = labels.size == sum(chunk.size for chunk in sample.chunks)
-        part = sample.part if last else f"{labels.size:,} voxels of it"
-        piece = Volume(volume.name, volume.source, volume.group, labels, part)
-        _measure(standing, piece, runs if last else 2, announce)
-        yield from (one for one in standing if one.failed)
-        standing = [one for one in standing if not one.failed]
-        smaller, faster = MARGINS[-1] if last else MARGINS[number]
-        standing = [
-            one for one in standing if not any(dominates(a, one, smaller, faster) for a in standing)
-        ]
-        if last:
-            break
-    yield from standing
 
+    sample: Sample
+    volume: Volume
+    runs: int
+    announce: Callable[[str], None]
+    record: Callable[[Row], None]
+    _spent: dict[Cell, float] = field(default_factory=dict)
 
-def _measure(
-    standing: list[Standing], piece: Volume, runs: int, announce: Callable[[str], None]
-) -> None:
-    spent = dict.fromkeys((str(one.cell) for one in standing), 0.0)
-    for one in standing:
-        one.rows = []
-    for number, one in rounds(standing, runs):
-        if spent[str(one.cell)] > PATIENCE_S or one.failed:
-            continue
-        announce(f"{one.cell}, {piece.labels.size:,} voxels, run {number} of {runs}")
+    def run(self, cells: Sequence[Cell]) -> Iterator[Standing]:
+        """Yield the cells that failed as soon as they do, and those that reached the end."""
+        standing = [Standing(cell) for cell in cells]
+        stages = [*zip(pieces(self.sample), MARGINS, strict=False)]
+        for number, (labels, margins) in enumerate(stages):
+            last = number == len(stages) - 1
+            runs = self.runs if last else FEW
+            piece = self._described(labels, last)
+            standing = [Standing(one.cell) for one in standing]
+            self._spent.clear()
+            for run, order in itertools.groupby(rounds(cells, runs), lambda pair: pair[0]):
+                measured = {one.cell: one for one in standing}
+                for _, cell in order:
+                    if cell in measured:
+                        measured[cell] = self._measure(measured[cell], piece, run, runs)
+                yield from (one for one in measured.values() if one.failed)
+                standing = [one for one in measured.values() if not one.failed]
+                if run == runs:
+                    standing = _left(standing, MARGINS[-1] if last else margins)
+                elif last:
+                    standing = _left(standing, UNTIL_THEN)
+        yield from standing
+
+    def _described(self, labels: Labels, last: bool) -> Volume:
+        part = self.sample.part if last else f"{labels.size:,} voxels of it"
+        return replace(self.volume, labels=labels, part=part)
+
+    def _measure(self, one: Standing, piece: Volume, run: int, runs: int) -> Standing:
+        """One more run, unless the ones before took all patience."""
+        if self._spent.get(one.cell, 0.0) > PATIENCE_S:
+            return one
+        self.announce(f"{one.cell}, {piece.labels.size:,} voxels, run {run} of {runs}")
         start = monotonic()
         warm_up(piece, one.cell)
-        one.rows.append(measure(piece, one.cell, number))
-        spent[str(one.cell)] += monotonic() - start
+        row = measure(piece, one.cell, run)
+        self.record(row)
+        self._spent[one.cell] = self._spent.get(one.cell, 0.0) + monotonic() - start
+        return Standing(one.cell, (*one.rows, row))
+
+
+def _left(standing: Sequence[Standing], margins: tuple[float, float]) -> list[Standing]:
+    """Those that no other one dominates."""
+    return [one for one in standing if not any(dominates(a, one, *margins) for a in standing)]
 
 
 def pieces(sample: Sample) -> Iterator[Labels]:

@@ -10,17 +10,16 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import Labels, as_volume
+from compresso.boxes import Box, Boxes, Shape, of_array
 from experiments.datasets import Dataset
 from experiments.errors import DatasetError
 
-Shape = tuple[int, ...]
 #: What a chunk is by default, about, z, y, x: deep enough for encodings that look at the slice
 #: before, and whole blocks of 8x8x8.
 CHUNK = (16, 256, 256)
@@ -36,31 +35,6 @@ LOOKS = 4
 #: this, is measured whole.
 LARGEST_SHARE = 0.25
 SMALL = 1 << 24
-
-
-@dataclass(frozen=True)
-class View:
-    """A volume of which any box can be read.
-
-    Parameters
-    ----------
-    source : str
-        What a row of results tells it by.
-    shape : (int, int, int)
-    dtype : dtype
-    read : callable
-        Gives the labels from a place on, (z, y, x), in a shape.
-    """
-
-    source: str
-    shape: Shape
-    dtype: np.dtype[Any]
-    read: Callable[[Shape, Shape], Labels]
-
-    @property
-    def voxels(self) -> int:
-        """Voxels of the whole volume."""
-        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -92,13 +66,14 @@ class Sample:
     Parameters
     ----------
     plan : Plan
-    view : View
+    volume : Boxes
+        What it is of.
     chunks : list of (nz, ny, nx)
         In the order of their places.
     density : (n,) float
         At the first slice of each: the share of voxels whose label differs from the one before.
-    boxes : list of (nz, ny, nx)
-        What random access fetches.
+    boxes : list of (Box, (nz, ny, nx))
+        What random access fetches: where, and the labels.
     mean_density : float
         Of all places that were looked at.
     density_error : float
@@ -110,10 +85,10 @@ class Sample:
     """
 
     plan: Plan
-    view: View
+    volume: Boxes
     chunks: list[Labels]
     density: NDArray[np.float64]
-    boxes: list[Labels]
+    boxes: list[tuple[Box, Labels]]
     mean_density: float
     density_error: float
     looked_at: int
@@ -132,13 +107,13 @@ class Sample:
 
     def told(self) -> str:
         """What was read, in words."""
-        size = " x ".join(map(str, reversed(self.view.shape)))
+        size = " x ".join(map(str, reversed(self.volume.shape)))
         if self.whole:
             return f"the whole volume, {size} voxels, is measured"
         chunk = " x ".join(map(str, reversed(self.plan.chunk)))
         return (
             f"a sample of {len(self.chunks)} chunks of {chunk} of {size} voxels, "
-            f"{self.plan.share(self.view.shape):.2g} of the volume, drawn by density at "
+            f"{self.plan.share(self.volume.shape):.2g} of the volume, drawn by density at "
             f"{self.looked_at} places, seed {self.plan.seed}"
         )
 
@@ -181,55 +156,53 @@ def _side(size: int, wanted: int) -> int:
 
 
 @contextmanager
-def opened(dataset: Dataset) -> Iterator[View]:
-    """Open a dataset to read boxes of it; raises what reading it raises."""
+def opened(dataset: Dataset) -> Iterator[tuple[str, Boxes]]:
+    """Open a dataset: its source, and boxes of it as encodings take them.
+
+    Raises what reading it raises.
+    """
     with dataset.boxes() as (source, boxes):
 
-        def fetch(at: Shape, shape: Shape) -> Labels:
-            box = tuple((int(a), int(a + n)) for a, n in zip(at, shape, strict=True))
-            return np.ascontiguousarray(as_volume(boxes.fetch(box)))
+        def fetch(box: Box) -> Labels:
+            return as_volume(boxes.fetch(box))
 
         dtype = as_volume(np.empty((0, 0, 0), boxes.dtype)).dtype
-        yield View(source, boxes.shape, dtype, fetch)
+        yield source, replace(boxes, dtype=dtype, fetch=fetch)
 
 
-def _in_memory(source: str, labels: Labels) -> View:
-    def part(at: Shape, shape: Shape) -> Labels:
-        index = tuple(slice(a, a + n) for a, n in zip(at, shape, strict=True))
-        return np.ascontiguousarray(labels[index])
-
-    return View(source, labels.shape, labels.dtype, part)
-
-
-def draw(view: View, wanted: Plan, announce: Callable[[str], None]) -> Sample:
+def draw(volume: Boxes, wanted: Plan, announce: Callable[[str], None]) -> Sample:
     """Read a sample, or the whole volume."""
     random = np.random.default_rng(wanted.seed)
     if not wanted.count:
         announce("reading the volume")
-        labels = view.read((0, 0, 0), view.shape)
-        boxes = _boxes(_in_memory(view.source, labels), random)
-        return Sample(wanted, view, [labels], np.zeros(1), boxes, 0.0, 0.0, 0, 1)
-    places = Places(view.shape, wanted.chunk)
+        labels = _read(volume, volume.box)
+        boxes = _boxes(of_array(labels), random)
+        return Sample(wanted, volume, [labels], np.zeros(1), boxes, 0.0, 0.0, 0, 1)
+    places = Places(volume.shape, wanted.chunk)
     looked = places.spread(LOOKS * wanted.count, random)
     density = np.empty(len(looked))
-    for i, at in enumerate(looked):
+    for i, ((z, _), *across) in enumerate(looked):
         announce(f"looking at place {i + 1} of {len(looked)}")
-        density[i] = _density(view.read(at, (1, *wanted.chunk[1:])))
+        density[i] = _density(_read(volume, ((z, z + 1), *across)))
     order = np.argsort(density, kind="stable")
     chosen = sorted(order[_one_of_each(len(looked), wanted.count, random)])
     chunks = []
     for i, at in enumerate(chosen):
         announce(f"reading chunk {i + 1} of {len(chosen)}")
-        chunks.append(view.read(looked[at], wanted.chunk))
+        chunks.append(_read(volume, looked[at]))
     missing = 1 - len(looked) / len(places)
     error = math.sqrt(missing * float((np.diff(density) ** 2).mean()) / 2 / len(looked))
     known = (float(density.mean()), error, len(looked), len(places))
-    return Sample(wanted, view, chunks, density[chosen], _boxes(view, random), *known)
+    return Sample(wanted, volume, chunks, density[chosen], _boxes(volume, random), *known)
+
+
+def _read(volume: Boxes, box: Box) -> Labels:
+    return np.ascontiguousarray(volume.fetch(box))
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where the chunks of a volume are; the last of each axis are moved inside."""
+    """The boxes of a volume's chunks, all of one shape: the last of each axis are moved inside."""
 
     shape: Shape
     chunk: Shape
@@ -241,16 +214,17 @@ class Places:
     def __len__(self) -> int:
         return math.prod(self._across)
 
-    def __getitem__(self, number: int) -> Shape:
+    def __getitem__(self, number: int) -> Box:
         if not 0 <= number < len(self):
             raise IndexError(number)
-        at = []
+        box = []
         for across, n, c in reversed(list(zip(self._across, self.shape, self.chunk, strict=True))):
             number, i = divmod(number, across)
-            at.append(min(i * c, n - c))
-        return tuple(reversed(at))
+            at = min(i * c, n - c)
+            box.append((at, at + c))
+        return tuple(reversed(box))
 
-    def spread(self, count: int, random: np.random.Generator) -> list[Shape]:
+    def spread(self, count: int, random: np.random.Generator) -> list[Box]:
         """So many places at most, spread evenly over the volume, in their order."""
         return [self[i] for i in _one_of_each(len(self), min(count, len(self)), random)]
 
@@ -261,10 +235,10 @@ def _one_of_each(total: int, count: int, random: np.random.Generator) -> list[in
     return [int(random.integers(a, b)) for a, b in itertools.pairwise(edges)]
 
 
-def _boxes(view: View, random: np.random.Generator) -> list[Labels]:
-    box = tuple(map(min, BOX, view.shape))
-    places = Places(view.shape, box).spread(BOXES, random)
-    return [view.read(at, box) for at in places]
+def _boxes(volume: Boxes, random: np.random.Generator) -> list[tuple[Box, Labels]]:
+    side = tuple(map(min, BOX, volume.shape))
+    places = Places(volume.shape, side).spread(BOXES, random)
+    return [(box, _read(volume, box)) for box in places]
 
 
 def _density(labels: Labels) -> float:

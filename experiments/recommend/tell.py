@@ -18,7 +18,7 @@ def as_json(choices: Choices, sample: Sample) -> dict[str, Any]:
     are its bytes; speeds are MB/s on the same basis; ``seconds`` are to compress and decompress it
     once, one thread. ``low`` and ``high`` are the bounds of 95% intervals.
     """
-    return {purpose: _entry(choice, sample.view.voxels) for purpose, choice in choices.items()}
+    return {purpose: _entry(choice, sample.volume.voxels) for purpose, choice in choices.items()}
 
 
 def _entry(choice: Choice, voxels: int) -> dict[str, Any]:

@@ -57,13 +57,13 @@ class Coverage:
 def cover(cell: Cell, dataset: datasets.Dataset, seeds: int) -> Coverage | None:
     """Estimate a cell of a volume with as many samples; None where the volume is measured whole."""
     found: list[Bytes] = []
-    with opened(dataset) as view:
+    with opened(dataset) as (_, volume):
         for seed in range(seeds):
-            wanted = plan(view.shape, None, None, seed)
+            wanted = plan(volume.shape, None, None, seed)
             if not wanted.count:
                 return None
-            found.append(estimate(cell, draw(view, wanted, lambda _: None)))
-        truth = size(cell, view.read((0, 0, 0), view.shape))
+            found.append(estimate(cell, draw(volume, wanted, lambda _: None)))
+        truth = size(cell, volume.fetch(volume.box))
     return Coverage(truth, found)
 
 
