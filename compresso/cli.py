@@ -28,10 +28,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
-#: What is done before a signal ends the process; each must be quick, and raise nothing.
-before_end: list[Callable[[], object]] = [targets.remove_unfinished]
-#: What becomes of the work at hand when it is interrupted, where that is not what is said usually.
-left_behind: list[str] = []
+#: Where a context keeps what becomes of its command's work when it is interrupted now.
+LEFT = "compresso.left"
 
 
 class Commands(click.Group):
@@ -61,13 +59,13 @@ def reporting(
         What becomes of the work when it is interrupted.
     """
     try:
-        with signals_clean_up(interrupted):
+        with left_behind(interrupted, ctx), _signals_clean_up(ctx):
             yield
         return
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except KeyboardInterrupt:
-        line, code = f"Interrupted; {[interrupted, *left_behind][-1]}", 130
+        line, code = f"Interrupted; {ctx.meta[LEFT]}", 130
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.EPIPE:
             raise  # click knows: nobody reads what is printed
@@ -76,6 +74,18 @@ def reporting(
             traceback.print_exc()
     click.echo(line, err=True)
     raise click.exceptions.Exit(code)
+
+
+@contextmanager
+def left_behind(text: str, ctx: click.Context | None = None) -> Iterator[None]:
+    """Until this ends, ``text`` is said of the work of this context's command if it is interrupted.
+
+    An error that passes by leaves the text as it is, for whoever tells the error comes later.
+    """
+    meta = (ctx or click.get_current_context()).meta
+    before, meta[LEFT] = meta.get(LEFT, ""), text
+    yield
+    meta[LEFT] = before
 
 
 def _line(error: Exception, told: tuple[type[Exception], ...]) -> tuple[str, int]:
@@ -121,7 +131,7 @@ def threads_option(default: int, what: str) -> Callable[[Callable[..., Any]], Ca
 
 
 @contextmanager
-def signals_clean_up(interrupted: str) -> Iterator[None]:
+def _signals_clean_up(ctx: click.Context) -> Iterator[None]:
     """Clean up, and say what becomes of the work, before a signal ends the process.
 
     An exception would not do: raised anywhere, it may be swallowed anywhere. Signals that are
@@ -129,9 +139,8 @@ def signals_clean_up(interrupted: str) -> Iterator[None]:
     """
 
     def end(number: int, _: FrameType | None) -> None:
-        for clean_up in before_end:
-            clean_up()
-        line = f"Ended by a signal; {[interrupted, *left_behind][-1]}\n"
+        targets.remove_unfinished()
+        line = f"Ended by a signal; {ctx.meta[LEFT]}\n"
         os.write(2, line.encode())
         os._exit(128 + number)
 

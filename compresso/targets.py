@@ -1,7 +1,6 @@
 """Files that are written whole or not at all, and what else one may read from and write to."""
 
 import os
-import secrets
 import shutil
 import stat
 import sys
@@ -11,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from compresso.errors import FileError
+from compresso.leftovers import own_name, remove, remove_leftovers
 
 #: The standard input or output.
 STANDARD = Path("-")
@@ -21,7 +21,7 @@ _unfinished: set[Path] = set()
 def remove_unfinished() -> None:
     """Remove every temporary file there is now, before the process ends at once."""
     for path in list(_unfinished):
-        _remove(path)
+        remove(path)
 
 
 @contextmanager
@@ -113,8 +113,9 @@ def _check(target: Path, force: bool, source: Path | None) -> None:
 @contextmanager
 def _replacing(target: Path, ending: str) -> Iterator[Path]:
     """Replace a file that is no link; raises OSError."""
-    name = f".{os.getpid()}-{secrets.token_hex(4)}.{ending}"
-    with temporary(target.with_name(name)) as unfinished:
+    ending = f".{ending}"
+    remove_leftovers(target.parent, ending)
+    with temporary(target.with_name(own_name(ending))) as unfinished:
         yield unfinished
         with open(unfinished, "rb+") as file:
             os.fsync(file.fileno())
@@ -134,8 +135,12 @@ def _replacing(target: Path, ending: str) -> Iterator[Path]:
 @contextmanager
 def _folder() -> Iterator[Path]:
     """A folder that is there for a while."""
-    with temporary(Path(tempfile.mkdtemp(prefix="compresso-"))) as folder:
-        yield folder
+    parent = Path(tempfile.gettempdir())
+    remove_leftovers(parent, ending="")
+    path = parent / own_name(ending="")
+    path.mkdir(0o700)
+    with temporary(path):
+        yield path
 
 
 @contextmanager
@@ -145,15 +150,8 @@ def temporary(path: Path) -> Iterator[Path]:
     try:
         yield path
     finally:
-        _remove(path)
+        remove(path)
         _unfinished.discard(path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -261,7 +261,8 @@ def interrupt(source, target, volume, memory):
     assert process.wait() == -signal.SIGKILL
     before = files(target)
     assert 6 <= len(before) < volume.size >> 18
-    array = zarr.open_array(str(target))
+    assert not opens(target)
+    array = as_if_whole(target, target.with_name("opened"))
     for path in before:  # what is there is whole
         box = tuple(slice(64 * int(n), 64 * int(n) + 64) for n in path.parts[-3:])
         np.testing.assert_array_equal(array[box], volume[box])
@@ -285,41 +286,72 @@ def test_a_signal_ends_it_soon_and_says_what_is_left(tmp_path, number):
     command = [sys.executable, "-m", "compresso", "convert", str(source), str(target)]
     command += ["--encoding", "cpso", "--threads", "2", "--chunks", "16x16x16"]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    while not (target / "zarr.json").exists() and process.poll() is None:
+    while not (target / "zarr.json.unfinished").exists() and process.poll() is None:
         time.sleep(0.01)
     time.sleep(1)
     process.send_signal(number)
     _, said = process.communicate(timeout=20)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
-    assert said.endswith(
-        f"{target} is unfinished, and reads as 0 where nothing is yet; the same command goes on\n"
-    )
+    assert said.endswith(f"{target} is unfinished; the same command goes on from there\n")
     assert len(said.splitlines()) == 1
+    assert not opens(target)
     assert len(files(target)) < volume.size >> 12
 
 
-def test_a_removal_that_was_cut_off_is_finished(tmp_path, monkeypatch):
-    """The metadata go last: until then what is there is another array, and no fresh folder."""
+@pytest.mark.parametrize("removals", [0, 1, 2])
+def test_a_removal_that_was_cut_off_is_finished(tmp_path, monkeypatch, removals):
+    """Until all of it is gone what is there is the old array, unfinished, and no fresh folder."""
     volume = np.arange(60, dtype="u4").reshape(3, 4, 5)
     np.save(tmp_path / "a.npy", volume)
     np.save(tmp_path / "b.npy", volume.astype("u8"))
-    assert convert(tmp_path / "a.npy", tmp_path / "t").exit_code == 0
-    with monkeypatch.context() as patch:
-        patch.setattr(stores.Folder, "remove", once(stores.Folder.remove))
-        assert convert(tmp_path / "b.npy", tmp_path / "t", "--force").exit_code != 0
-    assert "is another array" in convert(tmp_path / "b.npy", tmp_path / "t").stderr
-    assert convert(tmp_path / "b.npy", tmp_path / "t", "--force").exit_code == 0
-    same(tmp_path / "t", volume.astype("u8"))
+    for again in "ab":
+        target = tmp_path / f"t{again}"
+        assert convert(tmp_path / "a.npy", target).exit_code == 0
+        with monkeypatch.context() as patch:
+            patch.setattr(stores.Folder, "remove", only(removals, stores.Folder.remove))
+            assert convert(tmp_path / "b.npy", target, "--force").exit_code != 0
+        assert opens(target) == (removals == 0)
+        assert "is another array" in convert(tmp_path / "b.npy", target).stderr
+    assert convert(tmp_path / "b.npy", tmp_path / "tb", "--force").exit_code == 0
+    same(tmp_path / "tb", volume.astype("u8"))
+    assert convert(tmp_path / "a.npy", tmp_path / "ta").exit_code == 0
+    same(tmp_path / "ta", volume)
+    assert not (tmp_path / "ta/zarr.json.unfinished").exists()
 
 
-def once(function):
-    """A function that works the first time, and is cut off the second."""
-    calls = []
+def test_a_whole_target_is_read_only_work(tmp_path, monkeypatch):
+    np.save(tmp_path / "v.npy", np.ones((9, 9, 9), "u4"))
+    assert convert(tmp_path / "v.npy", tmp_path / "t").exit_code == 0
+    monkeypatch.setattr(stores.Folder, "write", only(0, stores.Folder.write))
+    monkeypatch.setattr(stores.Folder, "remove", only(0, stores.Folder.remove))
+    assert "1 there already" in convert(tmp_path / "v.npy", tmp_path / "t").stdout
 
-    def limited(*arguments):
-        calls.append(arguments)
-        if len(calls) > 1:
-            raise KeyboardInterrupt
-        return function(*arguments)
+
+def only(number, function):
+    """A function that works so many times, and is cut off then; nothing is not cut off."""
+    left = [None] * number
+
+    def limited(folder, *arguments):
+        if arguments != ({},):
+            if not left:
+                raise KeyboardInterrupt
+            left.pop()
+        return function(folder, *arguments)
 
     return limited
+
+
+def opens(target):
+    """Whether Zarr takes it for an array."""
+    try:
+        zarr.open_array(str(target), mode="r")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def as_if_whole(target, copy):
+    """An unfinished target as an array."""
+    shutil.copytree(target, copy)
+    (copy / "zarr.json.unfinished").rename(copy / "zarr.json")
+    return zarr.open_array(str(copy), mode="r")

@@ -15,6 +15,7 @@ import pytest
 
 import compresso as C
 from compresso import files
+from compresso.leftovers import own_name, remove_leftovers
 from compresso.targets import replacing
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -255,6 +256,52 @@ def test_a_signal_leaves_no_temporary_file(folder, number):
     assert b"nothing was changed" in told
     assert names(folder) == before
     assert (folder / "t.cps").read_text() == "precious"
+
+
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only there it is known")
+
+
+@LINUX
+def test_what_a_kill_left_goes_with_the_next_command_of_that_target(folder):
+    options = ["--encoding", "none", "--compression", "lzma", "--memory", "1M", "--force"]
+    random = np.random.default_rng(0).integers(2**63, size=(64, 256, 256), dtype=np.uint64)
+    np.save(folder / "big.npy", random)
+    command = [*PYTHON, "compress", str(folder / "big.npy"), str(folder / "t.cps"), *options]
+    process = subprocess.Popen(command, cwd=ROOT)
+    while process.poll() is None and not list(folder.glob(".*")):
+        time.sleep(0.01)
+    compress(folder / "in.npy", folder / "t.cps")
+    assert len(list(folder.glob(".*"))) == 1  # its writer lives
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    compress(folder / "in.npy", folder / "other.cps")
+    assert len(list(folder.glob(".*"))) == 1
+    compress(folder / "in.npy", folder / "t.cps")
+    assert names(folder) == ["big.npy", "in.cps", "in.npy", "other.cps", "t.cps"]
+
+
+@LINUX
+def test_only_what_is_ours_and_of_a_process_that_is_gone_is_left_over(tmp_path):
+    """Not of another machine or container, of another boot, of who lives; nor what is like it."""
+    code = "from compresso.leftovers import own_name as n; print(n('.t'), n(''), sep='\\n', end='')"
+    words = [sys.executable, "-c", code]
+    file, sub = subprocess.run(
+        words, cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout.split("\n")
+    assert file.startswith(".compresso-")
+    space = file.split("-")[1]
+    number = file.split("-")[2]
+    foreign = file.replace(space, f"{int(space, 16) ^ 1:016x}")
+    kept = [foreign, own_name(".t"), f"{file}.npy", file.replace(".t", ".u"), f"x{file}"]
+    kept += [file.replace(number, "x"), file.replace(number, "0"), ".compresso--1-00000000.t"]
+    for name in [file, *kept]:
+        (tmp_path / name).touch()
+    (tmp_path / sub / "below").mkdir(parents=True)
+    remove_leftovers(tmp_path, ".t")
+    assert names(tmp_path) == sorted([sub, *kept])
+    remove_leftovers(tmp_path, "")
+    assert names(tmp_path) == sorted(kept)
+    remove_leftovers(tmp_path / "none", "")
 
 
 def test_a_name_as_long_as_names_can_be(folder):

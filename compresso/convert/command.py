@@ -1,8 +1,6 @@
 """What ``python -m compresso convert`` does, and says."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -34,8 +32,9 @@ def run(
     codec = Codec(encoding, compression, chunks[::-1], shards and shards[::-1])
     wanted = Wanted(source, target, codec, **options)
     problems = 0
+    unfinished = f"{target} is unfinished; the same command goes on from there"
 
-    with open_scheduler(scheduler, threads) as workers, _unfinished(target):
+    with open_scheduler(scheduler, threads) as workers, left_behind(unfinished):
         plan = make(wanted, workers.slots_a_process)
         with click.progressbar(
             length=len(plan), file=sys.stderr, hidden=not sys.stderr.isatty()
@@ -60,18 +59,3 @@ def run(
             err=True,
         )
     return 1 if problems else 0
-
-
-@contextmanager
-def _unfinished(target: str) -> Iterator[None]:
-    """Where it ends too early, say what the target is then."""
-    text = f"{target} is unfinished, and reads as 0 where nothing is yet; the same command goes on"
-    left_behind.append(text)
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise  # it is told by what stands there
-    except BaseException:
-        left_behind.remove(text)
-        raise
-    left_behind.remove(text)

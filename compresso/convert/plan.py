@@ -5,7 +5,7 @@ import math
 import os
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from compresso.sources import absolute, open_boxes
 
 #: Where a target keeps which of its parts are done.
 MARKS = ".compresso/"
-#: What a conversion may write into its folder, and ``--force`` removes.
-OWN = ("c/", MARKS, HEAD)
+#: Where the metadata are until every task has been tried: without ``HEAD`` no array opens.
+UNFINISHED = f"{HEAD}.unfinished"
 #: Voxels of a task, at most: what a kill may cost, and what progress is counted in.
 LARGEST = 1 << 24
 #: Bytes that a codec needs for a voxel of the chunk at hand, about.
@@ -67,7 +67,7 @@ class Plan:
     room : int
         Bytes for reading, beside a task's own labels.
     strict, resumed : bool
-    run : str
+    token : str
         Tells this conversion from every other.
     """
 
@@ -80,7 +80,7 @@ class Plan:
     room: int
     strict: bool
     resumed: bool
-    run: str = ""
+    token: str
 
     def __len__(self) -> int:
         """How many tasks."""
@@ -118,11 +118,18 @@ def make(wanted: Wanted, at_once: int) -> Plan:
         attributes = targets.attributes(kept, origin)
         head = targets.head(volume.shape, volume.dtype, wanted.codec, attributes)
         shape = volume.shape
-    resumed = _claim(folder, head, wanted.force)
-    room = memory // at_once // 4
-    text = folder.path or wanted.target
-    plan = Plan(source, text, head, shape, wanted.codec.unit, task, room, wanted.strict, resumed)
-    return replace(plan, run=secrets.token_hex(8))
+    return Plan(
+        source=source,
+        target=folder.path or wanted.target,
+        head=head,
+        shape=shape,
+        unit=wanted.codec.unit,
+        task=task,
+        room=memory // at_once // 4,
+        strict=wanted.strict,
+        resumed=_claim(folder, head, wanted.force),
+        token=secrets.token_hex(8),
+    )
 
 
 def needs(task: Shape, volume: Boxes, codec: Codec) -> int:
@@ -176,7 +183,8 @@ def _grown(task: Shape, unit: Shape, goal: Shape, shape: Shape) -> Shape | None:
 
 def _claim(folder: stores.Folder, head: bytes, force: bool) -> bool:
     """Whether the target is this conversion's already; else make it so. Raises FileError."""
-    (old,) = folder.read([HEAD])
+    whole, begun = folder.read([HEAD, UNFINISHED])
+    old = begun if whole is None else whole
     if old is not None and targets.same(old, head):
         return True
     if old is not None:
@@ -187,11 +195,12 @@ def _claim(folder: stores.Folder, head: bytes, force: bool) -> bool:
             )
         if not _is_array(old):
             raise FileError(f"{folder.text}: is a group, and is not removed; choose another name")
-        for name in OWN:
+        folder.write({UNFINISHED: old})  # until nothing of the old array is left, that is its name
+        for name in (HEAD, "c/", MARKS):
             folder.remove(name)
     elif any(not name.endswith(".__lock") for name in folder.names()):
         raise FileError(f"{folder.text}: is a folder with other things in it; choose another name")
-    folder.write({HEAD: head})
+    folder.write({UNFINISHED: head})
     return False
 
 

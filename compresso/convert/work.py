@@ -11,8 +11,8 @@ from xxhash import xxh3_64_hexdigest
 from compresso import stores
 from compresso.arrays import Labels
 from compresso.boxes import Box, Boxes, around, slices_of, spelled
-from compresso.convert.plan import MARKS, Plan
-from compresso.convert.target import Target
+from compresso.convert.plan import MARKS, UNFINISHED, Plan
+from compresso.convert.target import HEAD, Target
 from compresso.errors import CompressoError, FileError, LabelError
 from compresso.scheduling import Scheduler, check_wanted
 from compresso.sources import open_boxes
@@ -52,7 +52,10 @@ class Done(NamedTuple):
 
 
 def convert(plan: Plan, scheduler: Scheduler, tell: Callable[[Done], None]) -> Done:
-    """Do all tasks of a plan; ``tell`` is told of each. Raises FileError and SchedulerError."""
+    """Do all tasks of a plan; ``tell`` is told of each. Raises FileError and SchedulerError.
+
+    Behind the last one the target gets its metadata, and opens from then on.
+    """
     total = Done()
     try:
         for answer in scheduler.answers(partial(work, plan), plan.tasks()):
@@ -60,7 +63,17 @@ def convert(plan: Plan, scheduler: Scheduler, tell: Callable[[Done], None]) -> D
             tell(answer.value)
     finally:
         _source.cache_clear()
+    _finish(stores.folder(plan.target), plan.head)
     return total
+
+
+def _finish(folder: stores.Folder, head: bytes) -> None:
+    """Give a target its metadata, where it has none."""
+    whole, begun = folder.read([HEAD, UNFINISHED])
+    if whole is None:
+        folder.write({HEAD: head})
+    if begun is not None:
+        folder.remove(UNFINISHED)
 
 
 def work(plan: Plan, task: Box) -> Done:
@@ -133,7 +146,11 @@ def _found(
     marks = {}
     for (name, box), data in zip(units.items(), found, strict=True):
         value = xxh3_64_hexdigest(data) if data else ""
-        if old[name] == value if name in old else data and target.decodes(name, data, box):
+        if name in old:
+            whole = old[name] == value
+        else:  # it was written, and then the task was cut off before its mark
+            whole = data is not None and target.decodes(name, data, box)
+        if whole:
             marks[name] = value
     return marks, bool(old)
 

@@ -1,0 +1,65 @@
+"""Names for what is there for a while, by which what a killed process left is known later.
+
+A process that is killed cannot clean up; the next one that makes the like in the same folder does.
+Whether a process is gone can only be asked of its own kernel, and in its own namespace: a number
+may be another process elsewhere, or after a boot. So a name holds both, and what has other ones,
+from another machine that shares the folder or from another container, is left alone.
+"""
+
+import errno
+import os
+import re
+import secrets
+import shutil
+import socket
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from xxhash import xxh3_64_hexdigest
+
+
+def own_name(ending: str) -> str:
+    """A new name, which begins with a dot and ends so."""
+    return f".compresso-{_processes()}-{os.getpid()}-{secrets.token_hex(4)}{ending}"
+
+
+def remove_leftovers(folder: Path, ending: str) -> None:
+    """Remove what processes that are gone have left in a folder, of names that end so."""
+    names = []
+    with suppress(OSError):  # it will be told by who writes there
+        names = os.listdir(folder) if _processes() else []
+    mine = re.compile(rf"\.compresso-{_processes()}-(\d{{1,9}})-[0-9a-f]{{8}}{re.escape(ending)}")
+    for name in names:
+        found = mine.fullmatch(name)
+        if found and _is_gone(int(found[1])):
+            with suppress(OSError):
+                remove(folder / name)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder and what is in it; what is not there is no error."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@cache
+def _processes() -> str:
+    """Which processes can be asked about; empty where that is not known, as outside of Linux."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+    return xxh3_64_hexdigest(f"{socket.gethostname()} {boot} {namespace}".encode())
+
+
+def _is_gone(process: int) -> bool:
+    """Whether there is no such process; also another one may have its number by now."""
+    try:
+        os.kill(process, 0)
+    except OSError as error:
+        return error.errno == errno.ESRCH
+    return False
