@@ -47,6 +47,14 @@ def as_shape(shape: Sequence[int]) -> Shape:
     return z, y, x
 
 
+def label_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """A dtype to decode labels to, in native byte order; raises DecodeError where it is none."""
+    wanted = np.dtype(dtype)
+    if wanted.kind not in "ui":
+        raise DecodeError(f"labels are integers, not {wanted}; decode them to an unsigned dtype")
+    return wanted.newbyteorder("=")
+
+
 def block(volume: Labels, z0: int, z1: int) -> Labels:
     """Slices z0..z1-1 in C order and native byte order; a view where they are so already."""
     return frozen(np.ascontiguousarray(volume[z0:z1], dtype=volume.dtype.newbyteorder("=")))
@@ -87,6 +95,6 @@ def check_shape(found: Shape, expected: Sequence[int] | None) -> None:
 
 def check_fits(labels: Labels, dtype: DTypeLike) -> None:
     """Check that decoded uint64 labels fit ``dtype``; raises DecodeError."""
-    limit = np.iinfo(dtype).max
+    limit = np.iinfo(label_dtype(dtype)).max
     if labels.size and int(labels.max()) > limit:
         raise DecodeError(f"label {int(labels.max())} does not fit {np.dtype(dtype)}; use uint64")

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from compresso.arrays import Labels, Shape, as_shape, as_volume, check_shape
+from compresso.arrays import Labels, Shape, as_shape, as_volume, check_shape, label_dtype
 from compresso.errors import DecodeError, EncodeError
 from compresso.plugins import Plugin
 
@@ -107,8 +107,9 @@ class Encoding(Plugin):
         stream : bytes-like
         shape : sequence of int, optional
             The shape to expect, 1 to 3 dimensions; a stream's own is checked against it.
-        dtype : unsigned dtype
-            Of the labels returned; raises DecodeError where a label does not fit.
+        dtype : integer dtype, best unsigned
+            Of the labels returned; raises DecodeError where a label does not fit, as those that
+            were negative do not, and for any other dtype.
         threads : int
 
         Returns
@@ -121,7 +122,7 @@ class Encoding(Plugin):
                 raise DecodeError(f"{self.name} streams do not say their shape; give it")
             found = as_shape(shape)
         check_shape(found, shape)
-        out = np.empty(found, np.dtype(dtype).newbyteorder("="))
+        out = np.empty(found, label_dtype(dtype))
         self.decode_volume(stream, out, threads)
         return out.reshape(found if shape is None else shape).astype(dtype, copy=False)
 

@@ -100,6 +100,17 @@ def test_every_shape_and_dtype_comes_back(encoding, shape, dtype):
 
 
 @every_encoding
+@pytest.mark.parametrize("shape", [(0, 2, 3), (2, 2, 3)])
+@pytest.mark.parametrize("dtype", ["?", "f4", "f8", "c8", "S8", "O", "M8[s]"])
+def test_labels_are_decoded_to_integers_alone(encoding, shape, dtype):
+    stream = encoding.encode(np.ones(shape, np.uint64))
+    with pytest.raises(C.DecodeError, match="labels are integers, not"):
+        encoding.decode(stream, shape, dtype)
+    with pytest.raises(C.DecodeError, match="labels are integers, not"):
+        encoding.decode_slices(stream, 0, 1, shape, dtype)
+
+
+@every_encoding
 @settings(max_examples=15)
 @given(labels=volumes(max_side=9), threads=st.integers(1, 3))
 def test_any_volume_comes_back(encoding, labels, threads):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from compresso.arrays import Labels, as_shape, block, little, native
+from compresso.arrays import Labels, as_shape, block, label_dtype, little, native
 from compresso.codec import Buffer, Encoding, Watch, unwatched
 from compresso.errors import DecodeError, EncodeError, SpecError
 from compresso.parallel import parallel, ranges
@@ -130,7 +130,7 @@ class CompressedSegmentation(Encoding):
         words = _channel(stream)
         depth = self._step[0]
         first = start // depth * depth
-        out = np.empty((max(0, stop - first), ny, nx), np.dtype(dtype).newbyteorder("="))
+        out = np.empty((max(0, stop - first), ny, nx), label_dtype(dtype))
         skip = HEADER_WORDS * math.prod(self._grid((first, ny, nx)))
         n_headers = HEADER_WORDS * math.prod(self._grid(out.shape))
         self._decode_layers(words[skip : skip + n_headers], words, out, threads)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike
 
-from compresso.arrays import Labels, Shape, check_shape
+from compresso.arrays import Labels, Shape, check_shape, label_dtype
 from compresso.codec import Buffer, Encoding, Watch, unwatched
 from compresso.encodings._cpso import Header, parse
 from compresso.encodings._cpso_reader import paint
@@ -92,6 +92,6 @@ class Cpso(Encoding):
         start, stop, _ = slice(z0, z1).indices(nz)
         wanted = (max(0, stop - start), ny, nx)
         check_shape((nz, ny, nx) if shape else wanted, shape)
-        out = np.empty(wanted, np.dtype(dtype).newbyteorder("="))
+        out = np.empty(wanted, label_dtype(dtype))
         paint(sections, out, start, threads)
         return out.astype(dtype, copy=False)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from compresso.arrays import Labels, Shape, as_shape, block, check_fits, check_shape
+from compresso.arrays import Labels, Shape, as_shape, block, check_fits, check_shape, label_dtype
 from compresso.codec import Buffer, Encoding, Watch, unwatched
 from compresso.errors import DecodeError
 
@@ -87,7 +87,7 @@ class Crackle(Encoding):
         wanted = (max(0, stop - start), ny, nx)
         check_shape((nz, ny, nx) if shape else wanted, shape and as_shape(shape))
         if not np.prod(wanted):
-            return np.empty(wanted, dtype)
+            return np.empty(wanted, label_dtype(dtype)).astype(dtype, copy=False)
         labels = self._decode(bytes(stream), start, stop, threads)
         check_fits(labels, dtype)
         return labels.astype(dtype, copy=False)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from compresso.arrays import Labels, Shape, as_shape, check_fits, check_shape
+from compresso.arrays import Labels, Shape, as_shape, check_fits, check_shape, label_dtype
 from compresso.codec import Buffer, Encoding, Watch, unwatched
 from compresso.encodings import _ristretto_layout as layout
 from compresso.encodings._ristretto_pieces import (
@@ -97,7 +97,7 @@ class Ristretto(Encoding):
         found = self.shape_of(stream)
         check_shape(found, shape)
         wanted = range(found[0])[z0:z1]
-        out = np.empty((len(wanted), *found[1:]), np.dtype(dtype).newbyteorder("="))
+        out = np.empty((len(wanted), *found[1:]), label_dtype(dtype))
         if len(wanted):
             _decode_slices(*layout.read(stream), wanted[0], out, threads, unwatched)
         return out.astype(dtype, copy=False)

@@ -50,7 +50,6 @@ def write(
     threads : int
         Groups that are encoded and compressed at once; where there are fewer groups, each has
         several. 0: all cores.
-
     memory : int, optional
         Bytes that may be used, about: no more groups are encoded at once than it has room for.
 
