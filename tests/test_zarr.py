@@ -270,24 +270,43 @@ def test_numcodecs_keep_shape_dtype_and_order(labels):
     from compresso.adapters.numcodecs import CompressoCodec
 
     again = CompressoCodec("neuroglancer").decode(CompressoCodec("neuroglancer").encode(labels))
-    assert (again.shape, again.dtype) == (labels.shape, labels.dtype.newbyteorder("="))
+    assert (again.shape, again.dtype) == (labels.shape, labels.dtype)
     assert np.array_equal(again, labels)
     if labels.flags.f_contiguous and not labels.flags.c_contiguous:
         assert again.flags.f_contiguous
 
 
+@pytest.mark.parametrize("dtype", ["<u4", ">u4"])
 @pytest.mark.parametrize("order", "CF")
 @pytest.mark.parametrize("out_order", "CF")
-def test_numcodecs_into_an_array(numcodecs, order, out_order):
+def test_numcodecs_into_an_array(numcodecs, order, out_order, dtype):
     """Into an array of the same shape by index, whatever its order; else in the bytes' order."""
-    labels = np.arange(60, dtype=np.uint32).reshape(3, 4, 5, order=order)
+    labels = np.arange(60, dtype=dtype).reshape(3, 4, 5, order=order)
     codec = numcodecs.get_codec({"id": "compresso", "encoding": "cpso"})
-    out = np.zeros((3, 4, 5), np.uint32, order=out_order)
+    out = np.zeros((3, 4, 5), dtype, order=out_order)
     assert codec.decode(codec.encode(labels), out) is out
     assert np.array_equal(out, labels)
     plain = np.zeros(240, np.uint8)
     codec.decode(codec.encode(labels), plain)
-    assert np.array_equal(plain.view(np.uint32), np.arange(60))
+    assert np.array_equal(plain.view(dtype), np.arange(60))
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("dtype", ["<u4", ">u4", ">i8", ">u2", "|i1", "|b1"])
+def test_arrays_of_zarr_2_come_back_in_any_byte_order(zarr, numcodecs, dtype, order):
+    labels = np.arange(60).reshape(3, 4, 5).astype(dtype)
+    store = zarr.storage.MemoryStore()
+    array = zarr.create_array(
+        store,
+        shape=labels.shape,
+        chunks=(2, 3, 4),
+        dtype=dtype,
+        order=order,
+        compressors=numcodecs.get_codec({"id": "compresso", "encoding": "cpso"}),
+        zarr_format=2,
+    )
+    array[:] = labels
+    assert np.array_equal(zarr.open_array(store)[:], labels)
 
 
 def test_damage_to_numcodecs_is_refused(numcodecs, phantom):

@@ -19,10 +19,10 @@ from compresso.arrays import LIMIT, Labels
 from compresso.errors import DecodeError, EncodeError
 from compresso.frame import COMPRESSION, ENCODING
 
-#: Mark, whether in Fortran order, axes, kind and bytes of the dtype; then the shape, uint64, and
-#: the hash of all that.
+#: Mark, flags, axes, kind and bytes of the dtype; then the shape, uint64, and the hash of all that.
 PREFIX = struct.Struct("<4sBB1sB")
 MARK = b"CPN1"
+FORTRAN, BIG_ENDIAN = 1, 2  # the flags
 AXES_LIMIT = 32
 
 
@@ -47,7 +47,7 @@ class CompressoCodec(Codec):  # type: ignore[misc]
         self.encoding, self.compression = codecs.encoding, codecs.compression
 
     def encode(self, buf: Any) -> bytes:
-        """Encode an array of integers or bool; its shape, dtype and order come back.
+        """Encode an array of integers or bool; its shape, dtype and orders come back.
 
         Bytes are encoded as the uint8 that they are. Raises EncodeError.
         """
@@ -58,33 +58,38 @@ class CompressoCodec(Codec):  # type: ignore[misc]
         if plain.ndim > AXES_LIMIT:
             raise EncodeError(f"{plain.ndim} axes are more than {AXES_LIMIT}")
         chunk = self._layout(plain.shape, plain.dtype.newbyteorder("<")).encode(plain)
-        prefix = PREFIX.pack(MARK, fortran, plain.ndim, kind, size)
+        flags = FORTRAN * fortran | BIG_ENDIAN * (plain.dtype.str[0] == ">")
+        prefix = PREFIX.pack(MARK, flags, plain.ndim, kind, size)
         prefix += struct.pack(f"<{plain.ndim}Q", *plain.shape)
         return prefix + CHECK.pack(xxh3_64_intdigest(prefix)) + chunk
 
     def decode(self, buf: Any, out: Any = None) -> Labels:
-        """Decode to an array of the shape, dtype and order that was encoded.
+        """Decode to an array of the shape, dtype and orders, of axes and bytes, that was encoded.
 
-        It is copied to ``out`` where that is given: by index to an array of that shape, and else,
-        as numcodecs does, in the order of the bytes. Raises DecodeError.
+        Zarr 2 takes its bytes for those of the store's dtype. It is copied to ``out`` where that is
+        given: by index to an array of that shape, and else, as numcodecs does, in the order of the
+        bytes. Raises DecodeError.
         """
         view = memoryview(ensure_contiguous_ndarray(buf)).cast("B")
         if len(view) < PREFIX.size or bytes(view[:4]) != MARK:
             raise DecodeError("these bytes are nothing that the codec compresso has encoded")
-        _, fortran, ndim, kind, size = PREFIX.unpack_from(view)
+        _, flags, ndim, kind, size = PREFIX.unpack_from(view)
         start = PREFIX.size + 8 * ndim
         if len(view) < start + CHECK.size:
             raise DecodeError("chunk: it ends inside its prefix")
         if CHECK.unpack_from(view, start)[0] != xxh3_64_intdigest(view[:start]):
             raise DecodeError("chunk: the hash of its prefix does not match")
-        if fortran > 1 or ndim > AXES_LIMIT or kind not in b"uib" or size not in (1, 2, 4, 8):
+        known = kind in b"uib" and size in (1, 2, 4, 8)
+        if flags > FORTRAN | BIG_ENDIAN or ndim > AXES_LIMIT or not known:
             raise DecodeError("chunk: its prefix makes no sense")
         shape = struct.unpack_from(f"<{ndim}Q", view, PREFIX.size)
         dtype = np.dtype("?" if kind == b"b" else f"{kind.decode()}{size}")
         if dtype.itemsize * math.prod(max(n, 1) for n in shape) > LIMIT:
             raise DecodeError(f"chunk: it claims a shape of {shape}, more than {LIMIT} bytes")
         labels = self._layout(shape, dtype).decode(view[start + CHECK.size :])
-        labels = labels.T if fortran else labels
+        if flags & BIG_ENDIAN:
+            labels = labels.astype(dtype.newbyteorder(">"))
+        labels = labels.T if flags & FORTRAN else labels
         if isinstance(out, np.ndarray) and (out.shape, out.dtype) == (labels.shape, labels.dtype):
             np.copyto(out, labels)
             return out
