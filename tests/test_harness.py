@@ -37,6 +37,7 @@ from compresso import (
     compressors,
     encodings,
 )
+from compresso.frame import description
 from experiments import datasets, figures, paper, records
 from experiments.commands import main
 from experiments.datasets import Volume
@@ -112,6 +113,30 @@ def test_resume_measures_what_changed(tmp_path, changed):
     # The first labels again: the CSV has them.
     save(path)
     assert [new for _, new in grid(tmp_path, str(path), resume=True)] == [False]
+
+
+def test_resume_knows_groups_from_one_stream(tmp_path, monkeypatch):
+    """Rows of several threads that say no depth, as those of earlier versions, were one stream."""
+    monkeypatch.setattr(description, "GROUP_VOXELS", 2 * 8 * 8)
+    given = datasets.choose(str(save(tmp_path / "x.npy")), tmp_path)
+    cells = [Cell(encodings.parse("none"), compressors.parse("zlib"))]
+
+    def again(threads, name="r.csv"):
+        conditions = Conditions(threads=threads)
+        plan = Grid(cells, given, tmp_path / name, conditions, Skip.SUCCESSES)
+        ((row, new),) = plan.run(lambda _: None)
+        return row["depth"], new
+
+    assert [again(threads) for threads in (1, 2, 3)] == [("", True), ("2", True), ("2", True)]
+    assert [again(threads) for threads in (1, 2, 3)] == [("", False), ("2", False), ("2", False)]
+    path = tmp_path / "r.csv"
+    old = tmp_path / "old.csv"
+    head, *lines = path.read_text().splitlines()
+    assert head.endswith(",depth")
+    old.write_text("\n".join(line.rpartition(",")[0] for line in (head, *lines)) + "\n")
+    assert [again(threads, "old.csv") for threads in (1, 2)] == [("", False), ("2", True)]
+    table = newest(records.read(old))
+    assert list(table["depth"]) == ["2"]
 
 
 def test_fingerprint_is_of_the_labels():

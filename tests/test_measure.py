@@ -1,15 +1,20 @@
 """What the harness adds to the codecs' own time, and to what it gives them."""
 
+import threading
 import time
 
 import numpy as np
 import pytest
 
+import compresso
 from compresso import compressors, encodings
 from compresso.compressors.zstd import Zstd
+from compresso.encodings.none import Raw
+from compresso.frame import description
 from experiments.datasets import Volume
-from experiments.measure import Cell
+from experiments.measure import Cell, Clock
 from experiments.measure import cell as measure
+from experiments.measure import clock as clock_module
 from experiments.trust import overhead
 
 
@@ -101,3 +106,92 @@ def test_the_overhead_table_compares_with_bare_calls():
         pack, unpack = overhead.bare_calls(name)
         assert unpack(pack(data)) == data
         assert bytes(compressors.parse(name).decompress(pack(data))) == data
+
+
+# ---- several threads: groups, as in a frame
+
+
+@pytest.fixture
+def small_groups(monkeypatch):
+    """Groups of 4 slices of 8 x 10 voxels, where there are several threads."""
+    monkeypatch.setattr(description, "GROUP_VOXELS", 4 * 8 * 10)
+
+
+SPANS = [(0, 4), (4, 8), (8, 11)]
+BLOCKS = np.random.default_rng(0).integers(5, size=(11, 8, 10)).astype(np.uint32)
+
+
+@pytest.mark.parametrize("encoding", ["none", "compresso", "ristretto"])
+def test_groups_are_those_of_a_frame(small_groups, encoding):
+    """The same bytes for any number of threads but one, which has the whole as one stream."""
+    first, second = encodings.parse(encoding), compressors.parse("zlib")
+    streams = [first.encode(BLOCKS[z0:z1]) for z0, z1 in SPANS]
+    bodies = [second.compress(stream) for stream in streams]
+    for threads in (2, 3, 7):
+        row = measure.measure(volume(BLOCKS), Cell(first, second, threads))
+        assert row["status"] == "ok"
+        assert row["encoded_bytes"] == sum(map(len, streams))
+        assert row["compressed_bytes"] == sum(map(len, bodies))
+        assert (row["threads"], row["depth"]) == (threads, "4")
+    frame = compresso.dumps(BLOCKS, encoding, "zlib", threads=2)
+    assert all(body in frame for body in bodies)
+    for cell in (Cell(first, second), Cell(first, second, 3, whole=True)):
+        row = measure.measure(volume(BLOCKS), cell)
+        assert row["encoded_bytes"] == len(first.encode(BLOCKS))
+        assert (row["status"], row["depth"]) == ("ok", "")
+
+
+def test_a_volume_of_one_group_is_one_stream():
+    for shape in [(11, 8, 10), (0, 8, 10), (11, 0, 10)]:
+        labels = np.ones(shape, np.uint32)
+        row = measure.measure(
+            volume(labels), Cell(encodings.parse("cpso"), compressors.parse("lzma"), 4)
+        )
+        assert (row["status"], row["depth"]) == ("ok", ""), shape
+
+
+class Together(Zstd):
+    """Works only where a second thread does so at the same time; keeps how many there were."""
+
+    def compress(self, data):
+        return self._met(super().compress(data))
+
+    def decompress(self, data, limit=None):
+        return self._met(super().decompress(data, limit))
+
+    def _met(self, data):
+        self.barrier.wait(timeout=20)
+        return data
+
+
+def test_the_second_stage_is_on_several_threads(small_groups):
+    codec = Together()
+    object.__setattr__(codec, "barrier", threading.Barrier(2))
+    row = measure.measure(volume(BLOCKS[:8]), Cell(encodings.parse("cpso"), codec, 2))
+    assert row["status"] == "ok"
+
+
+def test_a_group_that_differs_is_told(small_groups):
+    codec = Wrong()
+    object.__setattr__(codec, "change", lambda data: data[:-1] + bytes([data[-1] ^ 1]))
+    row = measure.measure(volume(np.zeros((11, 8, 10), np.uint64)), Cell(Raw(), codec, 2))
+    assert not row.get("lossless")
+    assert row["status"].startswith("error")
+
+
+def test_a_refused_label_is_told_where_it_is_in_the_volume(small_groups):
+    labels = BLOCKS.astype(np.uint64)
+    labels[9, 2, 3] = 2**64 - 1
+    for threads in (1, 2):
+        cell = Cell(encodings.parse("compresso"), compressors.parse("none"), threads)
+        assert "(z, y, x) = (9, 2, 3)" in measure.measure(volume(labels), cell)["status"]
+
+
+def test_a_shared_clock_divides_what_passed(monkeypatch):
+    """800 ns for two items of 3 and 1 ns each: 600 and 200; one after the other, 6 and 2."""
+    for at_once, expected in ((1, {"a": 6, "b": 2}), (2, {"a": 600, "b": 200})):
+        clock = Clock()
+        monkeypatch.setattr(clock_module, "perf_counter_ns", iter([100, 900]).__next__)
+        found = clock.share(lambda own, item: own.ns.update(a=3, b=1) or -item, [5, 7], at_once)
+        assert found == [-5, -7]
+        assert clock.ns == expected

@@ -8,7 +8,9 @@ from click.testing import CliRunner
 
 from compresso.__main__ import main
 from compresso.cli import threads_option
+from compresso.frame import description
 from compresso.parallel import cores
+from experiments import records
 from experiments.commands.bench import command as bench
 from experiments.commands.grid import command as grid
 
@@ -51,3 +53,28 @@ THREADED = [*(main.commands[name] for name in ("compress", "decompress", "verify
 def test_every_command_with_threads_takes_zero(command):
     (option,) = [option for option in command.params if option.name == "threads"]
     assert option.callback(None, option, 0) == allowed()
+
+
+def test_the_grid_says_what_its_threads_did(tmp_path, monkeypatch):
+    """128 slices of 32 x 32 voxels in groups of 50; the title says so, and the row."""
+    monkeypatch.setattr(description, "GROUP_VOXELS", 50 * 32 * 32)
+    output = tmp_path / "r.csv"
+    words = ["cpso", "zlib", "phantom:size=32x32x128", "--output", str(output), "--no-plot"]
+    titles = {}
+    for threads in ("1", "2", "3"):
+        done = CliRunner().invoke(grid, [*words, "--threads", threads])
+        assert done.exit_code == 0, done.output
+        titles[threads] = done.output.split(" (synthetic), ")[1].splitlines()[0]
+    assert titles == {
+        "1": "128x32x32 uint64",
+        "2": "128x32x32 uint64, 2 threads, groups of 50 slices",
+        "3": "128x32x32 uint64, 3 threads, groups of 50 slices",
+    }
+    table = records.read(output)
+    assert list(zip(table["threads"], table["depth"], strict=True)) == [
+        (1, ""),
+        (2, "50"),
+        (3, "50"),
+    ]
+    one, two, three = table["compressed_bytes"]
+    assert one != two == three

@@ -80,12 +80,13 @@ def copies(labels: Labels) -> list[Entry]:
 
 
 def ours(volume: Volume, threads: int) -> list[Entry]:
-    """Our encodings, as the grid measures them, with one thread and with ``threads``."""
+    """Our encodings, as the grid measures them, one stream each, for one thread and ``threads``."""
+    alone = compressors.parse("none")
     return [
         Entry(
             spec + (f", {count} threads" if count > 1 else ""),
             "ours",
-            _cell(volume, Cell(encodings.parse(spec), compressors.parse("none"), count)),
+            _cell(volume, Cell(encodings.parse(spec), alone, count, whole=True)),
         )
         for spec in SPECS
         for count in sorted({1, threads})

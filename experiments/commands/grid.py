@@ -75,7 +75,7 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, wanted: bool) -> Non
     default="em",
     help="Panel of the mean figure for datasets given as files.",
 )
-@threads_option(1, "Threads of the encodings")
+@threads_option(1, "Groups of slices worked on at once, as in a file; 1: one stream, not cut")
 @timeout_option(None)
 @click.option("--isolate", is_flag=True, help="Run each cell in a process of its own.")
 @click.option(

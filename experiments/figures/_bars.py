@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.names import shown
+from experiments.records.columns import told_threads
 from experiments.records.intervals import STAGES, interval
 
 #: Fig. 4's order and colours, light grey, dark grey and red.
@@ -78,9 +79,8 @@ def dataset_title(rows: pd.DataFrame) -> str:
     """Name and shape of a dataset; the synthetic ones say so."""
     row = rows.iloc[-1]
     size = " x ".join(reversed(row["shape"].split("x")))
-    threads = f"{row['threads']} threads" if row["threads"] != 1 else ""
     name = shown(row["dataset"], row["group"])
-    return ", ".join(filter(None, (name, size, row["part"], threads)))
+    return ", ".join(filter(None, (name, size, row["part"], told_threads(row))))
 
 
 def medians(rows: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:

@@ -5,6 +5,9 @@ corner, the labels have just been read, and the array to decode to is there, eve
 a new array of that size costs is a column of its own, ``new_memory_s``. Memory that a codec asks
 for itself, and the bytes that a compressor returns (of raw labels, all of them), are part of its
 time.
+
+With one thread a volume is one stream, as in the paper. With several it is cut into groups of
+slices as a frame is, and each thread has a group of its own, for both stages.
 """
 
 from contextlib import suppress
@@ -12,10 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compresso import Compressor, Encoding
-from compresso.arrays import Labels, as_volume, little
+from compresso import Compressor, Encoding, LabelError
+from compresso.arrays import Labels, Shape, as_volume, little
 from compresso.codec import Buffer
 from compresso.encodings.none import Raw
+from compresso.frame.description import depth_of
+from compresso.parallel import Span, shares, slabs
 from experiments import records
 from experiments.datasets import Volume
 from experiments.measure.clock import Clock
@@ -28,14 +33,31 @@ DIFFERS = Status(Outcome.ERROR, "decoded labels differ")
 
 @dataclass(frozen=True)
 class Cell:
-    """What the grid measures: an encoding, the compressor behind it, and threads for the first."""
+    """What the grid measures: an encoding, the compressor behind it, and how many threads.
+
+    Parameters
+    ----------
+    encoding : Encoding
+    compressor : Compressor
+    threads : int
+        Groups of slices that are worked on at once; where there are fewer, each has several.
+    whole : bool
+        The volume is one stream for several threads too, which are then the encoding's.
+    """
 
     encoding: Encoding
     compressor: Compressor
     threads: int = 1
+    whole: bool = False
 
     def __str__(self) -> str:
         return f"{self.encoding} {self.compressor}"
+
+    def spans(self, shape: Shape) -> list[Span]:
+        """The slices of each stream; those of groups do not depend on the number of threads."""
+        if self.whole or self.threads == 1:
+            return [(0, shape[0])]
+        return slabs(0, shape[0], depth_of(None, shape)) or [(0, 0)]
 
 
 def warm_up(volume: Volume, cell: Cell) -> None:
@@ -70,6 +92,7 @@ def measure(volume: Volume, cell: Cell, run: int = 1) -> Row:
 
 def describe(volume: Volume, cell: Cell, run: int) -> Row:
     """The columns of a row that are known before anything is measured."""
+    (first, stop), *more = cell.spans(as_volume(volume.labels).shape)
     return {
         "time": records.now(),
         "dataset": volume.name,
@@ -86,6 +109,7 @@ def describe(volume: Volume, cell: Cell, run: int) -> Row:
         "fingerprint": volume.fingerprint,
         "part": volume.part,
         "chunk": volume.chunk,
+        "depth": str(stop - first) if more else "",
         **records.environment(),
     }
 
@@ -93,28 +117,43 @@ def describe(volume: Volume, cell: Cell, run: int) -> Row:
 def _round_trip(labels: Labels, cell: Cell) -> Row:
     """Time the four stages; what is between two of them, and the comparison, is not timed.
 
-    Each stage is one call of the codec. Only raw labels, which may be most of the memory, are
-    restored and compared piece by piece where they are more than ``CHUNK_BYTES``. The array to
-    decode to is made for each run, and is the only copy of the labels, in their own dtype.
+    Each stage is one call of the codec, for each group where there are several. Only raw labels,
+    which may be most of the memory, are restored and compared piece by piece where they are one
+    stream of more than ``CHUNK_BYTES``. The array to decode to is made for each run, and is the
+    only copy of the labels, in their own dtype.
     """
     encoding, compressor = cell.encoding, cell.compressor
     source = prepared(labels, encoding)
     source.max(initial=0)  # as much of it as fits is in the processor's caches, whatever was before
+    spans = cell.spans(source.shape)
+    at_once, each = shares(cell.threads, len(spans))
     clock = Clock()
-    stream = clock.time("encode", encoding.encode_volume, source, cell.threads)
-    encoded_bytes = memoryview(stream).nbytes
-    compressed = clock.time("compress", compressor.compress, stream)
-    del stream
-    if isinstance(encoding, Raw):
-        lossless = _restore_raw(source, compressor, compressed, clock)
+
+    def pack(clock: Clock, span: Span) -> tuple[int, Buffer]:
+        """The bytes that a group is encoded to, and what is left of them."""
+        z0, z1 = span
+        try:
+            stream = clock.time("encode", encoding.encode_volume, source[z0:z1], each)
+        except LabelError as error:
+            z, y, x = error.voxel
+            raise LabelError(error.label, (z0 + z, y, x), error.reason) from None
+        return memoryview(stream).nbytes, clock.time("compress", compressor.compress, stream)
+
+    def unpack(clock: Clock, packed: tuple[Span, Buffer]) -> None:
+        (z0, z1), body = packed
+        stream = clock.time("decompress", compressor.decompress, body)
+        clock.time("decode", encoding.decode_into, stream, decoded[z0:z1], each)
+
+    sizes, bodies = zip(*clock.share(pack, spans, at_once), strict=True)
+    if isinstance(encoding, Raw) and len(spans) == 1:
+        lossless = _restore_raw(source, compressor, bodies[0], clock)
     else:
-        decoded = clock.touched(source.shape, source.dtype)
-        data = clock.time("decompress", compressor.decompress, compressed)
-        clock.time("decode", encoding.decode_into, data, decoded, cell.threads)
+        decoded = clock.touched(source.shape, as_volume(labels).dtype.newbyteorder("="))
+        clock.share(unpack, list(zip(spans, bodies, strict=True)), at_once)
         lossless = all(map(np.array_equal, decoded, source))
     return {
-        "encoded_bytes": encoded_bytes,
-        "compressed_bytes": memoryview(compressed).nbytes,
+        "encoded_bytes": sum(sizes),
+        "compressed_bytes": sum(memoryview(body).nbytes for body in bodies),
         "lossless": lossless,
         **clock.seconds,
     }

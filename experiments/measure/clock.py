@@ -1,6 +1,6 @@
 """The clock of every measurement, and memory that is there before it starts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 from typing import Any, TypeVar
 
@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from compresso.arrays import Labels
+from compresso.parallel import in_order
 
 T = TypeVar("T")
+R = TypeVar("R")
 #: The stage of a clock that is the cost of new memory.
 NEW_MEMORY = "new_memory"
 
@@ -24,8 +26,36 @@ class Clock:
         """Do the work, the clock running."""
         start = perf_counter_ns()
         result = work(*arguments)
-        self.ns[stage] = self.ns.get(stage, 0) + perf_counter_ns() - start
+        self._add(stage, perf_counter_ns() - start)
         return result
+
+    def share(
+        self, work: Callable[["Clock", T], R], items: Sequence[T], at_once: int = 1
+    ) -> list[R]:
+        """Do the work for each item, so many at once; the time is divided among its stages.
+
+        Parameters
+        ----------
+        work : callable
+            Given a clock of its own, which it tells its stages, and an item.
+        items : sequence
+        at_once : int
+            One at a time, a stage takes what the clocks say. Those of several items overlap: all
+            together take the time from the first to the last, and each its part of it, as it has of
+            the time of all threads.
+        """
+        clocks = [Clock() for _ in items]
+        start = perf_counter_ns()
+        results = list(in_order(lambda pair: work(*pair), zip(clocks, items, strict=True), at_once))
+        whole = perf_counter_ns() - start
+        spent = max(1, sum(sum(clock.ns.values()) for clock in clocks))
+        for clock in clocks:
+            for stage, ns in clock.ns.items():
+                self._add(stage, ns if at_once == 1 else whole * ns // spent)
+        return results
+
+    def _add(self, stage: str, ns: int) -> None:
+        self.ns[stage] = self.ns.get(stage, 0) + ns
 
     @property
     def seconds(self) -> dict[str, float]:

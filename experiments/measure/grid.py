@@ -49,7 +49,7 @@ class Conditions:
     slices : int, optional
         The first so many slices of each volume; all by default.
     threads : int
-        For the encodings.
+        Of a cell: groups of slices that are encoded and compressed at once, as in a frame.
     timeout : float, optional
         Seconds that a run may take; it then runs in a process of its own.
     isolated : bool

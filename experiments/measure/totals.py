@@ -73,6 +73,7 @@ class Totals:
                 "fingerprint": xxh3_64_hexdigest(f"{self.chunks} {prints}".encode()),
                 "part": f"in chunks of {self.chunks}",
                 "chunk": "",
+                "depth": "",
                 "worker": f"{len(one.workers)} worker{'s' * (len(one.workers) != 1)}",
                 "lossless": not one.failed,
                 "status": str(status),

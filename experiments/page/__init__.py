@@ -31,7 +31,10 @@ COLUMNS = (
     ("runs", "runs", ",.0f"),
 )
 #: What a volume's rows say of how it was measured.
-MEASURED = ("shape", "dtype", "part", "threads", "version", "python", "numpy", "numba", "cpu")
+MEASURED = (
+    *("shape", "dtype", "part", "threads", "depth"),
+    *("version", "python", "numpy", "numba", "cpu"),
+)
 
 
 def write(

@@ -18,19 +18,33 @@ FIRST_COLUMNS = (
 #: a minute, the part of all processors' time that others took, and this process's page faults.
 SURROUNDINGS = ("new_memory_s", "load", "other_cpu", "minor_faults", "major_faults")
 #: ``chunk`` is a box, x, y, z, of a volume that is measured chunk by chunk, empty in the row of
-#: their totals; ``worker`` the machine, process and thread of a scheduler, or how many there were.
-COLUMNS = (*FIRST_COLUMNS, "fingerprint", "part", *SURROUNDINGS, "governor", "chunk", "worker")
+#: their totals; ``worker`` the machine, process and thread of a scheduler, or how many there were;
+#: ``depth`` the slices of each group of a volume that several threads worked on so, empty where it
+#: was one stream.
+COLUMNS = (
+    *FIRST_COLUMNS,
+    *("fingerprint", "part", *SURROUNDINGS, "governor", "chunk", "worker", "depth"),
+)
 NUMBERS = FIRST_COLUMNS[FIRST_COLUMNS.index("run") : FIRST_COLUMNS.index("lossless")]
 NUMBERS += SURROUNDINGS
 #: A cell of the grid, as far as its numbers can be compared.
 CELL = ["dataset", "encoding", "compression"]
 #: What tells one run from another, whatever its dataset is called.
-KEY = ["source", "dtype", "fingerprint", "encoding", "compression", "threads", "run", "chunk"]
+KEY = ["source", "dtype", "fingerprint", "encoding", "compression", "threads", "depth", "run"]
+KEY += ["chunk"]
 
 
 def key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """What tells a row's run from every other, by ``KEY``."""
     return tuple(row.get(name, "") for name in KEY)
+
+
+def told_threads(row: Mapping[str, Any]) -> str:
+    """What several threads did, in words; empty where one did it."""
+    if not row["threads"] > 1:  # nor is it known
+        return ""
+    groups = f", groups of {row['depth']} slices" if row["depth"] else ""
+    return f"{row['threads']:g} threads{groups}"
 
 
 def tabulate(rows: Iterable[Mapping[str, Any]]) -> "pd.DataFrame":

@@ -14,7 +14,7 @@ def newest(table: pd.DataFrame) -> pd.DataFrame:
     newest runs. Rows that failed are kept too, those of chunks are not."""
     table = table[(table["shape"] != "") & (table["chunk"] == "")]  # neither unread, nor of a chunk
     table = table.assign(dataset=_told_apart(table))
-    volume = ["source", "shape", "dtype", "threads", "fingerprint"]
+    volume = ["source", "shape", "dtype", "threads", "depth", "fingerprint"]
     last = table.groupby("dataset")[volume].transform("last")
     table = table[(table[volume] == last).all(axis=1)]
     kept: list[Any] = []

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from experiments.names import shown
+from experiments.records.columns import told_threads
 from experiments.records.derived import derive
 from experiments.records.intervals import BOTH, intervals, places, told_fastest
 
@@ -98,7 +99,8 @@ def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _title(name: str, rows: pd.DataFrame) -> str:
-    """Name, shape and dtype of a dataset, of what could be read of it."""
+    """Name, shape and dtype of a dataset, of what could be read of it, and how it was measured."""
     row = rows.iloc[0]
     known = f"{row['shape']} {row['dtype']}".strip()
-    return ", ".join(filter(None, (shown(name, row["group"]), known, row["part"])))
+    words = (shown(name, row["group"]), known, row["part"], told_threads(row))
+    return ", ".join(filter(None, words))
