@@ -13,14 +13,22 @@ from experiments import figures, page, records
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"),
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--enable-logging=stderr", "--dump-dom"),
 ]
+SCHEMES = {
+    "dark": "--blink-settings=preferredColorScheme=0",
+    "light": "--blink-settings=preferredColorScheme=1",
+}
 EVIL = "<script>alert(1)</script>.npy"
 #: What a person would see or do, told by the page itself in its title.
 LOOK = """<script>
 const told = {width: innerWidth, page: document.documentElement.scrollWidth};
+told.dark = matchMedia("(prefers-color-scheme: dark)").matches;
 told.paper = getComputedStyle(document.body).backgroundColor;
+told.inks = ["body", "small", "figcaption"].map(
+  name => getComputedStyle(document.querySelector(name)).color);
 told.pictures = [...document.images].every(image => image.complete && image.naturalWidth > 0);
 const ratios = () => [...document.querySelectorAll("#cells tbody tr")].map(
   row => Number(row.cells[3].dataset.value));
@@ -32,6 +40,13 @@ told.asked = performance.getEntriesByType("resource").map(entry => entry.name)
   .filter(name => !name.startsWith("data:"));
 top.document.title = JSON.stringify(told);
 </script></body>"""
+#: What is on the screen of the table, told by the page around it.
+READ = """<script>
+addEventListener("load", () => {
+  const rows = [...frames[0].document.querySelectorAll("#cells tr")];
+  document.title = JSON.stringify(rows.map(row => [...row.cells].map(cell => cell.innerText)));
+});
+</script>"""
 
 
 def row(encoding, size, run=1, seconds=1.0, **more):
@@ -90,41 +105,75 @@ def test_it_is_one_file_of_plain_text(written):
     assert "80.00" in seen.text  # 64,000 / 800
 
 
-def browse(written, tmp_path, width, *flags):
-    """What the page tells of itself in Chromium, so wide; fails for an error or a request.
+def browse(folder, inside, *flags, width=390, frame="", after=""):
+    """What a page tells in its title in Chromium, so wide, and what is on the console.
 
     Windows have a least width, frames have none.
     """
     if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    copy = tmp_path / "page.html"
-    inside = html.escape(written.read_text().replace("</body>", LOOK))
+        pytest.skip("needs chromium: apt-get install chromium")
+    copy = folder / "page.html"
     copy.write_text(
-        f"<!DOCTYPE html><title></title><link rel=icon href=data:,>"
-        f'<iframe style="width: {width}px; height: 800px; border: 0" srcdoc="{inside}"></iframe>'
+        f'<!DOCTYPE html><title></title><link rel=icon href="data:,">'
+        f'<iframe {frame} style="width: {width}px; height: 800px; border: 0" '
+        f'srcdoc="{html.escape(inside)}"></iframe>{after}'
     )
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}"]
-    result = subprocess.run(
-        [*command, *flags, "--dump-dom", copy.as_uri()], capture_output=True, text=True, timeout=120
-    )
-    assert "CONSOLE" not in result.stderr
-    (title,) = re.findall(r"<title>(\{.*?\})</title>", result.stdout)
-    told = json.loads(title)
-    assert told["asked"] == []
+    command = [CHROMIUM, *FLAGS, *flags, f"--user-data-dir={folder / 'profile'}", copy.as_uri()]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    (title,) = re.findall(r"<title>(.+?)</title>", result.stdout, re.S)
+    console = [line for line in result.stderr.splitlines() if "CONSOLE" in line]
+    return json.loads(html.unescape(title)), console
+
+
+@pytest.fixture(scope="module")
+def seen(written, tmp_path_factory):
+    """What a phone shows in each colour scheme."""
+    inside = written.read_text().replace("</body>", LOOK)
+    told = {}
+    for scheme, flag in SCHEMES.items():
+        told[scheme], console = browse(tmp_path_factory.mktemp(scheme), inside, flag)
+        assert console == []
     return told
 
 
-def test_on_a_phone(written, tmp_path):
-    told = browse(written, tmp_path, 375)
-    assert told["width"] == 375
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_on_a_phone(seen, scheme):
+    told = seen[scheme]
+    assert told["width"] == 390
     assert told["page"] <= told["width"]
     assert told["pictures"]
-    assert told["paper"] == "rgb(255, 255, 255)"
+    assert told["asked"] == []
     assert told["down"] == sorted(told["before"], reverse=True)
     assert told["up"] == sorted(told["before"])
     assert told["down"] != told["up"]
 
 
-def test_in_the_dark(written, tmp_path):
-    told = browse(written, tmp_path, 900, "--blink-settings=preferredColorScheme=0")
-    assert told["paper"] == "rgb(24, 24, 27)"
+def luminance(colour):
+    """Relative luminance as WCAG 2 has it, of a colour as ``rgb(1, 2, 3)``."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_dark_on_light_or_light_on_dark(seen):
+    assert {scheme: told["dark"] for scheme, told in seen.items()} == {"dark": True, "light": False}
+    assert luminance(seen["dark"]["paper"]) < 0.05 < 0.9 < luminance(seen["light"]["paper"])
+    for told in seen.values():
+        for ink in told["inks"]:
+            darker, lighter = sorted([luminance(ink), luminance(told["paper"])])
+            assert (lighter + 0.05) / (darker + 0.05) > 4.5  # WCAG 2.1, level AA
+
+
+def test_without_javascript(written, tmp_path):
+    rows, console = browse(
+        tmp_path, written.read_text(), frame="sandbox=allow-same-origin", after=READ
+    )
+    assert len(console) == 1
+    assert "Blocked script execution" in console[0]
+    assert rows[0] == [heading for heading, _, _ in page.COLUMNS]
+    cells = {encoding: (ratio, size) for _, encoding, _, ratio, _, size, *_ in rows[1:]}
+    assert cells == {
+        "compresso": ("71.11", "900"),  # of 64,000
+        "neuroglancer": ("40.00", "1,600"),
+        "cpso": ("80.00", "800"),
+    }
