@@ -11,7 +11,7 @@ import numpy as np
 
 from compresso import formats, stores
 from compresso.arrays import Labels
-from compresso.boxes import Box, Boxes, shape_of
+from compresso.boxes import Box, Boxes, shape_of, slices_of
 from compresso.errors import FileError
 
 
@@ -58,7 +58,10 @@ def absolute(text: str) -> str:
 
 @dataclass
 class _Slices:
-    """Boxes of a volume that is read by whole slices, so many at a time as the memory holds."""
+    """Boxes of a volume that is read by whole slices, so many at a time as the memory holds.
+
+    Where its format gives boxes, these alone are read.
+    """
 
     text: str
     volume: formats.Reader
@@ -66,6 +69,9 @@ class _Slices:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fetch(self, box: Box) -> Labels:
+        if self.volume.cut:
+            with self._lock:
+                return self.volume.cut(slices_of(box))
         (z0, z1), (y0, y1), (x0, x1) = box
         plane = math.prod(self.volume.shape[1:]) * self.volume.dtype.itemsize
         depth = self.memory // max(1, plane)

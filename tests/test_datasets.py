@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compresso import FileError, SpecError
+from compresso.boxes import slices_of
 from compresso.plugins import Extent
 from experiments import datasets
 from experiments.datasets.phantom import Phantom
@@ -258,3 +259,46 @@ def test_patterns():
     assert np.unique(blank).size == 1
     with pytest.raises(SpecError, match="noise, checkerboard, coins, blank"):
         datasets.parse("pattern:kind=plaid", Path())
+
+
+def test_a_published_dataset_reads_only_the_chunks_of_a_box(tmp_path):
+    """One chunk is damaged, so reading it fails; the others are read without it."""
+    labels = np.random.default_rng(0).integers(255, size=(8, 32, 32)).astype(np.uint8)
+    path = tmp_path / "ac4.h5"
+    with h5py.File(path, "w") as file:
+        chunked = file.create_dataset("main", data=labels, chunks=(8, 16, 16), fletcher32=True)
+        at = chunked.id.get_chunk_info_by_coord((0, 16, 16))
+    damaged = bytearray(path.read_bytes())
+    damaged[at.byte_offset] ^= 1
+    path.write_bytes(damaged)
+    (dataset,) = datasets.parse("ac4", tmp_path)
+    with dataset.boxes() as (source, volume):
+        assert source == str(path)
+        assert volume.shape == labels.shape
+        box = ((2, 5), (3, 16), (1, 30))
+        assert np.array_equal(volume.fetch(box), labels[slices_of(box)])
+        with pytest.raises(FileError, match=r"ac4\.h5: not readable as HDF5"):
+            volume.fetch(((2, 5), (3, 17), (1, 30)))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["phantom:size=150x90x6,seed=4", "phantom:size=64x66x6,bits=32"]
+    + [f"pattern:size=70x66x6,kind={kind}" for kind in ("noise", "checkerboard", "coins", "blank")],
+)
+def test_what_is_made_is_made_box_by_box(tmp_path, spec):
+    """In any order: no box depends on what was asked for before."""
+    (dataset,) = datasets.parse(spec, tmp_path)
+    whole = dataset.load()
+    with dataset.boxes() as (source, volume):
+        assert (source, volume.dtype) == (whole.source, whole.labels.dtype)
+        for box in (((4, 6), (30, 66), (5, 64)), ((0, 3), (0, 1), (0, 64)), volume.box):
+            assert np.array_equal(volume.fetch(box), whole.labels[slices_of(box)])
+
+
+def test_a_box_of_a_volume_that_no_memory_holds(tmp_path):
+    (dataset,) = datasets.parse("pattern:size=100000x100000x100000", tmp_path)
+    with dataset.boxes() as (_, volume):
+        made = volume.fetch(((99_999, 100_000), (0, 2), (7, 9)))
+    first = 99_999 * 10**10 + 1 + 7  # its voxels are numbered from 1 on, x fastest
+    assert made.tolist() == [[[first, first + 1], [first + 10**5, first + 10**5 + 1]]]

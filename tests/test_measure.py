@@ -14,7 +14,6 @@ from compresso.frame import description
 from experiments.datasets import Volume
 from experiments.measure import Cell, Clock
 from experiments.measure import cell as measure
-from experiments.measure import clock as clock_module
 from experiments.trust import overhead
 
 
@@ -191,7 +190,7 @@ def test_a_shared_clock_divides_what_passed(monkeypatch):
     """800 ns for two items of 3 and 1 ns each: 600 and 200; one after the other, 6 and 2."""
     for at_once, expected in ((1, {"a": 6, "b": 2}), (2, {"a": 600, "b": 200})):
         clock = Clock()
-        monkeypatch.setattr(clock_module, "perf_counter_ns", iter([100, 900]).__next__)
+        monkeypatch.setattr(Clock, "now", iter([100, 900]).__next__)
         found = clock.share(lambda own, item: own.ns.update(a=3, b=1) or -item, [5, 7], at_once)
         assert found == [-5, -7]
         assert clock.ns == expected

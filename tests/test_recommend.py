@@ -14,12 +14,14 @@ from compresso.boxes import of_array, shape_of, slices_of
 from experiments import records
 from experiments.commands import main
 from experiments.datasets import Volume
-from experiments.measure import Cell
+from experiments.measure import Cell, Clock
 from experiments.recommend import estimate, race
+from experiments.recommend.purposes import Choice, Purposes
 from experiments.recommend.race import Race
 from experiments.recommend.sample import Places, Plan, draw, plan, stack
 from experiments.records import derived
 from experiments.records.front import front
+from experiments.trust import named_is_best
 
 PURPOSES = ["archive", "everyday", "interactive", "random_access"]
 
@@ -204,6 +206,48 @@ def test_what_is_beaten_is_not_run_again(monkeypatch):
     found = list(Race(sample, volume, 5, quiet, rows.append).run(cells))
     assert {str(one.cell): len(one.rows) for one in found} == {"cpso none": 5, "cpso zstd": 5}
     assert len(rows) == 11
+
+
+def standing(name, ratio, compress, decompress):
+    """A cell of five runs that agree, by its ratio and MB/s."""
+    row = {"raw_bytes": 8e6, "compressed_bytes": 8e6 / ratio, "status": "ok"}
+    row |= {"encode_s": 0.0, "decode_s": 0.0}
+    row |= {"compress_s": 8 / compress, "decompress_s": 8 / decompress}
+    return race.Standing(made_cells(("cpso", name))[0], [row] * 5)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "best", "named", "verdict"),
+    [
+        ("archive", (200, 10, 10), (100, 900, 900), "50.0% of the best one's ratio"),
+        ("everyday", (200, 900, 900), (100, 900, 900), "50.0% of the best one's ratio"),
+        ("everyday", (200, 900, 510), (100, 900, 900), "no difference"),  # 510 may be 490
+        ("everyday", (200, 900, 900), (300, 900, 490), "no difference"),  # 490 may be 510
+        ("everyday", (200, 900, 900), (300, 900, 400), "too slow"),
+        ("interactive", (200, 900, 9000), (190, 900, 9000), "95.0% of the best one's ratio"),
+        ("interactive", (200, 900, 9000), (300, 900, 1000), "too slow"),
+    ],
+)
+def test_what_the_grids_runs_do_not_tell_apart_is_no_difference(purpose, best, named, verdict):
+    one, other = standing("zstd", *best), standing("lz4", *named)
+    labels = np.ones((4, 8, 8), np.uint8)
+    sample = draw(of_array(labels), Plan((4, 8, 8), 0, 0), quiet)
+    purposes = Purposes(sample, Volume("made", "", "em", labels), [one, other], quiet, quiet)
+    choice = Choice(one, estimate.exactly(1), "")
+    found = named_is_best.Found(purposes, {purpose: choice}, 1.0)
+    assert found.verdict(purpose, one.cell) == "the best"
+    assert found.verdict(purpose, other.cell) == verdict
+
+
+def test_the_grid_and_the_recommendation_are_compared(tmp_path):
+    words = ["phantom:size=24x20x3", "--runs", "1", "--patience", "0", "-d", str(tmp_path)]
+    now = Clock.now
+    result = CliRunner().invoke(named_is_best.main, words)
+    assert result.exit_code == 0, result.output
+    assert Clock.now is now
+    lines = [line.split(" | ") for line in result.stdout.splitlines()[2:]]
+    assert [line[1].replace(" ", "_") for line in lines] == PURPOSES
+    assert lines[0][2:5] == [lines[0][2], lines[0][2], "the best"]  # bytes are exact
 
 
 def test_savings_go_on_but_end():

@@ -79,7 +79,12 @@ def open_volume(path: Path, inner: str = "") -> Iterator[Reader]:
             with reading(path, form.name):
                 return reader.fetch(start, stop)
 
-        yield replace(reader, fetch=fetch)
+        def cut(index: tuple[slice, ...]) -> NDArray[Any]:
+            assert reader.cut is not None  # it is not given otherwise
+            with reading(path, form.name):
+                return reader.cut(index)
+
+        yield replace(reader, fetch=fetch, cut=cut if reader.cut else None)
 
 
 def writer(path: Path) -> Writer:

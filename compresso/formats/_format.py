@@ -35,6 +35,8 @@ class Reader:
         What else the file says, as JSON (docs/formats.md, Metadata).
     lost : sequence of str
         The names of what it says too, and the metadata cannot hold.
+    cut : callable, optional
+        Gives what an index of three slices says, where that takes less than whole slices.
     """
 
     shape: tuple[int, ...]
@@ -42,6 +44,7 @@ class Reader:
     fetch: Callable[[int, int], NDArray[Any]]
     metadata: Metadata = field(default_factory=dict)
     lost: Sequence[str] = ()
+    cut: Callable[[tuple[slice, ...]], NDArray[Any]] | None = None
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Slices ``[start:stop]``, clamped as Python does, in any order.

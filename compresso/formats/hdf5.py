@@ -53,7 +53,11 @@ class Hdf5(Format):
                 labels: NDArray[Any] = dataset[start:stop]
                 return labels
 
-            yield Reader(shape, dtype, fetch, *_hdf5.read(dataset))
+            def cut(index: tuple[slice, ...]) -> NDArray[Any]:
+                labels: NDArray[Any] = dataset[index]
+                return labels
+
+            yield Reader(shape, dtype, fetch, *_hdf5.read(dataset), cut=cut)
 
     def write(
         self,

@@ -139,12 +139,24 @@ class Synthetic(Source):
     group = SYNTHETIC
 
     @abstractmethod
-    def load(self, slices: int | None = None) -> Volume:
-        """Make the volume, or its first ``slices`` slices."""
+    def volume(self) -> Boxes:
+        """Any box of the volume, made when it is asked for if it can be."""
 
     @abstractmethod
     def status(self) -> str:
         """What it is, and its default size."""
+
+    @property
+    def source(self) -> str:
+        """What a row of results tells it by."""
+        return "synthetic"
+
+    def load(self, slices: int | None = None) -> Volume:
+        """Make the volume, or its first ``slices`` slices."""
+        made = self.volume()
+        depth, part = first(slices, made.shape[0])
+        labels = made.fetch(((0, depth), *made.box[1:]))
+        return Volume(self.spec, self.source, self.group, labels, part)
 
     def datasets(self, directory: Path) -> list[Dataset]:
         """The volume, made when it is loaded."""
@@ -173,6 +185,11 @@ class _Made(Dataset):
     def load(self, slices: int | None = None) -> Volume:
         """Make the volume, or its first ``slices`` slices."""
         return self.maker.load(slices)
+
+    @contextmanager
+    def boxes(self) -> Iterator[tuple[str, Boxes]]:
+        """Make what is asked for."""
+        yield self.maker.source, self.maker.volume()
 
     def status(self) -> str:
         """What it is, and its default size."""

@@ -65,7 +65,7 @@ class FileDataset(Dataset):
 
     @contextmanager
     def boxes(self) -> Iterator[tuple[str, Boxes]]:
-        """Read slice by slice where its format can; raises DatasetError and FileError."""
+        """Read boxes or slices where its format can; raises DatasetError and FileError."""
         self.check()
         with open_volume(self.path, self.inner) as reader:
             yield self.source, of_slices(str(self.path), reader, available() // 4)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from compresso.arrays import Labels
+from compresso.boxes import Box, shape_of
+
+#: A disc a neurite, ends (x, y, x, y) of its axis and radius, and their labels; 0 behind the last.
+Discs = tuple[NDArray[np.float64], NDArray[Any]]
 REACH = 26.0  # px; a voxel further than this from every disc stays unlabelled
 AREA = 1050.0  # px of a slice for each neurite
 BODY = 400_000.0  # px of a slice for each cell body
@@ -39,8 +45,11 @@ class Neurite:
         return (*start, *(start + self.stretch + self.velocity), self.radius * taper)
 
 
-def make_slices(size: tuple[int, int, int], seed: int, bits: int) -> Iterator[NDArray[Any]]:
-    """Yield the slices of a phantom one after the other, (y, x), uint32 or uint64.
+class Neurites:
+    """A phantom of which any box is painted when it is asked for.
+
+    The neurites wander from the first slice on, as far as anybody has asked; where they are in each
+    slice is kept, less than a hundredth of the labels. Threads may ask at the same time.
 
     Parameters
     ----------
@@ -48,22 +57,49 @@ def make_slices(size: tuple[int, int, int], seed: int, bits: int) -> Iterator[ND
         x, y, z in voxels.
     seed, bits : int
     """
+
+    def __init__(self, size: tuple[int, int, int], seed: int, bits: int) -> None:
+        self.dtype = np.dtype(f"u{bits // 8}")
+        # RandomState, unlike newer generators, promises the same numbers in every release.
+        random = np.random.RandomState(seed)
+        self._warp_seed = random.randint(1 << 30)
+        self._wandering = _wander(random, size, self.dtype)
+        self._slices: list[Discs] = []
+        self._lock = threading.Lock()
+
+    def fetch(self, box: Box) -> Labels:
+        """The labels of a box."""
+        (z0, _), (y0, _), (x0, _) = box
+        made = np.empty(shape_of(box), self.dtype)
+        owner = np.empty(made.shape[1:], np.int32)
+        for z, target in enumerate(made, z0):
+            table, labels = self._discs(z)
+            paint(table, *_warp(owner.shape, (y0, x0), z, self._warp_seed), owner, (y0, x0))
+            target[:] = labels[owner]
+        return made
+
+    def _discs(self, z: int) -> Discs:
+        with self._lock:
+            while len(self._slices) <= z:
+                self._slices.append(next(self._wandering))
+        return self._slices[z]
+
+
+def _wander(random: Any, size: tuple[int, int, int], dtype: np.dtype[Any]) -> Iterator[Discs]:
+    """Yield the discs of every slice."""
     nx, ny, nz = size
-    # RandomState, unlike newer generators, promises the same numbers in every release.
-    random = np.random.RandomState(seed)
-    warp_seed = random.randint(1 << 30)
     wanted = max(1, round(nx * ny / AREA))
     neurites: list[Neurite] = []
     born = 0
     for z in range(nz):
         while len(neurites) < wanted:
             born += 1
-            neurites.append(_birth(random, _label(born, bits), nx, ny, started=z > 0))
-        table = np.array([n.segment() for n in neurites])
-        labels = np.array([n.label for n in neurites], f"u{bits // 8}")
-        owner = np.empty((ny, nx), np.int32)
-        paint(table, *_warp(nx, ny, z, warp_seed), owner)
-        yield np.append(labels, labels.dtype.type(0))[owner]
+            label = _label(born, 8 * dtype.itemsize)
+            neurites.append(_birth(random, label, nx, ny, started=z > 0))
+        yield (
+            np.array([n.segment() for n in neurites]),
+            np.array([*(n.label for n in neurites), 0], dtype),
+        )
         for neurite in list(neurites):
             if random.uniform() < 0.006 and neurite.radius > 6:
                 neurites.append(_branch(random, neurite))
@@ -126,12 +162,14 @@ def _inside(neurite: Neurite, nx: int, ny: int) -> bool:
     return bool(-margin < x < nx + margin and -margin < y < ny + margin)
 
 
-def _warp(nx: int, ny: int, z: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Displacement of every pixel in x and in y."""
-    dx, dy = np.zeros((ny, nx), np.float32), np.zeros((ny, nx), np.float32)
+def _warp(
+    shape: tuple[int, ...], start: tuple[int, int], z: int, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Displacement in x and in y of every pixel of a part of a slice, from y and x on."""
+    dx, dy = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for octave, (cell, amplitude, depth) in enumerate(WARPS):
         for axis, field in enumerate((dx, dy)):
-            add_noise(field, cell, amplitude, z / depth, seed + 2 * octave + axis)
+            add_noise(field, cell, amplitude, z / depth, seed + 2 * octave + axis, start)
     return dx, dy
 
 
@@ -148,36 +186,40 @@ def _lattice(i, j, k, seed):
 
 
 @njit(cache=True)
-def add_noise(field, cell, amplitude, z, seed):
-    """Add smooth value noise of one octave to a (ny, nx) field."""
+def add_noise(field, cell, amplitude, z, seed, start):
+    """Add smooth value noise of one octave to a (ny, nx) field that begins at y, x = start."""
+    y0, x0 = start
     ny, nx = field.shape
     k = math.floor(z)
     fz = z - k
     fz = fz * fz * (3 - 2 * fz)
-    across, down = int(nx / cell) + 2, int(ny / cell) + 2
+    i0, j0 = int(x0 / cell), int(y0 / cell)
+    across, down = int((x0 + nx) / cell) + 2 - i0, int((y0 + ny) / cell) + 2 - j0
     grid = np.empty((down, across), np.float64)
     for j in range(down):
         for i in range(across):
-            here, later = _lattice(i, j, k, seed), _lattice(i, j, k + 1, seed)
+            here, later = _lattice(i0 + i, j0 + j, k, seed), _lattice(i0 + i, j0 + j, k + 1, seed)
             grid[j, i] = amplitude * (here + (later - here) * fz)
     for y in range(ny):
-        v = y / cell
+        v = (y0 + y) / cell
         j = int(v)
         fy = v - j
         fy = fy * fy * (3 - 2 * fy)
+        j -= j0
         for x in range(nx):
-            u = x / cell
+            u = (x0 + x) / cell
             i = int(u)
             fx = u - i
             fx = fx * fx * (3 - 2 * fx)
+            i -= i0
             top = grid[j, i] + (grid[j, i + 1] - grid[j, i]) * fx
             bottom = grid[j + 1, i] + (grid[j + 1, i + 1] - grid[j + 1, i]) * fx
             field[y, x] += top + (bottom - top) * fy
 
 
 @njit(cache=True)
-def paint(table, dx, dy, owner):
-    """Give every pixel of a slice to the neurite whose disc is nearest.
+def paint(table, dx, dy, owner, start):
+    """Give every pixel of a part of a slice to the neurite whose disc is nearest.
 
     Parameters
     ----------
@@ -187,7 +229,10 @@ def paint(table, dx, dy, owner):
         Displacement of each pixel.
     owner : (ny, nx) int32, overwritten
         Row of ``table``, or -1 beyond the reach of all.
+    start : (int, int)
+        Where in the slice the part begins, y and x.
     """
+    y0, x0 = start
     ny, nx = owner.shape
     best = np.full((ny, nx), np.float32(REACH))
     owner[:] = -1
@@ -199,11 +244,11 @@ def paint(table, dx, dy, owner):
         margin = radius + REACH + bend
         ux, uy = bx - ax, by - ay
         square = max(ux * ux + uy * uy, 1e-9)
-        for y in range(max(0, int(min(ay, by) - margin)), min(ny, int(max(ay, by) + margin) + 1)):
-            for x in range(
-                max(0, int(min(ax, bx) - margin)), min(nx, int(max(ax, bx) + margin) + 1)
-            ):
-                px, py = x + dx[y, x] - ax, y + dy[y, x] - ay
+        top, bottom = int(min(ay, by) - margin) - y0, int(max(ay, by) + margin) + 1 - y0
+        left, right = int(min(ax, bx) - margin) - x0, int(max(ax, bx) + margin) + 1 - x0
+        for y in range(max(0, top), min(ny, bottom)):
+            for x in range(max(0, left), min(nx, right)):
+                px, py = x0 + x + dx[y, x] - ax, y0 + y + dy[y, x] - ay
                 t = min(1.0, max(0.0, (px * ux + py * uy) / square))
                 px -= t * ux
                 py -= t * uy

@@ -1,9 +1,12 @@
 """Sources that the paper measured: files that may be in one of several places."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from compresso.boxes import Boxes
 from experiments.datasets._base import Dataset, Source, Volume
 from experiments.datasets._files import FileDataset, split
 from experiments.errors import DatasetError
@@ -75,6 +78,12 @@ class PublishedDataset(Dataset):
     def load(self, slices: int | None = None) -> Volume:
         """Read the first ``slices`` slices, or all; raises DatasetError and FileError."""
         return self._found().load(slices)
+
+    @contextmanager
+    def boxes(self) -> Iterator[tuple[str, Boxes]]:
+        """Read from the file that is there; raises DatasetError and FileError."""
+        with self._found().boxes() as found:
+            yield found
 
     def check(self, slices: int | None = None) -> None:
         """Raise DatasetError where it is not here."""

@@ -1,38 +1,47 @@
 """Patterns: SYNTHETIC volumes that are nothing like tissue, the extremes for an encoder."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from compresso.arrays import Labels
+from compresso.boxes import Box, Boxes, Shape, shape_of, slices_of
 from compresso.errors import SpecError
 from compresso.plugins import Extent
-from experiments.datasets._base import Synthetic, Volume, first
+from experiments.datasets._base import Synthetic
 
-Shape = tuple[int, int, int]
-
-
-def _noise(shape: Shape) -> NDArray[np.uint64]:
-    return np.arange(1, math.prod(shape) + 1, dtype=np.uint64).reshape(shape)
+#: What makes a box of a pattern of a shape.
+Make = Callable[[Shape, Box], Labels]
 
 
-def _checkerboard(shape: Shape) -> NDArray[np.uint64]:
-    z, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
-    board: NDArray[np.uint64] = ((z + y + x) % 2).astype(np.uint64)
-    return board
+def _noise(shape: Shape, box: Box) -> Labels:
+    z, y, x = np.ogrid[slices_of(box)]
+    return np.asarray(1 + x + shape[2] * (y + shape[1] * z), np.uint64)
 
 
-def _coins(shape: Shape) -> NDArray[np.uint64]:
-    return np.random.RandomState(0).randint(2, size=shape).astype(np.uint64)
+def _checkerboard(_: Shape, box: Box) -> Labels:
+    z, y, x = np.ogrid[slices_of(box)]
+    return np.asarray((z + y + x) % 2, np.uint64)
 
 
-def _blank(shape: Shape) -> NDArray[np.uint64]:
-    return np.full(shape, 7, np.uint64)
+def _coins(shape: Shape, box: Box) -> Labels:
+    """Slice by slice, as each coin is tossed after the one before."""
+    random = np.random.RandomState(0)
+    (z0, z1), *across = box
+    made = np.empty(shape_of(box), np.uint64)
+    for z in range(z1):
+        tossed = random.randint(2, size=shape[1:])
+        if z >= z0:
+            made[z - z0] = tossed[slices_of(tuple(across))]
+    return made
 
 
-KINDS: dict[str, Callable[[Shape], NDArray[np.uint64]]] = {
+def _blank(_: Shape, box: Box) -> Labels:
+    return np.full(shape_of(box), 7, np.uint64)
+
+
+KINDS: dict[str, Make] = {
     "noise": _noise,  # every voxel has a label of its own
     "checkerboard": _checkerboard,  # no voxel has its neighbour's
     "coins": _coins,  # one of two labels at random
@@ -62,11 +71,14 @@ class Pattern(Synthetic):
         if self.kind not in KINDS:
             raise SpecError(f"pattern: kind={self.kind} is none of {', '.join(KINDS)}")
 
-    def load(self, slices: int | None = None) -> Volume:
-        """Make the volume, or its first ``slices`` slices."""
-        x, y, z = self.size
-        z, part = first(slices, z)
-        return Volume(self.spec, "synthetic", self.group, KINDS[self.kind]((z, y, x)), part)
+    def volume(self) -> Boxes:
+        """Any box of it."""
+        shape = self.size[::-1]
+
+        def fetch(box: Box) -> Labels:
+            return KINDS[self.kind](shape, box)
+
+        return Boxes(shape, np.dtype(np.uint64), (1, 1, 1), fetch)
 
     def status(self) -> str:
         """What there is, and its default size."""

@@ -9,11 +9,10 @@ slices do not depend on how many are made.
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from compresso.boxes import Boxes
 from compresso.errors import SpecError
 from compresso.plugins import Extent
-from experiments.datasets._base import Synthetic, Volume, first
+from experiments.datasets._base import Synthetic
 
 
 @dataclass(frozen=True)
@@ -41,16 +40,17 @@ class Phantom(Synthetic):
         if self.bits not in (32, 64) or not 0 <= self.seed < 1 << 32:
             raise SpecError("phantom: bits must be 32 or 64, and seed in 0..2**32-1")
 
-    def load(self, slices: int | None = None) -> Volume:
-        """Make the volume, or its first ``slices`` slices."""
-        from experiments.datasets._neurites import make_slices  # compiled code
+    @property
+    def source(self) -> str:
+        """The seed, too."""
+        return f"synthetic (seed {self.seed})"
 
-        x, y, z = self.size
-        z, part = first(slices, z)
-        labels = np.empty((z, y, x), f"u{self.bits // 8}")
-        for target, made in zip(labels, make_slices(self.size, self.seed, self.bits), strict=False):
-            target[:] = made
-        return Volume(self.spec, f"synthetic (seed {self.seed})", self.group, labels, part)
+    def volume(self) -> Boxes:
+        """Any box of it, which costs little more than itself."""
+        from experiments.datasets._neurites import Neurites  # compiled code
+
+        made = Neurites(self.size, self.seed, self.bits)
+        return Boxes(self.size[::-1], made.dtype, (1, 1, 1), made.fetch)
 
     def status(self) -> str:
         """What it is, and its default size."""

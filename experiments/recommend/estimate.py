@@ -5,8 +5,8 @@ which is measured with the cell itself on the same voxels:
 
 growth
     Models, dictionaries and tables of windows or labels are learnt once. The chunks are encoded
-    alone, in twos, in fours, and so on, to all in one stack: each doubling saves some, and what
-    the doublings that are missing would save is continued from the last ones.
+    in quarters of one stack, in halves, and in one: each doubling saves some, and what the
+    doublings that are missing would save is continued from these.
 seams
     The first slice of a chunk has no slice before it. The chunks are cut in halves and in quarters
     and stacked so that what belongs together is apart: what more seams cost tells what fewer save.
@@ -72,7 +72,7 @@ def estimate(cell: Cell, sample: Sample) -> Bytes:
     """The bytes of the whole volume, in one piece as the grid measures it."""
     chunks, whole = sample.chunks, sample.volume
     alone = np.array([size(cell, chunk) for chunk in chunks], float)
-    grown = [alone.sum(), *_grown(cell, chunks)]
+    grown = _grown(cell, chunks, float(alone.sum()))
     voxels = sum(chunk.size for chunk in chunks)
     steps = [
         growth(grown, math.log2(max(1.0, whole.voxels / voxels))),
@@ -86,13 +86,17 @@ def estimate(cell: Cell, sample: Sample) -> Bytes:
     return Bytes(expected, expected * math.exp(-low), expected * math.exp(high))
 
 
-def _grown(cell: Cell, chunks: Sequence[Labels]) -> list[float]:
-    """All bytes of the chunks in twos, in fours, ... and in one stack."""
-    found, together = [], 1
-    while together < len(chunks):
-        together *= 2
+def _grown(cell: Cell, chunks: Sequence[Labels], alone: float) -> list[float]:
+    """All bytes of the chunks in a quarter of a stack each, in half of one, and in one.
+
+    The numbers of chunks are powers of 2, up to the first that holds all; one chunk is known.
+    """
+    deepest = (len(chunks) - 1).bit_length()
+    found = []
+    for together in (1 << power for power in range(max(0, deepest - 2), deepest + 1)):
         groups = [chunks[i : i + together] for i in range(0, len(chunks), together)]
-        found.append(float(sum(size(cell, stack(group)) for group in groups)))
+        sizes = (size(cell, stack(group)) for group in groups)
+        found.append(alone if together == 1 else float(sum(sizes)))
     return found
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from compresso.boxes import spelled
 from experiments.datasets import Volume
-from experiments.measure import measure, warm_up
+from experiments.measure import Cell, measure, warm_up
 from experiments.recommend.estimate import Bytes, estimate, exactly
 from experiments.recommend.race import Standing
 from experiments.recommend.sample import Sample
@@ -84,7 +84,8 @@ class Purposes:
     record: Callable[[Row], None]
 
     def __post_init__(self) -> None:
-        self._sizes: dict[str, Bytes] = {}
+        self._sizes: dict[Cell, Bytes] = {}
+        self._boxes: dict[Cell, Alone] = {}
 
     def choose(self) -> dict[str, Choice]:
         """The choice for each purpose, by its name."""
@@ -97,13 +98,11 @@ class Purposes:
 
     def size(self, one: Standing) -> Bytes:
         """The bytes of the whole volume, estimated once."""
-        key = str(one.cell)
-        if key not in self._sizes:
-            self.announce(f"estimating {key} of the whole")
-            row = one.rows[0]
-            exact = exactly(row["compressed_bytes"])
-            self._sizes[key] = exact if self.sample.whole else estimate(one.cell, self.sample)
-        return self._sizes[key]
+        if one.cell not in self._sizes:
+            self.announce(f"estimating {one.cell} of the whole")
+            exact = exactly(one.rows[0]["compressed_bytes"])
+            self._sizes[one.cell] = exact if self.sample.whole else estimate(one.cell, self.sample)
+        return self._sizes[one.cell]
 
     def _smallest(self, cells: Sequence[Standing]) -> Standing:
         best = max(one.ratio for one in cells)
@@ -145,7 +144,7 @@ class Purposes:
         return self._told(one, f"{why}: {self._ratio(one)}; {_speeds(one)}")
 
     def _random_access(self) -> Choice:
-        found = [(one, self._alone(one)) for one in self.standing]
+        found = [(one, self.alone(one)) for one in self.standing]
         quick = [pair for pair in found if pair[1].seconds <= BLINK_S]
         one, alone = max(quick or found, key=lambda pair: pair[1].ratio)
         packed = [pair for pair in found if pair[1].ratio >= 2] or found
@@ -159,7 +158,10 @@ class Purposes:
         )
         return self._told(one, why, alone)
 
-    def _alone(self, one: Standing) -> Alone:
+    def alone(self, one: Standing) -> Alone:
+        """What boxes take that are compressed alone, measured once."""
+        if one.cell in self._boxes:
+            return self._boxes[one.cell]
         self.announce(f"{one.cell}, boxes alone")
         size = seconds = voxels = 0.0
         for place, labels in self.sample.boxes:
@@ -171,7 +173,8 @@ class Purposes:
             seconds += row["decompress_s"] + row["decode_s"]
             voxels += labels.size
         count = len(self.sample.boxes)
-        return Alone(size / count, seconds / count, 8 * voxels / size)
+        self._boxes[one.cell] = Alone(size / count, seconds / count, 8 * voxels / size)
+        return self._boxes[one.cell]
 
     def _ratio(self, one: Standing) -> str:
         found, voxels = self.size(one), self.sample.volume.voxels

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from time import monotonic
+from time import process_time
 
 import numpy as np
 
@@ -25,7 +25,8 @@ PIECES = (1 << 18, 1 << 21)
 MARGINS = ((1.3, 1.5), (1.1, 1.2), (1.0, 1.0))
 #: The same on the last piece while runs are missing: what it takes is known, but not the speed.
 UNTIL_THEN = (1.0, 1.5)
-#: Seconds after which no further run of a cell is made.
+#: Seconds after which no further run of a cell is made, on the processor: other work on the machine
+#: costs no cell its runs.
 PATIENCE_S = 1.5
 #: Runs of each cell on the pieces before the last.
 FEW = 2
@@ -142,11 +143,11 @@ class Race:
         if self._spent.get(one.cell, 0.0) > PATIENCE_S:
             return one
         self.announce(f"{one.cell}, {piece.labels.size:,} voxels, run {run} of {runs}")
-        start = monotonic()
+        start = process_time()
         warm_up(piece, one.cell)
         row = measure(piece, one.cell, run)
         self.record(row)
-        self._spent[one.cell] = self._spent.get(one.cell, 0.0) + monotonic() - start
+        self._spent[one.cell] = self._spent.get(one.cell, 0.0) + process_time() - start
         return Standing(one.cell, (*one.rows, row))
 
 

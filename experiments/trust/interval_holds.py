@@ -54,17 +54,19 @@ class Coverage:
         return float(np.mean(ratios)), float(np.std(ratios))
 
 
-def cover(cell: Cell, dataset: datasets.Dataset, seeds: int) -> Coverage | None:
-    """Estimate a cell of a volume with as many samples; None where the volume is measured whole."""
-    found: list[Bytes] = []
+def cover(cells: Sequence[Cell], dataset: datasets.Dataset, seeds: int) -> dict[Cell, Coverage]:
+    """Estimate cells of a volume with as many samples; none where the volume is measured whole."""
+    found: dict[Cell, list[Bytes]] = {cell: [] for cell in cells}
     with opened(dataset) as (_, volume):
         for seed in range(seeds):
             wanted = plan(volume.shape, None, None, seed)
             if not wanted.count:
-                return None
-            found.append(estimate(cell, draw(volume, wanted, lambda _: None)))
-        truth = size(cell, volume.fetch(volume.box))
-    return Coverage(truth, found)
+                return {}
+            sample = draw(volume, wanted, lambda _: None)
+            for cell in cells:
+                found[cell].append(estimate(cell, sample))
+        labels = volume.fetch(volume.box)
+    return {cell: Coverage(size(cell, labels), found[cell]) for cell in cells}
 
 
 def _parse(text: str) -> Cell:
@@ -82,14 +84,13 @@ def main(names: tuple[str, ...], seeds: int, cells: str, directory: Path) -> Non
     click.echo("| volume | cell | held | half width | estimate / truth |")
     click.echo("|---|---|---:|---:|---:|")
     for dataset in (d for name in names for d in datasets.choose(name, directory)):
-        for cell in map(_parse, cells.split(",")):
-            found = cover(cell, dataset, seeds)
-            if found is None:
-                click.echo(f"| {dataset.name} | measured whole: exact | | | |")
-                break
-            mean, deviation = found.error
+        found = cover([*map(_parse, cells.split(","))], dataset, seeds)
+        if not found:
+            click.echo(f"| {dataset.name} | measured whole: exact | | | |")
+        for cell, one in found.items():
+            mean, deviation = one.error
             click.echo(
-                f"| {dataset.name} | {cell} | {found.held} of {seeds} | {found.width:.0%} | "
+                f"| {dataset.name} | {cell} | {one.held} of {seeds} | {one.width:.0%} | "
                 f"{mean:.3f} ± {deviation:.3f} |"
             )
 

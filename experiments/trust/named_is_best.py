@@ -1,0 +1,160 @@
+"""Whether ``recommend`` names the best cells, and what it costs beside the grid.
+
+    python -m experiments.trust.named_is_best DATASET ... [--runs N] [--patience SECONDS]
+
+Every cell that ``recommend`` chooses from is measured on the whole volume in rounds, as the grid
+does, and the same rules choose among these. Where they choose another cell than ``recommend`` did,
+the runs may not tell the two apart: a speed may be above a limit, or not. All seconds are this
+process's on the processor, so that other work on the machine is charged to nobody.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import process_time, process_time_ns
+from unittest.mock import patch
+
+import click
+import numpy as np
+
+from experiments import datasets, recommend
+from experiments.datasets import Dataset, Volume
+from experiments.measure import Cell, Clock, measure, rounds, warm_up
+from experiments.recommend.cells import sensible
+from experiments.recommend.purposes import ALIKE, BLINK_S, DISK, LINE, Choice, Purposes
+from experiments.recommend.race import Standing
+from experiments.recommend.sample import Plan, draw, opened
+from experiments.records import Row
+from experiments.records.intervals import FLOOR, Interval
+
+#: By how much the median of eight boxes may be wrong.
+BOXES_MAY_BE = 1.5
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the grid says of a volume.
+
+    Parameters
+    ----------
+    purposes : Purposes
+        Which has every cell that did not fail.
+    choices : dict of str to Choice
+    seconds : float
+        That its runs took.
+    """
+
+    purposes: Purposes
+    choices: dict[str, Choice]
+    seconds: float
+
+    def standing(self, cell: Cell) -> Standing:
+        """What was measured of a cell."""
+        return next(one for one in self.purposes.standing if one.cell == cell)
+
+    def verdict(self, purpose: str, cell: Cell) -> str:
+        """What a cell is for a purpose, in a few words, beside the one that is the best."""
+        best, named = self.choices[purpose].standing, self.standing(cell)
+        if named.cell == best.cell:
+            return "the best"
+        ratios = named.ratio, best.ratio
+        if purpose == "random_access":
+            ratios = self.purposes.alone(named).ratio, self.purposes.alone(best).ratio
+        possible, _ = self._admitted(purpose, named)
+        _, certain = self._admitted(purpose, best)
+        if not possible:
+            return "too slow"
+        if ratios[0] > ratios[1] or not certain:
+            return "no difference"
+        return f"{ratios[0] / ratios[1]:.1%} of the best one's ratio"
+
+    def _admitted(self, purpose: str, one: Standing) -> tuple[bool, bool]:
+        """Whether a cell may be fast enough for a purpose, and whether it surely is."""
+        if purpose == "everyday":
+            ways = [_cautious(seconds) for seconds in (one.compress_s, one.decompress_s)]
+            limit = 8e-6 / DISK
+            return all(way.low <= limit for way in ways), all(way.high <= limit for way in ways)
+        if purpose == "interactive":
+            least = min(map(_waiting, self.purposes.standing), key=lambda wait: wait.median)
+            wait = _waiting(one)
+            return wait.low <= ALIKE * least.high, wait.high <= ALIKE * least.low
+        if purpose == "random_access":
+            seconds = self.purposes.alone(one).seconds
+            return seconds / BOXES_MAY_BE <= BLINK_S, seconds * BOXES_MAY_BE <= BLINK_S
+        return True, True
+
+
+def _cautious(found: Interval) -> Interval:
+    """The interval, not narrower than any speed is known."""
+    low, high = found.median / (1 + FLOOR), found.median * (1 + FLOOR)
+    return Interval(found.median, min(found.low, low), max(found.high, high))
+
+
+def _waiting(one: Standing) -> Interval:
+    """Seconds a voxel until labels that come over the line are in memory."""
+    line, back = 8e-6 / one.ratio / LINE, _cautious(one.decompress_s)
+    return Interval(line + back.median, line + back.low, line + back.high)
+
+
+def grid(dataset: Dataset, cells: Sequence[Cell], runs: int, patience: float) -> Found:
+    """Measure every cell on the whole volume.
+
+    A cell of which a run takes longer than ``patience`` seconds is run once, and charged for all.
+    """
+    start, charged = process_time(), 0.0
+    with opened(dataset) as (source, boxes):
+        sample = draw(boxes, Plan(boxes.shape, 0, 0), _ignore)
+    volume = Volume(dataset.name, source, dataset.group, sample.chunks[0])
+    rows: dict[Cell, list[Row]] = {}
+    slow: set[Cell] = set()
+    for _, cell in rounds(cells, runs):
+        if cell in slow:
+            continue
+        before = process_time()
+        warm_up(volume, cell)
+        rows.setdefault(cell, []).append(measure(volume, cell))
+        took = process_time() - before
+        if took > patience:
+            slow.add(cell)
+            charged += took * (runs - len(rows[cell]))
+    seconds = process_time() - start + charged
+    found = [Standing(cell, measured) for cell, measured in rows.items()]
+    purposes = Purposes(sample, volume, [one for one in found if not one.failed], _ignore, _ignore)
+    return Found(purposes, purposes.choose(), seconds)
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
+def _compare(dataset: Dataset, runs: int, patience: float) -> None:
+    start = process_time()
+    advice = recommend.recommend(dataset, recommend.Question(runs=runs), _ignore, _ignore)
+    took = process_time() - start
+    found = grid(dataset, sensible(), runs, patience)
+    seconds = f"{took:,.0f} of {found.seconds:,.0f}, {took / found.seconds:.1%}"
+    for purpose, choice in advice.choices.items():
+        cell = choice.standing.cell
+        click.echo(
+            f"| {dataset.name} | {purpose.replace('_', ' ')} | {cell} | "
+            f"{found.choices[purpose].standing.cell} | {found.verdict(purpose, cell)} | "
+            f"{seconds} |"
+        )
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="DATASET...")
+@click.option("--runs", type=click.IntRange(1), default=5)
+@click.option("--patience", type=float, default=np.inf)
+@click.option("-d", "--directory", type=click.Path(path_type=Path), default=Path("data"))
+def main(names: tuple[str, ...], runs: int, patience: float, directory: Path) -> None:
+    """Compare, and print a line of Markdown a purpose and volume."""
+    click.echo("| volume | purpose | recommend names | the grid's best | | seconds |")
+    click.echo("|---|---|---|---|---|---:|")
+    for dataset in (d for name in names for d in datasets.choose(name, directory)):
+        with patch.object(Clock, "now", staticmethod(process_time_ns)):
+            _compare(dataset, runs, patience)
+
+
+if __name__ == "__main__":
+    main()
