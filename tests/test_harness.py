@@ -237,6 +237,24 @@ def test_statuses_are_spelled_as_in_the_csv(error, outcome, text):
     assert str(Status(Outcome.TIMEOUT, "more than 4 s")) == "timeout: more than 4 s"
 
 
+@pytest.mark.parametrize(
+    ("text", "outcome", "reason", "hopeless"),
+    [
+        ("ok", Outcome.OK, "", False),
+        ("timeout: more than 4 s", Outcome.TIMEOUT, "more than 4 s", True),
+        ("crash: its process ended (SIGKILL)", Outcome.CRASH, "its process ended (SIGKILL)", True),
+        ("error: timeout: a: b", Outcome.ERROR, "timeout: a: b", False),
+        ("unavailable: run: pip install x", Outcome.UNAVAILABLE, "run: pip install x", False),
+        ("timeouts: of a codec", Outcome.ERROR, "timeouts: of a codec", False),
+        ("", Outcome.ERROR, "", False),
+    ],
+)
+def test_statuses_are_read_as_they_are_spelled(text, outcome, reason, hopeless):
+    found = Status.parse(text)
+    assert (found.outcome, found.reason) == (outcome, reason)
+    assert isolate.hopeless({"status": text}) is hopeless
+
+
 # ---- reasons are told, work is not lost
 
 

@@ -114,7 +114,7 @@ class Crashing(Compressor):
 def test_isolated_cell_that_crashes_is_a_row(phantom):
     row = measure_apart(volume(phantom), Cell(encodings.parse("none"), Crashing()), 2, 30)
     assert row["run"] == 2
-    assert row["status"].startswith("error: its process ended (SIGKILL")
+    assert row["status"].startswith("crash: its process ended (SIGKILL")
 
 
 def row(**changes):

@@ -97,7 +97,7 @@ def test_a_crash_is_met_once(tmp_path, monkeypatch):
     rows = rows_of(tmp_path / "r.csv", [Cell(RAW, Crashing())], runs=3, isolated=True)
     assert len(asked) == 1
     assert [row["run"] for row in rows] == [1, 2, 3]
-    assert {row["status"][:26] for row in rows} == {"error: its process ended ("}
+    assert {row["status"][:26] for row in rows} == {"crash: its process ended ("}
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")

@@ -16,7 +16,6 @@ from experiments.measure.cell import Cell, describe, measure, warm_up
 from experiments.records import Outcome, Row, Status
 
 WARM_UP_S = 600.0  # for the kernels to be compiled, which no run is charged for
-ENDED = "its process ended"
 
 
 def available() -> bool:
@@ -48,7 +47,7 @@ def measure_apart(volume: Volume, cell: Cell, run: int, timeout: float | None) -
             return late if took > limit else (took, row)
         except EOFError:
             process.join()
-            return Status(Outcome.ERROR, f"{ENDED} ({_reason(process.exitcode)})")
+            return Status(Outcome.CRASH, f"its process ended ({_reason(process.exitcode)})")
 
     try:
         answer = receive(WARM_UP_S if timeout else None, "compiling its kernels took ")
@@ -65,7 +64,7 @@ def measure_apart(volume: Volume, cell: Cell, run: int, timeout: float | None) -
 
 def hopeless(row: Row) -> bool:
     """Whether a run took too long or ended its process, as any other of its cell would."""
-    return str(row["status"]).startswith((Outcome.TIMEOUT, f"{Outcome.ERROR}: {ENDED}"))
+    return Status.parse(row["status"]).outcome in (Outcome.TIMEOUT, Outcome.CRASH)
 
 
 def _poll(pipe: Any, seconds: float) -> bool:

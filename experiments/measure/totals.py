@@ -26,7 +26,7 @@ class _Sum:
 
 @dataclass
 class Totals:
-    """Adds up the rows of one dataset's chunks; seconds too, so that speeds are one thread's.
+    """Adds up the rows of one dataset's chunks; seconds too, so that speeds are one task's.
 
     Parameters
     ----------
@@ -77,6 +77,5 @@ class Totals:
                 "worker": f"{len(one.workers)} worker{'s' * (len(one.workers) != 1)}",
                 "lossless": not one.failed,
                 "status": str(status),
-                **dict.fromkeys((*SURROUNDINGS, "governor"), ""),
-                "new_memory_s": one.row["new_memory_s"],
+                **dict.fromkeys(SURROUNDINGS, ""),  # each chunk has its own
             }

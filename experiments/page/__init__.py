@@ -14,6 +14,7 @@ import pandas as pd
 from compresso.targets import replacing
 from experiments import figures
 from experiments.names import shown
+from experiments.records import OK
 from experiments.records.derived import derive, newest
 from experiments.records.intervals import intervals
 
@@ -128,7 +129,7 @@ def _lines(good: pd.DataFrame) -> list[list[tuple[str, str, str]]]:
 
 
 def _failed(rows: pd.DataFrame) -> list[str]:
-    bad = rows[(rows["status"] != "ok") | ~rows["lossless"]]
+    bad = rows[(rows["status"] != str(OK)) | ~rows["lossless"]]
     return list(
         dict.fromkeys(
             f"{row.dataset}: {row.encoding} + {row.compression}: {row.status}"

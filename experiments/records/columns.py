@@ -14,19 +14,20 @@ FIRST_COLUMNS = (
     *("encode_s", "compress_s", "decompress_s", "decode_s", "lossless", "status"),
     *("group", "session", "version", "python", "numpy", "numba", "zstandard", "cpu"),
 )
-#: What was around the run: seconds that a new array of the volume's size costs, load average over
-#: a minute, the part of all processors' time that others took, and this process's page faults.
-SURROUNDINGS = ("new_memory_s", "load", "other_cpu", "minor_faults", "major_faults")
-#: ``chunk`` is a box, x, y, z, of a volume that is measured chunk by chunk, empty in the row of
-#: their totals; ``worker`` the machine, process and thread of a scheduler, or how many there were;
-#: ``depth`` the slices of each group of a volume that several threads worked on so, empty where it
-#: was one stream.
+#: What was around the run, in numbers: load average over a minute, the part of all processors' time
+#: that others took, and this process's page faults.
+LOADS = ("load", "other_cpu", "minor_faults", "major_faults")
+SURROUNDINGS = (*LOADS, "governor")
+#: ``new_memory_s`` is what a new array of the volume's size costs; ``chunk`` a box, x, y, z, of a
+#: volume that is measured chunk by chunk, empty in the row of their totals; ``worker`` the machine,
+#: process and thread of a scheduler, or how many there were; ``depth`` the slices of each group of
+#: a volume that several threads worked on so, empty where it was one stream.
 COLUMNS = (
     *FIRST_COLUMNS,
-    *("fingerprint", "part", *SURROUNDINGS, "governor", "chunk", "worker", "depth"),
+    *("fingerprint", "part", "new_memory_s", *SURROUNDINGS, "chunk", "worker", "depth"),
 )
 NUMBERS = FIRST_COLUMNS[FIRST_COLUMNS.index("run") : FIRST_COLUMNS.index("lossless")]
-NUMBERS += SURROUNDINGS
+NUMBERS += ("new_memory_s", *LOADS)
 #: A cell of the grid, as far as its numbers can be compared.
 CELL = ["dataset", "encoding", "compression"]
 #: What tells one run from another, whatever its dataset is called.

@@ -14,6 +14,7 @@ class Outcome(StrEnum):
 
     OK = "ok"
     TIMEOUT = "timeout"
+    CRASH = "crash"  # its process ended, and sent nothing
     UNAVAILABLE = "unavailable"  # a package is not installed
     ERROR = "error"
 
@@ -27,6 +28,15 @@ class Status:
 
     def __str__(self) -> str:
         return f"{self.outcome}: {self.reason}" if self.reason else str(self.outcome)
+
+    @classmethod
+    def parse(cls, text: str) -> "Status":
+        """The status that is spelled so; what no run is told by is an error of this text."""
+        outcome, _, reason = text.partition(": ")
+        try:
+            return cls(Outcome(outcome), reason)
+        except ValueError:
+            return cls(Outcome.ERROR, text)
 
     @classmethod
     def of(cls, error: Exception) -> "Status":
