@@ -55,7 +55,7 @@ class Slices(click.ParamType[tuple[int, int | None]]):
         return z0, z1
 
 
-class Place(click.ParamType[Path]):
+class FileOrStandard(click.ParamType[Path]):
     """A file, or ``-`` for the standard input or output; a file of that name is ``./-``."""
 
     name = "path"
@@ -69,8 +69,8 @@ class Place(click.ParamType[Path]):
 
 
 TELL = partial(click.echo, err=True)
-SOURCE = click.argument("source", type=Place())
-TARGET = click.argument("target", type=Place())
+SOURCE = click.argument("source", type=FileOrStandard())
+TARGET = click.argument("target", type=FileOrStandard())
 THREADS = threads_option(1, "Groups of slices that are worked on at once; the result is the same")
 FORCE = click.option("--force", is_flag=True, help="Overwrite the target.")
 FORMAT = click.option(

@@ -195,8 +195,8 @@ class Compressor(Plugin):
         """Compress bytes (or any C-contiguous buffer)."""
 
     @abstractmethod
-    def decompress_chunks(self, data: Buffer, chunk_bytes: int) -> Iterator[Buffer]:
-        """Restore the bytes in pieces of at most ``chunk_bytes``, where the format can.
+    def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
+        """Restore the bytes in pieces of at most ``piece_bytes``, where the format can.
 
         Raises DecodeError where ``data`` is damaged, cut short or followed by other bytes.
         """
@@ -205,7 +205,7 @@ class Compressor(Plugin):
         """Restore the bytes; raises DecodeError as above, or where they are more than ``limit``."""
         pieces: list[Buffer] = []
         size = 0
-        for piece in self.decompress_chunks(data, sys.maxsize if limit is None else limit + 1):
+        for piece in self.decompress_pieces(data, sys.maxsize if limit is None else limit + 1):
             size += memoryview(piece).nbytes
             if limit is not None and size > limit:
                 raise DecodeError(

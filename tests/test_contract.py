@@ -220,7 +220,7 @@ def test_bytes_come_back(compressor, data):
     assert bytes(compressor.decompress(packed)) == data
     assert bytes(compressor.decompress(packed, limit=len(data))) == data
     assert compressor.compress(memoryview(data)) == packed
-    assert b"".join(map(bytes, compressor.decompress_chunks(packed, 1000))) == data
+    assert b"".join(map(bytes, compressor.decompress_pieces(packed, 1000))) == data
     assert len(compressor.compress(bytes(100_000))) < 5000 or compressor.name == "none"
 
 

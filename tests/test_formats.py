@@ -1,6 +1,7 @@
 """Source files: one contract for the readers of all formats, and damage that none may hide."""
 
 import bz2
+import errno
 import gzip
 import os
 import random
@@ -20,6 +21,8 @@ import tifffile
 
 import compresso as C
 from compresso import formats
+from compresso.errors import FileError
+from compresso.formats._format import reading
 from experiments.trust.sources import SOURCES
 
 LABELS = np.repeat(np.arange(6 * 12 * 5, dtype=np.uint16).reshape(6, 12, 5) // 7, 4, axis=2)
@@ -560,3 +563,11 @@ def test_hdf5_tables_of_chunks_are_checked(tmp_path):
         assert data.count(keys[0]) == 1
         path.write_bytes(data.replace(*keys))
         assert outcome(path) == "refused"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_what_the_system_refuses_is_not_blamed_on_the_format(number):
+    """However the library words it."""
+    told = rf"^x\.h5: cannot be read \({os.strerror(number)}\)$"
+    with pytest.raises(FileError, match=told), reading(Path("x.h5"), "HDF5"):
+        raise OSError(number, "Unable to synchronously open file (unable to open: name = 'x.h5')")

@@ -32,7 +32,7 @@ def test_raw_labels_are_restored_in_pieces(monkeypatch, compressor, dtype):
     """A volume on the far side of what is restored at once is compared to its last byte."""
     labels = np.random.default_rng(0).integers(2, size=(3, 50, 70)).astype(dtype)
     for limit in (1 << 30, 4096, 5000):
-        monkeypatch.setattr(measure, "CHUNK_BYTES", limit)
+        monkeypatch.setattr(measure, "PIECE_BYTES", limit)
         row = run(labels, "none", compressor)
         assert row["lossless"], row["status"]
         assert row["encoded_bytes"] == 8 * labels.size
@@ -43,8 +43,8 @@ class Wrong(Zstd):
 
     change = staticmethod(lambda data: data)
 
-    def decompress_chunks(self, data, chunk_bytes):
-        whole = bytearray().join(super().decompress_chunks(data, chunk_bytes))
+    def decompress_pieces(self, data, piece_bytes):
+        whole = bytearray().join(super().decompress_pieces(data, piece_bytes))
         changed = bytes(self.change(whole))
         yield changed[:1000]
         yield changed[1000:]
@@ -81,12 +81,12 @@ def test_restoring_in_pieces_takes_time_in_proportion(monkeypatch, compressor):
     once did, took tens of times as long."""
     labels = np.zeros((64, 256, 256), np.uint64)
     codec = compressors.parse(compressor)
-    monkeypatch.setattr(measure, "CHUNK_BYTES", 1 << 16)
+    monkeypatch.setattr(measure, "PIECE_BYTES", 1 << 16)
     packed = codec.compress(labels)
     ratios = []
     for _ in range(5):
         start = time.perf_counter()
-        for piece in codec.decompress_chunks(packed, 1 << 16):
+        for piece in codec.decompress_pieces(packed, 1 << 16):
             del piece
         bare = time.perf_counter() - start
         row = run(labels, "none", compressor)

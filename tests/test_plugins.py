@@ -60,8 +60,8 @@ class Squash(Compressor):
     def compress(self, data):
         return zlib.compress(data)
 
-    def decompress_chunks(self, data, chunk_bytes):
-        return restore(self.name, zlib.decompressobj(), (zlib.error,), data, chunk_bytes)
+    def decompress_pieces(self, data, piece_bytes):
+        return restore(self.name, zlib.decompressobj(), (zlib.error,), data, piece_bytes)
 '''
 FORMAT = '''
 """Text files of numbers: the first line is the shape."""

@@ -89,7 +89,7 @@ class Absent(Compressor):
     def compress(self, data):
         raise MissingPackageError("absent needs the package x; run: pip install x")
 
-    def decompress_chunks(self, data, chunk_bytes):
+    def decompress_pieces(self, data, piece_bytes):
         yield data
 
 
@@ -106,7 +106,7 @@ class Crashing(Compressor):
     def compress(self, data):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def decompress_chunks(self, data, chunk_bytes):
+    def decompress_pieces(self, data, piece_bytes):
         yield data
 
 

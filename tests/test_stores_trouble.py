@@ -19,6 +19,8 @@ from compresso import files, stores
 from compresso.errors import FileError
 from compresso.stores import _client, _errors, _layers
 
+ROOT = Path(__file__).resolve().parents[1]
+
 
 @pytest.fixture
 def impatient(monkeypatch):
@@ -270,3 +272,26 @@ def test_what_the_file_system_forbids_is_no_login(reason):
     assert told.startswith("not allowed on this machine (Failed to create directory")
     bucket = ValueError(f"PERMISSION_DENIED: {reason} [HTTP code 403]")
     assert _errors.explain(bucket).startswith("private, or asks for a login")
+
+
+@pytest.mark.parametrize("limit", [1000, 100_000])
+def test_what_cannot_be_written_is_said(tmp_path, limit):
+    """No damage, and no store of another kind: the file system takes no more than so many bytes."""
+    np.save(tmp_path / "v.npy", np.random.default_rng(0).integers(2**60, size=(32, 64, 64)))
+    code = (
+        "import resource, sys; from compresso.__main__ import main;"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
+        "main(['convert', 'v.npy', 't', '--encoding', 'none', '--compression', 'none'])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert len(run.stderr.splitlines()) == 1
+    assert "/t: cannot be written (" in run.stderr
+    assert "File too large" in run.stderr

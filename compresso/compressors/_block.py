@@ -46,7 +46,7 @@ class BlockCompressor(Compressor):
             raise DecodeError(f"{self.name}: the data holds more than the {limit} bytes allowed")
         return super().decompress(data)
 
-    def decompress_chunks(self, data: Buffer, chunk_bytes: int) -> Iterator[Buffer]:
+    def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
         """Restore the bytes block by block."""
         for size, packed in self._blocks(data):
             yield packed if len(packed) == size else self._unpack(packed, size)

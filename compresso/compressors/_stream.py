@@ -30,18 +30,18 @@ class StreamCompressor(Compressor):
         packed: bytes = stream.compress(data) + stream.flush()
         return packed
 
-    def decompress_chunks(self, data: Buffer, chunk_bytes: int) -> Iterator[Buffer]:
-        """Restore the bytes in pieces of at most ``chunk_bytes``."""
-        return restore(self.name, self.decompressor(), self.failures, data, chunk_bytes)
+    def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
+        """Restore the bytes in pieces of at most ``piece_bytes``."""
+        return restore(self.name, self.decompressor(), self.failures, data, piece_bytes)
 
 
 def restore(
-    name: str, stream: Any, failures: Failures, data: Buffer, chunk_bytes: int
+    name: str, stream: Any, failures: Failures, data: Buffer, piece_bytes: int
 ) -> Iterator[Buffer]:
     """Feed a decompressor of the standard library; raises DecodeError in the name of a codec."""
     while not stream.eof:
         try:
-            piece = stream.decompress(data, chunk_bytes)
+            piece = stream.decompress(data, piece_bytes)
         except failures as error:
             raise DecodeError(f"{name}: damaged data ({error})") from None
         data = getattr(stream, "unconsumed_tail", b"")  # bz2 and lzma keep it themselves

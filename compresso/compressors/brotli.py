@@ -30,14 +30,14 @@ class Brotli(Compressor):
         packed: bytes = stream.process(memoryview(data).cast("B")) + stream.finish()
         return packed
 
-    def decompress_chunks(self, data: Buffer, chunk_bytes: int) -> Iterator[Buffer]:
-        """Restore the bytes in pieces of about ``chunk_bytes``."""
+    def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
+        """Restore the bytes in pieces of about ``piece_bytes``."""
         brotli = self.require("brotli")
         stream = brotli.Decompressor()
         view = memoryview(data).cast("B")
         while not stream.is_finished():
             try:
-                piece = stream.process(view, output_buffer_limit=min(chunk_bytes, 1 << 62))
+                piece = stream.process(view, output_buffer_limit=min(piece_bytes, 1 << 62))
             except brotli.error:
                 raise DecodeError("brotli: damaged data") from None
             if not piece and not stream.is_finished() and stream.can_accept_more_data():

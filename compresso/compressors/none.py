@@ -16,11 +16,11 @@ class Store(Compressor):
         """Give the bytes back."""
         return data
 
-    def decompress_chunks(self, data: Buffer, chunk_bytes: int) -> Iterator[Buffer]:
+    def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
         """Return the bytes, cut into pieces but not copied."""
-        if memoryview(data).nbytes <= chunk_bytes:
+        if memoryview(data).nbytes <= piece_bytes:
             yield data
             return
         view = memoryview(data).cast("B")
-        for at in range(0, len(view), chunk_bytes):
-            yield view[at : at + chunk_bytes]
+        for at in range(0, len(view), piece_bytes):
+            yield view[at : at + piece_bytes]

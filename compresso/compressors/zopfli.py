@@ -20,6 +20,6 @@ class Zopfli(Compressor):
         packed: bytes = self.require("imagecodecs").zopfli_encode(data)
         return packed
 
-    def decompress_chunks(self, data: Buffer, chunk_bytes: int) -> Iterator[Buffer]:
-        """Restore the bytes in pieces of at most ``chunk_bytes``."""
-        return restore(self.name, zlib.decompressobj(), (zlib.error,), data, chunk_bytes)
+    def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
+        """Restore the bytes in pieces of at most ``piece_bytes``."""
+        return restore(self.name, zlib.decompressobj(), (zlib.error,), data, piece_bytes)

@@ -30,12 +30,12 @@ class Zstd(Compressor):
         compressed: bytes = zstandard.ZstdCompressor(level=self.level).compress(data)
         return compressed
 
-    def decompress_chunks(self, data: Buffer, chunk_bytes: int) -> Iterator[Buffer]:
-        """Restore the bytes, at once where the frame states a size of at most ``chunk_bytes``."""
+    def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
+        """Restore the bytes, at once where the frame states a size of at most ``piece_bytes``."""
         zstandard = self.require("zstandard")
         try:
             size = zstandard.frame_content_size(data)
-            if 0 <= size <= chunk_bytes:
+            if 0 <= size <= piece_bytes:
                 yield zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False)
                 return
             stream = zstandard.ZstdDecompressor().decompressobj()

@@ -70,8 +70,8 @@ def attributes(metadata: Metadata, origin: dict[str, Any]) -> dict[str, Any]:
     geometry = geometry_of(metadata)
     found: dict[str, Any] = {OURS: {"metadata": metadata, **origin}}
     if geometry and any(geometry.spacing):
-        unit = geometry.length or ""
-        found["dimension_units"] = [n and f"{n!r} {unit}".strip() for n in geometry.spacing]
+        length = geometry.length or ""
+        found["dimension_units"] = [n and f"{n!r} {length}".strip() for n in geometry.spacing]
     return found
 
 

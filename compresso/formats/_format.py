@@ -1,6 +1,8 @@
 """What a file format is, what a reader promises, and how damage is told."""
 
+import errno
 import math
+import os
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -64,6 +66,10 @@ class Reader:
         return labels
 
 
+#: What the system says of a file, whatever is in it.
+REFUSALS = (errno.EACCES, errno.EPERM, errno.EIO)
+
+
 class Format(Plugin):
     """One kind of file. A class of this is one file in this folder; nothing else lists it.
 
@@ -116,6 +122,9 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     except MemoryError as error:
         raise FileError(f"{path}: its labels do not fit the memory") from error
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in REFUSALS:
+            told = os.strerror(error.errno)
+            raise FileError(f"{path}: cannot be read ({told})") from error
         expected = isinstance(error, OSError | EOFError | ValueError) and str(error)
         reason = error if expected else f"{type(error).__name__}: {error}"
         line = " ".join(str(reason).split())[:300]

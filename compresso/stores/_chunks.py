@@ -15,7 +15,7 @@ from compresso.errors import FileError
 from compresso.plugins import Extent
 from compresso.stores._client import Client
 from compresso.stores._errors import telling
-from compresso.stores._virtual import Place, Told, in_memory, virtual
+from compresso.stores._virtual import Corner, Told, in_memory, virtual
 
 #: The encodings that are decoded here.
 DECODED = ("raw", "compressed_segmentation", "compresso")
@@ -51,13 +51,13 @@ def open_chunks(
     scale = document["scales"][mip]
     with telling(client.text):
         meant = _claims(client, document, scale)
-        place, key_of = _keys(kvstore, scale, suffix, meant)
-        folder = client.tensorstore.KvStore.open(place, context=client.context).result()
+        where, key_of = _keys(kvstore, scale, suffix, meant)
+        folder = client.tensorstore.KvStore.open(where, context=client.context).result()
     if meant.shape[3] != 1:
         raise FileError(f"{client.text}: has {meant.shape[3]} channels; only one is decoded here")
     decoder = _Decoder.of(client.text, scale, meant.dtype.numpy_dtype, suffix)
 
-    def begin(low: Place, high: Place, done: Told, _: Told) -> None:
+    def begin(low: Corner, high: Corner, done: Told, _: Told) -> None:
         folder.read(key_of(low[:3], high[:3])).add_done_callback(done)
 
     def fill(data: bytes | None, chunk: NDArray[Any]) -> None:
@@ -65,7 +65,7 @@ def open_chunks(
         if data is not None:
             chunk[..., 0] = decoder.decode(data, chunk.shape[2::-1]).T
 
-    def name(low: Place, high: Place) -> str:
+    def name(low: Corner, high: Corner) -> str:
         return f"{scale['key']}/{_name(low[:3], high[:3])}{suffix}"
 
     return virtual(client, meant, begin, fill, name)
@@ -73,7 +73,7 @@ def open_chunks(
 
 def _keys(
     kvstore: dict[str, Any], scale: dict[str, Any], suffix: str, meant: Any
-) -> tuple[dict[str, Any], Callable[[Place, Place], str | bytes]]:
+) -> tuple[dict[str, Any], Callable[[Corner, Corner], str | bytes]]:
     """Where chunks are, and by which key, given where a chunk begins and ends."""
     path = f"{scale['key']}/"
     if scale.get("sharding") is None:
@@ -86,7 +86,7 @@ def _keys(
     origin, size = meant.domain.inclusive_min[:3], meant.chunk_layout.read_chunk.shape[:3]
     grid = [-(-n // step) for n, step in zip(meant.shape[:3], size, strict=True)]
 
-    def key(low: Place, _: Place) -> bytes:
+    def key(low: Corner, _: Corner) -> bytes:
         at = [(n - first) // step for n, first, step in zip(low, origin, size, strict=True)]
         return morton(at, grid).to_bytes(8, "big")
 
@@ -94,20 +94,20 @@ def _keys(
 
 
 def morton(at: Sequence[int], grid: Sequence[int]) -> int:
-    """A chunk's number in shards: the bits of its place along x, y, z, interleaved.
+    """A chunk's number in shards: the bits of its numbers along x, y, z, interleaved.
 
     An axis has as many bits as its last chunk needs.
     """
     code = filled = 0
     for bit in range(max(grid).bit_length()):
-        for place, count in zip(at, grid, strict=True):
+        for number, count in zip(at, grid, strict=True):
             if 1 << bit < count:
-                code |= (place >> bit & 1) << filled
+                code |= (number >> bit & 1) << filled
                 filled += 1
     return code
 
 
-def _name(low: Place, high: Place) -> str:
+def _name(low: Corner, high: Corner) -> str:
     return "_".join(f"{a}-{b}" for a, b in zip(low, high, strict=True))
 
 

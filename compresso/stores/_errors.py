@@ -17,6 +17,10 @@ ANSWER = re.compile(r"\[http_response_code='(\d+)'")
 PRIVATE = ("PERMISSION_DENIED", "UNAUTHENTICATED")
 #: What a file system says of what this user may not do there.
 FORBIDDEN = tuple(map(os.strerror, (errno.EACCES, errno.EPERM, errno.EROFS)))
+#: What it says where there is no room for what is written.
+FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT)))
+#: What TensorStore says where it cannot write, for whatever reason.
+UNWRITTEN = re.compile("Failed (writing|to write)")
 UNREACHABLE = ("ABORTED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "UNKNOWN")
 
 
@@ -49,7 +53,7 @@ def explain(error: Exception) -> str:
     code = status(error)
     line = NOTES.sub("", STATUS.sub("", str(error)))
     line = re.sub(r'^Error opening "\w+" driver: ', "", line)
-    line = " ".join(line.split())[:300]
+    line = " ".join(line.replace(r"\x00", "/").split())[:300]
     answer = ANSWER.search(str(error))
     if answer and not HTTP.search(line):
         line += f" [HTTP code {answer[1]}]"
@@ -66,8 +70,10 @@ def explain(error: Exception) -> str:
         return f"cannot be read: its server fails ({line})"
     if code in UNREACHABLE:
         return f"cannot be reached ({line})"
-    if os.strerror(errno.ENOSPC) in line:
+    if any(reason in line for reason in FULL):
         return f"cannot be written: the disk is full ({line})"
+    if UNWRITTEN.search(line):
+        return f"cannot be written ({line})"
     if code == "RESOURCE_EXHAUSTED":
         return f"does not fit the memory ({line})"
     if code or isinstance(error, ValueError | NotImplementedError):

@@ -112,17 +112,17 @@ class Location:
 
 
 def split(text: str) -> tuple[str, str]:
-    """The place, and the selection behind it as written."""
+    """The address, and the selection behind it as written."""
     found = SELECTION.search(text)
     return (text[: found.start()], found[1]) if found else (text, "")
 
 
 def names_store(text: str) -> bool:
     """Whether a text names a store rather than a file: an address, or a folder that is one."""
-    place, _ = split(text)
-    if URL.match(place) or ("|" in place and not os.path.exists(place)):
+    address, _ = split(text)
+    if URL.match(address) or ("|" in address and not os.path.exists(address)):
         return True
-    folder, _ = _split_inner(place)
+    folder, _ = _split_inner(address)
     return folder.is_dir() and (
         folder.suffix in (".zarr", ".n5")
         or any((folder / name).is_file() for names in MARKERS.values() for name in names)
@@ -131,11 +131,11 @@ def names_store(text: str) -> bool:
 
 def short(text: str) -> str:
     """A short name for a store: the last part of its path, and the selection."""
-    place, chosen = split(text)
-    parts = [part for part in re.split(r"[/|:]", place) if part]
-    if "|" in place and len(parts) > 1 and not place.rpartition("|")[2].partition(":")[2]:
+    address, chosen = split(text)
+    parts = [part for part in re.split(r"[/|:]", address) if part]
+    if "|" in address and len(parts) > 1 and not address.rpartition("|")[2].partition(":")[2]:
         parts.pop()  # the driver
-    return (parts[-1] if parts else place) + (f":{chosen}" if chosen else "")
+    return (parts[-1] if parts else address) + (f":{chosen}" if chosen else "")
 
 
 def holds(text: str, path: Path) -> bool:
@@ -152,12 +152,12 @@ def local(text: str) -> Path | None:
 
 def _local(text: str) -> tuple[Path, str] | None:
     """The local folder that a store's name begins with, and what is inside it."""
-    place, _ = split(text)
-    scheme, mark, rest = place.partition("://")
+    address, _ = split(text)
+    scheme, mark, rest = address.partition("://")
     if mark and scheme.lower() in SCHEMES:
-        place = rest
-    place = place.partition("|")[0].removeprefix("file://")
-    found = _split_inner(place)
+        address = rest
+    address = address.partition("|")[0].removeprefix("file://")
+    found = _split_inner(address)
     return found if found[0].is_dir() else None
 
 
@@ -171,20 +171,20 @@ def locate(text: str, tensorstore: Any) -> Location:
     FileError
         For an address that TensorStore does not know.
     """
-    place, chosen = split(text)
+    address, chosen = split(text)
     selection = build(Selection, f"store:{chosen}")
-    scheme, _, rest = place.partition("://")
-    kinds = SCHEMES.get(scheme.lower()) if URL.match(place) else None
+    scheme, _, rest = address.partition("://")
+    kinds = SCHEMES.get(scheme.lower()) if URL.match(address) else None
     if kinds:
-        place = rest
-    if not URL.match(place) and "|" not in place:
-        folder, inner = _split_inner(place)
+        address = rest
+    if not URL.match(address) and "|" not in address:
+        folder, inner = _split_inner(address)
         path = os.path.abspath(folder / inner.strip("/"))
         kvstore = {"driver": "file", "path": _as_folder(path)}
         return Location(text, kvstore, kinds or DRIVERS["auto"], "", selection)
-    place, inner = _inner_of_address(place)
+    address, inner = _inner_of_address(address)
     try:
-        found = tensorstore.Spec(_address(place)).to_json()
+        found = tensorstore.Spec(_address(address)).to_json()
         kvstore = dict(found["kvstore"])
     except (ValueError, KeyError) as error:
         reason = str(error).rpartition(": ")[2]
@@ -196,29 +196,29 @@ def locate(text: str, tensorstore: Any) -> Location:
     return Location(text, kvstore, kinds, driver, selection)
 
 
-def _address(place: str) -> str:
+def _address(address: str) -> str:
     """As TensorStore wants it: a local path before ``|`` is a file's address."""
-    first, bar, rest = place.partition("|")
+    first, bar, rest = address.partition("|")
     if not URL.match(first):
         first = Path(os.path.abspath(first)).as_uri()
     return first + bar + rest
 
 
-def _inner_of_address(place: str) -> tuple[str, str]:
+def _inner_of_address(address: str) -> tuple[str, str]:
     """Split ``gs://bucket/a.zarr:/inside``."""
     for ending in (".zarr:/", ".n5:/"):
-        head, mark, inner = place.partition(ending)
-        if mark and "|" not in place:
+        head, mark, inner = address.partition(ending)
+        if mark and "|" not in address:
             return head + mark[:-2], "/" + inner
-    return place, ""
+    return address, ""
 
 
-def _split_inner(place: str) -> tuple[Path, str]:
+def _split_inner(address: str) -> tuple[Path, str]:
     """Split ``folder:/inside``."""
-    head, mark, inner = place.rpartition(":")
-    if mark and not os.path.exists(place) and os.path.isdir(head):
+    head, mark, inner = address.rpartition(":")
+    if mark and not os.path.exists(address) and os.path.isdir(head):
         return Path(head), inner
-    return Path(place), ""
+    return Path(address), ""
 
 
 def _as_folder(path: str) -> str:

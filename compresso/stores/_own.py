@@ -12,7 +12,7 @@ from compresso.adapters._chunk import Codecs, Layout
 from compresso.errors import EncodeError, FileError, SpecError
 from compresso.stores._client import Client
 from compresso.stores._errors import telling
-from compresso.stores._virtual import Place, Told, in_memory, virtual
+from compresso.stores._virtual import Corner, Told, in_memory, virtual
 
 NAME = "compresso"
 PLAIN = [{"name": "bytes", "configuration": {"endian": "little"}}]
@@ -136,13 +136,13 @@ class _Chunks:
         outer, inner = tuple(layout.write_chunk.shape), tuple(layout.read_chunk.shape)
         return cls(client, kvstore, folder, shards, keys, outer, inner)
 
-    def name(self, low: Place, _: Place) -> str:
+    def name(self, low: Corner, _: Corner) -> str:
         """The key of the object that has a chunk."""
         first, between = self.keys
         at = [n // size for n, size in zip(low, self.outer, strict=True)]
         return first + between.join(map(str, at)) if at else first.rstrip("/.") or "0"
 
-    def begin(self, low: Place, high: Place, done: Told, failed: Told) -> None:
+    def begin(self, low: Corner, high: Corner, done: Told, failed: Told) -> None:
         """Begin to read a chunk."""
         key = self.name(low, high)
         if self.shards is None:

@@ -7,17 +7,17 @@ from numpy.typing import NDArray
 
 from compresso.stores._client import Client
 
-Place = Sequence[int]
+#: An index of each axis: of a chunk's first voxel, or of the one behind its last.
+Corner = Sequence[int]
 Told = Callable[[Any], None]
-#: Begins to read the chunk that has these first indices and those behind its last ones; tells the
-#: reading when it is done, or the error.
-Begin = Callable[[Place, Place, Told, Told], None]
+#: Begins to read the chunk between two corners; tells the reading when it is done, or the error.
+Begin = Callable[[Corner, Corner, Told, Told], None]
 #: Puts what was read, None where there is nothing, into a chunk.
 Fill = Callable[[bytes | None, NDArray[Any]], None]
 
 
 def virtual(
-    client: Client, meant: Any, begin: Begin, fill: Fill, name: Callable[[Place, Place], str]
+    client: Client, meant: Any, begin: Begin, fill: Fill, name: Callable[[Corner, Corner], str]
 ) -> Any:
     """A TensorStore like ``meant``, whose chunks are read and decoded by these functions.
 

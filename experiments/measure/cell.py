@@ -27,7 +27,7 @@ from experiments.measure.clock import Clock
 from experiments.measure.surroundings import Surroundings
 from experiments.records import OK, Outcome, Row, Status
 
-CHUNK_BYTES = 1 << 30  # the most of raw labels that is restored at a time
+PIECE_BYTES = 1 << 30  # the most of raw labels that is restored at a time
 DIFFERS = Status(Outcome.ERROR, "decoded labels differ")
 
 
@@ -119,7 +119,7 @@ def _round_trip(labels: Labels, cell: Cell) -> Row:
 
     Each stage is one call of the codec, for each group where there are several. Only raw labels,
     which may be most of the memory, are restored and compared piece by piece where they are one
-    stream of more than ``CHUNK_BYTES``. The array to decode to is made for each run, and is the
+    stream of more than ``PIECE_BYTES``. The array to decode to is made for each run, and is the
     only copy of the labels, in their own dtype.
     """
     encoding, compressor = cell.encoding, cell.compressor
@@ -170,9 +170,9 @@ def prepared(labels: Labels, encoding: Encoding) -> Labels:
 def _restore_raw(source: Labels, compressor: Compressor, data: Buffer, clock: Clock) -> bool:
     """Restore raw labels, and compare them; they are decoded where they are."""
     expected, at = little(source), 0
-    for start in range(0, len(expected), CHUNK_BYTES):  # what the compressor's own memory costs
-        clock.touched((min(CHUNK_BYTES, len(expected) - start),), np.uint8)
-    pieces = compressor.decompress_chunks(data, CHUNK_BYTES)
+    for start in range(0, len(expected), PIECE_BYTES):  # what the compressor's own memory costs
+        clock.touched((min(PIECE_BYTES, len(expected) - start),), np.uint8)
+    pieces = compressor.decompress_pieces(data, PIECE_BYTES)
     while (piece := clock.time("decompress", next, pieces, None)) is not None:
         found = memoryview(piece).cast("B")
         if not np.array_equal(found, expected[at : at + len(found)]):
