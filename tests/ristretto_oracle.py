@@ -6,7 +6,9 @@ It shares no code with the package, and takes the templates from the text itself
 import lzma
 import math
 import re
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -68,10 +70,14 @@ class Coder:
 
 
 class Counters(dict):
-    """Counters by their keys: [probability, bits seen]."""
+    """Counters by their keys: [probability, bits seen]; ``known`` is what they start from."""
+
+    def __init__(self, known=MappingProxyType({})):
+        super().__init__()
+        self.known = known
 
     def __missing__(self, key):
-        self[key] = [1 << 21, 0]
+        self[key] = list(self.known.get(key, (1 << 21, 0)))
         return self[key]
 
     def learn(self, key, bit):
@@ -117,18 +123,17 @@ def kept(number, least, most):
     return min(max(number, least), most)
 
 
+@cache
 def trained(start):
-    counters = Counters()
-    if start:
-        file = ROOT / "compresso/encodings/ristretto-start-1.xz"
-        plain = lzma.decompress(file.read_bytes())
-        numbers, codes = np.frombuffer(plain, "<u4", 64), plain[256:]
-        assert numbers[0] == len(codes) == sum(SIZES.values())
-        names = iter([(name, i) for name, size in SIZES.items() for i in range(size)])
-        for code, key in zip(codes, names, strict=True):
-            if code:
-                counters[key] = [int(numbers[code]), 6]
-    return counters
+    """What counters start from, of those that have met something."""
+    if not start:
+        return {}
+    file = ROOT / "compresso/encodings/ristretto-start-1.xz"
+    plain = lzma.decompress(file.read_bytes())
+    numbers, codes = np.frombuffer(plain, "<u4", 64).tolist(), plain[256:]
+    assert numbers[0] == len(codes) == sum(SIZES.values())
+    names = ((name, i) for name, size in SIZES.items() for i in range(size))
+    return {key: (numbers[code], 6) for code, key in zip(codes, names, strict=True) if code}
 
 
 def decode(stream):
@@ -211,7 +216,7 @@ BESIDE = sorted(
 
 class Piece:
     def __init__(self, data, effort, start, shape, labels):
-        self.coder, self.counters, self.effort = Coder(data), trained(start), effort
+        self.coder, self.counters, self.effort = Coder(data), Counters(trained(start)), effort
         self.shape, self.labels = shape, labels
         self.width = min(max(math.prod(shape).bit_length() - 3, 12), 14 + 2 * effort)
         self.weights = {}

@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_paper import write_bsds
-from test_run import RUN, SMALL, run
+from test_run import RUN, SMALL, run, run_here
 
 from compresso import (
     Encoding,
@@ -271,7 +271,7 @@ def test_grid_without_success_tells_the_reason(tmp_path, keep, encoding):
 
 def test_one_reason_for_all_is_told_once(tmp_path, keep):
     (tmp_path / "x.npy").write_bytes(b"no array")
-    done = run("none,compresso", "zlib,zstd", tmp_path / "x.npy", *keep)
+    done = run_here("none,compresso", "zlib,zstd", tmp_path / "x.npy", *keep)
     assert done.stdout.count("error: ") == 1
     assert "! all 4 runs: error: " in done.stdout
 
@@ -456,9 +456,9 @@ def test_resume_shows_all_and_tells_the_truth(tmp_path, keep):
     """One encoding cannot hold the label: it failed then, and it fails again."""
     path = save(tmp_path / "top.npy", np.full((1, 4, 4), 2**64 - 1, np.uint64))
     arguments = ["none,compresso", "zlib", path, "--no-plot", *keep]
-    assert run(*arguments).returncode == 1
+    assert run_here(*arguments).returncode == 1
     for more, added in ((["--keep-failed"], 0), ([], 1)):
-        done = run(*arguments, "--resume", *more)
+        done = run_here(*arguments, "--resume", *more)
         assert done.returncode == 1
         assert f"\n{added} rows added" in done.stdout
         assert "* none      zlib" in done.stdout
@@ -524,7 +524,7 @@ def test_long_timeouts(keep, seconds):
 @pytest.mark.parametrize("seconds", ["nan", "-1", "0", "soon", "-inf"])
 @pytest.mark.parametrize("command", [["none", "zlib", SMALL], ["paper", SMALL]])
 def test_bad_timeouts(keep, command, seconds):
-    done = run(*command, f"--timeout={seconds}", *keep)
+    done = run_here(*command, f"--timeout={seconds}", *keep)
     assert done.returncode == 2
     assert "is no number of seconds above 0" in done.stderr
 
@@ -582,7 +582,7 @@ def test_unwritable_targets_are_told_before_measuring(tmp_path, keep, what):
     (tmp_path / "file").write_text("in the way")
     keep[keep.index(what) + 1] = tmp_path / "file" / "below"
     for command in (["none", "zlib", SMALL], ["paper", SMALL]):
-        done = run(*command, *keep)
+        done = run_here(*command, *keep)
         assert done.returncode == 1
         assert re.search(
             rf"Error: .*file/below: cannot write (figures|results) .*{what}", done.stderr
@@ -594,9 +594,9 @@ def test_unwritable_targets_are_told_before_measuring(tmp_path, keep, what):
 def test_foreign_output_is_told_before_measuring(tmp_path, keep):
     keep[1].parent.mkdir()
     keep[1].write_text("name,phone\n")
-    done = run("none", "zlib", f"{SMALL},missing", *keep)
+    done = run_here("none", "zlib", f"{SMALL},missing", *keep)
     assert done.returncode == 1
-    done = run("none", "zlib", SMALL, *keep)
+    done = run_here("none", "zlib", SMALL, *keep)
     assert "--output" in done.stderr
     assert keep[1].read_text() == "name,phone\n"
 
@@ -682,7 +682,7 @@ def test_parts_of_em_are_not_judged(tmp_path):
 
 @pytest.mark.parametrize("slices", ["-1", "99", "2"])
 def test_slices_of_the_original_program(keep, slices):
-    done = run("none", "zlib", SMALL, "--slices", slices, "--no-plot", *keep)
+    done = run_here("none", "zlib", SMALL, "--slices", slices, "--no-plot", *keep)
     assert done.returncode == 0, done.stderr
     (row,) = records.read(keep[1]).to_dict("records")
     assert row["shape"] == ("2x40x48" if slices == "2" else "6x40x48")
@@ -691,7 +691,7 @@ def test_slices_of_the_original_program(keep, slices):
 
 @pytest.mark.parametrize("slices", ["0", "-2", "x", "1.5"])
 def test_bad_slices(keep, slices):
-    done = run("none", "zlib", SMALL, f"--slices={slices}", *keep)
+    done = run_here("none", "zlib", SMALL, f"--slices={slices}", *keep)
     assert done.returncode == 2
     assert "-1 for all" in done.stderr
 
@@ -707,7 +707,7 @@ def test_bad_slices(keep, slices):
     ],
 )
 def test_nothing_is_not_success(keep, arguments, told):
-    done = run(*arguments, *keep)
+    done = run_here(*arguments, *keep)
     assert done.returncode == 2
     assert told in done.stderr
 
@@ -715,8 +715,8 @@ def test_nothing_is_not_success(keep, arguments, told):
 def test_version_and_defaults():
     import compresso
 
-    assert compresso.__version__ in run("--version").stdout
-    told = run("grid", "--help").stdout
+    assert compresso.__version__ in run_here("--version").stdout
+    told = run_here("grid", "--help").stdout
     for option, default in {
         "--runs": "1",
         "--slices": "-1",

@@ -11,13 +11,15 @@ import pytest
 from compresso.kernels import _cache
 
 ROOT = Path(__file__).resolve().parents[1]
+#: The kernel that calls another one and is soonest compiled: most tests here compile it anew.
 PROGRAM = """
 import numpy as np
-from compresso.kernels import components
-component, first, counts = components.label_runs(np.zeros((1, 2, 1), np.uint64), 9)
-print(component.tolist(), first.tolist(), counts.tolist(), components.root.__name__)
+from compresso.kernels import boundary
+counts = boundary.count_indeterminate(np.ones((1, 2, 1), np.uint64))
+print(counts.tolist(), boundary.count_indeterminate.__name__)
 """
-EXPECTED = "[0, 0] [0] [1] root\n"
+#: Two boundary voxels, one above the other: neither has a neighbour that is none.
+EXPECTED = "[2] count_indeterminate\n"
 
 
 def run(folder, before="", begin=(), **environment):
@@ -80,7 +82,7 @@ def flipped(data):
 
 @pytest.mark.parametrize("damage", [cut, emptied, flipped])
 def test_damaged_files_are_compiled_again(package, kept, damage):
-    files = sorted(kept.rglob("*label_runs*.nbc"))
+    files = sorted(kept.rglob("*count_indeterminate*.nbc"))
     assert files
     for path in files:
         path.write_bytes(damage(path.read_bytes()))
@@ -112,14 +114,14 @@ def test_code_of_another_kind_is_not_used(package, kept, tmp_path, what):
 @pytest.mark.parametrize("change", ["version", "line"])
 def test_what_is_old_and_of_other_sources_is_removed(package, kept, tmp_path, change):
     shutil.copytree(kept, tmp_path / "kept")
-    (unfinished,) = list((tmp_path / "kept").rglob("*label_runs*.nbc"))
+    (unfinished,) = list((tmp_path / "kept").rglob("*count_indeterminate*.nbc"))
     unfinished.with_name(unfinished.name + ".1234.tmp").write_bytes(b"killed")
     for path in (tmp_path / "kept").iterdir():
         os.utime(path, (1, 1))
     upgrade = UPGRADES["numba"] if change == "version" else ""
     if change == "line":  # every function of the file is a line further down
         shutil.copytree(package / "compresso", tmp_path / "compresso")
-        source = tmp_path / "compresso" / "kernels" / "components.py"
+        source = tmp_path / "compresso" / "kernels" / "boundary.py"
         source.write_text("\n" + source.read_text())
         package = tmp_path
     assert run(package, upgrade, NUMBA_CACHE_DIR=str(tmp_path / "kept")) == (EXPECTED, "")
@@ -202,14 +204,14 @@ def test_many_processes_on_an_empty_folder(package, tmp_path):
 
 
 def test_a_change_in_a_called_kernel_drops_the_kept_code(package, kept):
-    source = package / "compresso" / "kernels" / "components.py"
+    source = package / "compresso" / "kernels" / "boundary.py"
     text = source.read_text()
-    # label_runs calls slice_runs and count_runs: ones that find no runs must be noticed.
-    text_without = text.replace("    return n, touches", "    return n ^ n, touches ^ touches")
-    text_without = text_without.replace("return np.int64(total)", "return np.int64(total) * 0")
+    # count_indeterminate calls indeterminate_word: one that finds nothing must be noticed.
+    text_without = text.replace("return word & (", "return (word ^ word) & (")
+    assert text_without != text
     source.write_text(text_without)
     try:
         stdout, _ = run(package, NUMBA_CACHE_DIR=str(kept))
     finally:
         source.write_text(text)
-    assert stdout.splitlines()[-1].endswith("[] [0] root")
+    assert stdout == "[0] count_indeterminate\n"

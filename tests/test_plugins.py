@@ -1,11 +1,14 @@
 """A new encoding, compressor, format, dataset or figure is one new file, which nothing lists."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from compresso.kernels import _cache
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -150,9 +153,18 @@ def house(tmp_path_factory):
 
 
 def call(folder, *arguments):
-    """Run Python in the copy; its output, or the failure with it."""
+    """Run Python in the copy; its output, or the failure with it.
+
+    The kernels are those of the original, so is what was compiled of them.
+    """
+    kept = next(_cache.folders())
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(kept)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
