@@ -95,8 +95,7 @@ class Compresso(Encoding):
         if out.size == 0:
             return
         check_fits(sections.ids - np.uint64(1), out.dtype)
-        spelled = sections.locations[sections.locations >= CODES]
-        check_fits(spelled - np.uint64(CODES), out.dtype)
+        check_fits(np.maximum(sections.locations, CODES) - np.uint64(CODES), out.dtype)
         indices = _expanded(sections)
         zstep = sections.step[0]
 

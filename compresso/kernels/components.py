@@ -150,18 +150,24 @@ def label_runs(bits, nx):
         for r in range(n):
             parent[r] = r
         for t in range(touches):
-            a, b = root(parent, np.uint64(upper[t])), root(parent, np.uint64(lower[t]))
-            parent[max(a, b)] = min(a, b)
+            above, here = np.uint64(upper[t]), np.uint64(lower[t])
+            a, b = np.uint64(parent[above]), np.uint64(parent[here])
+            # The first run that it touches is its parent; only a second one joins two sets.
+            parent[here] = a if b == here else b
+            if (b != here) & (b != a):
+                a, b = root(parent, a), root(parent, b)
+                parent[max(a, b)] = min(a, b)
         while first.size <= np.int64(total + n):
             longer = np.empty(2 * first.size, np.int64)
             longer[:total] = first[:total]
             first = longer
-        # Roots come before the rest of their set, so one pass turns parents into final numbers.
+        # Parents come before the rest of their set, so one pass turns them into final numbers.
         number = np.uint64(0)
         for r in range(n):
             mine = np.uint64(parent[r])
             first[total + number] = z * ny * nx + np.int64(starts[r])
-            component[done + r] = number if mine == r else component[done + mine]
+            component[done + r] = number  # what a root reads back
+            component[done + r] = component[done + mine]
             number += np.uint64(mine == r)
         counts[z] = number
         done += n
