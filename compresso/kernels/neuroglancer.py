@@ -14,7 +14,7 @@ from compresso.kernels.blocks import (
     spread,
     tabulate,
 )
-from compresso.kernels.words import ALL, ONE, prefetch64, reverse, splat8
+from compresso.kernels.words import ALL, prefetch64, reverse, splat8
 
 STRIDE = VOXELS + SIDE  # from a gathered block to the next, with room for the last run's end
 HEADER_WORDS = 7  # of a chunk: its length, its padded shape, its shape
@@ -179,54 +179,53 @@ def encode_chunks(labels, side, first, last):
 
 
 @kernel
-def _decode_layer(words, table, values, bits, layer, rows, start, width):
-    """Decode the 8 x 8 voxels of one layer of a block, every value of which points into ``words``.
+def _decode_block(words, table, values, bits, layers, rows, start, width):
+    """Decode the first layers of a block, every value of which points into ``words``.
 
     ``table`` and ``values`` are where the block's labels and packed values begin; ``bits`` is 0 to
-    8. Labels go to ``rows[start + width * y + x]``. Returns the bits that any of them has set.
+    8. Row r, counted over all layers, goes to ``rows[start + width * r + x]``. Returns the bits
+    that any of the labels has set.
     """
     # Unsigned indices, for numba looks at the sign of others.
     at, step = np.uint64(start), np.uint64(width)
     if bits == 0:
         label = words[table]
         narrow = rows.dtype.type(label)
-        for _ in range(SIDE):
+        for _ in range(layers * SIDE):
             splat8(rows, at, narrow)
             at += step
         return label
     bits = np.uint64(bits)
-    row_bits = np.uint64(SIDE) * bits
-    mask = (ONE << bits) - ONE
-    place = np.uint64(layer * SIDE) * row_bits
-    seen = np.uint64(0)
-    for _ in range(SIDE):
-        word = words[np.uint64(values) + (place >> np.uint64(6))]
-        row = (word << (place & np.uint64(63))) >> (np.uint64(64) - row_bits)
-        for x in range(SIDE):
-            value = (row >> (bits * np.uint64(SIDE - 1 - x))) & mask
-            label = words[np.uint64(table) + value]
+    row_bits, behind = np.uint64(SIDE) * bits, np.uint64(64) - bits
+    place = seen = np.uint64(0)
+    for _ in range(layers * SIDE):
+        # The first of the row's values is in the top place.
+        row = words[np.uint64(values) + (place >> np.uint64(6))] << (place & np.uint64(63))
+        for x in range(np.uint64(SIDE)):
+            label = words[np.uint64(table) + (row >> behind)]
             seen |= label
-            rows[at + np.uint64(x)] = label
+            rows[at + x] = label
+            row <<= bits
         at += step
         place += row_bits
     return seen
 
 
 @kernel
-def _decode_layer_checked(words, table, end, values, bits, layer, rows, start, width):
-    """:func:`_decode_layer` of up to 32 bits; also returns whether no label is behind ``end``."""
+def _decode_block_checked(words, table, end, values, bits, layers, rows, start, width):
+    """:func:`_decode_block` of up to 32 bits; also returns whether no label is behind ``end``."""
     seen = np.uint64(0)
-    for y in range(SIDE):
+    for row in range(layers * SIDE):
         for x in range(SIDE):
             at = table
             if bits > 0:
-                place = ((layer * SIDE + y) * SIDE + x) * bits
+                place = (row * SIDE + x) * bits
                 word = words[values + (place >> 6)]
                 at += np.int64((word << np.uint64(place & 63)) >> np.uint64(64 - bits))
             if at >= end:
                 return seen, False
             seen |= words[at]
-            rows[start + width * y + x] = words[at]
+            rows[start + width * row + x] = words[at]
     return seen, True
 
 
@@ -249,8 +248,8 @@ def _is_chunk(words, start, end, shape):
 def decode_bands(words, offsets, side, first, last, out):
     """Decode bands first..last-1 of a volume; a band is the chunks beside each other along x.
 
-    Blocks are decoded one layer of a whole band at a time, for the memory takes long rows twice as
-    fast as short ones.
+    The blocks beside each other along x are decoded together and then copied, for the memory takes
+    long rows twice as fast as short ones.
 
     Parameters
     ----------
@@ -274,7 +273,7 @@ def decode_bands(words, offsets, side, first, last, out):
     flat = out.reshape(-1)
     across, down = -(-nx // side), -(-ny // side)
     width = -(-nx // SIDE) * SIDE
-    rows = np.empty(SIDE * width, out.dtype)
+    rows = np.empty(SIDE * SIDE * width, out.dtype)
     fits = ALL >> np.uint64(64 - 8 * out.itemsize)
     for band in range(first, last):
         z0, y0 = band // down * side, band % down * side
@@ -284,7 +283,8 @@ def decode_bands(words, offsets, side, first, last, out):
             if not _is_chunk(words, offsets[chunk], offsets[chunk + 1], shape):
                 return chunk
         lines = -(-height // SIDE)
-        for z in range(depth):
+        for z in range(0, depth, SIDE):
+            layers = min(SIDE, depth - z)
             for line in range(lines):
                 seen = np.uint64(0)
                 for chunk in range(band * across, (band + 1) * across):
@@ -302,23 +302,27 @@ def decode_bands(words, offsets, side, first, last, out):
                             return chunk
                         at = x0 + b * SIDE
                         if bits <= 8 and 1 << bits <= end - table:
-                            seen |= _decode_layer(
-                                words, table, values, bits, z % SIDE, rows, at, width
+                            seen |= _decode_block(
+                                words, table, values, bits, layers, rows, at, width
                             )
                         else:
-                            found, sound = _decode_layer_checked(
-                                words, table, end, values, bits, z % SIDE, rows, at, width
+                            found, sound = _decode_block_checked(
+                                words, table, end, values, bits, layers, rows, at, width
                             )
                             seen |= found
                             if not sound:
                                 return chunk
                 if seen & ~fits != np.uint64(0):
                     return -2
-                for y in range(line * SIDE, min((line + 1) * SIDE, height)):
-                    target = np.uint64(((z0 + z) * ny + y0 + y) * nx)
-                    source = np.uint64(y % SIDE * width)
-                    for x in range(np.uint64(nx)):
-                        flat[target + x] = rows[source + x]
+                height_here = min(SIDE, height - line * SIDE)
+                for layer in range(layers):
+                    target = np.uint64(((z0 + z + layer) * ny + y0 + line * SIDE) * nx)
+                    source = np.uint64(layer * SIDE * width)
+                    for _ in range(height_here):
+                        for x in range(np.uint64(nx)):
+                            flat[target + x] = rows[source + x]
+                        target += np.uint64(nx)
+                        source += np.uint64(width)
     return -1
 
 
