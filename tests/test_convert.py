@@ -212,6 +212,19 @@ def test_what_is_refused(tmp_path):
     assert "give --memory" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["", "-"])
+def test_streams_and_empty_names_are_refused(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    np.save("v.npy", np.ones((3, 3, 3), "u1"))
+    for words in (("v.npy", name), (name, "t")):
+        result = convert(*words)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"Error: {name!r}: cannot be read or written box by box")
+        assert len(result.stderr.splitlines()) == 1
+    assert os.listdir(tmp_path) == ["v.npy"]
+    assert convert("v.npy", "./-").exit_code == 0
+
+
 def test_a_label_that_does_not_fit_is_named_by_its_voxel(tmp_path):
     volume = np.ones((9, 9, 80), "u8")
     volume[7, 5, 70] = 2**64 - 1

@@ -15,6 +15,7 @@ from compresso.convert import target as targets
 from compresso.convert.target import HEAD, Codec
 from compresso.errors import FileError
 from compresso.sources import absolute, open_boxes
+from compresso.targets import STANDARD
 
 #: Where a target keeps which of its parts are done.
 MARKS = ".compresso/"
@@ -105,6 +106,11 @@ def make(wanted: Wanted, at_once: int) -> Plan:
 
     ``at_once`` is how many tasks are at work in a process. Raises FileError and its like.
     """
+    for text in (wanted.source, wanted.target):
+        if text in ("", str(STANDARD)):
+            raise FileError(
+                f"{text!r}: cannot be read or written box by box; name a file or a folder"
+            )
     memory = wanted.memory or stores.available() // 2
     source = absolute(wanted.source)
     folder = stores.folder(wanted.target)

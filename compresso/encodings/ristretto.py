@@ -37,9 +37,8 @@ class Ristretto(Encoding):
     effort : int
         1 (fast) to 3 (small).
     slab : int
-        Slices that are coded on their own, by one thread; 0: as many as have 2**25
-        voxels, at effort 3 2**29; of a volume of
-        more than 8 such slabs as many as have 2**27, or 8 slabs.
+        Slices that are coded on their own, by one thread; 0: as many as have 2**25 voxels, at
+        effort 3 2**29; of a volume of more than 8 such slabs 8, or as many as have 2**27.
     start : int
         The trained counters to begin with, by their number; 0: none.
     """
