@@ -302,3 +302,9 @@ def test_a_box_of_a_volume_that_no_memory_holds(tmp_path):
         made = volume.fetch(((99_999, 100_000), (0, 2), (7, 9)))
     first = 99_999 * 10**10 + 1 + 7  # its voxels are numbered from 1 on, x fastest
     assert made.tolist() == [[[first, first + 1], [first + 10**5, first + 10**5 + 1]]]
+
+
+def test_one_dataset_where_one_is_wanted(tmp_path):
+    assert datasets.choose_one("phantom", tmp_path, "bench").name == "phantom"
+    with pytest.raises(DatasetError, match=r"^bench takes one dataset, and phantom,pattern is 2$"):
+        datasets.choose_one("phantom,pattern", tmp_path, "bench")

@@ -52,7 +52,7 @@ def gains(labels: Labels, pair: tuple[str, str], threads: int) -> tuple[float, f
 @click.option("-d", "--directory", type=click.Path(path_type=Path), default=Path("data"))
 def main(name: str, threads: int, rounds: int, directory: Path) -> None:
     """Print a table: medians over the rounds, and their range."""
-    (chosen,) = datasets.choose(name, directory)
+    chosen = datasets.choose_one(name, directory, "this table")
     labels = chosen.load().labels.astype(np.uint64)
     click.echo(f"| {threads} threads by one | compress | decompress |\n|---|---:|---:|")
     for pair in PAIRS:

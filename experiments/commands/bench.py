@@ -67,12 +67,9 @@ def command(**options: Any) -> None:
       python run.py bench --peers peers/bin/python
     """
     from experiments import bench, datasets, figures
-    from experiments.errors import HarnessError
 
     settings = Settings(**options)
-    (chosen, *more) = datasets.choose(settings.dataset, settings.directory)
-    if more:
-        raise HarnessError(f"bench takes one dataset, and {settings.dataset} is {len(more) + 1}")
+    chosen = datasets.choose_one(settings.dataset, settings.directory, "bench")
     figures.check(settings.figures)
     volume = chosen.load(settings.slices)
     sections = [

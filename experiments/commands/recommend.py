@@ -86,14 +86,9 @@ def command(**options: Any) -> None:
     """
     from experiments import datasets, figures, page, recommend, records
     from experiments.commands import _progress
-    from experiments.errors import HarnessError
 
     settings = Settings(**options)
-    (dataset, *more) = datasets.choose(settings.dataset, settings.directory)
-    if more:
-        raise HarnessError(
-            f"recommend takes one dataset, and {settings.dataset} is {len(more) + 1}"
-        )
+    dataset = datasets.choose_one(settings.dataset, settings.directory, "recommend")
     records.check(settings.output)
     if settings.plot:
         figures.check(settings.figures)

@@ -68,6 +68,17 @@ def choose(text: str, directory: Path, group: str = EM) -> list[Dataset]:
     ]
 
 
+def choose_one(text: str, directory: Path, who: str) -> Dataset:
+    """The dataset that a spec means; raises DatasetError where there are several.
+
+    ``who`` wants but one is said then. Raises as :func:`choose` does, too.
+    """
+    one, *more = choose(text, directory)
+    if more:
+        raise DatasetError(f"{who} takes one dataset, and {text} is {len(more) + 1}")
+    return one
+
+
 def checked(chosen: list[Dataset], slices: int | None) -> list[str]:
     """A line about the size of each store, which may be larger than one thinks.
 
