@@ -116,6 +116,11 @@ class Registry(Generic[P]):
 
         Raises SpecError, which lists what there is to choose from.
         """
+        if not isinstance(spec, str):
+            choices = ", ".join(self.classes)
+            raise SpecError(
+                f"{self._kind} must be a spec string, not {spec!r}; choose from: {choices}"
+            )
         name, _ = split(spec)
         if name not in self.classes:
             raise SpecError(

@@ -74,6 +74,15 @@ def test_parameters_are_part_of_the_spec(codec):
         registry.parse(f"{codec.name}:no_such_parameter=1")
 
 
+@pytest.mark.parametrize("spec", [None, 5, b"none", encodings.parse("none")])
+def test_what_is_no_text_is_no_spec(spec):
+    for parse in (encodings.parse, compressors.parse):
+        with pytest.raises(C.SpecError, match=r"must be a spec string, not .*choose from: none, "):
+            parse(spec)
+    with pytest.raises(C.SpecError):
+        C.dumps(np.zeros(3, np.uint8), encoding=spec)
+
+
 @every_codec
 def test_a_missing_package_is_named(codec, monkeypatch):
     for import_name, pip_name in codec.packages.items():

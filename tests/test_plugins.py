@@ -96,7 +96,8 @@ DATASET = '''
 """Stairs, a label a step."""
 from dataclasses import dataclass
 import numpy as np
-from experiments.datasets._base import Synthetic, Volume, first
+from compresso.boxes import Boxes, slices_of
+from experiments.datasets._base import Synthetic
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,9 @@ class Stairs(Synthetic):
     title = "stairs"
     steps: int = 4
 
-    def load(self, slices=None):
-        depth, part = first(slices, 3)
-        labels = np.arange(depth * 64 * 64, dtype=np.uint64).reshape(depth, 64, 64) % self.steps
-        return Volume(self.spec, "synthetic", self.group, labels, part)
+    def volume(self):
+        labels = np.arange(3 * 64 * 64, dtype=np.uint64).reshape(3, 64, 64) % self.steps
+        return Boxes(labels.shape, labels.dtype, (1, 64, 64), lambda box: labels[slices_of(box)])
 
     def status(self):
         return "made on demand"

@@ -51,12 +51,7 @@ class Codecs:
 
     def __post_init__(self) -> None:
         for name, registry in (("encoding", encodings), ("compression", compressors)):
-            spec = getattr(self, name)
-            if not isinstance(spec, str):
-                raise SpecError(
-                    f"{name} must be a spec string such as 'zstd:level=9', not {spec!r}"
-                )
-            object.__setattr__(self, name, registry.parse(spec).spec)
+            object.__setattr__(self, name, registry.parse(getattr(self, name)).spec)
         if self.depth is not None and (type(self.depth) is not int or self.depth < 1):
             raise SpecError(f"depth={self.depth!r} is no number of slices; give 1 or more")
 

@@ -71,7 +71,7 @@ def choose(text: str, directory: Path, group: str = EM) -> list[Dataset]:
 def choose_one(text: str, directory: Path, who: str) -> Dataset:
     """The dataset that a spec means; raises DatasetError where there are several.
 
-    ``who`` wants but one is said then. Raises as :func:`choose` does, too.
+    ``who`` is named by the error. Raises as :func:`choose` does, too.
     """
     one, *more = choose(text, directory)
     if more:
