@@ -20,6 +20,7 @@ from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from compresso.errors import CompressoError, SpecError
+from compresso.parallel import cores
 from compresso.plugins import require
 
 T = TypeVar("T")
@@ -72,12 +73,15 @@ def open_scheduler(spec: str = "", threads: int = 1) -> Iterator[Scheduler]:
     Parameters
     ----------
     spec : str
-        Empty for ``threads`` threads without dask.
+        Empty for ``threads`` threads without dask; ``threads`` or ``processes`` without a number
+        are as many as the cores that this process may use.
+    threads : int
+        1 beside a spec, which says itself how many there are.
 
     Raises
     ------
     SpecError
-        For a spec that makes no sense.
+        For a spec that makes no sense, or a number of threads beside one.
     MissingPackageError
         Without dask.distributed.
     SchedulerError
@@ -86,6 +90,8 @@ def open_scheduler(spec: str = "", threads: int = 1) -> Iterator[Scheduler]:
     found = LOCAL.fullmatch(spec)
     if spec and not (ADDRESS.fullmatch(spec) or (found and found[2] != "0")):
         raise SpecError(f"{spec!r} is no scheduler; give threads:4, processes:4 or tcp://host:8786")
+    if spec and threads != 1:
+        raise SpecError(f"{threads} threads beside the scheduler {spec}: leave out one of the two")
     if not spec:
         yield _Pool(threads)
         return
@@ -95,10 +101,11 @@ def open_scheduler(spec: str = "", threads: int = 1) -> Iterator[Scheduler]:
         with _client(distributed, spec, spec) as client:
             yield _Dask(distributed, client, spec)
         return
-    count = int(found[2] or os.cpu_count() or 1)
+    count = cores(int(found[2] or 0))
     apart = found[1] == "processes"
     with ExitStack() as opened:
-        with _deaf(), require("dask", "dask[distributed]", "a scheduler").config.set(ENVIRON):
+        dask = require("dask", "dask[distributed]", "a scheduler")
+        with _told(f"{spec}: cannot start workers"), _deaf(), dask.config.set(ENVIRON):
             cluster = distributed.LocalCluster(
                 n_workers=count if apart else 1,
                 threads_per_worker=1 if apart else count,
@@ -125,13 +132,22 @@ def _deaf() -> Iterator[None]:
 
 
 @contextmanager
-def _client(distributed: Any, where: Any, spec: str) -> Iterator[Any]:
+def _told(what: str) -> Iterator[None]:
+    """Say in one line what fails, and Dask's or the system's reason, whatever that is."""
     try:
-        if where == spec:  # a client that fails says so for ten seconds
-            asyncio.run(_greet(distributed, spec))
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SchedulerError(f"{what} ({reason})") from error
+
+
+@contextmanager
+def _client(distributed: Any, where: Any, spec: str) -> Iterator[Any]:
+    there = where == spec
+    with _told(f"{spec}: {'no scheduler of Dask answers there' if there else 'does not answer'}"):
+        if there:  # a client that fails says so for ten seconds
+            asyncio.run(asyncio.wait_for(_greet(distributed, spec), 2 * PATIENCE))
         client = distributed.Client(where, timeout=PATIENCE, set_as_default=False)
-    except Exception as error:  # whatever answers there
-        raise SchedulerError(f"{spec}: no scheduler of Dask answers there") from error
     try:
         with suppress(TimeoutError):
             client.wait_for_workers(1, timeout=PATIENCE)

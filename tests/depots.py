@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -212,12 +213,67 @@ class Handler(SimpleHTTPRequestHandler):
         pass
 
 
+class Bucket(BaseHTTPRequestHandler):
+    """As much of Google's storage as TensorStore needs to write and to read, ``objects`` by name.
+
+    An address is ``/storage/v1/b/BUCKET/o/OBJECT``, or ``/upload`` and that, the object a question.
+    """
+
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, *args, objects, **options):
+        self.objects = objects
+        super().__init__(*args, **options)
+
+    def do_GET(self):
+        data = self.objects.get(self.asked)
+        if self.asked is None:
+            names = sorted(self.objects)
+            data = json.dumps({"items": [{"name": name} for name in names]}).encode()
+        self.answer(404 if data is None else 200, data or b"")
+
+    def do_POST(self):
+        name = parse_qs(urlsplit(self.path).query)["name"][0]
+        self.objects[name] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(200, json.dumps({"name": name, "generation": "1"}).encode())
+
+    def do_DELETE(self):
+        self.answer(404 if self.objects.pop(self.asked, None) is None else 204, b"")
+
+    @property
+    def asked(self):
+        """The name of an object; None where the list of them is asked for."""
+        name = unquote(urlsplit(self.path).path).partition("/o/")[2]
+        return name or None
+
+    def answer(self, status, data):
+        self.send_response(status)
+        self.send_header("x-goog-generation", "1")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
 @contextmanager
 def serving(folder: Path, unlisted: bool = False) -> Iterator[str]:
     """The address of a server of a folder."""
-    server = ThreadingHTTPServer(
-        ("127.0.0.1", 0), partial(Handler, directory=str(folder), unlisted=unlisted)
-    )
+    with _server(partial(Handler, directory=str(folder), unlisted=unlisted)) as address:
+        yield address
+
+
+@contextmanager
+def bucket(objects: dict[str, bytes]) -> Iterator[str]:
+    """The address of a server that TensorStore takes for Google's, of all buckets' objects."""
+    with _server(partial(Bucket, objects=objects)) as address:
+        yield address
+
+
+@contextmanager
+def _server(handler) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,10 @@ import pytest
 
 pytest.importorskip("distributed", reason="needs the package dask[distributed]")
 
+from compresso import scheduling
+from compresso.__main__ import main as convert
+from compresso.frame import description
+from compresso.scheduling import SchedulerError
 from experiments import records
 from experiments.commands import main
 
@@ -161,6 +166,7 @@ def test_chunks_without_a_scheduler_and_what_a_damaged_chunk_costs(tmp_path, cap
     ("options", "line"),
     [
         (["--scheduler", "tcp://127.0.0.1:9"], "Error: tcp://127.0.0.1:9: no scheduler of Dask"),
+        (["--scheduler", "processes:0"], "Error: 'processes:0' is no scheduler; give threads:4"),
         (["--scheduler", "dusk"], "Error: 'dusk' is no scheduler; give threads:4, processes:4 or"),
         (["--scheduler", "threads:2", "--isolate"], "are for whole volumes, measured here"),
         (["--chunks", "64x64"], "expected XxYxZ voxels"),
@@ -172,6 +178,92 @@ def test_what_is_refused(tmp_path, capsys, options, line):
     assert line in capsys.readouterr().err
     assert time.monotonic() - start < 30
     assert not (tmp_path / "r.csv").exists()
+
+
+def test_a_port_that_is_silent_is_no_scheduler(monkeypatch):
+    """It takes the connection, and never says a word."""
+    monkeypatch.setattr(scheduling, "PATIENCE", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with (
+            pytest.raises(SchedulerError, match=f"^{address}: no scheduler of Dask answers there"),
+            scheduling.open_scheduler(address),
+        ):
+            pass
+
+
+def test_why_workers_cannot_be_started_is_told(monkeypatch):
+    import distributed
+
+    def fail(**_):
+        raise RuntimeError("Cluster failed to start:\n[Errno 24] Too many open files")
+
+    monkeypatch.setattr(distributed, "LocalCluster", fail)
+    with pytest.raises(SchedulerError) as caught, scheduling.open_scheduler("processes:2"):
+        pass
+    assert str(caught.value) == (
+        "processes:2: cannot start workers "
+        "(Cluster failed to start: [Errno 24] Too many open files)"
+    )
+
+
+def test_workers_without_a_number_are_the_cores_of_the_process(monkeypatch):
+    monkeypatch.setattr(scheduling, "cores", lambda number: number or 3)
+    for spec, slots in (("threads", 3), ("threads:2", 2)):
+        with scheduling.open_scheduler(spec) as scheduler:
+            assert scheduler.slots == slots
+
+
+def test_threads_beside_a_scheduler(tmp_path, monkeypatch, capsys):
+    """Of a grid they are the cell's, wherever it is measured; a conversion has one of the two."""
+    monkeypatch.setattr(description, "GROUP_VOXELS", 10 * 32 * 32)
+    words = ["cpso", "zlib", "phantom:size=32x32x40", "--no-plot", "--threads", "2"]
+    for name, where in (("here", []), ("there", ["--scheduler", "threads:1"])):
+        assert run(*words, *where, "--output", tmp_path / name) == 0
+    here, there = (records.read(tmp_path / name) for name in ("here", "there"))
+    assert rows(tmp_path / "here").equals(rows(tmp_path / "there"))
+    assert list(there["threads"]) == list(here["threads"]) == [2]
+    assert list(there["depth"]) == list(here["depth"]) == ["10"]
+    capsys.readouterr()
+    words = ["convert", str(tmp_path / "s.npy"), str(tmp_path / "t"), "--threads", "2"]
+    with pytest.raises(SystemExit) as caught:
+        convert([*words, "--scheduler", "processes:2"])
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert said == "Error: 2 threads beside the scheduler processes:2: leave out one of the two\n"
+    assert not (tmp_path / "t").exists()
+
+
+def test_a_conversion_to_a_bucket_by_workers(tmp_path):
+    """What two processes write to a bucket is what one writes to a folder, object by object."""
+    import depots
+
+    volume = depots.labels((40, 70, 90), "u4")
+    source = depots.zarr_array(tmp_path / "seg", volume, chunks=(32, 32, 32))
+    words = [sys.executable, "-m", "compresso", "convert", source]
+    options = ["--encoding", "cpso", "--chunks", "32x32x32"]
+    objects = {}
+    with depots.bucket(objects) as address:
+        environment = os.environ | {"TENSORSTORE_GCS_HTTP_URL": address}
+        for target, more in (
+            ("gs://mine/seg", ["--scheduler", "processes:2"]),
+            (tmp_path / "t", []),
+        ):
+            subprocess.run(
+                [*words, target, *options, *more],
+                env=environment,
+                cwd=ROOT,
+                check=True,
+                timeout=300,
+            )
+    expected = {
+        f"seg/{path.relative_to(tmp_path / 't')}": path.read_bytes()
+        for path in (tmp_path / "t").rglob("*")
+        if path.is_file()
+    }
+    assert len([name for name in expected if name.startswith("seg/c/")]) == 2 * 3 * 3
+    shown = {name: data for name, data in objects.items() if "/.compresso/" not in name}
+    assert shown == {n: data for n, data in expected.items() if "/.compresso/" not in n}
 
 
 @pytest.mark.slow
