@@ -73,7 +73,7 @@ def seekable(source: Path, ending: str = "") -> Iterator[Path]:
     if source != STANDARD and not _is_stream(source):
         yield source
         return
-    with _folder() as folder:
+    with temporary_folder() as folder:
         copy = folder / (ending or source.name[-50:])
         try:
             number = os.dup(0) if source == STANDARD else os.open(source, os.O_RDONLY)
@@ -115,7 +115,7 @@ def _replacing(target: Path, ending: str) -> Iterator[Path]:
     """Replace a file that is no link; raises OSError."""
     ending = f".{ending}"
     remove_leftovers(target.parent, ending)
-    with temporary(target.with_name(own_name(ending))) as unfinished:
+    with _temporary(target.with_name(own_name(ending))) as unfinished:
         yield unfinished
         with open(unfinished, "rb+") as file:
             os.fsync(file.fileno())
@@ -133,18 +133,21 @@ def _replacing(target: Path, ending: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
-    """A folder that is there for a while."""
-    parent = Path(tempfile.gettempdir())
+def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
+    """Make a folder that is there for a while, in the system's folder for such or in another one.
+
+    What processes that were killed have left there goes now.
+    """
+    parent = Path(tempfile.gettempdir()) if parent is None else parent
     remove_leftovers(parent, ending="")
     path = parent / own_name(ending="")
     path.mkdir(0o700)
-    with temporary(path):
+    with _temporary(path):
         yield path
 
 
 @contextmanager
-def temporary(path: Path) -> Iterator[Path]:
+def _temporary(path: Path) -> Iterator[Path]:
     """Remove a file or a folder at the end, whatever happens."""
     _unfinished.add(path)
     try:
@@ -157,7 +160,7 @@ def temporary(path: Path) -> Iterator[Path]:
 @contextmanager
 def _pouring(target: Path, ending: str) -> Iterator[Path]:
     """Copy what was written into a stream; raises OSError."""
-    with _opened(target) as file, _folder() as folder:
+    with _opened(target) as file, temporary_folder() as folder:
         unfinished = folder / ending
         yield unfinished
         with unfinished.open("rb") as whole:

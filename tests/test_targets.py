@@ -16,7 +16,7 @@ import pytest
 import compresso as C
 from compresso import files
 from compresso.leftovers import own_name, remove_leftovers
-from compresso.targets import replacing
+from compresso.targets import replacing, temporary_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 LABELS = np.arange(2 * 5 * 6, dtype=np.uint16).reshape(2, 5, 6) // 7
@@ -302,6 +302,29 @@ def test_only_what_is_ours_and_of_a_process_that_is_gone_is_left_over(tmp_path):
     remove_leftovers(tmp_path, "")
     assert names(tmp_path) == sorted(kept)
     remove_leftovers(tmp_path / "none", "")
+
+
+@LINUX
+def test_what_a_kill_left_goes_with_the_next_folder(tmp_path):
+    code = (
+        "import os, pathlib\n"
+        "from compresso.targets import temporary_folder\n"
+        "with temporary_folder(pathlib.Path('.')) as folder:\n"
+        "    (folder / 'archive').touch()\n"
+        "    os.kill(os.getpid(), 9)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    (left,) = tmp_path.iterdir()
+    assert (left / "archive").exists()
+    with temporary_folder(tmp_path) as folder:
+        assert list(tmp_path.iterdir()) == [folder]
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_as_long_as_names_can_be(folder):

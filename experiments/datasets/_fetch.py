@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 import h5py
@@ -10,7 +9,7 @@ import numpy as np
 
 from compresso import formats
 from compresso.errors import FileError
-from compresso.targets import replacing, temporary
+from compresso.targets import replacing, temporary_folder
 from experiments.datasets import published, sources
 from experiments.datasets._files import open_volume
 from experiments.datasets._parts import download
@@ -65,7 +64,7 @@ def fetch(name: str, directory: Path, mirror: str | None = None) -> Path:
         if archive.exists() and _is_sound(archive, source):
             convert(archive, source.inner, target, url)
             return target
-        with temporary(Path(tempfile.mkdtemp(prefix=".fetching-", dir=directory))) as folder:
+        with temporary_folder(directory) as folder:
             found = Path(_retrieve(url, source.checksum, archive.name, folder, mirror is None))
             convert(found, source.inner, target, url)
             os.replace(found, archive)
