@@ -100,7 +100,7 @@ def test_the_overhead_table_compares_with_bare_calls():
     for name in ("zstd", "zlib", "bz2", "lzma", "brotli"):
         found = overhead.ratios(volume(labels), name, 1)
         assert set(found) == {"compress", "decompress"}
-        assert all(0 < ratio < 1000 for ratio in found.values())
+        assert all(0 < ratio.median < 1000 for ratio in found.values())
         data = labels.tobytes()
         pack, unpack = overhead.bare_calls(name)
         assert unpack(pack(data)) == data

@@ -7,11 +7,8 @@ gain more than threads do that share nothing, which is measured too.
 """
 
 import os
-import statistics
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from time import perf_counter
-from typing import Any
 
 import click
 import numpy as np
@@ -21,28 +18,25 @@ from compresso.arrays import Labels
 from experiments import datasets
 from experiments.bench.depths import PAIRS
 from experiments.bench.kernels import scaling
-
-
-def seconds(call: Callable[..., Any], *arguments: Any, **named: Any) -> tuple[float, Any]:
-    """How long a call takes, and what it returns."""
-    start = perf_counter()
-    result = call(*arguments, **named)
-    return perf_counter() - start, result
+from experiments.measure import Clock
+from experiments.records.intervals import interval
 
 
 def gains(labels: Labels, pair: tuple[str, str], threads: int) -> tuple[float, float]:
-    """One round: the time of one thread by that of several, to compress and to decompress.
-
-    Raises AssertionError where bytes or labels differ.
-    """
-    one, data = seconds(frame.dumps, labels, *pair)
-    many, same = seconds(frame.dumps, labels, *pair, threads=threads)
-    assert data == same
-    alone, back = seconds(frame.loads, data)
-    del back
-    together, back = seconds(frame.loads, data, threads=threads)
-    assert np.array_equal(back, labels)
-    return one / many, alone / together
+    """One round: the time of one thread by that of several, to compress and to decompress."""
+    clock = Clock()
+    pack = partial(frame.dumps, labels, *pair)
+    data = clock.time("compress", pack)
+    same = clock.time("compress_together", partial(pack, threads=threads))
+    clock.time("decompress", frame.loads, data)
+    back = clock.time("decompress_together", partial(frame.loads, data, threads=threads))
+    if data != same or not np.array_equal(back, labels):
+        raise click.ClickException(
+            f"{' + '.join(pair)}: {threads} threads make other bytes or labels"
+        )
+    ns = clock.ns
+    compress, decompress = (ns[s] / ns[f"{s}_together"] for s in ("compress", "decompress"))
+    return compress, decompress
 
 
 @click.command()
@@ -51,7 +45,7 @@ def gains(labels: Labels, pair: tuple[str, str], threads: int) -> tuple[float, f
 @click.option("-r", "--rounds", type=click.IntRange(1), default=5, show_default=True)
 @click.option("-d", "--directory", type=click.Path(path_type=Path), default=Path("data"))
 def main(name: str, threads: int, rounds: int, directory: Path) -> None:
-    """Print a table: medians over the rounds, and their range."""
+    """Print a table: medians over the rounds, and their 95% intervals."""
     chosen = datasets.choose_one(name, directory, "this table")
     labels = chosen.load().labels.astype(np.uint64)
     click.echo(f"| {threads} threads by one | compress | decompress |\n|---|---:|---:|")
@@ -59,15 +53,12 @@ def main(name: str, threads: int, rounds: int, directory: Path) -> None:
         frame.loads(frame.dumps(labels[:2], *pair))  # compiled
         found = zip(*(gains(labels, pair, threads) for _ in range(rounds)), strict=True)
         what = " + ".join(codec for codec in pair if codec != "none")
-        click.echo(f"| {what} | {' | '.join(map(_spell, found))} |")
+        told = [interval(ratios).spelled() for ratios in found]
+        click.echo(f"| {what} | {' | '.join(told)} |")
     click.echo(
         f"\nThreads that share nothing: {scaling(threads).spelled()}; "
         f"load {os.getloadavg()[0]:.1f}."
     )
-
-
-def _spell(values: tuple[float, ...]) -> str:
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 if __name__ == "__main__":

@@ -9,10 +9,8 @@ are on both sides of what the harness restores at once.
 
 import bz2
 import lzma
-import statistics
 import zlib
 from collections.abc import Callable
-from time import perf_counter
 from typing import Any
 
 import click
@@ -20,10 +18,11 @@ import numpy as np
 
 from compresso import compressors, encodings
 from compresso.__main__ import Size
-from compresso.codec import Buffer
 from experiments.datasets import SYNTHETIC, Volume
 from experiments.datasets.phantom import Phantom
-from experiments.measure import Cell, measure
+from experiments.measure import Cell, Clock, measure
+from experiments.records import OK
+from experiments.records.intervals import Interval, interval
 
 Call = Callable[[Any], Any]
 
@@ -45,29 +44,23 @@ def bare_calls(name: str) -> tuple[Call, Call]:
     return found[name]
 
 
-def seconds(call: Call, data: Buffer) -> tuple[float, Any]:
-    """How long a call takes, and what it returns."""
-    start = perf_counter()
-    result = call(data)
-    return perf_counter() - start, result
-
-
-def ratios(volume: Volume, name: str, rounds: int) -> dict[str, float]:
-    """The harness's seconds by the bare calls', the median over rounds, for both directions."""
+def ratios(volume: Volume, name: str, rounds: int) -> dict[str, Interval]:
+    """The harness's seconds by the bare calls', over the rounds, for both directions."""
     pack, unpack = bare_calls(name)
     raw = volume.labels.reshape(-1).view(np.uint8).data
     found: dict[str, list[float]] = {"compress": [], "decompress": []}
-    encoding, compressor = encodings.parse("none"), compressors.parse(name)
+    cell = Cell(encodings.parse("none"), compressors.parse(name))
     for run in range(1, rounds + 1):
-        row = measure(volume, Cell(encoding, compressor), run)
-        if row["status"] != "ok":
+        row = measure(volume, cell, run)
+        if row["status"] != str(OK):
             raise click.ClickException(f"{name}: {row['status']}")
-        packing, packed = seconds(pack, raw)
-        unpacking, restored = seconds(unpack, packed)
-        del packed, restored
-        found["compress"].append((row["encode_s"] + row["compress_s"]) / packing)
-        found["decompress"].append((row["decompress_s"] + row["decode_s"]) / unpacking)
-    return {stage: statistics.median(values) for stage, values in found.items()}
+        clock = Clock()
+        packed = clock.time("compress", pack, raw)
+        clock.time("decompress", unpack, packed)
+        bare = clock.seconds
+        found["compress"].append((row["encode_s"] + row["compress_s"]) / bare["compress_s"])
+        found["decompress"].append((row["decompress_s"] + row["decode_s"]) / bare["decompress_s"])
+    return {stage: interval(values) for stage, values in found.items()}
 
 
 @click.command()
@@ -75,7 +68,7 @@ def ratios(volume: Volume, name: str, rounds: int) -> dict[str, float]:
 @click.option("--compressor", "names", multiple=True, default=("zstd", "zlib"))
 @click.option("--rounds", type=click.IntRange(1), default=3)
 def main(sizes: tuple[int, ...], names: tuple[str, ...], rounds: int) -> None:
-    """Print the ratios as a Markdown table."""
+    """Print the ratios as a Markdown table: medians of the rounds, with 95% intervals."""
     click.echo(
         "| raw labels | compressor | compress: harness / bare | decompress: harness / bare |"
     )
@@ -86,7 +79,7 @@ def main(sizes: tuple[int, ...], names: tuple[str, ...], rounds: int) -> None:
         volume = Volume("phantom", "synthetic", SYNTHETIC, labels)
         for name in names:
             found = ratios(volume, name, rounds)
-            cells = " | ".join(f"{ratio:.2f}" for ratio in found.values())
+            cells = " | ".join(ratio.spelled() for ratio in found.values())
             click.echo(f"| {labels.nbytes / (1 << 20):,.0f} MiB | {name} | {cells} |")
 
 

@@ -3,18 +3,16 @@
     python -m experiments.trust.scale labels.h5 --rounds 3
 
 A volume becomes a Zarr store (64 x 64 x 64 voxels a chunk, zstd), twice, one behind the other along
-y, so that there are enough tasks. It is then
-converted by a thread of this process and by schedulers of 1 and 2 worker processes, in turn, round
-after round; medians are printed. docs/scale.md tells what follows from them.
+y, so that there are enough tasks. It is then converted by a thread of this process and by
+schedulers of 1 and 2 worker processes, in rounds; medians are printed, with their 95% intervals.
+docs/scale.md tells what follows from them.
 """
 
 import pickle
-import statistics
 import tempfile
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 
 import click
 import numpy as np
@@ -22,6 +20,9 @@ import numpy as np
 from compresso import convert
 from compresso.scheduling import Scheduler, open_scheduler
 from compresso.sources import open_boxes
+from experiments.measure import Clock
+from experiments.measure import rounds as in_rounds
+from experiments.records.intervals import interval
 
 #: How tasks are run, by what the table calls it.
 WAYS = {"no scheduler": "", "1 worker": "processes:1", "2 workers": "processes:2"}
@@ -54,11 +55,9 @@ def once(scheduler: Scheduler, source: Path, target: Path) -> tuple[convert.Plan
     return plan, convert.convert(plan, scheduler, lambda done: None)
 
 
-def overhead(scheduler: Scheduler) -> float:
-    """Seconds that a task of no work takes."""
-    start = perf_counter()
-    count = sum(1 for _ in scheduler.answers(nothing, range(EMPTY)))
-    return (perf_counter() - start) / count
+def idle(scheduler: Scheduler) -> int:
+    """Do tasks of no work; returns how many."""
+    return sum(1 for _ in scheduler.answers(nothing, range(EMPTY)))
 
 
 def folder_bytes(folder: Path) -> int:
@@ -79,15 +78,16 @@ def main(source: str, slices: int | None, rounds: int) -> None:
         ways = {name: opened.enter_context(open_scheduler(spec, 1)) for name, spec in WAYS.items()}
         for name, way in ways.items():  # kernels are loaded
             once(way, small, folder / f"{name} small")
-            overhead(way)
+            idle(way)
         found: dict[str, list[float]] = {name: [] for name in ways}
         empty: dict[str, list[float]] = {name: [] for name in ways}
-        for number in range(rounds):
-            for name, way in ways.items():
-                start = perf_counter()
-                plan, done = once(way, store, folder / f"{name} {number}")
-                found[name].append(perf_counter() - start)
-                empty[name].append(overhead(way))
+        for number, name in in_rounds(list(ways), rounds):
+            clock = Clock()
+            target = folder / f"{name} {number}"
+            plan, done = clock.time("convert", once, ways[name], store, target)
+            count = clock.time("idle", idle, ways[name])
+            found[name].append(clock.seconds["convert_s"])
+            empty[name].append(clock.seconds["idle_s"] / count)
         tell(plan, done, folder_bytes(store), found, empty)
 
 
@@ -108,13 +108,12 @@ def tell(
         f"empty; {read:,} bytes read, {done.nbytes:,} written; by the scheduler "
         f"{sent:,} bytes a task there, {len(pickle.dumps(done)):,} back"
     )
-    click.echo("\n| | seconds | voxels a second | a task of no work, ms |\n|---|---:|---:|---:|")
+    click.echo("\n| | seconds | MVx/s | a task of no work, ms |\n|---|---:|---:|---:|")
     for name, seconds in found.items():
-        median, idle = statistics.median(seconds), statistics.median(empty[name])
-        spread = f"{min(seconds):.1f} to {max(seconds):.1f}"
+        taken = interval(seconds)
+        speed, waiting = taken.over(voxels / 1e6), interval([1e3 * each for each in empty[name]])
         click.echo(
-            f"| {name} | {median:.1f} ({spread}) | {voxels / median / 1e6:.1f} M | "
-            f"{1e3 * idle:.2f} |"
+            f"| {name} | {taken.spelled('.1f')} | {speed.spelled('.1f')} | {waiting.spelled()} |"
         )
 
 
