@@ -10,8 +10,9 @@ from experiments.datasets import Dataset, Volume
 from experiments.errors import HarnessError
 from experiments.recommend.cells import sensible
 from experiments.recommend.purposes import Choice, Purposes
-from experiments.recommend.race import Race, Standing
+from experiments.recommend.race import Race
 from experiments.recommend.sample import Sample, draw, opened, plan
+from experiments.recommend.standing import Standing
 from experiments.recommend.tell import as_json, as_text
 from experiments.records import Row
 

@@ -13,6 +13,7 @@ random_access
     box within ``BLINK_S`` seconds.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,13 +21,15 @@ from compresso.boxes import spelled
 from experiments.datasets import Volume
 from experiments.measure import Cell, measure, warm_up
 from experiments.recommend.estimate import Bytes, estimate, exactly
-from experiments.recommend.race import Standing
 from experiments.recommend.sample import Sample
+from experiments.recommend.standing import Standing
 from experiments.records import Row
 
 DISK = 500.0  # MB/s: a SATA SSD; 8 bytes a voxel
 LINE = 125.0  # MB/s: a line of one gigabit a second
 ALIKE = 1.1
+#: By what a speed may be wrong of which there is one run, beside another one of the same round.
+DOUBT = 1.25
 BLINK_S = 0.05
 #: Cells whose ratio on the sample is so near the best one's are all estimated before one is named.
 NEAR = 0.93
@@ -114,9 +117,9 @@ class Purposes:
         return self._told(one, f"the smallest of all: {self._ratio(one)}; {_speeds(one)}")
 
     def _everyday(self) -> Choice:
-        fast = [one for one in self.standing if _slower(one) >= DISK]
+        fast = [one for one in self.standing if one.slower >= DISK]
         if not fast:
-            one = max(self.standing, key=_slower)
+            one = max(self.standing, key=lambda one: one.slower)
             why = f"none keeps up with a disk of {DISK:,.0f} MB/s both ways; this one comes nearest"
             return self._told(one, f"{why}: {self._ratio(one)}; {_speeds(one)}")
         one = self._smallest(fast)
@@ -126,7 +129,7 @@ class Purposes:
         ]
         if smaller:
             next_ = min(smaller, key=lambda other: other.ratio)
-            why += f" ({next_.cell}, at {_slower(next_):,.0f} MB/s the slower way, does not)"
+            why += f" ({next_.cell}, at {next_.slower:,.0f} MB/s the slower way, does not)"
         return self._told(one, f"{why}: {self._ratio(one)}; {_speeds(one)}")
 
     def _interactive(self) -> Choice:
@@ -189,13 +192,41 @@ class Purposes:
         return Choice(one, self.size(one), why, alone)
 
 
-def waiting_s(one: Standing) -> float:
-    """Seconds a voxel until labels that come over the line are in memory."""
-    return 8e-6 / one.ratio / LINE + one.decompress_s.median
+def waiting_s(one: Standing, slower: float = 1.0) -> float:
+    """Seconds a voxel until labels that come over the line are in memory.
+
+    Decompressing may take so many times as long as was measured.
+    """
+    return 8e-6 / one.ratio / LINE + slower * one.decompress_s.median
 
 
-def _slower(one: Standing) -> float:
-    return min(one.compress_speed, one.decompress_speed)
+def contenders(standing: Sequence[Standing], whole: bool, runs: int) -> list[Standing]:
+    """The cells that a purpose may take once there are more runs; random access has its own.
+
+    Parameters
+    ----------
+    standing : sequence of Standing
+    whole : bool
+        Whether their ratios are those of the volume, and not of a sample of it.
+    runs : int
+        That there are: the more, the less a speed may be wrong.
+    """
+    if not standing:
+        return []
+    near = 1.0 if whole else NEAR
+    may_be = DOUBT ** (1 / math.sqrt(runs))
+    smallest = max(one.ratio for one in standing)
+    fastest = max(one.slower for one in standing)
+    enough = min(DISK, fastest)
+    sure = [one.ratio for one in standing if one.slower >= may_be * enough]
+    soon = min(waiting_s(one, may_be) for one in standing)
+    return [
+        one
+        for one in standing
+        if one.ratio >= near * smallest
+        or (may_be * one.slower >= enough and one.ratio >= near * max(sure, default=0.0))
+        or waiting_s(one, 1 / may_be) <= ALIKE * soon
+    ]
 
 
 def _speeds(one: Standing) -> str:

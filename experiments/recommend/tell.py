@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.recommend.purposes import Choice
-from experiments.recommend.race import Standing
 from experiments.recommend.sample import Sample
+from experiments.recommend.standing import Standing
 from experiments.records.front import front
 
 Choices = dict[str, Choice]

@@ -22,8 +22,8 @@ from experiments.datasets import Dataset, Volume
 from experiments.measure import Cell, Clock, measure, rounds, warm_up
 from experiments.recommend.cells import sensible
 from experiments.recommend.purposes import ALIKE, BLINK_S, DISK, LINE, Choice, Purposes
-from experiments.recommend.race import Standing
 from experiments.recommend.sample import Plan, draw, opened
+from experiments.recommend.standing import Standing
 from experiments.records import Row
 from experiments.records.intervals import FLOOR, Interval
 

@@ -1,0 +1,74 @@
+"""What a cell has reached, and whether another one beats it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from experiments.measure import Cell
+from experiments.records import OK, Row
+from experiments.records.intervals import Interval, interval
+
+#: By what a speed may be wrong of which there are one run or few.
+MAY_BE = 1.5
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a cell has reached on the piece that was measured last."""
+
+    cell: Cell
+    rows: Sequence[Row] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether a run failed."""
+        return any(row["status"] != str(OK) for row in self.rows)
+
+    @property
+    def ratio(self) -> float:
+        """8 bytes a voxel by the compressed bytes."""
+        return float(self.rows[0]["raw_bytes"] / self.rows[0]["compressed_bytes"])
+
+    @property
+    def slower(self) -> float:
+        """MB/s of the slower way."""
+        return min(self.compress_speed, self.decompress_speed)
+
+    @cached_property
+    def compress_s(self) -> Interval:
+        """Seconds a voxel, both stages."""
+        return self._seconds("encode_s", "compress_s")
+
+    @cached_property
+    def decompress_s(self) -> Interval:
+        """Seconds a voxel, both stages."""
+        return self._seconds("decompress_s", "decode_s")
+
+    @property
+    def compress_speed(self) -> float:
+        """MB/s, 8 bytes a voxel."""
+        return 8e-6 / self.compress_s.median
+
+    @property
+    def decompress_speed(self) -> float:
+        """MB/s, 8 bytes a voxel."""
+        return 8e-6 / self.decompress_s.median
+
+    def _seconds(self, *stages: str) -> Interval:
+        voxels = self.rows[0]["raw_bytes"] / 8
+        runs = [max(1e-9, sum(row[stage] for stage in stages)) / voxels for row in self.rows]
+        found = interval(runs)
+        if np.isnan(found.low):  # one run: nobody knows
+            return Interval(found.median, found.median / MAY_BE, found.median * MAY_BE)
+        return found
+
+
+def dominates(a: Standing, b: Standing, smaller: float, faster: float) -> bool:
+    """Whether ``a`` is better than ``b`` in all three respects, by these margins."""
+    return a is not b and (
+        a.ratio >= smaller * b.ratio
+        and a.compress_speed >= faster * b.compress_speed
+        and a.decompress_speed >= faster * b.decompress_speed
+    )
