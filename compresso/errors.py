@@ -1,5 +1,7 @@
 """The errors this library raises on purpose; all of them are :class:`CompressoError`."""
 
+from collections.abc import Sequence
+
 
 class CompressoError(Exception):
     """Base of every error below. Its text is one line that says what to do."""
@@ -22,6 +24,11 @@ class LabelError(EncodeError):
 
     def __str__(self) -> str:
         return f"label {self.label} at voxel (z, y, x) = {self.voxel} does not fit {self.reason}"
+
+    def moved(self, by: Sequence[int]) -> "LabelError":
+        """The same, at the voxel as the whole volume counts it: this part begins at ``by``."""
+        z, y, x = (at + low for at, low in zip(self.voxel, by, strict=True))
+        return LabelError(self.label, (z, y, x), self.reason)
 
 
 class DecodeError(CompressoError, ValueError):

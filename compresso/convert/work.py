@@ -96,9 +96,11 @@ def work(plan: Plan, task: Box) -> Done:
                 raise labels
             made[name] = target.encode(name, missing[name], labels)
         except CompressoError as error:
-            reason = _moved(error, missing[name])
-            where = f"{name} is left out, voxels {spelled(missing[name])}"
-            problems.append(f"{plan.target}: {where}: {reason}")
+            box = missing[name]
+            if isinstance(error, LabelError):
+                error = error.moved([low for low, _ in box])
+            where = f"{name} is left out, voxels {spelled(box)}"
+            problems.append(f"{plan.target}: {where}: {error}")
     _write(folder, made, plan.resumed)
     marks |= {name: xxh3_64_hexdigest(data) if data else "" for name, data in made.items()}
     if not problems and (missing or not marked):
@@ -106,14 +108,6 @@ def work(plan: Plan, task: Box) -> Done:
     written = [len(data) for data in made.values() if data]
     empty = len(marks) - kept - len(written)
     return Done(len(written), kept, empty, sum(written), tuple(problems))
-
-
-def _moved(error: CompressoError, unit: Box) -> CompressoError:
-    """An error that names a voxel of the volume, not of the unit."""
-    if not isinstance(error, LabelError):
-        return error
-    z, y, x = (at + low for at, (low, _) in zip(error.voxel, unit, strict=True))
-    return LabelError(error.label, (z, y, x), error.reason)
 
 
 def _read(plan: Plan, units: dict[str, Box]) -> Iterator[tuple[str, Labels | CompressoError]]:

@@ -129,4 +129,4 @@ class _Packer:
         except LabelError as error:
             z, y, x = error.voxel
             label = volume[z : z + 1, y, x].view(self.description.dtype)[0]
-            raise LabelError(int(label), (z0 + z, y, x), error.reason) from None
+            raise LabelError(int(label), (z, y, x), error.reason).moved((z0, 0, 0)) from None
