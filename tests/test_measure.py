@@ -60,7 +60,7 @@ def test_raw_labels_that_differ_are_told(change):
     cell = Cell(encodings.parse("none"), codec)
     row = measure.measure(volume(np.zeros((2, 30, 40), np.uint32)), cell)
     assert not row["lossless"]
-    assert row["status"].startswith("error")
+    assert row["status"] == "error: decoded labels differ"
 
 
 def test_widening_is_not_timed(monkeypatch):
@@ -174,8 +174,33 @@ def test_a_group_that_differs_is_told(small_groups):
     codec = Wrong()
     object.__setattr__(codec, "change", lambda data: data[:-1] + bytes([data[-1] ^ 1]))
     row = measure.measure(volume(np.zeros((11, 8, 10), np.uint64)), Cell(Raw(), codec, 2))
-    assert not row.get("lossless")
-    assert row["status"].startswith("error")
+    assert not row["lossless"]
+    assert row["status"] == "error: decoded labels differ"
+
+
+def test_raw_labels_are_restored_alike_by_any_number_of_threads(small_groups, monkeypatch):
+    """They are decoded where they are, and the compressor's memory, all their bytes, is new."""
+    made = []
+    touched = Clock.touched
+    monkeypatch.setattr(
+        Clock,
+        "touched",
+        lambda self, shape, dtype: made.append((shape, dtype)) or touched(self, shape, dtype),
+    )
+    for threads in (1, 2):
+        made.clear()
+        row = measure.measure(volume(BLOCKS), Cell(Raw(), compressors.parse("zstd"), threads))
+        assert row["lossless"], row["status"]
+        assert row["decode_s"] == 0
+        assert sum(np.dtype(dtype).itemsize * shape[0] for shape, dtype in made) == 8 * BLOCKS.size
+
+
+def test_labels_that_are_no_integers_cost_only_their_row():
+    for threads in (1, 2):
+        cell = Cell(encodings.parse("cpso"), compressors.parse("none"), threads)
+        row = measure.measure(volume(np.zeros((2, 3, 4), np.float32)), cell)
+        assert row["status"].startswith("error: labels must be integers or bool, not float32")
+        assert (row["shape"], row["dtype"]) == ("2x3x4", "float32")
 
 
 def test_a_refused_label_is_told_where_it_is_in_the_volume(small_groups):
@@ -187,10 +212,19 @@ def test_a_refused_label_is_told_where_it_is_in_the_volume(small_groups):
 
 
 def test_a_shared_clock_divides_what_passed(monkeypatch):
-    """800 ns for two items of 3 and 1 ns each: 600 and 200; one after the other, 6 and 2."""
-    for at_once, expected in ((1, {"a": 6, "b": 2}), (2, {"a": 600, "b": 200})):
+    """Two items, each 300 and 100 ns of its 1,000 in stages: one after the other, twice that.
+
+    At once, all take 1,000 ns, of which 600 of 2,000 and 200 of 2,000 are the stages'.
+    """
+    own = threading.local()
+
+    def now():  # each thread's clock is 1,000 ns later whenever it is asked
+        own.ns = getattr(own, "ns", 0) + 1000
+        return own.ns
+
+    monkeypatch.setattr(Clock, "now", staticmethod(now))
+    for at_once, expected in ((1, {"a": 600, "b": 200}), (2, {"a": 300, "b": 100})):
         clock = Clock()
-        monkeypatch.setattr(Clock, "now", iter([100, 900]).__next__)
-        found = clock.share(lambda own, item: own.ns.update(a=3, b=1) or -item, [5, 7], at_once)
+        found = clock.share(lambda own, item: own.ns.update(a=300, b=100) or -item, [5, 7], at_once)
         assert found == [-5, -7]
         assert clock.ns == expected

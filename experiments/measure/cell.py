@@ -11,16 +11,16 @@ slices as a frame is, and each thread has a group of its own, for both stages.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from compresso import Compressor, Encoding, LabelError
-from compresso.arrays import Labels, Shape, as_volume, little
+from compresso import Compressor, Encoding, LabelError, frame
+from compresso.arrays import Labels, Shape, as_shape, as_volume, little
 from compresso.codec import Buffer
 from compresso.encodings.none import Raw
-from compresso.frame.description import depth_of
-from compresso.parallel import Span, shares, slabs
+from compresso.parallel import Span, shares
 from experiments import records
 from experiments.datasets import Volume
 from experiments.measure.clock import Clock
@@ -57,7 +57,7 @@ class Cell:
         """The slices of each stream; those of groups do not depend on the number of threads."""
         if self.whole or self.threads == 1:
             return [(0, shape[0])]
-        return slabs(0, shape[0], depth_of(None, shape)) or [(0, 0)]
+        return frame.describe(shape, np.uint64).groups or [(0, shape[0])]
 
 
 def warm_up(volume: Volume, cell: Cell) -> None:
@@ -92,7 +92,7 @@ def measure(volume: Volume, cell: Cell, run: int = 1) -> Row:
 
 def describe(volume: Volume, cell: Cell, run: int) -> Row:
     """The columns of a row that are known before anything is measured."""
-    (first, stop), *more = cell.spans(as_volume(volume.labels).shape)
+    (first, stop), *more = cell.spans(as_shape(volume.labels.shape))
     return {
         "time": records.now(),
         "dataset": volume.name,
@@ -117,46 +117,50 @@ def describe(volume: Volume, cell: Cell, run: int) -> Row:
 def _round_trip(labels: Labels, cell: Cell) -> Row:
     """Time the four stages; what is between two of them, and the comparison, is not timed.
 
-    Each stage is one call of the codec, for each group where there are several. Only raw labels,
-    which may be most of the memory, are restored and compared piece by piece where they are one
-    stream of more than ``PIECE_BYTES``. The array to decode to is made for each run, and is the
-    only copy of the labels, in their own dtype.
+    Each stage is one call of the codec, for each group where there are several. The array to decode
+    to is made for each run, and is the only copy of the labels, in their own dtype; raw labels,
+    which may be most of the memory, have none.
     """
-    encoding, compressor = cell.encoding, cell.compressor
-    source = prepared(labels, encoding)
+    source = prepared(labels, cell.encoding)
     source.max(initial=0)  # as much of it as fits is in the processor's caches, whatever was before
     spans = cell.spans(source.shape)
-    at_once, each = shares(cell.threads, len(spans))
+    at_once, threads = shares(cell.threads, len(spans))
+    each = replace(cell, threads=threads)
+    raw = isinstance(cell.encoding, Raw)
     clock = Clock()
-
-    def pack(clock: Clock, span: Span) -> tuple[int, Buffer]:
-        """The bytes that a group is encoded to, and what is left of them."""
-        z0, z1 = span
-        try:
-            stream = clock.time("encode", encoding.encode_volume, source[z0:z1], each)
-        except LabelError as error:
-            z, y, x = error.voxel
-            raise LabelError(error.label, (z0 + z, y, x), error.reason) from None
-        return memoryview(stream).nbytes, clock.time("compress", compressor.compress, stream)
-
-    def unpack(clock: Clock, packed: tuple[Span, Buffer]) -> None:
-        (z0, z1), body = packed
-        stream = clock.time("decompress", compressor.decompress, body)
-        clock.time("decode", encoding.decode_into, stream, decoded[z0:z1], each)
-
-    sizes, bodies = zip(*clock.share(pack, spans, at_once), strict=True)
-    if isinstance(encoding, Raw) and len(spans) == 1:
-        lossless = _restore_raw(source, compressor, bodies[0], clock)
-    else:
-        decoded = clock.touched(source.shape, as_volume(labels).dtype.newbyteorder("="))
-        clock.share(unpack, list(zip(spans, bodies, strict=True)), at_once)
-        lossless = all(map(np.array_equal, decoded, source))
+    packed = clock.share(partial(_pack, each, source), spans, at_once)
+    sizes, bodies = zip(*packed, strict=True)
+    decoded = source if raw else clock.touched(source.shape, source.dtype)
+    same = clock.share(
+        partial(_unpack, each, decoded), list(zip(spans, bodies, strict=True)), at_once
+    )
     return {
         "encoded_bytes": sum(sizes),
         "compressed_bytes": sum(memoryview(body).nbytes for body in bodies),
-        "lossless": lossless,
+        "lossless": all(same) and (raw or all(map(np.array_equal, decoded, source))),
         **clock.seconds,
     }
+
+
+def _pack(cell: Cell, source: Labels, clock: Clock, span: Span) -> tuple[int, Buffer]:
+    """The bytes that a group is encoded to, and what is left of them."""
+    z0, z1 = span
+    try:
+        stream = clock.time("encode", cell.encoding.encode_volume, source[z0:z1], cell.threads)
+    except LabelError as error:
+        z, y, x = error.voxel
+        raise LabelError(error.label, (z0 + z, y, x), error.reason) from None
+    return memoryview(stream).nbytes, clock.time("compress", cell.compressor.compress, stream)
+
+
+def _unpack(cell: Cell, decoded: Labels, clock: Clock, packed: tuple[Span, Buffer]) -> bool:
+    """Restore a group in its place; of raw labels, whether they are what is there already."""
+    (z0, z1), body = packed
+    if isinstance(cell.encoding, Raw):
+        return _restore_raw(decoded[z0:z1], cell.compressor, body, clock)
+    stream = clock.time("decompress", cell.compressor.decompress, body)
+    clock.time("decode", cell.encoding.decode_into, stream, decoded[z0:z1], cell.threads)
+    return True
 
 
 def prepared(labels: Labels, encoding: Encoding) -> Labels:
@@ -168,7 +172,7 @@ def prepared(labels: Labels, encoding: Encoding) -> Labels:
 
 
 def _restore_raw(source: Labels, compressor: Compressor, data: Buffer, clock: Clock) -> bool:
-    """Restore raw labels, and compare them; they are decoded where they are."""
+    """Restore raw labels piece by piece, and compare them; they are decoded where they are."""
     expected, at = little(source), 0
     for start in range(0, len(expected), PIECE_BYTES):  # what the compressor's own memory costs
         clock.touched((min(PIECE_BYTES, len(expected) - start),), np.uint8)

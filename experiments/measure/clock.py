@@ -37,25 +37,32 @@ class Clock:
     ) -> list[R]:
         """Do the work for each item, so many at once; the time is divided among its stages.
 
+        One at a time, a stage takes what its clock says. Of several the stages overlap: the time
+        from the first start to the last end is divided in proportion to what all threads spent in
+        each. What they did outside the stages has its part of it, which is left out.
+
         Parameters
         ----------
         work : callable
             Given a clock of its own, which it tells its stages, and an item.
         items : sequence
         at_once : int
-            One at a time, a stage takes what the clocks say. Those of several items overlap: all
-            together take the time from the first to the last, and each its part of it, as it has of
-            the time of all threads.
         """
         clocks = [Clock() for _ in items]
+
+        def timed(pair: tuple[Clock, T]) -> tuple[R, int]:
+            start = self.now()
+            result = work(*pair)
+            return result, self.now() - start
+
         start = self.now()
-        results = list(in_order(lambda pair: work(*pair), zip(clocks, items, strict=True), at_once))
+        done = list(in_order(timed, zip(clocks, items, strict=True), at_once))
         whole = self.now() - start
-        spent = max(1, sum(sum(clock.ns.values()) for clock in clocks))
+        spent = max(1, sum(ns for _, ns in done))
         for clock in clocks:
             for stage, ns in clock.ns.items():
                 self._add(stage, ns if at_once == 1 else whole * ns // spent)
-        return results
+        return [result for result, _ in done]
 
     def _add(self, stage: str, ns: int) -> None:
         self.ns[stage] = self.ns.get(stage, 0) + ns
