@@ -31,8 +31,10 @@ NUMBERS += ("new_memory_s", *LOADS)
 #: A cell of the grid, as far as its numbers can be compared.
 CELL = ["dataset", "encoding", "compression"]
 #: What tells one run from another, whatever its dataset is called.
-KEY = ["source", "dtype", "fingerprint", "encoding", "compression", "threads", "depth", "run"]
-KEY += ["chunk"]
+KEY = [
+    *("source", "dtype", "fingerprint", "chunk"),
+    *("encoding", "compression", "threads", "depth", "run"),
+]
 
 
 def key(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -42,7 +44,7 @@ def key(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def told_threads(row: Mapping[str, Any]) -> str:
     """What several threads did, in words; empty where one did it."""
-    if not row["threads"] > 1:  # nor is it known
+    if not row["threads"] > 1:  # NaN, where unknown, is not above 1 either
         return ""
     groups = f", groups of {row['depth']} slices" if row["depth"] else ""
     return f"{row['threads']:g} threads{groups}"
