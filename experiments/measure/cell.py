@@ -148,8 +148,7 @@ def _pack(cell: Cell, source: Labels, clock: Clock, span: Span) -> tuple[int, Bu
     try:
         stream = clock.time("encode", cell.encoding.encode_volume, source[z0:z1], cell.threads)
     except LabelError as error:
-        z, y, x = error.voxel
-        raise LabelError(error.label, (z0 + z, y, x), error.reason) from None
+        raise error.moved((z0, 0, 0)) from None
     return memoryview(stream).nbytes, clock.time("compress", cell.compressor.compress, stream)
 
 
