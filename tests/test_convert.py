@@ -16,6 +16,10 @@ from click.testing import CliRunner
 
 from compresso import stores
 from compresso.__main__ import main
+from compresso.convert import Codec, Wanted, make
+from compresso.convert.work import convert as convert_all
+from compresso.errors import FileError
+from compresso.scheduling import open_scheduler
 
 zarr = pytest.importorskip("zarr", reason="needs the package zarr")
 from compresso.adapters.zarr import CompressoCodec  # noqa: E402
@@ -330,6 +334,23 @@ def test_a_removal_that_was_cut_off_is_finished(tmp_path, monkeypatch, removals)
     assert convert(tmp_path / "a.npy", tmp_path / "ta").exit_code == 0
     same(tmp_path / "ta", volume)
     assert not (tmp_path / "ta/zarr.json.unfinished").exists()
+
+
+def test_who_was_driven_out_of_a_target_leaves_it_alone(tmp_path):
+    """One conversion is at work, and another of a second volume takes its target with --force."""
+    plans, target = [], str(tmp_path / "t")
+    for name, force in (("a", False), ("b", True)):
+        source = str(tmp_path / f"{name}.npy")
+        np.save(source, np.full((3, 4, 5), ord(name), "u1"))
+        plans.append(make(Wanted(source, target, Codec("cpso"), force=force), 1))
+    first, second = plans
+    with open_scheduler("", 1) as workers, pytest.raises(FileError) as error:
+        convert_all(first, workers, lambda _: None)
+    assert str(error.value) == f"{target}: another conversion took its place; run one at a time"
+    assert not opens(target)
+    with open_scheduler("", 1) as workers:
+        convert_all(second, workers, lambda _: None)
+    same(target, np.full((3, 4, 5), ord("b"), "u1"))
 
 
 def test_a_whole_target_is_read_only_work(tmp_path, monkeypatch):

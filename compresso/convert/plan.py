@@ -1,6 +1,5 @@
 """What is to be converted, and in which parts."""
 
-import json
 import math
 import os
 import secrets
@@ -12,15 +11,12 @@ from typing import Any
 from compresso import formats, stores
 from compresso.boxes import Box, Boxes, Shape, grid
 from compresso.convert import target as targets
-from compresso.convert.target import HEAD, Codec
+from compresso.convert.claim import claim
+from compresso.convert.target import Codec
 from compresso.errors import FileError
 from compresso.sources import absolute, open_boxes
 from compresso.targets import STANDARD
 
-#: Where a target keeps which of its parts are done.
-MARKS = ".compresso/"
-#: Where the metadata are until every task has been tried: without ``HEAD`` no array opens.
-UNFINISHED = f"{HEAD}.unfinished"
 #: Voxels of a task, at most: what a kill may cost, and what progress is counted in.
 LARGEST = 1 << 24
 #: Bytes that a codec needs for a voxel of the chunk at hand, about.
@@ -133,7 +129,7 @@ def make(wanted: Wanted, at_once: int) -> Plan:
         task=task,
         room=memory // at_once // 4,
         strict=wanted.strict,
-        resumed=_claim(folder, head, wanted.force),
+        resumed=claim(folder, head, wanted.force),
         token=secrets.token_hex(8),
     )
 
@@ -185,46 +181,6 @@ def _grown(task: Shape, unit: Shape, goal: Shape, shape: Shape) -> Shape | None:
     axis = min(short, key=lambda a: task[a] / ends[a])
     length = min(2 * task[axis], -(-ends[axis] // unit[axis]) * unit[axis])
     return (*task[:axis], length, *task[axis + 1 :])
-
-
-def _claim(folder: stores.Folder, head: bytes, force: bool) -> bool:
-    """Whether the target is this conversion's already; else make it so. Raises FileError."""
-    whole, begun = folder.read([HEAD, UNFINISHED])
-    old = begun if whole is None else whole
-    if old is not None and targets.same(old, head):
-        return True
-    if old is not None:
-        if not force:
-            raise FileError(
-                f"{folder.text}: exists, and is another array{_difference(old, head)}; choose "
-                "another name, or remove it with --force"
-            )
-        if not _is_array(old):
-            raise FileError(f"{folder.text}: is a group, and is not removed; choose another name")
-        folder.write({UNFINISHED: old})  # until nothing of the old array is left, that is its name
-        for name in (HEAD, "c/", MARKS):
-            folder.remove(name)
-    elif any(not name.endswith(".__lock") for name in folder.names()):
-        raise FileError(f"{folder.text}: is a folder with other things in it; choose another name")
-    folder.write({UNFINISHED: head})
-    return False
-
-
-def _is_array(head: bytes) -> bool:
-    try:
-        return bool(json.loads(head)["node_type"] == "array")
-    except (ValueError, KeyError, TypeError):
-        return False
-
-
-def _difference(old: bytes, new: bytes) -> str:
-    """What two metadata differ in, in brackets; nothing where that cannot be told."""
-    try:
-        a, b = json.loads(old), json.loads(new)
-        names = [name for name in b if a.get(name) != b[name]]
-    except (ValueError, AttributeError):
-        return ""
-    return f" (its {', '.join(names)} differ)" if names else ""
 
 
 def _stamp(source: str) -> dict[str, Any]:

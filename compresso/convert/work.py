@@ -11,8 +11,9 @@ from xxhash import xxh3_64_hexdigest
 from compresso import stores
 from compresso.arrays import Labels
 from compresso.boxes import Box, Boxes, around, slices_of, spelled
-from compresso.convert.plan import MARKS, UNFINISHED, Plan
-from compresso.convert.target import HEAD, Target
+from compresso.convert.claim import MARKS, finish
+from compresso.convert.plan import Plan
+from compresso.convert.target import Target
 from compresso.errors import CompressoError, FileError, LabelError
 from compresso.scheduling import Scheduler, check_wanted
 from compresso.sources import open_boxes
@@ -63,17 +64,8 @@ def convert(plan: Plan, scheduler: Scheduler, tell: Callable[[Done], None]) -> D
             tell(answer.value)
     finally:
         _source.cache_clear()
-    _finish(stores.folder(plan.target), plan.head)
+    finish(stores.folder(plan.target), plan.head)
     return total
-
-
-def _finish(folder: stores.Folder, head: bytes) -> None:
-    """Give a target its metadata, where it has none."""
-    whole, begun = folder.read([HEAD, UNFINISHED])
-    if whole is None:
-        folder.write({HEAD: head})
-    if begun is not None:
-        folder.remove(UNFINISHED)
 
 
 def work(plan: Plan, task: Box) -> Done:

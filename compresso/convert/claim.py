@@ -1,0 +1,72 @@
+"""Whose a target is, from when a conversion begins to when it has ended.
+
+A target is *free*: it has no metadata. Or it is *begun*: they are in ``UNFINISHED``, and no array
+opens. Or it is *whole*: they are in ``HEAD``; what else is in ``UNFINISHED`` then is of no account.
+Metadata name the conversion, so it knows its own target in either state, and goes on there.
+"""
+
+import json
+
+from compresso.convert.target import HEAD, same
+from compresso.errors import FileError
+from compresso.stores import Folder
+
+#: Where a target keeps which of its parts are done.
+MARKS = ".compresso/"
+#: Where the metadata are until every task has been tried: without ``HEAD`` no array opens.
+UNFINISHED = f"{HEAD}.unfinished"
+
+
+def claim(folder: Folder, head: bytes, force: bool) -> bool:
+    """Begin a target; whether it is this conversion's already. Raises FileError.
+
+    What is another's is refused, or with ``force`` removed.
+    """
+    whole, begun = folder.read([HEAD, UNFINISHED])
+    old = begun if whole is None else whole
+    if old is not None and same(old, head):
+        return True
+    if old is not None:
+        if not force:
+            raise FileError(
+                f"{folder.text}: exists, and is another array{_difference(old, head)}; choose "
+                "another name, or remove it with --force"
+            )
+        if not _is_array(old):
+            raise FileError(f"{folder.text}: is a group, and is not removed; choose another name")
+        folder.write({UNFINISHED: old})  # until nothing of the old array is left, that is its name
+        for name in (HEAD, "c/", MARKS):
+            folder.remove(name)
+    elif any(not name.endswith(".__lock") for name in folder.names()):
+        raise FileError(f"{folder.text}: is a folder with other things in it; choose another name")
+    folder.write({UNFINISHED: head})
+    return False
+
+
+def finish(folder: Folder, head: bytes) -> None:
+    """Make a target whole; raises FileError where another conversion has taken it meanwhile."""
+    whole, begun = folder.read([HEAD, UNFINISHED])
+    current = begun if whole is None else whole
+    if current is None or not same(current, head):
+        raise FileError(f"{folder.text}: another conversion took its place; run one at a time")
+    if whole is None:
+        folder.write({HEAD: head})
+    if begun is not None:
+        folder.remove(UNFINISHED)
+
+
+def _is_array(head: bytes) -> bool:
+    try:
+        return bool(json.loads(head)["node_type"] == "array")
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _difference(old: bytes, new: bytes) -> str:
+    """What two metadata differ in, in brackets; nothing where that cannot be told."""
+    try:
+        a, b = json.loads(old), json.loads(new)
+        names = [name for name in b if a.get(name) != b[name]]
+    except (ValueError, AttributeError):
+        return ""
+    return f" (its {', '.join(names)} differ)" if names else ""
