@@ -4,12 +4,14 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from compresso.arrays import Labels
-from compresso.formats import Metadata
+
+if TYPE_CHECKING:  # a format's reader gives boxes itself
+    from compresso.formats import Metadata
 
 #: From and to before, along z, y and x.
 Box = tuple[tuple[int, int], ...]
@@ -39,7 +41,7 @@ class Boxes:
     dtype: np.dtype[Any]
     chunk: Shape
     fetch: Callable[[Box], Labels]
-    metadata: Metadata = field(default_factory=dict)
+    metadata: "Metadata" = field(default_factory=dict)
     lost: tuple[str, ...] = ()
 
     @property

@@ -1,4 +1,4 @@
-"""Any source of labels, a box at a time: a store of chunks, or a file that is read by slices."""
+"""Any source of labels, a box at a time: a store of chunks, or a file."""
 
 import math
 import os
@@ -11,7 +11,7 @@ import numpy as np
 
 from compresso import formats, stores
 from compresso.arrays import Labels
-from compresso.boxes import Box, Boxes, shape_of, slices_of
+from compresso.boxes import Box, Boxes, shape_of
 from compresso.errors import FileError
 
 
@@ -24,7 +24,7 @@ def open_boxes(text: str, memory: int, strict: bool = False) -> Iterator[Boxes]:
     text : str
         A file of a known format, ``my.h5:/labels``, or a store, ``gs://bucket/seg|zarr3:``.
     memory : int
-        Bytes that reading the slices of a file may take, beside the box itself.
+        Bytes that whole slices of a file may take, where it must be read by them, beside the box.
     strict : bool
         A chunk that a store lacks is an error, and not its fill value.
 
@@ -40,11 +40,14 @@ def open_boxes(text: str, memory: int, strict: bool = False) -> Iterator[Boxes]:
     if not path.exists():
         raise FileError(f"{path}: no such file")
     with formats.open_volume(path, inner) as volume:
-        yield of_slices(text, volume, memory)
+        yield of_file(text, volume, memory)
 
 
-def of_slices(text: str, volume: formats.Reader, memory: int) -> Boxes:
-    """Any box of a volume that is read by slices, ``memory`` bytes of them at a time."""
+def of_file(text: str, volume: formats.Reader, memory: int) -> Boxes:
+    """Any box of a volume in a file, of which ``memory`` bytes of whole slices are read at a time.
+
+    Its chunk is said to be a slice, also where its format gives boxes: how it is kept is not known.
+    """
     fetch, chunk = _Slices(text, volume, memory).fetch, (1, *volume.shape[1:])
     return Boxes(volume.shape, volume.dtype, chunk, fetch, volume.metadata, tuple(volume.lost))
 
@@ -69,9 +72,9 @@ class _Slices:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fetch(self, box: Box) -> Labels:
-        if self.volume.cut:
+        if self.volume.fetch_box:
             with self._lock:
-                return self.volume.cut(slices_of(box))
+                return self.volume.read_box(box)
         (z0, z1), (y0, y1), (x0, x1) = box
         plane = math.prod(self.volume.shape[1:]) * self.volume.dtype.itemsize
         depth = self.memory // max(1, plane)

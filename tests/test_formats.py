@@ -75,6 +75,27 @@ def test_reads_are_clamped_as_slices_in_any_order(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", SOURCES)
+def test_a_box_is_that_part_of_the_slices(tmp_path, name):
+    with formats.open_volume(written(tmp_path, name)) as reader:
+        assert (reader.fetch_box is not None) == name.startswith("h5")
+        for box in [
+            ((1, 4), (3, 11), (2, 19)),
+            ((0, 6), (0, 12), (0, 20)),
+            ((2, 2), (0, 1), (4, 5)),
+        ]:
+            found = reader.read_box(box)
+            assert found.dtype == LABELS.dtype
+            assert np.array_equal(found, LABELS[tuple(slice(*ends) for ends in box)]), box
+
+
+@pytest.mark.parametrize("wrong", [LABELS[:1], LABELS[:2, :3, :4].astype("u8")])
+def test_a_box_of_another_shape_or_dtype_is_refused(wrong):
+    reader = formats.Reader(LABELS.shape, LABELS.dtype, None, fetch_box=lambda box: wrong)
+    with pytest.raises(FileError, match=r"instead of uint16 \(2, 3, 4\)"):
+        reader.read_box(((0, 2), (0, 3), (0, 4)))
+
+
+@pytest.mark.parametrize("name", SOURCES)
 def test_int64_and_big_endian_labels(tmp_path, name):
     if name.startswith(("tif-imagej", "tif-ome", "tif-lzw")):
         pytest.skip("ImageJ and OME have no 64-bit labels")

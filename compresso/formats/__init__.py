@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compresso.boxes import Box
 from compresso.errors import FileError
 from compresso.formats._format import Format, Reader, check, reading
 from compresso.formats._metadata import Metadata, fit, sliced, summary, tell
@@ -79,12 +80,11 @@ def open_volume(path: Path, inner: str = "") -> Iterator[Reader]:
             with reading(path, form.name):
                 return reader.fetch(start, stop)
 
-        def cut(index: tuple[slice, ...]) -> NDArray[Any]:
-            assert reader.cut is not None  # it is not given otherwise
+        def fetch_box(box: Box) -> NDArray[Any]:
             with reading(path, form.name):
-                return reader.cut(index)
+                return reader.read_box(box)
 
-        yield replace(reader, fetch=fetch, cut=cut if reader.cut else None)
+        yield replace(reader, fetch=fetch, fetch_box=fetch_box if reader.fetch_box else None)
 
 
 def writer(path: Path) -> Writer:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from compresso.boxes import Box, shape_of
 from compresso.errors import CompressoError, FileError
 from compresso.formats._metadata import Metadata
 from compresso.plugins import Plugin
@@ -37,8 +38,8 @@ class Reader:
         What else the file says, as JSON (docs/formats.md, Metadata).
     lost : sequence of str
         The names of what it says too, and the metadata cannot hold.
-    cut : callable, optional
-        Gives what an index of three slices says, where that takes less than whole slices.
+    fetch_box : callable, optional
+        Gives a box of the volume, where that takes less than its whole slices.
     """
 
     shape: tuple[int, ...]
@@ -46,7 +47,7 @@ class Reader:
     fetch: Callable[[int, int], NDArray[Any]]
     metadata: Metadata = field(default_factory=dict)
     lost: Sequence[str] = ()
-    cut: Callable[[tuple[slice, ...]], NDArray[Any]] | None = None
+    fetch_box: Callable[[Box], NDArray[Any]] | None = None
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Slices ``[start:stop]``, clamped as Python does, in any order.
@@ -60,7 +61,19 @@ class Reader:
         shape = (max(0, stop - start), *self.shape[1:])
         if 0 in shape:
             return np.empty(shape, self.dtype)
-        labels = self.fetch(start, stop)
+        return self._checked(self.fetch(start, stop), shape)
+
+    def read_box(self, box: Box) -> NDArray[Any]:
+        """The labels of a box that lies inside, checked as those of :meth:`read`.
+
+        Without ``fetch_box`` its slices are read whole, and all at once. Raises FileError.
+        """
+        if self.fetch_box is None:
+            (z0, z1), (y0, y1), (x0, x1) = box
+            return self.read(z0, z1)[:, y0:y1, x0:x1]
+        return self._checked(self.fetch_box(box), shape_of(box))
+
+    def _checked(self, labels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         if labels.shape != shape or labels.dtype != self.dtype:
             raise FileError(f"read {labels.dtype} {labels.shape} instead of {self.dtype} {shape}")
         return labels

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import LIMIT
+from compresso.boxes import Box, slices_of
 from compresso.errors import FileError
 from compresso.formats import _hdf5
 from compresso.formats._format import Format, Reader, bytes_of, check, check_room
@@ -53,11 +54,11 @@ class Hdf5(Format):
                 labels: NDArray[Any] = dataset[start:stop]
                 return labels
 
-            def cut(index: tuple[slice, ...]) -> NDArray[Any]:
-                labels: NDArray[Any] = dataset[index]
+            def fetch_box(box: Box) -> NDArray[Any]:
+                labels: NDArray[Any] = dataset[slices_of(box)]
                 return labels
 
-            yield Reader(shape, dtype, fetch, *_hdf5.read(dataset), cut=cut)
+            yield Reader(shape, dtype, fetch, *_hdf5.read(dataset), fetch_box=fetch_box)
 
     def write(
         self,

@@ -9,7 +9,7 @@ from pathlib import Path
 from compresso import formats
 from compresso.boxes import Boxes
 from compresso.formats import Reader
-from compresso.sources import of_slices
+from compresso.sources import of_file
 from compresso.stores import available
 from experiments.datasets import _archives
 from experiments.datasets._base import Dataset, Volume, first
@@ -68,7 +68,7 @@ class FileDataset(Dataset):
         """Read boxes or slices where its format can; raises DatasetError and FileError."""
         self.check()
         with open_volume(self.path, self.inner) as reader:
-            yield self.source, of_slices(str(self.path), reader, available() // 4)
+            yield self.source, of_file(str(self.path), reader, available() // 4)
 
     def status(self) -> str:
         """The file and its volume's shape, or what is wrong with it."""
