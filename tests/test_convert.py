@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from compresso import stores
 from compresso.__main__ import main
-from compresso.convert import Codec, Wanted, make
+from compresso.convert import Codec, Wanted, begin, make, plan
 from compresso.convert.work import convert as convert_all
 from compresso.errors import FileError
 from compresso.scheduling import open_scheduler
@@ -315,6 +315,15 @@ def test_a_signal_ends_it_soon_and_says_what_is_left(tmp_path, number):
     assert len(files(target)) < volume.size >> 12
 
 
+def test_before_the_target_is_begun_nothing_is_unfinished(tmp_path, monkeypatch):
+    def slow(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plan, "open_boxes", slow)
+    result = convert(tmp_path / "a.npy", tmp_path / "t")
+    assert (result.exit_code, result.stderr) == (130, "Interrupted; nothing was changed\n")
+
+
 @pytest.mark.parametrize("removals", [0, 1, 2])
 def test_a_removal_that_was_cut_off_is_finished(tmp_path, monkeypatch, removals):
     """Until all of it is gone what is there is the old array, unfinished, and no fresh folder."""
@@ -326,7 +335,8 @@ def test_a_removal_that_was_cut_off_is_finished(tmp_path, monkeypatch, removals)
         assert convert(tmp_path / "a.npy", target).exit_code == 0
         with monkeypatch.context() as patch:
             patch.setattr(stores.Folder, "remove", only(removals, stores.Folder.remove))
-            assert convert(tmp_path / "b.npy", target, "--force").exit_code != 0
+            said = convert(tmp_path / "b.npy", target, "--force").stderr
+        assert said == f"Interrupted; {target} is unfinished; the same command goes on from there\n"
         assert opens(target) == (removals == 0)
         assert "is another array" in convert(tmp_path / "b.npy", target).stderr
     assert convert(tmp_path / "b.npy", tmp_path / "tb", "--force").exit_code == 0
@@ -342,7 +352,8 @@ def test_who_was_driven_out_of_a_target_leaves_it_alone(tmp_path):
     for name, force in (("a", False), ("b", True)):
         source = str(tmp_path / f"{name}.npy")
         np.save(source, np.full((3, 4, 5), ord(name), "u1"))
-        plans.append(make(Wanted(source, target, Codec("cpso"), force=force), 1))
+        wanted = Wanted(source, target, Codec("cpso"), force=force)
+        plans.append(begin(wanted, make(wanted, 1)))
     first, second = plans
     with open_scheduler("", 1) as workers, pytest.raises(FileError) as error:
         convert_all(first, workers, lambda _: None)

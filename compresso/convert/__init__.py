@@ -1,7 +1,7 @@
 """Volumes of any size, converted part by part to Zarr v3 with our codec (docs/scale.md)."""
 
-from compresso.convert.plan import Plan, Wanted, make
+from compresso.convert.plan import Plan, Wanted, begin, make
 from compresso.convert.target import Codec
 from compresso.convert.work import Done, convert, work
 
-__all__ = ["Codec", "Done", "Plan", "Wanted", "convert", "make", "work"]
+__all__ = ["Codec", "Done", "Plan", "Wanted", "begin", "convert", "make", "work"]

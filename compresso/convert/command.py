@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from compresso.cli import left_behind
-from compresso.convert.plan import Wanted, make
+from compresso.convert.plan import Wanted, begin, make
 from compresso.convert.target import Codec
 from compresso.convert.work import Done
 from compresso.convert.work import convert as convert_all
@@ -34,11 +34,13 @@ def run(
     problems = 0
     unfinished = f"{target} is unfinished; the same command goes on from there"
 
-    with open_scheduler(scheduler, threads) as workers, left_behind(unfinished):
+    with open_scheduler(scheduler, threads) as workers:
         plan = make(wanted, workers.slots_a_process)
-        with click.progressbar(
-            length=len(plan), file=sys.stderr, hidden=not sys.stderr.isatty()
-        ) as bar:
+        hidden = not sys.stderr.isatty()
+        with (
+            left_behind(unfinished),
+            click.progressbar(length=len(plan), file=sys.stderr, hidden=hidden) as bar,
+        ):
 
             def tell(done: Done) -> None:
                 nonlocal problems
@@ -47,7 +49,7 @@ def run(
                 problems += len(done.problems)
                 bar.update(1)
 
-            total = convert_all(plan, workers, tell)
+            total = convert_all(begin(wanted, plan), workers, tell)
     click.echo(
         f"{total.written:,} written ({total.nbytes:,} bytes), {total.kept:,} there already, "
         f"{total.empty:,} empty, {problems:,} missing"

@@ -4,7 +4,7 @@ import math
 import os
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +63,11 @@ class Plan:
         time.
     room : int
         Bytes for reading, beside a task's own labels.
-    strict, resumed : bool
+    strict : bool
     token : str
         Tells this conversion from every other.
+    resumed : bool
+        Some of it may be there already.
     """
 
     source: str
@@ -76,8 +78,8 @@ class Plan:
     task: Shape
     room: int
     strict: bool
-    resumed: bool
     token: str
+    resumed: bool = False
 
     def __len__(self) -> int:
         """How many tasks."""
@@ -98,7 +100,7 @@ class Plan:
 
 
 def make(wanted: Wanted, at_once: int) -> Plan:
-    """Look at the source, create the target or recognise it, and divide the work.
+    """Look at the source, and divide the work; nothing is written yet.
 
     ``at_once`` is how many tasks are at work in a process. Raises FileError and its like.
     """
@@ -129,9 +131,13 @@ def make(wanted: Wanted, at_once: int) -> Plan:
         task=task,
         room=memory // at_once // 4,
         strict=wanted.strict,
-        resumed=claim(folder, head, wanted.force),
         token=secrets.token_hex(8),
     )
+
+
+def begin(wanted: Wanted, plan: Plan) -> Plan:
+    """Create the plan's target, or recognise it; raises FileError where it is another's."""
+    return replace(plan, resumed=claim(stores.folder(wanted.target), plan.head, wanted.force))
 
 
 def needs(task: Shape, volume: Boxes, codec: Codec) -> int:

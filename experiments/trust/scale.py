@@ -51,7 +51,7 @@ def once(scheduler: Scheduler, source: Path, target: Path) -> tuple[convert.Plan
     """Convert a store."""
     codec = convert.Codec("compresso", "zstd")
     wanted = convert.Wanted(str(source), str(target), codec, memory=2 << 30)
-    plan = convert.make(wanted, 1)
+    plan = convert.begin(wanted, convert.make(wanted, 1))
     return plan, convert.convert(plan, scheduler, lambda done: None)
 
 
