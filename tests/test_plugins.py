@@ -108,7 +108,7 @@ class Stairs(Synthetic):
     title = "stairs"
     steps: int = 4
 
-    def volume(self):
+    def boxes(self):
         labels = np.arange(3 * 64 * 64, dtype=np.uint64).reshape(3, 64, 64) % self.steps
         return Boxes(labels.shape, labels.dtype, (1, 64, 64), lambda box: labels[slices_of(box)])
 

@@ -139,7 +139,7 @@ class Synthetic(Source):
     group = SYNTHETIC
 
     @abstractmethod
-    def volume(self) -> Boxes:
+    def boxes(self) -> Boxes:
         """Any box of the volume, made when it is asked for if it can be."""
 
     @abstractmethod
@@ -153,7 +153,7 @@ class Synthetic(Source):
 
     def load(self, slices: int | None = None) -> Volume:
         """Make the volume, or its first ``slices`` slices."""
-        made = self.volume()
+        made = self.boxes()
         depth, part = first(slices, made.shape[0])
         labels = made.fetch(((0, depth), *made.box[1:]))
         return Volume(self.spec, self.source, self.group, labels, part)
@@ -189,7 +189,7 @@ class _Made(Dataset):
     @contextmanager
     def boxes(self) -> Iterator[tuple[str, Boxes]]:
         """Make what is asked for."""
-        yield self.maker.source, self.maker.volume()
+        yield self.maker.source, self.maker.boxes()
 
     def status(self) -> str:
         """What it is, and its default size."""

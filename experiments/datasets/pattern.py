@@ -71,7 +71,7 @@ class Pattern(Synthetic):
         if self.kind not in KINDS:
             raise SpecError(f"pattern: kind={self.kind} is none of {', '.join(KINDS)}")
 
-    def volume(self) -> Boxes:
+    def boxes(self) -> Boxes:
         """Any box of it."""
         shape = self.size[::-1]
 

@@ -45,7 +45,7 @@ class Phantom(Synthetic):
         """The seed, too."""
         return f"synthetic (seed {self.seed})"
 
-    def volume(self) -> Boxes:
+    def boxes(self) -> Boxes:
         """Any box of it, which costs little more than itself."""
         from experiments.datasets._neurites import Neurites  # compiled code
 
