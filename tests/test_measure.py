@@ -211,7 +211,7 @@ def test_a_refused_label_is_told_where_it_is_in_the_volume(small_groups):
         assert "(z, y, x) = (9, 2, 3)" in measure.measure(volume(labels), cell)["status"]
 
 
-def test_a_shared_clock_divides_what_passed(monkeypatch):
+def test_a_shared_clock_divides_what_passed():
     """Two items, each 300 and 100 ns of its 1,000 in stages: one after the other, twice that.
 
     At once, all take 1,000 ns, of which 600 of 2,000 and 200 of 2,000 are the stages'.
@@ -222,9 +222,8 @@ def test_a_shared_clock_divides_what_passed(monkeypatch):
         own.ns = getattr(own, "ns", 0) + 1000
         return own.ns
 
-    monkeypatch.setattr(Clock, "now", staticmethod(now))
     for at_once, expected in ((1, {"a": 600, "b": 200}), (2, {"a": 300, "b": 100})):
-        clock = Clock()
+        clock = Clock(now)
         found = clock.share(lambda own, item: own.ns.update(a=300, b=100) or -item, [5, 7], at_once)
         assert found == [-5, -7]
         assert clock.ns == expected

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from collections import Counter
 
 import h5py
 import numpy as np
@@ -14,8 +15,8 @@ from compresso.boxes import of_array, shape_of, slices_of
 from experiments import records
 from experiments.commands import main
 from experiments.datasets import Volume
-from experiments.measure import Cell, Clock
-from experiments.recommend import estimate, race
+from experiments.measure import Cell
+from experiments.recommend import estimate, purposes, race
 from experiments.recommend.purposes import Choice, Purposes
 from experiments.recommend.race import Race
 from experiments.recommend.sample import Places, Plan, draw, plan, stack
@@ -160,12 +161,12 @@ def test_rows_are_kept_as_soon_as_they_are_measured(tmp_path, out, monkeypatch):
     """Ctrl-C in the middle: what is in the CSV by then is what is told, in one line."""
     measure, before = race.measure, []
 
-    def stopped(piece, cell, run):
+    def stopped(piece, cell, run, now):
         path = tmp_path / "r.csv"
         before.append(len(records.read(path)) if path.exists() else 0)
         if len(before) == 4:
             raise KeyboardInterrupt
-        return measure(piece, cell, run)
+        return measure(piece, cell, run, now)
 
     monkeypatch.setattr(race, "measure", stopped)
     result = run("phantom:size=24x20x3", *out)
@@ -175,15 +176,48 @@ def test_rows_are_kept_as_soon_as_they_are_measured(tmp_path, out, monkeypatch):
     assert not result.stdout
 
 
-def test_every_run_and_every_box_is_a_row(tmp_path, out):
+def test_every_run_and_every_box_is_a_row(tmp_path, out, monkeypatch):
+    counts = Counter()
+    for module in (race, purposes):
+
+        def counted(*given, module=module, measure=module.measure, **named):
+            counts[module] += 1
+            return measure(*given, **named)
+
+        monkeypatch.setattr(module, "measure", counted)
     result = run("phantom:size=24x20x3", "--runs", 2, *out)
     assert result.exit_code == 0, result.output
     table = records.read(tmp_path / "r.csv")
     assert f"{len(table)} rows added" in result.stderr
-    assert {"0-24x0-20x0-3", ""} == set(table["chunk"])
+    assert Counter(table["chunk"]) == {"0-24x0-20x0-3": counts[purposes], "": counts[race]}
+    assert all(counts.values())
     newest = derived.newest(table)
     assert set(newest["chunk"]) == {""}
     assert set(newest["shape"]) == {"3x20x24"}
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_a_cell_that_fails_on_a_box_is_not_for_boxes(out, monkeypatch, every):
+    """It has passed the race; one whose labels differ has all the numbers of a good one."""
+    measure, asked = purposes.measure, []
+
+    def failing(box, cell, now):
+        asked.append(str(cell))
+        wrong = every or str(cell) == asked[0]
+        differ = {"status": "error: decoded labels differ"} if wrong else {}
+        return measure(box, cell, now=now) | differ
+
+    monkeypatch.setattr(purposes, "measure", failing)
+    result = run("phantom:size=24x20x3", "--json", "--runs", 1, *out)
+    assert result.exit_code == 1
+    failed = [line for line in result.stderr.splitlines() if line.startswith("! ")]
+    wrong = asked if every else asked[:1]
+    assert failed == [f"! {cell}: error: decoded labels differ" for cell in wrong]
+    answers = json.loads(result.stdout)
+    assert list(answers) == (PURPOSES[:-1] if every else PURPOSES)
+    if not every:
+        answer = answers["random_access"]
+        assert f"{answer['encoding']} {answer['compression']}" in asked[1:]
 
 
 def test_what_no_purpose_may_take_is_not_run_again(monkeypatch):
@@ -191,7 +225,7 @@ def test_what_no_purpose_may_take_is_not_run_again(monkeypatch):
     speeds = {"lzma": 100, "zstd": 900, "zlib": 9000, "lz4": 20000, "bz2": 300}
     ratios = {"lzma": 64, "zstd": 32, "zlib": 16, "lz4": 8, "bz2": 40}
 
-    def measured(piece, cell, number):
+    def measured(piece, cell, number, now):
         name = cell.compressor.spec
         raw = 8 * piece.labels.size
         seconds = raw / 1e6 / speeds[name]
@@ -236,19 +270,18 @@ def test_what_the_grids_runs_do_not_tell_apart_is_no_difference(purpose, best, n
     one, other = standing("zstd", *best), standing("lz4", *named)
     labels = np.ones((4, 8, 8), np.uint8)
     sample = draw(of_array(labels), Plan((4, 8, 8), 0, 0), quiet)
-    purposes = Purposes(sample, Volume("made", "", "em", labels), [one, other], quiet, quiet)
+    both = Purposes(sample, Volume("made", "", "em", labels), [one, other], quiet, quiet)
     choice = Choice(one, estimate.exactly(1), "")
-    found = named_is_best.Found(purposes, {purpose: choice}, 1.0)
+    found = named_is_best.Found(both, {purpose: choice}, 1.0)
     assert found.verdict(purpose, one.cell) == "the best"
     assert found.verdict(purpose, other.cell) == verdict
+    assert found.verdict(purpose, made_cells(("cpso", "bz2"))[0]) == "failed"  # in the grid
 
 
 def test_the_grid_and_the_recommendation_are_compared(tmp_path):
     words = ["phantom:size=24x20x3", "--runs", "1", "--patience", "0", "-d", str(tmp_path)]
-    now = Clock.now
     result = CliRunner().invoke(named_is_best.main, words)
     assert result.exit_code == 0, result.output
-    assert Clock.now is now
     lines = [line.split(" | ") for line in result.stdout.splitlines()[2:]]
     assert [line[1].replace(" ", "_") for line in lines] == PURPOSES
     assert lines[0][2:5] == [lines[0][2], lines[0][2], "the best"]  # bytes are exact

@@ -117,7 +117,7 @@ def command(**options: Any) -> None:
         click.echo(f"{len(paths)} figures in {settings.figures}", err=True)
         click.echo(f"page in {written}", err=True)
     for one in advice.failed:
-        click.echo(f"! {one.cell}: {one.rows[-1]['status']}", err=True)
+        click.echo(f"! {one.cell}: {one.failure}", err=True)
     if advice.failed:
         click.echo(f"Error: {len(advice.failed)} cells failed; see ! above", err=True)
         sys.exit(1)

@@ -10,9 +10,11 @@ With one thread a volume is one stream, as in the paper. With several it is cut 
 slices as a frame is, and each thread has a group of its own, for both stages.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from time import perf_counter_ns
 
 import numpy as np
 
@@ -67,11 +69,21 @@ def warm_up(volume: Volume, cell: Cell) -> None:
     """
     corner = volume.labels[:2, :64, :64].copy(order="K")  # kernels depend on the layout
     with suppress(Exception):
-        _round_trip(corner, cell)
+        _round_trip(corner, cell, Clock())
 
 
-def measure(volume: Volume, cell: Cell, run: int = 1) -> Row:
+def measure(
+    volume: Volume, cell: Cell, run: int = 1, now: Callable[[], int] = perf_counter_ns
+) -> Row:
     """Measure one run of a cell, which has just been warmed up.
+
+    Parameters
+    ----------
+    volume : Volume
+    cell : Cell
+    run : int
+    now : callable
+        Tells the time, in nanoseconds.
 
     Returns
     -------
@@ -82,7 +94,7 @@ def measure(volume: Volume, cell: Cell, run: int = 1) -> Row:
     row = describe(volume, cell, run)
     start = Surroundings.now()
     try:
-        row |= _round_trip(volume.labels, cell)
+        row |= _round_trip(volume.labels, cell, Clock(now))
         row |= start.until(Surroundings.now())
         row["status"] = str(OK if row["lossless"] else DIFFERS)
     except Exception as error:  # also a bug of a codec, perhaps the user's own, costs only its cell
@@ -114,7 +126,7 @@ def describe(volume: Volume, cell: Cell, run: int) -> Row:
     }
 
 
-def _round_trip(labels: Labels, cell: Cell) -> Row:
+def _round_trip(labels: Labels, cell: Cell, clock: Clock) -> Row:
     """Time the four stages; what is between two of them, and the comparison, is not timed.
 
     Each stage is one call of the codec, for each group where there are several. The array to decode
@@ -127,7 +139,6 @@ def _round_trip(labels: Labels, cell: Cell) -> Row:
     at_once, threads = shares(cell.threads, len(spans))
     each = replace(cell, threads=threads)
     raw = isinstance(cell.encoding, Raw)
-    clock = Clock()
     packed = clock.share(partial(_pack, each, source), spans, at_once)
     sizes, bodies = zip(*packed, strict=True)
     decoded = source if raw else clock.touched(source.shape, source.dtype)

@@ -17,12 +17,16 @@ NEW_MEMORY = "new_memory"
 
 
 class Clock:
-    """Adds up the nanoseconds of each stage."""
+    """Adds up the nanoseconds of each stage.
 
-    #: What tells the time; another one may count only what this process was given.
-    now: Callable[[], int] = staticmethod(perf_counter_ns)
+    Parameters
+    ----------
+    now : callable
+        Tells the time, in nanoseconds; another one may count only what this process was given.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], int] = perf_counter_ns) -> None:
+        self.now = now
         self.ns: dict[str, int] = {}
 
     def time(self, stage: str, work: Callable[..., T], *arguments: Any) -> T:
@@ -48,7 +52,7 @@ class Clock:
         items : sequence
         at_once : int
         """
-        clocks = [Clock() for _ in items]
+        clocks = [Clock(self.now) for _ in items]
 
         def timed(pair: tuple[Clock, T]) -> tuple[R, int]:
             start = self.now()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter_ns
 
 import numpy as np
 
@@ -56,20 +57,23 @@ def recommend(
     question: Question,
     announce: Callable[[str], None],
     record: Callable[[Row], None],
+    now: Callable[[], int] = perf_counter_ns,
 ) -> Advice:
     """Find the cells to use for a volume; raises DatasetError, FileError and HarnessError.
 
-    ``announce`` is told what is being worked on, and ``record`` given each row once it is measured.
+    ``announce`` is told what is being worked on, and ``record`` given each row once it is measured;
+    ``now`` tells the time, in nanoseconds.
     """
     with opened(dataset) as (source, volume):
         wanted = plan(volume.shape, question.share, question.chunk, question.seed)
         sample = draw(volume, wanted, announce)
     nothing = np.empty((0, 0, 0), volume.dtype)
     described = Volume(dataset.name, source, dataset.group, nothing)
-    found = list(Race(sample, described, question.runs, announce, record).run(sensible()))
+    found = list(Race(sample, described, question.runs, announce, record, now).run(sensible()))
     failed = [one for one in found if one.failed]
     standing = [one for one in found if not one.failed]
     if not standing:
         raise HarnessError(f"{dataset.name}: every cell failed, {failed[0].cell} first")
-    choices = Purposes(sample, described, standing, announce, record).choose()
-    return Advice(sample, standing, failed, choices)
+    purposes = Purposes(sample, described, standing, announce, record, now)
+    choices = purposes.choose()
+    return Advice(sample, standing, [*failed, *purposes.failed], choices)

@@ -16,8 +16,10 @@ random_access
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from time import perf_counter_ns
 
-from compresso.boxes import spelled
+from compresso.arrays import Labels
+from compresso.boxes import Box, spelled
 from experiments.datasets import Volume
 from experiments.measure import Cell, measure, warm_up
 from experiments.recommend.estimate import Bytes, estimate, exactly
@@ -71,33 +73,42 @@ class Purposes:
     Parameters
     ----------
     sample : Sample
-    volume : Volume
-        Describes what the rows of boxes are of; its labels are not used.
+    described : Volume
+        What the rows of boxes are of; its labels are not used.
     standing : sequence of Standing
     announce : callable
         Told what is being worked on.
     record : callable
         Given each row as soon as it is measured.
+    now : callable
+        Tells the time, in nanoseconds.
     """
 
     sample: Sample
-    volume: Volume
+    described: Volume
     standing: Sequence[Standing]
     announce: Callable[[str], None]
     record: Callable[[Row], None]
+    now: Callable[[], int] = perf_counter_ns
 
     def __post_init__(self) -> None:
         self._sizes: dict[Cell, Bytes] = {}
-        self._boxes: dict[Cell, Alone] = {}
+        self._boxes: dict[Cell, Standing] = {}
 
     def choose(self) -> dict[str, Choice]:
-        """The choice for each purpose, by its name."""
-        return {
+        """The choice for each purpose, by its name; none for boxes that every cell refuses."""
+        choices = {
             "archive": self._archive(),
             "everyday": self._everyday(),
             "interactive": self._interactive(),
             "random_access": self._random_access(),
         }
+        return {purpose: choice for purpose, choice in choices.items() if choice}
+
+    @property
+    def failed(self) -> list[Standing]:
+        """The cells that failed on a box, with the runs on boxes."""
+        return [boxes for boxes in self._boxes.values() if boxes.failed]
 
     def size(self, one: Standing) -> Bytes:
         """The bytes of the whole volume, estimated once."""
@@ -146,8 +157,10 @@ class Purposes:
             why += f" ({', '.join(others)})"
         return self._told(one, f"{why}: {self._ratio(one)}; {_speeds(one)}")
 
-    def _random_access(self) -> Choice:
-        found = [(one, self.alone(one)) for one in self.standing]
+    def _random_access(self) -> Choice | None:
+        found = [(one, alone) for one in self.standing if (alone := self.alone(one))]
+        if not found:
+            return None
         quick = [pair for pair in found if pair[1].seconds <= BLINK_S]
         one, alone = max(quick or found, key=lambda pair: pair[1].ratio)
         packed = [pair for pair in found if pair[1].ratio >= 2] or found
@@ -161,23 +174,26 @@ class Purposes:
         )
         return self._told(one, why, alone)
 
-    def alone(self, one: Standing) -> Alone:
-        """What boxes take that are compressed alone, measured once."""
-        if one.cell in self._boxes:
-            return self._boxes[one.cell]
-        self.announce(f"{one.cell}, boxes alone")
-        size = seconds = voxels = 0.0
-        for place, labels in self.sample.boxes:
-            box = replace(self.volume, labels=labels, chunk=spelled(place))
-            warm_up(box, one.cell)
-            row = measure(box, one.cell)
-            self.record(row)
-            size += row["compressed_bytes"]
-            seconds += row["decompress_s"] + row["decode_s"]
-            voxels += labels.size
-        count = len(self.sample.boxes)
-        self._boxes[one.cell] = Alone(size / count, seconds / count, 8 * voxels / size)
-        return self._boxes[one.cell]
+    def alone(self, one: Standing) -> Alone | None:
+        """What boxes take that are compressed alone, measured once; None where one failed."""
+        if one.cell not in self._boxes:
+            self.announce(f"{one.cell}, boxes alone")
+            rows = [self._measure(one.cell, *box) for box in self.sample.boxes]
+            self._boxes[one.cell] = Standing(one.cell, rows)
+        boxes = self._boxes[one.cell]
+        if boxes.failed:
+            return None
+        size = sum(row["compressed_bytes"] for row in boxes.rows)
+        seconds = sum(row["decompress_s"] + row["decode_s"] for row in boxes.rows)
+        count = len(boxes.rows)
+        return Alone(size / count, seconds / count, sum(r["raw_bytes"] for r in boxes.rows) / size)
+
+    def _measure(self, cell: Cell, place: Box, labels: Labels) -> Row:
+        box = replace(self.described, labels=labels, chunk=spelled(place))
+        warm_up(box, cell)
+        row = measure(box, cell, now=self.now)
+        self.record(row)
+        return row
 
     def _ratio(self, one: Standing) -> str:
         found, voxels = self.size(one), self.sample.volume.voxels

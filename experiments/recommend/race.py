@@ -8,7 +8,7 @@ again that a purpose may take.
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from time import process_time
+from time import perf_counter_ns, process_time
 
 import numpy as np
 
@@ -40,22 +40,25 @@ class Race:
     Parameters
     ----------
     sample : Sample
-    volume : Volume
-        Describes what the rows are of; its labels are not used.
+    described : Volume
+        What the rows are of; its labels are not used.
     runs : int
         On the last piece, of what a purpose may take, unless they take longer than ``PATIENCE_S``.
     announce : callable
         Told what is being worked on.
     record : callable
         Given each row as soon as it is measured.
+    now : callable
+        Tells the time, in nanoseconds.
     """
 
     sample: Sample
-    volume: Volume
+    described: Volume
     runs: int
     announce: Callable[[str], None]
     record: Callable[[Row], None]
-    _spent: dict[Cell, float] = field(default_factory=dict)
+    now: Callable[[], int] = perf_counter_ns
+    _spent: dict[Cell, float] = field(init=False, default_factory=dict)
 
     def run(self, cells: Sequence[Cell]) -> Iterator[Standing]:
         """Yield the cells that failed as soon as they do, and those that reached the end."""
@@ -87,13 +90,13 @@ class Race:
 
     def _described(self, labels: Labels, last: bool) -> Volume:
         part = self.sample.part if last else f"{labels.size:,} voxels of it"
-        return replace(self.volume, labels=labels, part=part)
+        return replace(self.described, labels=labels, part=part)
 
     def _measure(self, one: Standing, piece: Volume, run: int) -> Standing:
         """One more run."""
         start = process_time()
         warm_up(piece, one.cell)
-        row = measure(piece, one.cell, run)
+        row = measure(piece, one.cell, run, self.now)
         self.record(row)
         self._spent[one.cell] = self._spent.get(one.cell, 0.0) + process_time() - start
         return Standing(one.cell, (*one.rows, row))

@@ -22,9 +22,14 @@ class Standing:
     rows: Sequence[Row] = ()
 
     @property
+    def failure(self) -> str:
+        """The status of the first run that failed; empty where none did."""
+        return next((row["status"] for row in self.rows if row["status"] != str(OK)), "")
+
+    @property
     def failed(self) -> bool:
         """Whether a run failed."""
-        return any(row["status"] != str(OK) for row in self.rows)
+        return bool(self.failure)
 
     @property
     def ratio(self) -> float:

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import process_time, process_time_ns
-from unittest.mock import patch
 
 import click
 import numpy as np
 
 from experiments import datasets, recommend
 from experiments.datasets import Dataset, Volume
-from experiments.measure import Cell, Clock, measure, rounds, warm_up
+from experiments.measure import Cell, measure, rounds, warm_up
 from experiments.recommend.cells import sensible
 from experiments.recommend.purposes import ALIKE, BLINK_S, DISK, LINE, Choice, Purposes
 from experiments.recommend.sample import Plan, draw, opened
@@ -48,18 +47,20 @@ class Found:
     choices: dict[str, Choice]
     seconds: float
 
-    def standing(self, cell: Cell) -> Standing:
-        """What was measured of a cell."""
-        return next(one for one in self.purposes.standing if one.cell == cell)
-
     def verdict(self, purpose: str, cell: Cell) -> str:
         """What a cell is for a purpose, in a few words, beside the one that is the best."""
-        best, named = self.choices[purpose].standing, self.standing(cell)
-        if named.cell == best.cell:
+        best = self.choices[purpose].standing
+        if cell == best.cell:
             return "the best"
+        named = next((one for one in self.purposes.standing if one.cell == cell), None)
+        if not named:
+            return "failed"
         ratios = named.ratio, best.ratio
         if purpose == "random_access":
-            ratios = self.purposes.alone(named).ratio, self.purposes.alone(best).ratio
+            mine, its = self.purposes.alone(named), self.purposes.alone(best)
+            if not mine or not its:
+                return "failed"
+            ratios = mine.ratio, its.ratio
         possible, _ = self._admitted(purpose, named)
         _, certain = self._admitted(purpose, best)
         if not possible:
@@ -79,7 +80,8 @@ class Found:
             wait = _waiting(one)
             return wait.low <= ALIKE * least.high, wait.high <= ALIKE * least.low
         if purpose == "random_access":
-            seconds = self.purposes.alone(one).seconds
+            alone = self.purposes.alone(one)
+            seconds = alone.seconds if alone else np.inf
             return seconds / BOXES_MAY_BE <= BLINK_S, seconds * BOXES_MAY_BE <= BLINK_S
         return True, True
 
@@ -112,14 +114,15 @@ def grid(dataset: Dataset, cells: Sequence[Cell], runs: int, patience: float) ->
             continue
         before = process_time()
         warm_up(volume, cell)
-        rows.setdefault(cell, []).append(measure(volume, cell))
+        rows.setdefault(cell, []).append(measure(volume, cell, now=process_time_ns))
         took = process_time() - before
         if took > patience:
             slow.add(cell)
             charged += took * (runs - len(rows[cell]))
     seconds = process_time() - start + charged
     found = [Standing(cell, measured) for cell, measured in rows.items()]
-    purposes = Purposes(sample, volume, [one for one in found if not one.failed], _ignore, _ignore)
+    standing = [one for one in found if not one.failed]
+    purposes = Purposes(sample, volume, standing, _ignore, _ignore, process_time_ns)
     return Found(purposes, purposes.choose(), seconds)
 
 
@@ -129,7 +132,8 @@ def _ignore(_: object) -> None:
 
 def _compare(dataset: Dataset, runs: int, patience: float) -> None:
     start = process_time()
-    advice = recommend.recommend(dataset, recommend.Question(runs=runs), _ignore, _ignore)
+    question = recommend.Question(runs=runs)
+    advice = recommend.recommend(dataset, question, _ignore, _ignore, process_time_ns)
     took = process_time() - start
     found = grid(dataset, sensible(), runs, patience)
     seconds = f"{took:,.0f} of {found.seconds:,.0f}, {took / found.seconds:.1%}"
@@ -152,8 +156,7 @@ def main(names: tuple[str, ...], runs: int, patience: float, directory: Path) ->
     click.echo("| volume | purpose | recommend names | the grid's best | | seconds |")
     click.echo("|---|---|---|---|---|---:|")
     for dataset in (d for name in names for d in datasets.choose(name, directory)):
-        with patch.object(Clock, "now", staticmethod(process_time_ns)):
-            _compare(dataset, runs, patience)
+        _compare(dataset, runs, patience)
 
 
 if __name__ == "__main__":
