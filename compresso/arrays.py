@@ -48,7 +48,10 @@ def as_shape(shape: Sequence[int]) -> Shape:
 
 
 def label_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """A dtype to decode labels to, in native byte order; raises DecodeError where it is none."""
+    """The dtype of decoded labels, in native byte order.
+
+    Raises DecodeError for one that is not of integers.
+    """
     wanted = np.dtype(dtype)
     if wanted.kind not in "ui":
         raise DecodeError(f"labels are integers, not {wanted}; decode them to an unsigned dtype")

@@ -107,9 +107,9 @@ class Encoding(Plugin):
         stream : bytes-like
         shape : sequence of int, optional
             The shape to expect, 1 to 3 dimensions; a stream's own is checked against it.
-        dtype : integer dtype, best unsigned
-            Of the labels returned; raises DecodeError where a label does not fit, as those that
-            were negative do not, and for any other dtype.
+        dtype : integer dtype
+            Of the labels returned. Streams hold unsigned labels, negative ones as large ones:
+            DecodeError is raised where one does not fit, and for a dtype that is not of integers.
         threads : int
 
         Returns

@@ -1,4 +1,4 @@
-"""Names for what is there for a while, by which what a killed process left is known later.
+"""Temporary names that tell which process made them: a later one removes what a killed one left.
 
 A process that is killed cannot clean up; the next one that makes the like in the same folder does.
 Whether a process is gone can only be asked of its own kernel, and in its own namespace: a number
@@ -20,15 +20,17 @@ from xxhash import xxh3_64_hexdigest
 
 
 def own_name(ending: str) -> str:
-    """A new name, which begins with a dot and ends so."""
+    """A new temporary name of this process: hidden, and with this ending."""
     return f".compresso-{_processes()}-{os.getpid()}-{secrets.token_hex(4)}{ending}"
 
 
 def remove_leftovers(folder: Path, ending: str) -> None:
     """Remove what processes that are gone have left in a folder, of names that end so."""
+    if not _processes():
+        return
     names = []
     with suppress(OSError):  # it will be told by who writes there
-        names = os.listdir(folder) if _processes() else []
+        names = os.listdir(folder)
     mine = re.compile(rf"\.compresso-{_processes()}-(\d{{1,9}})-[0-9a-f]{{8}}{re.escape(ending)}")
     for name in names:
         found = mine.fullmatch(name)

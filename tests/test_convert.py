@@ -142,6 +142,9 @@ def test_only_what_is_missing_or_damaged_is_done_again(tmp_path):
         "c/1/1/1",
         "c/2/0/2",
     }
+    stray.touch()  # no chunk either, though it has no bytes
+    assert "17 there already" in convert(source, target).stdout
+    assert not stray.exists()
     shutil.rmtree(target / ".compresso")  # as where it was killed: whole chunks are known by hashes
     (target / "c/1/1/1").write_bytes(b"rubbish")
     assert convert(source, target).stdout.startswith("1 written")

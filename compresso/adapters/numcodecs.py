@@ -58,7 +58,7 @@ class CompressoCodec(Codec):  # type: ignore[misc]
         if plain.ndim > AXES_LIMIT:
             raise EncodeError(f"{plain.ndim} axes are more than {AXES_LIMIT}")
         chunk = self._layout(plain.shape, plain.dtype.newbyteorder("<")).encode(plain)
-        flags = FORTRAN * fortran | BIG_ENDIAN * (plain.dtype.str[0] == ">")
+        flags = (FORTRAN if fortran else 0) | (BIG_ENDIAN if plain.dtype.str[0] == ">" else 0)
         prefix = PREFIX.pack(MARK, flags, plain.ndim, kind, size)
         prefix += struct.pack(f"<{plain.ndim}Q", *plain.shape)
         return prefix + CHECK.pack(xxh3_64_intdigest(prefix)) + chunk

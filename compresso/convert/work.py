@@ -94,7 +94,7 @@ def work(plan: Plan, task: Box) -> Done:
             where = f"{name} is left out, voxels {spelled(box)}"
             problems.append(f"{plan.target}: {where}: {error}")
     _write(folder, made, plan.resumed)
-    marks |= {name: xxh3_64_hexdigest(data) if data else "" for name, data in made.items()}
+    marks |= {name: _mark(data) for name, data in made.items()}
     if not problems and (missing or not marked):
         folder.write({mark: json.dumps(marks).encode()})
     written = [len(data) for data in made.values() if data]
@@ -131,7 +131,7 @@ def _found(
         old = {}
     marks = {}
     for (name, box), data in zip(units.items(), found, strict=True):
-        value = xxh3_64_hexdigest(data) if data else ""
+        value = _mark(data)
         if name in old:
             whole = old[name] == value
         else:  # it was written, and then the task was cut off before its mark
@@ -139,6 +139,11 @@ def _found(
         if whole:
             marks[name] = value
     return marks, bool(old)
+
+
+def _mark(data: bytes | None) -> str:
+    """The hash of an object; empty for one that is not there."""
+    return "" if data is None else xxh3_64_hexdigest(data)
 
 
 def _write(folder: stores.Folder, objects: dict[str, bytes | None], resumed: bool) -> None:

@@ -152,7 +152,8 @@ def label_runs(bits, nx):
         for t in range(touches):
             above, here = np.uint64(upper[t]), np.uint64(lower[t])
             a, b = np.uint64(parent[above]), np.uint64(parent[here])
-            # The first run that it touches is its parent; only a second one joins two sets.
+            # Whether a run touches one above it for the first time cannot be guessed, so no branch
+            # asks; only a second one joins two sets.
             parent[here] = a if b == here else b
             if (b != here) & (b != a):
                 a, b = root(parent, a), root(parent, b)
@@ -166,7 +167,8 @@ def label_runs(bits, nx):
         for r in range(n):
             mine = np.uint64(parent[r])
             first[total + number] = z * ny * nx + np.int64(starts[r])
-            component[done + r] = number  # what a root reads back
+            # Whether a run is a root cannot be guessed, so no branch asks: a root reads back this.
+            component[done + r] = number
             component[done + r] = component[done + mine]
             number += np.uint64(mine == r)
         counts[z] = number
