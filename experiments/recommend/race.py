@@ -7,7 +7,7 @@ again that a purpose may take.
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from time import perf_counter_ns, process_time
 
 import numpy as np
@@ -31,6 +31,30 @@ WORTH = 8
 IMPATIENCE_S, PATIENCE_S = 0.05, 1.0
 #: Runs of each cell on the pieces before the last.
 FEW = 2
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What cells are measured on, and how long.
+
+    Parameters
+    ----------
+    piece : Volume
+    margins : (float, float)
+        By how much another cell must be smaller, and faster, for one to drop out at the end.
+    runs : int
+        Of each cell.
+    patience : float
+        Seconds after which no further run of a cell is made.
+    last : bool
+        Only those are run again that a purpose may take.
+    """
+
+    piece: Volume
+    margins: tuple[float, float]
+    runs: int = FEW
+    patience: float = IMPATIENCE_S
+    last: bool = False
 
 
 @dataclass
@@ -58,48 +82,56 @@ class Race:
     announce: Callable[[str], None]
     record: Callable[[Row], None]
     now: Callable[[], int] = perf_counter_ns
-    _spent: dict[Cell, float] = field(init=False, default_factory=dict)
 
     def run(self, cells: Sequence[Cell]) -> Iterator[Standing]:
-        """Yield the cells that failed as soon as they do, and those that reached the end."""
-        standing = [Standing(cell) for cell in cells]
-        stages = [*zip(pieces(self.sample), MARGINS, strict=False)]
-        for number, (labels, margins) in enumerate(stages):
-            last = number == len(stages) - 1
-            runs, patience = (self.runs, PATIENCE_S) if last else (FEW, IMPATIENCE_S)
-            piece = self._described(labels, last)
-            standing = [Standing(one.cell) for one in standing]
-            self._spent.clear()
-            for run, order in itertools.groupby(rounds(cells, runs), lambda pair: pair[0]):
-                again = standing
-                if last and run > 1:
-                    again = contenders(standing, self.sample.whole, run - 1)
-                measured = {one.cell: one for one in standing}
-                wanted = {one.cell for one in again}
-                for _, cell in order:
-                    if cell in wanted and self._spent.get(cell, 0.0) <= patience:
-                        self.announce(f"{cell}, {labels.size:,} voxels, run {run} of {runs}")
-                        measured[cell] = self._measure(measured[cell], piece, run)
-                yield from (one for one in measured.values() if one.failed)
-                standing = [one for one in measured.values() if not one.failed]
-            margins = MARGINS[-1] if last else margins
-            standing = [
-                one for one in standing if not any(dominates(a, one, *margins) for a in standing)
-            ]
+        """Yield the cells that failed on a piece once it is measured, then those that are left."""
+        for stage in self._stages():
+            standing = self._run(stage, cells)
+            yield from (one for one in standing if one.failed)
+            standing = _left([one for one in standing if not one.failed], stage.margins)
+            cells = [one.cell for one in standing]
         yield from standing
 
-    def _described(self, labels: Labels, last: bool) -> Volume:
-        part = self.sample.part if last else f"{labels.size:,} voxels of it"
+    def _stages(self) -> list[Stage]:
+        *first, last = pieces(self.sample)
+        stages = [
+            Stage(self._described(labels, f"{labels.size:,} voxels of it"), margins)
+            for labels, margins in zip(first, MARGINS, strict=False)
+        ]
+        whole = self._described(last, self.sample.part)
+        return [*stages, Stage(whole, MARGINS[-1], self.runs, PATIENCE_S, last=True)]
+
+    def _described(self, labels: Labels, part: str) -> Volume:
         return replace(self.described, labels=labels, part=part)
 
-    def _measure(self, one: Standing, piece: Volume, run: int) -> Standing:
-        """One more run."""
-        start = process_time()
-        warm_up(piece, one.cell)
-        row = measure(piece, one.cell, run, self.now)
+    def _run(self, stage: Stage, cells: Sequence[Cell]) -> list[Standing]:
+        """What each cell reaches on a piece."""
+        reached = {cell: Standing(cell) for cell in cells}
+        spent = dict.fromkeys(cells, 0.0)
+        size = f"{stage.piece.labels.size:,} voxels"
+        for run, order in itertools.groupby(rounds(cells, stage.runs), lambda pair: pair[0]):
+            running = [one for one in reached.values() if not one.failed]
+            if stage.last and run > 1:
+                running = contenders(running, self.sample.whole, run - 1)
+            wanted = {one.cell for one in running if spent[one.cell] <= stage.patience}
+            for _, cell in order:
+                if cell in wanted:
+                    self.announce(f"{cell}, {size}, run {run} of {stage.runs}")
+                    start = process_time()
+                    reached[cell] = reached[cell].with_row(self._measure(cell, stage.piece, run))
+                    spent[cell] += process_time() - start
+        return list(reached.values())
+
+    def _measure(self, cell: Cell, piece: Volume, run: int) -> Row:
+        warm_up(piece, cell)
+        row = measure(piece, cell, run, self.now)
         self.record(row)
-        self._spent[one.cell] = self._spent.get(one.cell, 0.0) + process_time() - start
-        return Standing(one.cell, (*one.rows, row))
+        return row
+
+
+def _left(standing: Sequence[Standing], margins: tuple[float, float]) -> list[Standing]:
+    """Those that no other one dominates."""
+    return [one for one in standing if not any(dominates(a, one, *margins) for a in standing)]
 
 
 def pieces(sample: Sample) -> Iterator[Labels]:

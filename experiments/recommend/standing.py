@@ -21,6 +21,10 @@ class Standing:
     cell: Cell
     rows: Sequence[Row] = ()
 
+    def with_row(self, row: Row) -> "Standing":
+        """The same after one more run."""
+        return Standing(self.cell, (*self.rows, row))
+
     @property
     def failure(self) -> str:
         """The status of the first run that failed; empty where none did."""
