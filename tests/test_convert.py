@@ -318,6 +318,18 @@ def test_a_signal_ends_it_soon_and_says_what_is_left(tmp_path, number):
     assert len(files(target)) < volume.size >> 12
 
 
+@pytest.mark.parametrize("name", ["u", "u.zarr"])
+def test_what_is_unfinished_is_no_source_and_says_so(tmp_path, name):
+    np.save(tmp_path / "v.npy", np.ones((3, 4, 5), "u1"))
+    unfinished = tmp_path / name
+    wanted = Wanted(str(tmp_path / "v.npy"), str(unfinished), Codec("cpso"))
+    begin(wanted, make(wanted, 1))
+    line = f"Error: {unfinished}: is an unfinished conversion; the command that made it goes on"
+    for verb in ("compress", "convert"):
+        result = CliRunner().invoke(main, [verb, str(unfinished), str(tmp_path / "x")])
+        assert (result.exit_code, result.stderr) == (1, f"{line} from there\n")
+
+
 def test_before_the_target_is_begun_nothing_is_unfinished(tmp_path, monkeypatch):
     def slow(*_):
         raise KeyboardInterrupt

@@ -9,12 +9,10 @@ import json
 
 from compresso.convert.target import HEAD, same
 from compresso.errors import FileError
-from compresso.stores import Folder
+from compresso.stores import UNFINISHED, Folder
 
 #: Where a target keeps which of its parts are done.
 MARKS = ".compresso/"
-#: Where the metadata are until every task has been tried: without ``HEAD`` no array opens.
-UNFINISHED = f"{HEAD}.unfinished"
 
 
 def claim(folder: Folder, head: bytes, force: bool) -> bool:

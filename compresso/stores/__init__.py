@@ -23,11 +23,20 @@ from compresso.stores._errors import telling
 from compresso.stores._folder import Folder, folder
 from compresso.stores._kind import Found, Kind
 from compresso.stores._layers import Layers
-from compresso.stores._location import MARKERS, Location, holds, local, locate, names_store, short
+from compresso.stores._location import (
+    MARKERS,
+    UNFINISHED,
+    Location,
+    holds,
+    local,
+    locate,
+    names_store,
+    short,
+)
 from compresso.stores._memory import available, spelled
 
 __all__ = ["available", "folder", "holds", "local", "names_store", "open_array", "open_volume"]
-__all__ += ["Folder", "short", "spelled"]
+__all__ += ["UNFINISHED", "Folder", "short", "spelled"]
 
 
 kinds = Registry(__name__, Kind, "store")  # type: ignore[type-abstract]
@@ -110,4 +119,9 @@ def _find(client: Client, location: Location) -> Found:
     if "n5" in location.kinds and client.optional(location.kvstore, "s0/attributes.json"):
         # A group of N5 may have nothing of its own.
         return kinds.classes["n5"]().find(client, location, {})
+    if "zarr3" in location.kinds and client.optional(location.kvstore, UNFINISHED):
+        raise FileError(
+            f"{location.text}: is an unfinished conversion; the command that made it goes on from "
+            "there"
+        )
     raise FileError(f"{location.text}: absent, or no store: it has no {', '.join(names)}")

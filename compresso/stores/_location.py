@@ -36,6 +36,8 @@ MARKERS = {
     "zarr2": (".zarray", ".zgroup"),
     "n5": ("attributes.json",),
 }
+#: The metadata of a Zarr array that is still being written: under this name no array opens.
+UNFINISHED = "zarr.json.unfinished"
 
 
 class Box(tuple[tuple[int, int], ...]):
@@ -125,7 +127,7 @@ def names_store(text: str) -> bool:
     folder, _ = _split_inner(address)
     return folder.is_dir() and (
         folder.suffix in (".zarr", ".n5")
-        or any((folder / name).is_file() for names in MARKERS.values() for name in names)
+        or any((folder / name).is_file() for name in (*sum(MARKERS.values(), ()), UNFINISHED))
     )
 
 
