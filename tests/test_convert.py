@@ -353,7 +353,10 @@ def test_a_removal_that_was_cut_off_is_finished(tmp_path, monkeypatch, removals)
             said = convert(tmp_path / "b.npy", target, "--force").stderr
         assert said == f"Interrupted; {target} is unfinished; the same command goes on from there\n"
         assert opens(target) == (removals == 0)
-        assert "is another array" in convert(tmp_path / "b.npy", target).stderr
+        assert convert(tmp_path / "b.npy", target).stderr == (
+            f"Error: {target}: exists, and is another array (its data_type, attributes differ); "
+            "choose another name, or remove it with --force\n"
+        )
     assert convert(tmp_path / "b.npy", tmp_path / "tb", "--force").exit_code == 0
     same(tmp_path / "tb", volume.astype("u8"))
     assert convert(tmp_path / "a.npy", tmp_path / "ta").exit_code == 0
