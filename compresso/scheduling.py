@@ -98,7 +98,10 @@ def open_scheduler(spec: str = "", threads: int = 1) -> Iterator[Scheduler]:
     distributed = require("distributed", "dask[distributed]", "a scheduler")
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if found is None:
-        with _client(distributed, spec, spec) as client:
+        silent = "no scheduler of Dask answers there"
+        with _told(f"{spec}: {silent}"):  # a client that fails says so for ten seconds
+            asyncio.run(asyncio.wait_for(_greet(distributed, spec), 2 * PATIENCE))
+        with _client(distributed, spec, spec, silent) as client:
             yield _Dask(distributed, client, spec)
         return
     count = cores(int(found[2] or 0))
@@ -115,7 +118,8 @@ def open_scheduler(spec: str = "", threads: int = 1) -> Iterator[Scheduler]:
                 silence_logs=logging.CRITICAL,
             )
         opened.enter_context(cluster)
-        yield _Dask(distributed, opened.enter_context(_client(distributed, cluster, spec)), spec)
+        client = _client(distributed, cluster, spec, "does not answer")
+        yield _Dask(distributed, opened.enter_context(client), spec)
 
 
 @contextmanager
@@ -142,12 +146,10 @@ def _told(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _client(distributed: Any, where: Any, spec: str) -> Iterator[Any]:
-    there = where == spec
-    with _told(f"{spec}: {'no scheduler of Dask answers there' if there else 'does not answer'}"):
-        if there:  # a client that fails says so for ten seconds
-            asyncio.run(asyncio.wait_for(_greet(distributed, spec), 2 * PATIENCE))
-        client = distributed.Client(where, timeout=PATIENCE, set_as_default=False)
+def _client(distributed: Any, cluster: Any, spec: str, silent: str) -> Iterator[Any]:
+    """A client of a cluster or an address; ``silent`` is said of one that does not answer."""
+    with _told(f"{spec}: {silent}"):
+        client = distributed.Client(cluster, timeout=PATIENCE, set_as_default=False)
     try:
         with suppress(TimeoutError):
             client.wait_for_workers(1, timeout=PATIENCE)
