@@ -274,6 +274,13 @@ def test_what_the_file_system_forbids_is_no_login(reason):
     assert _errors.explain(bucket).startswith("private, or asks for a login")
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder where none can be made")
+def test_a_folder_that_cannot_be_made_is_told_by_its_path():
+    with pytest.raises(FileError, match='"/proc/none/deep/c/0": No such file') as error:
+        stores.folder("/proc/none/deep").write({"c/0": b""})
+    assert "\\" not in str(error.value)
+
+
 @pytest.mark.parametrize("limit", [1000, 100_000])
 def test_what_cannot_be_written_is_said(tmp_path, limit):
     """No damage, and no store of another kind: the file system takes no more than so many bytes."""

@@ -14,6 +14,9 @@ NOTES = re.compile(r"\s\[(?!HTTP code)\w+='.*", re.DOTALL)
 HTTP = re.compile(r"\[HTTP code (\d+)\]")
 #: The same among the notes, where the clients of clouds have it.
 ANSWER = re.compile(r"\[http_response_code='(\d+)'")
+#: Where TensorStore makes folders a NUL ends each of them in the path that it tells; it writes that
+#: as an escape, and so each hexadecimal digit behind it, which would else belong to the escape.
+ESCAPED = re.compile(r"\\x(00|3[0-9]|[46][1-6])")
 PRIVATE = ("PERMISSION_DENIED", "UNAUTHENTICATED")
 #: What a file system says of what this user may not do there.
 FORBIDDEN = tuple(map(os.strerror, (errno.EACCES, errno.EPERM, errno.EROFS)))
@@ -53,7 +56,8 @@ def explain(error: Exception) -> str:
     code = status(error)
     line = NOTES.sub("", STATUS.sub("", str(error)))
     line = re.sub(r'^Error opening "\w+" driver: ', "", line)
-    line = " ".join(line.replace(r"\x00", "/").split())[:300]
+    line = ESCAPED.sub(lambda found: chr(int(found[1], 16)), line).replace("\0", "/")
+    line = " ".join(line.split())[:300]
     answer = ANSWER.search(str(error))
     if answer and not HTTP.search(line):
         line += f" [HTTP code {answer[1]}]"
