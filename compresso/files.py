@@ -12,7 +12,7 @@ from compresso import formats, frame, stores
 from compresso.arrays import LIMIT, Labels
 from compresso.errors import DecodeError, EncodeError, FileError
 from compresso.parallel import Span
-from compresso.targets import STANDARD, replacing, seekable
+from compresso.targets import STANDARD, check_unchanged, replacing, seekable, stamp
 
 Announce = Callable[[str], None]
 #: Slices from the first to before the second, or to the end.
@@ -83,14 +83,16 @@ def compress_file(
         the bytes of the frame depend on it, and never on the threads.
     work : Work
 
-    Raises FileError where a file cannot be read or written, and what
-    :func:`compresso.frame.write` raises.
+    Raises FileError where a file cannot be read or written or the source changes meanwhile, and
+    what :func:`compresso.frame.write` raises.
     """
     if stores.holds(source, target):
         raise FileError(f"{target}: is in the source itself; choose another name")
+    path = formats.split(source)[0]
+    before = stamp(path)
     with (
         _volume(source, work.form, memory) as volume,
-        replacing(target, work.force, formats.split(source)[0]) as unfinished,
+        replacing(target, work.force, path) as unfinished,
         _named(source),
         open(unfinished, "wb") as frame_file,
     ):
@@ -101,6 +103,7 @@ def compress_file(
             volume.shape, volume.dtype, encoding, compression, depth, shift, kept or None
         )
         nbytes = frame.write(frame_file, description, volume.read, work.threads, memory)
+        check_unchanged(path, before, "nothing was written, run it again")
         for line in formats.tell(source, [*volume.lost, *lost], "the frame cannot hold"):
             work.announce(line)
         return Written(description, nbytes)

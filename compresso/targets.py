@@ -1,11 +1,12 @@
 """Files that are written whole or not at all, and what else one may read from and write to."""
 
+import errno
 import os
 import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from compresso.leftovers import own_name, remove, remove_leftovers
 
 #: The standard input or output.
 STANDARD = Path("-")
+#: What tells a file from a later one of its name: its bytes, and when they were written, in ns.
+Stamp = tuple[int, int]
+
+#: What a file system without hard links says of one.
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 _unfinished: set[Path] = set()
 
@@ -31,8 +37,9 @@ def replacing(
     """Give a temporary name; what is there at the end becomes the target.
 
     A file takes its place at once: whatever happens, it is the old one or the whole new one. It
-    keeps its mode and its owner, and where ``target`` is a link, it stays one. Into the standard
-    output, a FIFO or a device what was written is copied at the end.
+    keeps its mode and its owner, and where ``target`` is a link, it stays one. Without ``force`` a
+    file that came there meanwhile is kept too. Into the standard output, a FIFO or a device what
+    was written is copied at the end.
 
     Parameters
     ----------
@@ -58,8 +65,11 @@ def replacing(
                 yield unfinished
         else:
             _check(target, force, source)
-            with _replacing(Path(os.path.realpath(target)), ending) as unfinished:
+            publish = os.replace if force else _link
+            with _replacing(Path(os.path.realpath(target)), ending, publish) as unfinished:
                 yield unfinished
+    except FileExistsError:
+        raise _exists(target) from None
     except OSError as error:
         raise FileError(f"{target}: cannot be written ({error.strerror or error})") from None
 
@@ -87,6 +97,21 @@ def seekable(source: Path, ending: str = "") -> Iterator[Path]:
             raise FileError(str(error).replace(str(copy), str(source))) from error
 
 
+def stamp(source: Path) -> Stamp | None:
+    """What a file is now; None for what is no regular file, or is not there."""
+    try:
+        found = os.stat(source)
+    except (OSError, ValueError):
+        return None
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
+def check_unchanged(source: Path, before: Stamp | None, advice: str) -> None:
+    """Raise FileError, with an advice, where a file is no longer what it was before."""
+    if stamp(source) != before:
+        raise FileError(f"{source}: changed while it was read; {advice}")
+
+
 def _is_stream(path: Path) -> bool:
     """Whether a path is a FIFO or a device that takes or gives bytes one after the other."""
     try:
@@ -107,12 +132,28 @@ def _check(target: Path, force: bool, source: Path | None) -> None:
             kind = "a folder" if target.is_dir() else "no file"
             raise FileError(f"{target}: is {kind}, and is not overwritten; choose another name")
         if not force:
-            raise FileError(f"{target}: exists; choose another name, or overwrite it with --force")
+            raise _exists(target)
+
+
+def _exists(target: Path) -> FileError:
+    return FileError(f"{target}: exists; choose another name, or overwrite it with --force")
+
+
+def _link(unfinished: Path, target: Path) -> None:
+    """Give a file a second name that nothing has; raises FileExistsError, and other OSErrors."""
+    try:
+        os.link(unfinished, target)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError from None
+        os.replace(unfinished, target)  # what comes in between is lost: here there is no better way
 
 
 @contextmanager
-def _replacing(target: Path, ending: str) -> Iterator[Path]:
-    """Replace a file that is no link; raises OSError."""
+def _replacing(target: Path, ending: str, publish: Callable[[Path, Path], None]) -> Iterator[Path]:
+    """Make or replace a file that is no link; raises OSError."""
     ending = f".{ending}"
     remove_leftovers(target.parent, ending)
     with _temporary(target.with_name(own_name(ending))) as unfinished:
@@ -124,7 +165,7 @@ def _replacing(target: Path, ending: str) -> Iterator[Path]:
             with suppress(PermissionError):
                 os.chown(unfinished, old.st_uid, old.st_gid)
             os.chmod(unfinished, stat.S_IMODE(old.st_mode))
-        os.replace(unfinished, target)
+        publish(unfinished, target)
         folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -1,5 +1,6 @@
 """The command ``compresso`` in place of PyPI's: the same files from the same command lines."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from test_pypi import sample
 
 import compresso
 from compresso.__main__ import main
+from compresso.adapters import pypi_program
 
 
 def run(*words, **options):
@@ -95,6 +97,22 @@ def test_nothing_is_lost(file, tmp_path):
     assert run("-d", packed).exit_code == 1
     assert packed.exists()
     assert not file.exists()
+
+
+def test_a_source_that_changes_while_it_is_packed_stays(file, monkeypatch):
+    load = pypi_program._load
+
+    def meanwhile(source):
+        labels = load(source)
+        os.utime(source, ns=(1, 1))
+        return labels
+
+    monkeypatch.setattr(pypi_program, "_load", meanwhile)
+    done = run(file)
+    assert done.exit_code == 1
+    told = f"{file}: changed while it was read; nothing was written, run it again\n"
+    assert done.output.endswith(told)
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
 @pytest.mark.parametrize(

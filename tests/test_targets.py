@@ -1,5 +1,6 @@
 """What the command reads from and writes to: files, links, devices, FIFOs, standard streams."""
 
+import errno
 import os
 import signal
 import stat
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 import compresso as C
-from compresso import files
+from compresso import files, frame
 from compresso.leftovers import own_name, remove_leftovers
 from compresso.targets import replacing, temporary_folder
 
@@ -349,6 +350,56 @@ def test_a_folder_that_is_not_writable(folder):
         one_line(run("compress", folder / "in.npy", folder / "t.cps"), "cannot be written")
     finally:
         folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_came_meanwhile_is_kept_unless_forced(tmp_path, monkeypatch, links):
+    """Also where the file system has no hard links."""
+
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    target = tmp_path / "x"
+    with pytest.raises(C.FileError) as error, replacing(target) as unfinished:  # noqa: PT012
+        unfinished.write_text("new")
+        target.write_text("precious")
+    told = f"{target}: exists; choose another name, or overwrite it with --force"
+    assert str(error.value) == told
+    assert target.read_text() == "precious"
+    with replacing(target, force=True) as unfinished:
+        unfinished.write_text("forced")
+    assert target.read_text() == "forced"
+    with replacing(tmp_path / "y") as unfinished:
+        unfinished.write_text("free")
+    assert (tmp_path / "y").read_text() == "free"
+    assert names(tmp_path) == ["x", "y"]
+
+
+@pytest.mark.parametrize("change", ["written", "longer", "removed"])
+def test_a_source_that_changes_while_it_is_read_is_refused(folder, monkeypatch, change):
+    source, write = folder / "in.npy", frame.write
+
+    def meanwhile(*arguments):
+        written = write(*arguments)
+        if change == "written":
+            os.utime(source, ns=(1, 1))
+        elif change == "longer":
+            found = source.stat()
+            source.write_bytes(source.read_bytes() + b"0")
+            os.utime(source, ns=(found.st_atime_ns, found.st_mtime_ns))
+        else:
+            source.unlink()
+        return written
+
+    monkeypatch.setattr(frame, "write", meanwhile)
+    with pytest.raises(C.FileError) as error:
+        compress(source, folder / "t.cps")
+    told = f"{source}: changed while it was read; nothing was written, run it again"
+    assert str(error.value) == told
+    assert not {"t.cps"} & set(names(folder))
+    assert [name for name in names(folder) if name.startswith(".")] == []
 
 
 def test_a_temporary_file_is_removed_whatever_is_raised(tmp_path):

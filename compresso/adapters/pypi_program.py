@@ -18,7 +18,7 @@ from compresso.adapters import pypi
 from compresso.arrays import Labels
 from compresso.cli import VERBOSE
 from compresso.errors import CompressoError, FileError
-from compresso.targets import replacing
+from compresso.targets import check_unchanged, replacing, stamp
 
 OPTIONS = [
     "-c",
@@ -119,6 +119,7 @@ def _tell(source: Path) -> None:
 
 
 def _compress(source: Path, encode: Callable[[Labels], bytes], force: bool) -> None:
+    before = stamp(source)
     labels = _load(source)
     try:
         stream = encode(labels)
@@ -127,6 +128,7 @@ def _compress(source: Path, encode: Callable[[Labels], bytes], force: bool) -> N
     target = Path(f"{source}.cpso")
     with replacing(target, force, source) as unfinished:
         unfinished.write_bytes(stream)
+        check_unchanged(source, before, "nothing was written, run it again")
     again = pypi.decompress(_read(target))
     shape = labels.shape[:3] + (1,) * (3 - labels.ndim)
     _take_the_place(source, target, np.array_equal(again, labels.reshape(shape)))

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from compresso import formats, stores
 from compresso.boxes import Box, Boxes, Shape, grid
@@ -15,7 +14,7 @@ from compresso.convert.claim import claim
 from compresso.convert.target import Codec
 from compresso.errors import FileError
 from compresso.sources import absolute, open_boxes
-from compresso.targets import STANDARD
+from compresso.targets import STANDARD, Stamp, check_unchanged, stamp
 
 #: Voxels of a task, at most: what a kill may cost, and what progress is counted in.
 LARGEST = 1 << 24
@@ -64,6 +63,8 @@ class Plan:
     room : int
         Bytes for reading, beside a task's own labels.
     strict : bool
+    stamp : (int, int), optional
+        Of the source, where it is a file.
     token : str
         Tells this conversion from every other.
     resumed : bool
@@ -78,6 +79,7 @@ class Plan:
     task: Shape
     room: int
     strict: bool
+    stamp: Stamp | None
     token: str
     resumed: bool = False
 
@@ -88,6 +90,12 @@ class Plan:
     def tasks(self) -> Iterator[Box]:
         """Their boxes, slices first."""
         return grid(self.shape, self.task)
+
+    def check_source(self) -> None:
+        """Raise FileError where the source is a file that changed since the plan was made."""
+        if self.stamp:
+            path = formats.split(self.source)[0]
+            check_unchanged(path, self.stamp, "run it again with --force")
 
     def units(self, task: Box) -> dict[str, Box]:
         """The objects of the target that a task is made of, by their names."""
@@ -115,10 +123,11 @@ def make(wanted: Wanted, at_once: int) -> Plan:
     _check_apart(wanted, folder)
     if folder.path and os.path.lexists(folder.path) and not os.path.isdir(folder.path):
         raise FileError(f"{wanted.target}: is a file, and a store is a folder; choose another name")
+    before = None if stores.names_store(source) else stamp(formats.split(source)[0])
     with open_boxes(source, memory, wanted.strict) as volume:
         task = _task(volume, wanted, memory, at_once)
         kept, _ = formats.fit(volume.metadata)
-        origin = {"source": source, **_stamp(source)}
+        origin = {"source": source, **({"stamp": before} if before else {})}
         attributes = targets.attributes(kept, origin)
         head = targets.head(volume.shape, volume.dtype, wanted.codec, attributes)
         shape = volume.shape
@@ -131,6 +140,7 @@ def make(wanted: Wanted, at_once: int) -> Plan:
         task=task,
         room=memory // at_once // 4,
         strict=wanted.strict,
+        stamp=before,
         token=secrets.token_hex(8),
     )
 
@@ -187,14 +197,6 @@ def _grown(task: Shape, unit: Shape, goal: Shape, shape: Shape) -> Shape | None:
     axis = min(short, key=lambda a: task[a] / ends[a])
     length = min(2 * task[axis], -(-ends[axis] // unit[axis]) * unit[axis])
     return (*task[:axis], length, *task[axis + 1 :])
-
-
-def _stamp(source: str) -> dict[str, Any]:
-    """What tells a file from a later one of its name; a store has no such thing."""
-    if stores.names_store(source):
-        return {}
-    found = os.stat(formats.split(source)[0])
-    return {"stamp": [found.st_size, found.st_mtime_ns]}
 
 
 def _check_apart(wanted: Wanted, folder: stores.Folder) -> None:

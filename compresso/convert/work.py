@@ -55,7 +55,8 @@ class Done(NamedTuple):
 def convert(plan: Plan, scheduler: Scheduler, tell: Callable[[Done], None]) -> Done:
     """Do all tasks of a plan; ``tell`` is told of each. Raises FileError and SchedulerError.
 
-    Behind the last one the target gets its metadata, and opens from then on.
+    Behind the last one the target gets its metadata, and opens from then on, unless the source is
+    a file that changed meanwhile.
     """
     total = Done()
     try:
@@ -64,6 +65,7 @@ def convert(plan: Plan, scheduler: Scheduler, tell: Callable[[Done], None]) -> D
             tell(answer.value)
     finally:
         _source.cache_clear()
+    plan.check_source()
     finish(stores.folder(plan.target), plan.head)
     return total
 
