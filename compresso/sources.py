@@ -48,7 +48,7 @@ def of_file(text: str, volume: formats.Reader, memory: int) -> Boxes:
 
     Its chunk is said to be a slice, also where its format gives boxes: how it is kept is not known.
     """
-    fetch, chunk = _Slices(text, volume, memory).fetch, (1, *volume.shape[1:])
+    fetch, chunk = _Slices(text, volume, memory).fetch, (1, *(max(1, n) for n in volume.shape[1:]))
     return Boxes(volume.shape, volume.dtype, chunk, fetch, volume.metadata, tuple(volume.lost))
 
 

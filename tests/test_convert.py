@@ -251,6 +251,44 @@ def test_a_file_that_changed_is_another_source(tmp_path):
     assert "another array (its attributes differ)" in convert(source, target).stderr
 
 
+def test_a_file_that_changes_while_it_is_read_leaves_the_target_unfinished(tmp_path):
+    source, target = tmp_path / "v.npy", tmp_path / "t"
+    np.save(source, np.ones((9, 9, 9), "u4"))
+    wanted = Wanted(str(source), str(target), Codec("cpso"))
+    begun = begin(wanted, make(wanted, 1))
+    os.utime(source, ns=(1, 1))
+    with open_scheduler("", 1) as workers, pytest.raises(FileError) as error:
+        convert_all(begun, workers, lambda _: None)
+    told = f"{source}: changed while it was read; run it again with --force"
+    assert str(error.value) == told
+    assert not opens(target)
+    assert convert(source, target).exit_code == 1
+    assert convert(source, target, "--force").exit_code == 0
+    same(target, np.ones((9, 9, 9), "u4"))
+
+
+@pytest.mark.parametrize("shape", [(0, 5, 5), (3, 0, 5), (3, 5, 0), (0, 0, 0)])
+def test_a_volume_without_voxels(tmp_path, shape):
+    np.save(tmp_path / "v.npy", np.zeros(shape, "u4"))
+    result = convert(tmp_path / "v.npy", tmp_path / "t")
+    assert (result.exit_code, result.stderr) == (0, "")
+    same(tmp_path / "t", np.zeros(shape, "u4"))
+
+
+def test_metadata_cut_off_are_removed_by_force(tmp_path):
+    source, target = tmp_path / "v.npy", tmp_path / "t"
+    volume = np.ones((9, 9, 9), "u4")
+    np.save(source, volume)
+    wanted = Wanted(str(source), str(target), Codec("cpso"))
+    begin(wanted, make(wanted, 1))
+    begun = target / "zarr.json.unfinished"
+    begun.write_bytes(begun.read_bytes()[:100])
+    assert "remove it with --force" in convert(source, target).stderr
+    assert convert(source, target, "--force").exit_code == 0
+    same(target, volume)
+    assert not begun.exists()
+
+
 def test_killed_and_called_again(tmp_path):
     source, volume = larger(tmp_path, (256, 256, 192))
     interrupt(source, tmp_path / "target.zarr", volume, "400M")

@@ -235,6 +235,15 @@ def test_a_flipped_bit_behind_the_last_slice_is_found(tmp_path, name):
     assert "CRC" in done.stderr
 
 
+@pytest.mark.parametrize("junk", [b"", b"junk\n", b"PK\3\4 an archive", b"\x80\x04N."])
+def test_what_is_no_npy_file_is_said_to_be_none(tmp_path, junk):
+    """NumPy's own words are of pickles, and how to allow them."""
+    (tmp_path / "x.npy").write_bytes(junk)
+    with pytest.raises(FileError) as error, formats.open_volume(tmp_path / "x.npy"):
+        pass
+    assert str(error.value) == f"{tmp_path / 'x.npy'}: is no .npy file"
+
+
 def test_what_is_no_file_is_refused(tmp_path):
     (tmp_path / "x.npy").mkdir()
     os.mkfifo(tmp_path / "x.nrrd")

@@ -30,7 +30,7 @@ def claim(folder: Folder, head: bytes, force: bool) -> bool:
                 f"{folder.text}: exists, and is another array{_difference(old, head)}; choose "
                 "another name, or remove it with --force"
             )
-        if not _is_array(old):
+        if whole is not None and not _is_array(whole):
             raise FileError(f"{folder.text}: is a group, and is not removed; choose another name")
         folder.write({UNFINISHED: old})  # until nothing of the old array is left, that is its name
         for name in (HEAD, "c/", MARKS):

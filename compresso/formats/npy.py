@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.format import dtype_to_descr, write_array_header_1_0
+from numpy.lib.format import MAGIC_PREFIX, dtype_to_descr, write_array_header_1_0
 from numpy.typing import NDArray
 
+from compresso.errors import FileError
 from compresso.formats._format import Format, Reader, bytes_of, check
 from compresso.formats._metadata import Metadata, unplaced
 from compresso.formats._stream import Stream, open_file
@@ -25,6 +26,9 @@ class Npy(Format):
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Reader]:
         """Open an .npy file; pickled objects are refused."""
+        with path.open("rb") as file:
+            if file.read(len(MAGIC_PREFIX)) != MAGIC_PREFIX:
+                raise FileError(f"{path}: is no .npy file")
         labels: Any = np.load(path, mmap_mode="r", allow_pickle=False)
         shape, dtype, offset = labels.shape, labels.dtype, labels.offset
         check(path, shape, dtype)
