@@ -35,7 +35,8 @@ class Encoding(Plugin):
 
     #: Whether it is a scheme of its own, which gains nothing from a second stage.
     alone: ClassVar[bool] = False
-    #: Whether any bytes decode to a volume or raise DecodeError; another's package may crash.
+    #: Whether any bytes decode to a volume or raise DecodeError; another's package may crash. It is
+    #: a promise and no switch: tests and measurements damage the streams of those that make it.
     robust: ClassVar[bool] = True
 
     @abstractmethod
