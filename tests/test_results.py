@@ -16,6 +16,7 @@ from experiments.datasets import EM, Volume
 from experiments.errors import ResultsError
 from experiments.measure import Cell, measure
 from experiments.measure.isolate import measure_apart
+from experiments.records.columns import told_threads
 from experiments.records.derived import derive, newest
 
 FIRST_COLUMNS = [
@@ -108,6 +109,19 @@ class Crashing(Compressor):
 
     def decompress_pieces(self, data, piece_bytes):
         yield data
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process is forked here")
+def test_ctrl_c_that_comes_during_fork_is_not_swallowed(phantom):
+    """What a handler raises in a hook of ``fork`` is only printed; hooks stay for ever."""
+    armed = [True]
+    os.register_at_fork(before=lambda: armed and armed.pop() and signal.raise_signal(signal.SIGINT))
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        measure_apart(volume(phantom), cell("none", "none"), 1, 30)
+    assert not armed
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -238,3 +252,16 @@ def test_an_empty_file_is_a_table_without_rows(tmp_path):
     assert records.read(tmp_path / "new.csv").empty
     records.append(tmp_path / "new.csv", dict.fromkeys(records.COLUMNS, "1"))
     assert len(records.read(tmp_path / "new.csv")) == 1
+
+
+@pytest.mark.parametrize(
+    ("threads", "depth", "text"),
+    [
+        (1, "", ""),
+        (2, "", "2 threads"),
+        (2, "1", "2 threads, groups of 1 slice"),
+        (1_000_000, "50", "1000000 threads, groups of 50 slices"),
+    ],
+)
+def test_threads_in_words(threads, depth, text):
+    assert told_threads({"threads": threads, "depth": depth}) == text

@@ -1,20 +1,18 @@
 """The paper's grouped bars: a group for each second stage, a bar for each first stage."""
 
-import colorsys
 import math
 
-import matplotlib.colors
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.figures._palette import shade
 from experiments.names import shown
 from experiments.records.columns import told_threads
 from experiments.records.intervals import STAGES, interval
 
-#: Fig. 4's order and colours, light grey, dark grey and red.
-PAPER = {"none": "#c8c8c8", "neuroglancer": "#5f5f5f", "compresso": "#d7191c"}
+#: In Fig. 4's order.
 FIRST_STAGES = {"none": "no first stage", "neuroglancer": "Neuroglancer", "compresso": "Compresso"}
 SECOND_STAGES = {
     **{"none": "None", "brotli": "Brotli", "bz2": "BZip2", "gzip": "gzip", "lz4": "LZ4"},
@@ -122,7 +120,7 @@ def grouped(axis: Axes, bars: pd.DataFrame, encodings: list[str], compressors: l
             part["height"],
             width,
             label=first_stage(encoding),
-            color=colour(encoding, encodings),
+            color=shade(encoding, encodings),
             yerr=error,
             error_kw={"elinewidth": 0.9, "capsize": 2, "ecolor": "0.15"},
         )
@@ -145,7 +143,7 @@ def legend(figure: Figure, axis: Axes) -> None:
 
 def order(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
     """The paper's order: first stages by their list, second stages by their names."""
-    known = list(PAPER)
+    known = list(FIRST_STAGES)
 
     def rank(spec: str) -> tuple[int, str]:
         name = spec.partition(":")[0]
@@ -169,13 +167,3 @@ def _named(spec: str, names: dict[str, str]) -> str:
     name, _, parameters = spec.partition(":")
     parameters = parameters.replace("window=", "").replace(",", " ")
     return names.get(name, name) + (f" {parameters}" if parameters else "")
-
-
-def colour(spec: str, encodings: list[str]) -> str:
-    """Fig. 4's colour of a first stage, lighter for each further variant of it; others are blue."""
-    name = spec.partition(":")[0]
-    family = [e for e in encodings if e.partition(":")[0] == name]
-    base = PAPER.get(name, "#2c7bb6")
-    hue, light, strength = colorsys.rgb_to_hls(*matplotlib.colors.to_rgb(base))
-    light += (0.88 - light) * family.index(spec) / len(family)
-    return matplotlib.colors.to_hex(colorsys.hls_to_rgb(hue, light, strength))

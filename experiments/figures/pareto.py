@@ -14,17 +14,11 @@ from matplotlib.transforms import Bbox
 
 from experiments.figures import _bars as bars
 from experiments.figures._figure import ResultsFigure
+from experiments.figures._palette import COLOURS, colour
 from experiments.records.front import front
 from experiments.records.intervals import intervals
 
 SPEEDS = {"compress_speed": "Compression", "decompress_speed": "Decompression"}
-#: The paper's colours, and those of who came after.
-COLOURS = {
-    **{"none": "#a8a8a8", "neuroglancer": "#4d4d4d", "compresso": "#d7191c"},
-    **{"ristretto": "#1a9850", "crackle": "#7b3294", "cpso": "#fd8d3c"},
-    "compressed_segmentation": "#2c7bb6",
-}
-OTHER = "#8c6d31"
 #: Where a label may be beside its point, in points to the right and up.
 PLACES = [
     (x * far, y * far)
@@ -81,8 +75,8 @@ def _families(cells: pd.DataFrame) -> list[str]:
     pairs = zip(cells["encoding"], cells["compression"], strict=True)
     names = [(e if e != "none" else c).partition(":")[0] for e, c in pairs]
     return [
-        name if name in COLOURS else ("none" if name in bars.SECOND_STAGES else "other")
-        for name in (n if n not in ("png", "jpeg2000", "x264") else "other" for n in names)
+        name if name in COLOURS else ("none" if name in bars.SECOND_STAGES else "others")
+        for name in names
     ]
 
 
@@ -93,11 +87,10 @@ def _panel(axis: Axes, cells: pd.DataFrame, speed: str) -> None:
     best = _front(cells, speed)
     corners = cells.loc[best].sort_values(speed)
     axis.step(corners[speed], corners["ratio"], where="pre", color="0.55", lw=1, zorder=1)
-    for family in (*COLOURS, "other"):
+    for family in (*COLOURS, "others"):
         part = cells[cells["family"] == family]
         if part.empty:
             continue
-        colour = COLOURS.get(family, OTHER)
         low, high = part[speed] - part[f"{speed}_low"], part[f"{speed}_high"] - part[speed]
         error = [low.clip(lower=0).fillna(0), high.clip(lower=0).fillna(0)]
         axis.errorbar(
@@ -105,22 +98,22 @@ def _panel(axis: Axes, cells: pd.DataFrame, speed: str) -> None:
             part["ratio"],
             xerr=error,
             fmt="none",
-            ecolor=colour,
+            ecolor=colour(family),
             elinewidth=0.8,
             alpha=0.5,
             zorder=2,
         )
-        label = bars.first_stage(family) if family != "other" else "images and video"
+        label = (bars.SECOND_STAGES | bars.FIRST_STAGES).get(family, family)
         axis.scatter(
             part[speed],
             part["ratio"],
             s=[46 if i in best else 22 for i in part.index],
-            color=colour,
+            color=colour(family),
             edgecolor=["black" if i in best else "white" for i in part.index],
             linewidth=0.7,
             zorder=3,
         )
-        axis.scatter([], [], s=36, color=colour, label=label)
+        axis.scatter([], [], s=36, color=colour(family), label=label)
     axis.set_xlim(cells[speed].min() / 1.6, cells[speed].max() * 1.6)
     for side in (axis.xaxis, axis.yaxis):
         low, high = side.get_view_interval()

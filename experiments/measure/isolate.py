@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import inf
 from time import monotonic, sleep
 from typing import Any
@@ -33,7 +35,8 @@ def measure_apart(volume: Volume, cell: Cell, run: int, timeout: float | None) -
     process = context.Process(
         target=_work, args=(os.getpid(), theirs, volume, cell, run), daemon=True
     )
-    process.start()
+    with _sigint_held_back():
+        process.start()
     theirs.close()
 
     def receive(seconds: float | None, what: str) -> tuple[float, Row] | Status:
@@ -65,6 +68,25 @@ def measure_apart(volume: Volume, cell: Cell, run: int, timeout: float | None) -
 def hopeless(row: Row) -> bool:
     """Whether a run took too long or ended its process, as any other of its cell would."""
     return Status.parse(row["status"]).outcome in (Outcome.TIMEOUT, Outcome.CRASH)
+
+
+@contextmanager
+def _sigint_held_back() -> Iterator[None]:
+    """Answer a Ctrl-C that comes meanwhile afterwards: what it raises in ``fork`` is swallowed.
+
+    Its handler is replaced, and not only its signal blocked, as any other thread may receive it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers run in the main thread only
+        return
+    came: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _poll(pipe: Any, seconds: float) -> bool:

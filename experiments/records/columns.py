@@ -46,8 +46,9 @@ def told_threads(row: Mapping[str, Any]) -> str:
     """What several threads did, in words; empty where one did it."""
     if not row["threads"] > 1:  # NaN, where unknown, is not above 1 either
         return ""
-    groups = f", groups of {row['depth']} slices" if row["depth"] else ""
-    return f"{row['threads']:g} threads{groups}"
+    plural = "" if str(row["depth"]) == "1" else "s"
+    groups = f", groups of {row['depth']} slice{plural}" if row["depth"] else ""
+    return f"{row['threads']:.0f} threads{groups}"
 
 
 def tabulate(rows: Iterable[Mapping[str, Any]]) -> "pd.DataFrame":
