@@ -32,6 +32,7 @@ from test_run import RUN, SMALL, run, run_here
 from compresso import (
     Encoding,
     FileError,
+    LabelError,
     MissingPackageError,
     SpecError,
     compressors,
@@ -223,6 +224,7 @@ def raised(error):
     ("error", "outcome", "text"),
     [
         (MissingPackageError("run: pip install x"), Outcome.UNAVAILABLE, "unavailable: run: pip"),
+        (LabelError(9, (0, 1, 2), "here"), Outcome.REFUSED, "refused: label 9 at voxel"),
         (FileError("a.npy: damaged"), Outcome.ERROR, "error: a.npy: damaged"),
         (DatasetError("not here"), Outcome.ERROR, "error: not here"),
         (MemoryError(), Outcome.ERROR, "error: out of memory"),

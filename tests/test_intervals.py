@@ -1,6 +1,7 @@
 """Medians, their intervals, and which cells a table ranks."""
 
 import math
+import warnings
 from itertools import combinations
 
 import numpy as np
@@ -54,6 +55,12 @@ def test_runs_that_agree():
 def test_a_speed_is_the_size_by_the_seconds():
     assert Interval(2.0, 1.0, 4.0).over(8) == Interval(4, 2, 8)
     assert Interval(2.0, 1.0, 4.0).over(8).spelled(",.0f") == "4 (2 to 8)"
+
+
+def test_no_voxels_in_no_time_are_no_speed():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert math.isnan(Interval(0.0, 0.0, 0.0).over(0).median)
 
 
 def table_of(cells):

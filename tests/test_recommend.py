@@ -17,7 +17,8 @@ from experiments.commands import main
 from experiments.datasets import Volume
 from experiments.measure import Cell
 from experiments.recommend import estimate, purposes, race
-from experiments.recommend.purposes import Choice, Purposes
+from experiments.recommend.numbers import plainly
+from experiments.recommend.purposes import Alone, Choice, Purposes, contenders
 from experiments.recommend.race import Race
 from experiments.recommend.sample import Places, Plan, draw, plan, stack
 from experiments.records import derived
@@ -252,6 +253,71 @@ def standing(name, ratio, compress, decompress):
     row |= {"encode_s": 0.0, "decode_s": 0.0}
     row |= {"compress_s": 8 / compress, "decompress_s": 8 / decompress}
     return race.Standing(made_cells(("cpso", name))[0], [row] * 5)
+
+
+def purposes_of(*cells):
+    labels = np.ones((4, 8, 8), np.uint8)
+    sample = draw(of_array(labels), Plan((4, 8, 8), 0, 0), quiet)
+    return Purposes(sample, Volume("made", "", "em", labels), cells, quiet, quiet)
+
+
+@pytest.mark.parametrize(
+    ("cells", "named"),
+    [
+        ({"none": (1, 9000), "lz4": (40, 490), "zstd": (60, 400)}, "lz4"),  # the nearest
+        ({"none": (1, 9000), "lz4": (40, 510), "zstd": (60, 400)}, "lz4"),
+        ({"none": (1, 9000), "lz4": (1.9, 600), "zstd": (2, 400)}, "zstd"),
+        ({"none": (1, 9000), "lz4": (1.9, 600)}, "lz4"),  # nothing is packed
+    ],
+)
+def test_raw_labels_do_not_count_as_keeping_up_with_a_disk(cells, named, monkeypatch):
+    made = [standing(name, ratio, speed, speed) for name, (ratio, speed) in cells.items()]
+    monkeypatch.setattr(Purposes, "alone", lambda _, one: Alone(1.0, 0.01, one.ratio))
+    everyday = purposes_of(*made).choose()["everyday"].standing
+    assert everyday.cell.compressor.spec == named
+    assert everyday.cell in [one.cell for one in contenders(made, True, 1)]
+
+
+def test_of_equal_sizes_the_one_on_the_front_is_named(monkeypatch):
+    made = [standing("lz4", 50, 100, 900), standing("zstd", 50, 200, 900)]
+    monkeypatch.setattr(Purposes, "alone", lambda _, one: Alone(1.0, 0.01, one.ratio))
+    archive = purposes_of(*made).choose()["archive"].standing
+    assert archive.cell.compressor.spec == "zstd"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1300.4, "1,300"), (115.0, "115"), (9.94, "9.9"), (9.96, "10"), (0.31, "0.31"), (0, "0")],
+)
+def test_numbers_have_no_exponents_and_are_not_rounded_to_nothing(value, text):
+    assert plainly(value) == text
+
+
+def test_an_encoding_that_cannot_hold_a_label_is_left_out_in_one_line(tmp_path, out):
+    """2^64 - 1 has no stream of Compresso's, whatever compressor follows: no failure of the run."""
+    labels = np.random.RandomState(0).randint(5, size=(3, 20, 24)).astype(np.uint64)
+    labels[1, 2, 3] = 2**64 - 1
+    np.save(tmp_path / "a.npy", labels)
+    result = run(tmp_path / "a.npy", "--runs", 1, *out)
+    assert result.exit_code == 0, result.output
+    lines = [line for line in result.stderr.splitlines() if str(2**64 - 1) in line]
+    assert len(lines) == 2
+    assert lines[0].startswith("compresso is left out: refused: label")
+    assert lines[1].startswith("compresso:window=4x4x1 is left out: refused: label")
+    assert "!" not in result.stderr
+
+
+def test_what_fails_otherwise_ends_with_1(tmp_path, out, monkeypatch):
+    measure = race.measure
+
+    def failing(piece, cell, run, now):
+        row = measure(piece, cell, run, now)
+        return row | ({"status": "error: broken"} if str(cell) == "cpso lzma" else {})
+
+    monkeypatch.setattr(race, "measure", failing)
+    result = run("phantom:size=24x20x3", "--runs", 1, *out)
+    assert result.exit_code == 1
+    assert "! cpso lzma: error: broken" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from experiments.commands._options import runs as runs_option
 
 if TYPE_CHECKING:
     from compresso.plugins import Extent
-    from experiments.recommend import Advice
+    from experiments.recommend import Advice, Standing
 
 
 class Share(click.ParamType[float]):
@@ -116,11 +116,7 @@ def command(**options: Any) -> None:
         written = page.write(table, paths, settings.figures, answers)
         click.echo(f"{len(paths)} figures in {settings.figures}", err=True)
         click.echo(f"page in {written}", err=True)
-    for one in advice.failed:
-        click.echo(f"! {one.cell}: {one.failure}", err=True)
-    if advice.failed:
-        click.echo(f"Error: {len(advice.failed)} cells failed; see ! above", err=True)
-        sys.exit(1)
+    _tell_failed(advice.failed)
 
 
 def _tell(settings: Settings, advice: "Advice", title: str) -> None:
@@ -132,6 +128,19 @@ def _tell(settings: Settings, advice: "Advice", title: str) -> None:
         click.echo(f"Measured: {advice.sample.told()}", err=True)
         return
     click.echo(recommend.as_text(title, advice.standing, advice.choices, advice.sample))
+
+
+def _tell_failed(failed: "Sequence[Standing]") -> None:
+    """What failed, which ends the run with 1, and which encodings have no stream of such labels."""
+    refused = {str(one.cell.encoding): one.failure for one in failed if one.refused}
+    for encoding, status in refused.items():
+        click.echo(f"{encoding} is left out: {status}", err=True)
+    broken = [one for one in failed if not one.refused]
+    for one in broken:
+        click.echo(f"! {one.cell}: {one.failure}", err=True)
+    if broken:
+        click.echo(f"Error: {len(broken)} cells failed; see ! above", err=True)
+        sys.exit(1)
 
 
 @contextmanager

@@ -36,7 +36,9 @@ class Pareto(ResultsFigure):
         """Draw derived rows; labels that stay as they are have no place here."""
         cells = intervals(rows)
         plain = (cells["encoding"] == "none") & (cells["compression"] == "none")
-        cells = cells[~plain].assign(family=_families(cells[~plain]))
+        numbers = cells[["ratio", *SPEEDS]]
+        known = (numbers.gt(0) & numbers.lt(math.inf)).all(axis=1)  # of no voxels they are 0
+        cells = cells[known & ~plain].assign(family=_families(cells[known & ~plain]))
         names = list(cells["dataset"].unique())
         if not names:
             return None
@@ -55,7 +57,9 @@ class Pareto(ResultsFigure):
         for axis in axes.flat:
             found |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
         figure.legend(
-            handles=list(found.values()), loc="outside lower center", ncols=max(1, len(found))
+            handles=list(found.values()),
+            loc="outside lower center",
+            ncols=min(6, len(found)),
         )
         figure.suptitle(
             "Ratio against speed; the line is the front: no cell is both smaller and faster",

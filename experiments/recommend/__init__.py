@@ -17,7 +17,7 @@ from experiments.recommend.standing import Standing
 from experiments.recommend.tell import as_json, as_text
 from experiments.records import Row
 
-__all__ = ["Advice", "Question", "as_json", "as_text", "recommend"]
+__all__ = ["Advice", "Question", "Standing", "as_json", "as_text", "recommend"]
 
 
 @dataclass(frozen=True)

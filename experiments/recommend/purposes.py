@@ -4,7 +4,8 @@ archive
     The smallest.
 everyday
     The smallest of those that compress and decompress at ``DISK`` MB/s or more, so that neither
-    waits longer than for a disk; where none does, the one that comes nearest.
+    waits longer than for a disk; where none does, the one that comes nearest. A cell counts only
+    where it makes the labels ``PACKED`` times smaller, unless none does.
 interactive
     The labels are in memory soonest: their bytes over a line of ``LINE`` MB/s, and then to be
     decompressed. The smallest of those that take no more than ``ALIKE`` times the least.
@@ -16,13 +17,16 @@ random_access
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from time import perf_counter_ns
+from typing import TypeVar
 
 from compresso.arrays import Labels
 from compresso.boxes import Box, spelled
 from experiments.datasets import Volume
 from experiments.measure import Cell, measure, warm_up
 from experiments.recommend.estimate import Bytes, estimate, exactly
+from experiments.recommend.numbers import plainly
 from experiments.recommend.sample import Sample
 from experiments.recommend.standing import Standing
 from experiments.records import Row
@@ -33,8 +37,13 @@ ALIKE = 1.1
 #: By what a speed may be wrong of which there is one run, beside another one of the same round.
 DOUBT = 1.25
 BLINK_S = 0.05
+#: From so many times smaller on, labels are called packed: raw ones keep up with any disk.
+PACKED = 2.0
 #: Cells whose ratio on the sample is so near the best one's are all estimated before one is named.
 NEAR = 0.93
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -121,34 +130,33 @@ class Purposes:
     def _smallest(self, cells: Sequence[Standing]) -> Standing:
         best = max(one.ratio for one in cells)
         near = [one for one in cells if one.ratio >= NEAR * best]
-        return min(near, key=lambda one: self.size(one).expected)
+        return min(near, key=lambda one: (self.size(one).expected, -one.compress_speed))
 
     def _archive(self) -> Choice:
         one = self._smallest(self.standing)
         return self._told(one, f"the smallest of all: {self._ratio(one)}; {_speeds(one)}")
 
     def _everyday(self) -> Choice:
-        fast = [one for one in self.standing if one.slower >= DISK]
+        cells = packed(self.standing, attrgetter("ratio"))
+        fast = [one for one in cells if one.slower >= DISK]
         if not fast:
-            one = max(self.standing, key=lambda one: one.slower)
+            one = max(cells, key=lambda one: one.slower)
             why = f"none keeps up with a disk of {DISK:,.0f} MB/s both ways; this one comes nearest"
             return self._told(one, f"{why}: {self._ratio(one)}; {_speeds(one)}")
         one = self._smallest(fast)
         why = f"the smallest of those that compress and decompress at {DISK:,.0f} MB/s or more"
-        smaller = [
-            other for other in self.standing if other not in fast and other.ratio > one.ratio
-        ]
+        smaller = [other for other in cells if other not in fast and other.ratio > one.ratio]
         if smaller:
             next_ = min(smaller, key=lambda other: other.ratio)
-            why += f" ({next_.cell}, at {next_.slower:,.0f} MB/s the slower way, does not)"
+            why += f" ({next_.cell}, at {plainly(next_.slower)} MB/s the slower way, does not)"
         return self._told(one, f"{why}: {self._ratio(one)}; {_speeds(one)}")
 
     def _interactive(self) -> Choice:
         least = min(map(waiting_s, self.standing))
         alike = [one for one in self.standing if waiting_s(one) <= ALIKE * least]
-        one = max(alike, key=lambda other: other.ratio)
+        one = max(alike, key=lambda other: (other.ratio, other.decompress_speed))
         why = (
-            f"its labels are in memory soon, {1e9 * waiting_s(one):.2g} s a gigavoxel over a "
+            f"its labels are in memory soon, {plainly(1e9 * waiting_s(one))} s a gigavoxel over a "
             f"line of {LINE:,.0f} MB/s, decompressing included"
         )
         others = [str(other.cell) for other in alike if other is not one]
@@ -163,14 +171,14 @@ class Purposes:
             return None
         quick = [pair for pair in found if pair[1].seconds <= BLINK_S]
         one, alone = max(quick or found, key=lambda pair: pair[1].ratio)
-        packed = [pair for pair in found if pair[1].ratio >= 2] or found
-        first, at_once = min(packed, key=lambda pair: pair[1].seconds)
+        small = packed(found, lambda pair: pair[1].ratio)
+        first, at_once = min(small, key=lambda pair: pair[1].seconds)
         box = " x ".join(map(str, reversed(self.sample.boxes[0][1].shape)))
         why = (
             f"the smallest where each box of {box} is compressed alone: {alone.ratio:,.1f} x, "
-            f"{alone.bytes:,.0f} bytes and {1e3 * alone.seconds:.2g} ms a box; soonest is "
-            f"{first.cell}, {at_once.bytes:,.0f} bytes and {1e3 * at_once.seconds:.2g} ms; the "
-            f"volume in one piece: {self._ratio(one)}"
+            f"{alone.bytes:,.0f} bytes and {plainly(1e3 * alone.seconds)} ms a box; soonest is "
+            f"{first.cell}, {at_once.bytes:,.0f} bytes and {plainly(1e3 * at_once.seconds)} ms; "
+            f"the volume in one piece: {self._ratio(one)}"
         )
         return self._told(one, why, alone)
 
@@ -208,6 +216,11 @@ class Purposes:
         return Choice(one, self.size(one), why, alone)
 
 
+def packed(cells: Sequence[T], ratio: Callable[[T], float]) -> Sequence[T]:
+    """The cells that make labels ``PACKED`` times smaller, or all where none does."""
+    return [one for one in cells if ratio(one) >= PACKED] or cells
+
+
 def waiting_s(one: Standing, slower: float = 1.0) -> float:
     """Seconds a voxel until labels that come over the line are in memory.
 
@@ -232,9 +245,10 @@ def contenders(standing: Sequence[Standing], whole: bool, runs: int) -> list[Sta
     near = 1.0 if whole else NEAR
     may_be = DOUBT ** (1 / math.sqrt(runs))
     smallest = max(one.ratio for one in standing)
-    fastest = max(one.slower for one in standing)
+    small = packed(standing, attrgetter("ratio"))
+    fastest = max(one.slower for one in small)
     enough = min(DISK, fastest)
-    sure = [one.ratio for one in standing if one.slower >= may_be * enough]
+    sure = [one.ratio for one in small if one.slower >= may_be * enough]
     soon = min(waiting_s(one, may_be) for one in standing)
     return [
         one
@@ -247,6 +261,6 @@ def contenders(standing: Sequence[Standing], whole: bool, runs: int) -> list[Sta
 
 def _speeds(one: Standing) -> str:
     return (
-        f"compresses at {one.compress_speed:,.0f} and decompresses at "
-        f"{one.decompress_speed:,.0f} MB/s"
+        f"compresses at {plainly(one.compress_speed)} and decompresses at "
+        f"{plainly(one.decompress_speed)} MB/s"
     )

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from experiments.measure import Cell
-from experiments.records import OK, Row
+from experiments.records import OK, Outcome, Row, Status
 from experiments.records.intervals import Interval, interval
 
 #: By what a speed may be wrong of which there are one run or few.
@@ -34,6 +34,11 @@ class Standing:
     def failed(self) -> bool:
         """Whether a run failed."""
         return bool(self.failure)
+
+    @property
+    def refused(self) -> bool:
+        """Whether its encoding cannot hold a label: it was never an answer."""
+        return Status.parse(self.failure).outcome is Outcome.REFUSED
 
     @property
     def ratio(self) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from experiments.recommend.numbers import plainly
 from experiments.recommend.purposes import Choice
 from experiments.recommend.sample import Sample
 from experiments.recommend.standing import Standing
@@ -83,8 +84,8 @@ def _table(standing: Sequence[Standing]) -> list[str]:
                     one.cell.encoding.spec,
                     one.cell.compressor.spec,
                     f"{one.ratio:,.1f}",
-                    f"{one.compress_speed:,.0f}",
-                    f"{one.decompress_speed:,.0f}",
+                    plainly(one.compress_speed),
+                    plainly(one.decompress_speed),
                 )
             )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -115,4 +116,4 @@ def _seconds(seconds: float) -> str:
     for name, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 2 * length:
             return f"{seconds / length:,.3g} {name}"
-    return f"{seconds:,.2g} s"
+    return f"{plainly(seconds)} s"

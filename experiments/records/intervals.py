@@ -47,7 +47,7 @@ class Interval:
 
     def over(self, amount: float) -> "Interval":
         """The interval of an amount by this: of bytes by seconds, a speed."""
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             median, low, high = amount / np.array([self.median, self.high, self.low])
         return Interval(float(median), float(low), float(high))
 

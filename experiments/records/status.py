@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from compresso.errors import CompressoError, MissingPackageError
+from compresso.errors import CompressoError, LabelError, MissingPackageError
 from experiments.errors import HarnessError
 
 
@@ -16,6 +16,7 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
     CRASH = "crash"  # its process ended, and sent nothing
     UNAVAILABLE = "unavailable"  # a package is not installed
+    REFUSED = "refused"  # a label that the encoding by definition cannot hold
     ERROR = "error"
 
 
@@ -48,6 +49,8 @@ class Status:
             return cls(
                 Outcome.UNAVAILABLE, f"{package} is not installed; run: pip install {package}"
             )
+        if isinstance(error, LabelError):
+            return cls(Outcome.REFUSED, str(error))
         if isinstance(error, CompressoError | HarnessError):
             return cls(Outcome.ERROR, str(error))
         if isinstance(error, MemoryError):

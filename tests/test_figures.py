@@ -1,0 +1,50 @@
+"""The figures: their colours, and volumes of which there is nothing to draw."""
+
+import warnings
+
+import matplotlib.colors
+import numpy as np
+import pytest
+from test_paper import rows_of
+
+from compresso import encodings
+from experiments import figures, records
+from experiments.figures import _bars, _palette
+
+KINDS = ("none", "neuroglancer", "compresso", "cpso", "crackle", "compressed_segmentation")
+
+
+def drawn(name, rows):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return figures.of_results.parse(name).draw(records.derived.derive(records.tabulate(rows)))
+
+
+def test_every_encoding_has_a_colour_of_its_own():
+    colours = [matplotlib.colors.to_rgb(_palette.colour(name)) for name in encodings.names()]
+    colours.append(matplotlib.colors.to_rgb(_palette.OTHER))
+    apart = [np.abs(np.subtract(a, b)).sum() for i, a in enumerate(colours) for b in colours[:i]]
+    assert min(apart) > 0.2
+
+
+def test_bars_and_points_have_the_same_colours():
+    rows = rows_of("ac3", "em", {(e, "lzma"): 10 + i for i, e in enumerate(KINDS)})
+    bars = drawn("compression_ratio", rows).axes[0]
+    ours = {
+        text.get_text(): matplotlib.colors.to_hex(handle.get_facecolor())
+        for handle, text in zip(
+            bars.figure.legends[0].get_patches(), bars.figure.legends[0].texts, strict=True
+        )
+    }
+    legend = drawn("pareto", rows).legends[0]
+    points = {
+        text.get_text(): matplotlib.colors.to_hex(handle.get_facecolor()[0])
+        for handle, text in zip(legend.legend_handles, legend.texts, strict=True)
+    }
+    assert ours == points == {_bars.first_stage(e): _palette.COLOURS[e] for e in KINDS}
+
+
+@pytest.mark.parametrize("ratios", [{("compresso", "lzma"): 2}, {(e, "lzma"): 2 for e in KINDS}])
+def test_a_volume_of_no_voxels_is_drawn_without_a_warning(ratios):
+    rows = [row | {"raw_bytes": 0} for row in rows_of("empty", "other", ratios)]
+    assert drawn("pareto", rows) is None
