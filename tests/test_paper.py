@@ -11,7 +11,6 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import pandas as pd
 import pytest
 import tifffile
 from conftest import shared
@@ -223,7 +222,7 @@ def test_verdicts(tmp_path):
     table += rows_of("ac3", "em", {("compresso", "lzma"): 500, ("none", "bz2"): 400})
     table += rows_of("bsd500", "other", {("compresso", "lzma"): 900})
     covered = [paper.Coverage("ac3", "em", 0.81)]
-    text = paper.report(pd.DataFrame(table), covered, [], tmp_path).read_text()
+    text = paper.report(records.tabulate(table), covered, [], tmp_path).read_text()
     assert "| Compresso + LZMA reaches 1553 on spl-knee | 1,553.2 | reproduced |" in text
     assert "reaches 1188 on bsd500 | 900.0 | not reproduced |" in text
     assert "reaches 814 on ac3 | 500.0 | not comparable: ground truth" in text
@@ -231,6 +230,44 @@ def test_verdicts(tmp_path):
     assert "leads by 80% on EM | ac3: 25% ahead of none + bz2 | no |" in text
     assert "| ac3: 81.0% | yes |" in text
     assert "ac3 (gt)" in text
+
+
+def test_report_tells_its_runs_and_what_is_missing(tmp_path):
+    """Speeds with their intervals, who has fewer runs, and why a cell has none."""
+    (best,) = rows_of("spl-knee", "other", {("compresso", "lzma"): 1553.2})
+    stages = ("encode_s", "compress_s", "decompress_s", "decode_s")
+    table = [
+        best | dict.fromkeys(stages, seconds) | {"run": run, "other_cpu": other}
+        for run, (seconds, other) in enumerate(
+            [(0.004, 0.0), (0.005, 0.1), (0.005, 0.2), (0.005, 0.3), (0.01, 0.9)], start=1
+        )
+    ]
+    (slow,) = rows_of("spl-knee", "other", {("none", "brotli"): 400})
+    (late,) = rows_of("spl-knee", "other", {("none", "zopfli"): 400})
+    table += [slow, late | {"status": "timeout: more than 1800 s", "lossless": False}]
+    text = paper.report(records.tabulate(table), [], [], tmp_path).read_text()
+    line = next(line for line in text.splitlines() if line.startswith("| spl-knee"))
+    assert "| 100 (50 to 125) / 100 (50 to 125) |" in line  # 1 MB by twice 5, 10 and 4 ms
+    assert "medians of 5 runs of each cell" in text
+    assert "Other processes took 20% of the processors in the median run" in text
+    assert "- spl-knee, 1 of 5: none + brotli" in text
+    assert "- spl-knee, timeout: more than 1800 s: none + zopfli" in text
+    missing = next(line for line in text.splitlines() if "not measured:" in line)
+    assert "compresso + zstd" in missing
+    assert "none + zopfli" not in missing
+
+
+def test_only_report_measures_nothing(tmp_path):
+    """A report of what the CSV has: the same table, no row more."""
+    np.save(tmp_path / "a.npy", np.arange(64, dtype=np.uint8).reshape(4, 4, 4))
+    options = ("-o", tmp_path / "paper.csv", "--figures", tmp_path / "figures")
+    done = run("compresso", "lzma,none", tmp_path / "a.npy", *options)
+    assert done.returncode == 0, done.stderr
+    before = (tmp_path / "paper.csv").read_bytes()
+    done = run("paper", tmp_path / "a.npy", "--only-report", *options)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "paper.csv").read_bytes() == before
+    assert "| a.npy | 4 x 4 x 4 |" in (tmp_path / "figures" / "report.md").read_text()
 
 
 def test_bsd500_of_the_paper(facts):
@@ -254,7 +291,7 @@ def test_added_codecs_change_no_verdict(tmp_path):
     }
 
     def verdicts(table):
-        text = paper.report(pd.DataFrame(table), [], [], tmp_path).read_text()
+        text = paper.report(records.tabulate(table), [], [], tmp_path).read_text()
         return text[text.index("## The paper's claims") :]
 
     found = verdicts(rows)
@@ -266,7 +303,7 @@ def test_added_codecs_change_no_verdict(tmp_path):
 def test_cells_that_failed_are_told_in_the_report(tmp_path):
     rows = rows_of("spl-knee", "other", {("compresso", "lzma"): 1, ("none", "lzma"): 700})
     rows[0] |= {"status": "timeout: more than 9 s", "lossless": False}
-    text = paper.report(pd.DataFrame(rows), [], [], tmp_path).read_text()
+    text = paper.report(records.tabulate(rows), [], [], tmp_path).read_text()
     assert "reaches 1553 on spl-knee | | not tested: timeout: more than 9 s |" in text
     assert "| spl-knee | 512 x 512 x 119 | 1553 | not tested: timeout: more than 9 s |" in text
     assert "reaches 480 on spl-abdominal | | not tested: data not here |" in text

@@ -12,8 +12,11 @@ from experiments.commands._options import runs as runs_option
 from experiments.commands._options import timeout as timeout_option
 
 if TYPE_CHECKING:
-    from experiments.measure import Grid
-    from experiments.records import Row
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from experiments.datasets import Dataset
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Settings:
     resume: bool
     keep_failed: bool
     figures: Path
+    only_report: bool
     verbose: bool
 
 
@@ -48,6 +52,7 @@ class Settings:
     help="Leave out what the CSV has of the same labels, or measure it again.",
 )
 @KEEP_FAILED
+@click.option("--only-report", is_flag=True, help="Measure nothing; report what the CSV has.")
 @VERBOSE
 def command(**options: Any) -> None:
     """Reproduce the paper: every scheme on every dataset that is here, and a report.
@@ -57,17 +62,22 @@ def command(**options: Any) -> None:
 
     Writes Table 1, Figures 1, 3 and 4, the figures of each dataset, a sweep of window sizes, and
     the paper's claims beside the measured numbers, to report.md among the figures. Stopped at any
-    moment, it goes on from there when called again.
+    moment, it goes on from there when called again; --only-report tells what there is.
     """
-    from experiments import datasets, paper
+    from experiments import datasets, paper, records
     from experiments.commands import _progress
     from experiments.measure import Conditions, Grid, Skip, isolate
+    from experiments.records.derived import newest
 
     settings = Settings(**options)
     timeout = settings.timeout if isolate.available() else None
     chosen = datasets.choose(settings.dataset, settings.directory)
     for line in datasets.checked(chosen, settings.slices):
         click.echo(line, err=True)
+    if settings.only_report:
+        table = newest(records.read(settings.output))
+        _report(table[table["dataset"].isin([one.name for one in chosen])], chosen, settings)
+        return
     grid = Grid(
         [*paper.cells(), *paper.cells_of_today()],
         chosen,
@@ -76,25 +86,25 @@ def command(**options: Any) -> None:
         Skip.of(settings.resume, settings.keep_failed),
     )
     rows = _progress.run(grid, settings.verbose, settings.figures)
-    _report(grid, rows, settings.figures)
+    _report(records.tabulate(rows), chosen, settings)
     _progress.finish(rows)
 
 
-def _report(grid: "Grid", rows: "list[Row]", directory: Path) -> None:
+def _report(table: "pd.DataFrame", chosen: "Sequence[Dataset]", settings: Settings) -> None:
     """Draw the figures of what was asked for, and write the report of the paper."""
     from experiments import figures, page, paper, records
-    from experiments.commands._progress import succeeded
 
-    table = records.tabulate(rows)
-    drawn = list(figures.draw_all(table, directory)) if succeeded(rows) else []
+    directory = settings.figures
+    succeeded = bool((table["status"] == str(records.OK)).any())
+    drawn = list(figures.draw_all(table, directory)) if succeeded else []
     covered = []
-    loaded = {row["dataset"] for row in rows if row.get("fingerprint")}
-    for dataset in grid.datasets:
+    loaded = set(table["dataset"][table["fingerprint"] != ""])
+    for dataset in chosen:
         if dataset.name in loaded:  # of the others, the rows tell why
-            volume = dataset.load(grid.conditions.slices)
+            volume = dataset.load(settings.slices)
             covered.append(paper.coverage(volume))
             drawn += figures.draw_volume(volume, directory)
     click.echo(f"{len(drawn)} figures in {directory}")
     click.echo(f"report in {paper.report(table, covered, drawn, directory)}")
-    if succeeded(rows):
+    if succeeded:
         click.echo(f"page in {page.write(table, drawn, directory)}")

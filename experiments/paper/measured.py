@@ -3,7 +3,9 @@
 import pandas as pd
 
 from experiments.paper.schemes import ALONE, FIRST_STAGES, SECOND_STAGES
+from experiments.records.columns import CELL
 from experiments.records.derived import derive
+from experiments.records.intervals import intervals
 
 
 class Measured:
@@ -36,10 +38,17 @@ class Measured:
         return rows[known].groupby(["encoding", "compression"])["ratio"].mean()
 
     def cell(self, name: str, encoding: str, compression: str = "lzma") -> "pd.Series | None":
-        """Medians of a cell's runs, or None where none succeeded."""
+        """Medians of a cell's runs and the intervals of its speeds; None where none succeeded."""
         rows = self.of(name)
         chosen = rows[(rows["encoding"] == encoding) & (rows["compression"] == compression)]
-        return chosen.median(numeric_only=True) if len(chosen) else None
+        return intervals(chosen).iloc[0] if len(chosen) else None
+
+    def failures(self) -> "pd.Series[str]":
+        """Why a cell has no result, by dataset, encoding and compression."""
+        done = pd.MultiIndex.from_frame(self.rows[CELL])
+        status = self._table[self._table["shape"] != ""].set_index(CELL)["status"]
+        failed = status[~status.index.isin(done)]
+        return failed[~failed.index.duplicated(keep="last")]
 
     def ratio(self, name: str, encoding: str) -> str:
         """The ratio of an encoding with LZMA behind it, as text, or nothing."""

@@ -7,6 +7,7 @@ import pandas as pd
 
 from compresso.targets import replacing
 from experiments.paper.claims import claims
+from experiments.paper.conditions import conditions
 from experiments.paper.coverage import Coverage
 from experiments.paper.measured import Measured
 from experiments.paper.tables import figure_4, table_1
@@ -34,7 +35,6 @@ def report(
         "",
         "Matejek et al., *Compresso*, MICCAI 2017. Ratios count 8 bytes a voxel; speeds are MB/s",
         "of both stages on that basis, medians over runs, one thread.",
-        f"CPU: {', '.join(rows['cpu'].unique())}." if len(rows) else "",
         "",
         *_parts(rows),
         "## Table 1: Compresso + LZMA",
@@ -61,6 +61,7 @@ def report(
         *claims(measured, covered),
         "",
         *section(measured),
+        *conditions(measured),
         "## Figures",
         "",
     ]

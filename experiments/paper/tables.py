@@ -8,6 +8,7 @@ from experiments.names import EM, OTHER, shown
 from experiments.paper.measured import Measured
 from experiments.paper.published import FIGURE_4
 from experiments.paper.schemes import ALONE, FIRST_STAGES, SECOND_STAGES
+from experiments.records.intervals import BOTH, spelled
 
 
 def table_1(measured: Measured) -> list[str]:
@@ -43,7 +44,7 @@ def _line(measured: Measured, name: str, paper: Published | None) -> str | None:
         f"{cell['ratio']:,.1f}",
         "a part" if paper and row["part"] else difference,
         paper_speeds,
-        f"{cell['compress_speed']:,.0f} / {cell['decompress_speed']:,.0f}",
+        " / ".join(spelled(cell, speed) for speed in BOTH),
         measured.ratio(name, "neuroglancer"),
         measured.ratio(name, "none"),
     )

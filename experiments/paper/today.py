@@ -8,7 +8,7 @@ from compresso import compressors, encodings
 from experiments.measure import Cell, pairs
 from experiments.names import shown
 from experiments.paper.measured import Measured
-from experiments.records.intervals import BOTH, intervals, places, told_fastest
+from experiments.records.intervals import BOTH, intervals, places, spelled, told_fastest
 
 #: Encodings since the paper, and what may stand behind those that are no schemes of their own.
 ENCODINGS = (
@@ -69,13 +69,8 @@ def _lines(title: str, methods: pd.DataFrame) -> Iterator[str]:
     for index, method in methods.iterrows():
         columns = [title, _called(method), f"{method['ratio']:,.1f}"]
         for speed, place in zip(BOTH, ranked, strict=True):
-            columns += [_speed(method, speed), place[index]]
+            columns += [spelled(method, speed), place[index]]
         yield f"| {' | '.join(columns)} |"
-
-
-def _speed(method: "pd.Series[float]", speed: str) -> str:
-    median, low, high = (method[f"{speed}{end}"] for end in ("", "_low", "_high"))
-    return f"{median:,.0f}" + (f" ({low:,.0f} to {high:,.0f})" if low == low else "")
 
 
 def _fastest(title: str, methods: pd.DataFrame) -> Iterator[str]:

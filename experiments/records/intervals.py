@@ -126,6 +126,11 @@ def intervals(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns)
 
 
+def spelled(cell: "pd.Series[Any]", speed: str, form: str = ",.0f") -> str:
+    """A speed of one line of :func:`intervals`, ``882 (860 to 901)``."""
+    return Interval(*(cell[f"{speed}{end}"] for end in ("", "_low", "_high"))).spelled(form)
+
+
 def cautious(cells: pd.DataFrame, speed: str) -> pd.DataFrame:
     """The intervals by which cells are told apart, ``low`` and ``high``, NaN where there is none.
 

@@ -1,0 +1,69 @@
+"""How the numbers of the report were had, and which of the paper's are missing."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from experiments.paper.measured import Measured
+from experiments.paper.schemes import cells
+from experiments.records.columns import CELL
+
+UNMEASURED = "not measured"
+
+
+def conditions(measured: Measured) -> list[str]:
+    """Lines of the report: rounds, machine, what else ran on it, and what is missing."""
+    rows = measured.rows
+    if rows.empty:
+        return []
+    runs = rows.groupby(CELL, sort=False).size()
+    usual = int(runs.max())
+    told = f"medians of {usual} runs of each cell" if usual > 1 else "of a single run of each cell"
+    return [
+        "## How it was measured",
+        "",
+        f"On: {', '.join(rows['cpu'].unique())}. Seconds are {told}; in brackets is",
+        "the 95% interval.",
+        "The runs of a cell are spread over rounds, in each of which every cell comes once, in an",
+        "order that is drawn. Codecs are warmed up, and decode to memory that is there.",
+        _surroundings(rows),
+        "",
+        *_listed("Fewer runs", {cell: f"{n} of {usual}" for cell, n in runs.items() if n < usual}),
+        *_listed("Missing", _missing(measured)),
+    ]
+
+
+def _surroundings(rows: pd.DataFrame) -> str:
+    others = rows["other_cpu"].dropna()
+    if others.empty:
+        return "What else the machine did is not known."
+    return (
+        f"Other processes took {others.median():.0%} of the processors in the median run, "
+        f"{others.quantile(0.9):.0%} or more in one of ten."
+    )
+
+
+def _missing(measured: Measured) -> dict[tuple[str, str, str], str]:
+    """Why each of the paper's cells that has no result has none."""
+    reasons = dict(measured.failures())
+    done = set(zip(*(measured.rows[name] for name in CELL), strict=True))
+    found = {}
+    for name in measured.datasets():
+        for cell in cells():
+            key = name, cell.encoding.spec, cell.compressor.spec
+            if key not in done:
+                found[key] = reasons.get(key, UNMEASURED)
+    return found
+
+
+def _listed(title: str, cells: dict[tuple[str, str, str], str]) -> Iterator[str]:
+    """A line a dataset and reason, and what it is the reason of."""
+    if not cells:
+        return
+    lines: dict[tuple[str, str], list[str]] = {}
+    for (name, encoding, compression), reason in cells.items():
+        lines.setdefault((name, reason), []).append(f"{encoding} + {compression}")
+    yield from (f"{title}:", "")
+    for (name, reason), found in lines.items():
+        yield f"- {name}, {reason}: {', '.join(found)}"
+    yield ""
