@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from experiments.figures._palette import shade
 from experiments.names import shown
@@ -20,10 +21,15 @@ SECOND_STAGES = {
     **{"zopfli": "Zopfli", "zstd": "ZStandard", "png": "PNG", "jpeg2000": "JPEG2000"},
     "x264": "X.264",
 }
+#: The numbers at a logarithmic axis: 0.3, 10,000.
+PLAIN = FuncFormatter(lambda value, _: f"{value:,.6g}")
 
 
 def panels(rows: pd.DataFrame, value: str, label: str, title: str) -> Figure | None:
     """Draw one panel of bars a dataset.
+
+    Speeds span four powers of ten and stand on a logarithmic axis; labels that no stage touches
+    have none.
 
     Parameters
     ----------
@@ -34,6 +40,8 @@ def panels(rows: pd.DataFrame, value: str, label: str, title: str) -> Figure | N
     title : str
     """
     rows = without_sweep(rows)
+    if value in STAGES:
+        rows = rows[(rows["encoding"] != "none") | (rows["compression"] != "none")]
     names = list(rows["dataset"].unique())
     if not names:
         return None
@@ -52,6 +60,11 @@ def panels(rows: pd.DataFrame, value: str, label: str, title: str) -> Figure | N
         part = rows[rows["dataset"] == name]
         compressors = order(part)[1]
         grouped(axis, medians(part, ["encoding", "compression"], value), encodings, compressors)
+        if value in STAGES:
+            axis.set_yscale("log")
+            axis.yaxis.set_major_formatter(PLAIN)
+            axis.yaxis.set_minor_locator(NullLocator())
+            axis.set_ylim(bottom=10 ** math.floor(math.log10(part[value].min())))
         axis.set_title(dataset_title(part), fontsize=10)
         axis.set_ylabel(label)
     for axis in axes.flat[len(names) :]:

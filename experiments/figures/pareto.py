@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, LogLocator
+from matplotlib.ticker import LogLocator
 from matplotlib.transforms import Bbox
 
 from experiments.figures import _bars as bars
@@ -123,7 +123,7 @@ def _panel(axis: Axes, cells: pd.DataFrame, speed: str) -> None:
         low, high = side.get_view_interval()
         few = math.log10(high / low) < 1.5
         side.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1, 3)))
-        side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+        side.set_major_formatter(bars.PLAIN)
         side.set_minor_locator(LogLocator(subs=()))
 
 
