@@ -1,8 +1,9 @@
-"""The figures: their colours, and volumes of which there is nothing to draw."""
+"""What figures show, read off them, and volumes of which there is nothing to draw."""
 
 import warnings
 
 import matplotlib.colors
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from test_paper import rows_of
@@ -11,6 +12,7 @@ from compresso import encodings
 from experiments import figures, records
 from experiments.figures import _bars, _palette
 
+RATIOS = {("none", "none"): 1, ("none", "lzma"): 100, ("compresso", "lzma"): 800}
 KINDS = ("none", "neuroglancer", "compresso", "cpso", "crackle", "compressed_segmentation")
 
 
@@ -47,4 +49,34 @@ def test_bars_and_points_have_the_same_colours():
 @pytest.mark.parametrize("ratios", [{("compresso", "lzma"): 2}, {(e, "lzma"): 2 for e in KINDS}])
 def test_a_volume_of_no_voxels_is_drawn_without_a_warning(ratios):
     rows = [row | {"raw_bytes": 0} for row in rows_of("empty", "other", ratios)]
+    rows += [row | {"run": 2} for row in rows]
     assert drawn("pareto", rows) is None
+    for name in ("compression_speed", "encoding_only"):
+        assert heights(drawn(name, rows)) == []
+        plt.close("all")
+
+
+def heights(figure):
+    """Heights of the bars that are drawn."""
+    bars = [bar for axis in figure.axes for bar in axis.patches]
+    return sorted(bar.get_height() for bar in bars if bar.get_height() > 0)
+
+
+@pytest.mark.parametrize("name", ["compression_speed", "decompression_speed"])
+def test_speeds_are_logarithmic_and_only_of_what_works(name):
+    """1 MB by twice 0.1 s; labels that no stage touches have no speed, and hide no other one."""
+    figure = drawn(name, rows_of("ac3", "em", RATIOS))
+    (axis,) = figure.axes
+    assert axis.get_yscale() == "log"
+    assert heights(figure) == pytest.approx([5, 5])
+    assert axis.get_ylim()[0] == 1
+    plt.close(figure)
+
+
+def test_ratios_start_at_0_and_have_all():
+    figure = drawn("compression_ratio", rows_of("ac3", "em", RATIOS))
+    (axis,) = figure.axes
+    assert axis.get_yscale() == "linear"
+    assert axis.get_ylim()[0] == 0
+    assert heights(figure) == pytest.approx([1, 100, 800])
+    plt.close(figure)

@@ -60,11 +60,12 @@ def panels(rows: pd.DataFrame, value: str, label: str, title: str) -> Figure | N
         part = rows[rows["dataset"] == name]
         compressors = order(part)[1]
         grouped(axis, medians(part, ["encoding", "compression"], value), encodings, compressors)
-        if value in STAGES:
+        speeds = part[value][part[value] > 0]
+        if value in STAGES and len(speeds):
             axis.set_yscale("log")
             axis.yaxis.set_major_formatter(PLAIN)
             axis.yaxis.set_minor_locator(NullLocator())
-            axis.set_ylim(bottom=10 ** math.floor(math.log10(part[value].min())))
+            axis.set_ylim(bottom=10 ** math.floor(math.log10(speeds.min())))
         axis.set_title(dataset_title(part), fontsize=10)
         axis.set_ylabel(label)
     for axis in axes.flat[len(names) :]:

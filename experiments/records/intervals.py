@@ -74,7 +74,7 @@ def interval(values: ArrayLike) -> Interval:
     """
     runs = np.asarray(values, float)
     median = float(np.median(runs))
-    if len(runs) < 2 or not np.all(runs > 0):
+    if len(runs) < 2 or not np.all((runs > 0) & np.isfinite(runs)):
         return Interval(median, math.nan, math.nan)
     if np.ptp(runs) == 0:
         return Interval(median, median, median)
