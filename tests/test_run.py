@@ -168,7 +168,7 @@ def test_refused_labels_end_with_an_error(tmp_path, keep):
     np.save(tmp_path / "top.npy", np.full((1, 4, 4), 2**64 - 1, np.uint64))
     done = run_here("none,compresso,neuroglancer", "zlib", tmp_path / "top.npy", "--no-plot", *keep)
     assert done.returncode == 1
-    assert "! compresso zlib: error: label 18446744073709551615" in done.stdout
+    assert "! compresso zlib: refused: label 18446744073709551615" in done.stdout
     assert sorted(records.read(keep[1])["lossless"]) == [False, True, True]
 
 

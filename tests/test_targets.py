@@ -198,7 +198,7 @@ def test_standard_streams_that_do_not_fit(folder):
     one_line(done, "-: these bytes are no compresso frame")
     assert done.stdout == b""
     done = run("compress", "-", folder / "x.cps", "--format", "npy", input=b"no array")
-    one_line(done, "Error: -: not readable as .npy")
+    one_line(done, "Error: -: is no .npy file")
     assert not (folder / "x.cps").exists()
 
 
