@@ -16,7 +16,8 @@ from experiments import records
 from experiments.commands import main
 from experiments.datasets import Volume
 from experiments.measure import Cell
-from experiments.recommend import estimate, purposes, race
+from experiments.recommend import estimate, measurer, race
+from experiments.recommend.measurer import Measurer
 from experiments.recommend.numbers import plainly
 from experiments.recommend.purposes import Alone, Choice, Purposes, contenders
 from experiments.recommend.race import Race
@@ -160,7 +161,7 @@ def made_cells(*codecs):
 
 def test_rows_are_kept_as_soon_as_they_are_measured(tmp_path, out, monkeypatch):
     """Ctrl-C in the middle: what is in the CSV by then is what is told, in one line."""
-    measure, before = race.measure, []
+    measure, before = measurer.measure, []
 
     def stopped(piece, cell, run, now):
         path = tmp_path / "r.csv"
@@ -169,7 +170,7 @@ def test_rows_are_kept_as_soon_as_they_are_measured(tmp_path, out, monkeypatch):
             raise KeyboardInterrupt
         return measure(piece, cell, run, now)
 
-    monkeypatch.setattr(race, "measure", stopped)
+    monkeypatch.setattr(measurer, "measure", stopped)
     result = run("phantom:size=24x20x3", *out)
     assert result.exit_code == 130
     assert before == [0, 1, 2, 3]
@@ -178,20 +179,19 @@ def test_rows_are_kept_as_soon_as_they_are_measured(tmp_path, out, monkeypatch):
 
 
 def test_every_run_and_every_box_is_a_row(tmp_path, out, monkeypatch):
-    counts = Counter()
-    for module in (race, purposes):
+    measure, counts = measurer.measure, Counter()
 
-        def counted(*given, module=module, measure=module.measure, **named):
-            counts[module] += 1
-            return measure(*given, **named)
+    def counted(volume, *given):
+        counts["a box" if volume.chunk else "a piece"] += 1
+        return measure(volume, *given)
 
-        monkeypatch.setattr(module, "measure", counted)
+    monkeypatch.setattr(measurer, "measure", counted)
     result = run("phantom:size=24x20x3", "--runs", 2, *out)
     assert result.exit_code == 0, result.output
     table = records.read(tmp_path / "r.csv")
     assert f"{len(table)} rows added" in result.stderr
-    assert Counter(table["chunk"]) == {"0-24x0-20x0-3": counts[purposes], "": counts[race]}
-    assert all(counts.values())
+    assert Counter(table["chunk"]) == {"0-24x0-20x0-3": counts["a box"], "": counts["a piece"]}
+    assert set(counts) == {"a box", "a piece"}
     newest = derived.newest(table)
     assert set(newest["chunk"]) == {""}
     assert set(newest["shape"]) == {"3x20x24"}
@@ -200,15 +200,18 @@ def test_every_run_and_every_box_is_a_row(tmp_path, out, monkeypatch):
 @pytest.mark.parametrize("every", [False, True])
 def test_a_cell_that_fails_on_a_box_is_not_for_boxes(out, monkeypatch, every):
     """It has passed the race; one whose labels differ has all the numbers of a good one."""
-    measure, asked = purposes.measure, []
+    measure, asked = measurer.measure, []
 
-    def failing(box, cell, now):
+    def failing(volume, cell, run, now):
+        row = measure(volume, cell, run, now)
+        if not volume.chunk:
+            return row
         asked.append(str(cell))
         wrong = every or str(cell) == asked[0]
         differ = {"status": "error: decoded labels differ"} if wrong else {}
-        return measure(box, cell, now=now) | differ
+        return row | differ
 
-    monkeypatch.setattr(purposes, "measure", failing)
+    monkeypatch.setattr(measurer, "measure", failing)
     result = run("phantom:size=24x20x3", "--json", "--runs", 1, *out)
     assert result.exit_code == 1
     failed = [line for line in result.stderr.splitlines() if line.startswith("! ")]
@@ -233,13 +236,13 @@ def test_what_no_purpose_may_take_is_not_run_again(monkeypatch):
         stages = {"encode_s": 0, "compress_s": seconds, "decompress_s": seconds, "decode_s": 0}
         return {"status": "ok", "raw_bytes": raw, "compressed_bytes": raw / ratios[name], **stages}
 
-    monkeypatch.setattr(race, "measure", measured)
+    monkeypatch.setattr(measurer, "measure", measured)
     labels = np.ones((4, 8, 8), np.uint8)
     sample = draw(of_array(labels), Plan((4, 8, 8), 0, 0), quiet)
     volume = Volume("made", "", "em", labels)
     rows = []
     cells = made_cells(*(("cpso", name) for name in speeds))
-    found = list(Race(sample, volume, 5, quiet, rows.append).run(cells))
+    found = list(Race(sample, volume, 5, Measurer(record=rows.append)).run(cells))
     runs = {one.cell.compressor.spec: len(one.rows) for one in found}
     # lzma is the smallest, zstd of those above 500 MB/s, and zlib soonest: 4.9 s a gigavoxel, at
     # most 5.1; lz4's 8 over the line alone are more than a tenth above that. bz2 may be 375 MB/s.
@@ -258,7 +261,7 @@ def standing(name, ratio, compress, decompress):
 def purposes_of(*cells):
     labels = np.ones((4, 8, 8), np.uint8)
     sample = draw(of_array(labels), Plan((4, 8, 8), 0, 0), quiet)
-    return Purposes(sample, Volume("made", "", "em", labels), cells, quiet, quiet)
+    return Purposes(sample, Volume("made", "", "em", labels), cells, Measurer())
 
 
 @pytest.mark.parametrize(
@@ -308,13 +311,13 @@ def test_an_encoding_that_cannot_hold_a_label_is_left_out_in_one_line(tmp_path, 
 
 
 def test_what_fails_otherwise_ends_with_1(tmp_path, out, monkeypatch):
-    measure = race.measure
+    measure = measurer.measure
 
     def failing(piece, cell, run, now):
         row = measure(piece, cell, run, now)
         return row | ({"status": "error: broken"} if str(cell) == "cpso lzma" else {})
 
-    monkeypatch.setattr(race, "measure", failing)
+    monkeypatch.setattr(measurer, "measure", failing)
     result = run("phantom:size=24x20x3", "--runs", 1, *out)
     assert result.exit_code == 1
     assert "! cpso lzma: error: broken" in result.stderr
@@ -336,7 +339,7 @@ def test_what_the_grids_runs_do_not_tell_apart_is_no_difference(purpose, best, n
     one, other = standing("zstd", *best), standing("lz4", *named)
     labels = np.ones((4, 8, 8), np.uint8)
     sample = draw(of_array(labels), Plan((4, 8, 8), 0, 0), quiet)
-    both = Purposes(sample, Volume("made", "", "em", labels), [one, other], quiet, quiet)
+    both = Purposes(sample, Volume("made", "", "em", labels), [one, other], Measurer())
     choice = Choice(one, estimate.exactly(1), "")
     found = named_is_best.Found(both, {purpose: choice}, 1.0)
     assert found.verdict(purpose, one.cell) == "the best"

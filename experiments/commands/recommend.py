@@ -103,7 +103,7 @@ def command(**options: Any) -> None:
 
     try:
         with _announcing(settings.verbose) as announce:
-            advice = recommend.recommend(dataset, question, announce, record)
+            advice = recommend.recommend(dataset, question, recommend.Measurer(announce, record))
     except KeyboardInterrupt:
         _progress.stop(kept, settings.output)
     _tell(settings, advice, f"{dataset.name}, {records.cpu()}")

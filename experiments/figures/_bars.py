@@ -41,7 +41,7 @@ def panels(rows: pd.DataFrame, value: str, label: str, title: str) -> Figure | N
     """
     rows = without_sweep(rows)
     if value in STAGES:
-        rows = rows[(rows["encoding"] != "none") | (rows["compression"] != "none")]
+        rows = worked_on(rows)
     names = list(rows["dataset"].unique())
     if not names:
         return None
@@ -78,6 +78,11 @@ def panels(rows: pd.DataFrame, value: str, label: str, title: str) -> Figure | N
 def panel_width(encodings: list[str], compressors: list[str]) -> float:
     """Inches that a panel of so many bars needs, within reason."""
     return min(9.0, max(5.0, 0.22 * len(encodings) * len(compressors) + 1.5))
+
+
+def worked_on(rows: pd.DataFrame) -> pd.DataFrame:
+    """Leave out labels that no stage touches, which take no time."""
+    return rows[(rows["encoding"] != "none") | (rows["compression"] != "none")]
 
 
 def without_sweep(rows: pd.DataFrame) -> pd.DataFrame:

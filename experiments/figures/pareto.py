@@ -34,11 +34,10 @@ class Pareto(ResultsFigure):
 
     def draw(self, rows: pd.DataFrame) -> Figure | None:
         """Draw derived rows; labels that stay as they are have no place here."""
-        cells = intervals(rows)
-        plain = (cells["encoding"] == "none") & (cells["compression"] == "none")
+        cells = bars.worked_on(intervals(rows))
         numbers = cells[["ratio", *SPEEDS]]
         known = (numbers.gt(0) & numbers.lt(math.inf)).all(axis=1)  # of no voxels they are 0
-        cells = cells[known & ~plain].assign(family=_families(cells[known & ~plain]))
+        cells = cells[known].assign(family=_families(cells[known]))
         names = list(cells["dataset"].unique())
         if not names:
             return None

@@ -45,7 +45,7 @@ def _surroundings(rows: pd.DataFrame) -> str:
 
 def _missing(measured: Measured) -> dict[tuple[str, str, str], str]:
     """Why each of the paper's cells that has no result has none."""
-    reasons = dict(measured.failures())
+    reasons = dict(measured.statuses())
     done = set(zip(*(measured.rows[name] for name in CELL), strict=True))
     found = {}
     for name in measured.datasets():

@@ -39,21 +39,22 @@ class Measured:
 
     def cell(self, name: str, encoding: str, compression: str = "lzma") -> "pd.Series | None":
         """Medians of a cell's runs and the intervals of its speeds; None where none succeeded."""
-        rows = self.of(name)
-        chosen = rows[(rows["encoding"] == encoding) & (rows["compression"] == compression)]
+        chosen = self._runs(name, encoding, compression)
         return intervals(chosen).iloc[0] if len(chosen) else None
 
-    def failures(self) -> "pd.Series[str]":
-        """Why a cell has no result, by dataset, encoding and compression."""
-        done = pd.MultiIndex.from_frame(self.rows[CELL])
+    def _runs(self, name: str, encoding: str, compression: str) -> pd.DataFrame:
+        rows = self.of(name)
+        return rows[(rows["encoding"] == encoding) & (rows["compression"] == compression)]
+
+    def statuses(self) -> "pd.Series[str]":
+        """What became last of each cell that was tried, by dataset, encoding and compression."""
         status = self._table[self._table["shape"] != ""].set_index(CELL)["status"]
-        failed = status[~status.index.isin(done)]
-        return failed[~failed.index.duplicated(keep="last")]
+        return status[~status.index.duplicated(keep="last")]
 
     def ratio(self, name: str, encoding: str) -> str:
         """The ratio of an encoding with LZMA behind it, as text, or nothing."""
-        found = self.cell(name, encoding)
-        return "" if found is None else f"{found['ratio']:,.1f}"
+        ratios = self._runs(name, encoding, "lzma")["ratio"]
+        return f"{ratios.median():,.1f}" if len(ratios) else ""
 
     def part(self, name: str) -> str:
         """Which part of a dataset was measured, empty for the whole."""

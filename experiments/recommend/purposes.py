@@ -18,14 +18,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from time import perf_counter_ns
 from typing import TypeVar
 
 from compresso.arrays import Labels
 from compresso.boxes import Box, spelled
 from experiments.datasets import Volume
-from experiments.measure import Cell, measure, warm_up
+from experiments.measure import Cell
 from experiments.recommend.estimate import Bytes, estimate, exactly
+from experiments.recommend.measurer import Measurer
 from experiments.recommend.numbers import plainly
 from experiments.recommend.sample import Sample
 from experiments.recommend.standing import Standing
@@ -85,20 +85,13 @@ class Purposes:
     described : Volume
         What the rows of boxes are of; its labels are not used.
     standing : sequence of Standing
-    announce : callable
-        Told what is being worked on.
-    record : callable
-        Given each row as soon as it is measured.
-    now : callable
-        Tells the time, in nanoseconds.
+    measurer : Measurer
     """
 
     sample: Sample
     described: Volume
     standing: Sequence[Standing]
-    announce: Callable[[str], None]
-    record: Callable[[Row], None]
-    now: Callable[[], int] = perf_counter_ns
+    measurer: Measurer
 
     def __post_init__(self) -> None:
         self._sizes: dict[Cell, Bytes] = {}
@@ -122,7 +115,7 @@ class Purposes:
     def size(self, one: Standing) -> Bytes:
         """The bytes of the whole volume, estimated once."""
         if one.cell not in self._sizes:
-            self.announce(f"estimating {one.cell} of the whole")
+            self.measurer.announce(f"estimating {one.cell} of the whole")
             exact = exactly(one.rows[0]["compressed_bytes"])
             self._sizes[one.cell] = exact if self.sample.whole else estimate(one.cell, self.sample)
         return self._sizes[one.cell]
@@ -185,7 +178,7 @@ class Purposes:
     def alone(self, one: Standing) -> Alone | None:
         """What boxes take that are compressed alone, measured once; None where one failed."""
         if one.cell not in self._boxes:
-            self.announce(f"{one.cell}, boxes alone")
+            self.measurer.announce(f"{one.cell}, boxes alone")
             rows = [self._measure(one.cell, *box) for box in self.sample.boxes]
             self._boxes[one.cell] = Standing(one.cell, rows)
         boxes = self._boxes[one.cell]
@@ -198,10 +191,7 @@ class Purposes:
 
     def _measure(self, cell: Cell, place: Box, labels: Labels) -> Row:
         box = replace(self.described, labels=labels, chunk=spelled(place))
-        warm_up(box, cell)
-        row = measure(box, cell, now=self.now)
-        self.record(row)
-        return row
+        return self.measurer.measure(box, cell)
 
     def _ratio(self, one: Standing) -> str:
         found, voxels = self.size(one), self.sample.volume.voxels

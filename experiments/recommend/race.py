@@ -6,19 +6,19 @@ again that a purpose may take.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from time import perf_counter_ns, process_time
+from time import process_time
 
 import numpy as np
 
 from compresso.arrays import Labels
 from experiments.datasets import Volume
-from experiments.measure import Cell, measure, rounds, warm_up
+from experiments.measure import Cell, rounds
+from experiments.recommend.measurer import Measurer
 from experiments.recommend.purposes import contenders
 from experiments.recommend.sample import Sample, stack
 from experiments.recommend.standing import Standing, dominates
-from experiments.records import Row
 
 #: Voxels of the first two pieces, about.
 PIECES = (1 << 18, 1 << 21)
@@ -68,20 +68,13 @@ class Race:
         What the rows are of; its labels are not used.
     runs : int
         On the last piece, of what a purpose may take, unless they take longer than ``PATIENCE_S``.
-    announce : callable
-        Told what is being worked on.
-    record : callable
-        Given each row as soon as it is measured.
-    now : callable
-        Tells the time, in nanoseconds.
+    measurer : Measurer
     """
 
     sample: Sample
     described: Volume
     runs: int
-    announce: Callable[[str], None]
-    record: Callable[[Row], None]
-    now: Callable[[], int] = perf_counter_ns
+    measurer: Measurer
 
     def run(self, cells: Sequence[Cell]) -> Iterator[Standing]:
         """Yield the cells that failed on a piece once it is measured, then those that are left."""
@@ -116,17 +109,12 @@ class Race:
             wanted = {one.cell for one in running if spent[one.cell] <= stage.patience}
             for _, cell in order:
                 if cell in wanted:
-                    self.announce(f"{cell}, {size}, run {run} of {stage.runs}")
+                    self.measurer.announce(f"{cell}, {size}, run {run} of {stage.runs}")
                     start = process_time()
-                    reached[cell] = reached[cell].with_row(self._measure(cell, stage.piece, run))
+                    row = self.measurer.measure(stage.piece, cell, run)
+                    reached[cell] = reached[cell].with_row(row)
                     spent[cell] += process_time() - start
         return list(reached.values())
-
-    def _measure(self, cell: Cell, piece: Volume, run: int) -> Row:
-        warm_up(piece, cell)
-        row = measure(piece, cell, run, self.now)
-        self.record(row)
-        return row
 
 
 def _left(standing: Sequence[Standing], margins: tuple[float, float]) -> list[Standing]:

@@ -18,9 +18,10 @@ import numpy as np
 
 from experiments import datasets, recommend
 from experiments.datasets import Dataset, Volume
-from experiments.measure import Cell, measure, rounds, warm_up
+from experiments.measure import Cell, rounds
 from experiments.recommend.cells import sensible
-from experiments.recommend.purposes import ALIKE, BLINK_S, DISK, LINE, Choice, Purposes
+from experiments.recommend.measurer import Measurer
+from experiments.recommend.purposes import ALIKE, BLINK_S, DISK, Choice, Purposes, waiting_s
 from experiments.recommend.sample import Plan, draw, opened
 from experiments.recommend.standing import Standing
 from experiments.records import Row
@@ -28,6 +29,8 @@ from experiments.records.intervals import FLOOR, Interval
 
 #: By how much the median of eight boxes may be wrong.
 BOXES_MAY_BE = 1.5
+#: On the processor, quietly.
+MEASURER = Measurer(now=process_time_ns)
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,9 @@ def _cautious(found: Interval) -> Interval:
 
 def _waiting(one: Standing) -> Interval:
     """Seconds a voxel until labels that come over the line are in memory."""
-    line, back = 8e-6 / one.ratio / LINE, _cautious(one.decompress_s)
-    return Interval(line + back.median, line + back.low, line + back.high)
+    back = _cautious(one.decompress_s)
+    ends = (waiting_s(one, end / back.median) for end in (back.median, back.low, back.high))
+    return Interval(*ends)
 
 
 def grid(dataset: Dataset, cells: Sequence[Cell], runs: int, patience: float) -> Found:
@@ -105,7 +109,7 @@ def grid(dataset: Dataset, cells: Sequence[Cell], runs: int, patience: float) ->
     """
     start, charged = process_time(), 0.0
     with opened(dataset) as (source, boxes):
-        sample = draw(boxes, Plan(boxes.shape, 0, 0), _ignore)
+        sample = draw(boxes, Plan(boxes.shape, 0, 0), MEASURER.announce)
     volume = Volume(dataset.name, source, dataset.group, sample.chunks[0])
     rows: dict[Cell, list[Row]] = {}
     slow: set[Cell] = set()
@@ -113,8 +117,7 @@ def grid(dataset: Dataset, cells: Sequence[Cell], runs: int, patience: float) ->
         if cell in slow:
             continue
         before = process_time()
-        warm_up(volume, cell)
-        rows.setdefault(cell, []).append(measure(volume, cell, now=process_time_ns))
+        rows.setdefault(cell, []).append(MEASURER.measure(volume, cell))
         took = process_time() - before
         if took > patience:
             slow.add(cell)
@@ -122,18 +125,14 @@ def grid(dataset: Dataset, cells: Sequence[Cell], runs: int, patience: float) ->
     seconds = process_time() - start + charged
     found = [Standing(cell, measured) for cell, measured in rows.items()]
     standing = [one for one in found if not one.failed]
-    purposes = Purposes(sample, volume, standing, _ignore, _ignore, process_time_ns)
+    purposes = Purposes(sample, volume, standing, MEASURER)
     return Found(purposes, purposes.choose(), seconds)
-
-
-def _ignore(_: object) -> None:
-    pass
 
 
 def _compare(dataset: Dataset, runs: int, patience: float) -> None:
     start = process_time()
     question = recommend.Question(runs=runs)
-    advice = recommend.recommend(dataset, question, _ignore, _ignore, process_time_ns)
+    advice = recommend.recommend(dataset, question, MEASURER)
     took = process_time() - start
     found = grid(dataset, sensible(), runs, patience)
     seconds = f"{took:,.0f} of {found.seconds:,.0f}, {took / found.seconds:.1%}"
