@@ -17,6 +17,7 @@ from experiments.commands import main
 from experiments.datasets import Volume
 from experiments.measure import Cell
 from experiments.recommend import estimate, measurer, race
+from experiments.recommend.cells import sensible
 from experiments.recommend.measurer import Measurer
 from experiments.recommend.numbers import plainly
 from experiments.recommend.purposes import Alone, Choice, Purposes, contenders
@@ -347,13 +348,19 @@ def test_what_the_grids_runs_do_not_tell_apart_is_no_difference(purpose, best, n
     assert found.verdict(purpose, made_cells(("cpso", "bz2"))[0]) == "failed"  # in the grid
 
 
-def test_the_grid_and_the_recommendation_are_compared(tmp_path):
+def test_the_grid_and_the_recommendation_are_compared_and_its_rows_kept(tmp_path):
     words = ["phantom:size=24x20x3", "--runs", "1", "--patience", "0", "-d", str(tmp_path)]
-    result = CliRunner().invoke(named_is_best.main, words)
-    assert result.exit_code == 0, result.output
-    lines = [line.split(" | ") for line in result.stdout.splitlines()[2:]]
+    words += ["-o", str(tmp_path / "grid.csv")]
+    found = []
+    for _ in range(2):
+        result = CliRunner().invoke(named_is_best.main, words)
+        assert result.exit_code == 0, result.output
+        found.append([line.split(" | ") for line in result.stdout.splitlines()[2:]])
+        assert len(records.read(tmp_path / "grid.csv")) == len(sensible())
+    lines, again = found
     assert [line[1].replace(" ", "_") for line in lines] == PURPOSES
     assert lines[0][2:5] == [lines[0][2], lines[0][2], "the best"]  # bytes are exact
+    assert [line[3] for line in again] == [line[3] for line in lines]
 
 
 def test_savings_go_on_but_end():

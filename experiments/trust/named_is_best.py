@@ -5,20 +5,25 @@
 Every cell that ``recommend`` chooses from is measured on the whole volume in rounds, as the grid
 does, and the same rules choose among these. Where they choose another cell than ``recommend`` did,
 the runs may not tell the two apart: a speed may be above a limit, or not. All seconds are this
-process's on the processor, so that other work on the machine is charged to nobody.
+process's on the processor, so that other work on the machine is charged to nobody: everything that
+``recommend`` does, but of the grid only what the four stages take. The grid's rows are kept in
+``--output``; those that are there are not measured again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import process_time, process_time_ns
 
 import click
 import numpy as np
 
-from experiments import datasets, recommend
+from experiments import datasets, recommend, records
 from experiments.datasets import Dataset, Volume
+from experiments.errors import HarnessError
 from experiments.measure import Cell, rounds
+from experiments.measure.cell import describe
 from experiments.recommend.cells import sensible
 from experiments.recommend.measurer import Measurer
 from experiments.recommend.purposes import ALIKE, BLINK_S, DISK, Choice, Purposes, waiting_s
@@ -29,8 +34,28 @@ from experiments.records.intervals import FLOOR, Interval
 
 #: By how much the median of eight boxes may be wrong.
 BOXES_MAY_BE = 1.5
+STAGES = ("encode_s", "compress_s", "decompress_s", "decode_s")
 #: On the processor, quietly.
 MEASURER = Measurer(now=process_time_ns)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How the grid is measured.
+
+    Parameters
+    ----------
+    runs : int
+        Of each cell.
+    patience : float
+        Seconds; a cell of which a run takes longer is run once, and charged for all.
+    output : Path
+        Where rows are kept.
+    """
+
+    runs: int
+    patience: float
+    output: Path
 
 
 @dataclass(frozen=True)
@@ -43,7 +68,7 @@ class Found:
         Which has every cell that did not fail.
     choices : dict of str to Choice
     seconds : float
-        That its runs took.
+        That the stages of all runs take.
     """
 
     purposes: Purposes
@@ -102,39 +127,50 @@ def _waiting(one: Standing) -> Interval:
     return Interval(*ends)
 
 
-def grid(dataset: Dataset, cells: Sequence[Cell], runs: int, patience: float) -> Found:
-    """Measure every cell on the whole volume.
+def grid(volume: Volume, cells: Sequence[Cell], wanted: Wanted) -> dict[Cell, list[Row]]:
+    """Measure every cell on the whole volume; the rows of each cell."""
+    kept = records.measured(wanted.output, failed=True)
+    measurer = replace(MEASURER, record=partial(records.append, wanted.output))
+    rows: dict[Cell, list[Row]] = {cell: [] for cell in cells}
+    for run, cell in rounds(cells, wanted.runs):
+        if any(_seconds(row) > wanted.patience for row in rows[cell]):
+            continue
+        known = kept.get(records.key(describe(volume, cell, run)))
+        rows[cell].append(known or measurer.measure(volume, cell, run))
+    return rows
 
-    A cell of which a run takes longer than ``patience`` seconds is run once, and charged for all.
-    """
-    start, charged = process_time(), 0.0
+
+def _seconds(row: Row) -> float:
+    """What the stages of a run took; 0 where it failed."""
+    return float(np.nansum([row.get(stage, 0.0) for stage in STAGES]))
+
+
+def _charged(rows: Sequence[Row], runs: int) -> float:
+    """What all runs of a cell take, also those that patience left out."""
+    return runs * float(np.mean([_seconds(row) for row in rows]))
+
+
+def judge(dataset: Dataset, wanted: Wanted) -> Found:
+    """What the grid says of a volume; raises HarnessError where every cell failed."""
     with opened(dataset) as (source, boxes):
         sample = draw(boxes, Plan(boxes.shape, 0, 0), MEASURER.announce)
     volume = Volume(dataset.name, source, dataset.group, sample.chunks[0])
-    rows: dict[Cell, list[Row]] = {}
-    slow: set[Cell] = set()
-    for _, cell in rounds(cells, runs):
-        if cell in slow:
-            continue
-        before = process_time()
-        rows.setdefault(cell, []).append(MEASURER.measure(volume, cell))
-        took = process_time() - before
-        if took > patience:
-            slow.add(cell)
-            charged += took * (runs - len(rows[cell]))
-    seconds = process_time() - start + charged
+    rows = grid(volume, sensible(), wanted)
     found = [Standing(cell, measured) for cell, measured in rows.items()]
     standing = [one for one in found if not one.failed]
+    if not standing:
+        raise HarnessError(f"{dataset.name}: every cell failed, {found[0].cell} first")
     purposes = Purposes(sample, volume, standing, MEASURER)
+    seconds = sum(_charged(measured, wanted.runs) for measured in rows.values())
     return Found(purposes, purposes.choose(), seconds)
 
 
-def _compare(dataset: Dataset, runs: int, patience: float) -> None:
+def _compare(dataset: Dataset, wanted: Wanted) -> None:
     start = process_time()
-    question = recommend.Question(runs=runs)
+    question = recommend.Question(runs=wanted.runs)
     advice = recommend.recommend(dataset, question, MEASURER)
     took = process_time() - start
-    found = grid(dataset, sensible(), runs, patience)
+    found = judge(dataset, wanted)
     seconds = f"{took:,.0f} of {found.seconds:,.0f}, {took / found.seconds:.1%}"
     for purpose, choice in advice.choices.items():
         cell = choice.standing.cell
@@ -150,12 +186,14 @@ def _compare(dataset: Dataset, runs: int, patience: float) -> None:
 @click.option("--runs", type=click.IntRange(1), default=5)
 @click.option("--patience", type=float, default=np.inf)
 @click.option("-d", "--directory", type=click.Path(path_type=Path), default=Path("data"))
-def main(names: tuple[str, ...], runs: int, patience: float, directory: Path) -> None:
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("named_is_best.csv"))
+def main(names: tuple[str, ...], runs: int, patience: float, directory: Path, output: Path) -> None:
     """Compare, and print a line of Markdown a purpose and volume."""
+    records.check(output)
     click.echo("| volume | purpose | recommend names | the grid's best | | seconds |")
     click.echo("|---|---|---|---|---|---:|")
     for dataset in (d for name in names for d in datasets.choose(name, directory)):
-        _compare(dataset, runs, patience)
+        _compare(dataset, Wanted(runs, patience, output))
 
 
 if __name__ == "__main__":
