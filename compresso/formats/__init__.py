@@ -67,8 +67,8 @@ def open_volume(path: Path, inner: str = "") -> Iterator[Reader]:
     form = _format(path)
     with ExitStack() as files:
         with reading(path, form.name):
-            if path.exists() and not path.is_file():
-                raise FileError(f"{path}: is not a file")
+            if not path.is_file():
+                raise FileError(f"{path}: {'is not a file' if path.exists() else 'no such file'}")
             if inner and not form.several:
                 raise FileError(f"{path}: holds one volume; leave out what follows: {inner}")
             reader = files.enter_context(form.open(path, inner))

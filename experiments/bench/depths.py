@@ -16,6 +16,7 @@ from compresso.arrays import Labels
 from compresso.frame.description import depth_of
 from experiments import datasets
 from experiments.names import shown
+from experiments.program import Program
 
 PAIRS = (
     ("compresso", "lzma"),
@@ -35,7 +36,7 @@ def sizes(labels: Labels, pair: tuple[str, str], megavoxels: tuple[int, ...]) ->
         yield len(frame.dumps(labels, *pair, depth=depth))
 
 
-@click.command()
+@click.command(cls=Program)
 @click.argument("names", nargs=-1, required=True, metavar="DATASET...")
 @click.option("--size", "megavoxels", type=click.IntRange(1), multiple=True, default=(4, 8, 16, 32))
 @click.option("-d", "--directory", type=click.Path(path_type=Path), default=Path("data"))

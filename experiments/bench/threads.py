@@ -19,6 +19,7 @@ from experiments import datasets
 from experiments.bench.depths import PAIRS
 from experiments.bench.kernels import scaling
 from experiments.measure import Clock
+from experiments.program import Program
 from experiments.records.intervals import interval
 
 
@@ -39,7 +40,7 @@ def gains(labels: Labels, pair: tuple[str, str], threads: int) -> tuple[float, f
     return compress, decompress
 
 
-@click.command()
+@click.command(cls=Program)
 @click.argument("name", metavar="DATASET")
 @click.option("--threads", type=click.IntRange(2), default=2, show_default=True)
 @click.option("-r", "--rounds", type=click.IntRange(1), default=5, show_default=True)

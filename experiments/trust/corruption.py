@@ -19,6 +19,7 @@ import click
 import numpy as np
 
 from compresso import compressors, encodings
+from experiments.program import Program
 from experiments.trust.sources import SOURCES
 
 TIMEOUT = 60.0  # seconds for one batch
@@ -138,7 +139,7 @@ class Worker:
         return results
 
 
-@click.command()
+@click.command(cls=Program)
 @click.option("--count", default=3000, show_default=True, help="Damaged inputs for each codec.")
 @click.option("--peers", metavar="PYTHON", help="Interpreter that has other codecs installed.")
 @click.option("--seed", default=0, show_default=True)

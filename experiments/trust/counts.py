@@ -22,6 +22,8 @@ import numpy as np
 
 from compresso import encodings, windows
 from experiments import datasets
+from experiments.errors import HarnessError
+from experiments.program import Program
 
 EVENTS = ("Ir", "Bcm", "D1mr", "D1mw", "DLmr", "DLmw")
 #: A function of the C library that nothing else calls: callgrind writes its counts down before it.
@@ -93,7 +95,7 @@ def count(path: str, slices: int, dtype: str) -> tuple[int, int, dict[str, dict[
         for command in (child, [*simulator, *child]):  # the first one compiles the kernels
             done = subprocess.run(command, env=environment, capture_output=True, text=True)
             if done.returncode:
-                raise click.ClickException(done.stderr.strip().splitlines()[-1])
+                raise HarnessError(done.stderr.strip().splitlines()[-1].removeprefix("Error: "))
         voxels, runs, *kernels = (Path(folder) / "names").read_text().splitlines()
         # Part 1 is what comes before the first mark, and every other one lies between kernels.
         events = {
@@ -110,7 +112,7 @@ def totals(path: Path) -> dict[str, int]:
     return dict(zip(lines["events"].split(), numbers, strict=False))
 
 
-@click.command()
+@click.command(cls=Program)
 @click.argument("path")
 @click.option("--slices", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--dtype", "dtypes", multiple=True, default=("uint64", "uint32"))

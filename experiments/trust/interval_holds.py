@@ -16,6 +16,7 @@ import numpy as np
 from compresso import compressors, encodings
 from experiments import datasets
 from experiments.measure import Cell
+from experiments.program import Program
 from experiments.recommend.estimate import Bytes, estimate, size
 from experiments.recommend.sample import draw, opened, plan
 
@@ -74,7 +75,7 @@ def _parse(text: str) -> Cell:
     return Cell(encodings.parse(encoding), compressors.parse(compressor or "none"))
 
 
-@click.command()
+@click.command(cls=Program)
 @click.argument("names", nargs=-1, required=True, metavar="DATASET...")
 @click.option("--seeds", type=click.IntRange(1), default=20)
 @click.option("--cells", default=CELLS)

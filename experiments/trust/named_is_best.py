@@ -24,6 +24,7 @@ from experiments.datasets import Dataset, Volume
 from experiments.errors import HarnessError
 from experiments.measure import Cell, rounds
 from experiments.measure.cell import describe
+from experiments.program import Program
 from experiments.recommend.cells import sensible
 from experiments.recommend.measurer import Measurer
 from experiments.recommend.purposes import ALIKE, BLINK_S, DISK, Choice, Purposes, waiting_s
@@ -181,7 +182,7 @@ def _compare(dataset: Dataset, wanted: Wanted) -> None:
         )
 
 
-@click.command()
+@click.command(cls=Program)
 @click.argument("names", nargs=-1, required=True, metavar="DATASET...")
 @click.option("--runs", type=click.IntRange(1), default=5)
 @click.option("--patience", type=float, default=np.inf)

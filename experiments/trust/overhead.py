@@ -21,6 +21,7 @@ from compresso.__main__ import Size
 from experiments.datasets import SYNTHETIC, Volume
 from experiments.datasets.phantom import Phantom
 from experiments.measure import Cell, Clock, measure
+from experiments.program import Program
 from experiments.records import OK
 from experiments.records.intervals import Interval, interval
 
@@ -63,7 +64,7 @@ def ratios(volume: Volume, name: str, rounds: int) -> dict[str, Interval]:
     return {stage: interval(values) for stage, values in found.items()}
 
 
-@click.command()
+@click.command(cls=Program)
 @click.option("--size", "sizes", type=Size(), multiple=True, default=("512M", "1536M"))
 @click.option("--compressor", "names", multiple=True, default=("zstd", "zlib"))
 @click.option("--rounds", type=click.IntRange(1), default=3)

@@ -8,15 +8,17 @@ one slab without a trained start, and the table of labels is not in it.
 
 import math
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 
+import click
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from compresso import formats
+from compresso.__main__ import Slices
+from experiments.program import Program
 
 UNIT = 65536  # of a bit
 KINDS = {
@@ -82,19 +84,20 @@ def measure(volume: NDArray[np.unsignedinteger]) -> Iterator[tuple[str, int, flo
     yield "all, and the bytes of the stream", int(asked.sum()), len(stream)
 
 
-def main() -> None:
-    if len(sys.argv) not in (2, 3):
-        sys.exit(__doc__)
-    z0, _, z1 = (sys.argv[2] if len(sys.argv) > 2 else ":").partition(":")
-    with formats.open_volume(*formats.split(sys.argv[1])) as reader:
-        labels = reader.read(int(z0 or 0), int(z1 or reader.shape[0]))
+@click.command(cls=Program)
+@click.argument("file")
+@click.argument("slices", type=Slices(), default="0:")
+def main(file: str, slices: tuple[int, int | None]) -> None:
+    """Print a line of Markdown a kind of question, of the slices Z0:Z1 of a file."""
+    with formats.open_volume(*formats.split(file)) as reader:
+        labels = reader.read(*slice(*slices).indices(reader.shape[0])[:2])
     folder = tempfile.mkdtemp()  # what is compiled here is of no use to anybody else
     numba.config.CACHE_DIR = folder  # type: ignore[attr-defined]
     try:
         replace_coder()
         plain = np.ascontiguousarray(labels).view(f"u{labels.dtype.itemsize}")
         for title, asked, cost in measure(plain):
-            print(f"| {title} | {asked:,} | {cost:,.0f} |")
+            click.echo(f"| {title} | {asked:,} | {cost:,.0f} |")
     finally:
         shutil.rmtree(folder)
 

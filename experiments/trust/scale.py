@@ -22,6 +22,7 @@ from compresso.scheduling import Scheduler, open_scheduler
 from compresso.sources import open_boxes
 from experiments.measure import Clock
 from experiments.measure import rounds as in_rounds
+from experiments.program import Program
 from experiments.records.intervals import interval
 
 #: How tasks are run, by what the table calls it.
@@ -65,7 +66,7 @@ def folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-@click.command()
+@click.command(cls=Program)
 @click.argument("source")
 @click.option("--slices", type=click.IntRange(1), help="Only the first so many.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)

@@ -7,10 +7,10 @@ this project's synthetic phantom. Both are encoded in small pieces, one after an
 same counters, then as pictures, every fourth slice.
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +22,7 @@ from compresso.encodings._ristretto_pieces import Encoder, tell_deep
 from compresso.kernels import ristretto_coder, ristretto_places
 from compresso.plugins import Extent
 from experiments.datasets.phantom import Phantom
+from experiments.program import Program
 
 PHANTOM = Phantom(size=Extent("512x512x96"), seed=0)
 SIDES = (64, 128)  # of pieces
@@ -50,15 +51,17 @@ def _encode_pieces(
                 Encoder(volume, box, 1, counters, 8 * box.voxels, tell).run()
 
 
-def main() -> None:
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    with formats.open_volume(*formats.split(sys.argv[1])) as reader:
+@click.command(cls=Program)
+@click.argument("file")
+@click.argument("target", type=click.Path(dir_okay=False, writable=True, path_type=Path))
+def main(file: str, target: Path) -> None:
+    """Train the counters on a file and the phantom, and write them to TARGET."""
+    with formats.open_volume(*formats.split(file)) as reader:
         pinky = np.ascontiguousarray(reader.read(0, reader.shape[0]))
     packed = start.pack(train([PHANTOM.load().labels, pinky]), LEAST)
-    Path(sys.argv[2]).write_bytes(packed)
+    target.write_bytes(packed)
     known = np.count_nonzero(start.unpack(packed) & np.uint32(1023))
-    print(f"{sys.argv[2]}: {len(packed)} bytes, {known} counters that know something")
+    click.echo(f"{target}: {len(packed)} bytes, {known} counters that know something")
 
 
 if __name__ == "__main__":
