@@ -332,6 +332,8 @@ def test_what_fails_otherwise_ends_with_1(tmp_path, out, monkeypatch):
         ("everyday", (200, 900, 510), (100, 900, 900), "no difference"),  # 510 may be 490
         ("everyday", (200, 900, 900), (300, 900, 490), "no difference"),  # 490 may be 510
         ("everyday", (200, 900, 900), (300, 900, 400), "too slow"),
+        ("everyday", (100, 400, 400), (200, 300, 300), "too slow"),  # none keeps up with a disk
+        ("everyday", (100, 400, 400), (200, 390, 390), "no difference"),
         ("interactive", (200, 900, 9000), (190, 900, 9000), "95.0% of the best one's ratio"),
         ("interactive", (200, 900, 9000), (300, 900, 1000), "too slow"),
     ],

@@ -15,35 +15,28 @@ random_access
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import TypeVar
 
 from compresso.arrays import Labels
 from compresso.boxes import Box, spelled
 from experiments.datasets import Volume
 from experiments.measure import Cell
+from experiments.recommend import limits
 from experiments.recommend.estimate import Bytes, estimate, exactly
+from experiments.recommend.limits import ALIKE, DISK, LINE, packed
 from experiments.recommend.measurer import Measurer
 from experiments.recommend.numbers import plainly
 from experiments.recommend.sample import Sample
 from experiments.recommend.standing import Standing
 from experiments.records import Row
 
-DISK = 500.0  # MB/s: a SATA SSD; 8 bytes a voxel
-LINE = 125.0  # MB/s: a line of one gigabit a second
-ALIKE = 1.1
 #: By what a speed may be wrong of which there is one run, beside another one of the same round.
 DOUBT = 1.25
 BLINK_S = 0.05
-#: From so many times smaller on, labels are called packed: raw ones keep up with any disk.
-PACKED = 2.0
 #: Cells whose ratio on the sample is so near the best one's are all estimated before one is named.
 NEAR = 0.93
-
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -130,13 +123,13 @@ class Purposes:
         return self._told(one, f"the smallest of all: {self._ratio(one)}; {_speeds(one)}")
 
     def _everyday(self) -> Choice:
+        limit = limits.everyday(self.standing)
         cells = packed(self.standing, attrgetter("ratio"))
-        fast = [one for one in cells if one.slower >= DISK]
-        if not fast:
-            one = max(cells, key=lambda one: one.slower)
+        fast = [one for one in cells if limit.met(one)]
+        one = self._smallest(fast)
+        if one.slower < DISK:
             why = f"none keeps up with a disk of {DISK:,.0f} MB/s both ways; this one comes nearest"
             return self._told(one, f"{why}: {self._ratio(one)}; {_speeds(one)}")
-        one = self._smallest(fast)
         why = f"the smallest of those that compress and decompress at {DISK:,.0f} MB/s or more"
         smaller = [other for other in cells if other not in fast and other.ratio > one.ratio]
         if smaller:
@@ -145,12 +138,12 @@ class Purposes:
         return self._told(one, f"{why}: {self._ratio(one)}; {_speeds(one)}")
 
     def _interactive(self) -> Choice:
-        least = min(map(waiting_s, self.standing))
-        alike = [one for one in self.standing if waiting_s(one) <= ALIKE * least]
+        limit = limits.interactive(self.standing)
+        alike = [one for one in self.standing if limit.met(one)]
         one = max(alike, key=lambda other: (other.ratio, other.decompress_speed))
         why = (
-            f"its labels are in memory soon, {plainly(1e9 * waiting_s(one))} s a gigavoxel over a "
-            f"line of {LINE:,.0f} MB/s, decompressing included"
+            f"its labels are in memory soon, {plainly(1e9 * limit.seconds(one).median)} s a "
+            f"gigavoxel over a line of {LINE:,.0f} MB/s, decompressing included"
         )
         others = [str(other.cell) for other in alike if other is not one]
         if others:
@@ -206,19 +199,6 @@ class Purposes:
         return Choice(one, self.size(one), why, alone)
 
 
-def packed(cells: Sequence[T], ratio: Callable[[T], float]) -> Sequence[T]:
-    """The cells that make labels ``PACKED`` times smaller, or all where none does."""
-    return [one for one in cells if ratio(one) >= PACKED] or cells
-
-
-def waiting_s(one: Standing, slower: float = 1.0) -> float:
-    """Seconds a voxel until labels that come over the line are in memory.
-
-    Decompressing may take so many times as long as was measured.
-    """
-    return 8e-6 / one.ratio / LINE + slower * one.decompress_s.median
-
-
 def contenders(standing: Sequence[Standing], whole: bool, runs: int) -> list[Standing]:
     """The cells that a purpose may take once there are more runs; random access has its own.
 
@@ -233,19 +213,17 @@ def contenders(standing: Sequence[Standing], whole: bool, runs: int) -> list[Sta
     if not standing:
         return []
     near = 1.0 if whole else NEAR
-    may_be = DOUBT ** (1 / math.sqrt(runs))
+    doubt = limits.within(DOUBT ** (1 / math.sqrt(runs)))
     smallest = max(one.ratio for one in standing)
+    everyday, interactive = limits.everyday(standing, doubt), limits.interactive(standing, doubt)
     small = packed(standing, attrgetter("ratio"))
-    fastest = max(one.slower for one in small)
-    enough = min(DISK, fastest)
-    sure = [one.ratio for one in small if one.slower >= may_be * enough]
-    soon = min(waiting_s(one, may_be) for one in standing)
+    sure = max((one.ratio for one in small if everyday.is_met(one)), default=0.0)
     return [
         one
         for one in standing
         if one.ratio >= near * smallest
-        or (may_be * one.slower >= enough and one.ratio >= near * max(sure, default=0.0))
-        or waiting_s(one, 1 / may_be) <= ALIKE * soon
+        or (everyday.may_be_met(one) and one.ratio >= near * sure)
+        or interactive.may_be_met(one)
     ]
 
 

@@ -22,12 +22,14 @@ import numpy as np
 from experiments import datasets, recommend, records
 from experiments.datasets import Dataset, Volume
 from experiments.errors import HarnessError
-from experiments.measure import Cell, rounds
+from experiments.measure import Cell, rounds, warm_up
 from experiments.measure.cell import describe
 from experiments.program import Program
+from experiments.recommend import limits
 from experiments.recommend.cells import sensible
+from experiments.recommend.limits import Limit
 from experiments.recommend.measurer import Measurer
-from experiments.recommend.purposes import ALIKE, BLINK_S, DISK, Choice, Purposes, waiting_s
+from experiments.recommend.purposes import BLINK_S, Choice, Purposes
 from experiments.recommend.sample import Plan, draw, opened
 from experiments.recommend.standing import Standing
 from experiments.records import Row
@@ -90,42 +92,33 @@ class Found:
             if not mine or not its:
                 return "failed"
             ratios = mine.ratio, its.ratio
-        possible, _ = self._admitted(purpose, named)
-        _, certain = self._admitted(purpose, best)
-        if not possible:
+        limit = self._limit(purpose)
+        if limit and not limit.may_be_met(named):
             return "too slow"
-        if ratios[0] > ratios[1] or not certain:
+        if ratios[0] > ratios[1] or (limit and not limit.is_met(best)):
             return "no difference"
         return f"{ratios[0] / ratios[1]:.1%} of the best one's ratio"
 
-    def _admitted(self, purpose: str, one: Standing) -> tuple[bool, bool]:
-        """Whether a cell may be fast enough for a purpose, and whether it surely is."""
+    def _limit(self, purpose: str) -> Limit | None:
+        """How long a purpose waits; None where it has time."""
         if purpose == "everyday":
-            ways = [_cautious(seconds) for seconds in (one.compress_s, one.decompress_s)]
-            limit = 8e-6 / DISK
-            return all(way.low <= limit for way in ways), all(way.high <= limit for way in ways)
+            return limits.everyday(self.purposes.standing, _cautious)
         if purpose == "interactive":
-            least = min(map(_waiting, self.purposes.standing), key=lambda wait: wait.median)
-            wait = _waiting(one)
-            return wait.low <= ALIKE * least.high, wait.high <= ALIKE * least.low
+            return limits.interactive(self.purposes.standing, _cautious)
         if purpose == "random_access":
-            alone = self.purposes.alone(one)
-            seconds = alone.seconds if alone else np.inf
-            return seconds / BOXES_MAY_BE <= BLINK_S, seconds * BOXES_MAY_BE <= BLINK_S
-        return True, True
+            return Limit(self._box, Interval(BLINK_S, BLINK_S, BLINK_S))
+        return None
+
+    def _box(self, one: Standing) -> Interval:
+        alone = self.purposes.alone(one)
+        seconds = alone.seconds if alone else np.inf
+        return limits.within(BOXES_MAY_BE)(Interval(seconds, seconds, seconds))
 
 
 def _cautious(found: Interval) -> Interval:
     """The interval, not narrower than any speed is known."""
     low, high = found.median / (1 + FLOOR), found.median * (1 + FLOOR)
     return Interval(found.median, min(found.low, low), max(found.high, high))
-
-
-def _waiting(one: Standing) -> Interval:
-    """Seconds a voxel until labels that come over the line are in memory."""
-    back = _cautious(one.decompress_s)
-    ends = (waiting_s(one, end / back.median) for end in (back.median, back.low, back.high))
-    return Interval(*ends)
 
 
 def grid(volume: Volume, cells: Sequence[Cell], wanted: Wanted) -> dict[Cell, list[Row]]:
@@ -166,7 +159,16 @@ def judge(dataset: Dataset, wanted: Wanted) -> Found:
     return Found(purposes, purposes.choose(), seconds)
 
 
+def _compile(dataset: Dataset) -> None:
+    """Compile the kernels of every cell: that is a cost of the first run only, whose ever it is."""
+    with opened(dataset) as (source, boxes):
+        corner = boxes.fetch(tuple((0, min(n, 64)) for n in boxes.shape))
+    for cell in sensible():
+        warm_up(Volume(dataset.name, source, dataset.group, corner), cell)
+
+
 def _compare(dataset: Dataset, wanted: Wanted) -> None:
+    _compile(dataset)
     start = process_time()
     question = recommend.Question(runs=wanted.runs)
     advice = recommend.recommend(dataset, question, MEASURER)
