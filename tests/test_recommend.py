@@ -135,6 +135,7 @@ def test_the_plan_states_what_a_person_asked_for():
     assert plan((1000, 2000, 3000), 0.01, (10, 100, 100), 7) == Plan((10, 100, 100), 600, 7)
     assert plan((100, 100, 100), None, None, 0).count == 0  # small: all of it
     assert plan((1000, 1000, 1000), 0.3, None, 0).count == 0  # more than a quarter
+    assert plan((1000, 1000, 1000), 1e-9, None, 0).count == 4  # quarters, halves and all of them
     huge = plan((100_000, 100_000, 100_000), None, None, 0)
     assert huge.count == 64
     assert math.prod(huge.chunk) < 1 << 21

@@ -29,6 +29,8 @@ BOXES = 8
 #: Chunks of a sample by default: at least, and at most.
 FEWEST, MOST = 16, 64
 SHARE = 0.05
+#: Whatever the share: fewer tell nothing of what each doubling saves.
+LEAST = 4
 #: Of each chunk that is drawn so many places are looked at.
 LOOKS = 4
 #: A volume of which the sample would be a larger share than this, or that has fewer voxels than
@@ -125,7 +127,7 @@ def plan(shape: Shape, share: float | None, chunk: Shape | None, seed: int) -> P
     ----------
     shape : (int, int, int)
     share : float, optional
-        Of the volume; by default 0.05, but 16 chunks at least and 64 at most.
+        Of the volume, but 4 chunks at least; by default 0.05, but 16 chunks at least and 64 at most.
     chunk : (int, int, int), optional
         By default about 16 x 256 x 256, in whole rows where they are hardly longer.
     seed : int
@@ -139,7 +141,7 @@ def plan(shape: Shape, share: float | None, chunk: Shape | None, seed: int) -> P
     cut = tuple(map(min, cut, shape))
     voxels = math.prod(shape)
     wanted = (SHARE if share is None else share) * voxels / math.prod(cut)
-    count = max(2, math.ceil(wanted))
+    count = max(LEAST, math.ceil(wanted))
     if share is None:
         count = min(MOST, max(FEWEST, count))
     small = share is None and voxels < SMALL
