@@ -127,7 +127,7 @@ def plan(shape: Shape, share: float | None, chunk: Shape | None, seed: int) -> P
     ----------
     shape : (int, int, int)
     share : float, optional
-        Of the volume, but 4 chunks at least; by default 0.05, but 16 chunks at least and 64 at most.
+        Of the volume, but 4 chunks at least; by default 0.05, but 16 to 64 chunks.
     chunk : (int, int, int), optional
         By default about 16 x 256 x 256, in whole rows where they are hardly longer.
     seed : int
