@@ -179,7 +179,17 @@ def draw(volume: Boxes, wanted: Plan, announce: Callable[[str], None]) -> Sample
         announce("reading the volume")
         labels = _read(volume, volume.box)
         boxes = _boxes(of_array(labels), random)
-        return Sample(wanted, volume, [labels], np.zeros(1), boxes, 0.0, 0.0, 0, 1)
+        return Sample(
+            wanted,
+            volume,
+            chunks=[labels],
+            density=np.zeros(1),
+            boxes=boxes,
+            mean_density=0.0,
+            density_error=0.0,
+            looked_at=0,
+            drawn_from=1,
+        )
     places = Places(volume.shape, wanted.chunk)
     looked = places.spread(LOOKS * wanted.count, random)
     density = np.empty(len(looked))
@@ -194,8 +204,17 @@ def draw(volume: Boxes, wanted: Plan, announce: Callable[[str], None]) -> Sample
         chunks.append(_read(volume, looked[at]))
     missing = 1 - len(looked) / len(places)
     error = math.sqrt(missing * float((np.diff(density) ** 2).mean()) / 2 / len(looked))
-    known = (float(density.mean()), error, len(looked), len(places))
-    return Sample(wanted, volume, chunks, density[chosen], _boxes(volume, random), *known)
+    return Sample(
+        wanted,
+        volume,
+        chunks=chunks,
+        density=density[chosen],
+        boxes=_boxes(volume, random),
+        mean_density=float(density.mean()),
+        density_error=error,
+        looked_at=len(looked),
+        drawn_from=len(places),
+    )
 
 
 def _read(volume: Boxes, box: Box) -> Labels:
