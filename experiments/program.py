@@ -17,5 +17,5 @@ class Program(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the program, and tell its errors."""
-        with reporting(ctx, (HarnessError,), "what is done is safe"):
+        with reporting(ctx, (HarnessError,), "what was printed stands"):
             return super().invoke(ctx)

@@ -51,3 +51,13 @@ def test_the_readers_name_a_missing_file_too(ending, tmp_path):
     with pytest.raises(FileError) as error, formats.open_volume(path):
         pass
     assert str(error.value) == f"{path}: no such file"
+
+
+def test_an_interruption_claims_no_more_than_it_knows():
+    @click.command(cls=Program)
+    def interrupted():
+        raise KeyboardInterrupt
+
+    result = CliRunner().invoke(interrupted)
+    assert result.exit_code == 130
+    assert result.stderr == "Interrupted; what was printed stands\n"
