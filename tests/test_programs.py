@@ -61,3 +61,17 @@ def test_an_interruption_claims_no_more_than_it_knows():
     result = CliRunner().invoke(interrupted)
     assert result.exit_code == 130
     assert result.stderr == "Interrupted; what was printed stands\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "line"),
+    [
+        ("overhead", ["--size", "1K", "--compressor", "lz5"], "--compressor lz5: no bare calls;"),
+        ("counts", ["phantom", "--dtype", "int7"], "Invalid value for '--dtype': 'int7' is not"),
+    ],
+)
+def test_what_a_program_does_not_know_is_named(program, words, line):
+    result = CliRunner().invoke(PROGRAMS[f"experiments.trust.{program}"], words)
+    assert result.exit_code in (1, 2)
+    assert f"Error: {line}" in result.stderr
+    assert "bug" not in result.stderr

@@ -1,6 +1,6 @@
 """Damages streams and source files at random and counts what decoding makes of them.
 
-Run it: python -m experiments.corruption --count 3000
+    python -m experiments.trust.corruption --count 3000
 
 Each damaged input is decoded in a worker process, which is replaced when it dies or hangs, so that
 a crash is counted and not fatal. With --peers PYTHON the same damage is done to other codecs there.
@@ -153,8 +153,8 @@ def main(count: int, peers: str | None, seed: int, only: str | None) -> None:
     failed = False
     click.echo("| | inputs | refused | same | WRONG | wrong, no checksum there | crash | hang |")
     click.echo("|---|---:|---:|---:|---:|---:|---:|---:|")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
         np.save(folder / "labels.npy", labels)
         np.save(folder / "narrow.npy", labels.astype(np.uint16))  # all that ImageJ can hold
         for python, name in _jobs(peers):

@@ -25,17 +25,18 @@ from experiments import datasets
 from experiments.errors import HarnessError
 from experiments.program import Program
 
+DTYPES = ("uint64", "uint32")
 EVENTS = ("Ir", "Bcm", "D1mr", "D1mw", "DLmr", "DLmw")
 #: A function of the C library that nothing else calls: callgrind writes its counts down before it.
-MARK = "getppid"
+DUMP_BEFORE = "getppid"
 
 
-def tasks(path: str, slices: int, dtype: str) -> tuple[int, int, dict[str, Callable[[], Any]]]:
+def calls(path: str, slices: int, dtype: str) -> tuple[int, int, dict[str, Callable[[], Any]]]:
     """Voxels, runs of non-boundary voxels, and each kernel as a call."""
     from compresso.kernels import boundary, components, labels, neuroglancer
     from compresso.kernels import windows as window_kernels
 
-    (dataset,) = datasets.parse(path, Path())
+    dataset = datasets.choose_one(path, Path(), "this table")
     volume = np.ascontiguousarray(dataset.load(slices).labels, dtype)
     nz, ny, nx = volume.shape
     bits = np.empty((nz, ny, -(-nx // 64)), np.uint64)
@@ -72,21 +73,21 @@ def tasks(path: str, slices: int, dtype: str) -> tuple[int, int, dict[str, Calla
 
 
 def run(path: str, slices: int, dtype: str, names: Path) -> None:
-    """Call each kernel, once to compile it and once between two marks, and note what it is."""
-    voxels, runs, work = tasks(path, slices, dtype)
-    for task in work.values():
-        task()
-    for task in work.values():
+    """Call each kernel, once to compile it and once between two dumps, and write down its name."""
+    voxels, runs, kernels = calls(path, slices, dtype)
+    for call in kernels.values():
+        call()
+    for call in kernels.values():
         os.getppid()
-        task()
+        call()
         os.getppid()
-    names.write_text("\n".join([str(voxels), str(runs), *work]))
+    names.write_text("\n".join([str(voxels), str(runs), *kernels]))
 
 
 def count(path: str, slices: int, dtype: str) -> tuple[int, int, dict[str, dict[str, int]]]:
     """Voxels, runs, and the events of each kernel."""
     with tempfile.TemporaryDirectory() as folder:
-        simulator = ["valgrind", "--tool=callgrind", f"--dump-before={MARK}"]
+        simulator = ["valgrind", "--tool=callgrind", f"--dump-before={DUMP_BEFORE}"]
         simulator += ["--cache-sim=yes", "--branch-sim=yes", "--smc-check=all-non-file"]
         simulator += [f"--callgrind-out-file={folder}/counts"]
         child = [sys.executable, "-m", "experiments.trust.counts", path, "--slices", str(slices)]
@@ -95,9 +96,10 @@ def count(path: str, slices: int, dtype: str) -> tuple[int, int, dict[str, dict[
         for command in (child, [*simulator, *child]):  # the first one compiles the kernels
             done = subprocess.run(command, env=environment, capture_output=True, text=True)
             if done.returncode:
-                raise HarnessError(done.stderr.strip().splitlines()[-1].removeprefix("Error: "))
+                said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+                raise HarnessError(said[-1].removeprefix("Error: "))
         voxels, runs, *kernels = (Path(folder) / "names").read_text().splitlines()
-        # Part 1 is what comes before the first mark, and every other one lies between kernels.
+        # Dump 1 is of what comes before all kernels, and every other one of what lies between two.
         events = {
             kernel: totals(Path(f"{folder}/counts.{2 * number + 2}"))
             for number, kernel in enumerate(kernels)
@@ -115,7 +117,7 @@ def totals(path: Path) -> dict[str, int]:
 @click.command(cls=Program)
 @click.argument("path")
 @click.option("--slices", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--dtype", "dtypes", multiple=True, default=("uint64", "uint32"))
+@click.option("--dtype", "dtypes", type=click.Choice(DTYPES), multiple=True, default=DTYPES)
 @click.option("--child", type=click.Path(path_type=Path), hidden=True)
 def main(path: str, slices: int, dtypes: tuple[str, ...], child: Path | None) -> None:
     """Print the counts as a Markdown table."""

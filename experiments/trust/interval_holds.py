@@ -40,7 +40,7 @@ class Coverage:
 
     @property
     def held(self) -> int:
-        """How many intervals hold the truth."""
+        """How many of the intervals hold the truth."""
         return sum(one.low <= self.truth <= one.high for one in self.found)
 
     @property
@@ -56,7 +56,7 @@ class Coverage:
 
 
 def cover(cells: Sequence[Cell], dataset: datasets.Dataset, seeds: int) -> dict[Cell, Coverage]:
-    """Estimate cells of a volume with as many samples; none where the volume is measured whole."""
+    """Estimate cells from a sample for each seed; none where the volume is measured whole."""
     found: dict[Cell, list[Bytes]] = {cell: [] for cell in cells}
     with opened(dataset) as (_, volume):
         for seed in range(seeds):

@@ -20,6 +20,7 @@ from compresso import compressors, encodings
 from compresso.__main__ import Size
 from experiments.datasets import SYNTHETIC, Volume
 from experiments.datasets.phantom import Phantom
+from experiments.errors import HarnessError
 from experiments.measure import Cell, Clock, measure
 from experiments.program import Program
 from experiments.records import OK
@@ -29,7 +30,10 @@ Call = Callable[[Any], Any]
 
 
 def bare_calls(name: str) -> tuple[Call, Call]:
-    """The library's own functions to compress and to restore, at the library's defaults."""
+    """The library's own functions to compress and to restore, at the library's defaults.
+
+    Raises HarnessError for a compressor that none are known of.
+    """
     import brotli
     import imagecodecs
     import zstandard
@@ -42,6 +46,8 @@ def bare_calls(name: str) -> tuple[Call, Call]:
         "brotli": (brotli.compress, brotli.decompress),
         "zopfli": (imagecodecs.zopfli_encode, zlib.decompress),
     }
+    if name not in found:
+        raise HarnessError(f"--compressor {name}: no bare calls; choose from: {', '.join(found)}")
     return found[name]
 
 
