@@ -29,14 +29,14 @@ from compresso.arrays import Labels
 from compresso.boxes import Shape
 from experiments.measure import Cell, prepared
 from experiments.recommend.sample import Sample, stack
+from experiments.records.intervals import CONFIDENCE
 
-CONFIDENCE = 0.95
 #: What the next doubling saves of what the last one saved: expected, and at most.
 DECLINE, SLOWEST = 0.8, 0.97
 #: How much smaller an excess is where seams are half as many: expected bounds.
 HALVED = (0.25, 0.5)
 #: No interval of a sample is narrower than this, relative, on either side.
-FLOOR = 0.03
+NARROWEST = 0.03
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,10 @@ class Continuation:
     high: float
 
 
+#: Where there is nothing to save.
+NOTHING = Continuation(0.0, 0.0, 0.0)
+
+
 def estimate(cell: Cell, sample: Sample) -> Bytes:
     """The bytes of the whole volume, in one piece as the grid measures it."""
     chunks, whole = sample.chunks, sample.volume
@@ -78,11 +82,11 @@ def estimate(cell: Cell, sample: Sample) -> Bytes:
         growth(grown, math.log2(max(1.0, whole.voxels / voxels))),
         *(_seams(cell, chunks, axis, whole.shape, grown[-1]) for axis in range(3)),
     ]
-    mean, reach = drawn(alone, sample)
+    mean, reach = _of_a_chunk(alone, sample)
     expected = grown[-1] * mean / alone.mean() * whole.voxels / voxels
     expected *= math.exp(sum(step.expected for step in steps))
-    low = math.hypot(reach, FLOOR, *(step.expected - step.low for step in steps))
-    high = math.hypot(reach, FLOOR, *(step.high - step.expected for step in steps))
+    low = math.hypot(reach, NARROWEST, *(step.expected - step.low for step in steps))
+    high = math.hypot(reach, NARROWEST, *(step.high - step.expected for step in steps))
     return Bytes(expected, expected * math.exp(-low), expected * math.exp(high))
 
 
@@ -104,7 +108,7 @@ def growth(grown: Sequence[float], doublings: float) -> Continuation:
     """What so many more doublings save, by what the last ones saved."""
     saved = [math.log(b / a) for a, b in itertools.pairwise(grown)]
     if not saved:
-        return Continuation(0.0, 0.0, 0.0)
+        return NOTHING
     last, before = saved[-1], saved[-2] if len(saved) > 1 else saved[-1]
     typical = min(0.0, (2 * last + DECLINE * before) / 3)
     expected = typical * _series(DECLINE, doublings)
@@ -122,9 +126,8 @@ def _seams(
 ) -> Continuation:
     """What is saved where a chunk goes on along an axis, as it does in the volume."""
     side = chunks[0].shape[axis]
-    nothing = Continuation(0.0, 0.0, 0.0)
     if side == shape[axis] or side < 2:
-        return nothing
+        return NOTHING
     halves = _apart(cell, chunks, axis, 2) / together - 1
     share = HALVED[1]
     if axis == 0 and side >= 4:
@@ -146,7 +149,7 @@ def _apart(cell: Cell, chunks: Sequence[Labels], axis: int, parts: int) -> float
     return size(cell, labels) * sum(chunk.size for chunk in chunks) / labels.size
 
 
-def drawn(alone: NDArray[np.float64], sample: Sample) -> tuple[float, float]:
+def _of_a_chunk(alone: NDArray[np.float64], sample: Sample) -> tuple[float, float]:
     """The bytes of a chunk on average over the volume, and the interval's reach, a logarithm.
 
     The bytes follow the density of labels, which is known at more places than were read. What it
