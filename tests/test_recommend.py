@@ -165,12 +165,12 @@ def test_rows_are_kept_as_soon_as_they_are_measured(tmp_path, out, monkeypatch):
     """Ctrl-C in the middle: what is in the CSV by then is what is told, in one line."""
     measure, before = measurer.measure, []
 
-    def stopped(piece, cell, run, now):
+    def stopped(volume, cell, run, now):
         path = tmp_path / "r.csv"
         before.append(len(records.read(path)) if path.exists() else 0)
         if len(before) == 4:
             raise KeyboardInterrupt
-        return measure(piece, cell, run, now)
+        return measure(volume, cell, run, now)
 
     monkeypatch.setattr(measurer, "measure", stopped)
     result = run("phantom:size=24x20x3", *out)
@@ -184,7 +184,7 @@ def test_every_run_and_every_box_is_a_row(tmp_path, out, monkeypatch):
     measure, counts = measurer.measure, Counter()
 
     def counted(volume, *given):
-        counts["a box" if volume.chunk else "a piece"] += 1
+        counts["a box" if volume.chunk else "a part"] += 1
         return measure(volume, *given)
 
     monkeypatch.setattr(measurer, "measure", counted)
@@ -192,8 +192,8 @@ def test_every_run_and_every_box_is_a_row(tmp_path, out, monkeypatch):
     assert result.exit_code == 0, result.output
     table = records.read(tmp_path / "r.csv")
     assert f"{len(table)} rows added" in result.stderr
-    assert Counter(table["chunk"]) == {"0-24x0-20x0-3": counts["a box"], "": counts["a piece"]}
-    assert set(counts) == {"a box", "a piece"}
+    assert Counter(table["chunk"]) == {"0-24x0-20x0-3": counts["a box"], "": counts["a part"]}
+    assert set(counts) == {"a box", "a part"}
     newest = derived.newest(table)
     assert set(newest["chunk"]) == {""}
     assert set(newest["shape"]) == {"3x20x24"}
@@ -231,9 +231,9 @@ def test_what_no_purpose_may_take_is_not_run_again(monkeypatch):
     speeds = {"lzma": 100, "zstd": 900, "zlib": 9000, "lz4": 20000, "bz2": 300}
     ratios = {"lzma": 64, "zstd": 32, "zlib": 16, "lz4": 8, "bz2": 40}
 
-    def measured(piece, cell, number, now):
+    def measured(volume, cell, number, now):
         name = cell.compressor.spec
-        raw = 8 * piece.labels.size
+        raw = 8 * volume.labels.size
         seconds = raw / 1e6 / speeds[name]
         stages = {"encode_s": 0, "compress_s": seconds, "decompress_s": seconds, "decode_s": 0}
         return {"status": "ok", "raw_bytes": raw, "compressed_bytes": raw / ratios[name], **stages}
@@ -315,8 +315,8 @@ def test_an_encoding_that_cannot_hold_a_label_is_left_out_in_one_line(tmp_path, 
 def test_what_fails_otherwise_ends_with_1(tmp_path, out, monkeypatch):
     measure = measurer.measure
 
-    def failing(piece, cell, run, now):
-        row = measure(piece, cell, run, now)
+    def failing(volume, cell, run, now):
+        row = measure(volume, cell, run, now)
         return row | ({"status": "error: broken"} if str(cell) == "cpso lzma" else {})
 
     monkeypatch.setattr(measurer, "measure", failing)

@@ -1,7 +1,7 @@
 """Successive halving: every cell on little, the better ones on more, the best on all.
 
 A cell drops out as soon as another one is smaller and faster both ways by a margin that covers what
-more voxels may change; the margins shrink as the pieces grow. On the last piece only those are run
+more voxels may change; the margins shrink as the parts grow. On the last part only those are run
 again that a purpose may take.
 """
 
@@ -20,26 +20,27 @@ from experiments.recommend.purposes import contenders
 from experiments.recommend.sample import Sample, stack
 from experiments.recommend.standing import Standing, dominates
 
-#: Voxels of the first two pieces, about.
-PIECES = (1 << 18, 1 << 21)
-#: By how much another cell must be smaller, and faster, once each piece is measured.
+#: Voxels of the first two parts, about.
+PARTS = (1 << 18, 1 << 21)
+#: By how much another cell must be smaller, and faster, once each part is measured.
 MARGINS = ((1.3, 1.5), (1.1, 1.2), (1.0, 1.0))
-#: A piece is measured only where there is so many times as much: else it costs more than it saves.
+#: A part is measured only where there is so many times as much: else it costs more than it saves.
 WORTH = 8
 #: Seconds after which no further run of a cell is made, on the processor: other work on the machine
-#: costs no cell its runs. On the pieces before the last, and on the last.
+#: costs no cell its runs. On the parts before the last, and on the last.
 IMPATIENCE_S, PATIENCE_S = 0.05, 1.0
-#: Runs of each cell on the pieces before the last.
+#: Runs of each cell on the parts before the last.
 FEW = 2
 
 
 @dataclass(frozen=True)
-class Stage:
+class Rung:
     """What cells are measured on, and how long.
 
     Parameters
     ----------
-    piece : Volume
+    part : Volume
+        Of the sample, or all of it.
     margins : (float, float)
         By how much another cell must be smaller, and faster, for one to drop out at the end.
     runs : int
@@ -50,7 +51,7 @@ class Stage:
         Only those are run again that a purpose may take.
     """
 
-    piece: Volume
+    part: Volume
     margins: tuple[float, float]
     runs: int = FEW
     patience: float = IMPATIENCE_S
@@ -67,7 +68,7 @@ class Race:
     described : Volume
         What the rows are of; its labels are not used.
     runs : int
-        On the last piece, of what a purpose may take, unless they take longer than ``PATIENCE_S``.
+        On the last part, of what a purpose may take, unless they take longer than ``PATIENCE_S``.
     measurer : Measurer
     """
 
@@ -77,41 +78,41 @@ class Race:
     measurer: Measurer
 
     def run(self, cells: Sequence[Cell]) -> Iterator[Standing]:
-        """Yield the cells that failed on a piece once it is measured, then those that are left."""
-        for stage in self._stages():
-            standing = self._run(stage, cells)
+        """Yield the cells that failed on a part once it is measured, then those that are left."""
+        for rung in self._rungs():
+            standing = self._run(rung, cells)
             yield from (one for one in standing if one.failed)
-            standing = _left([one for one in standing if not one.failed], stage.margins)
+            standing = _left([one for one in standing if not one.failed], rung.margins)
             cells = [one.cell for one in standing]
         yield from standing
 
-    def _stages(self) -> list[Stage]:
-        *first, last = pieces(self.sample)
-        stages = [
-            Stage(self._described(labels, f"{labels.size:,} voxels of it"), margins)
+    def _rungs(self) -> list[Rung]:
+        *first, last = parts(self.sample)
+        rungs = [
+            Rung(self._described(labels, f"{labels.size:,} voxels of it"), margins)
             for labels, margins in zip(first, MARGINS, strict=False)
         ]
         whole = self._described(last, self.sample.part)
-        return [*stages, Stage(whole, MARGINS[-1], self.runs, PATIENCE_S, last=True)]
+        return [*rungs, Rung(whole, MARGINS[-1], self.runs, PATIENCE_S, last=True)]
 
     def _described(self, labels: Labels, part: str) -> Volume:
         return replace(self.described, labels=labels, part=part)
 
-    def _run(self, stage: Stage, cells: Sequence[Cell]) -> list[Standing]:
-        """What each cell reaches on a piece."""
+    def _run(self, rung: Rung, cells: Sequence[Cell]) -> list[Standing]:
+        """What each cell reaches on a rung."""
         reached = {cell: Standing(cell) for cell in cells}
         spent = dict.fromkeys(cells, 0.0)
-        size = f"{stage.piece.labels.size:,} voxels"
-        for run, order in itertools.groupby(rounds(cells, stage.runs), lambda pair: pair[0]):
+        size = f"{rung.part.labels.size:,} voxels"
+        for run, order in itertools.groupby(rounds(cells, rung.runs), lambda pair: pair[0]):
             running = [one for one in reached.values() if not one.failed]
-            if stage.last and run > 1:
+            if rung.last and run > 1:
                 running = contenders(running, self.sample.whole, run - 1)
-            wanted = {one.cell for one in running if spent[one.cell] <= stage.patience}
+            wanted = {one.cell for one in running if spent[one.cell] <= rung.patience}
             for _, cell in order:
                 if cell in wanted:
-                    self.measurer.announce(f"{cell}, {size}, run {run} of {stage.runs}")
+                    self.measurer.announce(f"{cell}, {size}, run {run} of {rung.runs}")
                     start = process_time()
-                    row = self.measurer.measure(stage.piece, cell, run)
+                    row = self.measurer.measure(rung.part, cell, run)
                     reached[cell] = reached[cell].with_row(row)
                     spent[cell] += process_time() - start
         return list(reached.values())
@@ -122,11 +123,11 @@ def _left(standing: Sequence[Standing], margins: tuple[float, float]) -> list[St
     return [one for one in standing if not any(dominates(a, one, *margins) for a in standing)]
 
 
-def pieces(sample: Sample) -> Iterator[Labels]:
+def parts(sample: Sample) -> Iterator[Labels]:
     """Labels to measure on, each more than the one before; the last are all of the sample."""
     crowded = [sample.chunks[i] for i in np.argsort(-sample.density, kind="stable")]
     every = sum(chunk.size for chunk in sample.chunks)
-    for voxels in PIECES:
+    for voxels in PARTS:
         if every >= WORTH * voxels:
             yield _about(crowded, voxels)
     yield stack(sample.chunks)

@@ -16,7 +16,7 @@ MAY_BE = 1.5
 
 @dataclass(frozen=True)
 class Standing:
-    """What a cell has reached on the piece that was measured last."""
+    """What a cell has reached on the part that was measured last."""
 
     cell: Cell
     rows: Sequence[Row] = ()
