@@ -32,7 +32,7 @@ class Question:
     seed : int
         Of the sample.
     runs : int
-        Of each cell that reaches the end.
+        On all of the sample, of each cell that a purpose may take.
     """
 
     share: float | None = None
