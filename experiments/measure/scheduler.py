@@ -81,7 +81,7 @@ class Spread:
 
     def __len__(self) -> int:
         """Number of runs to measure or to leave out, and of totals."""
-        rows = sum(len(boxes) + (boxes != [None]) for _, _, boxes in self._places)
+        rows = sum(len(boxes) + (boxes != [None]) for _, _, boxes in self._divided)
         return rows * len(self.grid.cells) * self.grid.conditions.runs
 
     def run(self, announce: Announce) -> Iterator[tuple[Row, bool]]:
@@ -90,9 +90,10 @@ class Spread:
         announce("starting workers" if self.scheduler else "loading")
         try:
             with open_scheduler(self.scheduler) as scheduler:
-                for number, (dataset, shape, boxes) in enumerate(self._places):
+                for dataset, shape, boxes in self._divided:
                     announce(dataset.name)
-                    yield from self._dataset(scheduler, dataset, shape, self._tasks(number, boxes))
+                    tasks = self._tasks(dataset, boxes)
+                    yield from self._dataset(scheduler, dataset, shape, tasks)
         finally:  # an error or Ctrl-C must not keep a volume, either
             for cached in (_loaded, _opened):
                 cached.cache_clear()
@@ -120,10 +121,10 @@ class Spread:
                 records.append(self.output, row)
             yield kept or row, not kept
 
-    def _tasks(self, number: int, boxes: Sequence[Box | None]) -> Iterator[Task]:
+    def _tasks(self, dataset: Dataset, boxes: Sequence[Box | None]) -> Iterator[Task]:
         """The tasks of a dataset, the cells in the rounds of the grid."""
         conditions, order = self.grid.conditions, list(self.grid.order())
-        dataset, token = self.grid.datasets[number], secrets.token_hex(8)
+        token = secrets.token_hex(8)
         for box in boxes:
             parts = [order] if box is not None else [[one] for one in order]
             past = self._known.get(spelled(box) if box else "", frozenset())
@@ -131,8 +132,8 @@ class Spread:
                 yield Task(dataset, conditions.slices, box, runs, past, token)
 
     @cached_property
-    def _places(self) -> list[tuple[Dataset, Sequence[int], Sequence[Box | None]]]:
-        """Each dataset, its shape and its chunks; one that cannot be read has one, which fails."""
+    def _divided(self) -> list[tuple[Dataset, Sequence[int], Sequence[Box | None]]]:
+        """Each dataset, its shape and its chunks; None is all of it, or one that cannot be read."""
         found: list[tuple[Dataset, Sequence[int], Sequence[Box | None]]] = []
         for dataset in self.grid.datasets:
             shape: tuple[int, ...] = ()
