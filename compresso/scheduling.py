@@ -108,7 +108,7 @@ def open_scheduler(spec: str = "", threads: int = 1) -> Iterator[Scheduler]:
     apart = found[1] == "processes"
     with ExitStack() as opened:
         dask = require("dask", "dask[distributed]", "a scheduler")
-        with _told(f"{spec}: cannot start workers"), _deaf(), dask.config.set(ENVIRON):
+        with _told(f"{spec}: cannot start workers"), _sigint_ignored(), dask.config.set(ENVIRON):
             cluster = distributed.LocalCluster(
                 n_workers=count if apart else 1,
                 threads_per_worker=1 if apart else count,
@@ -123,7 +123,7 @@ def open_scheduler(spec: str = "", threads: int = 1) -> Iterator[Scheduler]:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
+def _sigint_ignored() -> Iterator[None]:
     """Processes that are started now do not hear Ctrl-C, which is ours to handle."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -180,7 +180,7 @@ class _Pool(Scheduler):
             yield from (Answer(item, function(item), _me()) for item in todo)
             return
         ended = threading.Event()
-        with ThreadPoolExecutor(self.slots, initializer=_hear, initargs=(ended,)) as pool:
+        with ThreadPoolExecutor(self.slots, initializer=_set_ended, initargs=(ended,)) as pool:
             waiting: dict[Future[tuple[R, str]], T] = {}
             try:
                 while True:
@@ -199,7 +199,8 @@ class _Pool(Scheduler):
 _thread = threading.local()
 
 
-def _hear(ended: threading.Event) -> None:
+def _set_ended(ended: threading.Event) -> None:
+    """Tell a new thread where it sees that nobody waits for its tasks any more."""
     _thread.ended = ended
 
 
