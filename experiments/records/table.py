@@ -9,16 +9,10 @@ from experiments.records.columns import told_threads
 from experiments.records.derived import derive
 from experiments.records.intervals import BOTH, intervals, places, told_fastest
 
-HEADINGS = {
-    "encoding": "encoding",
-    "compression": "compression",
-    "ratio": "ratio",
-    "native_ratio": "native ratio",
-    "size": "bytes",
-    "compress_speed": "compress MB/s",
-    "decompress_speed": "decompress MB/s",
-    "lossless": "lossless",
-}
+HEADINGS = (
+    *("encoding", "compression", "ratio", "native ratio", "bytes"),
+    *("compress MB/s", "decompress MB/s", "lossless"),
+)
 #: Of all processors, what others may take before the table tells.
 BUSY = 0.1
 
@@ -53,7 +47,7 @@ def _block(name: str, rows: pd.DataFrame) -> str:
     ]
     text = [_title(name, rows)]
     if lines:
-        head, best, *others = _aligned([tuple(HEADINGS.values()), *lines])
+        head, best, *others = _aligned([HEADINGS, *lines])
         text += [f"  {head}", f"* {best}", *(f"  {line}" for line in others)]
     text += _speeds(good, cells)
     failed = rows[~rows.index.isin(good.index)]
