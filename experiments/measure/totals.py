@@ -9,10 +9,10 @@ from compresso.plugins import Extent
 from experiments import records
 from experiments.measure.cell import Cell
 from experiments.records import OK, Outcome, Row, Status
-from experiments.records.columns import SURROUNDINGS
+from experiments.records.columns import BYTES, SECONDS, SURROUNDINGS
 
-BYTES = ("raw_bytes", "native_bytes", "encoded_bytes", "compressed_bytes")
-SECONDS = ("encode_s", "compress_s", "decompress_s", "decode_s", "new_memory_s")
+#: What is added up.
+SUMMED = (*SECONDS, "new_memory_s")
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Totals:
 
     def add(self, cell: Cell, run: int, row: Row) -> None:
         """Add the row of one chunk."""
-        one = self._sums.setdefault((cell, run), _Sum(row | dict.fromkeys((*BYTES, *SECONDS), 0)))
+        one = self._sums.setdefault((cell, run), _Sum(row | dict.fromkeys((*BYTES, *SUMMED), 0)))
         one.count += 1
         one.workers.add(str(row.get("worker", "")))
         if row["status"] != str(OK):
@@ -52,7 +52,7 @@ class Totals:
         one.row |= {"source": row["source"], "dtype": row["dtype"], "lossless": True}
         for name in BYTES:
             one.row[name] += int(row[name])
-        for name in SECONDS:
+        for name in SUMMED:
             one.row[name] += row[name]
 
     def rows(self) -> Iterator[Row]:

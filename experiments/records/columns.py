@@ -7,11 +7,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Row = dict[str, Any]
+BYTES = ("raw_bytes", "native_bytes", "encoded_bytes", "compressed_bytes")
+#: What the four stages of a run took.
+SECONDS = ("encode_s", "compress_s", "decompress_s", "decode_s")
 #: Columns of version 1.0, and the ones added since, which are empty in its tables.
 FIRST_COLUMNS = (
     *("time", "dataset", "source", "shape", "dtype", "encoding", "compression", "run", "threads"),
-    *("raw_bytes", "native_bytes", "encoded_bytes", "compressed_bytes"),
-    *("encode_s", "compress_s", "decompress_s", "decode_s", "lossless", "status"),
+    *(*BYTES, *SECONDS, "lossless", "status"),
     *("group", "session", "version", "python", "numpy", "numba", "zstandard", "cpu"),
 )
 #: What was around the run, in numbers: load average over a minute, the part of all processors' time
