@@ -28,11 +28,11 @@ def names() -> list[str]:
     """Every name that :func:`parse` knows, but for files; the paper's first, in its order."""
     last = len(sources.classes)
 
-    def place(name: str) -> tuple[int, str]:
+    def order(name: str) -> tuple[int, str]:
         line = sources.classes[name].published
         return (line.line if line else last, name)
 
-    return sorted(sources.classes, key=place)
+    return sorted(sources.classes, key=order)
 
 
 def published() -> dict[str, Published]:

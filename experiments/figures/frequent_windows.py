@@ -29,9 +29,9 @@ class FrequentWindows(VolumeFigure):
         axes = figure.subplots(FREQUENT // 16 + 2, 16, squeeze=False)
         for axis in axes.flat:
             axis.set_axis_off()
-        for axis, place in zip(axes.flat, order, strict=False):
-            percent = 100 * counts[place] / counts.sum()
-            _show(axis, values[place], f"{percent:.1f}%" if percent >= 0.05 else f"{percent:.2f}%")
+        for axis, index in zip(axes.flat, order, strict=False):
+            percent = 100 * counts[index] / counts.sum()
+            _show(axis, values[index], f"{percent:.1f}%" if percent >= 0.05 else f"{percent:.2f}%")
         random, known = np.random.RandomState(0), set(values)
         absent = [w for w in _random_windows(random) if w not in known]
         for axis, window in zip(axes[-1], absent[:ABSENT], strict=False):
