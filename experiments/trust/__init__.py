@@ -1,1 +1,1 @@
-"""What the project claims of itself, measured: the harness's own time, and damage."""
+"""What the project claims of itself, measured: that damage is found, intervals hold, and so on."""
