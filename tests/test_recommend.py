@@ -283,6 +283,14 @@ def test_raw_labels_do_not_count_as_keeping_up_with_a_disk(cells, named, monkeyp
     assert everyday.cell in [one.cell for one in contenders(made, True, 1)]
 
 
+def test_of_cells_that_are_equal_none_drops_out():
+    """By each other: both would. What is worse in one respect, and better in none, does."""
+    cells = {"lz4": (50, 900), "zstd": (50, 900), "zlib": (50, 800), "bz2": (60, 800)}
+    made = [standing(name, ratio, 100, speed) for name, (ratio, speed) in cells.items()]
+    left = [one.cell.compressor.spec for one in race._left(made, (1.0, 1.0))]
+    assert left == ["lz4", "zstd", "bz2"]
+
+
 def test_of_equal_sizes_the_one_on_the_front_is_named(monkeypatch):
     made = [standing("lz4", 50, 100, 900), standing("zstd", 50, 200, 900)]
     monkeypatch.setattr(Purposes, "alone", lambda _, one: Alone(1.0, 0.01, one.ratio))

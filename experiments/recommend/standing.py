@@ -80,9 +80,7 @@ class Standing:
 
 
 def dominates(a: Standing, b: Standing, smaller: float, faster: float) -> bool:
-    """Whether ``a`` is better than ``b`` in all three respects, by these margins."""
-    return a is not b and (
-        a.ratio >= smaller * b.ratio
-        and a.compress_speed >= faster * b.compress_speed
-        and a.decompress_speed >= faster * b.decompress_speed
-    )
+    """Whether ``a`` beats ``b`` in all three respects by these margins, and is not its equal."""
+    mine, its = ((c.ratio, c.compress_speed, c.decompress_speed) for c in (a, b))
+    margins = (smaller, faster, faster)
+    return mine != its and all(m >= by * i for m, by, i in zip(mine, margins, its, strict=True))
