@@ -55,6 +55,11 @@ class Cell:
     def __str__(self) -> str:
         return f"{self.encoding} {self.compressor}"
 
+    @property
+    def told(self) -> str:
+        """The cell in a sentence: an encoding, and the compressor behind it where there is one."""
+        return f"{self.encoding} + {self.compressor}".removesuffix(" + none")
+
     def spans(self, shape: Shape) -> list[Span]:
         """The slices of each stream; those of groups do not depend on the number of threads."""
         if self.whole or self.threads == 1:

@@ -14,6 +14,7 @@ from experiments.records.intervals import Interval
 
 DISK = 500.0  # MB/s: a SATA SSD; 8 bytes a voxel
 LINE = 125.0  # MB/s: a line of one gigabit a second
+#: By how many times as long as for the soonest one waits for a smaller one.
 ALIKE = 1.1
 #: From so many times smaller on, labels are called packed: raw ones keep up with any disk.
 PACKED = 2.0
@@ -23,14 +24,12 @@ T = TypeVar("T")
 Doubt = Callable[[Interval], Interval]
 
 
-def as_measured(found: Interval) -> Interval:
-    """No doubt: the median."""
-    return Interval(found.median, found.median, found.median)
-
-
 def within(factor: float) -> Doubt:
     """The doubt that the median may be wrong by a factor, either way."""
     return lambda found: Interval(found.median, found.median / factor, found.median * factor)
+
+
+AS_MEASURED = within(1.0)
 
 
 @dataclass(frozen=True)
@@ -42,22 +41,18 @@ class Limit:
     seconds : callable
         Of a cell.
     most : Interval
-        Seconds.
+        The seconds that it waits at most.
     """
 
     seconds: Callable[[Standing], Interval]
     most: Interval
 
-    def met(self, one: Standing) -> bool:
-        """Whether a cell is fast enough, as measured."""
-        return self.seconds(one).median <= self.most.median
-
     def may_be_met(self, one: Standing) -> bool:
-        """Whether it may be, in the worst case for all others."""
+        """Whether a cell may be fast enough, in the worst case for the others."""
         return self.seconds(one).low <= self.most.high
 
     def is_met(self, one: Standing) -> bool:
-        """Whether it is, in the worst case."""
+        """Whether it is, in the worst case for itself."""
         return self.seconds(one).high <= self.most.low
 
 
@@ -66,7 +61,7 @@ def packed(cells: Sequence[T], ratio: Callable[[T], float]) -> Sequence[T]:
     return [one for one in cells if ratio(one) >= PACKED] or cells
 
 
-def everyday(standing: Sequence[Standing], doubt: Doubt = as_measured) -> Limit:
+def everyday(standing: Sequence[Standing], doubt: Doubt = AS_MEASURED) -> Limit:
     """Seconds a voxel, the slower way: a disk's, or where none keeps up those of the nearest."""
 
     def seconds(one: Standing) -> Interval:
@@ -77,7 +72,7 @@ def everyday(standing: Sequence[Standing], doubt: Doubt = as_measured) -> Limit:
     return Limit(seconds, Interval(most, most, most))
 
 
-def interactive(standing: Sequence[Standing], doubt: Doubt = as_measured) -> Limit:
+def interactive(standing: Sequence[Standing], doubt: Doubt = AS_MEASURED) -> Limit:
     """Seconds a voxel until labels that come over the line are in memory: those of the soonest."""
 
     def seconds(one: Standing) -> Interval:

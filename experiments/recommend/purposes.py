@@ -120,36 +120,38 @@ class Purposes:
 
     def _archive(self) -> Choice:
         one = self._smallest(self.standing)
-        return self._told(one, f"the smallest of all: {self._ratio(one)}; {_speeds(one)}")
+        return Choice(
+            one, self.size(one), f"the smallest of all: {self._ratio(one)}; {_speeds(one)}"
+        )
 
     def _everyday(self) -> Choice:
         limit = limits.everyday(self.standing)
         cells = packed(self.standing, attrgetter("ratio"))
-        fast = [one for one in cells if limit.met(one)]
+        fast = [one for one in cells if limit.is_met(one)]
         one = self._smallest(fast)
         if one.slower < DISK:
             why = f"none keeps up with a disk of {DISK:,.0f} MB/s both ways; this one comes nearest"
-            return self._told(one, f"{why}: {self._ratio(one)}; {_speeds(one)}")
+            return Choice(one, self.size(one), f"{why}: {self._ratio(one)}; {_speeds(one)}")
         why = f"the smallest of those that compress and decompress at {DISK:,.0f} MB/s or more"
         smaller = [other for other in cells if other not in fast and other.ratio > one.ratio]
         if smaller:
             next_ = min(smaller, key=lambda other: other.ratio)
-            why += f" ({next_.cell}, at {plainly(next_.slower)} MB/s the slower way, does not)"
-        return self._told(one, f"{why}: {self._ratio(one)}; {_speeds(one)}")
+            why += f" ({next_.cell.told}, at {plainly(next_.slower)} MB/s the slower way, does not)"
+        return Choice(one, self.size(one), f"{why}: {self._ratio(one)}; {_speeds(one)}")
 
     def _interactive(self) -> Choice:
         limit = limits.interactive(self.standing)
-        alike = [one for one in self.standing if limit.met(one)]
+        alike = [one for one in self.standing if limit.is_met(one)]
         one = max(alike, key=lambda other: (other.ratio, other.decompress_speed))
         why = (
             f"its labels are in memory soon, {plainly(1e9 * limit.seconds(one).median)} s a "
             f"gigavoxel over a line of {LINE:,.0f} MB/s, decompressing included"
         )
-        others = [str(other.cell) for other in alike if other is not one]
+        others = [other.cell.told for other in alike if other is not one]
         if others:
             why += f"; the smallest of {len(alike)} within {ALIKE - 1:.0%} of the soonest"
             why += f" ({', '.join(others)})"
-        return self._told(one, f"{why}: {self._ratio(one)}; {_speeds(one)}")
+        return Choice(one, self.size(one), f"{why}: {self._ratio(one)}; {_speeds(one)}")
 
     def _random_access(self) -> Choice | None:
         found = [(one, alone) for one in self.standing if (alone := self.alone(one))]
@@ -158,15 +160,16 @@ class Purposes:
         quick = [pair for pair in found if pair[1].seconds <= BLINK_S]
         one, alone = max(quick or found, key=lambda pair: pair[1].ratio)
         small = packed(found, lambda pair: pair[1].ratio)
-        first, at_once = min(small, key=lambda pair: pair[1].seconds)
+        first, soonest = min(small, key=lambda pair: pair[1].seconds)
         box = " x ".join(map(str, reversed(self.sample.boxes[0][1].shape)))
         why = (
             f"the smallest where each box of {box} is compressed alone: {alone.ratio:,.1f} x, "
             f"{alone.bytes:,.0f} bytes and {plainly(1e3 * alone.seconds)} ms a box; soonest is "
-            f"{first.cell}, {at_once.bytes:,.0f} bytes and {plainly(1e3 * at_once.seconds)} ms; "
+            f"{first.cell.told}, "
+            f"{soonest.bytes:,.0f} bytes and {plainly(1e3 * soonest.seconds)} ms; "
             f"the volume in one piece: {self._ratio(one)}"
         )
-        return self._told(one, why, alone)
+        return Choice(one, self.size(one), why, alone)
 
     def alone(self, one: Standing) -> Alone | None:
         """What boxes take that are compressed alone, measured once; None where one failed."""
@@ -194,9 +197,6 @@ class Purposes:
             f"{8 * voxels / found.expected:,.1f} x, with 95% confidence "
             f"{8 * voxels / found.high:,.1f} to {8 * voxels / found.low:,.1f}"
         )
-
-    def _told(self, one: Standing, why: str, alone: Alone | None = None) -> Choice:
-        return Choice(one, self.size(one), why, alone)
 
 
 def contenders(standing: Sequence[Standing], whole: bool, runs: int) -> list[Standing]:

@@ -54,8 +54,7 @@ def as_text(title: str, standing: Sequence[Standing], choices: Choices, sample: 
     """What was read, the front, and the four answers."""
     lines = [title, f"Measured: {sample.told()}; one thread.", "", *_table(standing), ""]
     for purpose, entry in as_json(choices, sample).items():
-        cell = f"{entry['encoding']} + {entry['compression']}"
-        lines.append(f"{purpose.replace('_', ' ')}: {cell.removesuffix(' + none')}")
+        lines.append(f"{purpose.replace('_', ' ')}: {choices[purpose].standing.cell.told}")
         lines.append(f"    {entry['why']}.")
         span = ""
         if not sample.whole:

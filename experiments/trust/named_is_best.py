@@ -33,11 +33,11 @@ from experiments.recommend.purposes import BLINK_S, Choice, Purposes
 from experiments.recommend.sample import Plan, draw, opened
 from experiments.recommend.standing import Standing
 from experiments.records import Row
+from experiments.records.columns import SECONDS
 from experiments.records.intervals import FLOOR, Interval
 
 #: By how much the median of eight boxes may be wrong.
 BOXES_MAY_BE = 1.5
-STAGES = ("encode_s", "compress_s", "decompress_s", "decode_s")
 #: On the processor, quietly.
 MEASURER = Measurer(now=process_time_ns)
 
@@ -136,7 +136,7 @@ def grid(volume: Volume, cells: Sequence[Cell], wanted: Wanted) -> dict[Cell, li
 
 def _seconds(row: Row) -> float:
     """What the stages of a run took; 0 where it failed."""
-    return float(np.nansum([row.get(stage, 0.0) for stage in STAGES]))
+    return float(np.nansum([row.get(stage, 0.0) for stage in SECONDS]))
 
 
 def _charged(rows: Sequence[Row], runs: int) -> float:
@@ -160,7 +160,7 @@ def judge(dataset: Dataset, wanted: Wanted) -> Found:
 
 
 def _compile(dataset: Dataset) -> None:
-    """Compile the kernels of every cell: that is a cost of the first run only, whose ever it is."""
+    """Compile the kernels of every cell: that is a cost of the first run only, whoever's it is."""
     with opened(dataset) as (source, boxes):
         corner = boxes.fetch(tuple((0, min(n, 64)) for n in boxes.shape))
     for cell in sensible():
