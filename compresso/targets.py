@@ -1,6 +1,5 @@
 """Files that are written whole or not at all, and what else one may read from and write to."""
 
-import errno
 import os
 import shutil
 import stat
@@ -17,9 +16,6 @@ from compresso.leftovers import own_name, remove, remove_leftovers
 STANDARD = Path("-")
 #: What tells a file from a later one of its name: its bytes, and when they were written, in ns.
 Stamp = tuple[int, int]
-
-#: What a file system without hard links says of one.
-NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 _unfinished: set[Path] = set()
 
@@ -140,15 +136,16 @@ def _exists(target: Path) -> FileError:
 
 
 def _link(unfinished: Path, target: Path) -> None:
-    """Give a file a second name that nothing has; raises FileExistsError, and other OSErrors."""
+    """Give a file a name that nothing has; raises FileExistsError, and other OSErrors."""
     try:
         os.link(unfinished, target)
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        if os.path.lexists(target):
+    except OSError:
+        # Systems without hard links refuse them by many numbers, and there is no better way there:
+        # what comes in between is lost. A server that is asked twice refuses what it has done.
+        if not os.path.lexists(target):
+            os.replace(unfinished, target)
+        elif not os.path.samestat(os.lstat(unfinished), os.lstat(target)):
             raise FileExistsError from None
-        os.replace(unfinished, target)  # what comes in between is lost: here there is no better way
 
 
 @contextmanager
@@ -162,7 +159,7 @@ def _replacing(target: Path, ending: str, publish: Callable[[Path, Path], None])
             os.fsync(file.fileno())
         with suppress(FileNotFoundError):
             old = target.stat()
-            with suppress(PermissionError):
+            with suppress(OSError):  # not allowed, or an owner that this container does not know
                 os.chown(unfinished, old.st_uid, old.st_gid)
             os.chmod(unfinished, stat.S_IMODE(old.st_mode))
         publish(unfinished, target)

@@ -352,15 +352,22 @@ def test_a_folder_that_is_not_writable(folder):
         folder.chmod(0o755)
 
 
-@pytest.mark.parametrize("links", [True, False])
-def test_what_came_meanwhile_is_kept_unless_forced(tmp_path, monkeypatch, links):
-    """Also where the file system has no hard links."""
+def refusing(number):
+    """A call of the system that fails."""
 
     def refuse(*_):
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        raise OSError(number, os.strerror(number))
 
-    if not links:
-        monkeypatch.setattr(os, "link", refuse)
+    return refuse
+
+
+@pytest.mark.parametrize(
+    "refusal", [0, errno.EPERM, errno.EACCES, errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP]
+)
+def test_what_came_meanwhile_is_kept_unless_forced(tmp_path, monkeypatch, refusal):
+    """Also where there are no hard links, whatever the file system says then."""
+    if refusal:
+        monkeypatch.setattr(os, "link", refusing(refusal))
     target = tmp_path / "x"
     with pytest.raises(C.FileError) as error, replacing(target) as unfinished:  # noqa: PT012
         unfinished.write_text("new")
@@ -375,6 +382,32 @@ def test_what_came_meanwhile_is_kept_unless_forced(tmp_path, monkeypatch, links)
         unfinished.write_text("free")
     assert (tmp_path / "y").read_text() == "free"
     assert names(tmp_path) == ["x", "y"]
+
+
+def test_a_server_that_links_twice_is_believed_once(tmp_path, monkeypatch):
+    """NFS sends again what was not answered in time, and is told that the name is there."""
+    link = os.link
+
+    def twice(*names):
+        link(*names)
+        link(*names)
+
+    monkeypatch.setattr(os, "link", twice)
+    with replacing(tmp_path / "x") as unfinished:
+        unfinished.write_text("new")
+    assert (tmp_path / "x").read_text() == "new"
+    assert names(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EINVAL])
+def test_an_owner_that_cannot_be_had_is_no_obstacle(tmp_path, monkeypatch, number):
+    """Not allowed; or not known in a container, where the system calls it no number of an owner."""
+    target = tmp_path / "x"
+    target.write_text("old")
+    monkeypatch.setattr(os, "chown", refusing(number))
+    with replacing(target, force=True) as unfinished:
+        unfinished.write_text("new")
+    assert target.read_text() == "new"
 
 
 @pytest.mark.parametrize("change", ["written", "longer", "removed"])
