@@ -25,18 +25,27 @@ def own_name(ending: str) -> str:
 
 
 def remove_leftovers(folder: Path, ending: str) -> None:
-    """Remove what processes that are gone have left in a folder, of names that end so."""
-    if not _processes():
-        return
-    names = []
-    with suppress(OSError):  # it will be told by who writes there
-        names = os.listdir(folder)
-    mine = re.compile(rf"\.compresso-{_processes()}-(\d{{1,9}})-[0-9a-f]{{8}}{re.escape(ending)}")
-    for name in names:
-        found = mine.fullmatch(name)
-        if found and _is_gone(int(found[1])):
+    """Remove what processes that are gone have left in a folder, of names that end so.
+
+    What comes there after this process has first looked is left to a later one.
+    """
+    for found in _temporary_names(os.path.abspath(folder)):
+        if found["ending"] == ending and _is_gone(int(found["process"])):
             with suppress(OSError):
-                remove(folder / name)
+                remove(folder / found[0])
+
+
+@cache
+def _temporary_names(folder: str) -> list[re.Match[str]]:
+    """The temporary names in a folder; it is listed once, for it may have very many files."""
+    if not _processes():
+        return []
+    mine = re.compile(
+        rf"\.compresso-{_processes()}-(?P<process>\d{{1,9}})-[0-9a-f]{{8}}(?P<ending>.*)", re.DOTALL
+    )
+    with suppress(OSError):  # it will be told by who writes there
+        return [found for name in os.listdir(folder) if (found := mine.fullmatch(name))]
+    return []
 
 
 def remove(path: Path) -> None:

@@ -305,6 +305,21 @@ def test_only_what_is_ours_and_of_a_process_that_is_gone_is_left_over(tmp_path):
     remove_leftovers(tmp_path / "none", "")
 
 
+def test_a_folder_of_many_files_is_listed_once(tmp_path, monkeypatch):
+    """Also where each of many small files is written there."""
+    listed, listdir = [], os.listdir
+
+    def counting(folder):
+        listed.append(Path(folder))
+        return listdir(folder)
+
+    monkeypatch.setattr(os, "listdir", counting)
+    for name in ("a", "b", "c"):
+        with replacing(tmp_path / name) as unfinished:
+            unfinished.touch()
+    assert listed.count(tmp_path) <= 1
+
+
 @LINUX
 def test_what_a_kill_left_goes_with_the_next_folder(tmp_path):
     code = (
