@@ -18,6 +18,7 @@ from compresso import stores
 from compresso.__main__ import main
 from compresso.convert import Codec, Wanted, begin, make, plan
 from compresso.convert.work import convert as convert_all
+from compresso.convert.work import work
 from compresso.errors import FileError
 from compresso.scheduling import open_scheduler
 
@@ -196,7 +197,7 @@ def test_what_is_refused(tmp_path):
         "source": "is the source itself, or in it",
         "source/inside": "is the source itself, or in it",
         "other": "exists, and is another array (its chunk_grid, codecs, attributes,",
-        "group": "exists, and is another array",
+        "group": "is a group, or damaged, and is not removed; choose another name",
         "folder": "is a folder with other things in it",
         "x:mip=2": "a target has no selection",
     }.items():
@@ -411,13 +412,29 @@ def test_who_was_driven_out_of_a_target_leaves_it_alone(tmp_path):
         wanted = Wanted(source, target, Codec("cpso"), force=force)
         plans.append(begin(wanted, make(wanted, 1)))
     first, second = plans
+    (box,) = second.tasks()
+    assert work(second, box).written == 1
+    written = files(Path(target))
     with open_scheduler("", 1) as workers, pytest.raises(FileError) as error:
         convert_all(first, workers, lambda _: None)
     assert str(error.value) == f"{target}: another conversion took its place; run one at a time"
     assert not opens(target)
+    assert files(Path(target)) == written
     with open_scheduler("", 1) as workers:
         convert_all(second, workers, lambda _: None)
     same(target, np.full((3, 4, 5), ord("b"), "u1"))
+
+
+def test_a_target_that_is_removed_meanwhile_is_not_begun_again(tmp_path):
+    np.save(tmp_path / "v.npy", np.ones((3, 4, 5), "u1"))
+    wanted = Wanted(str(tmp_path / "v.npy"), str(tmp_path / "t"), Codec("cpso"))
+    begun = begin(wanted, make(wanted, 1))
+    shutil.rmtree(tmp_path / "t")
+    with open_scheduler("", 1) as workers, pytest.raises(FileError) as error:
+        convert_all(begun, workers, lambda _: None)
+    told = f"{tmp_path / 't'}: was removed while it was written; run it again"
+    assert str(error.value) == told
+    assert not (tmp_path / "t").exists()
 
 
 def test_a_whole_target_is_read_only_work(tmp_path, monkeypatch):

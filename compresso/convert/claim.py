@@ -25,13 +25,15 @@ def claim(folder: Folder, head: bytes, force: bool) -> bool:
     if old is not None and same(old, head):
         return True
     if old is not None:
+        if whole is not None and not _is_array(whole):
+            raise FileError(
+                f"{folder.text}: is a group, or damaged, and is not removed; choose another name"
+            )
         if not force:
             raise FileError(
                 f"{folder.text}: exists, and is another array{_difference(old, head)}; choose "
                 "another name, or remove it with --force"
             )
-        if whole is not None and not _is_array(whole):
-            raise FileError(f"{folder.text}: is a group, and is not removed; choose another name")
         folder.write({UNFINISHED: old})  # until nothing of the old array is left, that is its name
         for name in (HEAD, "c/", MARKS):
             folder.remove(name)
@@ -41,12 +43,23 @@ def claim(folder: Folder, head: bytes, force: bool) -> bool:
     return False
 
 
-def finish(folder: Folder, head: bytes) -> None:
-    """Make a target whole; raises FileError where another conversion has taken it meanwhile."""
+def check(folder: Folder, head: bytes) -> tuple[bytes | None, bytes | None]:
+    """The metadata of a target, whole and begun; raises FileError where it is another's by now.
+
+    Asked before anything is written there, it keeps two conversions from mixing their chunks.
+    """
     whole, begun = folder.read([HEAD, UNFINISHED])
     current = begun if whole is None else whole
-    if current is None or not same(current, head):
+    if current is None:
+        raise FileError(f"{folder.text}: was removed while it was written; run it again")
+    if not same(current, head):
         raise FileError(f"{folder.text}: another conversion took its place; run one at a time")
+    return whole, begun
+
+
+def finish(folder: Folder, head: bytes) -> None:
+    """Make a target whole; raises FileError where it is another's by now."""
+    whole, begun = check(folder, head)
     if whole is None:
         folder.write({HEAD: head})
     if begun is not None:

@@ -11,7 +11,7 @@ from xxhash import xxh3_64_hexdigest
 from compresso import stores
 from compresso.arrays import Labels
 from compresso.boxes import Box, Boxes, around, slices_of, spelled
-from compresso.convert.claim import MARKS, finish
+from compresso.convert.claim import MARKS, check, finish
 from compresso.convert.plan import Plan
 from compresso.convert.target import Target
 from compresso.errors import CompressoError, FileError, LabelError
@@ -75,7 +75,8 @@ def work(plan: Plan, task: Box) -> Done:
 
     Each object is proved to decode to the labels of the source before it is written, and read back
     afterwards; then the task is marked as done. What cannot be read of the source is told, and
-    called again, the task is tried again. Raises FileError where the target cannot be written.
+    called again, the task is tried again. Raises FileError where the target cannot be written,
+    or is another's by now.
     """
     folder, target = _folder(plan.target), Target(plan.head)
     units, mark = plan.units(task), f"{MARKS}{spelled(task)}"
@@ -95,6 +96,8 @@ def work(plan: Plan, task: Box) -> Done:
                 error = error.moved([low for low, _ in box])
             where = f"{name} is left out, voxels {spelled(box)}"
             problems.append(f"{plan.target}: {where}: {error}")
+    if made:
+        check(folder, plan.head)
     _write(folder, made, plan.resumed)
     marks |= {name: _mark(data) for name, data in made.items()}
     if not problems and (missing or not marked):
