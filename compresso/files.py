@@ -258,6 +258,8 @@ def _chosen(depth: int, slices: Slices, source: Path, announce: Announce) -> Spa
 @contextmanager
 def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator[frame.Reader]:
     """Open a frame's file; raises FileError, and DecodeError that names it."""
+    if source.is_dir():
+        raise FileError(f"{source}: {stores.what_is(source)}")
     with seekable(source, "frame") as path:
         try:
             file = path.open("rb")

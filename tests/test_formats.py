@@ -247,8 +247,8 @@ def test_what_is_no_npy_file_is_said_to_be_none(tmp_path, junk):
 def test_what_is_no_file_is_refused(tmp_path):
     (tmp_path / "x.npy").mkdir()
     os.mkfifo(tmp_path / "x.nrrd")
-    for name in ("x.npy", "x.nrrd"):
-        with pytest.raises(C.FileError, match="is not a file"):
+    for name, told in (("x.npy", "is a folder, and no known store"), ("x.nrrd", "is not a file")):
+        with pytest.raises(C.FileError, match=f"{name}: {told}"):
             load(tmp_path / name)
 
 

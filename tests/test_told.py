@@ -6,8 +6,10 @@ import os
 import numpy as np
 import pytest
 import tifffile
+from click.testing import CliRunner
 
 from compresso import formats
+from compresso.__main__ import main
 from compresso.errors import FileError
 from compresso.stores._errors import explain
 
@@ -35,3 +37,33 @@ def test_a_series_that_is_not_there(tmp_path, inner, said):
         formats.open_volume(tmp_path / "two.tif", inner),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ([], "is a folder, and no frame; name a file"),
+        (["zarr.json"], "is a store of chunks, and no frame; compress makes a frame of it"),
+        ([".zgroup"], "is a store of chunks, and no frame; compress makes a frame of it"),
+        (["zarr.json.unfinished"], "is an unfinished conversion; the command that made it goes on"),
+        (["zarr.json.unfinished", "zarr.json"], "is a store of chunks, and no frame; compress"),
+    ],
+)
+def test_who_wants_a_frame_is_told_what_a_folder_is(tmp_path, files, said):
+    (tmp_path / "folder").mkdir()
+    for name in files:
+        (tmp_path / "folder" / name).touch()
+    for verb, *target in (["info"], ["verify"], ["decompress", str(tmp_path / "x.npy")]):
+        done = CliRunner().invoke(main, [verb, str(tmp_path / "folder"), *target])
+        assert done.exit_code == 1
+        assert done.output.startswith(f"Error: {tmp_path / 'folder'}: {said}")
+        assert len(done.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize("verb", ["compress", "convert"])
+def test_who_wants_a_volume_is_told_of_a_folder(tmp_path, verb):
+    (tmp_path / "folder").mkdir()
+    done = CliRunner().invoke(main, [verb, str(tmp_path / "folder"), str(tmp_path / "target")])
+    line = f"Error: {tmp_path / 'folder'}: is a folder, and no known store"
+    assert done.output == f"{line}; name a file or a store\n"
+    assert done.exit_code == 1

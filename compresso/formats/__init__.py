@@ -64,6 +64,8 @@ def split(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:
 @contextmanager
 def open_volume(path: Path, inner: str = "") -> Iterator[Reader]:
     """Open a file of any known format; opening and reading raise FileError."""
+    if path.is_dir():
+        raise FileError(f"{path}: is a folder, and no known store; name a file or a store")
     form = _format(path)
     with ExitStack() as files:
         with reading(path, form.name):

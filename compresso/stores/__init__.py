@@ -24,6 +24,7 @@ from compresso.stores._folder import Folder, folder
 from compresso.stores._kind import Found, Kind
 from compresso.stores._layers import Layers
 from compresso.stores._location import (
+    GOES_ON,
     MARKERS,
     UNFINISHED,
     Location,
@@ -32,11 +33,12 @@ from compresso.stores._location import (
     locate,
     names_store,
     short,
+    what_is,
 )
 from compresso.stores._memory import available, spelled
 
 __all__ = ["available", "folder", "holds", "local", "names_store", "open_array", "open_volume"]
-__all__ += ["UNFINISHED", "Folder", "short", "spelled"]
+__all__ += ["UNFINISHED", "Folder", "short", "spelled", "what_is"]
 
 
 kinds = Registry(__name__, Kind, "store")  # type: ignore[type-abstract]
@@ -120,8 +122,5 @@ def _find(client: Client, location: Location) -> Found:
         # A group of N5 may have nothing of its own.
         return kinds.classes["n5"]().find(client, location, {})
     if "zarr3" in location.kinds and client.optional(location.kvstore, UNFINISHED):
-        raise FileError(
-            f"{location.text}: is an unfinished conversion; the command that made it goes on from "
-            "there"
-        )
+        raise FileError(f"{location.text}: {GOES_ON}")
     raise FileError(f"{location.text}: absent, or no store: it has no {', '.join(names)}")

@@ -38,6 +38,8 @@ MARKERS = {
 }
 #: The metadata of a Zarr array that is still being written: under this name no array opens.
 UNFINISHED = "zarr.json.unfinished"
+#: What is said of one.
+GOES_ON = "is an unfinished conversion; the command that made it goes on from there"
 
 
 class Box(tuple[tuple[int, int], ...]):
@@ -129,6 +131,15 @@ def names_store(text: str) -> bool:
         folder.suffix in (".zarr", ".n5")
         or any((folder / name).is_file() for name in (*sum(MARKERS.values(), ()), UNFINISHED))
     )
+
+
+def what_is(folder: Path) -> str:
+    """What a folder is, to tell who wants a file."""
+    if (folder / UNFINISHED).is_file() and not (folder / MARKERS["zarr3"][0]).is_file():
+        return GOES_ON
+    if names_store(str(folder)):
+        return "is a store of chunks, and no frame; compress makes a frame of it"
+    return "is a folder, and no frame; name a file"
 
 
 def short(text: str) -> str:
