@@ -44,11 +44,9 @@ def open_boxes(text: str, memory: int, strict: bool = False) -> Iterator[Boxes]:
 
 
 def of_file(text: str, volume: formats.Reader, memory: int) -> Boxes:
-    """Any box of a volume in a file, of which ``memory`` bytes of whole slices are read at a time.
-
-    Its chunk is said to be a slice, also where its format gives boxes: how it is kept is not known.
-    """
-    fetch, chunk = _Slices(text, volume, memory).fetch, (1, *(max(1, n) for n in volume.shape[1:]))
+    """Any box of a volume in a file, read by ``memory`` bytes of whole slices where it must be."""
+    fetch, chunk = _Slices(text, volume, memory).fetch, volume.chunk or (1, *volume.shape[1:])
+    chunk = tuple(max(1, n) for n in chunk)
     return Boxes(volume.shape, volume.dtype, chunk, fetch, volume.metadata, tuple(volume.lost))
 
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import depots
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -184,6 +185,21 @@ def test_strict(tmp_path):
     assert convert(source, tmp_path / "lax").exit_code == 0
     volume[:8, 80:, 160:] = 0
     same(tmp_path / "lax", volume)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "fits"), [((1, 64, 64), True), (None, True), ((1, 5000, 6000), False)]
+)
+def test_hdf5_of_large_slices_needs_no_memory_for_them(tmp_path, chunks, fits):
+    """Its slices take 240 MB each, and are all fill value."""
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        file.create_dataset("main", (64, 5000, 6000), "u8", chunks=chunks)
+    wanted = Wanted(str(tmp_path / "v.h5"), str(tmp_path / "t"), memory=plan.BASE + (200 << 20))
+    if fits:
+        assert len(make(wanted, 1)) > 1
+    else:
+        with pytest.raises(FileError, match="a task takes"):
+            make(wanted, 1)
 
 
 def test_what_is_refused(tmp_path):

@@ -40,6 +40,8 @@ class Reader:
         The names of what it says too, and the metadata cannot hold.
     fetch_box : callable, optional
         Gives a box of the volume, where that takes less than its whole slices.
+    chunk : (int, int, int), optional
+        What is read for a box of one voxel; by default a slice.
     """
 
     shape: tuple[int, ...]
@@ -48,6 +50,7 @@ class Reader:
     metadata: Metadata = field(default_factory=dict)
     lost: Sequence[str] = ()
     fetch_box: Callable[[Box], NDArray[Any]] | None = None
+    chunk: tuple[int, ...] = ()
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Slices ``[start:stop]``, clamped as Python does, in any order.

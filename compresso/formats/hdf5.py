@@ -58,7 +58,9 @@ class Hdf5(Format):
                 labels: NDArray[Any] = dataset[slices_of(box)]
                 return labels
 
-            yield Reader(shape, dtype, fetch, *_hdf5.read(dataset), fetch_box=fetch_box)
+            said = _hdf5.read(dataset)
+            chunk = dataset.chunks or (1, 1, *shape[2:])
+            yield Reader(shape, dtype, fetch, *said, fetch_box=fetch_box, chunk=chunk)
 
     def write(
         self,
