@@ -244,6 +244,19 @@ def test_what_is_no_npy_file_is_said_to_be_none(tmp_path, junk):
     assert str(error.value) == f"{tmp_path / 'x.npy'}: is no .npy file"
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_npy_in_any_order_and_cut_while_it_is_open(tmp_path, order):
+    labels = np.arange(40 * 50 * 60, dtype="u4").reshape(40, 50, 60)
+    np.save(tmp_path / "x.npy", np.asarray(labels, order=order))
+    with formats.open_volume(tmp_path / "x.npy") as reader:
+        for start, stop in ((3, 9), (39, 40), (0, 40), (0, 1)):
+            np.testing.assert_array_equal(reader.read(start, stop), labels[start:stop])
+    with formats.open_volume(tmp_path / "x.npy") as reader:
+        os.truncate(tmp_path / "x.npy", 1000)
+        with pytest.raises(C.FileError, match=r"x\.npy: not readable as \.npy"):
+            reader.read(3, 9)
+
+
 def test_what_is_no_file_is_refused(tmp_path):
     (tmp_path / "x.npy").mkdir()
     os.mkfifo(tmp_path / "x.nrrd")

@@ -35,13 +35,21 @@ class Npy(Format):
         follow = path.stat().st_size - offset - bytes_of(shape, dtype)
         if follow:
             raise ValueError(f"{follow} bytes follow the labels that its header promises")
-        if not labels.flags.c_contiguous:
-            yield Reader(shape, dtype, lambda start, stop: np.array(labels[start:stop]))
-            return
-        # Pages of the map would count as the process's memory; what is read from the file does not.
-        stream = Stream(lambda: open_file(path, "raw", offset), shape, dtype)
+        # Pages of the map would count as the process's memory, and be fatal where the file is cut
+        # meanwhile; so it is read as any other. In Fortran order its planes lie along x.
+        planes = shape if labels.flags.c_contiguous else shape[::-1]
+        stream = Stream(lambda: open_file(path, "raw", offset), planes, dtype)
+
+        def fetch(start: int, stop: int) -> NDArray[Any]:
+            if planes is shape:
+                return stream.fetch(start, stop)
+            found = np.empty((*planes[:2], stop - start), dtype)
+            for x in range(len(found)):
+                found[x] = stream.fetch(x, x + 1)[0, :, start:stop]
+            return found.T
+
         try:
-            yield Reader(shape, dtype, stream.fetch)
+            yield Reader(shape, dtype, fetch)
         finally:
             stream.close()
 
