@@ -88,11 +88,11 @@ def compress_file(
     """
     if stores.holds(source, target):
         raise FileError(f"{target}: is in the source itself; choose another name")
-    path = formats.split(source)[0]
-    before = stamp(path)
+    sources = formats.files(formats.split(source)[0])
+    before = stamp(sources)
     with (
         _volume(source, work.form, memory) as volume,
-        replacing(target, work.force, path) as unfinished,
+        replacing(target, work.force, sources) as unfinished,
         _named(source),
         open(unfinished, "wb") as frame_file,
     ):
@@ -103,7 +103,7 @@ def compress_file(
             volume.shape, volume.dtype, encoding, compression, depth, shift, kept or None
         )
         nbytes = frame.write(frame_file, description, volume.read, work.threads, memory)
-        check_unchanged(path, before, "nothing was written, run it again")
+        check_unchanged(sources, before, "nothing was written, run it again")
         for line in formats.tell(source, [*volume.lost, *lost], "the frame cannot hold"):
             work.announce(line)
         return Written(description, nbytes)
@@ -150,7 +150,7 @@ def decompress_file(
             work.announce(f"{target}: holds the array of shape {held.shape} as {shape}")
         told = _Told(work.announce if salvage else None)
         with (
-            replacing(target, work.force, source, name.name[-50:]) as unfinished,
+            replacing(target, work.force, [source], name.name[-50:]) as unfinished,
             closing(_parts(reader, span, work.threads, told)) as parts,
         ):
             fitted = (part.reshape(shape) if len(shape) < 3 else part for part in parts)

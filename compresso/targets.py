@@ -5,7 +5,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from compresso.leftovers import own_name, remove, remove_leftovers
 
 #: The standard input or output.
 STANDARD = Path("-")
-#: What tells a file from a later one of its name: its bytes, and when they were written, in ns.
-Stamp = tuple[int, int]
+#: What tells files from later ones of their names: of each its bytes, and when they were written,
+#: in ns.
+Stamp = tuple[int, ...]
 
 _unfinished: set[Path] = set()
 
@@ -28,7 +29,7 @@ def remove_unfinished() -> None:
 
 @contextmanager
 def replacing(
-    target: Path, force: bool = False, source: Path | None = None, ending: str = ""
+    target: Path, force: bool = False, sources: Iterable[Path] = (), ending: str = ""
 ) -> Iterator[Path]:
     """Give a temporary name; what is there at the end becomes the target.
 
@@ -43,7 +44,7 @@ def replacing(
         ``-`` is the standard output.
     force : bool
         Replace a file that is there.
-    source : Path, optional
+    sources : iterable of Path
         What must not be the target.
     ending : str
         That the temporary name has; by default the target's name.
@@ -60,7 +61,7 @@ def replacing(
             with _pouring(target, ending) as unfinished:
                 yield unfinished
         else:
-            _check(target, force, source)
+            _check(target, force, sources)
             publish = os.replace if force else _link
             with _replacing(Path(os.path.realpath(target)), ending, publish) as unfinished:
                 yield unfinished
@@ -93,19 +94,24 @@ def seekable(source: Path, ending: str = "") -> Iterator[Path]:
             raise FileError(str(error).replace(str(copy), str(source))) from error
 
 
-def stamp(source: Path) -> Stamp | None:
-    """What a file is now; None for what is no regular file, or is not there."""
-    try:
-        found = os.stat(source)
-    except (OSError, ValueError):
-        return None
-    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+def stamp(sources: Iterable[Path]) -> Stamp | None:
+    """What files are now; None where one is no regular file, or is not there."""
+    stamps: Stamp = ()
+    for source in sources:
+        try:
+            found = os.stat(source)
+        except (OSError, ValueError):
+            return None
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        stamps += (found.st_size, found.st_mtime_ns)
+    return stamps
 
 
-def check_unchanged(source: Path, before: Stamp | None, advice: str) -> None:
-    """Raise FileError, with an advice, where a file is no longer what it was before."""
-    if stamp(source) != before:
-        raise FileError(f"{source}: changed while it was read; {advice}")
+def check_unchanged(sources: Sequence[Path], before: Stamp | None, advice: str) -> None:
+    """Raise FileError of the first, with an advice, where files are not what they were before."""
+    if stamp(sources) != before:
+        raise FileError(f"{sources[0]}: changed while it was read; {advice}")
 
 
 def _is_stream(path: Path) -> bool:
@@ -117,12 +123,12 @@ def _is_stream(path: Path) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
 
 
-def _check(target: Path, force: bool, source: Path | None) -> None:
+def _check(target: Path, force: bool, sources: Iterable[Path]) -> None:
     """Raise FileError for what must not be replaced."""
     if os.path.islink(os.path.realpath(target)):
         raise FileError(f"{target}: is a link that leads nowhere; choose another name")
     if target.exists():
-        if source is not None and source.exists() and target.samefile(source):
+        if any(source.exists() and target.samefile(source) for source in sources):
             raise FileError(f"{target}: is the source itself; choose another name")
         if not target.is_file():
             kind = "a folder" if target.is_dir() else "no file"

@@ -268,6 +268,20 @@ def test_a_file_that_changed_is_another_source(tmp_path):
     assert "another array (its attributes differ)" in convert(source, target).stderr
 
 
+def test_data_that_changed_beside_their_header_are_another_source(tmp_path):
+    header = (
+        "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 9 9 9\nencoding: raw\ndata file: v.raw\n\n"
+    )
+    (tmp_path / "v.nhdr").write_text(header)
+    for value, told in ((1, ""), (2, "another array (its attributes differ)")):
+        (tmp_path / "v.raw").write_bytes(bytes([value]) * 729)
+        os.utime(tmp_path / "v.raw", ns=(value, value))
+        result = convert(tmp_path / "v.nhdr", tmp_path / "t")
+        assert result.exit_code == bool(told)
+        assert told in result.stderr
+    same(tmp_path / "t", np.ones((9, 9, 9), "u1"))
+
+
 def test_a_file_that_changes_while_it_is_read_leaves_the_target_unfinished(tmp_path):
     source, target = tmp_path / "v.npy", tmp_path / "t"
     np.save(source, np.ones((9, 9, 9), "u4"))

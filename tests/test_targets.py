@@ -450,6 +450,37 @@ def test_a_source_that_changes_while_it_is_read_is_refused(folder, monkeypatch, 
     assert [name for name in names(folder) if name.startswith(".")] == []
 
 
+@pytest.fixture
+def detached(folder):
+    """A header of NRRD, and its data beside it."""
+    header = "NRRD0004\ntype: uint16\ndimension: 3\nsizes: 6 5 2\nendian: little\nencoding: raw\n"
+    (folder / "x.nhdr").write_text(f"{header}data file: x.raw\n\n")
+    (folder / "x.raw").write_bytes(LABELS.tobytes())
+    return folder / "x.nhdr"
+
+
+def test_data_beside_their_header_that_change_meanwhile_are_refused(detached, monkeypatch):
+    data, write = detached.with_name("x.raw"), frame.write
+
+    def meanwhile(*arguments):
+        written = write(*arguments)
+        os.utime(data, ns=(1, 1))
+        return written
+
+    compress(detached, detached.with_name("t.cps"))
+    assert np.array_equal(C.loads(detached.with_name("t.cps").read_bytes()), LABELS)
+    monkeypatch.setattr(frame, "write", meanwhile)
+    with pytest.raises(C.FileError, match=r"x\.nhdr: changed while it was read"):
+        compress(detached, detached.with_name("u.cps"))
+    assert not detached.with_name("u.cps").exists()
+
+
+def test_data_beside_their_header_are_the_source_too(detached):
+    with pytest.raises(C.FileError, match=r"x\.raw: is the source itself"):
+        compress(detached, detached.with_name("x.raw"))
+    assert detached.with_name("x.raw").read_bytes() == LABELS.tobytes()
+
+
 def test_a_temporary_file_is_removed_whatever_is_raised(tmp_path):
     with pytest.raises(ZeroDivisionError), replacing(tmp_path / "x") as unfinished:  # noqa: PT012
         unfinished.write_text("half")

@@ -119,16 +119,16 @@ def _tell(source: Path) -> None:
 
 
 def _compress(source: Path, encode: Callable[[Labels], bytes], force: bool) -> None:
-    before = stamp(source)
+    before = stamp([source])
     labels = _load(source)
     try:
         stream = encode(labels)
     except CompressoError as error:
         raise FileError(f"{source}: {error}") from error
     target = Path(f"{source}.cpso")
-    with replacing(target, force, source) as unfinished:
+    with replacing(target, force, [source]) as unfinished:
         unfinished.write_bytes(stream)
-        check_unchanged(source, before, "nothing was written, run it again")
+        check_unchanged([source], before, "nothing was written, run it again")
     again = pypi.decompress(_read(target))
     shape = labels.shape[:3] + (1,) * (3 - labels.ndim)
     _take_the_place(source, target, np.array_equal(again, labels.reshape(shape)))
@@ -147,7 +147,7 @@ def _decompress(source: Path, force: bool) -> None:
         raise FileError(f"{source}: {error}") from error
     name = source.name.replace(".cpso", "")
     target = source.with_name(name if name.endswith(".npy") else f"{name}.npy")
-    with replacing(target, force, source) as unfinished, unfinished.open("wb") as file:
+    with replacing(target, force, [source]) as unfinished, unfinished.open("wb") as file:
         np.save(file, labels)
     _take_the_place(source, target, np.array_equal(_load(target), labels))
 

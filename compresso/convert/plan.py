@@ -63,8 +63,8 @@ class Plan:
     room : int
         Bytes for reading, beside a task's own labels.
     strict : bool
-    stamp : (int, int), optional
-        Of the source, where it is a file.
+    stamp : tuple of int, optional
+        Of the source, where it is in files.
     token : str
         Tells this conversion from every other.
     resumed : bool
@@ -94,8 +94,8 @@ class Plan:
     def check_source(self) -> None:
         """Raise FileError where the source is a file that changed since the plan was made."""
         if self.stamp:
-            path = formats.split(self.source)[0]
-            check_unchanged(path, self.stamp, "run it again with --force")
+            sources = formats.files(formats.split(self.source)[0])
+            check_unchanged(sources, self.stamp, "run it again with --force")
 
     def units(self, task: Box) -> dict[str, Box]:
         """The objects of the target that a task is made of, by their names."""
@@ -123,7 +123,9 @@ def make(wanted: Wanted, at_once: int) -> Plan:
     _check_apart(wanted, folder)
     if folder.path and os.path.lexists(folder.path) and not os.path.isdir(folder.path):
         raise FileError(f"{wanted.target}: is a file, and a store is a folder; choose another name")
-    before = None if stores.names_store(source) else stamp(formats.split(source)[0])
+    before = None
+    if not stores.names_store(source):
+        before = stamp(formats.files(formats.split(source)[0]))
     with open_boxes(source, memory, wanted.strict) as volume:
         task = _task(volume, wanted, memory, at_once)
         kept, _ = formats.fit(volume.metadata)

@@ -4,7 +4,7 @@ No file leads to another: it may come from anybody. ``_format.py`` has what a fo
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.boxes import Box
-from compresso.errors import FileError
+from compresso.errors import CompressoError, FileError
 from compresso.formats._format import Format, Reader, check, reading
 from compresso.formats._metadata import Metadata, fit, sliced, summary, tell
 from compresso.plugins import Registry
@@ -24,6 +24,7 @@ __all__ = [
     "Metadata",
     "Reader",
     "Writer",
+    "files",
     "fit",
     "open_volume",
     "sliced",
@@ -67,13 +68,13 @@ def open_volume(path: Path, inner: str = "") -> Iterator[Reader]:
     if path.is_dir():
         raise FileError(f"{path}: is a folder, and no known store; name a file or a store")
     form = _format(path)
-    with ExitStack() as files:
+    with ExitStack() as opened:
         with reading(path, form.name):
             if not path.is_file():
                 raise FileError(f"{path}: {'is not a file' if path.exists() else 'no such file'}")
             if inner and not form.several:
                 raise FileError(f"{path}: holds one volume; leave out what follows: {inner}")
-            reader = files.enter_context(form.open(path, inner))
+            reader = opened.enter_context(form.open(path, inner))
         check(path, reader.shape, reader.dtype)
         if 0 in reader.shape and not form.empty:
             raise FileError(f"{path}: holds no voxels; its shape is {reader.shape}")
@@ -87,6 +88,15 @@ def open_volume(path: Path, inner: str = "") -> Iterator[Reader]:
                 return reader.read_box(box)
 
         yield replace(reader, fetch=fetch, fetch_box=fetch_box if reader.fetch_box else None)
+
+
+def files(path: Path) -> tuple[Path, ...]:
+    """All files that hold a file's volume, itself first; whoever opens it tells what is wrong."""
+    with suppress(CompressoError):
+        form = _format(path)
+        with reading(path, form.name):
+            return form.files(path) if path.is_file() else (path,)
+    return (path,)
 
 
 def writer(path: Path) -> Writer:

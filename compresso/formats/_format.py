@@ -109,6 +109,10 @@ class Format(Plugin):
         file than ``path``, and allocates nothing that the size of the file does not warrant.
         """
 
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """All files that hold a file's volume, itself first; raises as :meth:`open` does."""
+        return (path,)
+
     @abstractmethod
     def write(
         self,

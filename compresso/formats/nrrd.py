@@ -52,10 +52,7 @@ class Nrrd(Format):
     def open(self, path: Path, inner: str) -> Iterator[Reader]:
         """Open an NRRD file; its axes, x first, become [z, y, x]."""
         nrrd = require("nrrd", "pynrrd", "this file")
-        with path.open("rb") as file:
-            text = _nrrd.header(file)
-            header = nrrd.read_header(_nrrd.storage(text))
-            start = file.tell()
+        text, header, start = _header(path)
         missing = [
             name for name in ("type", "dimension", "encoding", "sizes") if name not in header
         ]
@@ -90,6 +87,11 @@ class Nrrd(Format):
         finally:
             stream.close()
 
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """The header, and the data where they are beside it."""
+        data = _data_file(path, _header(path)[1])
+        return (path,) if data == path else (path, data)
+
     def write(
         self,
         path: Path,
@@ -122,6 +124,14 @@ class Nrrd(Format):
 def _field(header: Any, names: tuple[str, str], default: Any = 0) -> Any:
     """A field in one of its two spellings."""
     return header.get(names[0], header.get(names[1], default))
+
+
+def _header(path: Path) -> tuple[bytes, Any, int]:
+    """A file's header as text and as pynrrd reads it, and where it ends."""
+    nrrd = require("nrrd", "pynrrd", "this file")
+    with path.open("rb") as file:
+        text = _nrrd.header(file)
+        return text, nrrd.read_header(_nrrd.storage(text)), file.tell()
 
 
 def _data_file(path: Path, header: Any) -> Path:
