@@ -115,6 +115,26 @@ def test_a_source_that_changes_while_it_is_packed_stays(file, monkeypatch):
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
+@pytest.mark.parametrize("unpack", [False, True])
+def test_a_source_that_changes_before_it_is_removed_stays(file, monkeypatch, unpack):
+    """Its name may have another's work by now."""
+    packed = Path(f"{file}.cpso")
+    source, target, words = (packed, file, ["-d"]) if unpack else (file, packed, [])
+    if unpack:
+        assert run(file).exit_code == 0
+    equal = np.array_equal
+
+    def meanwhile(*labels):
+        source.write_bytes(b"later")
+        return equal(*labels)
+
+    monkeypatch.setattr(np, "array_equal", meanwhile)
+    done = run(*words, source)
+    told = f"{source}: changed while it was read; it is kept, and {target} holds what it was\n"
+    assert (done.exit_code, done.output) == (1, f"Error: {told}")
+    assert source.read_bytes() == b"later"
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -18,7 +18,7 @@ from compresso.adapters import pypi
 from compresso.arrays import Labels
 from compresso.cli import VERBOSE
 from compresso.errors import CompressoError, FileError
-from compresso.targets import check_unchanged, replacing, stamp
+from compresso.targets import Stamp, check_unchanged, replacing, stamp
 
 OPTIONS = [
     "-c",
@@ -131,13 +131,14 @@ def _compress(source: Path, encode: Callable[[Labels], bytes], force: bool) -> N
         check_unchanged([source], before, "nothing was written, run it again")
     again = pypi.decompress(_read(target))
     shape = labels.shape[:3] + (1,) * (3 - labels.ndim)
-    _take_the_place(source, target, np.array_equal(again, labels.reshape(shape)))
+    _take_the_place(source, before, target, np.array_equal(again, labels.reshape(shape)))
     if (again.shape, again.dtype) != (labels.shape, labels.dtype):
         kept = f"{labels.dtype} {labels.shape} comes back as {again.dtype} {again.shape}"
         click.echo(f"{target}: {kept}", err=True)
 
 
 def _decompress(source: Path, force: bool) -> None:
+    before = stamp([source])
     stream = _read(source)
     if stream[: len(frame.MAGIC)] == frame.MAGIC:
         raise FileError(f"{source}: is a frame; use compresso decompress {source} TARGET")
@@ -149,12 +150,13 @@ def _decompress(source: Path, force: bool) -> None:
     target = source.with_name(name if name.endswith(".npy") else f"{name}.npy")
     with replacing(target, force, [source]) as unfinished, unfinished.open("wb") as file:
         np.save(file, labels)
-    _take_the_place(source, target, np.array_equal(_load(target), labels))
+    _take_the_place(source, before, target, np.array_equal(_load(target), labels))
 
 
-def _take_the_place(source: Path, target: Path, sound: bool) -> None:
+def _take_the_place(source: Path, before: Stamp | None, target: Path, sound: bool) -> None:
     if not sound:
         raise FileError(f"{target}: does not hold what {source} does, which is kept")
+    check_unchanged([source], before, f"it is kept, and {target} holds what it was")
     try:
         os.remove(source)
     except OSError as error:
