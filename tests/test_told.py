@@ -67,3 +67,16 @@ def test_who_wants_a_volume_is_told_of_a_folder(tmp_path, verb):
     line = f"Error: {tmp_path / 'folder'}: is a folder, and no known store"
     assert done.output == f"{line}; name a file or a store\n"
     assert done.exit_code == 1
+
+
+def test_a_name_that_a_store_cannot_have(tmp_path):
+    np.save(tmp_path / "v.npy", np.ones((3, 4, 5), "u1"))
+    for name, said in (
+        (os.fsdecode(b"\xff"), "TensorStore knows names in UTF-8 only; choose another name"),
+        (256 * "x", os.strerror(errno.ENAMETOOLONG)),
+    ):
+        words = ["convert", str(tmp_path / "v.npy"), str(tmp_path / name)]
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 1
+        assert said in done.output
+        assert len(done.output.splitlines()) == 1

@@ -57,7 +57,7 @@ def explain(error: Exception) -> str:
     line = NOTES.sub("", STATUS.sub("", str(error)))
     line = re.sub(r'^Error opening "\w+" driver: ', "", line)
     line = ESCAPED.sub(lambda found: chr(int(found[1], 16)), line).replace("\0", "/")
-    line = " ".join(line.split())[:300]
+    line = _short(" ".join(line.split()))
     answer = ANSWER.search(str(error))
     if answer and not HTTP.search(line):
         line += f" [HTTP code {answer[1]}]"
@@ -83,3 +83,8 @@ def explain(error: Exception) -> str:
     if code or isinstance(error, ValueError | NotImplementedError):
         return f"damaged, or not of a kind that TensorStore reads ({line})"
     return f"not readable ({type(error).__name__}: {line})"
+
+
+def _short(line: str) -> str:
+    """A line that is not too long; what is wrong is behind the name of a file, however long."""
+    return line if len(line) <= 600 else f"{line[:300]} ... {line[-300:]}"

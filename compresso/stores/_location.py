@@ -182,8 +182,14 @@ def locate(text: str, tensorstore: Any) -> Location:
     SpecError
         For an unknown or impossible selection.
     FileError
-        For an address that TensorStore does not know.
+        For an address that TensorStore does not know, or cannot know.
     """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise FileError(
+            f"{text}: TensorStore knows names in UTF-8 only; choose another name"
+        ) from None
     address, chosen = split(text)
     selection = build(Selection, f"store:{chosen}")
     scheme, _, rest = address.partition("://")
