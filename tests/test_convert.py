@@ -268,6 +268,15 @@ def test_a_file_that_changed_is_another_source(tmp_path):
     assert "another array (its attributes differ)" in convert(source, target).stderr
 
 
+def test_a_source_whose_name_is_no_unicode(tmp_path):
+    volume, source = np.ones((3, 4, 5), "u4"), tmp_path / os.fsdecode(b"\xff.npy")
+    np.save(source, volume)
+    assert convert(source, tmp_path / "t").exit_code == 0
+    same(tmp_path / "t", volume)
+    assert convert(tmp_path / "t", tmp_path / "u").exit_code == 0
+    assert "1 there already" in convert(source, tmp_path / "t").stdout
+
+
 def test_data_that_changed_beside_their_header_are_another_source(tmp_path):
     header = (
         "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 9 9 9\nencoding: raw\ndata file: v.raw\n\n"

@@ -129,7 +129,9 @@ def make(wanted: Wanted, at_once: int) -> Plan:
     with open_boxes(source, memory, wanted.strict) as volume:
         task = _task(volume, wanted, memory, at_once)
         kept, _ = formats.fit(volume.metadata)
-        origin = {"source": source, **({"stamp": before} if before else {})}
+        # JSON has no place for a name's bytes that are no UTF-8.
+        name = source.encode(errors="backslashreplace").decode()
+        origin = {"source": name, **({"stamp": before} if before else {})}
         attributes = targets.attributes(kept, origin)
         head = targets.head(volume.shape, volume.dtype, wanted.codec, attributes)
         shape = volume.shape
