@@ -268,6 +268,27 @@ def test_a_file_that_changed_is_another_source(tmp_path):
     assert "another array (its attributes differ)" in convert(source, target).stderr
 
 
+def test_links(tmp_path):
+    """A target is made where a link leads; a link in a circle leads nowhere."""
+    volume = np.ones((3, 4, 5), "u4")
+    np.save(tmp_path / "v.npy", volume)
+    (tmp_path / "link").symlink_to("made")
+    (tmp_path / "circle").symlink_to("circle")
+    assert convert(tmp_path / "v.npy", tmp_path / "link").exit_code == 0
+    assert (tmp_path / "link").is_symlink()
+    same(tmp_path / "made", volume)
+    assert "1 there already" in convert(tmp_path / "v.npy", tmp_path / "link").stdout
+    circle = tmp_path / "circle"
+    for words, told in (
+        (["convert", circle, tmp_path / "t"], f"{circle}: no such file"),
+        (["convert", tmp_path / "made", circle], f"{circle}: is a file, and a store is a folder"),
+        (["compress", tmp_path / "made", circle], f"{circle}: is a link that leads nowhere"),
+    ):
+        done = CliRunner().invoke(main, list(map(str, words)))
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"Error: {told}")
+
+
 def test_a_source_whose_name_is_no_unicode(tmp_path):
     volume, source = np.ones((3, 4, 5), "u4"), tmp_path / os.fsdecode(b"\xff.npy")
     np.save(source, volume)

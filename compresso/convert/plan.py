@@ -213,6 +213,6 @@ def _check_apart(wanted: Wanted, folder: stores.Folder) -> None:
     source = stores.local(wanted.source) if store else formats.split(wanted.source)[0]
     if source is None:
         return
-    one, other = source.resolve(), Path(folder.path)
+    one, other = Path(os.path.realpath(source)), Path(folder.path)
     if one == other or one in other.parents or other in one.parents:
         raise FileError(f"{wanted.target}: is the source itself, or in it; choose another name")

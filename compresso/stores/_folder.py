@@ -33,7 +33,7 @@ class Folder:
     @property
     def path(self) -> str:
         """Where it is on this machine; empty where it is not."""
-        return os.path.realpath(self.spec["path"]) if self.spec["driver"] == "file" else ""
+        return os.path.normpath(self.spec["path"]) if self.spec["driver"] == "file" else ""
 
     def read(self, names: Iterable[str]) -> list[bytes | None]:
         """The objects of these names, None for those that are not there; raises FileError."""
@@ -73,10 +73,13 @@ def folder(text: str) -> Folder:
     """
     client = Client.make(text)
     location = locate(text, client.tensorstore)
+    spec = location.kvstore
+    if spec["driver"] == "file":  # what a link leads to need not be there yet
+        spec = spec | {"path": os.path.join(os.path.realpath(spec["path"]), "")}
     if location.kinds and "zarr3" not in location.kinds:
         raise FileError(f"{text}: only Zarr v3 is written")
     if location.selection != Selection():
         raise SpecError(f"{text}: a target has no selection; leave out what follows its address")
     with telling(text):
-        opening = client.tensorstore.KvStore.open(location.kvstore, context=client.context)
-        return Folder(text, location.kvstore, client.tensorstore, opening.result())
+        opening = client.tensorstore.KvStore.open(spec, context=client.context)
+        return Folder(text, spec, client.tensorstore, opening.result())

@@ -154,7 +154,7 @@ def short(text: str) -> str:
 def holds(text: str, path: Path) -> bool:
     """Whether a file lies, or would lie, in the local folder of a store."""
     found = _local(text) if names_store(text) else None
-    return found is not None and found[0].resolve() in path.resolve().parents
+    return found is not None and found[0].resolve() in Path(os.path.realpath(path)).parents
 
 
 def local(text: str) -> Path | None:
