@@ -14,7 +14,7 @@ from compresso.arrays import LIMIT
 from compresso.cli import VERBOSE, Commands, threads_option
 from compresso.frame import COMPRESSION, Description
 from compresso.plugins import Extent
-from compresso.targets import STANDARD
+from compresso.targets import STANDARD, file_or_standard
 
 SMALL = "ristretto"  # what files are compressed with, where nothing is named
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -64,8 +64,7 @@ class FileOrStandard(click.ParamType[Path]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Path:
         """Tell the two apart."""
-        path = Path(str(value))
-        return path.absolute() if path == STANDARD and str(value) != str(STANDARD) else path
+        return file_or_standard(str(value))
 
 
 TELL = partial(click.echo, err=True)

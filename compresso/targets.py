@@ -21,6 +21,12 @@ Stamp = tuple[int, ...]
 _unfinished: set[Path] = set()
 
 
+def file_or_standard(text: str) -> Path:
+    """The path that a user wrote: ``-`` is STANDARD, and ``./-`` a file of that name."""
+    path = Path(text)
+    return path.absolute() if path == STANDARD and text != str(STANDARD) else path
+
+
 def remove_unfinished() -> None:
     """Remove every temporary file there is now, before the process ends at once."""
     for path in list(_unfinished):

@@ -222,6 +222,19 @@ def test_a_file_may_be_called_minus(folder):
     assert np.array_equal(C.loads((folder / "-").read_bytes()), LABELS)
 
 
+def test_a_source_called_minus_is_not_the_standard_input(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    Path("-").write_bytes(b"labels")
+    done = subprocess.run(
+        [*PYTHON, "compress", "./-", "x.cps"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        input=Path("in.npy").read_bytes(),
+        capture_output=True,
+        check=False,
+    )
+    one_line(done, f"Error: {folder}/-: unknown kind of file")
+
+
 def test_a_reader_that_leaves_is_one_line(folder):
     command = [*PYTHON, "decompress", str(folder / "big.cps"), "-", "--format", "npy"]
     (folder / "big.cps").write_bytes(C.dumps(np.zeros((99, 99, 99), np.uint64)))

@@ -18,6 +18,7 @@ from compresso.errors import CompressoError, FileError
 from compresso.formats._format import Format, Reader, check, reading
 from compresso.formats._metadata import Metadata, fit, sliced, summary, tell
 from compresso.plugins import Registry
+from compresso.targets import file_or_standard
 
 __all__ = [
     "Format",
@@ -59,7 +60,7 @@ def split(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:
         path, mark, inner = text.partition(suffix + ":")
         if mark:
             return Path(path + suffix), inner
-    return Path(text), ""
+    return file_or_standard(text), ""
 
 
 @contextmanager
