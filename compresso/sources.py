@@ -45,8 +45,8 @@ def open_boxes(text: str, memory: int, strict: bool = False) -> Iterator[Boxes]:
 
 def of_file(text: str, volume: formats.Reader, memory: int) -> Boxes:
     """Any box of a volume in a file, read by ``memory`` bytes of whole slices where it must be."""
-    fetch, chunk = _Slices(text, volume, memory).fetch, volume.chunk or (1, *volume.shape[1:])
-    chunk = tuple(max(1, n) for n in chunk)
+    fetch = _FileBoxes(text, volume, memory).fetch
+    chunk = tuple(max(1, n) for n in volume.chunk or (1, *volume.shape[1:]))
     return Boxes(volume.shape, volume.dtype, chunk, fetch, volume.metadata, tuple(volume.lost))
 
 
@@ -58,7 +58,7 @@ def absolute(text: str) -> str:
 
 
 @dataclass
-class _Slices:
+class _FileBoxes:
     """Boxes of a volume that is read by whole slices, so many at a time as the memory holds.
 
     Where its format gives boxes, these alone are read.

@@ -212,7 +212,7 @@ def test_what_is_refused(tmp_path):
     for name, line in {
         "source": "is the source itself, or in it",
         "source/inside": "is the source itself, or in it",
-        "other": "exists, and is another array (its chunk_grid, codecs, attributes,",
+        "other": "exists, and is another array (its chunk_grid, codecs, dimension_names,",
         "group": "is a group, or damaged, and is not removed; choose another name",
         "folder": "is a folder with other things in it",
         "x:mip=2": "a target has no selection",
@@ -265,7 +265,7 @@ def test_a_file_that_changed_is_another_source(tmp_path):
     assert convert(source, target).exit_code == 0
     np.save(source, np.ones((9, 9, 9), "u4") + 1)
     os.utime(source, ns=(1, 1))
-    assert "another array (its attributes differ)" in convert(source, target).stderr
+    assert "another array (its source's size or time differ)" in convert(source, target).stderr
 
 
 def test_links(tmp_path):
@@ -303,7 +303,7 @@ def test_data_that_changed_beside_their_header_are_another_source(tmp_path):
         "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 9 9 9\nencoding: raw\ndata file: v.raw\n\n"
     )
     (tmp_path / "v.nhdr").write_text(header)
-    for value, told in ((1, ""), (2, "another array (its attributes differ)")):
+    for value, told in ((1, ""), (2, "another array (its source's size or time differ)")):
         (tmp_path / "v.raw").write_bytes(bytes([value]) * 729)
         os.utime(tmp_path / "v.raw", ns=(value, value))
         result = convert(tmp_path / "v.nhdr", tmp_path / "t")
@@ -453,8 +453,8 @@ def test_a_removal_that_was_cut_off_is_finished(tmp_path, monkeypatch, removals)
         assert said == f"Interrupted; {target} is unfinished; the same command goes on from there\n"
         assert opens(target) == (removals == 0)
         assert convert(tmp_path / "b.npy", target).stderr == (
-            f"Error: {target}: exists, and is another array (its data_type, attributes differ); "
-            "choose another name, or remove it with --force\n"
+            f"Error: {target}: exists, and is another array (its data_type, source, "
+            "source's size or time differ); choose another name, or remove it with --force\n"
         )
     assert convert(tmp_path / "b.npy", tmp_path / "tb", "--force").exit_code == 0
     same(tmp_path / "tb", volume.astype("u8"))

@@ -7,7 +7,7 @@ Metadata name the conversion, so it knows its own target in either state, and go
 
 import json
 
-from compresso.convert.target import HEAD, same
+from compresso.convert.target import HEAD, OURS, same
 from compresso.errors import FileError
 from compresso.stores import UNFINISHED, Folder
 
@@ -76,8 +76,18 @@ def _is_array(head: bytes) -> bool:
 def _difference(old: bytes, new: bytes) -> str:
     """What two metadata differ in, in brackets; nothing where that cannot be told."""
     try:
-        a, b = json.loads(old), json.loads(new)
-        names = [name for name in b if a.get(name) != b[name]]
+        a, b = _parts(old), _parts(new)
     except (ValueError, AttributeError):
         return ""
+    names = [name for name in b if a.get(name) != b[name]]
     return f" (its {', '.join(names)} differ)" if names else ""
+
+
+def _parts(head: bytes) -> dict[str, object]:
+    """What an array's metadata say, and of what it was made."""
+    parts = dict(json.loads(head))
+    attributes = parts.pop("attributes", {})
+    origin = dict(attributes.pop(OURS, {}))
+    if "stamp" in origin:
+        origin["source's size or time"] = origin.pop("stamp")
+    return {**parts, **attributes, **origin}

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from compresso import formats, stores
 from compresso.boxes import Box, Boxes, Shape, grid
-from compresso.convert import target as targets
 from compresso.convert.claim import claim
-from compresso.convert.target import Codec
+from compresso.convert.target import Codec, attributes, head
 from compresso.errors import FileError
 from compresso.sources import absolute, open_boxes
 from compresso.targets import STANDARD, Stamp, check_unchanged, stamp
@@ -19,7 +18,7 @@ from compresso.targets import STANDARD, Stamp, check_unchanged, stamp
 #: Voxels of a task, at most: what a kill may cost, and what progress is counted in.
 LARGEST = 1 << 24
 #: Bytes that a codec needs for a voxel of the chunk at hand, about.
-CODEC = 64
+CODEC_BYTES = 64
 #: Bytes that are always there: the interpreter, libraries and kernels.
 BASE = 352 << 20
 
@@ -132,13 +131,13 @@ def make(wanted: Wanted, at_once: int) -> Plan:
         # JSON has no place for a name's bytes that are no UTF-8.
         name = source.encode(errors="backslashreplace").decode()
         origin = {"source": name, **({"stamp": before} if before else {})}
-        attributes = targets.attributes(kept, origin)
-        head = targets.head(volume.shape, volume.dtype, wanted.codec, attributes)
+        kept = attributes(kept, origin)
+        metadata = head(volume.shape, volume.dtype, wanted.codec, kept)
         shape = volume.shape
     return Plan(
         source=source,
         target=folder.path or wanted.target,
-        head=head,
+        head=metadata,
         shape=shape,
         unit=wanted.codec.unit,
         task=task,
@@ -165,7 +164,7 @@ def needs(task: Shape, volume: Boxes, codec: Codec) -> int:
     size = volume.dtype.itemsize
     inner = math.prod(codec.chunks) * (1 if codec.shards is None else 8)
     unit = math.prod(codec.unit)
-    return size * (math.prod(task) + across) + (size + 1) * unit + CODEC * min(inner, unit)
+    return size * (math.prod(task) + across) + (size + 1) * unit + CODEC_BYTES * min(inner, unit)
 
 
 def _task(volume: Boxes, wanted: Wanted, memory: int, at_once: int) -> Shape:

@@ -19,7 +19,7 @@ from compresso.scheduling import Scheduler, check_wanted
 from compresso.sources import open_boxes
 
 #: Objects of the target by their names, and a hash of each.
-Marks = dict[str, str]
+Hashes = dict[str, str]
 
 
 class Done(NamedTuple):
@@ -80,9 +80,10 @@ def work(plan: Plan, task: Box) -> Done:
     """
     folder, target = _folder(plan.target), Target(plan.head)
     units, mark = plan.units(task), f"{MARKS}{spelled(task)}"
-    marks, marked = _found(folder, target, units, mark) if plan.resumed else ({}, False)
-    missing = {name: box for name, box in units.items() if name not in marks}
-    kept, problems = sum(map(bool, marks.values())), []
+    hashes, marked = _found(folder, target, units, mark) if plan.resumed else ({}, False)
+    missing = {name: box for name, box in units.items() if name not in hashes}
+    kept = sum(map(bool, hashes.values()))
+    problems = []
     made: dict[str, bytes | None] = {}
     for name, labels in _read(plan, missing):
         check_wanted()
@@ -99,11 +100,11 @@ def work(plan: Plan, task: Box) -> Done:
     if made:
         check(folder, plan.head)
     _write(folder, made, plan.resumed)
-    marks |= {name: _mark(data) for name, data in made.items()}
+    hashes |= {name: _hash(data) for name, data in made.items()}
     if not problems and (missing or not marked):
-        folder.write({mark: json.dumps(marks).encode()})
+        folder.write({mark: json.dumps(hashes).encode()})
     written = [len(data) for data in made.values() if data]
-    empty = len(marks) - kept - len(written)
+    empty = len(hashes) - kept - len(written)
     return Done(len(written), kept, empty, sum(written), tuple(problems))
 
 
@@ -127,26 +128,26 @@ def _read(plan: Plan, units: dict[str, Box]) -> Iterator[tuple[str, Labels | Com
 
 def _found(
     folder: stores.Folder, target: Target, units: dict[str, Box], mark: str
-) -> tuple[Marks, bool]:
+) -> tuple[Hashes, bool]:
     """What of a task is there, and whole, and whether it is marked."""
     *found, marked = folder.read([*units, mark])
     try:
         old = dict(json.loads(marked or b"{}"))
     except (ValueError, TypeError):
         old = {}
-    marks = {}
+    hashes = {}
     for (name, box), data in zip(units.items(), found, strict=True):
-        value = _mark(data)
+        value = _hash(data)
         if name in old:
             whole = old[name] == value
         else:  # it was written, and then the task was cut off before its mark
             whole = data is not None and target.decodes(name, data, box)
         if whole:
-            marks[name] = value
-    return marks, bool(old)
+            hashes[name] = value
+    return hashes, bool(old)
 
 
-def _mark(data: bytes | None) -> str:
+def _hash(data: bytes | None) -> str:
     """The hash of an object; empty for one that is not there."""
     return "" if data is None else xxh3_64_hexdigest(data)
 
