@@ -86,6 +86,10 @@ def _families(cells: pd.DataFrame) -> list[str]:
 def _panel(axis: Axes, cells: pd.DataFrame, speed: str) -> None:
     axis.set_xscale("log")
     axis.set_yscale("log")
+    axis.set_xlim(cells[speed].min() / 1.6, cells[speed].max() * 1.6)
+    least, most = cells["ratio"].min(), cells["ratio"].max()
+    margin = max(1.1, (most / least) ** 0.05)  # of one cell, and of cells that are alike, too
+    axis.set_ylim(least / margin, most * margin)
     axis.grid(True, axis="both", which="major")
     best = _front(cells, speed)
     corners = cells.loc[best].sort_values(speed)
@@ -117,7 +121,6 @@ def _panel(axis: Axes, cells: pd.DataFrame, speed: str) -> None:
             zorder=3,
         )
         axis.scatter([], [], s=36, color=colour(family), label=label)
-    axis.set_xlim(cells[speed].min() / 1.6, cells[speed].max() * 1.6)
     for side in (axis.xaxis, axis.yaxis):
         low, high = side.get_view_interval()
         few = math.log10(high / low) < 1.5
