@@ -155,13 +155,36 @@ def test_fingerprint_is_of_the_labels():
     assert len({of(labels) for labels in [LABELS, *others]}) == 1 + len(others)
 
 
-def test_resumed_runs_are_drawn_with_those_before(tmp_path):
+def newest_runs(tmp_path, *sessions):
+    """The session and run of each row that counts, of sessions of (run, status)."""
     base = dict.fromkeys(records.COLUMNS, "") | {"dataset": "d", "shape": "1x1x1", "threads": 1}
-    for session, runs in (("1", (1, 2, 3)), ("2", (4, 5)), ("3", (1, 2)), ("4", (3,))):
-        for number in runs:
-            records.append(tmp_path / "r.csv", base | {"run": number, "session": session})
-    table = newest(records.read(tmp_path / "r.csv"))
-    assert list(zip(table["session"], table["run"], strict=True)) == [("3", 1), ("3", 2), ("4", 3)]
+    path = tmp_path / "r.csv"
+    for session, runs in enumerate(sessions, start=1):
+        for number, status in runs:
+            told = {"run": number, "status": status, "session": session}
+            records.append(path, base | told)
+    table = newest(records.read(path))
+    return sorted(zip(table["run"], table["session"].astype(int), strict=True))
+
+
+def well(*runs):
+    return [(run, "ok") for run in runs]
+
+
+def test_resumed_runs_are_drawn_with_those_before(tmp_path):
+    sessions = well(1, 2, 3), well(4, 5), well(1, 2), well(3)
+    assert newest_runs(tmp_path, *sessions) == [(1, 3), (2, 3), (3, 4)]
+
+
+def test_runs_count_in_whatever_order_workers_end(tmp_path):
+    first = well(3, 1, 4, 6, 5, 2)
+    assert newest_runs(tmp_path, first) == [(run, 1) for run in range(1, 7)]
+    assert newest_runs(tmp_path / "again", first, well(2, 3, 1)) == [(1, 2), (2, 2), (3, 2)]
+
+
+def test_a_run_that_failed_and_was_resumed_hides_no_later_one(tmp_path):
+    first = [*well(1), (2, "error: out of memory"), *well(3)]
+    assert newest_runs(tmp_path, first, well(2)) == [(1, 1), (2, 2), (3, 1)]
 
 
 def test_a_dataset_that_is_gone_hides_no_results(tmp_path):

@@ -17,7 +17,7 @@ from experiments.errors import ResultsError
 from experiments.measure import Cell, measure
 from experiments.measure.isolate import measure_apart
 from experiments.records.columns import told_threads
-from experiments.records.derived import derive, newest
+from experiments.records.derived import derive, left_out, newest
 
 FIRST_COLUMNS = [
     *["time", "dataset", "source", "shape", "dtype", "encoding", "compression", "run", "threads"],
@@ -212,6 +212,32 @@ def test_newest_rows(tmp_path):
     table = newest(records.read(path))
     assert table["compression"].tolist() == ["bz2", "zlib", "zlib"]
     assert table["session"].tolist() == ["1", "2", "2"]
+
+
+def test_rows_that_are_not_shown_are_told_in_one_line():
+    older = [
+        row(shape="9x9x9"),
+        row(run=1, fingerprint="a"),
+        row(run=1, fingerprint="a", compression="bz2"),
+        row(source="/b/file"),
+        row(threads=8, depth="16"),
+        row(threads=2, status="error: no", lossless=False),  # is not shown where it is the newest
+        row(threads=2, chunk="0-1x0-1x0-1"),
+        row(),  # measured again
+        row(dataset="other"),
+    ]
+    table = records.tabulate([*older, row()])
+    told = left_out(table)
+    assert told.startswith("Not shown, as newer rows are of other labels or threads: ")
+    assert told.partition(": ")[2].split("; ") == [
+        "d, 9x9x9 (1 row)",
+        "d, other labels (2 rows)",
+        "d, from /b/file (1 row)",
+        "d, 8 threads, groups of 16 slices (1 row)",
+    ]
+    kept = newest(table)
+    assert left_out(kept) == left_out(table[:0]) == ""
+    assert len(kept) == 2
 
 
 @pytest.mark.parametrize("verb", [("none", "zlib", "phantom:size=16x16x2", "-o"), ("plot", "-o")])

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+import pandas as pd
 from tqdm import tqdm
 
 from experiments import figures, page, records
 from experiments.measure import Grid, Spread
 from experiments.records import OK, Row
+from experiments.records.derived import left_out
 from experiments.records.table import render
 
 
@@ -65,11 +67,18 @@ def finish(rows: list[Row]) -> None:
 
 
 def draw(output: Path, directory: Path) -> None:
-    """Draw the figures of a CSV, and write the page."""
+    """Draw the figures of a CSV, and write the page; say which rows neither shows."""
     table = records.read(output)
+    tell_left_out(table)
     paths = list(figures.draw_all(table, directory))
     click.echo(f"{len(paths)} figures in {directory}")
     click.echo(f"page in {page.write(table, paths, directory)}")
+
+
+def tell_left_out(table: pd.DataFrame) -> None:
+    """Say on standard error which rows of a CSV are not shown, where there are any."""
+    if told := left_out(table):
+        click.echo(told, err=True)
 
 
 @contextmanager

@@ -67,7 +67,6 @@ def command(**options: Any) -> None:
     from experiments import datasets, paper, records
     from experiments.commands import _progress
     from experiments.measure import Conditions, Grid, Skip, isolate
-    from experiments.records.derived import newest
 
     settings = Settings(**options)
     timeout = settings.timeout if isolate.available() else None
@@ -75,8 +74,10 @@ def command(**options: Any) -> None:
     for line in datasets.checked(chosen, settings.slices):
         click.echo(line, err=True)
     if settings.only_report:
-        table = newest(records.read(settings.output))
-        _report(table[table["dataset"].isin([one.name for one in chosen])], chosen, settings)
+        table = records.read(settings.output)
+        table = table[table["dataset"].isin([one.name for one in chosen])]
+        _progress.tell_left_out(table)
+        _report(table, chosen, settings)
         return
     grid = Grid(
         [*paper.cells(), *paper.cells_of_today()],
@@ -93,18 +94,20 @@ def command(**options: Any) -> None:
 def _report(table: "pd.DataFrame", chosen: "Sequence[Dataset]", settings: Settings) -> None:
     """Draw the figures of what was asked for, and write the report of the paper."""
     from experiments import figures, page, paper, records
+    from experiments.records.derived import newest
 
     directory = settings.figures
-    succeeded = bool((table["status"] == str(records.OK)).any())
+    rows = newest(table)
+    succeeded = bool((rows["status"] == str(records.OK)).any())
     drawn = list(figures.draw_all(table, directory)) if succeeded else []
     covered = []
-    loaded = set(table["dataset"][table["fingerprint"] != ""])
+    loaded = set(rows["dataset"][rows["fingerprint"] != ""])
     for dataset in chosen:
         if dataset.name in loaded:  # of the others, the rows tell why
             volume = dataset.load(settings.slices)
             covered.append(paper.coverage(volume))
             drawn += figures.draw_volume(volume, directory)
     click.echo(f"{len(drawn)} figures in {directory}")
-    click.echo(f"report in {paper.report(table, covered, drawn, directory)}")
+    click.echo(f"report in {paper.report(rows, covered, drawn, directory)}")
     if succeeded:
         click.echo(f"page in {page.write(table, drawn, directory)}")

@@ -15,7 +15,8 @@ from compresso.targets import replacing
 from experiments import figures
 from experiments.names import shown
 from experiments.records import OK
-from experiments.records.derived import derive, newest
+from experiments.records.columns import CELL
+from experiments.records.derived import derive, left_out, newest
 from experiments.records.intervals import intervals
 
 NAME = "report.html"
@@ -70,12 +71,13 @@ def write(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    good = derive(newest(rows))
+    shown_rows = newest(rows)
     pictures = sorted({path for path in drawn if path.suffix == ".png"}, key=_first_pareto)
     text = environment.get_template("page.html.j2").render(
-        volumes=_volumes(rows),
+        volumes=_volumes(shown_rows),
         columns=[heading for heading, _, _ in COLUMNS],
-        lines=_lines(good),
+        lines=_lines(derive(shown_rows)),
+        left_out=left_out(rows),
         failed=_failed(rows),
         pictures=[(path.stem.replace("_", " "), _inline(path)) for path in pictures],
         answers=answers or {},
@@ -129,7 +131,9 @@ def _lines(good: pd.DataFrame) -> list[list[tuple[str, str, str]]]:
 
 
 def _failed(rows: pd.DataFrame) -> list[str]:
-    bad = rows[(rows["status"] != str(OK)) | ~rows["lossless"]]
+    """What became last of each run, where it failed."""
+    last = rows.drop_duplicates([*CELL, "chunk", "run"], keep="last")
+    bad = last[(last["status"] != str(OK)) | ~last["lossless"]]
     return list(
         dict.fromkeys(
             f"{row.dataset}: {row.encoding} + {row.compression}: {row.status}"

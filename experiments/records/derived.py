@@ -5,27 +5,76 @@ from typing import Any
 import pandas as pd
 
 from experiments.names import told_apart
-from experiments.records.columns import CELL
+from experiments.records.columns import CELL, told_threads
 from experiments.records.status import OK
+
+#: What the rows of a dataset must have in common to be compared.
+VOLUME = ["source", "shape", "dtype", "threads", "depth", "fingerprint"]
 
 
 def newest(table: pd.DataFrame) -> pd.DataFrame:
     """Keep what can be compared: of each dataset its newest volume and setting, of each cell its
     newest runs. Rows that failed are kept too, those of chunks are not."""
-    table = table[(table["shape"] != "") & (table["chunk"] == "")]  # neither unread, nor of a chunk
-    table = table.assign(dataset=_told_apart(table))
-    volume = ["source", "shape", "dtype", "threads", "depth", "fingerprint"]
-    last = table.groupby("dataset")[volume].transform("last")
-    table = table[(table[volume] == last).all(axis=1)]
-    kept: list[Any] = []
-    for _, cell in table.groupby(CELL)["run"]:
-        lowest = float("inf")
-        # A grid that was resumed begins where another one stopped; any other begins with run 1.
-        for index, run in reversed(list(cell.items())):
-            if run < lowest:
-                kept.append(index)
-                lowest = run
+    table = _of_volumes(table)
+    table = table[(table[VOLUME] == _last(table)).all(axis=1)]
+    kept = [index for _, cell in table.groupby(CELL) for index in _newest_runs(cell)]
     return table.loc[sorted(kept)]
+
+
+def left_out(table: pd.DataFrame) -> str:
+    """What :func:`newest` leaves out that is of another volume or setting, in one line.
+
+    Empty where there is none. What was measured again is not told: its newer rows are there.
+    """
+    table = _of_volumes(table)
+    last = _last(table)
+    others = (table[VOLUME] != last).any(axis=1) & (table["status"] == str(OK))
+    counts: dict[str, int] = {}
+    for index in table.index[others]:
+        row = table.loc[index]
+        what = f"{row['dataset']}, {_difference(row, last.loc[index])}"
+        counts[what] = counts.get(what, 0) + 1
+    if not counts:
+        return ""
+    told = (f"{what} ({n} row{'s' * (n != 1)})" for what, n in counts.items())
+    return f"Not shown, as newer rows are of other labels or threads: {'; '.join(told)}"
+
+
+def _of_volumes(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of whole volumes that were read, their datasets told apart."""
+    table = table[(table["shape"] != "") & (table["chunk"] == "")]
+    return table.assign(dataset=_told_apart(table))
+
+
+def _last(table: pd.DataFrame) -> pd.DataFrame:
+    """Of each row, what the last row of its dataset is of."""
+    return table.groupby("dataset")[VOLUME].transform("last")
+
+
+def _newest_runs(cell: pd.DataFrame) -> list[Any]:
+    """The rows of a cell's newest runs.
+
+    A session that measures a good run again begins anew, from that run on; one that has others,
+    or those that had failed, goes on. Within a session runs may come in any order.
+    """
+    kept: dict[float, Any] = {}
+    for row in cell.dropna(subset="run").itertuples():
+        before = kept.get(row.run)
+        if before is not None and before.status == str(OK):
+            kept = {n: r for n, r in kept.items() if n < row.run or r.session == row.session}
+        kept[row.run] = row
+    return [row.Index for row in kept.values()]
+
+
+def _difference(row: "pd.Series[Any]", shown: "pd.Series[Any]") -> str:
+    """What a row is of, as far as it is not what is shown."""
+    differs = row[VOLUME] != shown
+    words = [row[name] for name in ("shape", "dtype") if differs[name]]
+    if differs["threads"] or differs["depth"]:
+        words.append(told_threads(row) or "1 thread")
+    if differs["source"]:
+        words.append(f"from {row['source']}")
+    return " ".join(words) or "other labels"
 
 
 def _told_apart(table: pd.DataFrame) -> list[str]:
