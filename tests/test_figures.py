@@ -93,3 +93,47 @@ def test_points_of_one_ratio_are_inside_their_axes(ratios):
         for ratio in ratios.values():
             assert low * 1.05 < ratio < high / 1.05
     plt.close(figure)
+
+
+LONG = "my_segmentation_of_mouse_cortex-final.v2.h5:/volumes/labels/neuron_ids"
+
+
+@pytest.mark.parametrize("name", ["compression_ratio", "pareto", "encoding_only"])
+def test_no_text_is_upon_another(name):
+    """Long names of datasets, and second stages with parameters."""
+    seconds = ("none", "zstd", "zstd:level=19", "lzma:preset=9")
+    ratios = {(e, second): 2 + i for e in KINDS[1:] for i, second in enumerate(seconds)}
+    rows = [row for at in "abc" for row in rows_of(at + LONG, "em", ratios)]
+    figure = drawn(name, rows)
+    figure.draw_without_rendering()
+    for texts in (
+        [axis.title for axis in figure.axes],
+        *(axis.get_xticklabels() for axis in figure.axes if axis.get_xscale() == "linear"),
+    ):
+        upright = [text for text in texts if text.get_text() and not text.get_rotation()]
+        boxes = [text.get_window_extent() for text in upright]
+        assert not [1 for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
+    plt.close(figure)
+
+
+def test_a_name_in_other_letters_is_drawn_without_a_warning(tmp_path):
+    table = records.tabulate(rows_of("\u8133.h5", "em", RATIOS))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (tmp_path / "pareto.png") in list(figures.draw_all(table, tmp_path))
+
+
+def test_speeds_within_one_decade_can_be_read():
+    """The only number at the axis was the decade below all of them."""
+    rows = [
+        row | dict.fromkeys(("encode_s", "compress_s"), seconds)
+        for row, seconds in zip(rows_of("ac3", "em", RATIOS), (1, 0.001, 0.002), strict=True)
+    ]
+    figure = drawn("compression_speed", rows)  # 1 MB: 500 and 250 MB/s
+    figure.draw_without_rendering()
+    (axis,) = figure.axes
+    low, high = axis.get_ylim()
+    labels = [text.get_text() for text in axis.get_yticklabels()]
+    shown = [t for t, at in zip(labels, axis.get_yticks(), strict=True) if low <= at <= high]
+    assert shown == ["100", "200", "500"]
+    plt.close(figure)

@@ -1,7 +1,9 @@
 """Figures, one a file; ``_figure.py`` has what a figure is."""
 
 import re
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,7 @@ def draw_all(table: pd.DataFrame, directory: Path) -> Iterator[Path]:
     if rows.empty:
         raise ResultsError("no successful row to draw; run a grid first")
     for name in of_results.names():
-        with plt.rc_context(STYLE):
+        with _drawing():
             yield from save(of_results.parse(name).draw(rows), directory, name)
 
 
@@ -70,8 +72,16 @@ def draw_volume(volume: Volume, directory: Path) -> Iterator[Path]:
     """Draw the figures that show a volume itself; yield the files."""
     label = re.sub(r"[^\w-]+", "_", volume.name)
     for name in of_volumes.names():
-        with plt.rc_context(STYLE):
+        with _drawing():
             yield from save(of_volumes.parse(name).draw(volume), directory, f"{name}_{label}")
+
+
+@contextmanager
+def _drawing() -> Iterator[None]:
+    """Our style; letters that its font has not, as Chinese ones in a file's name, are boxes."""
+    with plt.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
 
 
 def save(figure: Figure | None, directory: Path, name: str) -> Iterator[Path]:

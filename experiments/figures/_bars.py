@@ -1,12 +1,15 @@
 """The paper's grouped bars: a group for each second stage, a bar for each first stage."""
 
 import math
+import textwrap
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from experiments.figures._palette import shade
 from experiments.names import shown
@@ -21,6 +24,10 @@ SECOND_STAGES = {
     **{"zopfli": "Zopfli", "zstd": "ZStandard", "png": "PNG", "jpeg2000": "JPEG2000"},
     "x264": "X.264",
 }
+#: How wide a letter is, about, by the size of its font.
+LETTER = 0.65
+#: So many second stages, or letters in the names of all, stand beside each other below a panel.
+BESIDE, LETTERS = 6, 50
 #: The numbers at a logarithmic axis: 0.3, 10,000.
 PLAIN = FuncFormatter(lambda value, _: f"{value:,.6g}")
 
@@ -63,10 +70,9 @@ def panels(rows: pd.DataFrame, value: str, label: str, title: str) -> Figure | N
         speeds = part[value][part[value] > 0]
         if value in STAGES and len(speeds):
             axis.set_yscale("log")
-            axis.yaxis.set_major_formatter(PLAIN)
-            axis.yaxis.set_minor_locator(NullLocator())
             axis.set_ylim(bottom=10 ** math.floor(math.log10(speeds.min())))
-        axis.set_title(dataset_title(part), fontsize=10)
+            number_decades(axis.yaxis, (1,))
+        axis.set_title(fitted(dataset_title(part), width), fontsize=10)
         axis.set_ylabel(label)
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
@@ -100,6 +106,20 @@ def dataset_title(rows: pd.DataFrame) -> str:
     return ", ".join(filter(None, (name, size, row["part"], told_threads(row))))
 
 
+def number_decades(side: Axis, many: tuple[float, ...]) -> None:
+    """Put plain numbers at a logarithmic axis: 1, 2 and 5 of few decades, others of many."""
+    low, high = side.get_view_interval()
+    few = math.log10(high / low) < 1.5
+    side.set_major_locator(LogLocator(subs=(1, 2, 5) if few else many))
+    side.set_major_formatter(PLAIN)
+    side.set_minor_locator(NullLocator())
+
+
+def fitted(text: str, inches: float, size: float = 10) -> str:
+    """Text in lines that are no longer than this, in letters of this size in points."""
+    return textwrap.fill(text, max(12, int(72 * inches / (LETTER * size))))
+
+
 def medians(rows: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
     """The median of each cell's runs and its 95% interval: ``height``, ``low``, ``high``.
 
@@ -115,7 +135,13 @@ def medians(rows: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(found, orient="index", columns=["height", "low", "high"])
 
 
-def grouped(axis: Axes, bars: pd.DataFrame, encodings: list[str], compressors: list[str]) -> None:
+def grouped(
+    axis: Axes,
+    bars: pd.DataFrame,
+    encodings: list[str],
+    compressors: list[str],
+    titles: Sequence[str] = (),
+) -> None:
     """Draw the bars of one panel; the best one's tick label is bold.
 
     Parameters
@@ -125,6 +151,8 @@ def grouped(axis: Axes, bars: pd.DataFrame, encodings: list[str], compressors: l
         By (encoding, compression) ``height``, and where they are known ``low`` and ``high``.
     encodings, compressors : list of str
         In their order: colours, and groups.
+    titles : sequence of str
+        What is below the groups, in lines that fit; by default the second stages' names.
     """
     width = 0.84 / len(encodings)
     whole = bars.set_axis(pd.Index(list(bars.index), tupleize_cols=False))
@@ -144,11 +172,14 @@ def grouped(axis: Axes, bars: pd.DataFrame, encodings: list[str], compressors: l
             error_kw={"elinewidth": 0.9, "capsize": 2, "ecolor": "0.15"},
         )
     best = bars["height"].idxmax()[1]
-    axis.set_xticks(range(len(compressors)), [second_stage(c) for c in compressors])
-    axis.tick_params(axis="x", length=0, rotation=35 if len(compressors) > 6 else 0)
+    names = titles or [second_stage(c) for c in compressors]
+    long = not titles and len(names) * max(map(len, names)) > LETTERS
+    slanted = long or len(names) > BESIDE
+    axis.set_xticks(range(len(names)), names)
+    axis.tick_params(axis="x", length=0, rotation=35 if slanted else 0)
     for compressor, tick in zip(compressors, axis.get_xticklabels(), strict=True):
         tick.set_fontweight("bold" if compressor == best else "normal")
-        if len(compressors) > 6:
+        if slanted:
             tick.set_horizontalalignment("right")
             tick.set_rotation_mode("anchor")
     axis.set_ylim(bottom=0)

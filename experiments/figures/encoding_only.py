@@ -30,12 +30,15 @@ class EncodingOnly(ResultsFigure):
         figure, axes = plt.subplots(
             len(METRICS), 1, figsize=(width, 2.9 * len(METRICS) + 1), layout="constrained"
         )
+        each = (width - 2) / len(names)
+        titles = []
+        for name in names:
+            parts = bars.dataset_title(rows[rows["dataset"] == name]).split(", ")
+            titles.append("\n".join(bars.fitted(part, each, 8) for part in parts))
         for axis, (value, label) in zip(axes, METRICS.items(), strict=True):
-            bars.grouped(axis, bars.medians(rows, ["encoding", "dataset"], value), encodings, names)
+            cells = bars.medians(rows, ["encoding", "dataset"], value)
+            bars.grouped(axis, cells, encodings, names, titles)
             axis.set_ylabel(label)
-        titles = [
-            bars.dataset_title(rows[rows["dataset"] == name]).replace(", ", "\n") for name in names
-        ]
         for axis in axes:
             axis.set_xticks(range(len(names)), titles, fontsize=8, fontweight="normal")
         bars.legend(figure, axes[0])

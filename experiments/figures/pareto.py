@@ -1,7 +1,6 @@
 """Ratio against speed, a point a cell, and the front of those that nothing beats."""
 
 import math
-import textwrap
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -9,7 +8,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import LogLocator
 from matplotlib.transforms import Bbox
 
 from experiments.figures import _bars as bars
@@ -19,6 +17,7 @@ from experiments.records.front import front
 from experiments.records.intervals import intervals
 
 SPEEDS = {"compress_speed": "Compression", "decompress_speed": "Decompression"}
+WIDTH = 13.0  # inches of both panels
 #: Where a label may be beside its point, in points to the right and up.
 PLACES = [
     (x * far, y * far)
@@ -42,14 +41,18 @@ class Pareto(ResultsFigure):
         if not names:
             return None
         figure, axes = plt.subplots(
-            len(names), 2, figsize=(13, 5.2 * len(names) + 0.9), squeeze=False, layout="constrained"
+            len(names),
+            2,
+            figsize=(WIDTH, 5.2 * len(names) + 0.9),
+            squeeze=False,
+            layout="constrained",
         )
         for name, pair in zip(names, axes, strict=True):
             part = cells[cells["dataset"] == name]
             title = bars.dataset_title(rows[rows["dataset"] == name])
             for axis, (speed, what) in zip(pair, SPEEDS.items(), strict=True):
                 _panel(axis, part, speed)
-                axis.set_title(textwrap.fill(title, 80), fontsize=10)
+                axis.set_title(bars.fitted(title, WIDTH / 2), fontsize=10)
                 axis.set_xlabel(f"{what} speed [MB/s, 8 bytes a voxel]")
                 axis.set_ylabel("Compression Ratio\n(Original / Compressed)")
         found: dict[str, Artist] = {}
@@ -122,11 +125,7 @@ def _panel(axis: Axes, cells: pd.DataFrame, speed: str) -> None:
         )
         axis.scatter([], [], s=36, color=colour(family), label=label)
     for side in (axis.xaxis, axis.yaxis):
-        low, high = side.get_view_interval()
-        few = math.log10(high / low) < 1.5
-        side.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1, 3)))
-        side.set_major_formatter(bars.PLAIN)
-        side.set_minor_locator(LogLocator(subs=()))
+        bars.number_decades(side, (1, 3))
 
 
 def _front(cells: pd.DataFrame, speed: str) -> list[int]:
