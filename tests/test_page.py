@@ -30,6 +30,22 @@ told.paper = getComputedStyle(document.body).backgroundColor;
 told.inks = ["body", "small", "figcaption"].map(
   name => getComputedStyle(document.querySelector(name)).color);
 told.pictures = [...document.images].every(image => image.complete && image.naturalWidth > 0);
+const lines = (node, from, to) => {
+  const range = document.createRange();
+  range.setStart(node, from); range.setEnd(node, to);
+  return new Set([...range.getClientRects()].map(box => Math.round(box.top))).size;
+};
+told.broken = [];
+for (const name of document.querySelectorAll("#cells td:not(.number) .name")) {
+  const texts = document.createTreeWalker(name, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const node = texts.currentNode;
+    for (const word of node.data.matchAll(/[A-Za-z0-9]+/g)) {
+      if (lines(node, word.index, word.index + word[0].length) > 1) told.broken.push(word[0]);
+    }
+  }
+}
+told.names = document.querySelectorAll("#cells .name").length;
 const ratios = () => [...document.querySelectorAll("#cells tbody tr")].map(
   row => Number(row.cells[3].dataset.value));
 told.before = ratios();
@@ -71,6 +87,9 @@ def written(tmp_path_factory):
         for encoding, size in (("compresso", 900), ("neuroglancer", 1600), ("cpso", 800))
         for run in (1, 2, 3)
     ]
+    for name in ("spl-abdominal", "pinky40-z000-255.h5:/volumes/labels", "x" * 60):
+        named = {"dataset": name, "source": f"/data/{name}", "compression": "brotli"}
+        rows.append(row("compressed_segmentation:block=8x8x8", 900, **named))
     rows.append(row("crackle", 1, status="error: <i>it</i> broke", lossless=False))
     table = records.tabulate(rows)
     drawn = list(figures.draw_all(table, folder))
@@ -143,6 +162,8 @@ def test_on_a_phone(seen, scheme):
     assert told["page"] <= told["width"]
     assert told["pictures"]
     assert told["asked"] == []
+    assert told["names"] > 10
+    assert set(told["broken"]) <= {"x" * 60}  # longer than any line
     assert told["down"] == sorted(told["before"], reverse=True)
     assert told["up"] == sorted(told["before"])
     assert told["down"] != told["up"]
@@ -171,9 +192,43 @@ def test_without_javascript(written, tmp_path):
     assert len(console) == 1
     assert "Blocked script execution" in console[0]
     assert rows[0] == [heading for heading, _, _ in page.COLUMNS]
-    cells = {encoding: (ratio, size) for _, encoding, _, ratio, _, size, *_ in rows[1:]}
+    cells = {line[1]: (line[3], line[5]) for line in rows if line[0] == EVIL}
     assert cells == {
         "compresso": ("71.11", "900"),  # of 64,000
         "neuroglancer": ("40.00", "1,600"),
         "cpso": ("80.00", "800"),
     }
+
+
+def test_the_slowest_speed_is_a_number(tmp_path):
+    """0.064 MB in 1 s was 0 MB/s."""
+    rows = [row("compresso", 900, run, 0.5 * run) for run in (1, 2, 3)]
+    text = page.write(records.tabulate(rows), [], tmp_path).read_text()
+    assert text.count(">0.032<small>0.0") == 2  # twice 1 s
+    assert "<small>0 to" not in text
+
+
+def test_what_is_not_shown_is_told(tmp_path):
+    """The newest thread count is shown, and the page says what else the CSV has."""
+    rows = [
+        row("compresso", 900, threads=1),
+        row("cpso", 900, threads=1),
+        row("compresso", 900, threads=8),
+    ]
+    text = Seen(page.write(records.tabulate(rows), [], tmp_path).read_text()).text
+    assert (
+        f"Not shown, as newer rows are of other labels or threads: {EVIL}, 1 thread (2 row" in text
+    )
+    assert text.count("cpso") == 0
+    alone = Seen(page.write(records.tabulate(rows[2:]), [], tmp_path).read_text()).text
+    assert "Not shown" not in alone
+
+
+def test_what_failed_and_was_resumed_did_not_fail(tmp_path):
+    broke = {"status": "error: it broke", "lossless": False}
+    rows = [row("compresso", 900, 1), row("compresso", 1, 2, **broke), row("cpso", 1, **broke)]
+    failed = Seen(page.write(records.tabulate(rows), [], tmp_path).read_text()).text
+    assert failed.count("it broke") == 2
+    rows.append(row("compresso", 900, 2, session="2"))
+    failed = Seen(page.write(records.tabulate(rows), [], tmp_path).read_text()).text
+    assert failed.count("it broke") == 1

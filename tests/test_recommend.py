@@ -19,7 +19,7 @@ from experiments.measure import Cell
 from experiments.recommend import estimate, measurer, race
 from experiments.recommend.cells import sensible
 from experiments.recommend.measurer import Measurer
-from experiments.recommend.numbers import plainly
+from experiments.numbers import plainly
 from experiments.recommend.purposes import Alone, Choice, Purposes, contenders
 from experiments.recommend.race import Race
 from experiments.recommend.sample import Places, Plan, draw, plan, stack

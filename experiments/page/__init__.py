@@ -5,32 +5,38 @@ It needs nothing but itself: pictures are inside, and without JavaScript only so
 
 import base64
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from compresso.targets import replacing
 from experiments import figures
 from experiments.names import shown
+from experiments.numbers import plainly
 from experiments.records import OK
 from experiments.records.columns import CELL
 from experiments.records.derived import derive, left_out, newest
 from experiments.records.intervals import intervals
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
 NAME = "report.html"
-#: The columns of the table: heading, what a line has it from, and how it is spelled.
-COLUMNS = (
-    ("dataset", "dataset", ""),
-    ("encoding", "encoding", ""),
-    ("compression", "compression", ""),
-    ("ratio", "ratio", ",.2f"),
-    ("native ratio", "native_ratio", ",.2f"),
-    ("bytes", "compressed_bytes", ",.0f"),
-    ("compress MB/s", "compress_speed", ",.0f"),
-    ("decompress MB/s", "decompress_speed", ",.0f"),
-    ("runs", "runs", ",.0f"),
+Spell = Callable[[float], str]
+#: The columns of the table: heading, what a line has it from, and how it is spelled, if a number.
+COLUMNS: tuple[tuple[str, str, Spell | None], ...] = (
+    ("dataset", "dataset", None),
+    ("encoding", "encoding", None),
+    ("compression", "compression", None),
+    ("ratio", "ratio", "{:,.2f}".format),
+    ("native ratio", "native_ratio", "{:,.2f}".format),
+    ("bytes", "compressed_bytes", "{:,.0f}".format),
+    ("compress MB/s", "compress_speed", plainly),
+    ("decompress MB/s", "decompress_speed", plainly),
+    ("runs", "runs", "{:,.0f}".format),
 )
 #: What a volume's rows say of how it was measured.
 MEASURED = (
@@ -71,6 +77,7 @@ def write(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
     shown_rows = newest(rows)
     pictures = sorted({path for path in drawn if path.suffix == ".png"}, key=_first_pareto)
     text = environment.get_template("page.html.j2").render(
@@ -86,6 +93,14 @@ def write(
     with replacing(path, force=True) as unfinished:
         unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
+
+
+def _breakable(text: str) -> "Markup":
+    """A name that may be wrapped behind its punctuation, and so needs not be inside a word."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"(?<=[-:/_.,=])(?=\w)", text)
+    return Markup("<wbr>").join(map(escape, parts))
 
 
 def _first_pareto(path: Path) -> tuple[bool, str]:
@@ -121,11 +136,14 @@ def _lines(good: pd.DataFrame) -> list[list[tuple[str, str, str]]]:
     lines = []
     for _, cell in cells.iterrows():
         line = []
-        for _, column, form in COLUMNS:
+        for _, column, spell in COLUMNS:
             value = cell[column]
+            if spell is None:
+                line.append((str(value), "", ""))
+                continue
             low, high = cell.get(f"{column}_low", math.nan), cell.get(f"{column}_high", math.nan)
-            span = "" if math.isnan(low) else f"{low:{form}} to {high:{form}}"
-            line.append((format(value, form), str(value) if form else "", span))
+            span = "" if math.isnan(low) else f"{spell(low)} to {spell(high)}"
+            line.append((spell(value), str(value), span))
         lines.append(line)
     return lines
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.recommend.numbers import plainly
+from experiments.numbers import plainly
 from experiments.recommend.purposes import Choice
 from experiments.recommend.sample import Sample
 from experiments.recommend.standing import Standing
