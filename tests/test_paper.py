@@ -190,7 +190,7 @@ def test_paper_in_one_command(tmp_path, monkeypatch):
     table = records.read(tmp_path / "p.csv")
     assert len(table) == len(paper.cells()) + len(paper.cells_of_today())
     text = (tmp_path / "figures" / "report.md").read_text()
-    assert "not tested: data not here" in text
+    assert "not measured" in text
     assert "(synthetic)" in text
     for figure in ("mean_ratio", "window_sizes", "compression_ratio"):
         assert drawn_share(tmp_path / "figures" / f"{figure}.png") > 0.005
@@ -306,7 +306,29 @@ def test_cells_that_failed_are_told_in_the_report(tmp_path):
     text = paper.report(records.tabulate(rows), [], [], tmp_path).read_text()
     assert "reaches 1553 on spl-knee | | not tested: timeout: more than 9 s |" in text
     assert "| spl-knee | 512 x 512 x 119 | 1553 | not tested: timeout: more than 9 s |" in text
-    assert "reaches 480 on spl-abdominal | | not tested: data not here |" in text
+    assert "reaches 480 on spl-abdominal | | not measured |" in text
+
+
+def test_means_tell_what_they_are_over(tmp_path):
+    """A mean over fewer datasets than those beside it has a star."""
+    ratios = {("compresso", "lzma"): 900, ("compresso", "zstd"): 500}
+    rows = rows_of("bsd500", "other", {("compresso", "lzma"): 1100})
+    rows += rows_of("spl-knee", "other", ratios) + rows_of("my.h5", "em", ratios)
+    text = paper.report(records.tabulate(rows), [], [], tmp_path).read_text()
+    assert "over 1 EM (my.h5) and 2 other (bsd500, spl-knee); a star marks" in text
+    assert "| other | lzma | - (576) | - (672) | 1,000 (1209) |" in text
+    assert "| other | zstd | - | - (358) | 500\\* (842) |" in text
+    assert "| em | zstd | - | - (252) | 500 (615) |" in text
+
+
+def test_a_report_of_single_runs_tells_of_no_intervals(tmp_path):
+    table = rows_of("spl-knee", "other", {("compresso", "lzma"): 1553.2})
+    table += [row | {"cpu": "another"} for row in rows_of("bsd500", "other", {("png", "none"): 9})]
+    text = paper.report(records.tabulate(table), [], [], tmp_path).read_text()
+    how = text.partition("## How it was measured")[2]
+    assert "Speeds are of a single run of each cell, on a cpu and another." in how
+    assert "interval" not in how
+    assert "rounds" not in how
 
 
 def test_table_1_is_the_papers():

@@ -9,6 +9,7 @@ from experiments.paper.measured import Measured
 from experiments.paper.published import COVERED_BY_100, LEAD_ON_EM
 
 OURS = ("compresso", "lzma")
+NO_EM = "not tested: no EM set was measured"
 
 
 def claims(measured: Measured, covered: Sequence[Coverage]) -> list[str]:
@@ -38,7 +39,7 @@ def _best_on_em(measured: Measured) -> Iterator[str]:
     lead_claim = f"Compresso leads by {LEAD_ON_EM:.0%} on EM"
     names = measured.datasets(EM)
     if not names:
-        yield from (f"| {c} | | not tested: data not here |" for c in (best_claim, lead_claim))
+        yield from (f"| {c} | | {NO_EM} |" for c in (best_claim, lead_claim))
     for name in names:
         means, part = measured.schemes(name), measured.part(name)
         if OURS not in means.index:
@@ -62,7 +63,7 @@ def _windows(covered: Sequence[Coverage]) -> Iterator[str]:
     )
     on_em = [c for c in covered if c.group == EM]
     if not on_em:
-        yield f"| {claim} | | not tested: data not here |"
+        yield f"| {claim} | | {NO_EM} |"
     for c in on_em:
         verdict = _verdict(abs(c.share - COVERED_BY_100) <= 0.05, c.part)
         yield f"| {claim} | {c.name}: {c.share:.1%} | {verdict} |"

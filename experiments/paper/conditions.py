@@ -4,11 +4,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from experiments.paper.measured import Measured
+from experiments.paper.measured import UNMEASURED, Measured
 from experiments.paper.schemes import cells
 from experiments.records.columns import CELL
-
-UNMEASURED = "not measured"
 
 
 def conditions(measured: Measured) -> list[str]:
@@ -18,14 +16,19 @@ def conditions(measured: Measured) -> list[str]:
         return []
     runs = rows.groupby(CELL, sort=False).size()
     usual = int(runs.max())
-    told = f"medians of {usual} runs of each cell" if usual > 1 else "of a single run of each cell"
+    machine = " and ".join(filter(None, rows["cpu"].unique())) or "a machine that is not known"
+    told = [f"Speeds are of a single run of each cell, on {machine}."]
+    if usual > 1:
+        told = [
+            f"Speeds are medians of {usual} runs of each cell, in brackets their 95% intervals,",
+            f"on {machine}. The runs of a cell are spread over rounds, in each of which every cell",
+            "comes once, in an order that is drawn.",
+        ]
     return [
         "## How it was measured",
         "",
-        f"On: {', '.join(rows['cpu'].unique())}. Seconds are {told}; in brackets is",
-        "the 95% interval.",
-        "The runs of a cell are spread over rounds, in each of which every cell comes once, in an",
-        "order that is drawn. Codecs are warmed up, and decode to memory that is there.",
+        *told,
+        "Each codec is warmed up first, and decodes into memory that is already there.",
         _surroundings(rows),
         "",
         *_listed("Fewer runs", {cell: f"{n} of {usual}" for cell, n in runs.items() if n < usual}),
@@ -39,7 +42,7 @@ def _surroundings(rows: pd.DataFrame) -> str:
         return "What else the machine did is not known."
     return (
         f"Other processes took {others.median():.0%} of the processors in the median run, "
-        f"{others.quantile(0.9):.0%} or more in one of ten."
+        f"{others.quantile(0.9):.0%} or more in one run of ten."
     )
 
 

@@ -7,6 +7,8 @@ from experiments.records.columns import CELL
 from experiments.records.derived import derive
 from experiments.records.intervals import intervals
 
+UNMEASURED = "not measured"
+
 
 class Measured:
     """The rows of one report.
@@ -65,4 +67,4 @@ class Measured:
         """Why there is no number of Compresso + LZMA on a dataset."""
         rows = self._table[(self._table["dataset"] == name) & (self._table["shape"] != "")]
         rows = rows[(rows["encoding"] == "compresso") & (rows["compression"] == "lzma")]
-        return f"not tested: {rows['status'].iloc[-1] if len(rows) else 'data not here'}"
+        return f"not tested: {rows['status'].iloc[-1]}" if len(rows) else UNMEASURED

@@ -1,7 +1,5 @@
 """Table 1 and Figure 4 of the paper, with the measured numbers beside the published ones."""
 
-import numpy as np
-
 from experiments import datasets
 from experiments.datasets import Published
 from experiments.names import EM, OTHER, shown
@@ -51,6 +49,15 @@ def _line(measured: Measured, name: str, paper: Published | None) -> str | None:
     return f"| {' | '.join(map(str, columns))} |"
 
 
+def means_over(measured: Measured) -> list[str]:
+    """Which datasets the means of Figure 4 are over, the rest of a sentence."""
+    groups = {"EM": measured.datasets(EM), "other": measured.datasets(OTHER)}
+    told = [
+        f"{len(names)} {group} ({', '.join(names)})" for group, names in groups.items() if names
+    ]
+    return [f"over {' and '.join(told) or 'no dataset'}; a star marks those over fewer."]
+
+
 def figure_4(measured: Measured) -> list[str]:
     """A line a group and second stage, published means in brackets."""
     lines = [
@@ -59,15 +66,17 @@ def figure_4(measured: Measured) -> list[str]:
     ]
     for group in (EM, OTHER):
         rows = measured.rows[measured.rows["group"] == group]
+        names = rows["dataset"].nunique()
         for second in (*SECOND_STAGES, *ALONE):
             found = []
             for first in FIRST_STAGES:
                 cell = (second, "none") if second in ALONE else (first, second)
                 chosen = rows[(rows["encoding"] == cell[0]) & (rows["compression"] == cell[1])]
-                mean = chosen.groupby("dataset")["ratio"].mean().mean()
+                ratios = chosen.groupby("dataset")["ratio"].mean()
                 published = FIGURE_4[group, first].get(second)
                 once = second in ALONE and first != "none"
-                ours = "-" if np.isnan(mean) or once else f"{mean:,.0f}"
+                few = "\\*" if len(ratios) < names else ""
+                ours = "-" if ratios.empty or once else f"{ratios.mean():,.0f}{few}"
                 found.append(ours + (f" ({published})" if published else ""))
             if any(text != "-" for text in found):
                 lines.append(f"| {group} | {second} | {' | '.join(found)} |")

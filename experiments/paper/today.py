@@ -36,9 +36,9 @@ def section(measured: Measured) -> list[str]:
     lines = [
         "## Methods of today",
         "",
-        "Not in the paper, and in none of its claims. MB/s of both stages on the paper's basis,",
-        "medians, in brackets the 95% interval; *place* is by speed among the lines of a dataset:",
-        "where it is a range, the intervals overlap, and the runs show no difference.",
+        "Not in the paper, and in none of its claims. MB/s are of both stages on the paper's",
+        "basis, medians with their 95% intervals in brackets. *Place* ranks the lines of a dataset",
+        "by speed: where it is a range, intervals overlap, and the runs show no difference.",
         "",
         "| dataset | method | ratio | compress MB/s | place | decompress MB/s | place |",
         "|---|---|---:|---:|:---:|---:|:---:|",
