@@ -16,10 +16,10 @@ from experiments import records
 from experiments.commands import main
 from experiments.datasets import Volume
 from experiments.measure import Cell
-from experiments.recommend import estimate, measurer, race
+from experiments.numbers import plainly
+from experiments.recommend import estimate, measurer, race, tell
 from experiments.recommend.cells import sensible
 from experiments.recommend.measurer import Measurer
-from experiments.numbers import plainly
 from experiments.recommend.purposes import Alone, Choice, Purposes, contenders
 from experiments.recommend.race import Race
 from experiments.recommend.sample import Places, Plan, draw, plan, stack
@@ -304,6 +304,21 @@ def test_of_equal_sizes_the_one_on_the_front_is_named(monkeypatch):
 )
 def test_numbers_have_no_exponents_and_are_not_rounded_to_nothing(value, text):
     assert plainly(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(1e-7, "0.0000001 s"), (119, "119 s"), (7200, "2 hours"), (3e18, "34,722,222,222,222 days")],
+)
+def test_seconds_have_no_exponents(seconds, text):
+    assert tell._seconds(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 bytes"), (999, "999 bytes"), (12e15, "12 PB"), (2e18, "2 EB")]
+)
+def test_bytes_have_no_exponents(size, text):
+    assert tell.spelled(size) == text
 
 
 def test_an_encoding_that_cannot_hold_a_label_is_left_out_in_one_line(tmp_path, out):

@@ -104,15 +104,15 @@ def _table(standing: Sequence[Standing]) -> list[str]:
 
 def spelled(size: float) -> str:
     """Bytes for people, in powers of 1000."""
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
         if size < 1000:
             return f"{size:,.4g} {unit}" if unit != "bytes" else f"{size:,.0f} bytes"
         size /= 1000
-    return f"{size:,.4g} PB"
+    return f"{size:,.4g} EB"
 
 
 def _seconds(seconds: float) -> str:
     for name, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 2 * length:
-            return f"{seconds / length:,.3g} {name}"
+            return f"{plainly(seconds / length)} {name}"
     return f"{plainly(seconds)} s"
