@@ -221,6 +221,7 @@ def test_rows_that_are_not_shown_are_told_in_one_line():
         row(run=1, fingerprint="a", compression="bz2"),
         row(source="/b/file"),
         row(threads=8, depth="16"),
+        row(shape="1x2x2", dtype="uint8", part="first 1 of 9 slices"),
         row(threads=2, status="error: no", lossless=False),  # is not shown where it is the newest
         row(threads=2, chunk="0-1x0-1x0-1"),
         row(),  # measured again
@@ -234,6 +235,7 @@ def test_rows_that_are_not_shown_are_told_in_one_line():
         "d, other labels (2 rows)",
         "d, from /b/file (1 row)",
         "d, 8 threads, groups of 16 slices (1 row)",
+        "d, 1x2x2, uint8, first 1 of 9 slices (1 row)",
     ]
     kept = newest(table)
     assert left_out(kept) == left_out(table[:0]) == ""

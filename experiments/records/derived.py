@@ -70,11 +70,12 @@ def _difference(row: "pd.Series[Any]", shown: "pd.Series[Any]") -> str:
     """What a row is of, as far as it is not what is shown."""
     differs = row[VOLUME] != shown
     words = [row[name] for name in ("shape", "dtype") if differs[name]]
+    words += [row["part"]] if row["part"] else []
     if differs["threads"] or differs["depth"]:
         words.append(told_threads(row) or "1 thread")
     if differs["source"]:
         words.append(f"from {row['source']}")
-    return " ".join(words) or "other labels"
+    return ", ".join(words) or "other labels"
 
 
 def _told_apart(table: pd.DataFrame) -> list[str]:
