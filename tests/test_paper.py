@@ -270,6 +270,73 @@ def test_only_report_measures_nothing(tmp_path):
     assert "| a.npy | 4 x 4 x 4 |" in (tmp_path / "figures" / "report.md").read_text()
 
 
+def only_report(tmp_path, given, *options):
+    figures = tmp_path / "figures"
+    keep = ("-o", tmp_path / "paper.csv", "--figures", figures)
+    return run_here("paper", given, "--only-report", *keep, *options), figures / "report.md"
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    monkeypatch.setattr(figures.of_results, "names", list)
+
+
+def test_only_report_tells_what_it_has_no_row_of(tmp_path, no_figures):
+    """An empty report would have taken the place of the last one."""
+    paths = [tmp_path / "a.npy", tmp_path / "b.npy"]
+    for seed, path in enumerate(paths):
+        np.save(path, np.full((4, 4, 4), seed, np.uint8))
+    run_here("compresso", "lzma", paths[0], "--no-plot", "-o", tmp_path / "paper.csv")
+    done, report = only_report(tmp_path, paths[1])
+    assert done.returncode == 1
+    assert "paper.csv: has no row of b.npy; measure first" in done.stderr
+    assert not report.exists()
+    done, report = only_report(tmp_path, f"{paths[0]},{paths[1]}")
+    assert done.returncode == 0
+    assert done.stderr.count("\n") == 1
+    assert "has no row of b.npy" in done.stderr
+    assert "| a.npy |" in report.read_text()
+
+
+def test_only_report_shows_no_windows_of_other_labels(tmp_path, no_figures):
+    """Those of a part, or of a file that changed since, stood beside the rows of the whole."""
+    path = tmp_path / "a.npy"
+    np.save(path, np.arange(64, dtype=np.uint8).reshape(4, 4, 4))
+    run_here("compresso", "lzma", path, "--no-plot", "-o", tmp_path / "paper.csv")
+    done, report = only_report(tmp_path, path)
+    assert done.stderr == ""
+    assert "| a.npy: 100.0% |" in report.read_text()
+    for options in (["-s", 2], []):
+        done, report = only_report(tmp_path, path, *options)
+        assert "a.npy: are other labels than those measured" in done.stderr
+        assert "a.npy: 100.0%" not in report.read_text()
+        np.save(path, np.zeros((4, 4, 4), np.uint8))
+
+
+def test_a_name_or_a_reason_with_a_bar_ends_no_column(tmp_path):
+    ratios = {("compresso", "lzma"): 100, ("cpso", "lzma"): 120, ("none", "lzma"): 125}
+    rows = rows_of("gs://seg|zarr3:", "em", ratios)
+    failed = {"status": "error: a | b", "lossless": False}
+    rows += [row | failed for row in rows_of("spl-knee", "other", {("compresso", "lzma"): 1})]
+    covered = [paper.Coverage("gs://seg|zarr3:", "em", 0.5)]
+    text = paper.report(records.tabulate(rows), covered, [], tmp_path).read_text()
+    assert text.count("gs://seg") >= 6
+    assert text.count("gs://seg|") == 0
+    assert "error: a |" not in text
+    assert "| gs://seg\\|zarr3:: 20% behind none + lzma | no |" in text
+    for block in text.split("\n\n"):  # each table has as many columns as its head
+        lines = [line.replace("\\|", "") for line in block.splitlines() if line[:1] == "|"]
+        assert len({line.count("|") for line in lines}) <= 1
+
+
+def test_slow_speeds_are_numbers(tmp_path):
+    """1 MB by twice 4 s was 0 MB/s."""
+    (row,) = rows_of("spl-knee", "other", {("compresso", "lzma"): 1553.2})
+    slow = row | dict.fromkeys(("encode_s", "compress_s", "decompress_s", "decode_s"), 4)
+    text = paper.report(records.tabulate([slow]), [], [], tmp_path).read_text()
+    assert "| 0.12 / 0.12 |" in text
+
+
 def test_bsd500_of_the_paper(facts):
     """The paper's own data and ratio, 1188, to 0.2 %."""
     (dataset,) = datasets.parse("bsd500", shared("data/BSR_bsds500_groundtruth.tgz").parent)

@@ -74,8 +74,7 @@ def command(**options: Any) -> None:
     for line in datasets.checked(chosen, settings.slices):
         click.echo(line, err=True)
     if settings.only_report:
-        table = records.read(settings.output)
-        table = table[table["dataset"].isin([one.name for one in chosen])]
+        table = _rows_of(chosen, settings.output)
         _progress.tell_left_out(table)
         _report(table, chosen, settings)
         return
@@ -91,6 +90,22 @@ def command(**options: Any) -> None:
     _progress.finish(rows)
 
 
+def _rows_of(chosen: "Sequence[Dataset]", output: Path) -> "pd.DataFrame":
+    """What the CSV has of some datasets; raises ResultsError where it has nothing."""
+    from experiments import records
+    from experiments.errors import ResultsError
+
+    table = records.read(output)
+    table = table[table["dataset"].isin([one.name for one in chosen])]
+    absent = [one.name for one in chosen if one.name not in set(table["dataset"])]
+    if absent:
+        told = f"{output}: has no row of {', '.join(absent)}"
+        if table.empty:
+            raise ResultsError(f"{told}; measure first, without --only-report")
+        click.echo(told, err=True)
+    return table
+
+
 def _report(table: "pd.DataFrame", chosen: "Sequence[Dataset]", settings: Settings) -> None:
     """Draw the figures of what was asked for, and write the report of the paper."""
     from experiments import figures, page, paper, records
@@ -101,12 +116,17 @@ def _report(table: "pd.DataFrame", chosen: "Sequence[Dataset]", settings: Settin
     succeeded = bool((rows["status"] == str(records.OK)).any())
     drawn = list(figures.draw_all(table, directory)) if succeeded else []
     covered = []
-    loaded = set(rows["dataset"][rows["fingerprint"] != ""])
     for dataset in chosen:
-        if dataset.name in loaded:  # of the others, the rows tell why
-            volume = dataset.load(settings.slices)
-            covered.append(paper.coverage(volume))
-            drawn += figures.draw_volume(volume, directory)
+        measured = set(rows["fingerprint"][rows["dataset"] == dataset.name]) - {""}
+        if not measured:  # the rows tell why
+            continue
+        volume = dataset.load(settings.slices)
+        if volume.fingerprint not in measured:
+            told = "are other labels than those measured; their windows and slices are left out"
+            click.echo(f"{dataset.name}: {told}", err=True)
+            continue
+        covered.append(paper.coverage(volume))
+        drawn += figures.draw_volume(volume, directory)
     click.echo(f"{len(drawn)} figures in {directory}")
     click.echo(f"report in {paper.report(rows, covered, drawn, directory)}")
     if succeeded:

@@ -52,7 +52,7 @@ def _best_on_em(measured: Measured) -> Iterator[str]:
         if len(others):
             lead = means[OURS] / others.max() - 1
             yield (
-                f"| {lead_claim} | {name}: {lead:.0%} ahead of {' + '.join(others.idxmax())} | "
+                f"| {lead_claim} | {name}: {_lead(lead)} {' + '.join(others.idxmax())} | "
                 f"{_verdict(lead >= LEAD_ON_EM - 0.05, part)} |"
             )
 
@@ -67,6 +67,10 @@ def _windows(covered: Sequence[Coverage]) -> Iterator[str]:
     for c in on_em:
         verdict = _verdict(abs(c.share - COVERED_BY_100) <= 0.05, c.part)
         yield f"| {claim} | {c.name}: {c.share:.1%} | {verdict} |"
+
+
+def _lead(lead: float) -> str:
+    return f"{lead:.0%} ahead of" if lead >= 0 else f"{-lead:.0%} behind"
 
 
 def _verdict(holds: bool, part: str) -> str:

@@ -10,6 +10,11 @@ from experiments.records.intervals import intervals
 UNMEASURED = "not measured"
 
 
+def in_table(text: str) -> str:
+    """Text for a table of Markdown, whose columns a ``|`` ends; the names of stores have some."""
+    return text.replace("|", r"\|")
+
+
 class Measured:
     """The rows of one report.
 
@@ -20,8 +25,9 @@ class Measured:
     """
 
     def __init__(self, table: pd.DataFrame) -> None:
-        self._table = table
-        self.rows = derive(table)
+        told = {name: table[name].map(in_table) for name in ("dataset", "status")}
+        self._table = table.assign(**told)
+        self.rows = derive(self._table)
 
     def datasets(self, group: str | None = None) -> list[str]:
         """The datasets that any scheme succeeded on, of one group or of all."""

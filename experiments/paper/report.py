@@ -9,7 +9,7 @@ from compresso.targets import replacing
 from experiments.paper.claims import claims
 from experiments.paper.conditions import conditions
 from experiments.paper.coverage import Coverage
-from experiments.paper.measured import Measured
+from experiments.paper.measured import Measured, in_table
 from experiments.paper.tables import figure_4, means_over, table_1
 from experiments.paper.today import section
 
@@ -29,6 +29,7 @@ def report(
     directory : Path
     """
     measured = Measured(table)
+    covered = [one._replace(name=in_table(one.name)) for one in covered]
     rows = measured.rows
     lines = [
         "# The paper, measured",

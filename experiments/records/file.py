@@ -129,8 +129,9 @@ def read(path: Path) -> "pd.DataFrame":
         with open(path, newline="", encoding="utf-8", errors="backslashreplace") as file:
             lines = list(csv.reader(file))
     except (OSError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ResultsError(
-            f"{path}: no readable table of results ({error}); run a grid first"
+            f"{path}: no readable table of results ({reason}); run a grid first"
         ) from None
     lines = lines or [list(COLUMNS)]  # an empty file is a table without rows
     if not _known(lines[0]):

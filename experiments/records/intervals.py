@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from experiments.numbers import plainly
 from experiments.records.columns import CELL
 
 CONFIDENCE = 0.95
@@ -126,9 +127,10 @@ def intervals(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns)
 
 
-def spelled(cell: "pd.Series[Any]", speed: str, form: str = ",.0f") -> str:
+def spelled(cell: "pd.Series[Any]", speed: str) -> str:
     """A speed of one line of :func:`intervals`, ``882 (860 to 901)``."""
-    return Interval(*(cell[f"{speed}{end}"] for end in ("", "_low", "_high"))).spelled(form)
+    median, low, high = (cell[f"{speed}{end}"] for end in ("", "_low", "_high"))
+    return plainly(median) + ("" if math.isnan(low) else f" ({plainly(low)} to {plainly(high)})")
 
 
 def cautious(cells: pd.DataFrame, speed: str) -> pd.DataFrame:
