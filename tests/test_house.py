@@ -7,8 +7,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The harness from the ground up: a room uses those before it, and itself.
-FLOORS = ("errors", "disk", "names", "program", "records", "datasets", "measure", "paper")
-FLOORS += ("figures", "page", "bench", "recommend", "trust", "commands")
+FLOORS = ("errors", "disk", "names", "numbers", "program", "records", "datasets", "measure")
+FLOORS += ("paper", "figures", "page", "bench", "recommend", "trust", "commands")
 MODULES = sorted((ROOT / "experiments").rglob("*.py"))
 
 
