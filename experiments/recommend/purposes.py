@@ -23,11 +23,11 @@ from compresso.arrays import Labels
 from compresso.boxes import Box, spelled
 from experiments.datasets import Volume
 from experiments.measure import Cell
+from experiments.numbers import plainly
 from experiments.recommend import limits
 from experiments.recommend.estimate import Bytes, estimate, exactly
 from experiments.recommend.limits import ALIKE, DISK, LINE, packed
 from experiments.recommend.measurer import Measurer
-from experiments.recommend.numbers import plainly
 from experiments.recommend.sample import Sample
 from experiments.recommend.standing import Standing
 from experiments.records import Row
