@@ -95,14 +95,16 @@ def output(name: str) -> Decorator:
     )
 
 
-def runs(default: int) -> Decorator:
+def runs(
+    default: int, what: str = "Rounds, in each of which every cell is measured once."
+) -> Decorator:
     """The option ``--runs``."""
     return click.option(
         "-r",
         "--runs",
         type=click.IntRange(1),
         default=default,
-        help="Rounds, in each of which every cell is measured once.",
+        help=what,
     )
 
 

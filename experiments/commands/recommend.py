@@ -70,7 +70,7 @@ class Settings:
     help="Size of a chunk of the sample, x, y, z.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the sample.")
-@runs_option(5)
+@runs_option(5, "Runs of each cell that a purpose may take.")
 @DIRECTORY
 @output_option("recommend.csv")
 @FIGURES

@@ -17,8 +17,8 @@ from experiments.records.columns import told_threads
 from experiments.records.intervals import STAGES, interval
 
 #: In Fig. 4's order.
-FIRST_STAGES = {"none": "no first stage", "neuroglancer": "Neuroglancer", "compresso": "Compresso"}
-SECOND_STAGES = {
+FIRST_TITLES = {"none": "no first stage", "neuroglancer": "Neuroglancer", "compresso": "Compresso"}
+SECOND_TITLES = {
     **{"none": "None", "brotli": "Brotli", "bz2": "BZip2", "gzip": "gzip", "lz4": "LZ4"},
     **{"lz78": "LZ78", "lzf": "LZF", "lzma": "LZMA", "lzo": "LZO", "lzw": "LZW", "zlib": "Zlib"},
     **{"zopfli": "Zopfli", "zstd": "ZStandard", "png": "PNG", "jpeg2000": "JPEG2000"},
@@ -36,7 +36,7 @@ def panels(rows: pd.DataFrame, value: str, label: str, title: str) -> Figure | N
     """Draw one panel of bars a dataset.
 
     Speeds span four powers of ten and stand on a logarithmic axis; labels that no stage touches
-    have none.
+    have no speed, and no bar.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def legend(figure: Figure, axis: Axes) -> None:
 
 def order(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
     """The paper's order: first stages by their list, second stages by their names."""
-    known = list(FIRST_STAGES)
+    known = list(FIRST_TITLES)
 
     def rank(spec: str) -> tuple[int, str]:
         name = spec.partition(":")[0]
@@ -205,12 +205,12 @@ def order(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
 
 def first_stage(spec: str) -> str:
     """An encoding's name as the paper writes it."""
-    return _named(spec, FIRST_STAGES)
+    return _named(spec, FIRST_TITLES)
 
 
 def second_stage(spec: str) -> str:
     """A compressor's name as the paper writes it."""
-    return _named(spec, SECOND_STAGES)
+    return _named(spec, SECOND_TITLES)
 
 
 def _named(spec: str, names: dict[str, str]) -> str:

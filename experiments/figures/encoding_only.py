@@ -20,7 +20,7 @@ class EncodingOnly(ResultsFigure):
     name = "encoding_only"
 
     def draw(self, rows: pd.DataFrame) -> Figure | None:
-        """Draw the figure of derived rows; no first stage at all is left out."""
+        """Draw the figure of derived rows; rows without a first stage are left out."""
         rows = bars.without_sweep(rows[rows["encoding"] != "none"])
         if rows.empty:
             return None

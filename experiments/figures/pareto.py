@@ -32,7 +32,7 @@ class Pareto(ResultsFigure):
     name = "pareto"
 
     def draw(self, rows: pd.DataFrame) -> Figure | None:
-        """Draw derived rows; labels that stay as they are have no place here."""
+        """Draw derived rows; raw labels without a compressor are left out."""
         cells = bars.worked_on(intervals(rows))
         numbers = cells[["ratio", *SPEEDS]]
         known = (numbers.gt(0) & numbers.lt(math.inf)).all(axis=1)  # of no voxels they are 0
@@ -81,7 +81,7 @@ def _families(cells: pd.DataFrame) -> list[str]:
     pairs = zip(cells["encoding"], cells["compression"], strict=True)
     names = [(e if e != "none" else c).partition(":")[0] for e, c in pairs]
     return [
-        name if name in COLOURS else ("none" if name in bars.SECOND_STAGES else "others")
+        name if name in COLOURS else ("none" if name in bars.SECOND_TITLES else "others")
         for name in names
     ]
 
@@ -113,7 +113,7 @@ def _panel(axis: Axes, cells: pd.DataFrame, speed: str) -> None:
             alpha=0.5,
             zorder=2,
         )
-        label = (bars.SECOND_STAGES | bars.FIRST_STAGES).get(family, family)
+        label = (bars.SECOND_TITLES | bars.FIRST_TITLES).get(family, family)
         axis.scatter(
             part[speed],
             part["ratio"],

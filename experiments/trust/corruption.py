@@ -140,7 +140,13 @@ class Worker:
 
 
 @click.command(cls=Program)
-@click.option("--count", default=3000, show_default=True, help="Damaged inputs for each codec.")
+@click.option(
+    "--count",
+    type=click.IntRange(1),
+    default=3000,
+    show_default=True,
+    help="Damaged inputs for each codec.",
+)
 @click.option("--peers", metavar="PYTHON", help="Interpreter that has other codecs installed.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--only", help="Codecs and files whose names hold this.")
