@@ -64,6 +64,8 @@ class FileOrStandard(click.ParamType[Path]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Path:
         """Tell the two apart."""
+        if "://" in str(value):
+            self.fail(f"{value} is no file; give a path, or - and a pipe", param, ctx)
         return file_or_standard(str(value))
 
 

@@ -222,6 +222,16 @@ def test_a_file_may_be_called_minus(folder):
     assert np.array_equal(C.loads((folder / "-").read_bytes()), LABELS)
 
 
+@pytest.mark.parametrize(
+    "words", [("info", "URL"), ("verify", "URL"), ("decompress", "URL", "a.npy")]
+)
+def test_a_url_is_no_file(words):
+    done = run(*(word.replace("URL", "gs://bucket/a.cps") for word in words))
+    assert done.returncode == 2
+    told = done.stderr.decode().splitlines()[-1]
+    assert told.endswith("gs://bucket/a.cps is no file; give a path, or - and a pipe")
+
+
 def test_a_source_called_minus_is_not_the_standard_input(folder, monkeypatch):
     monkeypatch.chdir(folder)
     Path("-").write_bytes(b"labels")
