@@ -134,6 +134,7 @@ def hostile(draw):
 
 @settings(max_examples=150)
 @example({"tiff": {"XResolution": [2, 0], "YResolution": [3, 1]}})
+@example({"nrrd": {"keys": {"a key": "value", "data file": "0", "DataFile": ""}}})
 @example({"geometry": PLACE.to_json(), "nifti": {"sform_code": -1}})
 @example({"geometry": PLACE.to_json(), "hdf5": {"directions": {"value": [[10**400]]}}})
 @given(hostile())

@@ -45,8 +45,12 @@ def header(file: BinaryIO) -> bytes:
 def storage(header: bytes) -> list[bytes]:
     """The lines of a header that say how the data are stored, behind its magic."""
     magic, *lines = header.split(b"\n")
-    names = [_short(line.partition(b":")[0].decode("latin-1")) for line in lines]
-    return [magic, *(line for name, line in zip(names, lines, strict=True) if name in STORAGE)]
+    found = [magic]
+    for line in lines:
+        name, _, value = line.partition(b":")
+        if _short(name.decode("latin-1")) in STORAGE and not value.startswith(b"="):
+            found.append(line)
+    return found
 
 
 def read(header: bytes) -> tuple[Metadata, list[str]]:
@@ -60,9 +64,12 @@ def read(header: bytes) -> tuple[Metadata, list[str]]:
     for line in header.decode("latin-1").split("\n")[1:]:
         name, mark, value = line.removesuffix("\r").partition(":")
         short = _short(name)
-        if line.startswith("#") or not mark or short in STORAGE:
+        key = value.startswith("=")
+        if line.startswith("#") or not mark or (short in STORAGE and not key):
             continue
-        if value.startswith("="):
+        if key and short in STORAGE:  # other programs might take it for the field
+            lost.append(name)
+        elif key:
             keys[name] = value[1:]
         elif short in FIELDS:
             fields[FIELDS[short]] = value.strip()
@@ -96,12 +103,19 @@ def lines(metadata: Metadata) -> tuple[str, list[str], list[str]]:
     found = [f"{name}: {fields[name]}" for name in order if name in fields]
     keys = _metadata.own(own, "keys")
     for key, value in keys.items():
-        if _is_line(value) and _is_line(key) and not key.startswith("#") and ":" not in key:
+        if _is_key(key) and _is_line(value):
             found.append(f"{key}:={value}")
         else:
             lost.append(f"key {key}")
     magic = "NRRD0005" if "measurement frame" in fields else "NRRD0004"
     return magic, found, lost + _metadata.foreign(metadata, "nrrd")
+
+
+def _is_key(key: str) -> bool:
+    """Whether this may be the name of a key, and is no other program's field of the data."""
+    return (
+        _is_line(key) and not key.startswith("#") and ":" not in key and _short(key) not in STORAGE
+    )
 
 
 def geometry(fields: dict[str, Any]) -> Geometry | None:
