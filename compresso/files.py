@@ -88,7 +88,7 @@ def compress_file(
     """
     if stores.holds(source, target):
         raise FileError(f"{target}: is in the source itself; choose another name")
-    sources = formats.files(formats.split(source)[0])
+    sources = formats.files(source)
     before = stamp(sources)
     with (
         _volume(source, work.form, memory) as volume,

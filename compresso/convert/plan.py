@@ -93,7 +93,7 @@ class Plan:
     def check_source(self) -> None:
         """Raise FileError where the source is a file that changed since the plan was made."""
         if self.stamp:
-            sources = formats.files(formats.split(self.source)[0])
+            sources = formats.files(self.source)
             check_unchanged(sources, self.stamp, "run it again with --force")
 
     def units(self, task: Box) -> dict[str, Box]:
@@ -122,17 +122,15 @@ def make(wanted: Wanted, at_once: int) -> Plan:
     _check_apart(wanted, folder)
     if folder.path and os.path.lexists(folder.path) and not os.path.isdir(folder.path):
         raise FileError(f"{wanted.target}: is a file, and a store is a folder; choose another name")
-    before = None
-    if not stores.names_store(source):
-        before = stamp(formats.files(formats.split(source)[0]))
+    before = None if stores.names_store(source) else stamp(formats.files(source))
     with open_boxes(source, memory, wanted.strict) as volume:
         task = _task(volume, wanted, memory, at_once)
-        kept, _ = formats.fit(volume.metadata)
+        fields, _ = formats.fit(volume.metadata)
         # JSON has no place for a name's bytes that are no UTF-8.
         name = source.encode(errors="backslashreplace").decode()
         origin = {"source": name, **({"stamp": before} if before else {})}
-        kept = attributes(kept, origin)
-        metadata = head(volume.shape, volume.dtype, wanted.codec, kept)
+        said = attributes(fields, origin)
+        metadata = head(volume.shape, volume.dtype, wanted.codec, said)
         shape = volume.shape
     return Plan(
         source=source,

@@ -91,8 +91,9 @@ def open_volume(path: Path, inner: str = "") -> Iterator[Reader]:
         yield replace(reader, fetch=fetch, fetch_box=fetch_box if reader.fetch_box else None)
 
 
-def files(path: Path) -> tuple[Path, ...]:
-    """All files that hold a file's volume, itself first; whoever opens it tells what is wrong."""
+def files(text: str) -> tuple[Path, ...]:
+    """All files that hold a volume, the one that was named first; whoever opens it tells errors."""
+    path, _ = split(text)
     with suppress(CompressoError):
         form = _format(path)
         with reading(path, form.name):

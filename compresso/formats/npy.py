@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +38,11 @@ class Npy(Format):
             raise ValueError(f"{follow} bytes follow the labels that its header promises")
         # Pages of the map would count as the process's memory, and be fatal where the file is cut
         # meanwhile; so it is read as any other. In Fortran order its planes lie along x.
-        planes = shape if labels.flags.c_contiguous else shape[::-1]
-        stream = Stream(lambda: open_file(path, "raw", offset), planes, dtype)
-
-        def fetch(start: int, stop: int) -> NDArray[Any]:
-            if planes is shape:
-                return stream.fetch(start, stop)
-            found = np.empty((*planes[:2], stop - start), dtype)
-            for x in range(len(found)):
-                found[x] = stream.fetch(x, x + 1)[0, :, start:stop]
-            return found.T
-
+        as_c = labels.flags.c_contiguous
+        stream = Stream(
+            lambda: open_file(path, "raw", offset), shape if as_c else shape[::-1], dtype
+        )
+        fetch = stream.fetch if as_c else partial(_across, stream, shape, dtype)
         try:
             yield Reader(shape, dtype, fetch)
         finally:
@@ -68,3 +63,14 @@ class Npy(Format):
             for part in parts:
                 file.write(np.ascontiguousarray(part, dtype).data)
         return unplaced(metadata)
+
+
+def _across(
+    stream: Stream, shape: tuple[int, ...], dtype: np.dtype[Any], start: int, stop: int
+) -> NDArray[Any]:
+    """Slices start..stop-1 of planes along x, one of which is read at a time."""
+    _, ny, nx = shape
+    found = np.empty((nx, ny, stop - start), dtype)
+    for x in range(nx):
+        found[x] = stream.fetch(x, x + 1)[0, :, start:stop]
+    return found.T

@@ -18,6 +18,7 @@ from compresso.arrays import Labels
 from experiments import datasets
 from experiments.bench.depths import PAIRS
 from experiments.bench.kernels import scaling
+from experiments.errors import HarnessError
 from experiments.measure import Clock
 from experiments.program import Program
 from experiments.records.intervals import interval
@@ -32,9 +33,7 @@ def gains(labels: Labels, pair: tuple[str, str], threads: int) -> tuple[float, f
     clock.time("decompress", frame.loads, data)
     back = clock.time("decompress_together", partial(frame.loads, data, threads=threads))
     if data != same or not np.array_equal(back, labels):
-        raise click.ClickException(
-            f"{' + '.join(pair)}: {threads} threads make other bytes or labels"
-        )
+        raise HarnessError(f"{' + '.join(pair)}: {threads} threads make other bytes or labels")
     ns = clock.ns
     compress, decompress = (ns[s] / ns[f"{s}_together"] for s in ("compress", "decompress"))
     return compress, decompress

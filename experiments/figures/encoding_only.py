@@ -38,9 +38,8 @@ class EncodingOnly(ResultsFigure):
         for axis, (value, label) in zip(axes, METRICS.items(), strict=True):
             cells = bars.medians(rows, ["encoding", "dataset"], value)
             bars.grouped(axis, cells, encodings, names, titles)
+            plt.setp(axis.get_xticklabels(), fontsize=8, fontweight="normal")
             axis.set_ylabel(label)
-        for axis in axes:
-            axis.set_xticks(range(len(names)), titles, fontsize=8, fontweight="normal")
         bars.legend(figure, axes[0])
         figure.suptitle("First stage alone", fontsize=12, fontweight="bold")
         return figure

@@ -7,13 +7,12 @@ import numpy as np
 
 from compresso.boxes import Shape
 from experiments.datasets import Dataset, Volume
-from experiments.errors import HarnessError
 from experiments.recommend.cells import sensible
 from experiments.recommend.measurer import Measurer
 from experiments.recommend.purposes import Choice, Purposes
 from experiments.recommend.race import Race
 from experiments.recommend.sample import Sample, draw, opened, plan
-from experiments.recommend.standing import Standing
+from experiments.recommend.standing import Standing, sifted
 from experiments.recommend.tell import as_json, as_text
 
 __all__ = ["Advice", "Measurer", "Question", "Standing", "as_json", "as_text", "recommend"]
@@ -58,11 +57,8 @@ def recommend(dataset: Dataset, question: Question, measurer: Measurer) -> Advic
         sample = draw(volume, wanted, measurer.announce)
     nothing = np.empty((0, 0, 0), volume.dtype)
     described = Volume(dataset.name, source, dataset.group, nothing)
-    found = list(Race(sample, described, question.runs, measurer).run(sensible()))
-    failed = [one for one in found if one.failed]
-    standing = [one for one in found if not one.failed]
-    if not standing:
-        raise HarnessError(f"{dataset.name}: every cell failed, {failed[0].cell} first")
+    race = Race(sample, described, question.runs, measurer)
+    standing, failed = sifted(dataset.name, list(race.run(sensible())))
     purposes = Purposes(sample, described, standing, measurer)
     choices = purposes.choose()
     return Advice(sample, standing, [*failed, *purposes.failed], choices)

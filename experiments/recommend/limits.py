@@ -26,7 +26,7 @@ Doubt = Callable[[Interval], Interval]
 
 def within(factor: float) -> Doubt:
     """The doubt that the median may be wrong by a factor, either way."""
-    return lambda found: Interval(found.median, found.median / factor, found.median * factor)
+    return lambda found: found.within(factor)
 
 
 AS_MEASURED = within(1.0)

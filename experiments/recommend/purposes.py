@@ -120,9 +120,7 @@ class Purposes:
 
     def _archive(self) -> Choice:
         one = self._smallest(self.standing)
-        return Choice(
-            one, self.size(one), f"the smallest of all: {self._ratio(one)}; {_speeds(one)}"
-        )
+        return self._choice(one, "the smallest of all")
 
     def _everyday(self) -> Choice:
         limit = limits.everyday(self.standing)
@@ -131,13 +129,13 @@ class Purposes:
         one = self._smallest(fast)
         if one.slower < DISK:
             why = f"none keeps up with a disk of {DISK:,.0f} MB/s both ways; this one comes nearest"
-            return Choice(one, self.size(one), f"{why}: {self._ratio(one)}; {_speeds(one)}")
+            return self._choice(one, why)
         why = f"the smallest of those that compress and decompress at {DISK:,.0f} MB/s or more"
         smaller = [other for other in cells if other not in fast and other.ratio > one.ratio]
         if smaller:
             next_ = min(smaller, key=lambda other: other.ratio)
             why += f" ({next_.cell.told}, at {plainly(next_.slower)} MB/s the slower way, does not)"
-        return Choice(one, self.size(one), f"{why}: {self._ratio(one)}; {_speeds(one)}")
+        return self._choice(one, why)
 
     def _interactive(self) -> Choice:
         limit = limits.interactive(self.standing)
@@ -151,7 +149,7 @@ class Purposes:
         if others:
             why += f"; the smallest of {len(alike)} within {ALIKE - 1:.0%} of the soonest"
             why += f" ({', '.join(others)})"
-        return Choice(one, self.size(one), f"{why}: {self._ratio(one)}; {_speeds(one)}")
+        return self._choice(one, why)
 
     def _random_access(self) -> Choice | None:
         found = [(one, alone) for one in self.standing if (alone := self.alone(one))]
@@ -197,6 +195,10 @@ class Purposes:
             f"{8 * voxels / found.expected:,.1f} x, with 95% confidence "
             f"{8 * voxels / found.high:,.1f} to {8 * voxels / found.low:,.1f}"
         )
+
+    def _choice(self, one: Standing, why: str) -> Choice:
+        """An answer whose reason ends with what the cell reaches."""
+        return Choice(one, self.size(one), f"{why}: {self._ratio(one)}; {_speeds(one)}")
 
 
 def contenders(standing: Sequence[Standing], whole: bool, runs: int) -> list[Standing]:

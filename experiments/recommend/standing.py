@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from experiments.errors import HarnessError
 from experiments.measure import Cell
 from experiments.records import OK, Outcome, Row, Status
 from experiments.records.intervals import Interval, interval
@@ -75,8 +76,16 @@ class Standing:
         runs = [max(1e-9, sum(row[stage] for stage in stages)) / voxels for row in self.rows]
         found = interval(runs)
         if np.isnan(found.low):  # one run: nobody knows
-            return Interval(found.median, found.median / MAY_BE, found.median * MAY_BE)
+            return found.within(MAY_BE)
         return found
+
+
+def sifted(name: str, found: Sequence[Standing]) -> tuple[list[Standing], list[Standing]]:
+    """The cells of a volume that stand, and those that failed; raises HarnessError if all did."""
+    failed = [one for one in found if one.failed]
+    if len(failed) == len(found):
+        raise HarnessError(f"{name}: every cell failed, {found[0].cell} first")
+    return [one for one in found if not one.failed], failed
 
 
 def dominates(a: Standing, b: Standing, smaller: float, faster: float) -> bool:

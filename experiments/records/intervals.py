@@ -52,11 +52,19 @@ class Interval:
             median, low, high = amount / np.array([self.median, self.high, self.low])
         return Interval(float(median), float(low), float(high))
 
+    def within(self, factor: float) -> "Interval":
+        """The median, which may be wrong by a factor either way."""
+        return Interval(self.median, self.median / factor, self.median * factor)
+
     def spelled(self, form: str = ",.2f") -> str:
-        """The median, and where there are several runs the interval behind it."""
+        """The median, and where there are several runs the interval behind it, in a format."""
+        return self.told(lambda value: format(value, form))
+
+    def told(self, spell: Callable[[float], str]) -> str:
+        """The same, each number as a function spells it."""
         if math.isnan(self.low):
-            return format(self.median, form)
-        return f"{self.median:{form}} ({self.low:{form}} to {self.high:{form}})"
+            return spell(self.median)
+        return f"{spell(self.median)} ({spell(self.low)} to {spell(self.high)})"
 
 
 def interval(values: ArrayLike) -> Interval:
@@ -129,8 +137,7 @@ def intervals(rows: pd.DataFrame) -> pd.DataFrame:
 
 def spelled(cell: "pd.Series[Any]", speed: str) -> str:
     """A speed of one line of :func:`intervals`, ``882 (860 to 901)``."""
-    median, low, high = (cell[f"{speed}{end}"] for end in ("", "_low", "_high"))
-    return plainly(median) + ("" if math.isnan(low) else f" ({plainly(low)} to {plainly(high)})")
+    return Interval(*(cell[f"{speed}{end}"] for end in ("", "_low", "_high"))).told(plainly)
 
 
 def cautious(cells: pd.DataFrame, speed: str) -> pd.DataFrame:

@@ -125,7 +125,7 @@ def main(path: str, slices: int, dtypes: tuple[str, ...], child: Path | None) ->
         run(path, slices, dtypes[0], child)
         return
     if not shutil.which("valgrind"):
-        raise click.ClickException("valgrind is missing; install it: apt-get install valgrind")
+        raise HarnessError("valgrind is missing; install it: apt-get install valgrind")
     click.echo(
         "| kernel | dtype | instructions a voxel | mispredicted branches a run |"
         " misses of the first cache, bytes a voxel | of the last, bytes a voxel |"

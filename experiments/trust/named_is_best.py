@@ -21,7 +21,6 @@ import numpy as np
 
 from experiments import datasets, recommend, records
 from experiments.datasets import Dataset, Volume
-from experiments.errors import HarnessError
 from experiments.measure import Cell, rounds, warm_up
 from experiments.measure.cell import describe
 from experiments.program import Program
@@ -31,7 +30,7 @@ from experiments.recommend.limits import Limit
 from experiments.recommend.measurer import Measurer
 from experiments.recommend.purposes import BLINK_S, Choice, Purposes
 from experiments.recommend.sample import Plan, draw, opened
-from experiments.recommend.standing import Standing
+from experiments.recommend.standing import Standing, sifted
 from experiments.records import Row
 from experiments.records.columns import SECONDS
 from experiments.records.intervals import FLOOR, Interval
@@ -112,13 +111,13 @@ class Found:
     def _box(self, one: Standing) -> Interval:
         alone = self.purposes.alone(one)
         seconds = alone.seconds if alone else np.inf
-        return limits.within(BOXES_MAY_BE)(Interval(seconds, seconds, seconds))
+        return Interval(seconds, seconds, seconds).within(BOXES_MAY_BE)
 
 
 def _cautious(found: Interval) -> Interval:
     """The interval, not narrower than any speed is known."""
-    low, high = found.median / (1 + FLOOR), found.median * (1 + FLOOR)
-    return Interval(found.median, min(found.low, low), max(found.high, high))
+    least = found.within(1 + FLOOR)
+    return Interval(found.median, min(found.low, least.low), max(found.high, least.high))
 
 
 def grid(volume: Volume, cells: Sequence[Cell], wanted: Wanted) -> dict[Cell, list[Row]]:
@@ -151,9 +150,7 @@ def judge(dataset: Dataset, wanted: Wanted) -> Found:
     volume = Volume(dataset.name, source, dataset.group, sample.chunks[0])
     rows = grid(volume, sensible(), wanted)
     found = [Standing(cell, measured) for cell, measured in rows.items()]
-    standing = [one for one in found if not one.failed]
-    if not standing:
-        raise HarnessError(f"{dataset.name}: every cell failed, {found[0].cell} first")
+    standing, _ = sifted(dataset.name, found)
     purposes = Purposes(sample, volume, standing, MEASURER)
     seconds = sum(_charged(measured, wanted.runs) for measured in rows.values())
     return Found(purposes, purposes.choose(), seconds)

@@ -60,7 +60,7 @@ def ratios(volume: Volume, name: str, rounds: int) -> dict[str, Interval]:
     for run in range(1, rounds + 1):
         row = measure(volume, cell, run)
         if row["status"] != str(OK):
-            raise click.ClickException(f"{name}: {row['status']}")
+            raise HarnessError(f"{name}: {row['status']}")
         clock = Clock()
         packed = clock.time("compress", pack, raw)
         clock.time("decompress", unpack, packed)
