@@ -18,6 +18,7 @@ Announce = Callable[[str], None]
 #: Slices from the first to before the second, or to the end.
 Slices = tuple[int, int | None]
 ALL: Slices = (0, None)
+STEP = 64  # slices that are copied at a time
 
 
 class Written(NamedTuple):
@@ -86,14 +87,8 @@ def compress_file(
     Raises FileError where a file cannot be read or written or the source changes meanwhile, and
     what :func:`compresso.frame.write` raises.
     """
-    if stores.holds(source, target):
-        raise FileError(f"{target}: is in the source itself; choose another name")
-    sources = formats.files(source)
-    before = stamp(sources)
     with (
-        _volume(source, work.form, memory) as volume,
-        replacing(target, work.force, sources) as unfinished,
-        _named(source),
+        _opened(source, target, work, memory) as (volume, unfinished),
         open(unfinished, "wb") as frame_file,
     ):
         depth = None if memory is None else frame.depth_within(memory, volume.shape)
@@ -103,10 +98,78 @@ def compress_file(
             volume.shape, volume.dtype, encoding, compression, depth, shift, kept or None
         )
         nbytes = frame.write(frame_file, description, volume.read, work.threads, memory)
-        check_unchanged(sources, before, "nothing was written, run it again")
         for line in formats.tell(source, [*volume.lost, *lost], "the frame cannot hold"):
             work.announce(line)
         return Written(description, nbytes)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a file holds a stream of PyPI's package, by its name."""
+    return path.name.lower().endswith(".cpso")
+
+
+def describe_stream(path: Path, decode: bool = False) -> str:
+    """Shape and dtype of a stream of PyPI's package, which is decoded first if ``decode`` is set.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read, or is not a whole stream.
+    """
+    with formats.open_volume(path) as volume:
+        if decode:
+            volume.read(0, volume.shape[0])
+        return f"{' x '.join(map(str, volume.shape))} {volume.dtype}, stream of PyPI's compresso"
+
+
+def copy_volume(source: str, target: Path, slices: Slices = ALL, work: Work = WORK) -> None:
+    """Write a volume to a file of another format: to or from a stream of PyPI's package.
+
+    Parameters
+    ----------
+    source : str
+        As :func:`compress_file` takes it.
+    target : Path
+        As :func:`decompress_file` takes it.
+    slices : (int, int or None)
+        Only the slices from the first to before the second.
+    work : Work
+
+    Raises
+    ------
+    FileError
+        If a file cannot be read or written, or there are no such slices.
+    """
+    name = Path(_ending(target, work.form) or target)
+    write = formats.writer(name)
+    with _opened(source, target, work, ending=name.name[-50:]) as (volume, unfinished):
+        z0, z1 = _chosen(volume.shape[0], slices, Path(source), work.announce)
+        parts = (volume.read(z, min(z + STEP, z1)) for z in range(z0, z1, STEP))
+        metadata = formats.sliced(volume.metadata, z0)
+        lost = write(unfinished, (z1 - z0, *volume.shape[1:]), volume.dtype, parts, metadata)
+        for line in formats.tell(target, [*volume.lost, *lost]):
+            work.announce(line)
+
+
+@contextmanager
+def _opened(
+    source: str, target: Path, work: Work, memory: int | None = None, ending: str = ""
+) -> Iterator[tuple[formats.Reader, Path]]:
+    """Open a volume, and give the temporary name of what is made of it.
+
+    The target appears only if the source has not changed meanwhile.
+    """
+    if stores.holds(source, target):
+        raise FileError(f"{target}: is in the source itself; choose another name")
+    sources = formats.files(source)
+    before = stamp(sources)
+    with (
+        _volume(source, "" if ending else work.form, memory) as volume,
+        replacing(target, work.force, sources, ending) as unfinished,
+        _named(source),
+    ):
+        yield volume, unfinished
+        check_unchanged(sources, before, "nothing was written, run it again")
 
 
 def decompress_file(

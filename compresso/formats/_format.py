@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.boxes import Box, shape_of
-from compresso.errors import CompressoError, FileError
+from compresso.errors import CompressoError, DecodeError, FileError
 from compresso.formats._metadata import Metadata
 from compresso.plugins import Plugin
 
@@ -137,6 +137,8 @@ def reading(path: Path, kind: str) -> Iterator[None]:
             for category in (RuntimeWarning, UserWarning):
                 warnings.simplefilter("ignore", category)
             yield
+    except DecodeError as error:
+        raise FileError(f"{path}: not readable as {kind} ({error})") from error
     except CompressoError:
         raise
     except MemoryError as error:
