@@ -16,10 +16,17 @@ import numpy as np
 from compresso import frame
 from compresso.arrays import LIMIT, Labels, unmasked
 from compresso.codec import Buffer
-from compresso.encodings import _cpso_labels
-from compresso.encodings._cpso import LAYOUT, MAGIC, Header, index_type, parse, window_type
-from compresso.encodings._cpso_reader import paint
-from compresso.encodings._cpso_writer import TooManyWindowsError, encode
+from compresso.encodings._cpso import (
+    LAYOUT,
+    MAGIC,
+    Header,
+    index_type,
+    parse,
+    renamed,
+    unique,
+    window_type,
+)
+from compresso.encodings.cpso import TooManyWindowsError, decode, encode
 from compresso.errors import DecodeError, EncodeError
 
 __all__ = [
@@ -148,13 +155,13 @@ def decompress(data: Buffer, z: int | Sequence[int] | None = None, *, limit: int
             "raise the limit"
         )
     out = np.empty((z1 - z0, ny, nx), sections.header.label_type)
-    paint(sections, out, z0)
+    decode(sections, out, z0)
     return out.T
 
 
 def labels(buf: Buffer) -> Labels:
     """The distinct labels of a stream, ascending, without decoding it."""
-    return _cpso_labels.unique(parse(buf))
+    return unique(parse(buf))
 
 
 def remap(buf: Buffer, mapping: Mapping[int, int], preserve_missing_labels: bool = False) -> bytes:
@@ -176,12 +183,12 @@ def remap(buf: Buffer, mapping: Mapping[int, int], preserve_missing_labels: bool
     if not isinstance(mapping, Mapping):
         raise TypeError(f"mapping must be a dict, not {type(mapping).__name__}")
     sections = parse(buf)
-    old = _cpso_labels.unique(sections)
+    old = unique(sections)
     new = np.empty_like(old)
     for at, label in enumerate(old.tolist()):
         kept = preserve_missing_labels and label not in mapping
         new[at] = label if kept else int(mapping[label])
-    return _cpso_labels.renamed(sections, old, new).pack()
+    return renamed(sections, old, new).pack()
 
 
 class CompressoArray:

@@ -1,12 +1,16 @@
-"""The paper's model of a volume (its section 2): a boundary map, components, ids and locations.
+"""The paper's model of a volume (its section 2): boundary map, components, locations, windows.
 
-To encode, :func:`trace` walks over the volume slab by slab. To decode, :func:`outline` finds the
-components of a boundary map, and :func:`paint` gives every voxel its label. Where a slab begins,
-which slices beside it are looked at, and what has been painted already, is known only here.
+To encode, :func:`mark_boundaries` walks over the volume slab by slab and :class:`WindowCollector`
+cuts the boundary map into windows. To decode, :func:`unpack_windows` puts the boundary map together
+again, :func:`find_components` finds its components, and :func:`fill_labels` gives every voxel its
+label. Where a slab begins, which neighbouring slices it needs, and which slices are complete, is
+known only here.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +54,7 @@ class Slab:
         return self.bits[self.start : self.stop]
 
 
-def trace(volume: Labels, span: Span, multiple: int, watch: Watch) -> Iterator[Slab]:
+def mark_boundaries(volume: Labels, span: Span, multiple: int, watch: Watch) -> Iterator[Slab]:
     """Mark the boundaries of slices z0..z1-1, slab by slab, each slice once.
 
     Parameters
@@ -80,7 +84,7 @@ def trace(volume: Labels, span: Span, multiple: int, watch: Watch) -> Iterator[S
 
 
 @dataclass(frozen=True)
-class Outline:
+class Components:
     """A boundary map and its components, before they have labels.
 
     Parameters
@@ -107,9 +111,9 @@ class Outline:
     indeterminate: NDArray[np.int64]
 
 
-def outline(
+def find_components(
     out: Labels, multiple: int, threads: int, draw: Callable[[int, NDArray[np.uint64]], None]
-) -> Outline:
+) -> Components:
     """Put a boundary map together and find its components.
 
     Parameters
@@ -141,19 +145,19 @@ def outline(
             indeterminate[s0:s1] = boundary.count_indeterminate(here)
 
     parallel(find, spans, threads)
-    return Outline(bits, spans, component, counts, first_marked, indeterminate)
+    return Components(bits, spans, component, counts, first_marked, indeterminate)
 
 
 #: Labels the indeterminate voxels of slices z0..z1-1, whose neighbours have their labels.
-Settle = Callable[[int, int], None]
+Resolve = Callable[[int, int], None]
 
 
-def settler(shape: Outline, locations: NDArray[np.uint64], out: Labels) -> Settle:
+def resolver(found: Components, locations: NDArray[np.uint64], out: Labels) -> Resolve:
     """Give indeterminate voxels their labels by the paper's locations.
 
     Parameters
     ----------
-    shape : Outline
+    found : Components
     locations : (n_indeterminate,) uint64
         Of each indeterminate voxel in raster order: 0 to 5, the neighbour x-1, x+1, y-1, y+1, z-1,
         z+1 to copy from, else its label + 6.
@@ -166,33 +170,33 @@ def settler(shape: Outline, locations: NDArray[np.uint64], out: Labels) -> Settl
     """
     from compresso.kernels import labels
 
-    starts = np.concatenate([[0], np.cumsum(shape.indeterminate)])
+    starts = np.concatenate([[0], np.cumsum(found.indeterminate)])
 
-    def settle(z0: int, z1: int) -> None:
+    def resolve(z0: int, z1: int) -> None:
         low, high = max(z0 - 1, 0), min(z1 + 1, len(out))
         start, stop = starts[[z0, z1]]
         bad = labels.resolve(
-            shape.bits[low:high], z0 - low, z1 - low, locations[start:stop], out[low:high]
+            found.bits[low:high], z0 - low, z1 - low, locations[start:stop], out[low:high]
         )
         if bad >= 0:
             raise DecodeError(
                 f"location {start + bad} points outside the volume or to a boundary voxel"
             )
 
-    return settle
+    return resolve
 
 
-def paint(
-    shape: Outline, ids: Labels, settle: Settle, out: Labels, threads: int, watch: Watch
+def fill_labels(
+    found: Components, ids: Labels, resolve: Resolve, out: Labels, threads: int, watch: Watch
 ) -> None:
     """Give every voxel its label.
 
     Parameters
     ----------
-    shape : Outline
+    found : Components
     ids : (n_components,) of the dtype of ``out``
         Label of each component, slice after slice.
-    settle : callable
+    resolve : callable
         Labels the indeterminate voxels of some slices of ``out``.
     out : (nz, ny, nx) unsigned, C order, overwritten
     threads : int
@@ -201,24 +205,137 @@ def paint(
     """
     from compresso.kernels import labels
 
-    id_starts = np.cumsum(shape.counts) - shape.counts
+    id_starts = np.cumsum(found.counts) - found.counts
 
     def finish(z0: int, z1: int) -> None:
         if z0 < z1:
-            settle(z0, z1)
+            resolve(z0, z1)
             watch(z0, z1)
 
-    def paint_range(slabs_of_range: Sequence[Span]) -> None:
+    def fill_range(slabs_of_range: Sequence[Span]) -> None:
         """Label consecutive slabs, except the indeterminate voxels of the outermost slices."""
         finished = slabs_of_range[0][0] + 1
         for s0, s1 in slabs_of_range:
-            component = shape.component.pop(s0)
-            labels.fill(shape.bits[s0:s1], component, ids, id_starts[s0:s1], out[s0:s1])
+            component = found.component.pop(s0)
+            labels.fill(found.bits[s0:s1], component, ids, id_starts[s0:s1], out[s0:s1])
             # The last slice may copy from the next slab, which is not painted yet.
             finish(finished, s1 - 1)
             finished = max(finished, s1 - 1)
 
-    parallel(paint_range, shape.ranges, threads)
+    parallel(fill_range, found.ranges, threads)
     # The outermost slices of each range may copy labels from the range beside it.
-    for z in sorted({z for span in shape.ranges for z in (span[0][0], span[-1][1] - 1)}):
+    for z in sorted({z for span in found.ranges for z in (span[0][0], span[-1][1] - 1)}):
         finish(z, z + 1)
+
+
+def window_grid(shape: Sequence[int], step: Sequence[int]) -> tuple[int, ...]:
+    """How many windows of ``step`` voxels cover a volume; both are z, y, x."""
+    return tuple(-(-n // s) for n, s in zip(shape, step, strict=True))
+
+
+def packed_type(step: Sequence[int]) -> type[np.unsignedinteger[Any]]:
+    """What windows of ``step`` voxels are packed in."""
+    return np.uint16 if math.prod(step) <= 16 else np.uint64
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of consecutive slices.
+
+    Parameters
+    ----------
+    values : (n_values,) uint64
+        The distinct windows, ascending.
+    indices : (n_windows,) uint32
+        Each window's place in ``values``, in raster order.
+    """
+
+    values: NDArray[np.uint64]
+    indices: NDArray[np.uint32]
+
+
+class WindowCollector:
+    """Cuts the boundary map of consecutive slabs into windows, and numbers them at the end.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of all the slabs together, z, y, x.
+    step : tuple of int
+        Size of a window, z, y, x.
+    """
+
+    def __init__(self, shape: Sequence[int], step: tuple[int, int, int]) -> None:
+        self._nx, self._step = shape[2], step
+        self._count = math.prod(window_grid(shape, step))
+        self._small = packed_type(step) == np.uint16
+        # Room for every window; the pages that blank ones leave unused are never touched.
+        self._keys = np.empty(self._count, np.uint16 if self._small else np.uint64)
+        self._places = np.empty(0 if self._small else self._count, np.uint32)
+        self._n_keys = self._n_packed = 0
+
+    def add(self, bits: NDArray[np.uint64]) -> None:
+        """Take the next slab's boundary map, (n, ny, words); n is a multiple of the window's z."""
+        from compresso.kernels import windows
+
+        cover = window_grid((*bits.shape[:2], self._nx), self._step)
+        done = self._n_packed + math.prod(cover)
+        if self._small:
+            packed = self._keys[self._n_packed : done].reshape(cover)
+            windows.pack(bits, self._nx, self._step, packed)
+        else:
+            packed = np.empty(cover, np.uint64)
+            windows.pack(bits, self._nx, self._step, packed)
+            self._n_keys = windows.collect(
+                packed.reshape(-1), self._n_packed, self._keys, self._places, self._n_keys
+            )
+        self._n_packed = done
+
+    def finish(self) -> Windows:
+        """Number the windows of all slabs."""
+        from compresso.kernels import windows
+
+        if self._small:
+            indices = np.empty(self._count, np.uint32)
+            return Windows(windows.rank_small(self._keys, indices), indices)
+        keys, places = windows.sort(self._keys[: self._n_keys], self._places[: self._n_keys])
+        indices = np.zeros(self._count, np.uint32)
+        return Windows(windows.rank(keys, places, indices), indices)
+
+
+def merge_windows(parts: Sequence[Windows], threads: int) -> Windows:
+    """The windows of all parts, one after the other, numbered together."""
+    from compresso.kernels import windows
+
+    if len(parts) == 1:
+        return parts[0]
+    values = np.unique(np.concatenate([part.values for part in parts]))
+    parallel(lambda p: windows.renumber(p.indices, p.values, values), parts, threads)
+    return Windows(values, np.concatenate([part.indices for part in parts]))
+
+
+def unpack_windows(
+    indices: NDArray[np.uint32],
+    values: NDArray[np.uint64],
+    step: tuple[int, int, int],
+    nx: int,
+    bits: NDArray[np.uint64],
+) -> None:
+    """Put a slab's boundary map together, the inverse of :class:`WindowCollector`.
+
+    Parameters
+    ----------
+    indices : (z, y, x) uint32
+        Of the slab's windows, on their grid.
+    values : (n_values,) uint64
+    step : tuple of int
+        Size of a window, z, y, x.
+    nx : int
+        Row length in voxels.
+    bits : (n, ny, words) uint64, overwritten
+    """
+    from compresso.kernels import windows
+
+    packed = np.empty(indices.shape, packed_type(step))
+    windows.spell(indices.reshape(-1), values, packed.reshape(-1))
+    windows.unpack(packed, nx, step, bits)
