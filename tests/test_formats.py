@@ -23,7 +23,7 @@ import compresso as C
 from compresso import formats
 from compresso.errors import FileError
 from compresso.formats._format import reading
-from experiments.trust.sources import SOURCES
+from experiments.checks.sources import SOURCES
 
 LABELS = np.repeat(np.arange(6 * 12 * 5, dtype=np.uint16).reshape(6, 12, 5) // 7, 4, axis=2)
 
@@ -614,3 +614,11 @@ def test_what_the_system_refuses_is_not_blamed_on_the_format(number):
     told = rf"^x\.h5: cannot be read \({os.strerror(number)}\)$"
     with pytest.raises(FileError, match=told), reading(Path("x.h5"), "HDF5"):
         raise OSError(number, "Unable to synchronously open file (unable to open: name = 'x.h5')")
+
+
+@pytest.mark.parametrize("ending", ["h5", "npy", "nii", "nrrd", "tif"])
+def test_a_missing_file_is_named(ending, tmp_path):
+    path = tmp_path / f"nothing.{ending}"
+    with pytest.raises(FileError) as error, formats.open_volume(path):
+        pass
+    assert str(error.value) == f"{path}: no such file"

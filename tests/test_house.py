@@ -7,8 +7,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The harness from the ground up: a room uses those before it, and itself.
-FLOORS = ("errors", "disk", "names", "numbers", "program", "records", "datasets", "measure")
-FLOORS += ("paper", "figures", "page", "bench", "recommend", "trust", "commands")
+FLOORS = ("errors", "disk", "names", "numbers", "records", "datasets", "measure")
+FLOORS += ("paper", "figures", "page", "bench", "recommend", "checks", "commands")
 MODULES = sorted((ROOT / "experiments").rglob("*.py"))
 
 
@@ -27,13 +27,13 @@ def room(parts):
 
 def test_every_room_has_its_floor():
     rooms = {room(path.relative_to(ROOT / "experiments").parts) for path in MODULES}
-    assert rooms - {"__init__", "corruption"} == set(FLOORS)
+    assert rooms - {"__init__"} == set(FLOORS)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_rooms_use_those_below(path):
     own = room(path.relative_to(ROOT / "experiments").parts)
-    if own in ("__init__", "corruption"):  # the latter is a name only
+    if own == "__init__":
         return
     for name in imported(path):
         if name.startswith("experiments."):

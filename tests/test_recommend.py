@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from compresso import compressors, encodings
 from compresso.boxes import of_array, shape_of, slices_of
 from experiments import records
+from experiments.checks import named_is_best
 from experiments.commands import main
 from experiments.datasets import Volume
 from experiments.measure import Cell
@@ -25,7 +26,6 @@ from experiments.recommend.race import Race
 from experiments.recommend.sample import Places, Plan, draw, plan, stack
 from experiments.records import derived
 from experiments.records.front import front
-from experiments.trust import named_is_best
 
 PURPOSES = ["archive", "everyday", "interactive", "random_access"]
 

@@ -1,6 +1,6 @@
 """How often the interval of ``recommend`` holds: many seeds, and the whole volume beside them.
 
-    python -m experiments.trust.interval_holds DATASET ... [--seeds N] [--cells CELL,...]
+    python -m experiments.checks.interval_holds DATASET ... [--seeds N] [--cells CELL,...]
 
 Each seed draws another sample. The whole volume's ratio is measured once, in one piece, as the grid
 has it. A 95% interval should hold it in 19 of 20.
@@ -15,8 +15,8 @@ import numpy as np
 
 from compresso import compressors, encodings
 from experiments import datasets
+from experiments.checks import Program
 from experiments.measure import Cell
-from experiments.program import Program
 from experiments.recommend.estimate import Bytes, estimate, size
 from experiments.recommend.sample import draw, opened, plan
 

@@ -1,6 +1,6 @@
 """Whether ``recommend`` names the best cells, and what it costs beside the grid.
 
-    python -m experiments.trust.named_is_best DATASET ... [--runs N] [--patience SECONDS]
+    python -m experiments.checks.named_is_best DATASET ... [--runs N] [--patience SECONDS]
 
 Every cell that ``recommend`` chooses from is measured on the whole volume in rounds, as the grid
 does, and the same rules choose among these. Where they choose another cell than ``recommend`` did,
@@ -20,10 +20,10 @@ import click
 import numpy as np
 
 from experiments import datasets, recommend, records
+from experiments.checks import Program
 from experiments.datasets import Dataset, Volume
 from experiments.measure import Cell, rounds, warm_up
 from experiments.measure.cell import describe
-from experiments.program import Program
 from experiments.recommend import limits
 from experiments.recommend.cells import sensible
 from experiments.recommend.limits import Limit

@@ -1,10 +1,9 @@
-"""Decodes what it is sent, a line of hexadecimal each, and says what came of it.
+"""Decode the inputs that experiments/checks/corruption.py sends, one line of hexadecimal each.
 
-The other end of experiments/trust/corruption.py; it also runs in the environment of other codecs,
-and then imports nothing of this project.
+It first prints the undamaged stream, then an outcome for each input. In the environment of other
+codecs it imports nothing of this project but the list of these codecs.
 """
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -12,31 +11,29 @@ from pathlib import Path
 import numpy as np
 
 
-def ours(kind, encoding, compression, labels):
-    """Encode and decode functions, and the one error that decoding may raise."""
-    sys.path.insert(0, ".")
+def own(kind, encoding, compression, labels):
+    """Encode and decode functions of a codec of ours, and the one error that decoding may raise."""
     import compresso
 
-    first = compresso.encodings.parse(encoding)
     if kind == "frame":
-
-        def encode():
-            return compresso.dumps(labels, encoding, compression)
-
-        return encode, compresso.loads, compresso.DecodeError
+        return (
+            lambda: compresso.dumps(labels, encoding, compression),
+            compresso.loads,
+            compresso.DecodeError,
+        )
+    codec = compresso.encodings.parse(encoding)
     return (
-        lambda: first.encode(labels),
-        lambda data: first.decode(data, labels.shape, labels.dtype),
+        lambda: codec.encode(labels),
+        lambda data: codec.decode(data, labels.shape, labels.dtype),
         compresso.DecodeError,
     )
 
 
 def source(name, labels):
     """The same for a source file, which is read a few slices at a time."""
-    sys.path.insert(0, ".")
     import compresso
     from compresso import formats
-    from experiments.trust.sources import SOURCES
+    from experiments.checks.sources import SOURCES
 
     path = Path(tempfile.mkdtemp(dir=Path(sys.argv[2]).parent)) / f"x{SOURCES[name].ending}"
 
@@ -54,7 +51,7 @@ def source(name, labels):
 
 
 def peer(name, labels):
-    """The same for another codec, which may raise whatever it likes."""
+    """The same for another package, which may raise any error."""
     sys.path.append(str(Path(__file__).parents[1] / "bench"))
     import adapters
 
@@ -66,17 +63,20 @@ def peer(name, labels):
 def main():
     import resource
 
-    sys.path.pop(0)  # this folder, where a module may have a library's name
+    sys.path[0] = "."  # in place of this folder, where a module may have a library's name
     resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))  # a bomb is a crash, not a swap
     labels = np.load(sys.argv[2])
     kind, *names = sys.argv[1].split()
-    if kind in ("file", "peer"):
-        encode, decode, refusal = {"file": source, "peer": peer}[kind](*names, labels)
+    if kind == "peer":
+        sys.path.pop(0)  # where this project's package hides PyPI's
+        encode, decode, refusal = peer(*names, labels)
+    elif kind == "file":
+        encode, decode, refusal = source(*names, labels)
     else:
-        encode, decode, refusal = ours(kind, *names, labels)
+        encode, decode, refusal = own(kind, *names, labels)
     stream = encode()
     decode(stream)
-    print(json.dumps({"stream": bytes(stream).hex()}), flush=True)
+    print(bytes(stream).hex(), flush=True)
     for line in sys.stdin:
         try:
             found = decode(bytes.fromhex(line))

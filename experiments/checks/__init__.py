@@ -1,4 +1,4 @@
-"""Programs of their own, beside the verbs of ``run.py``: ``python -m experiments.trust....``."""
+"""Checks of this project's own claims; run one as ``python -m experiments.checks.NAME``."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from experiments.errors import HarnessError
 
 
 class Program(click.Command):
-    """A program whose errors are one line each, as those of ``run.py`` are."""
+    """A command that prints its errors in one line, as ``run.py`` does."""
 
     def __init__(self, *words: Any, **options: Any) -> None:
         super().__init__(*words, **options)
         VERBOSE(self)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the program, and tell its errors."""
-        with reporting(ctx, (HarnessError,), "what was printed stands"):
+        """Run the command."""
+        with reporting(ctx, (HarnessError,), "the printed lines are valid"):
             return super().invoke(ctx)

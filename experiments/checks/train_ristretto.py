@@ -1,6 +1,6 @@
 """Trains the counters that ``ristretto`` begins with: compresso/encodings/ristretto-start-1.xz.
 
-    python -m experiments.trust.train_ristretto pinky40-z000-255.h5:main ristretto-start-1.xz
+    python -m experiments.checks.train_ristretto pinky40-z000-255.h5:main ristretto-start-1.xz
 
 The volume is slices 0 to 255 of pinky40 from https://github.com/seung-lab/compresso; the other is
 this project's synthetic phantom. Both are encoded in small pieces, one after another with the
@@ -21,8 +21,8 @@ from compresso.encodings._ristretto_layout import Box
 from compresso.encodings._ristretto_pieces import Encoder, tell_deep
 from compresso.kernels import ristretto_coder, ristretto_places
 from compresso.plugins import Extent
+from experiments.checks import Program
 from experiments.datasets.phantom import Phantom
-from experiments.program import Program
 
 PHANTOM = Phantom(size=Extent("512x512x96"), seed=0)
 SIDES = (64, 128)  # of pieces
