@@ -232,7 +232,7 @@ def verify(source: Path, limit: int, threads: int) -> None:
         return
     damage = list(files.verify_file(source, threads, limit))
     for part in damage:
-        click.echo(part.reason)
+        click.echo(f"{source}: {part.reason}")
     click.echo("damaged" if damage else "sound")
     sys.exit(1 if damage else 0)
 

@@ -204,14 +204,18 @@ def decompress_file(
     with _reader(source, salvage, work.limit) as reader:
         held = reader.description
         reader.check_size(held.group_nbytes)
-        sound = _check(reader, salvage, work.announce)
+
+        def announce(damage: str) -> None:
+            work.announce(f"{source}: {damage}")
+
+        sound = _check(reader, salvage, announce)
         span = _chosen(held.grid[0], slices, source, work.announce)
         shape: tuple[int, ...] = (span[1] - span[0], *held.grid[1:])
         if slices == ALL and formats.any_shape(name):
             shape = held.shape
         elif len(held.shape) < 3:
             work.announce(f"{target}: holds the array of shape {held.shape} as {shape}")
-        told = _Told(work.announce if salvage else None)
+        told = _Told(announce if salvage else None)
         with (
             replacing(target, work.force, [source], name.name[-50:]) as unfinished,
             closing(_parts(reader, span, work.threads, told)) as parts,

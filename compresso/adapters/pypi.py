@@ -260,8 +260,11 @@ class CompressoArray:
         return array if dtype is None else array.astype(dtype, copy=False)
 
     def __getitem__(self, key: Any) -> Any:
-        x, y, z = _keys(key)
+        x, y, z = keys = _keys(key)
         nz = self.shape[2]
+        for axis, (k, size) in enumerate(zip(keys, self.shape, strict=True)):
+            if not isinstance(k, slice) and not -size <= k < size:
+                raise SliceError(f"index {k} is out of bounds for axis {axis} with size {size}")
         if not self.random_access_enabled:
             return decompress(self.binary)[x, y, z]
         if isinstance(z, slice):

@@ -1,21 +1,27 @@
 """A frame as an array: its shape and dtype at once, its labels when they are asked for."""
 
 import builtins
+import io
 import itertools
 import math
 import os
+import weakref
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from compresso.arrays import LIMIT, Labels
-from compresso.errors import DecodeError
+from compresso.codec import Buffer
+from compresso.errors import DecodeError, FileError
 from compresso.frame.description import Description
 from compresso.frame.reader import Reader
+
+#: What a frame can be opened from.
+Openable = str | os.PathLike[str] | Buffer | BinaryIO
 
 
 class FrameArray:
@@ -26,13 +32,8 @@ class FrameArray:
 
     Parameters
     ----------
-    file : binary file
-        That can seek.
-    threads : int
-        Groups that are decoded at once; where there are fewer groups, each has several. 0: all
-        cores.
-    limit : int
-        Refuse to make more bytes of labels than this at once, 16 GiB unless told otherwise.
+    file, threads, limit
+        Those of :func:`open`.
 
     Attributes
     ----------
@@ -47,13 +48,16 @@ class FrameArray:
     Raises
     ------
     DecodeError
-        Where the file is no whole frame; an index raises it for slices that are damaged.
+        As :func:`open` does; an index raises it for slices that are damaged.
     """
 
-    def __init__(self, file: BinaryIO, threads: int = 1, limit: int = LIMIT) -> None:
-        self._file, self._threads = file, threads
-        self._reader = Reader(file, limit=limit)
-        self._reader.check_end()
+    def __init__(self, file: Openable, threads: int = 1, limit: int = LIMIT) -> None:
+        self._origin, self._threads, self._limit = _origin(file), threads, limit
+        with ExitStack() as stack:
+            self._file = _opened(self._origin, stack)
+            self._reader = Reader(self._file, limit=limit)
+            self._reader.check_end()
+            stack.pop_all()  # from now on close() closes it
         self._kept: tuple[int, Labels] | None = None
         description = self._reader.description
         self.description: Description = description
@@ -74,14 +78,12 @@ class FrameArray:
         return f"<compresso frame, shape {self.shape}, {self.dtype}, {what}>"
 
     def __getitem__(self, key: Any) -> Any:
-        first, rest = _split(key, self.ndim)
+        first, *rest = _split(key, self.shape)
         if self.ndim < 3:
             return self._whole()[(first, *rest)]
         if isinstance(first, slice):
-            return self._slices(range(*first.indices(len(self))), rest)
-        z = first + len(self) if first < 0 else first
-        if not 0 <= z < len(self):
-            raise IndexError(f"slice {first} of {len(self)}")
+            return self._slices(range(*first.indices(len(self))), tuple(rest))
+        z = first % len(self)
         number = z // self.description.depth
         if not self.size:
             return np.empty(self.shape, self.dtype)[(z, *rest)]
@@ -89,6 +91,18 @@ class FrameArray:
 
     def __iter__(self) -> Iterator[Any]:
         return (self[z] for z in range(len(self)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle where the frame is, or the bytes that were given, and not what was decoded."""
+        origin = self._origin
+        if isinstance(origin, io.BytesIO):
+            origin = origin.getvalue()
+        if not isinstance(origin, str | bytes):
+            kind = type(origin).__name__
+            raise TypeError(
+                f"a frame opened from a {kind} cannot be pickled; open it by its path or from bytes"
+            )
+        return _again, (origin, self._threads, self._limit, self._reader.fingerprint)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Labels:
         if copy is False:
@@ -173,14 +187,13 @@ class FrameArray:
         return labels.astype(self.dtype, copy=False), counts
 
 
-def open(
-    file: str | os.PathLike[str] | BinaryIO, threads: int = 1, limit: int = LIMIT
-) -> FrameArray:
+def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> FrameArray:
     """Open a frame as an array that decodes what is asked for.
 
     Parameters
     ----------
-    file : path, or binary file that can seek
+    file : path, bytes-like, or binary file that can seek
+        From a path or from bytes it can be pickled, and another process opens it again.
     threads : int
         Groups that are decoded at once; where there are fewer groups, each has several. 0: all
         cores.
@@ -200,17 +213,44 @@ def open(
     OSError
         Where the file cannot be opened.
     """
-    if not isinstance(file, str | os.PathLike):
-        return FrameArray(file, threads, limit)
-    with ExitStack() as stack:
-        array = FrameArray(stack.enter_context(builtins.open(file, "rb")), threads, limit)
-        stack.pop_all()  # from now on the array closes it
-        return array
+    return FrameArray(file, threads, limit)
 
 
-def _split(key: Any, ndim: int) -> tuple[Any, tuple[Any, ...]]:
-    """The index of the first axis, and those of the others; raises IndexError."""
-    keys = key if isinstance(key, tuple) else (key,)
+def _origin(file: Openable) -> str | bytes | BinaryIO:
+    """What a frame can be opened from again: a path, in any folder, bytes or a file."""
+    if isinstance(file, str | os.PathLike):
+        return os.path.abspath(os.fsdecode(file))
+    if hasattr(file, "seek") and not isinstance(file, io.TextIOBase):
+        return cast(BinaryIO, file)
+    try:
+        return bytes(memoryview(file))
+    except (TypeError, ValueError):
+        kind = type(file).__name__
+        raise TypeError(
+            f"cannot open a frame from {kind}; give its path, its bytes or a binary file"
+        ) from None
+
+
+def _opened(origin: str | bytes | BinaryIO, stack: ExitStack) -> BinaryIO:
+    """The file of an origin; one that is opened here is closed with the stack."""
+    if isinstance(origin, str):
+        return stack.enter_context(builtins.open(origin, "rb"))
+    return io.BytesIO(origin) if isinstance(origin, bytes) else origin
+
+
+def _again(origin: str | bytes, threads: int, limit: int, fingerprint: int) -> FrameArray:
+    """Open a frame that was pickled; raises FileError where it is another one by now."""
+    array = FrameArray(origin, threads, limit)
+    if array._reader.fingerprint != fingerprint:
+        array.close()
+        raise FileError(f"{origin!s}: not the frame that was pickled; open it by its path again")
+    weakref.finalize(array, array._file.close)  # dask, which unpickles it, does not close it
+    return array
+
+
+def _split(key: Any, shape: tuple[int, ...]) -> list[Any]:
+    """An index of each axis, as far as they are given, the first always; raises IndexError."""
+    keys, ndim = list(key) if isinstance(key, tuple) else [key], len(shape)
     if not all(k is ... or isinstance(k, slice) or _is_integer(k) for k in keys):
         raise IndexError(
             f"a frame is indexed with integers, slices and ..., not {key!r}; "
@@ -219,11 +259,12 @@ def _split(key: Any, ndim: int) -> tuple[Any, tuple[Any, ...]]:
     gaps = [i for i, k in enumerate(keys) if k is ...]
     if len(gaps) > 1 or len(keys) - len(gaps) > ndim:
         raise IndexError(f"too many indices: {key!r} for {ndim} dimensions")
-    if gaps:
-        missing = ndim - (len(keys) - 1)
-        keys = (*keys[: gaps[0]], *[slice(None)] * missing, *keys[gaps[0] + 1 :])
-    first, *rest = keys or (slice(None),)
-    return first if isinstance(first, slice) else int(first), tuple(rest)
+    for gap in gaps:
+        keys[gap : gap + 1] = [slice(None)] * (ndim - len(keys) + 1)
+    for axis, (k, size) in enumerate(zip(keys, shape, strict=False)):
+        if not isinstance(k, slice) and not -size <= k < size:
+            raise IndexError(f"index {k} is out of bounds for axis {axis} with size {size}")
+    return [k if isinstance(k, slice) else int(k) for k in keys] or [slice(None)]
 
 
 def _is_integer(key: Any) -> bool:

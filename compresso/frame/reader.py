@@ -54,6 +54,13 @@ class Reader:
         self.version = self._parts.head.version
         self.description = self._parts.head.description
 
+    @property
+    def fingerprint(self) -> int:
+        """A hash of the file's length, head and index: another frame has another one."""
+        parts = self._parts
+        index = parts.end.places.tobytes() if parts.end else b""
+        return xxh3_64_intdigest(parts.head.data + index, self._source.size)
+
     def read(self, z0: int = 0, z1: int | None = None, threads: int = 1) -> Labels:
         """Slices z0..z1-1, [z, y, x] in the array's dtype; decodes only the groups they are in.
 

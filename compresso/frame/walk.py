@@ -1,11 +1,13 @@
 """Where the parts of a frame are in a file, whatever has happened to it."""
 
 import io
+import mmap
+import os
 import threading
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from compresso.errors import DecodeError
+from compresso.errors import DecodeError, FileError
 from compresso.frame.layout import (
     GROUP_BYTES,
     MARK,
@@ -23,20 +25,59 @@ STEP = 1 << 20  # bytes that are searched for a mark at once
 
 
 class Source:
-    """A file that can seek, read from any thread."""
+    """A file that can seek, read from any thread, and from processes that were forked.
+
+    A forked process has the file's position in common with its parent. So a file of the system is
+    read without it, where the system can; bytes in memory have none; and of any other stream a
+    forked process is refused, before it takes what it reads for damage.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file, self._lock = file, threading.Lock()
-        self.size = file.seek(0, io.SEEK_END)
+        self._file, self._lock, self._process = file, threading.Lock(), os.getpid()
+        file.seek(0, io.SEEK_END)
+        self.size = file.tell()  # which an mmap does not return from seek
+        self._data: memoryview | mmap.mmap
+        self._read = self._streamed
+        if type(file) is io.BytesIO:
+            self._data = memoryview(file.getvalue())  # which shares the bytes
+            self._read = self._sliced
+        elif isinstance(file, mmap.mmap):
+            self._data, self._read = file, self._sliced
+        elif hasattr(os, "pread") and isinstance(getattr(file, "raw", file), io.FileIO):
+            self._read = self._positioned
 
     def at(self, offset: int, size: int) -> bytes:
-        """So many bytes from an offset on, or fewer where the file ends; raises DecodeError."""
+        """Read ``size`` bytes from an offset on, or fewer where the file ends.
+
+        Raises DecodeError where the system cannot read them, and FileError for a stream in a forked
+        process.
+        """
         try:
-            with self._lock:
-                self._file.seek(offset)
-                return self._file.read(max(0, min(size, self.size - offset)))
+            return self._read(offset, max(0, min(size, self.size - offset)))
         except OSError as error:
             raise DecodeError(f"byte {offset} cannot be read ({error.strerror or error})") from None
+
+    def _positioned(self, offset: int, size: int) -> bytes:
+        """Read at an offset; the system gives at most 2 GiB at once."""
+        parts = []
+        while size and (part := os.pread(self._file.fileno(), size, offset)):
+            parts.append(part)
+            offset, size = offset + len(part), size - len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _sliced(self, offset: int, size: int) -> bytes:
+        self._file.tell()  # raises ValueError once the file is closed
+        return bytes(self._data[offset : offset + size])
+
+    def _streamed(self, offset: int, size: int) -> bytes:
+        if os.getpid() != self._process:
+            raise FileError(
+                "frame: a stream cannot be read in a forked process; open the frame there, or open "
+                "it by its path"
+            )
+        with self._lock:
+            self._file.seek(offset)
+            return self._file.read(size)
 
 
 class Walk:
@@ -51,14 +92,15 @@ class Walk:
         self._behind: int | None = None  # the last one, if not searched already
         self._part = 0, b""  # of the file, that is searched
         self._found: dict[int, list[tuple[int, GroupHead]]] = {}
-        self._lock = threading.Lock()
+        # One for each process: a fork may come while another thread of the parent holds its own.
+        self._locks: dict[int, threading.Lock] = {}
 
     def find(self, number: int, check: int | None = None) -> tuple[int, GroupHead] | None:
         """Where the body of a group is, and its head; the first one of that hash, if it is given.
 
         None where there is none up to the end of the file.
         """
-        with self._lock:
+        with self._locks.setdefault(os.getpid(), threading.Lock()):
             while True:
                 for at, head in self._found.get(number, ()):
                     if check in (None, head.check):
