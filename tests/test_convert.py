@@ -1,5 +1,6 @@
 """convert: the same voxels whatever the source, also when it is stopped, and nothing else lost."""
 
+import gzip
 import json
 import os
 import shutil
@@ -185,6 +186,26 @@ def test_strict(tmp_path):
     assert convert(source, tmp_path / "lax").exit_code == 0
     volume[:8, 80:, 160:] = 0
     same(tmp_path / "lax", volume)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_strict_with_packed_chunks(tmp_path, suffix):
+    volume = depots.labels((20, 33, 41), "u4")
+    source = depots.precomputed(tmp_path / "source", volume)
+    for chunk in depots.chunks(source):
+        if suffix:
+            chunk.with_name(chunk.name + suffix).write_bytes(gzip.compress(chunk.read_bytes()))
+            chunk.unlink()
+    name = f"0-16_0-16_8-16{suffix}"
+    (source / "4_4_40" / name).unlink()
+    assert convert(source, tmp_path / "lax").exit_code == 0
+    result = convert(source, tmp_path / "strict", "--strict")
+    assert result.exit_code == 1
+    assert name.removesuffix(suffix) in result.stderr
+    (source / "4_4_40" / name).touch()
+    result = convert(source, tmp_path / "cut")
+    assert result.exit_code == 1
+    assert name in result.stderr
 
 
 @pytest.mark.parametrize(

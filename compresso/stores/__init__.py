@@ -86,7 +86,7 @@ def open_array(text: str, strict: bool = False) -> Boxes:
     SpecError, FileError, MissingPackageError
         As :func:`open_volume` does.
     """
-    array, metadata = _open(text, {"fill_missing_data_reads": False} if strict else {})
+    array, metadata = _open(text, strict)
     layout = array.chunk_layout.read_chunk.shape
     chunk = tuple(int(n or whole) for n, whole in zip(layout, array.shape, strict=True))
 
@@ -99,12 +99,12 @@ def open_array(text: str, strict: bool = False) -> Boxes:
     return Boxes(array.shape, np.dtype(array.dtype.numpy_dtype), chunk, fetch, metadata)
 
 
-def _open(text: str, options: dict[str, Any] | None = None) -> tuple[Any, Metadata]:
+def _open(text: str, strict: bool = False) -> tuple[Any, Metadata]:
     """An array of TensorStore's as [z, y, x], and what else the store says."""
-    client = Client.make(text)
+    client = Client.make(text, strict)
     location = locate(text, client.tensorstore)
     found = _find(client, location)
-    array = client.open(found.spec | (options or {})) if found.array is None else found.array
+    array = client.open(found.spec) if found.array is None else found.array
     array, geometry = arrange(text, array, found, location.selection)
     check(text, array.shape, np.dtype(array.dtype.numpy_dtype))
     return array, _metadata.make("store", {}, geometry)

@@ -5,6 +5,7 @@ from typing import Any
 
 from compresso.errors import FileError
 from compresso.stores._client import Client, child
+from compresso.stores._keys import Keys, check_keys
 from compresso.stores._kind import Found, Kind, check_mip, numbers
 from compresso.stores._location import Location
 from compresso.stores._tree import choices, volumes
@@ -20,6 +21,8 @@ class N5(Kind):
         text, kvstore = location.text, location.kvstore
         if "dimensions" in document:
             check_mip(text, location.selection.mip, ["the only one"])
+            sizes = document["dimensions"], document.get("blockSize")
+            check_keys(client, kvstore, document, Keys("", "/"), *sizes)
             return Found({"driver": "n5", "kvstore": kvstore}, "xyzct", (), _resolution(document))
         scale = child(text, kvstore, f"s{location.selection.mip}")
         inside = client.optional(scale, "attributes.json")

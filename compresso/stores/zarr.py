@@ -1,5 +1,6 @@
 """Zarr, versions 2 and 3, and the multiscale images that OME puts into it."""
 
+import re
 from abc import abstractmethod
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -7,6 +8,7 @@ from typing import Any, ClassVar
 from compresso.errors import FileError
 from compresso.formats._metadata import geometry_of
 from compresso.stores._client import Client, child
+from compresso.stores._keys import Keys, check_keys
 from compresso.stores._kind import Found, Kind, check_mip, numbers
 from compresso.stores._location import MARKERS, Location
 from compresso.stores._own import open_own
@@ -14,6 +16,7 @@ from compresso.stores._tree import choices, multiscales, volumes
 
 #: The axes of an array that does not name them: as NumPy indexes it, and OME's first versions did.
 USUAL = "tczyx"
+INTEGER = re.compile(r"-?\d{1,20}", re.ASCII)
 
 
 class _Zarr(Kind):
@@ -27,15 +30,15 @@ class _Zarr(Kind):
             check_mip(text, location.selection.mip, ["the only one"])
             named = attributes.get("_ARRAY_DIMENSIONS")  # xarray's
             names = tuple(map(str, named)) if isinstance(named, list) else ()
-            array = open_own(client, kvstore, document)
-            spec = {"driver": self.driver, "kvstore": kvstore}
+            spec, array = self._array(client, kvstore, document)
             return Found(spec, USUAL, names, shift=_origin(attributes, document), array=array)
         image = multiscales({"attributes": attributes})
         if image is not None:
-            scale = _scale(location, image, self.driver)
+            scale = _scale(location, image)
             folder = scale.spec["kvstore"]
             head = client.optional(folder, MARKERS[self.name][0])
-            return replace(scale, array=open_own(client, folder, head))
+            spec, array = self._array(client, folder, head)
+            return replace(scale, spec=spec, array=array)
         found = volumes(kvstore, self._consolidated(client, location, document))
         if found is None or len(found) != 1:
             raise FileError(f"{text}: is a group; {choices(text, found)}")
@@ -44,6 +47,21 @@ class _Zarr(Kind):
         if document is None:
             raise FileError(f"{text}: has no {found[0]}, which it lists")
         return self.find(client, inside, document)
+
+    def _array(
+        self, client: Client, kvstore: dict[str, Any], document: dict[str, Any]
+    ) -> tuple[dict[str, Any], Any]:
+        """How TensorStore opens an array, and the array if its chunks are decoded here."""
+        chunk = document.get("chunks")
+        grid = _object(document.get("chunk_grid"))
+        if grid is not None:
+            chunk = (_object(grid.get("configuration")) or {}).get("chunk_shape")
+        check_keys(client, kvstore, document, Keys.of(document), document.get("shape"), chunk)
+        understood = _understood(document)
+        array = open_own(client, kvstore, understood)
+        if understood != document:
+            kvstore = client.replaced(kvstore, MARKERS[self.name][0], understood)
+        return {"driver": self.driver, "kvstore": kvstore}, array
 
     @abstractmethod
     def _is_group(self, document: dict[str, Any]) -> bool:
@@ -118,7 +136,18 @@ def _object(value: Any) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _scale(location: Location, image: Any, driver: str) -> Found:
+def _understood(document: dict[str, Any]) -> dict[str, Any]:
+    """An array's metadata as TensorStore takes them, where other writers have another form."""
+    changed = dict(document)
+    fill, compressor = document.get("fill_value"), _object(document.get("compressor"))
+    if isinstance(fill, str) and INTEGER.fullmatch(fill):  # n5-zarr and others
+        changed["fill_value"] = int(fill)
+    if compressor and compressor.get("id") == "zstd":  # decoding does not depend on the checksum
+        changed["compressor"] = {n: v for n, v in compressor.items() if n != "checksum"}
+    return changed
+
+
+def _scale(location: Location, image: Any) -> Found:
     """The scale ``mip`` of a multiscale image, with its axes, spacing and position."""
     text, mip = location.text, location.selection.mip
     try:
@@ -143,7 +172,7 @@ def _scale(location: Location, image: Any, driver: str) -> Found:
         raise FileError(f"{text}: its multiscales metadata is damaged ({reason})") from None
     units = [axis.get("unit") for axis in axes]
     return Found(
-        {"driver": driver, "kvstore": child(text, location.kvstore, paths[mip])},
+        {"kvstore": child(text, location.kvstore, paths[mip])},
         USUAL,
         names,
         [(step, unit and str(unit)) for step, unit in zip(steps, units, strict=True)],
