@@ -91,14 +91,16 @@ def compress_file(
         _opened(source, target, work, memory) as (volume, unfinished),
         open(unfinished, "wb") as frame_file,
     ):
-        depth = None if memory is None else frame.depth_within(memory, volume.shape)
+        shape = volume.own if 0 < len(volume.own) < 3 else volume.shape
+        depth = None if memory is None else frame.depth_within(memory, shape)
         kept, lost = formats.fit(volume.metadata, frame.METADATA_LIMIT)
         shift = _shift(volume, depth or 64)
         description = frame.describe(
-            volume.shape, volume.dtype, encoding, compression, depth, shift, kept or None
+            shape, volume.dtype, encoding, compression, depth, shift, kept or None
         )
         nbytes = frame.write(frame_file, description, volume.read, work.threads, memory)
-        for line in formats.tell(source, [*volume.lost, *lost], "the frame cannot hold"):
+        lines = formats.tell(source, [*volume.lost, *lost], "the frame cannot hold")
+        for line in [*formats.reshaped(source, volume.own, volume.shape), *lines]:
             work.announce(line)
         return Written(description, nbytes)
 
@@ -147,7 +149,8 @@ def copy_volume(source: str, target: Path, slices: Slices = ALL, work: Work = WO
         parts = (volume.read(z, min(z + STEP, z1)) for z in range(z0, z1, STEP))
         metadata = formats.sliced(volume.metadata, z0)
         lost = write(unfinished, (z1 - z0, *volume.shape[1:]), volume.dtype, parts, metadata)
-        for line in formats.tell(target, [*volume.lost, *lost]):
+        lines = formats.tell(target, [*volume.lost, *lost])
+        for line in [*formats.reshaped(source, volume.own, volume.shape), *lines]:
             work.announce(line)
 
 

@@ -47,7 +47,8 @@ def of_file(text: str, volume: formats.Reader, memory: int) -> Boxes:
     """Any box of a volume in a file, read by ``memory`` bytes of whole slices where it must be."""
     fetch = _FileBoxes(text, volume, memory).fetch
     chunk = tuple(max(1, n) for n in volume.chunk or (1, *volume.shape[1:]))
-    return Boxes(volume.shape, volume.dtype, chunk, fetch, volume.metadata, tuple(volume.lost))
+    lost = tuple(volume.lost)
+    return Boxes(volume.shape, volume.dtype, chunk, fetch, volume.metadata, lost, volume.own)
 
 
 def absolute(text: str) -> str:

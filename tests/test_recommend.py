@@ -72,7 +72,7 @@ def test_json_is_one_object_and_its_ratio_is_the_grids(tmp_path, out):
 
 @pytest.mark.parametrize(
     ("labels", "text"),
-    [(np.zeros((0, 4, 4), np.uint8), "empty"), (np.zeros((0, 4), np.uint8), "not a 3-D volume")],
+    [(np.zeros((0, 4, 4), np.uint8), "empty"), (np.zeros((2, 3, 4, 5), np.uint8), "labels[0")],
 )
 def test_nothing_to_recommend_is_told_in_one_line(tmp_path, out, labels, text):
     np.save(tmp_path / "a.npy", labels)

@@ -36,6 +36,8 @@ def run(
 
     with open_scheduler(scheduler, threads) as workers:
         plan = make(wanted, workers.slots_a_process)
+        for line in plan.notes:
+            click.echo(line, err=True)
         hidden = not sys.stderr.isatty()
         with (
             left_behind(unfinished),

@@ -66,6 +66,8 @@ class Plan:
         Of the source, where it is in files.
     token : str
         Tells this conversion from every other.
+    notes : tuple of str
+        Lines that the user should see first.
     resumed : bool
         Some of it may be there already.
     """
@@ -80,6 +82,7 @@ class Plan:
     strict: bool
     stamp: Stamp | None
     token: str
+    notes: tuple[str, ...] = ()
     resumed: bool = False
 
     def __len__(self) -> int:
@@ -132,6 +135,7 @@ def make(wanted: Wanted, at_once: int) -> Plan:
         said = attributes(fields, origin)
         metadata = head(volume.shape, volume.dtype, wanted.codec, said)
         shape = volume.shape
+        notes = tuple(formats.reshaped(wanted.source, volume.own, shape))
     return Plan(
         source=source,
         target=folder.path or wanted.target,
@@ -143,6 +147,7 @@ def make(wanted: Wanted, at_once: int) -> Plan:
         strict=wanted.strict,
         stamp=before,
         token=secrets.token_hex(8),
+        notes=notes,
     )
 
 

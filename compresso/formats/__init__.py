@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from compresso.boxes import Box
 from compresso.errors import CompressoError, FileError
-from compresso.formats._format import Format, Reader, check, reading
+from compresso.formats._format import Format, Reader, reading, reshaped, volume_shape
 from compresso.formats._metadata import Metadata, fit, sliced, summary, tell
 from compresso.plugins import Registry
 from compresso.targets import file_or_standard
@@ -28,6 +28,7 @@ __all__ = [
     "files",
     "fit",
     "open_volume",
+    "reshaped",
     "sliced",
     "split",
     "suffixes",
@@ -76,7 +77,7 @@ def open_volume(path: Path, inner: str = "") -> Iterator[Reader]:
             if inner and not form.several:
                 raise FileError(f"{path}: holds one volume; leave out what follows: {inner}")
             reader = opened.enter_context(form.open(path, inner))
-        check(path, reader.shape, reader.dtype)
+        volume_shape(path, reader.shape, reader.dtype)
         if 0 in reader.shape and not form.empty:
             raise FileError(f"{path}: holds no voxels; its shape is {reader.shape}")
 

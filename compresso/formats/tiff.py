@@ -22,9 +22,9 @@ from compresso.formats._format import (
     Format,
     Reader,
     bytes_of,
-    check,
     check_room,
     check_writable,
+    volume_shape,
 )
 from compresso.formats._metadata import Metadata
 from compresso.formats._stream import Stream, open_file
@@ -196,7 +196,7 @@ def _shape(path: Path, series: Any) -> tuple[int, int, int]:
     others = [n for n, axis in zip(whole, series.get_axes(False), strict=True) if axis not in "YX"]
     depth = math.prod(others)
     if sum(n > 1 for n in others) > 1 or page.imagedepth != 1 or series.transform:
-        check(path, series.shape, np.dtype(series.dtype))
+        volume_shape(path, series.shape, np.dtype(series.dtype))
         raise FileError(f"{path}: its pages are not the slices of a volume {series.shape}")
     if math.prod(whole) != depth * math.prod(plane):
         raise ValueError(f"its metadata promise {whole}, and its pages are {plane}")

@@ -64,8 +64,9 @@ def dumps(
 
     Parameters
     ----------
-    labels : 1-, 2- or 3-D array of unsigned, signed or bool, at most 64 bits
-        Any memory layout and byte order.
+    labels : array of unsigned, signed or bool, at most 64 bits
+        Any memory layout and byte order. An array of more than three axes loses axes of length
+        one, until it has three (:func:`compresso.arrays.space_axes`).
     encoding, compression : str
         Spec strings, such as ``compresso:window=4x4x1`` and ``zstd:level=19``.
     threads : int
@@ -91,7 +92,8 @@ def dumps(
     array = unmasked(labels)
     volume = as_volume(array)
     shift = shift_of(array.dtype, [array])
-    description = describe(array.shape, array.dtype, encoding, compression, depth, shift, metadata)
+    shape = array.shape if array.ndim <= 3 else volume.shape
+    description = describe(shape, array.dtype, encoding, compression, depth, shift, metadata)
     file = io.BytesIO()
     write(file, description, lambda z0, z1: volume[z0:z1], threads)
     return file.getvalue()

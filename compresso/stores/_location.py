@@ -84,8 +84,11 @@ class Selection:
     def __post_init__(self) -> None:
         if self.mip < 0:
             raise SpecError(f"mip={self.mip}: the finest scale is 0")
+        space = "".join(name for name in "zyx" if name in self.axes)
         if self.axes and (
-            not set("xyz") <= set(self.axes) <= set("xyzct")
+            not space
+            or not "zyx".endswith(space)
+            or not set(self.axes) <= set("xyzct")
             or len(set(self.axes)) != len(self.axes)
         ):
             raise SpecError(f"axes={self.axes}: expected x, y, z, and c and t where there are")

@@ -89,6 +89,8 @@ def command(**options: Any) -> None:
 
     settings = Settings(**options)
     dataset = datasets.choose_one(settings.dataset, settings.directory, "recommend")
+    for line in dataset.notes():
+        click.echo(line, err=True)
     records.check(settings.output)
     if settings.plot:
         figures.check(settings.figures)

@@ -80,15 +80,14 @@ def choose_one(text: str, directory: Path, who: str) -> Dataset:
 
 
 def checked(chosen: list[Dataset], slices: int | None) -> list[str]:
-    """A line about the size of each store, which may be larger than one thinks.
+    """Return the notes of all datasets, which the user should see first.
 
     Raises DatasetError for a dataset that is not here or does not fit the memory, before anything
     is read or measured: what cannot be right is better told now than after hours.
     """
     for dataset in chosen:
         dataset.check(slices)
-    stores = [dataset for dataset in chosen if isinstance(dataset, StoreDataset)]
-    return [f"{dataset.name}: {dataset.status()}" for dataset in stores]
+    return [line for dataset in chosen for line in dataset.notes()]
 
 
 def _split_list(text: str) -> list[str]:
