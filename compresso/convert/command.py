@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from compresso import formats
 from compresso.cli import left_behind
 from compresso.convert.plan import Wanted, begin, make
 from compresso.convert.target import Codec
@@ -52,6 +53,8 @@ def run(
                 bar.update(1)
 
             total = convert_all(begin(wanted, plan), workers, tell)
+    for line in formats.tell(source, plan.lost, "the target cannot hold"):
+        click.echo(line, err=True)
     click.echo(
         f"{total.written:,} written ({total.nbytes:,} bytes), {total.kept:,} there already, "
         f"{total.empty:,} empty, {problems:,} missing"

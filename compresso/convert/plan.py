@@ -66,6 +66,8 @@ class Plan:
         Of the source, where it is in files.
     token : str
         Tells this conversion from every other.
+    lost : sequence of str
+        The names of what the source says, and the target cannot hold.
     notes : tuple of str
         Lines that the user should see first.
     resumed : bool
@@ -82,6 +84,7 @@ class Plan:
     strict: bool
     stamp: Stamp | None
     token: str
+    lost: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     resumed: bool = False
 
@@ -128,13 +131,13 @@ def make(wanted: Wanted, at_once: int) -> Plan:
     before = None if stores.names_store(source) else stamp(formats.files(source))
     with open_boxes(source, memory, wanted.strict) as volume:
         task = _task(volume, wanted, memory, at_once)
-        fields, _ = formats.fit(volume.metadata)
+        fields, dropped = formats.fit(volume.metadata)
         # JSON has no place for a name's bytes that are no UTF-8.
         name = source.encode(errors="backslashreplace").decode()
         origin = {"source": name, **({"stamp": before} if before else {})}
         said = attributes(fields, origin)
         metadata = head(volume.shape, volume.dtype, wanted.codec, said)
-        shape = volume.shape
+        shape, lost = volume.shape, (*volume.lost, *dropped)
         notes = tuple(formats.reshaped(wanted.source, volume.own, shape))
     return Plan(
         source=source,
@@ -147,6 +150,7 @@ def make(wanted: Wanted, at_once: int) -> Plan:
         strict=wanted.strict,
         stamp=before,
         token=secrets.token_hex(8),
+        lost=lost,
         notes=notes,
     )
 

@@ -66,9 +66,10 @@ def open_volume(text: str, memory: int | None = None) -> Iterator[Reader]:
     MissingPackageError
         Without TensorStore.
     """
-    array, metadata, own = _open(text)
+    array, metadata, lost, own = _open(text)
     dtype = np.dtype(array.dtype.numpy_dtype)
-    yield Reader(array.shape, dtype, Layers(text, array, memory).fetch, metadata, own=own)
+    fetch = Layers(text, array, memory).fetch
+    yield Reader(array.shape, dtype, fetch, metadata, lost, own=own)
 
 
 def open_array(text: str, strict: bool = False) -> Boxes:
@@ -86,7 +87,7 @@ def open_array(text: str, strict: bool = False) -> Boxes:
     SpecError, FileError, MissingPackageError
         As :func:`open_volume` does.
     """
-    array, metadata, own = _open(text, strict)
+    array, metadata, lost, own = _open(text, strict)
     layout = array.chunk_layout.read_chunk.shape
     chunk = tuple(int(n or whole) for n, whole in zip(layout, array.shape, strict=True))
 
@@ -97,13 +98,14 @@ def open_array(text: str, strict: bool = False) -> Boxes:
             return labels
 
     dtype = np.dtype(array.dtype.numpy_dtype)
-    return Boxes(array.shape, dtype, chunk, fetch, metadata, own=own)
+    return Boxes(array.shape, dtype, chunk, fetch, metadata, lost, own)
 
 
-def _open(text: str, strict: bool = False) -> tuple[Any, Metadata, Shape]:
+def _open(text: str, strict: bool = False) -> tuple[Any, Metadata, tuple[str, ...], Shape]:
     """Open an array of TensorStore's as [z, y, x].
 
-    Also returned are what else the store says, and the array's own shape if it may surprise.
+    Also returned are what else the store says, the names of what it says and metadata cannot hold,
+    and the array's own shape if it may surprise.
     """
     client = Client.make(text, strict)
     location = locate(text, client.tensorstore)
@@ -113,7 +115,8 @@ def _open(text: str, strict: bool = False) -> tuple[Any, Metadata, Shape]:
     own = tuple(array.shape) if array.rank < 3 or (array.rank > 3 and not named) else ()
     array, geometry = arrange(text, array, found, location.selection)
     volume_shape(text, array.shape, np.dtype(array.dtype.numpy_dtype))
-    return array, _metadata.make("store", {}, geometry), own
+    place = _metadata.make("", {}, geometry)
+    return array, place | found.metadata, tuple(found.lost), own
 
 
 def _find(client: Client, location: Location) -> Found:
