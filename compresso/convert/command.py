@@ -36,7 +36,7 @@ def run(
     unfinished = f"{target} is unfinished; the same command goes on from there"
 
     with open_scheduler(scheduler, threads) as workers:
-        plan = make(wanted, workers.slots_a_process)
+        plan = make(wanted, workers.slots_per_process)
         for line in plan.notes:
             click.echo(line, err=True)
         hidden = not sys.stderr.isatty()

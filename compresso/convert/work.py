@@ -15,7 +15,7 @@ from compresso.convert.claim import MARKS, check, finish
 from compresso.convert.plan import Plan
 from compresso.convert.target import Target
 from compresso.errors import CompressoError, FileError, LabelError
-from compresso.scheduling import Scheduler, check_wanted
+from compresso.scheduling import Scheduler
 from compresso.sources import open_boxes
 
 #: Objects of the target by their names, and a hash of each.
@@ -60,7 +60,7 @@ def convert(plan: Plan, scheduler: Scheduler, tell: Callable[[Done], None]) -> D
     """
     total = Done()
     try:
-        for answer in scheduler.answers(partial(work, plan), plan.tasks()):
+        for answer in scheduler.map(partial(work, plan), plan.tasks()):
             total = total.plus(answer.value._replace(problems=()))
             tell(answer.value)
     finally:
@@ -86,7 +86,6 @@ def work(plan: Plan, task: Box) -> Done:
     problems = []
     made: dict[str, bytes | None] = {}
     for name, labels in _read(plan, missing):
-        check_wanted()
         try:
             if isinstance(labels, CompressoError):
                 raise labels
