@@ -77,7 +77,9 @@ FORMAT = click.option(
     "--format",
     "form",
     default="",
-    type=click.Choice(["", *(ending.lstrip(".") for ending in formats.suffixes())]),
+    type=click.Choice(
+        ["", *(ending.lstrip(".") for ending in formats.suffixes())], case_sensitive=False
+    ),
     metavar="NAME",
     help="Format of the volume where its name does not tell: npy, h5, nrrd, nii, tif, ...",
 )

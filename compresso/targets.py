@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and what else one may read from and write to."""
 
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -97,7 +98,10 @@ def seekable(source: Path, ending: str = "") -> Iterator[Path]:
         try:
             yield copy
         except FileError as error:
-            raise FileError(str(error).replace(str(copy), str(source))) from error
+            told = str(error)
+            if source == STANDARD:  # "-:/labels" in a hint would be taken for an option
+                told = re.sub(rf"{re.escape(str(copy))}:(?=\S)", "/dev/stdin:", told)
+            raise FileError(told.replace(str(copy), str(source))) from error
 
 
 def stamp(sources: Iterable[Path]) -> Stamp | None:

@@ -3,10 +3,12 @@
 No file leads to another: it may come from anybody. ``_format.py`` has what a format is.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
+from os.path import exists
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +57,15 @@ def suffixes() -> dict[str, Format]:
 def split(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:
     """Split ``my.h5:/volumes/labels`` into the file and what is inside it.
 
-    ``more`` are endings of files, beside those of the formats, that have an inside.
+    The part before the colon ends as the files of a format do, in upper or lower case, or exists.
+    ``more`` are further endings of files that have an inside.
     """
-    for suffix in (*suffixes(), *more):
-        path, mark, inner = text.partition(suffix + ":")
-        if mark:
-            return Path(path + suffix), inner
-    return file_or_standard(text), ""
+    endings = "|".join(map(re.escape, (*suffixes(), *more)))
+    ends = [found.end(1) for found in re.finditer(rf"(?i)({endings}):", text)]
+    ends += [found.start() for found in re.finditer(":", text) if exists(text[: found.start()])]
+    if not ends or exists(text):
+        return file_or_standard(text), ""
+    return file_or_standard(text[: ends[0]]), text[ends[0] + 1 :]
 
 
 @contextmanager

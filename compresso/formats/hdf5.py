@@ -1,6 +1,7 @@
 """HDF5, by h5py: the authors' stacks, CREMI's .hdf, and most segmentations of the field."""
 
 import io
+import shlex
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,8 @@ from compresso.plugins import require
 USUAL = ("main", "volumes/labels/neuron_ids")
 #: Soft links that lead to one another, at most; HDF5's own limit.
 LINKS = 16
+#: Datasets that an error lists, at most.
+NAMED = 6
 #: The number of the filter that sorts the bytes of labels by their place.
 SHUFFLE = 2
 
@@ -128,9 +131,9 @@ def _find(path: Path, file: Any, inner: str) -> Any:
     name = inner or _guess(path, file)
     item = _follow(path, file, name)
     if item is None:
-        raise FileError(f"{path}: no dataset {inner!r}; {_choices(file)}")
+        raise FileError(f"{path}: no dataset {inner!r}; {_choices(path, file)}")
     if not isinstance(item, h5py.Dataset):
-        raise FileError(f"{path}: {inner} is a group; {_choices(file)}")
+        raise FileError(f"{path}: {inner} is a group; {_choices(path, file)}")
     if item.external or item.is_virtual:
         raise FileError(f"{path}: {name} is stored in other files, which are not opened")
     return item
@@ -223,12 +226,13 @@ def _guess(path: Path, file: Any) -> str:
     usual = [name for name in USUAL if name in names]
     if len(usual) == 1:
         return usual[0]
-    raise FileError(f"{path}: which dataset? {_choices(file)}")
+    raise FileError(f"{path}: which dataset? {_choices(path, file)}")
 
 
-def _choices(file: Any) -> str:
-    names = _volumes(file)
+def _choices(path: Path, file: Any) -> str:
+    names = [f"/{name}" for name in _volumes(file)]
     if not names:
         return "it does not hold a dataset of integers"
-    example = f"{file.filename}:/{names[0]}"
-    return f"its volumes are {', '.join('/' + n for n in names)}; name one as {example}"
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    listed = ", ".join(names[:NAMED])
+    return f"its volumes are {listed}{more}; name one as {shlex.quote(f'{path}:{names[0]}')}"

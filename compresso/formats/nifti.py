@@ -90,7 +90,7 @@ class Nifti(Format):
             raise FileError(f"NIfTI files cannot hold the volume ({error})") from None
         extensions, lost = _nifti.fill(header, metadata)
         header["vox_offset"] = header.sizeof_hdr + len(extensions)
-        packed = path.suffix == ".gz"
+        packed = path.suffix.lower() == ".gz"
         with gzip.open(path, "wb", compresslevel=6) if packed else path.open("wb") as file:
             file.write(header.binaryblock + extensions)
             for part in parts:

@@ -3,6 +3,7 @@
 import io
 import logging
 import math
+import shlex
 import struct
 import threading
 from collections.abc import Iterable, Iterator
@@ -149,7 +150,7 @@ def _choose(path: Path, file: Any, inner: str) -> Any:
         raise ValueError("its metadata promise less slices than it has pages")
     if (inner or len(series) > 1) and not (inner.isdecimal() and int(inner) < len(series)):
         what = (f"{i} of {each.dtype} {each.shape}" for i, each in enumerate(series))
-        last = f"{path.name}:{len(series) - 1}"
+        last = shlex.quote(f"{path}:{len(series) - 1}")
         asked = f"has no series {inner}" if inner else "which series?"
         raise FileError(f"{path}: {asked}; it has {', '.join(what)}; name one as {last}")
     return series[int(inner or 0)]

@@ -131,7 +131,7 @@ def names_store(text: str) -> bool:
         return True
     folder, _ = _split_inner(address)
     return folder.is_dir() and (
-        folder.suffix in (".zarr", ".n5")
+        folder.suffix.lower() in (".zarr", ".n5")
         or any((folder / name).is_file() for name in (*sum(MARKERS.values(), ()), UNFINISHED))
     )
 
@@ -228,10 +228,9 @@ def _address(address: str) -> str:
 
 def _inner_of_address(address: str) -> tuple[str, str]:
     """Split ``gs://bucket/a.zarr:/inside``."""
-    for ending in (".zarr:/", ".n5:/"):
-        head, mark, inner = address.partition(ending)
-        if mark and "|" not in address:
-            return head + mark[:-2], "/" + inner
+    found = re.search(r"\.(zarr|n5)(?=:/)", address, re.IGNORECASE)
+    if found and "|" not in address:
+        return address[: found.end()], address[found.end() + 1 :]
     return address, ""
 
 
