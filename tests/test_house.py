@@ -55,7 +55,7 @@ def test_the_top_level_is_the_users():
     fixed = {"compresso", "experiments", "data", "figures", "run.py", "requirements.txt"}
     also = {"tests", "docs", "Makefile", "pyproject.toml", "requirements-dev.txt"}
     papers = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff", "LICENSE"}
-    made = {"build", "dist", "peers"}
+    made = {"build", "dist", "peers", "MANIFEST.in", "PKG-INFO", "setup.cfg"}
     here = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
     assert fixed <= here
     assert {name for name in here if not name.endswith(".egg-info")} <= fixed | also | papers | made
