@@ -2,7 +2,6 @@
 
 import re
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import click
 
 from compresso import __version__, encodings, files, formats
 from compresso.arrays import LIMIT
-from compresso.cli import VERBOSE, Commands, threads_option
+from compresso.cli import VERBOSE, Commands, complain, threads_option
 from compresso.frame import COMPRESSION, Description
 from compresso.plugins import Extent
 from compresso.targets import STANDARD, file_or_standard
@@ -68,7 +67,6 @@ class FileOrStandard(click.ParamType[Path]):
         return file_or_standard(str(value))
 
 
-TELL = partial(click.echo, err=True)
 SOURCE = click.argument("source", type=FileOrStandard())
 TARGET = click.argument("target", type=FileOrStandard())
 THREADS = threads_option(1, "Groups of slices that are worked on at once; the result is the same")
@@ -137,7 +135,7 @@ def compress(
     It may be a store of chunks too: precomputed://gs://bucket/seg:mip=1, folder.zarr:/path.
     The source is never changed, and the target appears only once it is complete.
     """
-    work = files.Work(threads, force, TELL, form)
+    work = files.Work(threads, force, complain, form)
     if files.is_stream(target):
         files.copy_volume(source, target, work=work)
         return
@@ -172,7 +170,7 @@ def decompress(
 
     The exit code is 1 where anything had to be given up.
     """
-    work = files.Work(threads, force, TELL, form, limit)
+    work = files.Work(threads, force, complain, form, limit)
     if files.is_stream(source):
         files.copy_volume(str(source), target, slices, work)
         return

@@ -320,6 +320,23 @@ def test_groups(tmp_path, version, consolidated):
         same(f"{text}/a/labels", volume)
 
 
+@pytest.mark.parametrize("version", [2, 3])
+def test_an_error_shows_how_to_name_a_volume_in_a_group(tmp_path, version):
+    """The example in it works, however the group was named."""
+    volume = depots.labels(dtype="u4")
+    group = zarr_group(tmp_path / "x.zarr", version)
+    for name in ("a/b/seg", "a/b/other"):
+        group.create_array(name, data=volume, chunks=(8, 8, 8))
+    folder, url = tmp_path / "x.zarr", f"file://{tmp_path}/x.zarr"
+    for text in (
+        *(folder, f"{folder}/", f"{folder}/a", f"{folder}:/a", f"{folder}:/a/b/", f"{url}:/a/b"),
+        *(url, f"zarr://{folder}:/a", f"{url}|zarr{version}:", f"{url}|zarr{version}:a"),
+        *(f"{folder}:box=1-9x1-9x1-9", f"{folder}:/a:box=1-9x1-9x1-9"),
+    ):
+        example = refusal(text).rpartition(" as ")[2].strip("'")
+        same(example, volume[1:9, 1:9, 1:9] if "box" in str(text) else volume)
+
+
 def test_buckets_that_refuse_what_they_do_not_have(tmp_path):
     volume = depots.labels(dtype="u4")
     depots.precomputed(tmp_path / "pre", volume)

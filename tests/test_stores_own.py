@@ -123,6 +123,18 @@ def test_damage_is_told(zarr, tmp_path, shards):  # noqa: F811
     assert "slices 8 to 15: damaged" in refusal(folder)
 
 
+@pytest.mark.parametrize("depth", [None, 4])
+def test_zarr_names_a_damaged_chunk(zarr, tmp_path, depth):  # noqa: F811
+    codec = {"encoding": "cpso"} | ({"depth": depth} if depth else {})
+    folder = own(zarr, tmp_path / "seg", depots.labels(), codec=codec)
+    chunk = folder / "c" / "1" / "0" / "2"
+    chunk.write_bytes(chunk.read_bytes()[:-9])
+    array = zarr.open_array(str(folder), mode="r")
+    for part in (slice(None), slice(14, 15)):
+        with pytest.raises(C.DecodeError, match=r"^c/1/0/2: "):
+            array[part]
+
+
 @pytest.mark.parametrize(
     ("configuration", "reason"),
     [

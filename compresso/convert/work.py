@@ -33,6 +33,8 @@ class Done(NamedTuple):
         Of those written.
     problems : tuple of str
         A line for each object that is not there.
+    refused : int
+        How many of these have labels that the encoding cannot hold.
     """
 
     written: int = 0
@@ -40,6 +42,7 @@ class Done(NamedTuple):
     empty: int = 0
     nbytes: int = 0
     problems: tuple[str, ...] = ()
+    refused: int = 0
 
     def plus(self, other: "Done") -> "Done":
         """Both together."""
@@ -49,6 +52,7 @@ class Done(NamedTuple):
             self.empty + other.empty,
             self.nbytes + other.nbytes,
             self.problems + other.problems,
+            self.refused + other.refused,
         )
 
 
@@ -83,7 +87,7 @@ def work(plan: Plan, task: Box) -> Done:
     hashes, marked = _found(folder, target, units, mark) if plan.resumed else ({}, False)
     missing = {name: box for name, box in units.items() if name not in hashes}
     kept = sum(map(bool, hashes.values()))
-    problems = []
+    problems, refused = [], 0
     made: dict[str, bytes | None] = {}
     for name, labels in _read(plan, missing):
         try:
@@ -94,8 +98,10 @@ def work(plan: Plan, task: Box) -> Done:
             box = missing[name]
             if isinstance(error, LabelError):
                 error = error.moved([low for low, _ in box])
+                refused += 1
+            source = "" if isinstance(error, FileError) else f"{plan.source}: "
             where = f"{name} is left out, voxels {spelled(box)}"
-            problems.append(f"{plan.target}: {where}: {error}")
+            problems.append(f"{where}: {source}{error}")
     if made:
         check(folder, plan.head)
     _write(folder, made, plan.resumed)
@@ -104,7 +110,7 @@ def work(plan: Plan, task: Box) -> Done:
         folder.write({mark: json.dumps(hashes).encode()})
     written = [len(data) for data in made.values() if data]
     empty = len(hashes) - kept - len(written)
-    return Done(len(written), kept, empty, sum(written), tuple(problems))
+    return Done(len(written), kept, empty, sum(written), tuple(problems), refused)
 
 
 def _read(plan: Plan, units: dict[str, Box]) -> Iterator[tuple[str, Labels | CompressoError]]:

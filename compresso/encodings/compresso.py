@@ -148,8 +148,8 @@ def _label_error(slab: Slab, label: int, reason: str) -> LabelError:
     return LabelError(
         label,
         (slab.z0 + z, y, x),
-        f"the compresso stream ({reason}, in 64 bits); use the encoding 'neuroglancer' or 'none', "
-        "or relabel the volume",
+        f"the compresso stream ({reason}, in 64 bits); use the encoding cpso, or relabel the "
+        "volume",
     )
 
 

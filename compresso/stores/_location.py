@@ -129,7 +129,7 @@ def names_store(text: str) -> bool:
     address, _ = split(text)
     if URL.match(address) or ("|" in address and not os.path.exists(address)):
         return True
-    folder, _ = _split_inner(address)
+    folder, _ = split_inner(address)
     return folder.is_dir() and (
         folder.suffix.lower() in (".zarr", ".n5")
         or any((folder / name).is_file() for name in (*sum(MARKERS.values(), ()), UNFINISHED))
@@ -173,7 +173,7 @@ def _local(text: str) -> tuple[Path, str] | None:
     if mark and scheme.lower() in SCHEMES:
         address = rest
     address = address.partition("|")[0].removeprefix("file://")
-    found = _split_inner(address)
+    found = split_inner(address)
     return found if found[0].is_dir() else None
 
 
@@ -200,7 +200,7 @@ def locate(text: str, tensorstore: Any) -> Location:
     if kinds:
         address = rest
     if not URL.match(address) and "|" not in address:
-        folder, inner = _split_inner(address)
+        folder, inner = split_inner(address)
         path = os.path.abspath(folder / inner.strip("/"))
         kvstore = {"driver": "file", "path": _as_folder(path)}
         return Location(text, kvstore, kinds or DRIVERS["auto"], "", selection)
@@ -234,7 +234,7 @@ def _inner_of_address(address: str) -> tuple[str, str]:
     return address, ""
 
 
-def _split_inner(address: str) -> tuple[Path, str]:
+def split_inner(address: str) -> tuple[Path, str]:
     """Split ``folder:/inside``."""
     head, mark, inner = address.rpartition(":")
     if mark and not os.path.exists(address) and os.path.isdir(head):

@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from compresso.stores._location import split, split_inner
+
 #: Folders that are looked into, at most, and volumes that are named.
 MOST, NAMED = 2000, 12
 INTEGER = re.compile(r"u?int\d+|bool|[<>|][iub][1248]")
@@ -53,13 +55,16 @@ def choices(text: str, found: list[str] | None) -> str:
 
 
 def example(text: str, path: str) -> str:
-    """How a path inside of a store is written."""
-    if "|" in text:
-        address, _, driver = text.rpartition("|")
-        return f"'{address}|{driver.partition(':')[0]}:{path}'"
-    if "://" in text:
-        return f"{text.rstrip('/')}/{path}"
-    return f"{text.rstrip('/')}:/{path}"
+    """How a path inside of a store is written; ``text`` may have an inner path and a selection."""
+    address, chosen = split(text)
+    end = chosen and f":{chosen}"
+    if "|" in address:
+        container, _, driver = address.rpartition("|")
+        kind, _, inner = driver.partition(":")
+        inside = "/".join(filter(None, [inner.strip("/"), path]))
+        return f"'{container}|{kind}:{inside}{end}'"
+    folder = "://" in address or split_inner(address)[1]
+    return f"{address.rstrip('/')}{'/' if folder else ':/'}{path}{end}"
 
 
 def multiscales(node: dict[str, Any]) -> Any:
