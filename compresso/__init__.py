@@ -21,6 +21,7 @@ import numpy as np
 from compresso import compressors, encodings
 from compresso.arrays import Labels
 from compresso.codec import Buffer, Compressor, Encoding
+from compresso.container import CompressedArray, dumps, loads, open
 from compresso.errors import (
     CompressoError,
     DecodeError,
@@ -30,18 +31,17 @@ from compresso.errors import (
     MissingPackageError,
     SpecError,
 )
-from compresso.frame import FrameArray, dumps, loads, open
 
 __version__ = "1.0.0"
 
 __all__ = [
+    "CompressedArray",
     "CompressoError",
     "Compressor",
     "DecodeError",
     "EncodeError",
     "Encoding",
     "FileError",
-    "FrameArray",
     "LabelError",
     "MissingPackageError",
     "SpecError",

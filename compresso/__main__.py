@@ -10,7 +10,7 @@ import click
 from compresso import __version__, encodings, files, formats
 from compresso.arrays import LIMIT
 from compresso.cli import VERBOSE, Commands, complain, threads_option
-from compresso.frame import COMPRESSION, Description
+from compresso.container import COMPRESSION, Description
 from compresso.plugins import Extent
 from compresso.targets import STANDARD, file_or_standard
 

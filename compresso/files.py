@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compresso import formats, frame, stores
+from compresso import container, formats, stores
 from compresso.arrays import LIMIT, Labels
 from compresso.errors import DecodeError, EncodeError, FileError
 from compresso.parallel import Span
@@ -24,7 +24,7 @@ STEP = 64  # slices that are copied at a time
 class Written(NamedTuple):
     """A frame that was written, and its bytes."""
 
-    description: frame.Description
+    description: container.Description
     nbytes: int
 
 
@@ -63,8 +63,8 @@ WORK = Work()
 def compress_file(
     source: str,
     target: Path,
-    encoding: str = frame.ENCODING,
-    compression: str = frame.COMPRESSION,
+    encoding: str = container.ENCODING,
+    compression: str = container.COMPRESSION,
     memory: int | None = None,
     work: Work = WORK,
 ) -> Written:
@@ -85,20 +85,20 @@ def compress_file(
     work : Work
 
     Raises FileError where a file cannot be read or written or the source changes meanwhile, and
-    what :func:`compresso.frame.write` raises.
+    what :func:`compresso.container.write` raises.
     """
     with (
         _opened(source, target, work, memory) as (volume, unfinished),
         open(unfinished, "wb") as frame_file,
     ):
         shape = volume.own if 0 < len(volume.own) < 3 else volume.shape
-        depth = None if memory is None else frame.depth_within(memory, shape)
-        kept, lost = formats.fit(volume.metadata, frame.METADATA_LIMIT)
+        depth = None if memory is None else container.depth_within(memory, shape)
+        kept, lost = formats.fit(volume.metadata, container.METADATA_LIMIT)
         shift = _shift(volume, depth or 64)
-        description = frame.describe(
+        description = container.describe(
             shape, volume.dtype, encoding, compression, depth, shift, kept or None
         )
-        nbytes = frame.write(frame_file, description, volume.read, work.threads, memory)
+        nbytes = container.write(frame_file, description, volume.read, work.threads, memory)
         lines = formats.tell(source, [*volume.lost, *lost], "the frame cannot hold")
         for line in [*formats.reshaped(source, volume.own, volume.shape), *lines]:
             work.announce(line)
@@ -257,7 +257,7 @@ class _Told:
 
 
 def _parts(
-    reader: frame.Reader, span: Span, threads: int, told: _Told
+    reader: container.Reader, span: Span, threads: int, told: _Told
 ) -> Generator[Labels, None, None]:
     """Slices of a frame, group by group; where somebody is told, what is lost is 0."""
     description = reader.description
@@ -276,14 +276,14 @@ def _parts(
                 yield group[low - start : high - start]
 
 
-def describe_file(source: Path) -> frame.Description:
+def describe_file(source: Path) -> container.Description:
     """What a frame's file says of itself; raises FileError and DecodeError."""
     with _reader(source) as reader:
         reader.check_end()
         return reader.description
 
 
-def verify_file(source: Path, threads: int, limit: int = LIMIT) -> Iterator[frame.Damage]:
+def verify_file(source: Path, threads: int, limit: int = LIMIT) -> Iterator[container.Damage]:
     """Decode a frame's file and tell what is damaged; raises FileError and DecodeError."""
     with _reader(source, limit=limit) as reader:
         yield from reader.damage(threads)
@@ -299,10 +299,10 @@ def _ending(path: Path, form: str) -> str:
 def _shift(volume: formats.Reader, step: int) -> int:
     """What to add to the labels of a volume, which is read for it only where its dtype needs it."""
     starts = range(0, volume.shape[0], step)
-    return frame.shift_of(volume.dtype, (volume.read(z, z + step) for z in starts))
+    return container.shift_of(volume.dtype, (volume.read(z, z + step) for z in starts))
 
 
-def _check(reader: frame.Reader, salvage: bool, announce: Announce) -> bool:
+def _check(reader: container.Reader, salvage: bool, announce: Announce) -> bool:
     """Whether a frame is whole from its head to its end; raises DecodeError, or tells it."""
     try:
         reader.check_end()
@@ -326,7 +326,7 @@ def _chosen(depth: int, slices: Slices, source: Path, announce: Announce) -> Spa
 
 
 @contextmanager
-def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator[frame.Reader]:
+def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator[container.Reader]:
     """Open a frame's file; raises FileError, and DecodeError that names it."""
     if source.is_dir():
         raise FileError(f"{source}: {stores.what_is(source)}")
@@ -336,7 +336,7 @@ def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator
         except OSError as error:
             raise FileError(f"{source}: cannot be read ({error.strerror or error})") from None
         with file, _named(source):
-            yield frame.Reader(file, salvage, limit)
+            yield container.Reader(file, salvage, limit)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import compresso as C
-from compresso.frame import Reader
+from compresso.container import Reader
 
 LABELS = np.random.default_rng(0).integers(-3, 40, size=(11, 6, 7)).astype(np.int64) // 4
 

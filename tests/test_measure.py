@@ -9,8 +9,8 @@ import pytest
 import compresso
 from compresso import compressors, encodings
 from compresso.compressors.zstd import Zstd
+from compresso.container import description
 from compresso.encodings.none import Raw
-from compresso.frame import description
 from experiments.datasets import Volume
 from experiments.measure import Cell, Clock
 from experiments.measure import cell as measure

@@ -12,7 +12,7 @@ import depots
 import places
 from depots import place, refusal, same, zarr_array
 
-from compresso import files, formats, frame, stores
+from compresso import container, files, formats, stores
 from compresso.__main__ import main
 
 VOLUME = depots.labels((6, 20, 24), "u4")
@@ -116,7 +116,7 @@ def test_labels_of_an_ome_image_keep_their_names(tmp_path, version):
     assert run("convert", tmp_path / "seg", tmp_path / "t", "--encoding", "cpso") == ""
     assert run("compress", tmp_path / "t", tmp_path / "b.cps", "--encoding", "cpso") == ""
     for name in ("a.cps", "b.cps"):
-        with frame.open(tmp_path / name) as held:
+        with container.open(tmp_path / name) as held:
             assert held.metadata["zarr"] == {"image-label": label}
             assert held.metadata == described(tmp_path / "seg")
         said = run("decompress", tmp_path / name, tmp_path / "x.nrrd", "--force")

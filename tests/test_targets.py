@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import compresso as C
-from compresso import files, frame
+from compresso import container, files
 from compresso.targets import replacing
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -365,7 +365,7 @@ def test_an_owner_that_cannot_be_had_is_no_obstacle(tmp_path, monkeypatch, numbe
 
 @pytest.mark.parametrize("change", ["written", "longer", "removed"])
 def test_a_source_that_changes_while_it_is_read_is_refused(folder, monkeypatch, change):
-    source, write = folder / "in.npy", frame.write
+    source, write = folder / "in.npy", container.write
 
     def meanwhile(*arguments):
         written = write(*arguments)
@@ -379,7 +379,7 @@ def test_a_source_that_changes_while_it_is_read_is_refused(folder, monkeypatch, 
             source.unlink()
         return written
 
-    monkeypatch.setattr(frame, "write", meanwhile)
+    monkeypatch.setattr(container, "write", meanwhile)
     with pytest.raises(C.FileError) as error:
         compress(source, folder / "t.cps")
     told = f"{source}: changed while it was read; nothing was written, run it again"
@@ -398,7 +398,7 @@ def detached(folder):
 
 
 def test_data_beside_their_header_that_change_meanwhile_are_refused(detached, monkeypatch):
-    data, write = detached.with_name("x.raw"), frame.write
+    data, write = detached.with_name("x.raw"), container.write
 
     def meanwhile(*arguments):
         written = write(*arguments)
@@ -407,7 +407,7 @@ def test_data_beside_their_header_that_change_meanwhile_are_refused(detached, mo
 
     compress(detached, detached.with_name("t.cps"))
     assert np.array_equal(C.loads(detached.with_name("t.cps").read_bytes()), LABELS)
-    monkeypatch.setattr(frame, "write", meanwhile)
+    monkeypatch.setattr(container, "write", meanwhile)
     with pytest.raises(C.FileError, match=r"x\.nhdr: changed while it was read"):
         compress(detached, detached.with_name("u.cps"))
     assert not detached.with_name("u.cps").exists()
@@ -517,7 +517,8 @@ def test_every_verb_refuses_what_follows_the_end(folder):
         one_line(done, f"two.cps: frame: {size} bytes follow its end")
     done = run("verify", folder / "two.cps")
     assert done.returncode == 1
-    assert done.stdout.decode() == f"frame: {size} bytes follow its end\ndamaged\n"
+    told = f"{folder / 'two.cps'}: frame: {size} bytes follow its end\ndamaged\n"
+    assert done.stdout.decode() == told
     assert not (folder / "t.npy").exists()
     done = run("decompress", folder / "two.cps", folder / "t.npy", "--salvage")
     one_line(done, "bytes follow its end")

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from compresso import frame
+from compresso import container
 from compresso.arrays import LIMIT, Labels, unmasked
 from compresso.codec import Buffer
 from compresso.encodings._cpso import (
@@ -141,7 +141,7 @@ def decompress(data: Buffer, z: int | Sequence[int] | None = None, *, limit: int
     >>> np.array_equal(decompress(compress(labels)), labels)
     True
     """
-    if bytes(memoryview(data)[: len(frame.MAGIC)]) == frame.MAGIC:
+    if bytes(memoryview(data)[: len(container.MAGIC)]) == container.MAGIC:
         raise DecodeError("not a cpso stream but a compresso file; read it with compresso.loads")
     sections = parse(data)
     nz, ny, nx = sections.header.shape

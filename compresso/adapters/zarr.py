@@ -20,9 +20,9 @@ from zarr.core.array_spec import ArraySpec
 from zarr.core.buffer import Buffer, NDBuffer
 from zarr.core.common import parse_named_configuration
 
-from compresso.adapters._chunk import Codecs, Layout
+from compresso.container import COMPRESSION, ENCODING
+from compresso.container.chunk import Codecs, Layout
 from compresso.errors import DecodeError, SpecError
-from compresso.frame import COMPRESSION, ENCODING
 
 
 @dataclass(frozen=True)

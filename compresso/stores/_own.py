@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.adapters._chunk import Codecs, Layout
+from compresso.container.chunk import Codecs, Layout
 from compresso.errors import EncodeError, FileError, SpecError
 from compresso.stores._client import Client
 from compresso.stores._errors import telling
@@ -77,7 +77,7 @@ def _layout(text: str, codec: dict[str, Any], meant: Any) -> Layout:
     dtype = meant.dtype.numpy_dtype
     try:
         codecs = Codecs(**codec.get("configuration", {}))
-        for stage in codecs.stages:
+        for stage in codecs.codec:
             for package in stage.packages:
                 stage.require(package)
         return Layout(codecs, tuple(meant.chunk_layout.read_chunk.shape), dtype)

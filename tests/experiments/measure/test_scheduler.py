@@ -12,7 +12,7 @@ from helpers.clusters import cluster, ended
 
 pytest.importorskip("distributed", reason="needs the package dask[distributed]")
 
-from compresso.frame import description
+from compresso.container import description
 from experiments import records
 from experiments.commands import main
 

@@ -3,15 +3,15 @@
 import json
 import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from compresso import compressors, encodings
-from compresso.arrays import Labels, Shape, as_shape
+from compresso.arrays import Shape, as_shape
+from compresso.container.group import Codec
 from compresso.errors import DecodeError, EncodeError
 
 #: The two stages where none is named.
@@ -40,7 +40,12 @@ class Description:
     shape: tuple[int, ...]
     shift: int  # added to labels before encoding, modulo 2**64
     depth: int  # slices of a group
-    metadata: dict[str, Any] | None = None  # of the volume; from version 3 on
+    metadata: dict[str, Any] | None = None  # of the volume
+
+    @property
+    def codec(self) -> Codec:
+        """The encoding and the compressor themselves."""
+        return Codec.parse(self.encoding, self.compression)
 
     @property
     def grid(self) -> Shape:
@@ -86,12 +91,10 @@ class Description:
         return json.dumps(fields).encode()
 
     @classmethod
-    def from_json(cls, text: bytes, version: int) -> "Description":
+    def from_json(cls, text: bytes) -> "Description":
         """Take a description from a head; raises DecodeError for what no writer makes."""
         try:
             fields = json.loads(text)
-            if version < 3 and "metadata" in fields:
-                raise ValueError(f"version {version} has no metadata")
             description = cls(**fields | {"shape": tuple(fields["shape"])})
             description._check()
         except NONSENSE as error:
@@ -111,8 +114,7 @@ class Description:
             raise ValueError(f"shift {self.shift}")
         if self.metadata is not None and not isinstance(self.metadata, dict):
             raise ValueError("metadata that are no object")
-        encodings.parse(self.encoding)
-        compressors.parse(self.compression)
+        self.codec  # noqa: B018 - raises for unknown names
 
 
 def describe(
@@ -136,7 +138,7 @@ def describe(
     depth : int, optional
         Slices of a group; by default as many as make about 16 million voxels.
     shift : int
-        Added to labels before encoding; for signed 64-bit labels, see :func:`shift_of`.
+        Added to labels before encoding; for signed 64-bit labels, see ``group.shift_of``.
     metadata : dict, optional
         What else is known of the volume; at most 48 KiB as JSON.
 
@@ -147,9 +149,10 @@ def describe(
     EncodeError
         For a depth or metadata that a frame cannot have.
     """
+    codec = Codec.parse(encoding, compression)
     return Description(
-        encodings.parse(encoding).spec,
-        compressors.parse(compression).spec,
+        codec.encoding.spec,
+        codec.compressor.spec,
         np.dtype(dtype).str,
         tuple(int(n) for n in shape),
         shift,
@@ -199,13 +202,3 @@ def metadata_of(metadata: Any) -> dict[str, Any] | None:
         raise EncodeError(f"metadata are {len(text)} bytes of JSON, more than {METADATA_LIMIT}")
     restored: dict[str, Any] = json.loads(text)
     return restored
-
-
-def shift_of(dtype: np.dtype[Any], parts: Iterable[Labels]) -> int:
-    """What to add, modulo 2**64, to keep negative 64-bit labels clear of the encodings' limits.
-
-    ``parts`` of the array are looked at only where the dtype needs it.
-    """
-    if dtype.kind != "i" or dtype.itemsize < 8:
-        return 0
-    return max(0, -min((int(part.min(initial=0)) for part in parts), default=0))

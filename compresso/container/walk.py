@@ -7,8 +7,7 @@ import threading
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from compresso.errors import DecodeError, FileError
-from compresso.frame.layout import (
+from compresso.container.layout import (
     GROUP_BYTES,
     MARK,
     End,
@@ -20,6 +19,7 @@ from compresso.frame.layout import (
     read_head,
     unpack_group,
 )
+from compresso.errors import DecodeError, FileError
 
 STEP = 1 << 20  # bytes that are searched for a mark at once
 
@@ -115,7 +115,7 @@ class Walk:
         if not n_groups:
             return len(head.data)
         found = self.find(n_groups - 1)
-        return found[0] + found[1].body_bytes if found else None
+        return found[0] + found[1].group.body_bytes if found else None
 
     def _step(self) -> None:
         head = unpack_group(self._source.at(self._at, GROUP_BYTES), self._key)
@@ -125,7 +125,7 @@ class Walk:
             return
         body = self._at + GROUP_BYTES
         self._found.setdefault(head.number, []).append((body, head))
-        self._at, self._behind = body + head.body_bytes, body
+        self._at, self._behind = body + head.group.body_bytes, body
 
     def _search(self, at: int) -> int:
         """Where the next mark is, or the file's end. Each part of the file is read once."""
@@ -175,8 +175,6 @@ def find_parts(source: Source) -> Parts:
         walk = Walk(source, 0, head.key)
         fault = f"frame: its head is damaged, and read from the copy in its end ({error})"
     check_size(head.description, source.size)
-    if head.version < 3:
-        return Parts(head, None, False, None, walk)
     if last and last.head == head.data and last.start + last.nbytes == source.size:
         return Parts(head, last, True, fault, walk)
     parts = _end_elsewhere(source, head, last, walk)
@@ -184,7 +182,7 @@ def find_parts(source: Source) -> Parts:
 
 
 def _end_elsewhere(source: Source, head: Head, last: End | None, walk: Walk) -> Parts:
-    """The parts of a frame, version 3, whose end is not where and what it ought to be."""
+    """The parts of a frame whose end is not where and what it ought to be."""
     start = walk.behind(head)
     if start is not None:
         stop = start + end_bytes(head)

@@ -14,19 +14,19 @@ from typing import Any
 
 from compresso.arrays import LIMIT, Labels, as_volume, unmasked
 from compresso.codec import Buffer
-from compresso.frame.array import FrameArray, open
-from compresso.frame.description import (
+from compresso.container.array import CompressedArray, open
+from compresso.container.description import (
     COMPRESSION,
     ENCODING,
     METADATA_LIMIT,
     Description,
     depth_within,
     describe,
-    shift_of,
 )
-from compresso.frame.layout import CHECK, GROUP, HEAD, MAGIC, MARK, VERSION
-from compresso.frame.reader import Damage, Reader
-from compresso.frame.writer import write
+from compresso.container.group import shift_of
+from compresso.container.layout import CHECK, GROUP, HEAD, MAGIC, MARK, VERSION
+from compresso.container.reader import Damage, Reader
+from compresso.container.writer import write
 
 __all__ = [
     "CHECK",
@@ -38,9 +38,9 @@ __all__ = [
     "MARK",
     "METADATA_LIMIT",
     "VERSION",
+    "CompressedArray",
     "Damage",
     "Description",
-    "FrameArray",
     "Reader",
     "depth_within",
     "describe",

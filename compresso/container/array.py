@@ -16,15 +16,15 @@ from numpy.typing import DTypeLike, NDArray
 
 from compresso.arrays import LIMIT, Labels
 from compresso.codec import Buffer
+from compresso.container.description import Description
+from compresso.container.reader import Reader
 from compresso.errors import DecodeError, FileError
-from compresso.frame.description import Description
-from compresso.frame.reader import Reader
 
 #: What a frame can be opened from.
 Openable = str | os.PathLike[str] | Buffer | BinaryIO
 
 
-class FrameArray:
+class CompressedArray:
     """The labels of a frame, indexed as NumPy does with integers, slices and ``...``.
 
     Only the groups of slices that an index needs are read and decoded; the last one is kept, so
@@ -187,7 +187,7 @@ class FrameArray:
         return labels.astype(self.dtype, copy=False), counts
 
 
-def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> FrameArray:
+def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> CompressedArray:
     """Open a frame as an array that decodes what is asked for.
 
     Parameters
@@ -202,7 +202,7 @@ def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> FrameArray:
 
     Returns
     -------
-    FrameArray
+    CompressedArray
         With ``shape``, ``dtype``, ``a[10:20]``, ``numpy.asarray(a)``, ``labels()``, ``counts()``;
         a context manager.
 
@@ -213,7 +213,7 @@ def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> FrameArray:
     OSError
         Where the file cannot be opened.
     """
-    return FrameArray(file, threads, limit)
+    return CompressedArray(file, threads, limit)
 
 
 def _origin(file: Openable) -> str | bytes | BinaryIO:
@@ -238,9 +238,9 @@ def _opened(origin: str | bytes | BinaryIO, stack: ExitStack) -> BinaryIO:
     return io.BytesIO(origin) if isinstance(origin, bytes) else origin
 
 
-def _again(origin: str | bytes, threads: int, limit: int, fingerprint: int) -> FrameArray:
+def _again(origin: str | bytes, threads: int, limit: int, fingerprint: int) -> CompressedArray:
     """Open a frame that was pickled; raises FileError where it is another one by now."""
-    array = FrameArray(origin, threads, limit)
+    array = CompressedArray(origin, threads, limit)
     if array._reader.fingerprint != fingerprint:
         array.close()
         raise FileError(f"{origin!s}: not the frame that was pickled; open it by its path again")

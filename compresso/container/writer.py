@@ -4,26 +4,16 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
-from xxhash import xxh3_64_intdigest
 
-from compresso import compressors, encodings
-from compresso.arrays import Labels, as_volume
-from compresso.codec import Buffer, Compressor, Encoding
+from compresso.arrays import Labels, as_shape, as_volume
+from compresso.codec import Buffer
+from compresso.container.description import Description, group_memory
+from compresso.container.group import Codec, Group, encode_group
+from compresso.container.layout import PLACE, End, pack_end, pack_group, pack_head
 from compresso.errors import EncodeError, LabelError
-from compresso.frame.description import Description, group_memory
-from compresso.frame.hashes import SliceHashes
-from compresso.frame.layout import (
-    PLACE,
-    End,
-    GroupHead,
-    pack_end,
-    pack_group,
-    pack_head,
-    stream_limit,
-)
 from compresso.parallel import in_order, shares
 
 #: Gives slices z0..z1-1 of the array, [z, y, x] in its dtype.
@@ -43,7 +33,7 @@ def write(
     ----------
     file : binary file
     description : Description
-        By :func:`compresso.frame.describe`.
+        By :func:`compresso.container.describe`.
     read : callable
         Asked for the slices of each group, from the first to the last, from the caller's thread.
         No more than ``threads`` groups that it gave are encoded while it reads the next.
@@ -68,28 +58,21 @@ def write(
     room = len(groups) if memory is None else max(1, memory // max(1, of_each))
     at_once, each = shares(threads, min(len(groups), room))
     packer = _Packer(description, each)
-    sections = (_Section(number, read(*span)) for number, span in enumerate(groups))
+    sections = ((number, read(*span)) for number, span in enumerate(groups))
     head = pack_head(description)
     places = np.zeros(len(groups), PLACE)
     file.write(head.data)
     at = len(head.data)
     with closing(in_order(packer.pack, sections, at_once)) as packed:
-        for number, (found, body) in enumerate(packed):
-            group, check = pack_group(found, head.key)
+        for number, group, body in packed:
+            data, check = pack_group(number, group, head.key)
             places[number] = at, check
-            file.write(group)
+            file.write(data)
             file.write(body)
-            at += len(group) + len(body)
+            at += len(data) + group.body_bytes
     end = pack_end(End(at, head.data, places))
     file.write(end)
     return at + len(end)
-
-
-class _Section(NamedTuple):
-    """The labels of a group."""
-
-    number: int
-    labels: Labels
 
 
 @dataclass(frozen=True)
@@ -100,33 +83,18 @@ class _Packer:
     threads: int
 
     @cached_property
-    def _stages(self) -> tuple[Encoding, Compressor]:
-        return (
-            encodings.parse(self.description.encoding),
-            compressors.parse(self.description.compression),
-        )
+    def _codec(self) -> Codec:
+        return self.description.codec
 
-    def pack(self, section: _Section) -> tuple[GroupHead, Buffer]:
-        """What the head of a group says, but for its hash, and the group's body."""
+    def pack(self, section: tuple[int, Labels]) -> tuple[int, Group, Buffer]:
+        """The number, sizes, hashes and body of a group."""
         number, labels = section
         z0, z1 = self.description.group(number)
-        volume = as_volume(labels)
-        if volume.shape != (z1 - z0, *self.description.grid[1:]):
+        if as_volume(labels).shape != (z1 - z0, *self.description.grid[1:]):
             raise EncodeError(f"group {number} holds slices {z0} to {z1 - 1}, not these")
-        hashes = SliceHashes(volume)
-        stream = self._encode(volume, z0, hashes)
-        if len(stream) > stream_limit(volume.shape):
-            raise EncodeError(f"{self.description.encoding}: {len(stream)} bytes are too many")
-        body = self._stages[1].compress(stream)
-        sizes = len(stream), len(body)
-        return GroupHead(number, *sizes, xxh3_64_intdigest(body), hashes.digest(), 0), body
-
-    def _encode(self, volume: Labels, z0: int, hashes: SliceHashes) -> Buffer:
-        shift = self.description.shift
-        shifted = volume + np.uint64(shift) if shift else volume
+        labels = labels.reshape(as_shape(labels.shape))
         try:
-            return self._stages[0].encode_volume(shifted, self.threads, hashes.add)
+            group, body = encode_group(self._codec, labels, self.description.shift, self.threads)
         except LabelError as error:
-            z, y, x = error.voxel
-            label = volume[z : z + 1, y, x].view(self.description.dtype)[0]
-            raise LabelError(int(label), (z, y, x), error.reason).moved((z0, 0, 0)) from None
+            raise error.moved((z0, 0, 0)) from None
+        return number, group, body

@@ -1,10 +1,9 @@
 """The bytes of a frame: its head, the heads of its groups, and its end (docs/formats.md, 6).
 
-Version 1 hashes the labels of a group in one go, version 2 by slices. Version 3 binds the heads of
-groups to the frame's, and has an end: the head once more, and an index of the groups.
+The heads of the groups are bound to the file's own head. The end has that head once more, and an
+index of the groups.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from struct import Struct
@@ -14,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
+from compresso.container.description import Description
+from compresso.container.group import Group
 from compresso.errors import DecodeError
-from compresso.frame.description import Description
 
-VERSION = 3
+VERSION = 1
 MAGIC = b"CPSOFRM\0"
 HEAD = Struct("<8sHHI")  # magic, version, 0, bytes of the description
 CHECK = Struct("<Q")  # XXH3-64 of the bytes before
@@ -40,29 +40,25 @@ class Head(NamedTuple):
     """A frame's head: its bytes, and what they say."""
 
     data: bytes
-    version: int
     description: Description
 
     @property
     def key(self) -> int:
         """The seed of the hashes of the groups' heads, which binds them to this head."""
-        return int(CHECK.unpack(self.data[-CHECK.size :])[0]) if self.version > 2 else 0
+        return int(CHECK.unpack(self.data[-CHECK.size :])[0])
 
 
 class GroupHead(NamedTuple):
-    """What the head of a group says."""
+    """The head of a group in a file."""
 
     number: int
-    stream_bytes: int
-    body_bytes: int
-    body_hash: int
-    labels_hash: int
+    group: Group
     check: int  # the hash of all that
 
 
 @dataclass(frozen=True)
 class End:
-    """The end of a frame, version 3."""
+    """The end of a frame."""
 
     start: int  # where it begins
     head: bytes  # the frame's head once more
@@ -84,7 +80,7 @@ def pack_head(description: Description) -> Head:
     """The head of a new frame."""
     text = description.to_json()
     data = HEAD.pack(MAGIC, VERSION, 0, len(text)) + text
-    return Head(data + CHECK.pack(xxh3_64_intdigest(data)), VERSION, description)
+    return Head(data + CHECK.pack(xxh3_64_intdigest(data)), description)
 
 
 def read_head(at: ReadAt, offset: int = 0) -> Head:
@@ -96,7 +92,7 @@ def read_head(at: ReadAt, offset: int = 0) -> Head:
             "decompress, such as COMPRESSO.decompress"
         )
     _, version, zero, length = HEAD.unpack(data)
-    if not 1 <= version <= VERSION or zero or length > DESCRIPTION_LIMIT:
+    if version != VERSION or zero or length > DESCRIPTION_LIMIT:
         raise DecodeError(f"frame: version {version} is not known to this release")
     end = HEAD.size + length
     data = at(offset, end + CHECK.size)
@@ -104,26 +100,25 @@ def read_head(at: ReadAt, offset: int = 0) -> Head:
         raise DecodeError("frame: it ends inside its head")
     if CHECK.unpack_from(data, end)[0] != xxh3_64_intdigest(data[:end]):
         raise DecodeError("frame: the hash of its head does not match")
-    return Head(data, version, Description.from_json(data[HEAD.size : end], version))
+    return Head(data, Description.from_json(data[HEAD.size : end]))
 
 
-def pack_group(head: GroupHead, key: int) -> tuple[bytes, int]:
-    """The head of a group, and its hash, which is reckoned here."""
-    data = GROUP.pack(MARK, *head[:5])
+def pack_group(number: int, group: Group, key: int) -> tuple[bytes, int]:
+    """The head of a group, and its hash."""
+    data = GROUP.pack(MARK, number, *group)
     check = xxh3_64_intdigest(data, key)
     return data + CHECK.pack(check), check
 
 
 def unpack_group(data: bytes, key: int) -> GroupHead | None:
-    """The head of a group; None where these bytes are none, or another frame's."""
+    """The head of a group; None if these bytes are not one, or are of another file."""
     if len(data) < GROUP_BYTES:
         return None
-    mark, *fields = GROUP.unpack_from(data)
+    mark, number, *fields = GROUP.unpack_from(data)
     (check,) = CHECK.unpack_from(data, GROUP.size)
     if mark != MARK or check != xxh3_64_intdigest(data[: GROUP.size], key):
         return None
-    number, stream_bytes, body_bytes, body_hash, labels_hash = fields
-    return GroupHead(number, stream_bytes, body_bytes, body_hash, labels_hash, check)
+    return GroupHead(number, Group(*fields), check)
 
 
 def pack_end(end: End) -> bytes:
@@ -180,8 +175,3 @@ def check_size(description: Description, size: int) -> None:
     """Raise DecodeError where a file of ``size`` bytes cannot hold all the groups."""
     if description.n_groups * GROUP.size > size:
         raise DecodeError(f"frame: {size} bytes cannot hold its {description.n_groups} groups")
-
-
-def stream_limit(shape: tuple[int, ...]) -> int:
-    """The longest stream of a group that is written, or read: more than any encoding needs."""
-    return (1 << 20) + 8192 * shape[0] + 64 * math.prod(shape)

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
 from compresso import compressors, encodings
-from compresso.arrays import Labels, as_volume, little
-from compresso.codec import Buffer, Compressor, Encoding
-from compresso.errors import DecodeError, EncodeError, SpecError
-from compresso.frame import COMPRESSION, ENCODING, shift_of
-from compresso.frame.layout import stream_limit
+from compresso.arrays import Labels
+from compresso.codec import Buffer
+from compresso.container.description import COMPRESSION, ENCODING
+from compresso.container.group import Codec, Group, decode_group, encode_group, shift_of
+from compresso.errors import DecodeError, EncodeError, LabelError, SpecError
 
 MARK = b"CPZ1"
 HEAD = struct.Struct("<4sIQ")  # mark, number of groups, what was added to labels
@@ -61,9 +61,9 @@ class Codecs:
         return found | ({} if self.depth is None else {"depth": self.depth})
 
     @cached_property
-    def stages(self) -> tuple[Encoding, Compressor]:
-        """The codecs themselves."""
-        return encodings.parse(self.encoding), compressors.parse(self.compression)
+    def codec(self) -> Codec:
+        """The encoding and the compressor themselves."""
+        return Codec.parse(self.encoding, self.compression)
 
 
 @dataclass(frozen=True)
@@ -127,19 +127,16 @@ class Layout:
 
     def encode(self, array: Labels) -> bytes:
         """Encode a chunk of any layout and byte order; raises EncodeError."""
-        encoding, compressor = self.codecs.stages
         shift = shift_of(self.dtype, [array])
-        volume = as_volume(array.reshape(self.grid))
+        volume = array.reshape(self.grid)
         table, bodies = np.zeros(self.n_groups, GROUP), []
         for number in range(self.n_groups):
-            labels = volume[self._edges[number] : self._edges[number + 1]]
-            shifted = labels + np.uint64(shift) if shift else labels
-            stream = encoding.encode_volume(shifted)
-            if memoryview(stream).nbytes > stream_limit(labels.shape):
-                raise EncodeError(f"{encoding}: {len(stream)} bytes are too many for a chunk")
-            body = compressor.compress(stream)
-            hashes = xxh3_64_intdigest(body), _hash(labels)
-            table[number] = memoryview(stream).nbytes, memoryview(body).nbytes, *hashes
+            z0, z1 = self._edges[number : number + 2]
+            try:
+                group, body = encode_group(self.codecs.codec, volume[z0:z1], shift)
+            except LabelError as error:
+                raise error.moved((z0, 0, 0)) from None
+            table[number] = group
             bodies.append(body)
         head = HEAD.pack(MARK, self.n_groups, shift) + table.tobytes()
         return b"".join([head, CHECK.pack(xxh3_64_intdigest(head, self._key)), *bodies])
@@ -214,20 +211,7 @@ class Layout:
 
     def _decode_group(self, body: Buffer, entry: Any, shift: int, out: Labels) -> None:
         """Decode one group to its slices; raises DecodeError."""
-        encoding, compressor = self.codecs.stages
-        stream_bytes, body_bytes, body_hash, labels_hash = map(int, entry)
-        if memoryview(body).nbytes != body_bytes or xxh3_64_intdigest(body) != body_hash:
-            raise DecodeError("chunk: the hash of its compressed labels does not match")
-        if stream_bytes > stream_limit(out.shape):
-            raise DecodeError("chunk: its lengths do not fit")
-        stream = compressor.decompress(body, limit=stream_bytes)
-        volume = as_volume(out)
-        encoding.decode_into(stream, volume)
-        if shift:
-            volume -= np.uint64(shift)
-        if _hash(volume) != labels_hash:
-            raise DecodeError("chunk: the hash of its labels does not match")
-
-
-def _hash(labels: Labels) -> int:
-    return xxh3_64_intdigest(little(labels))
+        try:
+            decode_group(self.codecs.codec, Group(*map(int, entry)), body, out, shift)
+        except DecodeError as error:
+            raise DecodeError(f"chunk: {error}") from None

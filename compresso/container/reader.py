@@ -10,13 +10,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
-from compresso import compressors, encodings
-from compresso.arrays import LIMIT, Labels, as_volume
-from compresso.codec import unwatched
+from compresso.arrays import LIMIT, Labels
+from compresso.container.group import Group, decode_group
+from compresso.container.layout import GROUP_BYTES, unpack_group
+from compresso.container.walk import Source, find_parts
 from compresso.errors import DecodeError
-from compresso.frame.hashes import SliceHashes, hash_labels
-from compresso.frame.layout import GROUP_BYTES, GroupHead, stream_limit, unpack_group
-from compresso.frame.walk import Source, find_parts
 from compresso.parallel import cores, in_order, shares
 
 
@@ -51,8 +49,8 @@ class Reader:
         self._source = Source(file)
         self._parts = find_parts(self._source)
         self._salvage, self._limit = salvage, limit
-        self.version = self._parts.head.version
         self.description = self._parts.head.description
+        self._codec = self.description.codec
 
     @property
     def fingerprint(self) -> int:
@@ -121,11 +119,8 @@ class Reader:
 
     def check_end(self) -> None:
         """Raise DecodeError where the file is not a frame from its first byte to its last."""
-        fault = self._parts.fault
-        if self.version < 3:
-            fault = self._fault_of_length()
-        if fault:
-            raise DecodeError(fault)
+        if self._parts.fault:
+            raise DecodeError(self._parts.fault)
 
     def check_size(self, nbytes: int) -> None:
         """Raise DecodeError for more bytes of labels than the limit."""
@@ -161,14 +156,6 @@ class Reader:
         self.check_size(math.prod(shape) * self._dtype.itemsize)
         return np.empty(shape, self._dtype.newbyteorder("="))
 
-    def _fault_of_length(self) -> str | None:
-        """What follows the last group of a frame that has no end."""
-        behind = self._parts.walk.behind(self._parts.head)
-        rest = 0 if behind is None else self._source.size - behind
-        if rest > 0:
-            return f"frame: {rest} bytes follow its end"
-        return f"frame: its last {-rest} bytes are missing" if rest else None
-
     def _group_into(self, number: int, out: Labels, threads: int) -> None:
         z0, z1 = self.description.group(number)
         try:
@@ -177,40 +164,22 @@ class Reader:
             raise DecodeError(f"frame: slices {z0} to {z1 - 1} are damaged: {error}") from None
 
     def _decode(self, number: int, out: Labels, threads: int) -> None:
-        at, head = self._find(number)
-        if head.body_bytes > self._source.size - at or head.stream_bytes > stream_limit(out.shape):
+        at, group = self._find(number)
+        if group.body_bytes > self._source.size - at:
             raise DecodeError("its lengths do not fit")
-        body = self._source.at(at, head.body_bytes)
-        if xxh3_64_intdigest(body) != head.body_hash:
-            raise DecodeError("the hash of the compressed labels does not match")
-        compressor = compressors.parse(self.description.compression)
-        stream = compressor.decompress(body, limit=head.stream_bytes)
-        volume = as_volume(out)
-        shift = self.description.shift
-        hashes = SliceHashes(volume, shift)
-        encoding = encodings.parse(self.description.encoding)
-        watch = hashes.add if self.version > 1 else unwatched
-        encoding.decode_into(stream, volume, threads, watch)
-        digest = hashes.digest() if self.version > 1 else 0  # of the labels as they are shifted
-        if shift:
-            volume -= np.uint64(shift)
-        if self.version == 1:
-            digest = hash_labels(volume)
-        if digest != head.labels_hash:
-            raise DecodeError("the hash of the labels does not match")
-        if out.dtype == bool and volume.max(initial=0) > 1:
-            raise DecodeError("a label is neither true nor false")
+        body = self._source.at(at, group.body_bytes)
+        decode_group(self._codec, group, body, out, self.description.shift, threads)
 
-    def _find(self, number: int) -> tuple[int, GroupHead]:
-        """Where a group's body is, and its head; raises DecodeError."""
+    def _find(self, number: int) -> tuple[int, Group]:
+        """Where a group's body is, and what its head says; raises DecodeError."""
         end, check = self._parts.end, None
         if end is not None:
             check = int(end.places["check"][number])
         if end is not None and self._parts.in_place:
             at = int(end.places["at"][number])
             head = unpack_group(self._source.at(at, GROUP_BYTES), self._parts.head.key)
-            if head and head.check == check and head.body_bytes == end.body_bytes(number):
-                return at + GROUP_BYTES, head
+            if head and head.check == check and head.group.body_bytes == end.body_bytes(number):
+                return at + GROUP_BYTES, head.group
             if not self._salvage:
                 raise DecodeError(
                     "another group is in its place" if head else "its head is damaged, or foreign"
@@ -218,4 +187,4 @@ class Reader:
         found = self._parts.walk.find(number, check)
         if found is None:
             raise DecodeError("its head is missing or damaged")
-        return found
+        return found[0], found[1].group
