@@ -21,9 +21,15 @@ ERRORS = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError)
 
 
 def read(dataset: Any) -> tuple[Metadata, list[str]]:
-    """What the attributes of a dataset say, and the names of those that cannot be kept."""
+    """What the attributes of a dataset say, and the names of what cannot be kept.
+
+    Also named are the attributes of the groups that it is in, and the names of enum values.
+    """
+    import h5py
+
     fields: dict[str, Any] = {}
-    lost = []
+    lost = ["the names of its enum values"] if h5py.check_enum_dtype(dataset.dtype) else []
+    lost += _outer(dataset)
     try:
         names = list(islice(dataset.attrs, MOST + 1))
     except ERRORS:
@@ -35,11 +41,26 @@ def read(dataset: Any) -> tuple[Metadata, list[str]]:
         try:
             name.encode()
             fields[name] = _to_json(dataset.attrs, name)
+            if h5py.check_enum_dtype(dataset.attrs.get_id(name).dtype):
+                lost.append(f"the names of the enum values of {name}")
         except ERRORS:
             lost.append(name)
     if len(names) > MOST:
         lost.append(f"attributes beyond {MOST}")
     return _metadata.make("hdf5", fields, geometry(fields)), lost
+
+
+def _outer(dataset: Any) -> list[str]:
+    """Return the names of the attributes of all groups that a dataset is in, from the root."""
+    found: list[str] = []
+    group = dataset
+    try:
+        while group.name and group.name != "/":
+            group = group.parent
+            found = [f"{name} of {group.name}" for name in islice(group.attrs, MOST)] + found
+    except ERRORS:
+        found.append("the attributes of its groups")
+    return found
 
 
 def attributes(metadata: Metadata) -> tuple[dict[str, tuple[Any, Any]], list[str]]:
@@ -104,7 +125,8 @@ def _to_json(attributes: Any, name: str) -> dict[str, Any]:
 
     about = attributes.get_id(name)
     text = h5py.check_string_dtype(about.dtype)
-    if about.shape is None or math.prod(about.shape) * about.dtype.itemsize > LARGEST:
+    size = 0 if about.shape is None else math.prod(about.shape) * about.dtype.itemsize
+    if not 0 < size <= LARGEST:
         raise ValueError("empty or too large")
     value = attributes[name]
     if text is not None and text.length is None:

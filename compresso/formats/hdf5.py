@@ -25,6 +25,10 @@ USUAL = ("main", "volumes/labels/neuron_ids")
 LINKS = 16
 #: Datasets that an error lists, at most.
 NAMED = 6
+#: Filters of the package hdf5plugin, by their registered numbers.
+FILTERS = {32000: "LZF", 32001: "Blosc", 32004: "LZ4", 32008: "Bitshuffle", 32013: "ZFP"}
+FILTERS |= {307: "bzip2", 32015: "Zstandard", 32017: "SZ", 32018: "FCIDECOMP", 32024: "SZ3"}
+FILTERS |= {32026: "Blosc2", 32028: "SPERR"}
 #: The number of the filter that sorts the bytes of labels by their place.
 SHUFFLE = 2
 
@@ -49,6 +53,7 @@ class Hdf5(Format):
             own, dtype = dataset.shape or (), dataset.dtype
             shape = volume_shape(path, own, dtype)
             axes = space_axes(own)
+            _load_filters(path, dataset)
             size = path.stat().st_size
             _check_storage(dataset, size)
             # What was never written takes no room; more of that than LIMIT is no volume.
@@ -166,6 +171,29 @@ def _follow(path: Path, file: Any, name: str) -> Any:
         if links > LINKS:
             raise FileError(f"{path}: {name} is a link that leads to more than {LINKS} others")
     return item
+
+
+def _load_filters(path: Path, dataset: Any) -> None:
+    """Make the filters of a dataset's chunks known to HDF5.
+
+    Raises MissingPackageError if they need hdf5plugin, and FileError if that lacks them too.
+    """
+    from h5py.h5z import filter_avail
+
+    settings = dataset.id.get_create_plist()
+    codes = [settings.get_filter(number)[0] for number in range(settings.get_nfilters())]
+
+    def missing() -> str:
+        found = (FILTERS.get(code, f"number {code}") for code in codes if not filter_avail(code))
+        return ", ".join(found)
+
+    if names := missing():
+        require("hdf5plugin", "hdf5plugin", f"{path}: the HDF5 filter {names}")
+    if names := missing():
+        raise FileError(
+            f"{path}: the HDF5 filter {names} is not installed. Store the file with gzip, where it "
+            "was made: h5repack -f GZIP=6 OLD NEW"
+        )
 
 
 def _check_storage(dataset: Any, size: int) -> None:
