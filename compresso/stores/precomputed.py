@@ -16,11 +16,15 @@ from compresso.stores._location import Location
 READ = ("raw", "compressed_segmentation", "jpeg", "png")
 #: What may follow the name of a packed chunk; only those of ``PACKED`` are read.
 SUFFIXES = (*filter(None, PACKED), ".zst", ".lz4", ".lzma")
+#: What an info names next to the labels.
+OTHERS = ("mesh", "skeletons", "segment_properties")
 #: The names of chunks and of shards.
 CHUNK = re.compile(r"(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)")
 SHARD = re.compile(r"[0-9a-f]+\.(shard|index|data)")
 
 Corner = Sequence[int]
+#: The first voxel of a scale, the size of its chunks, and its own size.
+Grid = tuple[Corner, Corner, Corner]
 
 
 class Precomputed(Kind):
@@ -49,15 +53,17 @@ class Precomputed(Kind):
         packed = _packed(client, folder, document["scales"][mip]) if known else set()
         if encoding in READ and not packed:
             return _read_by_tensorstore(client, location, document)
-        if encoding not in DECODED or not packed <= PACKED.keys():
-            files = f" in {', '.join(sorted(packed))} files" if packed else ""
+        sharded = document["scales"][mip].get("sharding") is not None
+        if encoding not in DECODED or not packed <= PACKED.keys() or (packed and sharded):
+            kind = "shards" if sharded else "files"
+            files = f" in {', '.join(sorted(packed))} {kind}" if packed else ""
             raise FileError(
                 f"{text}: scale {mip} is stored as {encoding}{files}, which is not read; "
                 f"{', '.join(READ)} and compresso are"
             )
         suffixes = tuple(PACKED) if packed else ("",)
         array = open_chunks(client, location.kvstore, document, mip, suffixes)
-        return Found({}, "xyzc", array=array)
+        return Found({}, "xyzc", array=array, lost=_others(document))
 
 
 def _read_by_tensorstore(client: Client, location: Location, document: dict[str, Any]) -> Found:
@@ -68,7 +74,12 @@ def _read_by_tensorstore(client: Client, location: Location, document: dict[str,
         kvstore = client.replaced(kvstore, "info", document | {"scales": [understood[mip]]})
         mip = 0
     spec = {"driver": "neuroglancer_precomputed", "kvstore": kvstore, "scale_index": mip}
-    return Found(spec, "xyzc")
+    return Found(spec, "xyzc", lost=_others(document))
+
+
+def _others(document: dict[str, Any]) -> list[str]:
+    """The names of what lies next to the labels, such as meshes and the properties of segments."""
+    return [name for name in OTHERS if document.get(name)]
 
 
 def _with_block(scale: dict[str, Any]) -> dict[str, Any]:
@@ -83,16 +94,17 @@ def _packed(client: Client, folder: dict[str, Any], scale: dict[str, Any]) -> se
 
     Raises FileError if the folder has files of chunks, and the info leads to none of them.
     """
-    sharded, grid = scale.get("sharding") is not None, _grid(scale)
+    sharded, grids = scale.get("sharding") is not None, _grids(scale)
     if folder["driver"] != "file":  # there may be too many files to list them
-        if sharded or grid is None:
+        if sharded or not grids:
             return set()
-        low, _, size = grid
+        low, _, size = grids[0]
         voxels = [low, [n + m // 2 for n, m in zip(low, size, strict=True)]]
-        bases = [_chunk_at(voxel, grid) for voxel in voxels]
+        bases = [_chunk_at(voxel, grids[0]) for voxel in voxels]
         names = {base + suffix: suffix for base in bases for suffix in PACKED if suffix}
         return {names[name] for name in client.existing(folder, tuple(names))}
-    suffixes, placed, astray = set(), False, ""
+    suffixes, placed, others = set(), False, ""
+    astray: dict[str, str] = {}
     with suppress(OSError):
         for entry in os.scandir(folder["path"]):
             suffix = next((one for one in SUFFIXES if entry.name.endswith(one)), "")
@@ -101,35 +113,46 @@ def _packed(client: Client, folder: dict[str, Any], scale: dict[str, Any]) -> se
             if not chunk and not SHARD.fullmatch(name):
                 continue
             suffixes.add(suffix)
-            if sharded == bool(chunk) or (
-                chunk and grid and name != _chunk_at(list(map(int, chunk.groups()[::2])), grid)
-            ):
-                astray = entry.name
-            else:
+            low = list(map(int, chunk.groups()[::2])) if chunk else []
+            if sharded == bool(chunk):
+                others = entry.name
+            elif not chunk or not grids or name == _chunk_at(low, grids[0]):
                 placed = True
-    if astray and not placed:
+            elif any(name == _chunk_at(low, grid) for grid in grids[1:]) or not _has(grids[0], low):
+                others = entry.name
+            else:
+                astray[entry.name] = _chunk_at(low, grids[0])
+    names_of = ((name, [at + suffix for suffix in ("", *SUFFIXES)]) for name, at in astray.items())
+    lost = next((name for name, at in names_of if not client.existing(folder, at)), "")
+    if lost or (others and not placed):
         raise FileError(
-            f"{client.text}: its info does not lead to any chunk of scale {scale['key']}, which "
-            f"has files such as {astray}; correct its sharding, chunk_sizes or voxel_offset"
+            f"{client.text}: its info does not lead to {lost or others} of scale {scale['key']}; "
+            "correct its sharding, chunk_sizes or voxel_offset, or rename the files"
         )
     return suffixes - {""}
 
 
-def _grid(scale: dict[str, Any]) -> tuple[Corner, Corner, Corner] | None:
-    """The first voxel of a scale, the size of its chunks and its own; None if they make no sense.
+def _grids(scale: dict[str, Any]) -> list[Grid]:
+    """The grid of each size of chunks, of which TensorStore uses the first.
 
-    TensorStore says what is wrong with them.
+    There is none if they make no sense: TensorStore says what is wrong with them.
     """
     try:
-        rows = (scale.get("voxel_offset") or [0, 0, 0], scale["chunk_sizes"][0], scale["size"])
-        low, step, size = ([int(n) for n in row] for row in rows)
-    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
-        return None
-    sane = len(low) == len(step) == len(size) == 3 and min(step) > 0
-    return (low, step, size) if sane else None
+        low = [int(n) for n in scale.get("voxel_offset") or (0, 0, 0)]
+        size = [int(n) for n in scale["size"]]
+        grids: list[Grid] = [(low, [int(n) for n in by], size) for by in scale["chunk_sizes"]]
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return []
+    sane = all(len(row) == 3 for grid in grids for row in grid)
+    return grids if sane and all(min(by) > 0 for _, by, _ in grids) else []
 
 
-def _chunk_at(voxel: Corner, grid: tuple[Corner, Corner, Corner]) -> str:
+def _has(grid: Grid, voxel: Corner) -> bool:
+    low, _, size = grid
+    return all(a <= n < a + m for a, n, m in zip(low, voxel, size, strict=True))
+
+
+def _chunk_at(voxel: Corner, grid: Grid) -> str:
     """The name of the chunk that has a voxel."""
     axes = list(zip(voxel, *grid, strict=True))
     lows = [n - (n - first) % by for n, first, by, _ in axes]

@@ -1,5 +1,6 @@
 """Zarr, versions 2 and 3, and the multiscale images that OME puts into it."""
 
+import json
 import re
 from abc import abstractmethod
 from dataclasses import replace
@@ -19,6 +20,8 @@ from compresso.stores._tree import choices, multiscales, volumes
 USUAL = "tczyx"
 #: Attributes with the size of a voxel in the order of the array's axes.
 NUMPY_ORDER = ("resolution", "voxel_size", "element_size_um")
+#: Settings of numcodecs' codecs that only encoding needs, and TensorStore does not know.
+ENCODING = {"checksum", "typesize"}
 INTEGER = re.compile(r"-?\d{1,20}", re.ASCII)
 
 
@@ -62,7 +65,7 @@ class _Zarr(Kind):
         check_keys(client, kvstore, document, Keys.of(document), document.get("shape"), chunk)
         understood = _understood(document)
         array = open_own(client, kvstore, understood)
-        if understood != document:
+        if json.dumps(understood) != json.dumps(document):  # 0 and False are not the same
             kvstore = client.replaced(kvstore, MARKERS[self.name][0], understood)
         return {"driver": self.driver, "kvstore": kvstore}, array
 
@@ -167,9 +170,12 @@ def _understood(document: dict[str, Any]) -> dict[str, Any]:
     changed = dict(document)
     fill, compressor = document.get("fill_value"), _object(document.get("compressor"))
     if isinstance(fill, str) and INTEGER.fullmatch(fill):  # n5-zarr and others
-        changed["fill_value"] = int(fill)
-    if compressor and compressor.get("id") == "zstd":  # decoding does not depend on the checksum
-        changed["compressor"] = {n: v for n, v in compressor.items() if n != "checksum"}
+        changed["fill_value"] = fill = int(fill)
+    of_bool = document.get("dtype", document.get("data_type")) in ("|b1", "bool")
+    if type(fill) in (bool, int) and fill in (0, 1):
+        changed["fill_value"] = bool(fill) if of_bool else int(fill)
+    if compressor and ENCODING & compressor.keys():
+        changed["compressor"] = {n: v for n, v in compressor.items() if n not in ENCODING}
     attributes = _object(document.get("attributes")) or {}
     fields, lost = fields_of(attributes, ())
     if lost:  # TensorStore refuses JSON with NaN
