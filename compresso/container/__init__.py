@@ -75,7 +75,7 @@ def dumps(
     depth : int, optional
         Slices that are encoded and checked together; about 16 million voxels by default.
     metadata : dict, optional
-        What else is known of the volume, as JSON can hold it, at most 48 KiB.
+        What else is known of the volume, as JSON can hold it, at most 4 MiB.
 
     Returns
     -------

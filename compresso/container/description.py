@@ -16,7 +16,7 @@ from compresso.errors import DecodeError, EncodeError
 
 #: The two stages where none is named.
 ENCODING, COMPRESSION = "compresso", "zstd"
-METADATA_LIMIT = 48 << 10  # bytes of metadata, encoded
+METADATA_LIMIT = 4 << 20  # bytes of metadata, encoded
 #: Integers and bool, as NumPy spells them.
 DTYPES = {f"{order}{kind}{size}" for order in "<>|" for kind in "ui" for size in (1, 2, 4, 8)}
 DTYPES.add("|b1")
@@ -140,7 +140,7 @@ def describe(
     shift : int
         Added to labels before encoding; for signed 64-bit labels, see ``group.shift_of``.
     metadata : dict, optional
-        What else is known of the volume; at most 48 KiB as JSON.
+        What else is known of the volume; at most 4 MiB as JSON.
 
     Raises
     ------

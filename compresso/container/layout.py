@@ -4,7 +4,9 @@ The heads of the groups are bound to the file's own head. The end has that head 
 index of the groups.
 """
 
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from struct import Struct
 from typing import Any, NamedTuple
@@ -13,15 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
-from compresso.container.description import Description
+from compresso.container.description import METADATA_LIMIT, Description
 from compresso.container.group import Group
 from compresso.errors import DecodeError
 
 VERSION = 1
 MAGIC = b"CPSOFRM\0"
-HEAD = Struct("<8sHHI")  # magic, version, 0, bytes of the description
+HEAD = Struct("<8sHHI")  # magic, version, whether it is compressed, bytes of the description
 CHECK = Struct("<Q")  # XXH3-64 of the bytes before
-DESCRIPTION_LIMIT = 1 << 16
+#: The longest description, compressed or not, and the longest that is stored as it is.
+DESCRIPTION_LIMIT, PLAIN_LIMIT = METADATA_LIMIT + (1 << 16), 1 << 12
 
 MARK = b"GRP\0"
 GROUP = Struct("<4sIQQQQ")  # mark, number, stream and body bytes, hashes of body and labels
@@ -79,7 +82,10 @@ class End:
 def pack_head(description: Description) -> Head:
     """The head of a new frame."""
     text = description.to_json()
-    data = HEAD.pack(MAGIC, VERSION, 0, len(text)) + text
+    packed = len(text) > PLAIN_LIMIT
+    if packed:
+        text = zlib.compress(text)
+    data = HEAD.pack(MAGIC, VERSION, packed, len(text)) + text
     return Head(data + CHECK.pack(xxh3_64_intdigest(data)), description)
 
 
@@ -91,8 +97,8 @@ def read_head(at: ReadAt, offset: int = 0) -> Head:
             "these bytes are no compresso frame; a bare stream needs its codec's own "
             "decompress, such as COMPRESSO.decompress"
         )
-    _, version, zero, length = HEAD.unpack(data)
-    if version != VERSION or zero or length > DESCRIPTION_LIMIT:
+    _, version, packed, length = HEAD.unpack(data)
+    if version != VERSION or packed > 1 or length > DESCRIPTION_LIMIT:
         raise DecodeError(f"frame: version {version} is not known to this release")
     end = HEAD.size + length
     data = at(offset, end + CHECK.size)
@@ -100,7 +106,18 @@ def read_head(at: ReadAt, offset: int = 0) -> Head:
         raise DecodeError("frame: it ends inside its head")
     if CHECK.unpack_from(data, end)[0] != xxh3_64_intdigest(data[:end]):
         raise DecodeError("frame: the hash of its head does not match")
-    return Head(data, Description.from_json(data[HEAD.size : end]))
+    text = data[HEAD.size : end]
+    return Head(data, Description.from_json(_unpacked(text) if packed else text))
+
+
+def _unpacked(data: bytes) -> bytes:
+    """The text of a compressed description; raises DecodeError."""
+    unpacker = zlib.decompressobj()
+    with suppress(zlib.error):
+        text = unpacker.decompress(data, DESCRIPTION_LIMIT)
+        if unpacker.eof and not unpacker.unused_data:
+            return text
+    raise DecodeError("frame: its description is damaged or too long")
 
 
 def pack_group(number: int, group: Group, key: int) -> tuple[bytes, int]:
