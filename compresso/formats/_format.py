@@ -200,7 +200,7 @@ def check_room(promised: int, stored: int, ratio: int) -> None:
 
 
 def check_writable(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Raise FileError for what only .h5 and .npy hold: empty volumes, and bool."""
+    """Raise FileError for an empty volume or bool, which every .h5 and .npy file can hold."""
     what = "bool" if dtype.kind == "b" else "an empty volume" if 0 in shape else None
     if what:
         ending = "".join(path.suffixes[-2:]) if path.suffix.lower() == ".gz" else path.suffix

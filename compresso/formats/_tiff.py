@@ -4,19 +4,43 @@ import html
 import json
 import math
 import re
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compresso.formats import _metadata
 from compresso.formats._geometry import Geometry, common_unit, unit_of
 from compresso.formats._metadata import Metadata
+from compresso.plugins import require
 
 X_RESOLUTION, Y_RESOLUTION, UNIT, DESCRIPTION = 282, 283, 296, 270
+PHOTOMETRIC, ORIENTATION, SOFTWARE, COLOUR_MAP, IMAGEJ = 262, 274, 305, 320, 50839
+#: Tags with a line of text that are kept.
+TEXTS = {269: "DocumentName", 271: "Make", 272: "Model", SOFTWARE: "Software", 306: "DateTime"}
+TEXTS |= {315: "Artist", 316: "HostComputer", 33432: "Copyright"}
+#: Values that every viewer assumes: black is 0, or a palette; the first row is the top one.
+USUAL = {PHOTOMETRIC: (1, 3), ORIENTATION: (1,), SOFTWARE: ("tifffile.py",)}
+#: Tags that say how the pixels are stored and what values they have; each file has its own.
+STORAGE = {
+    *(254, 255, 256, 257, 258, 259, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288),
+    *(289, 292, 293, 297, 317, 322, 323, 324, 325, 338, 339, 340, 341, 347, 32997, 32998, 50838),
+}
+#: Tags that :func:`read` looks at one by one.
+PLACED = {X_RESOLUTION, Y_RESOLUTION, UNIT, DESCRIPTION, IMAGEJ}
+#: The metadata of ImageJ that are not bytes of its own objects: how a value becomes JSON's.
+IMAGEJ_FIELDS: dict[str, Callable[[Any], Any]] = {
+    "Info": str,
+    "Labels": lambda labels: labels if isinstance(labels, list) else [labels],
+    "LUTs": lambda tables: np.asarray(tables).reshape(-1, 3, 256).tolist(),
+    "Properties": dict,
+    "Ranges": list,
+}
 #: What ResolutionUnit means, and its numbers.
 NO_UNIT, INCH, CM = 1, 2, 3
 UNITS = {INCH: "inch", CM: "cm"}
@@ -50,9 +74,21 @@ def read(tags: Any, number: int = 0) -> tuple[Metadata, list[str]]:
             fields[name] = [int(n) for n in value]
     if "XResolution" in fields and isinstance(unit := _tag(tags, UNIT), int):
         fields["ResolutionUnit"] = int(unit)
-    text = _tag(tags, DESCRIPTION)
     if fields == NOTHING:
         fields = {}
+    for tag in tags:
+        if tag.code not in STORAGE | PLACED:
+            value = _kept(tag.code, _tag(tags, tag.code))
+            if value is None:
+                lost.append(f"tag {tag.name}")
+            elif value not in USUAL.get(tag.code, ()):
+                fields[tag.name] = value
+    imagej = _tag(tags, IMAGEJ)
+    if isinstance(imagej, dict):
+        found = {name: _from_imagej(name, value) for name, value in imagej.items()}
+        fields["IJMetadata"] = {name: value for name, value in found.items() if value is not None}
+        lost += [f"ImageJ's {name}" for name, value in found.items() if value is None]
+    text = _tag(tags, DESCRIPTION)
     if isinstance(text, str) and text.startswith("ImageJ="):
         lines = dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
         fields["imagej"] = {name: value for name, value in lines.items() if name not in COUNTS}
@@ -66,15 +102,15 @@ def read(tags: Any, number: int = 0) -> tuple[Metadata, list[str]]:
 
 def tags(
     metadata: Metadata, shape: Sequence[int], dtype: np.dtype[Any]
-) -> tuple[dict[str, Any], bytes, list[str]]:
+) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Arguments for tifffile's ``write`` that say the same.
 
     Returns
     -------
-    options : dict
-        For every page.
-    description : bytes
-        Of the first page; it says how many slices there are.
+    every : dict
+        Arguments for every page.
+    first : dict
+        Arguments for the first page, whose description says how many slices there are.
     lost : list of str
         What they cannot hold.
     """
@@ -90,14 +126,35 @@ def tags(
             fields = fields | {"imagej": fields["imagej"] | _origins(place)}
         else:
             lost.append("where its first slice is")
-    options: dict[str, Any] = {}
+    every, more = _look(fields, dtype)
+    lost += more
     resolution = [_pair(fields.get(name)) for name in ("XResolution", "YResolution")]
     if None not in resolution:
         unit = fields.get("ResolutionUnit", INCH)
-        options["resolution"] = tuple(resolution)
-        options["resolutionunit"] = unit if type(unit) is int and 1 <= unit <= 3 else NO_UNIT
+        every["resolution"] = tuple(resolution)
+        every["resolutionunit"] = unit if type(unit) is int and 1 <= unit <= 3 else NO_UNIT
     description, more = _description(fields, shape, dtype)
-    return options, description, lost + more
+    lost += more
+    texts = {code: fields[name] for code, name in TEXTS.items() if name in fields}
+    lost += [TEXTS[code] for code, text in texts.items() if not _is_text(text)]
+    lines = {code: text.encode() for code, text in texts.items() if _is_text(text)}
+    first = every | {"description": description, "software": lines.pop(SOFTWARE, None)}
+    more_tags, more = _imagej_tags(_metadata.own(fields, "IJMetadata"))
+    first["extratags"] = [
+        *every["extratags"],
+        *((code, "s", 0, line, True) for code, line in lines.items()),
+        *more_tags,
+    ]
+    return every, first, lost + more
+
+
+def sliced(fields: dict[str, Any], z0: int, z1: int | None) -> dict[str, Any]:
+    """The fields of slices z0..z1-1: ImageJ has a label for each."""
+    imagej = _metadata.own(fields, "IJMetadata")
+    labels = imagej.get("Labels")
+    if not isinstance(labels, list):
+        return fields
+    return fields | {"IJMetadata": imagej | {"Labels": labels[z0:z1]}}
 
 
 def geometry(fields: dict[str, Any]) -> Geometry | None:
@@ -157,6 +214,56 @@ def _origins(place: Geometry) -> dict[str, str]:
     return {name: repr(0.0 - n / (step or 1)) for name, n, step in at if n}
 
 
+def _look(fields: dict[str, Any], dtype: np.dtype[Any]) -> tuple[dict[str, Any], list[str]]:
+    """Arguments of every page that say how it is shown, and what they cannot hold."""
+    options: dict[str, Any] = {"photometric": "minisblack", "extratags": []}
+    lost = []
+    if fields.get("PhotometricInterpretation") == 0:
+        options["photometric"] = "miniswhite"
+    if "ColorMap" in fields:
+        colours = _colours(fields["ColorMap"], dtype)
+        if colours is None:
+            lost.append("ColorMap")
+        else:
+            options |= {"photometric": "palette", "colormap": colours}
+    turned = fields.get("Orientation", 1)
+    if type(turned) is int and 1 <= turned <= 8:
+        options["extratags"] = [(ORIENTATION, "H", 1, turned, False)] * (turned > 1)
+    else:
+        lost.append("Orientation")
+    return options, lost
+
+
+def _colours(value: Any, dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    """A colour map for all labels of a dtype, black where it has none; None where it cannot be."""
+    if dtype.str[1:] not in ("u1", "u2"):
+        return None
+    colours = np.zeros((3, 1 << 8 * dtype.itemsize), np.uint16)
+    try:
+        rows = np.array(value)
+        colours[:, : rows.shape[1]] = rows
+        return colours if np.array_equal(colours[:, : rows.shape[1]], rows) else None
+    except (IndexError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _imagej_tags(fields: dict[str, Any]) -> tuple[list[Any], list[str]]:
+    """The tags of ImageJ's metadata for tifffile, and what they cannot hold."""
+    pack = require("tifffile", "tifffile", "this file").tifffile.imagej_metadata_tag
+    found, lost = {}, []
+    for name, value in fields.items():
+        try:
+            if name == "LUTs":
+                value = list(np.array(value, np.uint8).reshape(-1, 3, 256))
+            if name in IMAGEJ_FIELDS and pack({name: value}, "<"):
+                found[name] = value
+                continue
+        except (AttributeError, TypeError, ValueError, OverflowError, struct.error):
+            pass
+        lost.append(f"ImageJ's {name}")
+    return list(pack(found, "<")), lost
+
+
 def _description(
     fields: dict[str, Any], shape: Sequence[int], dtype: np.dtype[Any]
 ) -> tuple[bytes, list[str]]:
@@ -209,6 +316,25 @@ def _sizes(text: str, number: int) -> dict[str, str]:
     pixels = re.findall(r"<(?:\w+:)?Pixels\b[^>]*>", text)[number : number + 1]
     found = re.findall(r"\b(PhysicalSize[XYZ](?:Unit)?)\s*=\s*[\"']([^\"'<]*)", "".join(pixels))
     return {name: html.unescape(value) for name, value in found}
+
+
+def _kept(code: int, value: Any) -> Any:
+    """The value of a tag as JSON has it; None where it is not kept."""
+    if code in (PHOTOMETRIC, ORIENTATION):
+        return int(value) if isinstance(value, int) else None
+    if code == COLOUR_MAP:
+        return value.tolist() if isinstance(value, np.ndarray) else None
+    return value if code in TEXTS and isinstance(value, str) else None
+
+
+def _from_imagej(name: str, value: Any) -> Any:
+    """ImageJ's metadata of a name as JSON has them; None where they are not kept."""
+    try:
+        value = IMAGEJ_FIELDS[name](value)
+        json.dumps(value, allow_nan=False)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return value
 
 
 def _tag(tags: Any, code: int) -> Any:

@@ -34,6 +34,10 @@ from compresso.plugins import require
 #: Bytes that a byte of the data can stand for at most, by the number of the compression.
 RATIOS = {1: 1, 5: 2600, 8: DEFLATE, 32773: 64, 32946: DEFLATE}
 LARGEST_RATIO = 1 << 16
+#: Bytes of a TIFF file, at most, less room for its last tags; a larger one is a BigTIFF.
+CLASSIC = (1 << 32) - (1 << 25)
+#: Series that an error lists.
+SHOWN = 4
 #: What OME metadata count pages by.
 OME_COUNTS = (
     *(f"{what}{axis}" for what in ("Size", "First") for axis in "ZCT"),
@@ -85,21 +89,49 @@ class Tiff(Format):
         parts: Iterable[NDArray[Any]],
         metadata: Metadata,
     ) -> list[str]:
-        """Write a TIFF file, a page a slice, packed with zlib; the first tells how many."""
-        check_writable(path, shape, dtype)
-        options, about, lost = _tiff.tags(metadata, shape, dtype)
-        with require("tifffile", "tifffile", "this file").TiffWriter(path, bigtiff=True) as file:
-            for labels in chain.from_iterable(parts):
-                file.write(
-                    labels,
-                    description=about,
-                    compression="zlib",
-                    photometric="minisblack",
-                    metadata=None,
-                    **options,
-                )
-                about = b""
+        """Write a TIFF file, one page per slice, compressed with zlib.
+
+        A file that would be larger than 4 GiB becomes a BigTIFF; ImageJ reads only the others.
+        """
+        check_writable(path, shape, np.dtype("u1") if dtype.kind == "b" else dtype)
+        every, first, lost = _tiff.tags(metadata, shape, dtype)
+        dtype = dtype.newbyteorder("=")
+        options = {"shape": shape[1:], "dtype": dtype, "compression": "zlib", "metadata": None}
+        pages = chain.from_iterable(parts)
+        big = 3 * bytes_of(shape[1:], dtype) > CLASSIC
+        rest = _write_pages(path, pages, options | first, options | every, big)
+        if rest is not None:
+            with path.open("rb") as disk:
+                path.unlink()  # the file is read to its end, but cannot be left over
+                with require("tifffile", "tifffile", "this file").TiffFile(disk) as file:
+                    pages = chain(map(_strips, file.pages), [rest], pages)
+                    _write_pages(path, pages, options | first, options | every, big=True)
         return lost
+
+
+def _write_pages(
+    path: Path,
+    pages: Iterator[Any],
+    first: dict[str, Any],
+    every: dict[str, Any],
+    big: bool,
+) -> Any:
+    """Write pages, labels or compressed strips; return the page for which there is no room."""
+    nbytes = bytes_of(every["shape"], every["dtype"])
+    with require("tifffile", "tifffile", "this file").TiffWriter(path, bigtiff=big) as file:
+        options = first
+        for page in pages:
+            if not big and path.stat().st_size + 2 * nbytes > CLASSIC:
+                return page
+            file.write(page, **options)
+            options = every
+    return None
+
+
+def _strips(page: Any) -> Iterator[bytes]:
+    """The strips of a page as they are in its file."""
+    segments = page.parent.filehandle.read_segments
+    return (data for data, _ in segments(page.dataoffsets, page.databytecounts, sort=False))
 
 
 class _Lonely(io.FileIO):
@@ -148,12 +180,27 @@ def _choose(path: Path, file: Any, inner: str) -> Any:
     levels = [level for each in series for level in each.levels]
     if sum(map(len, levels)) < len(file.pages):
         raise ValueError("its metadata promise less slices than it has pages")
+    if not inner and _are_slices(series):
+        first, pages = series[0], [each.keyframe for each in series]
+        shape = (len(series), *first.shape)
+        return type(first)(pages, shape, first.dtype, "ZYX", kind=first.kind)
     if (inner or len(series) > 1) and not (inner.isdecimal() and int(inner) < len(series)):
-        what = (f"{i} of {each.dtype} {each.shape}" for i, each in enumerate(series))
+        what = [f"{i} of {each.dtype} {each.shape}" for i, each in enumerate(series[:SHOWN])]
+        what += [f"{len(series) - SHOWN} more"] * (len(series) > SHOWN)
         last = shlex.quote(f"{path}:{len(series) - 1}")
         asked = f"has no series {inner}" if inner else "which series?"
         raise FileError(f"{path}: {asked}; it has {', '.join(what)}; name one as {last}")
     return series[int(inner or 0)]
+
+
+def _are_slices(series: list[Any]) -> bool:
+    """Whether series are single pages of one kind, which were appended to the file one by one."""
+    return len(series) > 1 and all(
+        each.kind in ("shaped", "generic")
+        and each.axes == "YX"
+        and each.keyframe.hash == series[0].keyframe.hash
+        for each in series
+    )
 
 
 def _check_chain(file: Any) -> None:
