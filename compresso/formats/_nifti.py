@@ -1,6 +1,8 @@
 """What a NIfTI header says beside the labels: the affines, their codes, units, and the rest."""
 
 import struct
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from compresso.plugins import require
 
 #: Fields that say how the data are stored; each file has its own.
 STORAGE = {
-    *("sizeof_hdr", "dim", "datatype", "bitpix", "vox_offset", "scl_slope", "scl_inter", "magic"),
+    *("dim", "datatype", "bitpix", "vox_offset", "scl_slope", "scl_inter", "magic"),
     *("eol_check", "unused_str", "data_type", "extents", "session_error", "regular"),
 }
 #: The lengths that a header can name, by the lowest three bits of ``xyzt_units``.
@@ -24,6 +26,13 @@ EXACT = 1e-2
 CODES = range(1, 6)  # of the worlds that a header can name
 SCANNER = 1
 EXTENSION = struct.Struct("<ii")  # bytes of all, code
+#: The most of the extensions that is read, in bytes.
+EXTENSIONS = 1 << 20
+VERSION_2 = 540  # bytes of its header
+#: The largest axis of NIfTI-1.
+LONGEST = 32767
+#: What the metadata say, and a header has no field for.
+BESIDE = ("sizeof_hdr", "extensions", "qform")
 
 
 def read(header: Any, tail: bytes = b"") -> tuple[Metadata, list[str]]:
@@ -31,7 +40,8 @@ def read(header: Any, tail: bytes = b"") -> tuple[Metadata, list[str]]:
 
     Only fields that differ from an empty header's are kept; bytes become the characters of their
     number, and numbers that are not finite become words. ``tail`` is what is between the header and
-    the labels: its extensions.
+    the labels: its extensions. ``qform`` says that the qform is another place than the sform,
+    which is the geometry.
     """
     empty = type(header)(endianness=header.endianness)
     fields: dict[str, Any] = {}
@@ -39,10 +49,20 @@ def read(header: Any, tail: bytes = b"") -> tuple[Metadata, list[str]]:
         value = np.asarray(header[name])
         if name not in STORAGE and value.tobytes() != np.asarray(empty[name]).tobytes():
             fields[name] = _to_json(value)
+    if header.sizeof_hdr == VERSION_2:
+        fields["sizeof_hdr"] = VERSION_2
+    if _has_two_places(header):
+        fields["qform"] = "differs from the sform"
     extensions, lost = _unpack(tail, header.endianness)
     if extensions:
         fields["extensions"] = extensions
     return _metadata.make("nifti", fields, geometry(header)), lost
+
+
+def needs_version_2(metadata: Metadata, shape: Sequence[int]) -> bool:
+    """Whether a volume must have a header of NIfTI-2: its source had one, or an axis is long."""
+    size = _metadata.own(metadata, "nifti").get("sizeof_hdr")
+    return size == VERSION_2 or max(shape) > LONGEST
 
 
 def fill(header: Any, metadata: Metadata) -> tuple[bytes, list[str]]:
@@ -65,9 +85,10 @@ def fill(header: Any, metadata: Metadata) -> tuple[bytes, list[str]]:
         header["pixdim"][1:4] = np.abs(header["pixdim"][1:4])
         lost.append("an affine that makes no sense")
     extensions, more = _pack(own.get("extensions", []))
-    place = _metadata.geometry_of(metadata)
-    if place is not None and place != geometry(header):
-        lost += _place(header, place)
+    place, old = _metadata.geometry_of(metadata), geometry(header)
+    if place is not None and place != old:
+        moved = old if old and _is_moved(old, place) else None
+        lost += _move(header, moved, place) if moved else _place(header, place)
     return extensions, lost + more + _metadata.foreign(metadata, "nifti")
 
 
@@ -116,8 +137,52 @@ def _place(header: Any, place: Geometry) -> list[str]:
     header.set_sform(affine, code=code)
     if place.is_orthogonal:
         header.set_qform(affine, code=code)
-    off = np.abs(affine[:3, 3].astype(np.float32) - affine[:3, 3]).max()
-    return [*lost, "all digits of the origin"] if off > EXACT * min(x, y, z) else lost
+    return lost + _inexact(header, affine)
+
+
+def _is_moved(old: Geometry, new: Geometry) -> bool:
+    """Whether a header's affine must only be moved; ``old`` has a world where there is one."""
+    return bool(old.world) and old.is_solid and replace(old, origin=new.origin) == new
+
+
+def _move(header: Any, old: Geometry, new: Geometry) -> list[str]:
+    """Move the sform and the qform by the same voxels; return what the header cannot hold."""
+    lost = []
+    affine = new.affine()
+    voxels = np.linalg.solve(affine[:3, :3], affine[:3, 3] - old.affine()[:3, 3])
+    sform = header.get_sform(coded=True)[0]
+    if sform is not None:
+        for name, row in zip("xyz", sform[:3], strict=True):
+            header[f"srow_{name}"][3] = row[:3] @ voxels + row[3]
+    try:
+        qform = header.get_qform(coded=True)[0]
+    except _errors():
+        header["qform_code"], qform = 0, None
+        lost.append("a qform that makes no sense")
+    if qform is not None:
+        for name, row in zip("xyz", qform[:3], strict=True):
+            header[f"qoffset_{name}"] = row[:3] @ voxels + row[3]
+    return lost + _inexact(header, affine)
+
+
+def _inexact(header: Any, affine: Any) -> list[str]:
+    """Whether the header's floats are too short for the origin of its affine."""
+    off = np.abs(header.get_best_affine()[:3, 3] - affine[:3, 3]).max()
+    short = off > EXACT * np.linalg.norm(affine[:3, :3], axis=0).min()
+    return ["all digits of the origin"] * bool(short)
+
+
+def _has_two_places(header: Any) -> bool:
+    """Whether there are a sform and a qform, and they differ."""
+    try:
+        with np.errstate(all="ignore"):
+            sform, qform = (get(coded=True)[0] for get in (header.get_sform, header.get_qform))
+            if sform is None or qform is None:
+                return False
+            off = np.abs(sform - qform).max()
+            return not off <= EXACT * np.linalg.norm(sform[:3, :3], axis=0).min()
+    except _errors():
+        return True
 
 
 def _to_json(value: Any) -> Any:
@@ -129,8 +194,8 @@ def _to_json(value: Any) -> Any:
 
 def _set(header: Any, name: str, value: Any) -> bool:
     """Set a field; tell whether it could be."""
-    if name == "extensions":
-        return isinstance(value, list)
+    if name in BESIDE:
+        return name != "extensions" or isinstance(value, list)
     if name in STORAGE or name not in header.keys():  # noqa: SIM118
         return False
     old = header[name]
@@ -150,28 +215,40 @@ def _set(header: Any, name: str, value: Any) -> bool:
 
 
 def _unpack(tail: bytes, order: str) -> tuple[list[list[Any]], list[str]]:
-    """The codes and texts of the extensions, without their padding."""
+    """The codes and texts of the extensions, and their sizes where the texts do not say them.
+
+    A text has no zeros at its end; its size is that of all the extension.
+    """
     found: list[list[Any]] = []
     at = 4
-    while tail[:1] > b"\0" and at + EXTENSION.size <= len(tail):
+    while tail[:1] > b"\0" and tail[at:].strip(b"\0"):
+        if at + EXTENSION.size > len(tail):
+            return found, ["more extensions"]
         size, code = struct.unpack_from(f"{order}ii", tail, at)
         if not EXTENSION.size <= size <= len(tail) - at:
-            return found, ["more extensions"]
+            return found, [f"an extension of code {code} and {size} bytes"]
         text = tail[at + EXTENSION.size : at + size].rstrip(b"\0")
-        found.append([code, text.decode("latin-1")])
+        longer = [size] * (size != _padded(EXTENSION.size + len(text)))
+        found.append([code, text.decode("latin-1"), *longer])
         at += size
     return found, []
 
 
 def _pack(extensions: Any) -> tuple[bytes, list[str]]:
-    """Extensions as a file has them, each padded to 16 bytes."""
+    """Extensions as a file has them, each padded to a multiple of 16 bytes."""
     packed, lost = b"", []
     for item in extensions if isinstance(extensions, list) else []:
         try:
-            code, text = item
+            code, text, *sizes = item
             content = text.encode("latin-1")
-            size = -(-(EXTENSION.size + len(content)) // 16) * 16
+            size = _padded(max(EXTENSION.size + len(content), *sizes, 0))
+            if size > EXTENSIONS:
+                raise ValueError("too large")
             packed += (EXTENSION.pack(size, code) + content).ljust(size, b"\0")
         except (AttributeError, TypeError, ValueError, struct.error):
             lost.append("an extension")
     return (b"\1\0\0\0" if packed else b"\0\0\0\0") + packed, lost
+
+
+def _padded(size: int) -> int:
+    return -(-size // 16) * 16

@@ -4,7 +4,7 @@ import gzip
 import io
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,6 @@ from compresso.formats._format import (
 from compresso.formats._metadata import Metadata
 from compresso.formats._stream import Stream, open_file, skip
 from compresso.plugins import require
-
-#: The most of the extensions that is read, in bytes; metadata are not larger.
-EXTENSIONS = 1 << 16
 
 
 class Nifti(Format):
@@ -57,7 +54,7 @@ class Nifti(Format):
         check_room(bytes_of(shape, dtype), room, DEFLATE if packed else 1)
         with open_file(path, encoding) as file:
             skip(file, header.sizeof_hdr)
-            extensions = file.read(min(int(start) - header.sizeof_hdr, EXTENSIONS))
+            extensions = file.read(min(int(start) - header.sizeof_hdr, _nifti.EXTENSIONS))
 
         def opener() -> io.BufferedIOBase:
             file = open_file(path, encoding)
@@ -82,7 +79,9 @@ class Nifti(Format):
         """Write a NIfTI file, packed with gzip where its name ends so."""
         check_writable(path, shape, dtype)
         nibabel = require("nibabel", "nibabel", "this file")
-        header = nibabel.Nifti1Header(endianness="<")
+        longer = _nifti.needs_version_2(metadata, shape)
+        kind = nibabel.Nifti2Header if longer else nibabel.Nifti1Header
+        header = kind(endianness="<")
         try:
             header.set_data_dtype(dtype)
             header.set_data_shape(shape[::-1])
@@ -90,8 +89,11 @@ class Nifti(Format):
             raise FileError(f"NIfTI files cannot hold the volume ({error})") from None
         extensions, lost = _nifti.fill(header, metadata)
         header["vox_offset"] = header.sizeof_hdr + len(extensions)
-        packed = path.suffix.lower() == ".gz"
-        with gzip.open(path, "wb", compresslevel=6) if packed else path.open("wb") as file:
+        with path.open("wb") as disk, ExitStack() as opened:
+            file: Any = disk
+            if path.suffix.lower() == ".gz":
+                packed = gzip.GzipFile("", "wb", compresslevel=6, fileobj=disk, mtime=0)
+                file = opened.enter_context(packed)
             file.write(header.binaryblock + extensions)
             for part in parts:
                 file.write(np.ascontiguousarray(part, dtype.newbyteorder("<")).data)
