@@ -224,7 +224,9 @@ def decompress_file(
             closing(_parts(reader, span, work.threads, told)) as parts,
         ):
             fitted = (part.reshape(shape) if len(shape) < 3 else part for part in parts)
-            metadata = formats.sliced(held.metadata or {}, span[0])
+            metadata = held.metadata or {}
+            if span != (0, held.grid[0]):
+                metadata = formats.sliced(metadata, *span)
             lost = write(unfinished, shape, np.dtype(held.dtype), fitted, metadata)
         for line in formats.tell(target, lost):
             work.announce(line)

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from compresso.boxes import Box
 from compresso.errors import CompressoError, FileError
+from compresso.formats import _metadata, _nrrd, _tiff
 from compresso.formats._format import Format, Reader, reading, reshaped, volume_shape
-from compresso.formats._metadata import Metadata, fit, sliced, summary, tell
+from compresso.formats._metadata import Metadata, fit, summary, tell
 from compresso.plugins import Registry
 from compresso.targets import file_or_standard
 
@@ -104,6 +105,20 @@ def files(text: str) -> tuple[Path, ...]:
         with reading(path, form.name):
             return form.files(path) if path.is_file() else (path,)
     return (path,)
+
+
+def sliced(metadata: Metadata, z0: int, z1: int | None = None) -> Metadata:
+    """The metadata of slices z0..z1-1, whose place differs, and of each of which a file may tell.
+
+    NIfTI's own fields are moved by its writer.
+    """
+    cuts = {"nrrd": _nrrd.sliced, "tiff": _tiff.sliced}
+    found = _metadata.sliced(metadata, z0)
+    return found | {
+        name: cut(_metadata.own(found, name), z0, z1)
+        for name, cut in cuts.items()
+        if _metadata.own(found, name)
+    }
 
 
 def writer(path: Path) -> Writer:

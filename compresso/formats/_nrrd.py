@@ -41,6 +41,8 @@ WORLDS = {"left-posterior-superior": "LPS", "right-anterior-superior": "RAS"}
 NAMES = {world: name for name, world in WORLDS.items()}
 LAS = "left-anterior-superior"
 FLOAT = r"[+-]?(?:nan|inf(?:inity)?|(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)"
+EXTENT = re.compile(r"Segment\d+_Extent")
+EXTENT_NUMBERS = re.compile(r"-?\d{1,9}( -?\d{1,9}){5}", re.ASCII)
 VECTOR = re.compile(rf"none|\(\s*({FLOAT})\s*,\s*({FLOAT})\s*,\s*({FLOAT})\s*\)", re.I)
 
 
@@ -59,8 +61,8 @@ def storage(header: bytes) -> list[bytes]:
     magic, *lines = header.split(b"\n")
     found = [magic]
     for line in lines:
-        name, _, value = line.partition(b":")
-        if _short(name.decode("latin-1")) in STORAGE and not value.startswith(b"="):
+        kind, name, _ = _parsed(line.decode("latin-1"))
+        if kind == "field" and _short(name) in STORAGE:
             found.append(line)
     return found
 
@@ -81,28 +83,22 @@ def read(
         The number of the file's axes.
     """
     fields: dict[str, Any] = {}
-    keys: dict[str, str] = {}
+    others: dict[str, dict[str, str]] = {"keys": {}, "custom": {}}
     lost = []
     for line in header.decode("latin-1").split("\n")[1:]:
-        name, mark, value = line.removesuffix("\r").partition(":")
+        kind, name, value = _parsed(line.removesuffix("\r"))
         short = _short(name)
-        key = value.startswith("=")
-        if line.startswith("#") or not mark or (short in STORAGE and not key):
-            continue
-        if key and short in STORAGE:  # other programs might take it for the field
+        if kind == "keys" and short in STORAGE:  # other programs might take it for the field
             lost.append(name)
-        elif key:
-            keys[name] = value[1:]
-        elif short in FIELDS:
-            fields[FIELDS[short]] = value.strip()
-        else:
-            lost.append(name)
+        elif kind in others:
+            others[kind][name] = value
+        elif kind == "field" and short in FIELDS:
+            fields[FIELDS[short]] = value
     if rank != 3:
         fields = {name: _of_volume(name, value, axes, rank) for name, value in fields.items()}
     sound = {name: value for name, value in fields.items() if _makes_sense(name, value)}
     lost += [name for name in fields if name not in sound]
-    if keys:
-        sound["keys"] = keys
+    sound |= {kind: found for kind, found in others.items() if found}
     return _metadata.make("nrrd", sound, geometry(sound)), lost
 
 
@@ -130,27 +126,39 @@ def lines(metadata: Metadata) -> tuple[str, list[str], list[str]]:
     """
     own = _metadata.own(metadata, "nrrd")
     fields = {name: value for name, value in own.items() if _makes_sense(name, value)}
-    lost = [name for name in own if name not in fields and name != "keys"]
+    lost = [name for name in own if name not in fields and name not in ("keys", "custom")]
     place = _metadata.geometry_of(metadata)
     if place is not None and place != geometry(fields):
-        fields = {n: v for n, v in fields.items() if n not in GEOMETRIC} | render(place, bool(own))
+        moved = fields | ({"space origin": _text(place.origin)} if place.origin else {})
+        others = {name: value for name, value in fields.items() if name not in GEOMETRIC}
+        fields = moved if place == geometry(moved) else others | render(place, bool(own))
     order = (*GEOMETRIC, *(name for name in fields if name not in GEOMETRIC))
     found = [f"{name}: {fields[name]}" for name in order if name in fields]
-    keys = _metadata.own(own, "keys")
-    for key, value in keys.items():
-        if _is_key(key) and _is_line(value):
-            found.append(f"{key}:={value}")
-        else:
-            lost.append(f"key {key}")
+    for kind, mark in (("custom", ": "), ("keys", ":=")):
+        for name, value in _metadata.own(own, kind).items():
+            line = f"{name}{mark}{value}"
+            if (
+                _is_line(line)
+                and _short(name) not in STORAGE
+                and _parsed(line) == (kind, name, value)
+            ):
+                found.append(line)
+            else:
+                lost.append(f"{'key' if kind == 'keys' else 'field'} {name}")
     magic = "NRRD0005" if "measurement frame" in fields else "NRRD0004"
     return magic, found, lost + _metadata.foreign(metadata, "nrrd")
 
 
-def _is_key(key: str) -> bool:
-    """Whether this may be the name of a key, and is no other program's field of the data."""
-    return (
-        _is_line(key) and not key.startswith("#") and ":" not in key and _short(key) not in STORAGE
-    )
+def sliced(fields: dict[str, Any], z0: int, z1: int | None) -> dict[str, Any]:
+    """The fields of slices z0..z1-1: a segment of 3D Slicer has an extent in voxels."""
+    keys = dict(_metadata.own(fields, "keys"))
+    for key, value in keys.items():
+        if EXTENT.fullmatch(key) and isinstance(value, str) and EXTENT_NUMBERS.fullmatch(value):
+            *plane, low, high = map(int, value.split())
+            low, high = max(low, z0) - z0, (high if z1 is None else min(high, z1 - 1)) - z0
+            numbers = [*plane, low, high] if low <= high else [0, -1] * 3  # as Slicer has nothing
+            keys[key] = " ".join(map(str, numbers))
+    return fields | ({"keys": keys} if keys else {})
 
 
 def geometry(fields: dict[str, Any]) -> Geometry | None:
@@ -214,6 +222,21 @@ def _one_unit(text: str) -> str | None:
     """The unit of all axes; None where they differ or are unknown."""
     units = set(re.findall(r'"([^"]*)"', text))
     return unit_of(units.pop()) if len(units) == 1 else None
+
+
+def _parsed(line: str) -> tuple[str, str, str]:
+    """What a line of a header is, ``field``, ``custom`` (field), ``keys`` or nothing; name; value.
+
+    A key ends where the first ``:=`` is, but a field of the format is one whatever its value has.
+    """
+    name, mark, value = line.partition(":")
+    key, is_key, text = line.partition(":=")
+    if line.startswith("#") or not mark:
+        return "", "", ""
+    known = _short(name) in STORAGE or _short(name) in FIELDS
+    if is_key and (name == key or not known):
+        return "keys", key, text
+    return "field" if known else "custom", name, value.strip()
 
 
 def _makes_sense(name: str, value: Any) -> bool:

@@ -63,6 +63,11 @@ class Nrrd(Format):
         if len(own) != header["dimension"]:
             raise ValueError(f"its header has {len(own)} sizes for {header['dimension']} axes")
         dtype = np.dtype(nrrd.reader._determine_datatype(header))
+        if len(own) == 4 and own[-1] > 1 and b"\nSegment0_" in text:
+            raise FileError(
+                f"{path}: has {own[-1]} layers of segments that overlap, and a volume has one "
+                "label per voxel. Export each layer by itself, or one labelmap (in 3D Slicer)"
+            )
         shape = volume_shape(path, own, dtype)
         encoding = header["encoding"].lower()
         if encoding not in ENCODINGS:
@@ -118,7 +123,7 @@ class Nrrd(Format):
         lines = [magic, *(f"{name}: {value}" for name, value in fields.items()), *more]
         with path.open("wb") as file:
             file.write("".join(f"{line}\n" for line in [*lines, ""]).encode("latin-1"))
-            with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
+            with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
                 for part in parts:
                     packed.write(np.ascontiguousarray(part, dtype.newbyteorder("<")).data)
         return lost
