@@ -30,7 +30,7 @@ def carry(source: Path, target: Path, first: int = 0) -> list[str]:
     with formats.open_volume(source) as volume:
         text = json.dumps(volume.metadata, allow_nan=False)
         labels = volume.read(first, volume.shape[0])
-        metadata = _metadata.sliced(json.loads(text), first)
+        metadata = formats.sliced(json.loads(text), first)
     write = formats.writer(target)
     lost = write(target, labels.shape, labels.dtype, [labels], metadata)
     with formats.open_volume(target) as back:

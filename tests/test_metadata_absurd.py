@@ -73,10 +73,12 @@ def test_absurd_nifti_headers_do_no_harm(tmp_path, fields, target):
 PLACE = Geometry(((0.0, 0.0, 3.0), (0.0, -2.0, 0.0), (1.0, 0.5, 0.0)), (1, 2, 3), "RAS", "um")
 VALID = {
     "geometry": PLACE.to_json(),
-    "nrrd": {"space": "RAS", "kinds": "domain domain domain", "keys": {"a key": "value"}}
+    "nrrd": {"space": "RAS", "kinds": "domain domain domain", "custom": {"Field": "value"}}
+    | {"keys": {"a key": "value", "Segment0_Extent": "0 1 2 3 4 5"}}
     | {"space directions": "(1,0,0) (0,1,0) (0,0,1)", "spacings": "1 2 3", "content": "x"},
     "nifti": {"sform_code": 2, "qform_code": 1, "quatern_b": 0.5, "xyzt_units": 3, "descrip": "x"}
-    | {"pixdim": [1.0] * 8, "srow_x": [1.0, 0.0, 0.0, 9.0], "extensions": [[6, "text"]]},
+    | {"pixdim": [1.0] * 8, "srow_x": [1.0, 0.0, 0.0, 9.0]}
+    | {"extensions": [[6, "text"], [4, "x", 64]], "sizeof_hdr": 540, "qform": "differs"},
     "hdf5": {
         "resolution": {"dtype": "<f8", "value": [40, 4, 4]},
         "offset": {"dtype": "<i8", "value": [1, 2, 3]},
@@ -84,7 +86,14 @@ VALID = {
         "word": {"dtype": "|S3", "value": "abc"},
         "words": {"dtype": "utf-8", "value": ["a", "b"]},
     },
-    "tiff": {"XResolution": [2, 3], "YResolution": [2, 3], "ResolutionUnit": 2},
+    "tiff": {
+        **{"XResolution": [2, 3], "YResolution": [2, 3], "ResolutionUnit": 2},
+        **{"Orientation": 4, "ColorMap": [[0, 1], [2, 3], [4, 65535]], "Software": "x"},
+        "IJMetadata": {
+            **{"Labels": ["a", "b"], "Info": "x", "Properties": {"a": "b"}, "Ranges": [0.0, 9.0]},
+            "LUTs": [[[7] * 256] * 3],
+        },
+    },
 }
 IMAGEJ = {"imagej": {"unit": "um", "spacing": "3", "zorigin": "1"}}
 OME = {"ome": {"PhysicalSizeX": "0.1", "PhysicalSizeXUnit": "nm", "PhysicalSizeZ": "3"}}
@@ -143,7 +152,7 @@ def test_frames_of_anybody_write_files_that_are_read(tmp_path_factory, metadata)
     folder = tmp_path_factory.mktemp("hostile")
     for kind in (".nrrd", ".nii", ".h5", ".tif", ".npy"):
         path = folder / f"a{kind}"
-        moved = _metadata.sliced(metadata, 3)
+        moved = formats.sliced(metadata, 3, 9)
         lost = formats.writer(path)(path, LABELS.shape, LABELS.dtype, [LABELS], moved)
         lines = _metadata.tell(path, lost)
         assert all(isinstance(line, str) and line.isprintable() for line in lines)
@@ -156,16 +165,14 @@ def test_frames_of_anybody_write_files_that_are_read(tmp_path_factory, metadata)
 
 def test_no_line_of_a_frame_becomes_another_field(tmp_path):
     evil = {"content": "x\ndata file: /etc/passwd", "data file": "/etc/passwd", "sizes": "9 9 9"}
-    keys = {"a\ndata file: /etc/passwd": "1", "b": "2\r\ndata file: /etc/passwd", "c:": "3"}
+    keys = {"a\ndata file: /etc/passwd": "1", "b": "2\r\ndata file: /etc/passwd", "sizes": "3"}
     magic, lines, lost = _nrrd.lines({"nrrd": evil | {"keys": keys}})
     assert (magic, lines) == ("NRRD0004", [])
     assert len(lost) == 6
     fields = {"imagej": {"unit": "mm\nimages=5", "slices": "9"}, "ome": {}}
-    _, description, _ = _tiff.tags(
-        {"tiff": {"imagej": fields["imagej"]}}, (1, 2, 3), np.dtype("u1")
-    )
-    assert b"images=5" not in description
-    assert b"slices=1\n" in description
+    _, first, _ = _tiff.tags({"tiff": {"imagej": fields["imagej"]}}, (1, 2, 3), np.dtype("u1"))
+    assert b"images=5" not in first["description"]
+    assert b"slices=1\n" in first["description"]
 
 
 @given(st.lists(st.binary(max_size=40).filter(lambda line: b"\n" not in line), max_size=12))
@@ -200,7 +207,7 @@ def test_extensions_that_are_cut_are_named():
     tail = b"\1\0\0\0" + (32).to_bytes(4, "little") + (6).to_bytes(4, "little") + b"a" * 24
     metadata, lost = _nifti.read(header, tail + (99).to_bytes(4, "little") + bytes(12))
     assert metadata["nifti"]["extensions"] == [[6, "a" * 24]]
-    assert lost == ["more extensions"]
+    assert len(lost) == 1
 
 
 @pytest.mark.parametrize("unit", [None, "mm"])

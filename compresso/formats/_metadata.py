@@ -10,30 +10,44 @@ from typing import Any
 from compresso.formats._geometry import Geometry
 
 Metadata = dict[str, Any]
+Path = tuple[str, ...]
 #: The most that a frame's description keeps, in bytes of JSON.
 LIMIT = 48 << 10
 #: Names told in one line.
 TOLD = 6
-#: The fields of each format that the geometry says too.
+#: The fields of each format that the geometry contains, and the part of it that must be known.
 PLACED = {
     "nrrd": {
-        *("space", "space dimension", "space units", "space directions", "space origin"),
-        *("spacings", "units", "axis mins", "axis maxs", "centers"),
+        **{"space": "world", "space units": "unit", "units": "unit", "space dimension": ""},
+        **dict.fromkeys(("space directions", "spacings"), "steps"),
+        **dict.fromkeys(("space origin", "axis mins"), "origin"),
+        **dict.fromkeys(("axis maxs", "centers"), ""),
     },
     "nifti": {
-        *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c"),
-        *("quatern_d", "qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
+        **{"sizeof_hdr": "", "pixdim": "", "xyzt_units": "unit"},
+        **dict.fromkeys(("quatern_b", "quatern_c", "quatern_d"), "steps"),
+        **dict.fromkeys(("qoffset_x", "qoffset_y", "qoffset_z"), "steps"),
+        **dict.fromkeys(("srow_x", "srow_y", "srow_z"), "steps"),
     },
-    "hdf5": {"resolution", "offset", "units", "directions", "world", "element_size_um"},
+    "hdf5": {
+        **{"offset": "origin", "units": "unit", "world": "world"},
+        **dict.fromkeys(("resolution", "directions", "element_size_um"), "steps"),
+    },
     "tiff": {
-        *("XResolution", "YResolution", "ResolutionUnit", "ome"),
-        *("unit", "spacing", "xorigin", "yorigin", "zorigin"),
+        **{"ResolutionUnit": "", "unit": "unit"},
+        **dict.fromkeys(("XResolution", "YResolution", "ome", "spacing"), "steps"),
+        **dict.fromkeys(("xorigin", "yorigin", "zorigin"), "origin"),
     },
     "zarr": set(),
     "n5": set(),
 }
-#: What nobody misses: that the axes are those of space.
-USUAL = ("domain domain domain", "space space space")
+#: Values that need no mention: the axes are those of space, no unit, NIfTI's usual world.
+USUAL = {
+    "kinds": ("domain domain domain", "space space space"),
+    "unit": ("pixel",),
+    "sform_code": (1,),
+    "qform_code": (1,),
+}
 
 
 def make(name: str, fields: dict[str, Any], geometry: Geometry | None) -> Metadata:
@@ -73,10 +87,10 @@ def fit(metadata: Metadata, limit: int = LIMIT) -> tuple[Metadata, list[str]]:
     excess = _size(metadata) - limit
     if excess <= 0:
         return metadata, []
-    leaves = sorted(_leaves(metadata), key=lambda leaf: -leaf[2])
+    sizes = {path: _size(path[-1]) + _size(value) + len(": ") for path, value in _leaves(metadata)}
     kept = json.loads(json.dumps(metadata))
     lost = []
-    for parents, name, size in leaves:
+    for (*parents, name), size in sorted(sizes.items(), key=lambda item: -item[1]):
         if excess <= 0:
             break
         part = kept
@@ -91,14 +105,14 @@ def fit(metadata: Metadata, limit: int = LIMIT) -> tuple[Metadata, list[str]]:
 def foreign(metadata: Metadata, name: str) -> list[str]:
     """What a file of the format ``name`` cannot hold of the other formats' own fields."""
     lost = []
+    geometry = geometry_of(metadata)
     for kind in metadata:
         if kind not in PLACED and kind != "geometry":
             lost.append(kind)
         elif kind in PLACED and kind != name:
-            fields = {n: v for n, v in own(metadata, kind).items() if v not in USUAL}
-            for parents, leaf, _ in _leaves(fields):
-                if not PLACED[kind] & {*parents, leaf}:
-                    lost.append(" ".join((kind, *parents, leaf)))
+            for path, value in _leaves(own(metadata, kind)):
+                if value not in USUAL.get(path[-1], ()) and not _is_placed(kind, path, geometry):
+                    lost.append(" ".join((kind, *path)))
     return lost
 
 
@@ -137,12 +151,17 @@ def _size(value: Any) -> int:
     return len(json.dumps(value))
 
 
-def _leaves(
-    metadata: Metadata, parents: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], str, int]]:
-    """Where each field is, its name, and about how many bytes it takes."""
+def _leaves(metadata: Metadata, parents: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Each field: the names that lead to it, and its value."""
     for name, value in metadata.items():
         if isinstance(value, dict) and name != "geometry" and len(parents) < 2 and value:
             yield from _leaves(value, (*parents, name))
         elif name != "geometry":
-            yield parents, name, _size(name) + _size(value) + len(": ")
+            yield (*parents, name), value
+
+
+def _is_placed(kind: str, path: Path, geometry: Geometry | None) -> bool:
+    """Whether the geometry contains a field."""
+    parts = [PLACED[kind][name] for name in path if name in PLACED[kind]]
+    unknown = (None, (None, None, None))
+    return any(not part or getattr(geometry, part, None) not in unknown for part in parts)
