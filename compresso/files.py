@@ -147,7 +147,7 @@ def copy_volume(source: str, target: Path, slices: Slices = ALL, work: Work = WO
     with _opened(source, target, work, ending=name.name[-50:]) as (volume, unfinished):
         z0, z1 = _chosen(volume.shape[0], slices, Path(source), work.announce)
         parts = (volume.read(z, min(z + STEP, z1)) for z in range(z0, z1, STEP))
-        metadata = formats.sliced(volume.metadata, z0)
+        metadata = formats.sliced(volume.metadata, z0, z1, volume.shape[0])
         lost = write(unfinished, (z1 - z0, *volume.shape[1:]), volume.dtype, parts, metadata)
         lines = formats.tell(target, [*volume.lost, *lost])
         for line in [*formats.reshaped(source, volume.own, volume.shape), *lines]:
@@ -224,9 +224,7 @@ def decompress_file(
             closing(_parts(reader, span, work.threads, told)) as parts,
         ):
             fitted = (part.reshape(shape) if len(shape) < 3 else part for part in parts)
-            metadata = held.metadata or {}
-            if span != (0, held.grid[0]):
-                metadata = formats.sliced(metadata, *span)
+            metadata = formats.sliced(held.metadata or {}, *span, held.grid[0])
             lost = write(unfinished, shape, np.dtype(held.dtype), fitted, metadata)
         for line in formats.tell(target, lost):
             work.announce(line)

@@ -29,8 +29,9 @@ def carry(source: Path, target: Path, first: int = 0) -> list[str]:
     """From file to file by way of the JSON, from slice ``first`` on; what could not be held."""
     with formats.open_volume(source) as volume:
         text = json.dumps(volume.metadata, allow_nan=False)
-        labels = volume.read(first, volume.shape[0])
-        metadata = formats.sliced(json.loads(text), first)
+        depth = volume.shape[0]
+        labels = volume.read(first, depth)
+        metadata = formats.sliced(json.loads(text), first, depth, depth)
     write = formats.writer(target)
     lost = write(target, labels.shape, labels.dtype, [labels], metadata)
     with formats.open_volume(target) as back:

@@ -152,7 +152,7 @@ def test_frames_of_anybody_write_files_that_are_read(tmp_path_factory, metadata)
     folder = tmp_path_factory.mktemp("hostile")
     for kind in (".nrrd", ".nii", ".h5", ".tif", ".npy"):
         path = folder / f"a{kind}"
-        moved = formats.sliced(metadata, 3, 9)
+        moved = formats.sliced(metadata, 3, 9, 9)
         lost = formats.writer(path)(path, LABELS.shape, LABELS.dtype, [LABELS], moved)
         lines = _metadata.tell(path, lost)
         assert all(isinstance(line, str) and line.isprintable() for line in lines)

@@ -107,11 +107,14 @@ def files(text: str) -> tuple[Path, ...]:
     return (path,)
 
 
-def sliced(metadata: Metadata, z0: int, z1: int | None = None) -> Metadata:
-    """The metadata of slices z0..z1-1, whose place differs, and of each of which a file may tell.
+def sliced(metadata: Metadata, z0: int, z1: int, depth: int) -> Metadata:
+    """Return the metadata of slices z0..z1-1 of a volume that has ``depth``.
 
-    NIfTI's own fields are moved by its writer.
+    Their place differs, and so do fields about single slices. NIfTI's own fields are moved by its
+    writer.
     """
+    if (z0, z1) == (0, depth):
+        return metadata
     cuts = {"nrrd": _nrrd.sliced, "tiff": _tiff.sliced}
     found = _metadata.sliced(metadata, z0)
     return found | {

@@ -141,7 +141,8 @@ class Geometry:
     @property
     def is_solid(self) -> bool:
         """Whether the axes span the world: no two are the same."""
-        return bool(abs(np.linalg.det(self.directions)) > TOLERANCE)
+        with np.errstate(all="ignore"):
+            return bool(abs(np.linalg.det(self.directions)) > TOLERANCE)
 
     def moved(self, z: int, y: int = 0, x: int = 0) -> "Geometry":
         """That of the box from voxel [z, y, x] on; its origin is unknown if a step is."""

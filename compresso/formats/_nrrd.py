@@ -37,6 +37,8 @@ EACH |= {
 }
 WORD = re.compile(r'"[^"]*"|\([^)]*\)|\S+')
 FLAT = re.compile(r"\(([^,()]+,[^,()]+)\)")  # a vector of a plane
+#: What is between name and value of a custom field, and of a key.
+MARKS = {"custom": ": ", "keys": ":="}
 WORLDS = {"left-posterior-superior": "LPS", "right-anterior-superior": "RAS"}
 NAMES = {world: name for name, world in WORLDS.items()}
 LAS = "left-anterior-superior"
@@ -83,14 +85,14 @@ def read(
         The number of the file's axes.
     """
     fields: dict[str, Any] = {}
-    others: dict[str, dict[str, str]] = {"keys": {}, "custom": {}}
+    others: dict[str, dict[str, str]] = {kind: {} for kind in MARKS}
     lost = []
     for line in header.decode("latin-1").split("\n")[1:]:
         kind, name, value = _parsed(line.removesuffix("\r"))
         short = _short(name)
-        if kind == "keys" and short in STORAGE:  # other programs might take it for the field
+        if kind in MARKS and _line(kind, name, value) is None:
             lost.append(name)
-        elif kind in others:
+        elif kind in MARKS:
             others[kind][name] = value
         elif kind == "field" and short in FIELDS:
             fields[FIELDS[short]] = value
@@ -126,7 +128,7 @@ def lines(metadata: Metadata) -> tuple[str, list[str], list[str]]:
     """
     own = _metadata.own(metadata, "nrrd")
     fields = {name: value for name, value in own.items() if _makes_sense(name, value)}
-    lost = [name for name in own if name not in fields and name not in ("keys", "custom")]
+    lost = [name for name in own if name not in fields and name not in MARKS]
     place = _metadata.geometry_of(metadata)
     if place is not None and place != geometry(fields):
         moved = fields | ({"space origin": _text(place.origin)} if place.origin else {})
@@ -134,28 +136,24 @@ def lines(metadata: Metadata) -> tuple[str, list[str], list[str]]:
         fields = moved if place == geometry(moved) else others | render(place, bool(own))
     order = (*GEOMETRIC, *(name for name in fields if name not in GEOMETRIC))
     found = [f"{name}: {fields[name]}" for name in order if name in fields]
-    for kind, mark in (("custom", ": "), ("keys", ":=")):
+    for kind in MARKS:
         for name, value in _metadata.own(own, kind).items():
-            line = f"{name}{mark}{value}"
-            if (
-                _is_line(line)
-                and _short(name) not in STORAGE
-                and _parsed(line) == (kind, name, value)
-            ):
-                found.append(line)
+            line = _line(kind, name, value)
+            if line is None:
+                lost.append(f"{kind} {name}")
             else:
-                lost.append(f"{'key' if kind == 'keys' else 'field'} {name}")
+                found.append(line)
     magic = "NRRD0005" if "measurement frame" in fields else "NRRD0004"
     return magic, found, lost + _metadata.foreign(metadata, "nrrd")
 
 
-def sliced(fields: dict[str, Any], z0: int, z1: int | None) -> dict[str, Any]:
+def sliced(fields: dict[str, Any], z0: int, z1: int) -> dict[str, Any]:
     """The fields of slices z0..z1-1: a segment of 3D Slicer has an extent in voxels."""
     keys = dict(_metadata.own(fields, "keys"))
     for key, value in keys.items():
         if EXTENT.fullmatch(key) and isinstance(value, str) and EXTENT_NUMBERS.fullmatch(value):
             *plane, low, high = map(int, value.split())
-            low, high = max(low, z0) - z0, (high if z1 is None else min(high, z1 - 1)) - z0
+            low, high = max(low, z0) - z0, min(high, z1 - 1) - z0
             numbers = [*plane, low, high] if low <= high else [0, -1] * 3  # as Slicer has nothing
             keys[key] = " ".join(map(str, numbers))
     return fields | ({"keys": keys} if keys else {})
@@ -222,6 +220,13 @@ def _one_unit(text: str) -> str | None:
     """The unit of all axes; None where they differ or are unknown."""
     units = set(re.findall(r'"([^"]*)"', text))
     return unit_of(units.pop()) if len(units) == 1 else None
+
+
+def _line(kind: str, name: str, value: Any) -> str | None:
+    """The line of a key or a custom field; None if other programs may take it for another one."""
+    line = f"{name}{MARKS[kind]}{value}"
+    sound = _is_line(line) and _short(name) not in STORAGE and _parsed(line) == (kind, name, value)
+    return line if sound else None
 
 
 def _parsed(line: str) -> tuple[str, str, str]:

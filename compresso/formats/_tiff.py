@@ -148,7 +148,7 @@ def tags(
     return every, first, lost + more
 
 
-def sliced(fields: dict[str, Any], z0: int, z1: int | None) -> dict[str, Any]:
+def sliced(fields: dict[str, Any], z0: int, z1: int) -> dict[str, Any]:
     """The fields of slices z0..z1-1: ImageJ has a label for each."""
     imagej = _metadata.own(fields, "IJMetadata")
     labels = imagej.get("Labels")
@@ -241,9 +241,11 @@ def _colours(value: Any, dtype: np.dtype[Any]) -> NDArray[Any] | None:
     colours = np.zeros((3, 1 << 8 * dtype.itemsize), np.uint16)
     try:
         rows = np.array(value)
+        if rows.dtype.kind not in "ui" or rows.ndim != 2:
+            return None
         colours[:, : rows.shape[1]] = rows
         return colours if np.array_equal(colours[:, : rows.shape[1]], rows) else None
-    except (IndexError, TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return None
 
 
