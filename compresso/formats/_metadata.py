@@ -16,7 +16,7 @@ LIMIT = 48 << 10
 #: Names told in one line.
 TOLD = 6
 #: The fields of each format that the geometry contains, and the part of it that must be known.
-PLACED = {
+PLACED: dict[str, dict[str, str]] = {
     "nrrd": {
         **{"space": "world", "space units": "unit", "units": "unit", "space dimension": ""},
         **dict.fromkeys(("space directions", "spacings"), "steps"),
@@ -38,8 +38,8 @@ PLACED = {
         **dict.fromkeys(("XResolution", "YResolution", "ome", "spacing"), "steps"),
         **dict.fromkeys(("xorigin", "yorigin", "zorigin"), "origin"),
     },
-    "zarr": set(),
-    "n5": set(),
+    "zarr": {},
+    "n5": {},
 }
 #: Values that need no mention: the axes are those of space, no unit, NIfTI's usual world.
 USUAL = {
