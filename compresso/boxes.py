@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # a format's reader gives boxes itself
 #: From and to before, along z, y and x.
 Box = tuple[tuple[int, int], ...]
 Shape = tuple[int, ...]
+#: Lists the chunks that a source has stored: the box of each, and its bytes there.
+Stored = Callable[[], Iterable[tuple[Box, int]]]
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class Boxes:
         The names of what it says too, and the metadata cannot hold.
     own : tuple of int, optional
         The shape of the source's array, if it does not have three axes.
+    stored : callable, optional
+        Lists the stored chunks; all other voxels have one fill value. None if the source does not
+        know.
     """
 
     shape: Shape
@@ -46,6 +51,7 @@ class Boxes:
     metadata: "Metadata" = field(default_factory=dict)
     lost: tuple[str, ...] = ()
     own: Shape = ()
+    stored: Stored | None = None
 
     @property
     def voxels(self) -> int:

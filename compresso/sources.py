@@ -51,7 +51,8 @@ def of_file(text: str, volume: formats.Reader, memory: int, advice: str = "") ->
     fetch = _FileBoxes(text, volume, memory, advice).fetch
     chunk = tuple(max(1, n) for n in volume.chunk or (1, *volume.shape[1:]))
     lost = tuple(volume.lost)
-    return Boxes(volume.shape, volume.dtype, chunk, fetch, volume.metadata, lost, volume.own)
+    own, stored = volume.own, volume.stored
+    return Boxes(volume.shape, volume.dtype, chunk, fetch, volume.metadata, lost, own, stored)
 
 
 def absolute(text: str) -> str:
@@ -73,6 +74,7 @@ class _FileBoxes:
     memory: int
     advice: str
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _last: tuple[int, Labels] | None = None  # a slice, of which more boxes may be wanted
 
     def fetch(self, box: Box) -> Labels:
         if self.volume.fetch_box:
@@ -89,6 +91,10 @@ class _FileBoxes:
                 f"{stores.spelled(self.memory)} for reading{self.advice}"
             )
         with self._lock:
+            if z1 - z0 == 1:
+                if self._last is None or self._last[0] != z0:
+                    self._last = z0, self.volume.read(z0, z1)
+                return self._last[1][:, y0:y1, x0:x1].copy()
             parts = [
                 self.volume.read(z, min(z + depth, z1))[:, y0:y1, x0:x1].copy()
                 for z in range(z0, z1, depth)

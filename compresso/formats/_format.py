@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import Shape, as_shape
-from compresso.boxes import Box, shape_of
+from compresso.boxes import Box, Stored, shape_of
 from compresso.errors import CompressoError, DecodeError, EncodeError, FileError
 from compresso.formats._metadata import Metadata
 from compresso.plugins import Plugin
@@ -45,6 +45,8 @@ class Reader:
         What is read for a box of one voxel; by default a slice.
     own : tuple of int, optional
         The shape of the array in the file, if it does not have three axes.
+    stored : callable, optional
+        Lists the stored chunks, where not all need be stored.
     """
 
     shape: tuple[int, ...]
@@ -55,6 +57,7 @@ class Reader:
     fetch_box: Callable[[Box], NDArray[Any]] | None = None
     chunk: tuple[int, ...] = ()
     own: tuple[int, ...] = ()
+    stored: Stored | None = None
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Slices ``[start:stop]``, clamped as Python does, in any order.

@@ -3,7 +3,7 @@
 import io
 import shlex
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import LIMIT, space_axes
-from compresso.boxes import Box, shape_of, slices_of
+from compresso.boxes import Box, Stored, shape_of, slices_of
 from compresso.errors import EncodeError, FileError
 from compresso.formats import _hdf5
 from compresso.formats._format import Format, Reader, bytes_of, check_room, volume_shape
@@ -72,7 +72,8 @@ class Hdf5(Format):
             chunk = tuple(dataset.chunks[axis] for axis in axes) if dataset.chunks else shape[2:]
             chunk = (1,) * (3 - len(chunk)) + chunk
             said = _hdf5.read(dataset)
-            yield Reader(shape, dtype, fetch, *said, fetch_box=fetch_box, chunk=chunk, own=own)
+            stored = _stored(dataset, axes)
+            yield Reader(shape, dtype, fetch, *said, fetch_box, chunk, own, stored)
 
     def write(
         self,
@@ -224,6 +225,25 @@ def _check_storage(dataset: Any, size: int) -> None:
         found.add(at)
 
     dataset.id.chunk_iter(visit)
+
+
+def _stored(dataset: Any, axes: Sequence[int]) -> Stored | None:
+    """Lists the chunks of a dataset; None for one piece that is written."""
+    if dataset.chunks is None:
+        return None if dataset.id.get_storage_size() else list
+
+    def stored() -> Iterable[tuple[Box, int]]:
+        found: list[tuple[Box, int]] = []
+
+        def visit(chunk: Any) -> None:
+            at, step, size = chunk.chunk_offset, dataset.chunks, dataset.shape
+            box = ((at[i], min(at[i] + step[i], size[i])) for i in axes)
+            found.append((((0, 1),) * (3 - len(axes)) + tuple(box), chunk.size))
+
+        dataset.id.chunk_iter(visit)
+        return found
+
+    return stored
 
 
 def _volumes(file: Any) -> list[str]:

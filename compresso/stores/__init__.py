@@ -12,7 +12,7 @@ import numpy as np
 
 from compresso import boxes
 from compresso.arrays import Labels
-from compresso.boxes import Box, Boxes, Shape
+from compresso.boxes import Box, Boxes, Shape, Stored
 from compresso.errors import FileError
 from compresso.formats import Metadata, _metadata
 from compresso.formats._format import Reader, volume_shape
@@ -23,6 +23,7 @@ from compresso.stores._errors import telling
 from compresso.stores._folder import Folder, folder
 from compresso.stores._kind import Found, Kind
 from compresso.stores._layers import Layers
+from compresso.stores._listing import listing
 from compresso.stores._location import (
     GOES_ON,
     MARKERS,
@@ -66,7 +67,7 @@ def open_volume(text: str, memory: int | None = None) -> Iterator[Reader]:
     MissingPackageError
         Without TensorStore.
     """
-    array, metadata, lost, own = _open(text)
+    array, metadata, lost, own, _ = _open(text)
     dtype = np.dtype(array.dtype.numpy_dtype)
     fetch = Layers(text, array, memory).fetch
     yield Reader(array.shape, dtype, fetch, metadata, lost, own=own)
@@ -87,7 +88,7 @@ def open_array(text: str, strict: bool = False) -> Boxes:
     SpecError, FileError, MissingPackageError
         As :func:`open_volume` does.
     """
-    array, metadata, lost, own = _open(text, strict)
+    array, metadata, lost, own, stored = _open(text, strict)
     layout = array.chunk_layout.read_chunk.shape
     chunk = tuple(int(n or whole) for n, whole in zip(layout, array.shape, strict=True))
 
@@ -98,14 +99,16 @@ def open_array(text: str, strict: bool = False) -> Boxes:
             return labels
 
     dtype = np.dtype(array.dtype.numpy_dtype)
-    return Boxes(array.shape, dtype, chunk, fetch, metadata, lost, own)
+    return Boxes(array.shape, dtype, chunk, fetch, metadata, lost, own, stored)
 
 
-def _open(text: str, strict: bool = False) -> tuple[Any, Metadata, tuple[str, ...], Shape]:
+def _open(
+    text: str, strict: bool = False
+) -> tuple[Any, Metadata, tuple[str, ...], Shape, Stored | None]:
     """Open an array of TensorStore's as [z, y, x].
 
     Also returned are what else the store says, the names of what it says and metadata cannot hold,
-    and the array's own shape if it may surprise.
+    the array's own shape if it may surprise, and the list of its chunks if it is known.
     """
     client = Client.make(text, strict)
     location = locate(text, client.tensorstore)
@@ -116,7 +119,8 @@ def _open(text: str, strict: bool = False) -> tuple[Any, Metadata, tuple[str, ..
     array, geometry = arrange(text, array, found, location.selection)
     volume_shape(text, array.shape, np.dtype(array.dtype.numpy_dtype))
     place = _metadata.make("", {}, geometry)
-    return array, place | found.metadata, tuple(found.lost), own
+    stored = listing(found.chunks, array) if found.chunks else None
+    return array, place | found.metadata, tuple(found.lost), own, stored
 
 
 def _find(client: Client, location: Location) -> Found:

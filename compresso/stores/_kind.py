@@ -10,6 +10,7 @@ from compresso.formats import Metadata
 from compresso.formats._geometry import Geometry
 from compresso.plugins import Plugin
 from compresso.stores._client import Client
+from compresso.stores._listing import Chunks
 from compresso.stores._location import Location
 
 #: The names of axes, in lower case.
@@ -41,6 +42,8 @@ class Found:
         The names of what it says too, and the metadata cannot hold.
     geometry : Geometry, optional
         Where index 0 lies, if an array [z, y, x] says it all at once.
+    chunks : Chunks, optional
+        The files that hold its chunks.
     """
 
     spec: dict[str, Any]
@@ -52,6 +55,7 @@ class Found:
     metadata: Metadata = field(default_factory=dict)
     lost: Sequence[str] = ()
     geometry: Geometry | None = None
+    chunks: Chunks | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from compresso.stores._attributes import fields_of, place_of
 from compresso.stores._client import Client, child
 from compresso.stores._keys import Keys, check_keys
 from compresso.stores._kind import Found, Kind, check_mip, numbers
+from compresso.stores._listing import Chunks, numbered
 from compresso.stores._location import Location
 from compresso.stores._tree import choices, volumes
 
@@ -34,9 +35,10 @@ class N5(Kind):
                     f"{text}: holds label multisets, which are not read (only one label per voxel "
                     "is); convert it to labels with Paintera"
                 )
-            sizes = document["dimensions"], document.get("blockSize")
-            check_keys(client, kvstore, document, Keys("", "/"), *sizes)
-            return _described(client, kvstore, document)
+            keys, sizes = Keys("", "/"), (document["dimensions"], document.get("blockSize"))
+            check_keys(client, kvstore, document, keys, *sizes)
+            chunks = Chunks(kvstore, numbered(keys, sizes[1]))
+            return replace(_described(client, kvstore, document), chunks=chunks)
         scale = child(text, kvstore, f"s{location.selection.mip}")
         inside = client.optional(scale, "attributes.json")
         if "dimensions" not in inside:

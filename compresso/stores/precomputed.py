@@ -4,12 +4,15 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
+from compresso.boxes import Box
 from compresso.errors import FileError
 from compresso.stores._chunks import BLOCK, DECODED, DEFAULT_BLOCK, PACKED, chunk_name, open_chunks
 from compresso.stores._client import Client, child
 from compresso.stores._kind import Found, Kind, check_mip
+from compresso.stores._listing import Chunks
 from compresso.stores._location import Location
 
 #: The encodings that TensorStore reads.
@@ -51,9 +54,10 @@ class Precomputed(Kind):
         folder = child(text, location.kvstore, key)
         known = encoding in (*READ, *DECODED)
         packed = _packed(client, folder, document["scales"][mip]) if known else set()
-        if encoding in READ and not packed:
-            return _read_by_tensorstore(client, location, document)
         sharded = document["scales"][mip].get("sharding") is not None
+        chunks = None if sharded else Chunks(folder, _box_of)
+        if encoding in READ and not packed:
+            return replace(_read_by_tensorstore(client, location, document), chunks=chunks)
         if encoding not in DECODED or not packed <= PACKED.keys() or (packed and sharded):
             kind = "shards" if sharded else "files"
             files = f" in {', '.join(sorted(packed))} {kind}" if packed else ""
@@ -63,7 +67,15 @@ class Precomputed(Kind):
             )
         suffixes = tuple(PACKED) if packed else ("",)
         array = open_chunks(client, location.kvstore, document, mip, suffixes)
-        return Found({}, "xyzc", array=array, lost=_others(document))
+        return Found({}, "xyzc", array=array, lost=_others(document), chunks=chunks)
+
+
+def _box_of(name: str) -> Box | None:
+    """The voxels of a chunk's file, along x, y and z; None for another file."""
+    suffix = next((one for one in PACKED if one and name.endswith(one)), "")
+    found = CHUNK.fullmatch(name.removesuffix(suffix))
+    ends = [int(number) for number in found.groups()] if found else []
+    return tuple(zip(ends[::2], ends[1::2], strict=True)) if found else None
 
 
 def _read_by_tensorstore(client: Client, location: Location, document: dict[str, Any]) -> Found:

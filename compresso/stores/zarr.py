@@ -12,6 +12,7 @@ from compresso.stores._attributes import Place, fields_of, place_of
 from compresso.stores._client import Client, child
 from compresso.stores._keys import Keys, check_keys
 from compresso.stores._kind import SPACE, Found, Kind, check_mip, numbers
+from compresso.stores._listing import Chunks, numbered
 from compresso.stores._location import MARKERS, Location
 from compresso.stores._own import open_own
 from compresso.stores._tree import choices, multiscales, volumes
@@ -34,17 +35,17 @@ class _Zarr(Kind):
         attributes = self._attributes(client, location, document)
         if not self._is_group(document):
             check_mip(text, location.selection.mip, ["the only one"])
-            spec, array = self._array(client, kvstore, document)
-            return _described(Found(spec, USUAL, array=array), attributes, document)
+            spec, array, chunks = self._array(client, kvstore, document)
+            return _described(Found(spec, USUAL, array=array, chunks=chunks), attributes, document)
         image = multiscales({"attributes": attributes})
         if image is not None:
             scale = _scale(location, image)
             folder = scale.spec["kvstore"]
             head = client.optional(folder, MARKERS[self.name][0])
-            spec, array = self._array(client, folder, head)
+            spec, array, chunks = self._array(client, folder, head)
             fields, lost = fields_of(attributes, ("multiscales",))
             said: dict[str, Any] = {"zarr": fields} if fields else {}
-            return replace(scale, spec=spec, array=array, metadata=said, lost=lost)
+            return replace(scale, spec=spec, array=array, metadata=said, lost=lost, chunks=chunks)
         found = volumes(kvstore, self._consolidated(client, location, document))
         if found is None or len(found) != 1:
             raise FileError(f"{text}: is a group; {choices(text, found)}")
@@ -56,18 +57,24 @@ class _Zarr(Kind):
 
     def _array(
         self, client: Client, kvstore: dict[str, Any], document: dict[str, Any]
-    ) -> tuple[dict[str, Any], Any]:
-        """How TensorStore opens an array, and the array if its chunks are decoded here."""
+    ) -> tuple[dict[str, Any], Any, Chunks]:
+        """How TensorStore opens an array, the array if its chunks are decoded here, and its files.
+
+        The files may be shards, of some chunks or all.
+        """
         chunk = document.get("chunks")
         grid = _object(document.get("chunk_grid"))
         if grid is not None:
             chunk = (_object(grid.get("configuration")) or {}).get("chunk_shape")
-        check_keys(client, kvstore, document, Keys.of(document), document.get("shape"), chunk)
+        keys = Keys.of(document)
+        check_keys(client, kvstore, document, keys, document.get("shape"), chunk)
+        shards = "sharding_indexed" in json.dumps(document.get("codecs"))
+        chunks = Chunks(kvstore, numbered(keys, chunk), not shards)
         understood = _understood(document)
         array = open_own(client, kvstore, understood)
         if json.dumps(understood) != json.dumps(document):  # 0 and False are not the same
             kvstore = client.replaced(kvstore, MARKERS[self.name][0], understood)
-        return {"driver": self.driver, "kvstore": kvstore}, array
+        return {"driver": self.driver, "kvstore": kvstore}, array, chunks
 
     @abstractmethod
     def _is_group(self, document: dict[str, Any]) -> bool:
