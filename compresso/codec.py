@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from compresso.arrays import Labels, Shape, as_shape, as_volume, check_shape, label_dtype
-from compresso.errors import DecodeError, EncodeError
+from compresso.errors import DecodeError, EncodeError, LabelError
 from compresso.plugins import Plugin
 
 Buffer = bytes | bytearray | memoryview
@@ -91,7 +91,11 @@ class Encoding(Plugin):
         Signed labels are stored as the unsigned integers of the same bits.
         Raises EncodeError where the stream cannot hold the array.
         """
-        stream = self.encode_volume(as_volume(labels), threads)
+        volume = as_volume(labels)
+        try:
+            stream = self.encode_volume(volume, threads)
+        except LabelError as error:
+            raise error.as_in(np.asarray(labels).dtype) from None
         return stream if isinstance(stream, bytes) else bytes(stream)
 
     def decode(

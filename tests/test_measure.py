@@ -197,6 +197,11 @@ def test_a_refused_label_is_told_where_it_is_in_the_volume(small_groups):
         assert "(z, y, x) = (9, 2, 3)" in measure.measure(volume(labels), cell)["status"]
 
 
+def test_a_refused_label_is_the_one_of_the_volume():
+    cell = Cell(encodings.parse("compresso"), compressors.parse("none"))
+    assert "label -1 at" in measure.measure(volume(-np.ones((2, 3, 4), np.int64)), cell)["status"]
+
+
 def test_a_shared_clock_divides_what_passed():
     """Two items, each 300 and 100 ns of its 1,000 in stages: one after the other, twice that.
 

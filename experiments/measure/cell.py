@@ -102,6 +102,8 @@ def measure(
         row |= _round_trip(volume.labels, cell, Clock(now))
         row |= start.until(Surroundings.now())
         row["status"] = str(OK if row["lossless"] else DIFFERS)
+    except LabelError as error:
+        row["status"] = str(Status.of(error.as_in(volume.labels.dtype)))
     except Exception as error:  # also a bug of a codec, perhaps the user's own, costs only its cell
         row["status"] = str(Status.of(error))
     return row
