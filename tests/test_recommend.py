@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 from collections import Counter
 
 import h5py
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 
 from compresso import compressors, encodings
 from compresso.boxes import of_array, shape_of, slices_of
-from experiments import records
+from experiments import recommend, records
 from experiments.checks import named_is_best
 from experiments.commands import main
 from experiments.datasets import Volume
@@ -27,6 +28,7 @@ from experiments.recommend.sample import Places, Plan, draw, plan, stack
 from experiments.records import derived
 from experiments.records.front import front
 
+CPSO = ("cpso", "none")
 PURPOSES = ["archive", "everyday", "interactive", "random_access"]
 
 
@@ -122,13 +124,14 @@ def test_absent_labels_have_their_share_of_the_sample():
 
 
 def test_only_what_is_drawn_is_read():
-    volume = of_array(np.zeros((64, 256, 256), np.uint8))
+    labels = np.random.RandomState(0).randint(9, size=(64, 256, 256)).astype(np.uint8)
+    volume = of_array(labels)
     read = []
     spying = dataclasses.replace(
         volume, fetch=lambda box: read.append(shape_of(box)) or volume.fetch(box)
     )
     draw(spying, Plan((8, 32, 32), 4, 0), quiet)
-    assert read == [(1, 32, 32)] * 16 + [(8, 32, 32)] * 4 + [(64, 64, 64)] * 8
+    assert read == [(1, 32, 32)] * 16 + [(8, 32, 32)] * 4 + [(64, 64, 64)] * 4
 
 
 def test_the_plan_states_what_a_person_asked_for():
@@ -236,7 +239,8 @@ def test_what_no_purpose_may_take_is_not_run_again(monkeypatch):
         raw = 8 * volume.labels.size
         seconds = raw / 1e6 / speeds[name]
         stages = {"encode_s": 0, "compress_s": seconds, "decompress_s": seconds, "decode_s": 0}
-        return {"status": "ok", "raw_bytes": raw, "compressed_bytes": raw / ratios[name], **stages}
+        sizes = {"raw_bytes": raw, "native_bytes": raw, "compressed_bytes": raw / ratios[name]}
+        return {"status": "ok", **sizes, **stages}
 
     monkeypatch.setattr(measurer, "measure", measured)
     labels = np.ones((4, 8, 8), np.uint8)
@@ -252,9 +256,10 @@ def test_what_no_purpose_may_take_is_not_run_again(monkeypatch):
     assert len(rows) == 17
 
 
-def standing(name, ratio, compress, decompress):
-    """A cell of five runs that agree, by its ratio and MB/s."""
-    row = {"raw_bytes": 8e6, "compressed_bytes": 8e6 / ratio, "status": "ok"}
+def standing(name, ratio, compress, decompress, native=8):
+    """A cell of five runs that agree, by its ratio and MB/s, and the bytes of a label."""
+    row = {"raw_bytes": 8e6, "native_bytes": native * 1e6, "compressed_bytes": 8e6 / ratio}
+    row |= {"status": "ok"}
     row |= {"encode_s": 0.0, "decode_s": 0.0}
     row |= {"compress_s": 8 / compress, "decompress_s": 8 / decompress}
     return race.Standing(made_cells(("cpso", name))[0], [row] * 5)
@@ -281,6 +286,13 @@ def test_raw_labels_do_not_count_as_keeping_up_with_a_disk(cells, named, monkeyp
     everyday = purposes_of(*made).choose()["everyday"].standing
     assert everyday.cell.compressor.spec == named
     assert everyday.cell in [one.cell for one in contenders(made, True, 1)]
+
+
+def test_labels_are_packed_by_their_own_bytes(monkeypatch):
+    """Twice as small as uint64 is nothing for uint32."""
+    monkeypatch.setattr(Purposes, "alone", lambda _, one: Alone(1.0, 0.01, one.ratio))
+    made = [standing("lz4", 3.9, 900, 900, 4), standing("zstd", 4.1, 300, 300, 4)]
+    assert purposes_of(*made).choose()["everyday"].standing.cell.compressor.spec == "zstd"
 
 
 def test_of_cells_that_are_equal_none_drops_out():
@@ -333,6 +345,68 @@ def test_an_encoding_that_cannot_hold_a_label_is_left_out_in_one_line(tmp_path, 
     assert lines[0].startswith("compresso is left out: refused: label")
     assert lines[1].startswith("compresso:window=4x4x1 is left out: refused: label")
     assert "!" not in result.stderr
+
+
+def test_a_refused_label_is_named_as_in_the_file(tmp_path, out, monkeypatch):
+    monkeypatch.setattr(recommend, "sensible", lambda: made_cells(("compresso", "none"), CPSO))
+    np.save(tmp_path / "a.npy", np.full((2, 4, 4), -1, np.int64))
+    result = run(tmp_path / "a.npy", "--runs", 1, *out)
+    assert result.exit_code == 0, result.output
+    assert "label -1 at" in result.stderr
+    assert str(2**64 - 1) not in result.output
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bases"),
+    [("i2", ["vs int16 (file)", "vs uint64"]), ("?", ["vs bool (file)", "vs uint64"])]
+    + [(wide, [f"vs {np.dtype(wide)} (file)"]) for wide in ("u8", "i8")],
+)
+def test_each_ratio_names_its_basis(tmp_path, out, monkeypatch, dtype, bases):
+    monkeypatch.setattr(recommend, "sensible", lambda: made_cells(CPSO, ("png", "none")))
+    labels = np.random.RandomState(0).randint(2, size=(2, 40, 40)).astype(dtype)
+    np.save(tmp_path / "a.npy", labels)
+    result = run(tmp_path / "a.npy", "--runs", 1, *out)
+    assert result.exit_code == 0, result.output
+    heading = next(line for line in result.stdout.splitlines() if line.startswith("front"))
+    assert re.findall(r"vs \w+(?: \(file\))?", heading) == bases
+    for text in re.findall(r"[\d,.]+ x\b(?! \d).{0,60}", result.stdout):
+        assert re.match(r"[\d,.]+ x( \(95% interval [\d,.]+ to [\d,.]+\))? vs \w+", text), text
+    table = records.read(tmp_path / "r.csv")
+    assert set(table["dtype"]) == {str(labels.dtype)}
+    answer = json.loads(run(tmp_path / "a.npy", "--runs", 1, "--json", *out).stdout)["archive"]
+    assert answer["dtype"] == labels.dtype.name
+    assert answer["native_ratio"] == labels.nbytes / answer["bytes"]
+
+
+def test_no_interval_is_printed_of_few_runs(out, monkeypatch):
+    monkeypatch.setattr(recommend, "sensible", lambda: made_cells(CPSO))
+    for runs in (1, 2, 3):
+        words = ["phantom:size=24x20x3", "--runs", runs, *out]
+        result = run(*words)
+        assert result.stdout.startswith("phantom:size=24x20x3 (synthetic), ")
+        assert ("for both" in result.stdout) == (runs == 3)
+        assert (f"(n = {runs})" in result.stdout) == (runs < 3)
+        answer = json.loads(run(*words, "--json").stdout)["archive"]
+        assert answer["runs"] == runs
+        assert (answer["seconds_low"] is None) == (runs < 3)
+
+
+def test_raw_labels_are_not_an_answer():
+    assert "none none" not in map(str, sensible())
+    assert "none lz4" in map(str, sensible())
+
+
+@pytest.mark.parametrize("value", [0, 5])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 9, 8)])
+def test_a_volume_of_one_label(tmp_path, out, monkeypatch, value, shape):
+    monkeypatch.setattr(recommend, "sensible", lambda: made_cells(CPSO, ("none", "zstd")))
+    np.save(tmp_path / "a.npy", np.full(shape, value, np.uint8))
+    result = run(tmp_path / "a.npy", "--json", "--runs", 1, *out)
+    assert result.exit_code == 0, result.output
+    answers = json.loads(result.stdout)
+    assert list(answers) == PURPOSES
+    for answer in answers.values():
+        assert answer["low"] == answer["ratio"] == answer["high"] > 0
 
 
 def test_what_fails_otherwise_ends_with_1(tmp_path, out, monkeypatch):

@@ -18,7 +18,7 @@ from experiments import datasets
 from experiments.checks import Program
 from experiments.measure import Cell
 from experiments.recommend.estimate import Bytes, estimate, size
-from experiments.recommend.sample import draw, opened, plan
+from experiments.recommend.sample import draw, plan
 
 CELLS = "ristretto,ristretto:effort=3,crackle+lzma,cpso+zstd,compressed_segmentation+zstd:level=9"
 
@@ -58,7 +58,7 @@ class Coverage:
 def cover(cells: Sequence[Cell], dataset: datasets.Dataset, seeds: int) -> dict[Cell, Coverage]:
     """Estimate cells from a sample for each seed; none where the volume is measured whole."""
     found: dict[Cell, list[Bytes]] = {cell: [] for cell in cells}
-    with opened(dataset) as (_, volume):
+    with dataset.boxes() as (_, volume):
         for seed in range(seeds):
             wanted = plan(volume.shape, None, None, seed)
             if not wanted.count:

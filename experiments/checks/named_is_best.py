@@ -29,7 +29,7 @@ from experiments.recommend.cells import sensible
 from experiments.recommend.limits import Limit
 from experiments.recommend.measurer import Measurer
 from experiments.recommend.purposes import BLINK_S, Choice, Purposes
-from experiments.recommend.sample import Plan, draw, opened
+from experiments.recommend.sample import Plan, draw
 from experiments.recommend.standing import Standing, sifted
 from experiments.records import Row
 from experiments.records.columns import SECONDS
@@ -145,7 +145,7 @@ def _charged(rows: Sequence[Row], runs: int) -> float:
 
 def judge(dataset: Dataset, wanted: Wanted) -> Found:
     """What the grid says of a volume; raises HarnessError where every cell failed."""
-    with opened(dataset) as (source, boxes):
+    with dataset.boxes() as (source, boxes):
         sample = draw(boxes, Plan(boxes.shape, 0, 0), MEASURER.announce)
     volume = Volume(dataset.name, source, dataset.group, sample.chunks[0])
     rows = grid(volume, sensible(), wanted)
@@ -158,7 +158,7 @@ def judge(dataset: Dataset, wanted: Wanted) -> Found:
 
 def _compile(dataset: Dataset) -> None:
     """Compile the kernels of every cell: that is a cost of the first run only, whoever's it is."""
-    with opened(dataset) as (source, boxes):
+    with dataset.boxes() as (source, boxes):
         corner = boxes.fetch(tuple((0, min(n, 64)) for n in boxes.shape))
     for cell in sensible():
         warm_up(Volume(dataset.name, source, dataset.group, corner), cell)

@@ -1,4 +1,7 @@
-"""The cells that may be an answer: what is installed, but for what has never been one."""
+"""The cells that may be an answer: what is installed, but for what has never been one.
+
+Raw labels without a compressor are not an answer: nothing is compressed, and nothing takes time.
+"""
 
 from experiments.measure import Cell, pairs
 
@@ -24,7 +27,8 @@ def sensible() -> list[Cell]:
     def here(specs: tuple[str, ...], installed: list[str]) -> list[str]:
         return [spec for spec in specs if spec.partition(":")[0] in installed]
 
-    return pairs(
+    cells = pairs(
         [encodings.parse(spec) for spec in here((*ENCODINGS, *ALONE), encodings.installed())],
         [compressors.parse(spec) for spec in here(COMPRESSORS, compressors.installed())],
     )
+    return [cell for cell in cells if str(cell) != "none none"]
