@@ -166,8 +166,8 @@ def test_targets_are_not_overwritten_unasked(tmp_path):
     [
         (["compress", "no.h5", "x.cps"], "no.h5: no such file"),
         (["verify", "no.cps"], "no.cps: cannot be read"),
-        (["verify", "README.md"], "no compresso frame"),
-        (["decompress", "README.md", "x.npy"], "no compresso frame"),
+        (["verify", "README.md"], "not a compresso file"),
+        (["decompress", "README.md", "x.npy"], "not a compresso file"),
         (["decompress", "README.md", "x.png"], "x.png: unknown kind of file; known are"),
         (["compress", "a.npy", "x.cps", "--encoding", "rar"], "unknown encoding"),
         (["compress", "a.npy", "x.cps", "--memory", "much"], "size"),

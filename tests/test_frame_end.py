@@ -108,7 +108,7 @@ def test_trailing_bytes_and_two_frames_in_one_file_are_told(more):
     data = frame(compression="zlib")
     more = data if more == b"twice" else more
     refused(data + more, f"{len(more)} bytes follow its end")
-    assert [d.reason for d in damage(data + more)] == [f"frame: {len(more)} bytes follow its end"]
+    assert [d.reason for d in damage(data + more)] == [f"{len(more)} bytes follow its end"]
     left = salvaged(data + more)
     assert np.array_equal(np.array([left[z] for z in range(7)]), labels_of(0))
 

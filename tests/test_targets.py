@@ -194,7 +194,7 @@ def test_standard_streams_that_do_not_fit(folder):
     one_line(run("compress", "-", "-", input=b""), "--format npy")
     one_line(run("decompress", folder / "in.cps", "-"), "--format npy")
     done = run("decompress", "-", "-", "--format", "npy", input=b"no frame")
-    one_line(done, "-: these bytes are no compresso frame")
+    one_line(done, "-: not a compresso file")
     assert done.stdout == b""
     done = run("compress", "-", folder / "x.cps", "--format", "npy", input=b"no array")
     one_line(done, "Error: -: is no .npy file")
@@ -452,7 +452,7 @@ def test_errors_with_verbose_show_where_they_are_from(folder):
     done = run("info", folder / "in.npy", "--verbose")
     assert done.returncode == 1
     assert b"Traceback" in done.stderr
-    assert b"no compresso frame" in done.stderr
+    assert b"not a compresso file" in done.stderr
 
 
 def test_the_version():
@@ -514,10 +514,10 @@ def test_every_verb_refuses_what_follows_the_end(folder):
     size = (folder / "in.cps").stat().st_size
     for verb in (["info"], ["decompress", folder / "t.npy"]):
         done = run(verb[0], folder / "two.cps", *verb[1:])
-        one_line(done, f"two.cps: frame: {size} bytes follow its end")
+        one_line(done, f"two.cps: {size} bytes follow its end")
     done = run("verify", folder / "two.cps")
     assert done.returncode == 1
-    told = f"{folder / 'two.cps'}: frame: {size} bytes follow its end\ndamaged\n"
+    told = f"{folder / 'two.cps'}: {size} bytes follow its end\ndamaged\n"
     assert done.stdout.decode() == told
     assert not (folder / "t.npy").exists()
     done = run("decompress", folder / "two.cps", folder / "t.npy", "--salvage")

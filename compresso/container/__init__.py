@@ -1,4 +1,4 @@
-"""The frame: a checked, self-describing container (docs/formats.md, section 6).
+"""The compressed file: a checked, self-describing container (docs/formats.md, section 6).
 
 A volume is cut into groups of slices; each is encoded, compressed and checked by itself, so that
 damage is located, intact groups stay readable, slices can be read without the rest, each thread has
@@ -6,7 +6,7 @@ a group of its own, and neither writing nor reading needs more memory than the g
 a thread, and the next.
 
 ``layout`` owns the bytes, ``writer`` and ``reader`` go through them, ``walk`` finds the parts of a
-file that may be damaged, ``array`` is a frame as an array.
+file that may be damaged, ``array`` indexes a file like an array.
 """
 
 import io
@@ -60,7 +60,7 @@ def dumps(
     depth: int | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> bytes:
-    """Compress a label array to a frame of bytes that :func:`loads` restores exactly.
+    """Compress a label array to bytes that :func:`loads` restores exactly.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def dumps(
     SpecError
         For an unknown codec or parameter.
     EncodeError
-        Where the encoding cannot hold the array, or a frame the depth or metadata.
+        If the encoding cannot hold the array, or the depth or the metadata are invalid.
     """
     array = unmasked(labels)
     volume = as_volume(array)
@@ -100,7 +100,7 @@ def dumps(
 
 
 def loads(data: Buffer, threads: int = 1, limit: int = LIMIT) -> Labels:
-    """Restore the array of a frame, with its dtype and shape.
+    """Restore the array that :func:`dumps` compressed, with its dtype and shape.
 
     Parameters
     ----------
@@ -108,12 +108,12 @@ def loads(data: Buffer, threads: int = 1, limit: int = LIMIT) -> Labels:
     threads : int
         Groups that are decoded at once, as in :func:`dumps`.
     limit : int
-        Refuse a frame whose labels are more bytes than this, 16 GiB unless told otherwise.
+        Refuse to make more bytes of labels than this; 16 GiB by default.
 
     Raises
     ------
     DecodeError
-        For anything but a whole and undamaged frame.
+        If the bytes are not a whole, undamaged compressed file.
     """
     reader = Reader(io.BytesIO(data), limit=limit)
     volume = reader.read(threads=threads)
