@@ -1,11 +1,12 @@
 """Any source of labels, a box at a time: a store of chunks, or a file."""
 
+import itertools
 import math
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def open_boxes(text: str, memory: int, strict: bool = False) -> Iterator[Boxes]:
     memory : int
         Bytes that whole slices of a file may take, where it must be read by them, beside the box.
     strict : bool
-        A chunk that a store lacks is an error, and not its fill value.
+        A chunk that the source lacks is an error, and not its fill value.
 
     Raises
     ------
@@ -40,7 +41,8 @@ def open_boxes(text: str, memory: int, strict: bool = False) -> Iterator[Boxes]:
     if not path.exists():
         raise FileError(f"{path}: no such file")
     with formats.open_volume(path, inner) as volume:
-        yield of_file(text, volume, memory, "; give it more with --memory")
+        found = of_file(text, volume, memory, "; give it more with --memory")
+        yield _strict(text, found) if strict else found
 
 
 def of_file(text: str, volume: formats.Reader, memory: int, advice: str = "") -> Boxes:
@@ -53,6 +55,22 @@ def of_file(text: str, volume: formats.Reader, memory: int, advice: str = "") ->
     lost = tuple(volume.lost)
     own, stored = volume.own, volume.stored
     return Boxes(volume.shape, volume.dtype, chunk, fetch, volume.metadata, lost, own, stored)
+
+
+def _strict(text: str, volume: Boxes) -> Boxes:
+    """The same volume, but a box with a chunk that was never written raises FileError."""
+    if volume.stored is None:
+        return volume
+    stored = {tuple(low for low, _ in box) for box, _ in volume.stored()}
+
+    def fetch(box: Box) -> Labels:
+        steps = zip(box, volume.chunk, strict=True)
+        for at in itertools.product(*(range(a - a % by, b, by) for (a, b), by in steps)):
+            if at not in stored:
+                raise FileError(f"{text}: its chunk at voxel (z, y, x) = {at} was never written")
+        return volume.fetch(box)
+
+    return replace(volume, fetch=fetch)
 
 
 def absolute(text: str) -> str:

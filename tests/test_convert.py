@@ -189,6 +189,22 @@ def test_strict(tmp_path):
     same(tmp_path / "lax", volume)
 
 
+@pytest.mark.parametrize("chunks", [(8, 16, 16), None])
+def test_strict_with_hdf5(tmp_path, chunks):
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        main = file.create_dataset("main", (20, 33, 41), "u4", chunks=chunks)
+        if chunks:
+            main[:16] = 1
+    assert convert(tmp_path / "v.h5", tmp_path / "lax").exit_code == 0
+    result = convert(tmp_path / "v.h5", tmp_path / "t", "--strict", "--chunks", "41x33x8")
+    assert result.exit_code == 1
+    assert f"({16 if chunks else 0}, 0, 0) was never written" in result.stderr
+    assert len(files(tmp_path / "t")) == (2 if chunks else 0)
+    with h5py.File(tmp_path / "v.h5", "a") as file:
+        file["main"][:] = 1
+    assert convert(tmp_path / "v.h5", tmp_path / "u", "--strict").exit_code == 0
+
+
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_strict_with_packed_chunks(tmp_path, suffix):
     volume = depots.labels((20, 33, 41), "u4")
