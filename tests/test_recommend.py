@@ -17,8 +17,7 @@ from experiments import recommend, records
 from experiments.checks import named_is_best
 from experiments.commands import main
 from experiments.datasets import Volume
-from experiments.measure import Cell
-from experiments.numbers import plainly
+from experiments.measure import Method
 from experiments.recommend import estimate, measurer, race, tell
 from experiments.recommend.cells import sensible
 from experiments.recommend.measurer import Measurer
@@ -27,6 +26,7 @@ from experiments.recommend.race import Race
 from experiments.recommend.sample import Places, Plan, draw, plan, stack
 from experiments.records import derived
 from experiments.records.front import front
+from experiments.text import plainly
 
 CPSO = ("cpso", "none")
 PURPOSES = ["archive", "everyday", "interactive", "random_access"]
@@ -161,7 +161,7 @@ def test_the_front_is_what_nothing_beats():
 
 
 def made_cells(*codecs):
-    return [Cell(encodings.parse(a), compressors.parse(b)) for a, b in codecs]
+    return [Method(encodings.parse(a), compressors.parse(b)) for a, b in codecs]
 
 
 def test_rows_are_kept_as_soon_as_they_are_measured(tmp_path, out, monkeypatch):
@@ -474,7 +474,7 @@ def test_noise_costs_what_it_costs_in_any_piece():
     """Each voxel of noise takes its 8 bytes, whatever is around it, so the estimate is known."""
     labels = np.random.RandomState(1).randint(2**63, size=(64, 128, 128), dtype=np.uint64)
     sample = draw(of_array(labels), Plan((8, 32, 32), 8, 0), quiet)
-    cell = Cell(encodings.parse("none"), compressors.parse("none"))
+    cell = Method(encodings.parse("none"), compressors.parse("none"))
     found = estimate.estimate(cell, sample)
     assert found.expected == pytest.approx(labels.nbytes, rel=1e-9)
     assert found.low < labels.nbytes < found.high
@@ -493,6 +493,6 @@ def test_a_file_is_sampled_and_its_interval_holds(tmp_path, out):
     assert result.exit_code == 0, result.output
     for answer in json.loads(result.stdout).values():
         cell = [encodings.parse(answer["encoding"]), compressors.parse(answer["compression"])]
-        ratio = labels.nbytes / estimate.size(Cell(*cell), labels)
+        ratio = labels.nbytes / estimate.size(Method(*cell), labels)
         assert answer["low"] < ratio < answer["high"]
     assert "4 chunks of 64 x 64 x 16" in result.stderr  # 0.15 of 16 are 3, and 4 are the least

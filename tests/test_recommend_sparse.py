@@ -19,7 +19,7 @@ from compresso.boxes import of_array, shape_of
 from compresso.sources import open_boxes
 from experiments import recommend
 from experiments.commands import main
-from experiments.measure import Cell
+from experiments.measure import Method
 from experiments.recommend.estimate import estimate, size
 from experiments.recommend.places import Places
 from experiments.recommend.sample import Plan, draw
@@ -31,7 +31,7 @@ PLAN = Plan((8, 64, 64), 16, 0)
 
 
 def cell(encoding, compression):
-    return Cell(encodings.parse(encoding), compressors.parse(compression))
+    return Method(encodings.parse(encoding), compressors.parse(compression))
 
 
 CELLS = [cell("cpso", "none"), cell("cpso", "zstd"), cell("compresso", "zstd")]

@@ -1,21 +1,14 @@
-"""The CSV: its columns, appending and reading it, and the measurement of one cell."""
+"""The CSV: its columns, appending and reading it."""
 
 import multiprocessing
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from compresso import Compressor, Encoding, MissingPackageError, compressors, encodings
 from experiments import records
-from experiments.datasets import EM, Volume
 from experiments.errors import ResultsError
-from experiments.measure import Cell, measure
-from experiments.measure.isolate import measure_apart
 from experiments.records.columns import told_threads
 from experiments.records.derived import derive, left_out, newest
 
@@ -26,109 +19,8 @@ FIRST_COLUMNS = [
 ]
 
 
-def volume(labels):
-    return Volume("here", "/a/file", EM, labels)
-
-
-def cell(encoding, compressor, threads=1):
-    return Cell(encodings.parse(encoding), compressors.parse(compressor), threads)
-
-
 def test_columns():
     assert list(records.COLUMNS[: len(FIRST_COLUMNS)]) == FIRST_COLUMNS
-
-
-@pytest.mark.parametrize("dtype", [np.uint64, np.int16, bool, ">u4"])
-def test_measured_row(phantom, dtype):
-    labels = (phantom % 50).astype(dtype)
-    row = measure(volume(labels), cell("compresso", "zlib", 2), 3)
-    assert row["status"] == "ok"
-    assert row["lossless"] is True
-    assert row["raw_bytes"] == 8 * labels.size
-    assert row["native_bytes"] == labels.nbytes
-    stream = encodings.parse("compresso").encode(labels)
-    assert row["encoded_bytes"] == len(stream)
-    assert row["compressed_bytes"] == len(compressors.parse("zlib").compress(stream))
-    assert min(row[f"{step}_s"] for step in ("encode", "compress", "decompress", "decode")) > 0
-    assert (row["run"], row["threads"], row["shape"]) == (3, 2, "16x96x150")
-
-
-def test_refused_volume_is_a_row():
-    top = volume(np.full((1, 2, 2), 2**64 - 1, np.uint64))
-    row = measure(top, cell("compresso", "none"))
-    assert "18446744073709551615" in row["status"]
-    assert "compressed_bytes" not in row
-
-
-class Forgetful(Encoding):
-    """An encoding that loses one label."""
-
-    name = "forgetful"
-
-    def encode_volume(self, volume, threads=1, watch=None):
-        return volume.tobytes()
-
-    def shape_of(self, stream):
-        return None
-
-    def decode_volume(self, stream, out, threads=1, watch=None):
-        out[...] = np.frombuffer(stream, out.dtype).reshape(out.shape)
-        out.flat[-1] ^= out.dtype.type(1)
-
-
-def test_loss_is_noticed(phantom):
-    row = measure(volume(phantom), Cell(Forgetful(), compressors.parse("none")))
-    assert row["lossless"] is False
-    assert "differ" in row["status"]
-
-
-class Absent(Compressor):
-    """A compressor whose package nobody has."""
-
-    name = "absent"
-
-    def compress(self, data):
-        raise MissingPackageError("absent needs the package x; run: pip install x")
-
-    def decompress_pieces(self, data, piece_bytes):
-        yield data
-
-
-def test_codec_that_is_not_installed_is_a_row(phantom):
-    row = measure(volume(phantom), Cell(encodings.parse("none"), Absent()))
-    assert row["status"].startswith("unavailable: absent needs")
-
-
-class Crashing(Compressor):
-    """A compressor that takes its process down."""
-
-    name = "crashing"
-
-    def compress(self, data):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def decompress_pieces(self, data, piece_bytes):
-        yield data
-
-
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process is forked here")
-def test_ctrl_c_that_comes_during_fork_is_not_swallowed(phantom):
-    """What a handler raises in a hook of ``fork`` is only printed; hooks stay for ever."""
-    armed = [True]
-    os.register_at_fork(before=lambda: armed and armed.pop() and signal.raise_signal(signal.SIGINT))
-    handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        measure_apart(volume(phantom), cell("none", "none"), 1, 30)
-    assert not armed
-    assert signal.getsignal(signal.SIGINT) is handler
-
-
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_isolated_cell_that_crashes_is_a_row(phantom):
-    row = measure_apart(volume(phantom), Cell(encodings.parse("none"), Crashing()), 2, 30)
-    assert row["run"] == 2
-    assert row["status"].startswith("crash: its process ended (SIGKILL")
 
 
 def row(**changes):

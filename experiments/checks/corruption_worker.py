@@ -53,10 +53,10 @@ def source(name, labels):
 def peer(name, labels):
     """The same for another package, which may raise any error."""
     sys.path.append(str(Path(__file__).parents[1] / "bench"))
-    import adapters
+    import other_codecs
 
     turned = np.asfortranarray(labels.T)
-    encode, decode = next(iter(adapters.find(name, turned.shape, turned.dtype).values()))
+    encode, decode = next(iter(other_codecs.codecs(name, turned.shape, turned.dtype).values()))
     return lambda: encode(turned), lambda data: decode(data).T, Exception
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from compresso import compressors, encodings
 from experiments import datasets
 from experiments.checks import Program
-from experiments.measure import Cell
+from experiments.measure import Method
 from experiments.recommend.estimate import Bytes, estimate, size
 from experiments.recommend.sample import draw, plan
 
@@ -55,9 +55,9 @@ class Coverage:
         return float(np.mean(ratios)), float(np.std(ratios))
 
 
-def cover(cells: Sequence[Cell], dataset: datasets.Dataset, seeds: int) -> dict[Cell, Coverage]:
+def cover(cells: Sequence[Method], dataset: datasets.Dataset, seeds: int) -> dict[Method, Coverage]:
     """Estimate cells from a sample for each seed; none where the volume is measured whole."""
-    found: dict[Cell, list[Bytes]] = {cell: [] for cell in cells}
+    found: dict[Method, list[Bytes]] = {cell: [] for cell in cells}
     with dataset.boxes() as (_, volume):
         for seed in range(seeds):
             wanted = plan(volume.shape, None, None, seed)
@@ -70,9 +70,9 @@ def cover(cells: Sequence[Cell], dataset: datasets.Dataset, seeds: int) -> dict[
     return {cell: Coverage(size(cell, labels), found[cell]) for cell in cells}
 
 
-def _parse(text: str) -> Cell:
+def _parse(text: str) -> Method:
     encoding, _, compressor = text.partition("+")
-    return Cell(encodings.parse(encoding), compressors.parse(compressor or "none"))
+    return Method(encodings.parse(encoding), compressors.parse(compressor or "none"))
 
 
 @click.command(cls=Program)

@@ -22,8 +22,8 @@ import numpy as np
 from experiments import datasets, recommend, records
 from experiments.checks import Program
 from experiments.datasets import Dataset, Volume
-from experiments.measure import Cell, rounds, warm_up
-from experiments.measure.cell import describe
+from experiments.measure import Method, rounds, warm_up
+from experiments.measure.method import describe
 from experiments.recommend import limits
 from experiments.recommend.cells import sensible
 from experiments.recommend.limits import Limit
@@ -77,7 +77,7 @@ class Found:
     choices: dict[str, Choice]
     seconds: float
 
-    def verdict(self, purpose: str, cell: Cell) -> str:
+    def verdict(self, purpose: str, cell: Method) -> str:
         """What a cell is for a purpose, in a few words, beside the one that is the best."""
         best = self.choices[purpose].standing
         if cell == best.cell:
@@ -120,11 +120,11 @@ def _cautious(found: Interval) -> Interval:
     return Interval(found.median, min(found.low, least.low), max(found.high, least.high))
 
 
-def grid(volume: Volume, cells: Sequence[Cell], wanted: Wanted) -> dict[Cell, list[Row]]:
+def grid(volume: Volume, cells: Sequence[Method], wanted: Wanted) -> dict[Method, list[Row]]:
     """Measure every cell on the whole volume; the rows of each cell."""
     kept = records.measured(wanted.output, failed=True)
     measurer = replace(MEASURER, record=partial(records.append, wanted.output))
-    rows: dict[Cell, list[Row]] = {cell: [] for cell in cells}
+    rows: dict[Method, list[Row]] = {cell: [] for cell in cells}
     for run, cell in rounds(cells, wanted.runs):
         if any(_seconds(row) > wanted.patience for row in rows[cell]):
             continue

@@ -12,13 +12,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from experiments import figures, page, records
-from experiments.measure import Grid, Spread
+from experiments.measure import Grid
 from experiments.records import OK, Row
 from experiments.records.derived import left_out
 from experiments.records.table import render
 
 
-def run(grid: Grid | Spread, verbose: bool, directory: Path | None) -> list[Row]:
+def run(grid: Grid, verbose: bool, directory: Path | None) -> list[Row]:
     """Run a grid and show its table; returns all rows that were asked for.
 
     Figures are to go to ``directory``, which is tried first. Ctrl-C ends the program with what is

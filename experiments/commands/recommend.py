@@ -86,7 +86,7 @@ def command(**options: Any) -> None:
     """
     from experiments import datasets, figures, page, recommend, records
     from experiments.commands import _progress
-    from experiments.names import shown
+    from experiments.text import shown
 
     settings = Settings(**options)
     dataset = datasets.choose_one(settings.dataset, settings.directory, "recommend")

@@ -17,7 +17,7 @@ from experiments.datasets._files import FileDataset
 from experiments.datasets._published import PublishedDataset
 from experiments.datasets._stores import StoreDataset
 from experiments.errors import DatasetError
-from experiments.names import EM, OTHER, SYNTHETIC, printable, told_apart
+from experiments.text import EM, OTHER, SYNTHETIC, distinct, printable
 
 __all__ = ["EM", "OTHER", "SYNTHETIC", "Dataset", "Volume", "choose", "known", "names", "parse"]
 __all__ += ["Published", "checked", "published", "sources"]
@@ -64,7 +64,7 @@ def choose(text: str, directory: Path, group: str = EM) -> list[Dataset]:
     for dataset in found:
         if isinstance(dataset, FileDataset | StoreDataset):
             given.setdefault(dataset.name, []).append(dataset.source)
-    clashing = {name: told_apart(name, paths) for name, paths in given.items() if len(paths) > 1}
+    clashing = {name: distinct(name, paths) for name, paths in given.items() if len(paths) > 1}
     return [
         dataclasses.replace(d, name=clashing[d.name][d.source])
         if isinstance(d, FileDataset | StoreDataset) and d.name in clashing

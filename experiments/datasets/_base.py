@@ -15,7 +15,7 @@ from compresso.arrays import Labels
 from compresso.boxes import Boxes, of_array
 from compresso.formats import Metadata
 from compresso.plugins import Plugin
-from experiments.names import SYNTHETIC
+from experiments.text import SYNTHETIC
 
 #: Reads the labels of a published archive, and what it says beside them; it may raise whatever it
 #: likes on another file.

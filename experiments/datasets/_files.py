@@ -15,8 +15,8 @@ from compresso.stores import available
 from experiments.datasets import _archives
 from experiments.datasets._base import Dataset, Volume, first
 from experiments.errors import DatasetError
-from experiments.names import EM, printable
 from experiments.records import Status
+from experiments.text import EM, printable
 
 
 def split(text: str) -> tuple[Path, str]:

@@ -15,7 +15,7 @@ from compresso.formats import reshaped
 from compresso.sources import open_boxes
 from experiments.datasets._base import Dataset, Volume, first
 from experiments.errors import DatasetError
-from experiments.names import EM, printable
+from experiments.text import EM, printable
 
 #: Copies of the labels that a measurement needs at least: they are compared with the decoded ones.
 COPIES = 2

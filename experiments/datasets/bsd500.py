@@ -11,7 +11,7 @@ from compresso.arrays import Labels
 from compresso.formats import Metadata
 from experiments.datasets._base import Published
 from experiments.datasets._published import PublishedSource
-from experiments.names import OTHER
+from experiments.text import OTHER
 
 SHAPE = (481, 321)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from compresso import formats
 from experiments.datasets._base import Dataset, Source
 from experiments.datasets._files import FileDataset
-from experiments.names import OTHER, printable
+from experiments.text import OTHER, printable
 
 
 class Mri(Source):

@@ -18,11 +18,11 @@ from matplotlib.figure import Figure
 from compresso import FileError, SpecError, encodings
 from compresso.plugins import Registry
 from compresso.targets import replacing
-from experiments import disk
 from experiments.datasets import Volume
 from experiments.errors import ResultsError
 from experiments.figures._figure import ResultsFigure, VolumeFigure
 from experiments.records.derived import derive, newest
+from experiments.records.file import check_writable
 
 of_results = Registry(__name__, ResultsFigure, "figure")  # type: ignore[type-abstract]
 of_volumes = Registry(__name__, VolumeFigure, "figure")  # type: ignore[type-abstract]
@@ -47,7 +47,7 @@ STYLE: dict[Any, Any] = {
 def check(directory: Path) -> None:
     """Find out whether figures can be written, before anything is measured; raises FileError."""
     try:
-        disk.check_writable(directory)
+        check_writable(directory)
     except OSError as error:
         raise FileError(
             f"{directory}: cannot write figures ({error.strerror}); name another folder with "

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from experiments.figures._palette import shade
-from experiments.names import shown
 from experiments.records.columns import told_threads
 from experiments.records.intervals import STAGES, interval
+from experiments.text import shown
 
 #: In Fig. 4's order.
 FIRST_TITLES = {"none": "no first stage", "neuroglancer": "Neuroglancer", "compresso": "Compresso"}

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from experiments.datasets import Volume
 from experiments.figures._figure import VolumeFigure
-from experiments.names import shown
 from experiments.paper.coverage import FREQUENT, window_counts
+from experiments.text import shown
 
 ABSENT = 5  # random windows that never occur
 

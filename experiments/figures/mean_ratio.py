@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from experiments.figures import _bars as bars
 from experiments.figures._figure import ResultsFigure
-from experiments.names import EM, OTHER, SYNTHETIC
 from experiments.paper.published import FIGURE_4
+from experiments.text import EM, OTHER, SYNTHETIC
 
 
 class MeanRatio(ResultsFigure):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from compresso.arrays import as_volume
 from experiments.datasets import Volume
 from experiments.figures._figure import VolumeFigure
-from experiments.names import shown
+from experiments.text import shown
 
 SHOWN = 3
 

@@ -14,12 +14,11 @@ import pandas as pd
 
 from compresso.targets import replacing
 from experiments import figures
-from experiments.names import shown
-from experiments.numbers import plainly
 from experiments.records import OK
 from experiments.records.columns import CELL
 from experiments.records.derived import derive, left_out, newest
 from experiments.records.intervals import intervals
+from experiments.text import plainly, shown
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from experiments import datasets
-from experiments.names import EM
 from experiments.paper.coverage import Coverage
 from experiments.paper.measured import Measured
 from experiments.paper.published import COVERED_BY_100, LEAD_ON_EM
+from experiments.text import EM
 
 OURS = ("compresso", "lzma")
 NO_EM = "not tested: no EM set was measured"

@@ -2,11 +2,11 @@
 
 from experiments import datasets
 from experiments.datasets import Published
-from experiments.names import EM, OTHER, shown
 from experiments.paper.measured import Measured
 from experiments.paper.published import FIGURE_4
 from experiments.paper.schemes import ALONE, FIRST_STAGES, SECOND_STAGES
 from experiments.records.intervals import BOTH, spelled
+from experiments.text import EM, OTHER, shown
 
 
 def table_1(measured: Measured) -> list[str]:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pandas as pd
 
 from compresso import compressors, encodings
-from experiments.measure import Cell, pairs
-from experiments.names import shown
+from experiments.measure import Method, combine
 from experiments.paper.measured import Measured
 from experiments.records.intervals import BOTH, intervals, places, spelled, told_fastest
+from experiments.text import shown
 
 #: Encodings since the paper, and what may stand behind those that are no schemes of their own.
 ENCODINGS = (
@@ -21,11 +21,11 @@ REFERENCES = (("compresso", "lzma"), ("compresso", "zstd"), ("neuroglancer", "zs
 NAMES = {"cpso": "cpso (the stream of PyPI's compresso)"}
 
 
-def cells() -> list[Cell]:
+def cells() -> list[Method]:
     """The methods of today whose packages are installed."""
     found = [encodings.parse(spec) for spec in ENCODINGS]
     here = [encoding for encoding in found if not encoding.missing()]
-    return pairs(here, [compressors.parse(second) for second in SECOND_STAGES])
+    return combine(here, [compressors.parse(second) for second in SECOND_STAGES])
 
 
 def section(measured: Measured) -> list[str]:

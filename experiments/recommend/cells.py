@@ -3,7 +3,7 @@
 Raw labels without a compressor are not an answer: nothing is compressed, and nothing takes time.
 """
 
-from experiments.measure import Cell, pairs
+from experiments.measure import Method, combine
 
 #: First stages that a compressor follows.
 ENCODINGS = (
@@ -20,14 +20,14 @@ COMPRESSORS = (
 ALONE = ("ristretto", "ristretto:effort=2", "ristretto:effort=3", "png")
 
 
-def sensible() -> list[Cell]:
+def sensible() -> list[Method]:
     """Every cell that takes part, of the codecs that are installed."""
     from compresso import compressors, encodings
 
     def here(specs: tuple[str, ...], installed: list[str]) -> list[str]:
         return [spec for spec in specs if spec.partition(":")[0] in installed]
 
-    cells = pairs(
+    cells = combine(
         [encodings.parse(spec) for spec in here((*ENCODINGS, *ALONE), encodings.installed())],
         [compressors.parse(spec) for spec in here(COMPRESSORS, compressors.installed())],
     )

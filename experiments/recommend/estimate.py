@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import Labels
-from experiments.measure import Cell, prepared
+from experiments.measure import Method, prepared
 from experiments.recommend.sample import Sample, stack
 from experiments.records.intervals import CONFIDENCE
 
@@ -61,7 +61,7 @@ def exactly(size: float) -> Bytes:
     return Bytes(size, size, size)
 
 
-def size(cell: Cell, labels: Labels) -> int:
+def size(cell: Method, labels: Labels) -> int:
     """The bytes that a cell makes of labels."""
     stream = cell.encoding.encode_volume(prepared(labels, cell.encoding), cell.threads)
     return memoryview(cell.compressor.compress(stream)).nbytes
@@ -80,7 +80,7 @@ class Continuation:
 NOTHING = Continuation(0.0, 0.0, 0.0)
 
 
-def estimate(cell: Cell, sample: Sample) -> Bytes:
+def estimate(cell: Method, sample: Sample) -> Bytes:
     """The bytes of the whole volume, in one piece as the grid measures it."""
     other = rest(cell, sample)
     if not sample.content.share:
@@ -92,7 +92,7 @@ def estimate(cell: Cell, sample: Sample) -> Bytes:
     return Bytes(expected, expected - low, expected + high)
 
 
-def rest(cell: Cell, sample: Sample) -> Bytes:
+def rest(cell: Method, sample: Sample) -> Bytes:
     """The bytes of the part of the volume that has one label, and is not sampled."""
     share = 1 - sample.content.share
     if not share:
@@ -117,7 +117,7 @@ def blank(sample: Sample, deeper: int = 1, wider: int = 1) -> Labels:
     return np.full((deeper * depth, side, wider * side), sample.content.label, sample.volume.dtype)
 
 
-def _content(cell: Cell, sample: Sample) -> Bytes:
+def _content(cell: Method, sample: Sample) -> Bytes:
     """The bytes of the part of the volume that the chunks stand for."""
     chunks, whole, content = sample.chunks, sample.volume, sample.content
     alone = np.array([size(cell, chunk) for chunk in chunks], float)
@@ -137,7 +137,7 @@ def _content(cell: Cell, sample: Sample) -> Bytes:
     return Bytes(expected, expected * math.exp(-low), expected * math.exp(high))
 
 
-def _grown(cell: Cell, chunks: Sequence[Labels], alone: float) -> list[float]:
+def _grown(cell: Method, chunks: Sequence[Labels], alone: float) -> list[float]:
     """All bytes of the chunks in a quarter of a stack each, in half of one, and in one.
 
     The numbers of chunks are powers of 2, up to the first that holds all; one chunk is known.
@@ -169,7 +169,7 @@ def _series(ratio: float, terms: float) -> float:
 
 
 def _seams(
-    cell: Cell, chunks: Sequence[Labels], axis: int, joined: float, together: float
+    cell: Method, chunks: Sequence[Labels], axis: int, joined: float, together: float
 ) -> Continuation:
     """What is saved where a chunk goes on along an axis, as this share of them does."""
     side = chunks[0].shape[axis]
@@ -186,7 +186,7 @@ def _seams(
     return Continuation(math.log1p(-excess), math.log1p(-min(0.75, 1.75 * excess)), 0.0)
 
 
-def _apart(cell: Cell, chunks: Sequence[Labels], axis: int, parts: int) -> float:
+def _apart(cell: Method, chunks: Sequence[Labels], axis: int, parts: int) -> float:
     """The bytes of the chunks in parts along an axis, stacked so that neighbours are apart."""
     cut = [np.array_split(chunk, parts, axis) for chunk in chunks]
     index = [slice(None)] * 3

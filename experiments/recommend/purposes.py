@@ -22,8 +22,7 @@ from operator import attrgetter
 from compresso.arrays import Labels
 from compresso.boxes import Box, spelled
 from experiments.datasets import Volume
-from experiments.measure import Cell
-from experiments.numbers import plainly
+from experiments.measure import Method
 from experiments.recommend import limits
 from experiments.recommend.estimate import Bytes, estimate, exactly
 from experiments.recommend.limits import ALIKE, DISK, LINE, packed
@@ -31,6 +30,7 @@ from experiments.recommend.measurer import Measurer
 from experiments.recommend.sample import Sample
 from experiments.recommend.standing import Standing
 from experiments.records import Row
+from experiments.text import plainly
 
 #: By what a speed may be wrong of which there is one run, beside another one of the same round.
 DOUBT = 1.25
@@ -87,8 +87,8 @@ class Purposes:
     measurer: Measurer
 
     def __post_init__(self) -> None:
-        self._sizes: dict[Cell, Bytes] = {}
-        self._boxes: dict[Cell, Standing] = {}
+        self._sizes: dict[Method, Bytes] = {}
+        self._boxes: dict[Method, Standing] = {}
 
     def choose(self) -> dict[str, Choice]:
         """The choice for each purpose, by its name; none for boxes that every cell refuses."""
@@ -134,7 +134,9 @@ class Purposes:
         smaller = [other for other in cells if other not in fast and other.ratio > one.ratio]
         if smaller:
             next_ = min(smaller, key=lambda other: other.ratio)
-            why += f" ({next_.cell.told}, at {plainly(next_.slower)} MB/s the slower way, does not)"
+            why += (
+                f" ({next_.cell.title}, at {plainly(next_.slower)} MB/s the slower way, does not)"
+            )
         return self._choice(one, why)
 
     def _interactive(self) -> Choice:
@@ -145,7 +147,7 @@ class Purposes:
             f"its labels are in memory soon, {plainly(1e9 * limit.seconds(one).median)} s a "
             f"gigavoxel over a line of {LINE:,.0f} MB/s, decompressing included"
         )
-        others = [other.cell.told for other in alike if other is not one]
+        others = [other.cell.title for other in alike if other is not one]
         if others:
             why += f"; the smallest of {len(alike)} within {ALIKE - 1:.0%} of the soonest"
             why += f" ({', '.join(others)})"
@@ -164,7 +166,7 @@ class Purposes:
         why = (
             f"the smallest where each box of {box} is compressed alone: {ratio}, "
             f"{alone.bytes:,.0f} bytes and {plainly(1e3 * alone.seconds)} ms a box; soonest is "
-            f"{first.cell.told}, "
+            f"{first.cell.title}, "
             f"{soonest.bytes:,.0f} bytes and {plainly(1e3 * soonest.seconds)} ms; "
             f"the volume in one piece: {self._ratio(one)}"
         )
@@ -184,7 +186,7 @@ class Purposes:
         count = len(boxes.rows)
         return Alone(size / count, seconds / count, sum(r["raw_bytes"] for r in boxes.rows) / size)
 
-    def _measure(self, cell: Cell, place: Box, labels: Labels) -> Row:
+    def _measure(self, cell: Method, place: Box, labels: Labels) -> Row:
         box = replace(self.described, labels=labels, chunk=spelled(place))
         return self.measurer.measure(box, cell)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from compresso.arrays import Labels
 from experiments.datasets import Volume
-from experiments.measure import Cell, rounds
+from experiments.measure import Method, rounds
 from experiments.recommend.estimate import blank, rest
 from experiments.recommend.measurer import Measurer
 from experiments.recommend.purposes import contenders
@@ -81,9 +81,9 @@ class Race:
     measurer: Measurer
 
     def __post_init__(self) -> None:
-        self._rests: dict[Cell, Rest] = {}
+        self._rests: dict[Method, Rest] = {}
 
-    def run(self, cells: Sequence[Cell]) -> Iterator[Standing]:
+    def run(self, cells: Sequence[Method]) -> Iterator[Standing]:
         """Yield the cells that failed on a part once it is measured, then those that are left."""
         for rung in self._rungs():
             standing = self._run(rung, cells)
@@ -108,7 +108,7 @@ class Race:
             return None
         return self._described(blank(self.sample), f"a piece of label {self.sample.content.label}")
 
-    def _rest(self, cell: Cell) -> Rest | None:
+    def _rest(self, cell: Method) -> Rest | None:
         """What a cell makes of that part, found out once; its runs are still to be made."""
         if self._blank is None:
             return None
@@ -125,7 +125,7 @@ class Race:
     def _described(self, labels: Labels, part: str) -> Volume:
         return replace(self.described, labels=labels, part=part)
 
-    def _run(self, rung: Rung, cells: Sequence[Cell]) -> list[Standing]:
+    def _run(self, rung: Rung, cells: Sequence[Method]) -> list[Standing]:
         """What each cell reaches on a rung."""
         reached = {cell: Standing(cell, rest=self._rest(cell)) for cell in cells}
         spent = dict.fromkeys(cells, 0.0)

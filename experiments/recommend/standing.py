@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from experiments.errors import HarnessError
-from experiments.measure import Cell
+from experiments.measure import Method
 from experiments.records import OK, Outcome, Row, Status
 from experiments.records.intervals import Interval, interval
 
@@ -41,7 +41,7 @@ class Standing:
     All ratios and speeds are of both together.
     """
 
-    cell: Cell
+    cell: Method
     rows: Sequence[Row] = ()
     rest: Rest | None = None
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.numbers import plainly
 from experiments.recommend.purposes import Choice
 from experiments.recommend.sample import Sample
 from experiments.recommend.standing import Standing
 from experiments.records.front import front
+from experiments.text import plainly
 
 Choices = dict[str, Choice]
 #: The interval of fewer runs is not printed.
@@ -64,7 +64,7 @@ def as_text(title: str, standing: Sequence[Standing], choices: Choices, sample: 
     """What was read, the front, and the four answers."""
     lines = [title, f"Measured: {sample.told()}; one thread.", "", *_table(standing, sample), ""]
     for purpose, entry in as_json(choices, sample).items():
-        lines.append(f"{purpose.replace('_', ' ')}: {choices[purpose].standing.cell.told}")
+        lines.append(f"{purpose.replace('_', ' ')}: {choices[purpose].standing.cell.title}")
         lines.append(f"    {entry['why']}.")
         span = ""
         if not sample.whole and not sample.unknown:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.names import told_apart
 from experiments.records.columns import CELL, told_threads
 from experiments.records.status import OK
+from experiments.text import distinct
 
 #: What the rows of a dataset must have in common to be compared.
 VOLUME = ["source", "shape", "dtype", "threads", "depth", "fingerprint"]
@@ -88,7 +88,7 @@ def _told_apart(table: pd.DataFrame) -> list[str]:
     names: dict[tuple[str, str], str] = {}
     for name, sources in folders.items():
         if len(sources) > 1:
-            names |= {(name, s): new for s, new in told_apart(name, sorted(sources)).items()}
+            names |= {(name, s): new for s, new in distinct(name, sorted(sources)).items()}
     return [names.get(row, row[0]) for row in rows]
 
 

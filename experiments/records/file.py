@@ -3,13 +3,13 @@
 import csv
 import io
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from compresso.targets import replacing
-from experiments import disk
 from experiments.errors import ResultsError
 from experiments.records.columns import COLUMNS, FIRST_COLUMNS, Row, key, tabulate
 from experiments.records.status import OK
@@ -55,11 +55,20 @@ def check(path: Path) -> None:
             with open(path, "r+b", buffering=0) as file:
                 _columns(path, file)
         else:
-            disk.check_writable(path.parent)
+            check_writable(path.parent)
     except OSError as error:
         raise ResultsError(
             f"{path}: cannot write results ({error.strerror}); name another file with --output"
         ) from None
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder, and find out whether files can be written to it; raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(1 << 12))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _refuse_streams(path: Path) -> None:

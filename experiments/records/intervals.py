@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from experiments.numbers import plainly
 from experiments.records.columns import CELL
+from experiments.text import plainly
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999

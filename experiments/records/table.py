@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from compresso.cli import shortened
-from experiments.names import shown
 from experiments.records.columns import told_threads
 from experiments.records.derived import derive
 from experiments.records.intervals import BOTH, intervals, places, told_fastest
+from experiments.text import shown
 
 HEADINGS = (
     *("encoding", "compression", "ratio", "native ratio", "bytes"),

@@ -1,25 +1,27 @@
-"""What datasets are called, and which kind of data they are."""
+"""Names of datasets and numbers, as people read them."""
 
 from collections.abc import Sequence
 
-#: The panels of the mean figure: the paper's EM sets, its other sets, and what is no real data.
+import numpy as np
+
+#: The groups of datasets: the paper's EM sets, its other sets, and synthetic volumes.
 EM, OTHER, SYNTHETIC = "em", "other", "synthetic"
 
 
 def shown(name: str, group: str) -> str:
-    """A dataset's name or title for the user; what is no real data says so everywhere."""
+    """A dataset's name or title; a synthetic one says so everywhere."""
     return f"{name} (synthetic)" if group == SYNTHETIC else name
 
 
 def printable(text: str) -> str:
-    """A file's name as text that can be shown and stored: what is no character is escaped."""
+    """A file's name as text that can be shown and stored, with other characters escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def told_apart(name: str, sources: Sequence[str]) -> dict[str, str]:
+def distinct(name: str, sources: Sequence[str]) -> dict[str, str]:
     """A name for each of several files called ``name``, by their whole paths.
 
-    As many of its folders are put before the name as it takes to differ from all others.
+    As many of its folders precede the name as it takes to differ from all others.
     """
 
     def longer(source: str) -> str:
@@ -31,3 +33,10 @@ def told_apart(name: str, sources: Sequence[str]) -> dict[str, str]:
         return source
 
     return {source: longer(source) for source in sources}
+
+
+def plainly(value: float) -> str:
+    """A number without exponent: whole from 10 on, and with two digits below."""
+    if value >= 9.95:
+        return f"{value:,.0f}"
+    return np.format_float_positional(value, precision=2, fractional=False, trim="-")

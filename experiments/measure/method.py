@@ -1,0 +1,225 @@
+"""Measure one method: encode, compress, decompress and decode, timed, and a comparison.
+
+The times are those of a codec and not of the system's memory. The kernels are compiled and have
+just run on a corner of the volume, the labels have just been read, and every page of the array to
+decode into has been written to. What such a new array costs is a column of its own,
+``new_memory_s``. Memory that a codec allocates itself, and the bytes that a compressor returns (of
+raw labels, all of them), are part of its time.
+
+With one thread a volume is one stream, as in the paper. With several it is cut into groups of
+slices, as a file is, and each thread works on a group of its own, in both stages.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from time import perf_counter_ns
+
+import numpy as np
+
+from compresso import Compressor, Encoding, LabelError, compressors, container
+from compresso.arrays import Labels, Shape, as_shape, as_volume, little
+from compresso.codec import Buffer
+from compresso.encodings.none import Raw
+from compresso.parallel import Span, shares
+from experiments import records
+from experiments.datasets import Volume
+from experiments.measure.clock import Clock
+from experiments.measure.surroundings import Surroundings
+from experiments.records import OK, Outcome, Row, Status
+
+PIECE_BYTES = 1 << 30  # of raw labels that are restored at a time
+DIFFERS = Status(Outcome.ERROR, "decoded labels differ")
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to compress labels: an encoding, followed by a compressor, on some threads.
+
+    Parameters
+    ----------
+    encoding : Encoding
+    compressor : Compressor
+    threads : int
+        Groups of slices that are worked on at the same time; several threads share a group if
+        there are fewer groups.
+    """
+
+    encoding: Encoding
+    compressor: Compressor
+    threads: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.encoding} {self.compressor}"
+
+    @property
+    def title(self) -> str:
+        """The method in a sentence: an encoding, and the compressor if there is one."""
+        return f"{self.encoding} + {self.compressor}".removesuffix(" + none")
+
+    def spans(self, shape: Shape) -> list[Span]:
+        """The slices of each stream. Those of groups do not depend on the number of threads."""
+        groups = container.describe(shape, np.uint64).groups if self.threads > 1 else ()
+        return list(groups) or [(0, shape[0])]
+
+
+def combine(
+    encodings: Sequence[Encoding], others: Sequence[Compressor], threads: int = 1
+) -> list[Method]:
+    """Every encoding with every compressor; encodings that stand alone once, with none."""
+    none = compressors.parse("none")
+    pairs = [(e, c) for e in encodings if not e.alone for c in others]
+    pairs += [(e, none) for e in encodings if e.alone]
+    return [Method(encoding, compressor, threads) for encoding, compressor in pairs]
+
+
+def warm_up(volume: Volume, method: Method) -> None:
+    """Run a method on a corner of the volume, so that its kernels are compiled and loaded.
+
+    Errors are ignored, because the measurement meets them again and records them.
+    """
+    corner = volume.labels[:2, :64, :64].copy(order="K")  # kernels depend on the layout
+    with suppress(Exception):
+        _round_trip(corner, method, Clock())
+
+
+def measure(
+    volume: Volume,
+    method: Method,
+    run: int = 1,
+    now: Callable[[], int] = perf_counter_ns,
+    new_array: bool = False,
+) -> Row:
+    """Measure one run of a method, which has just been warmed up.
+
+    Parameters
+    ----------
+    volume : Volume
+    method : Method
+    run : int
+    now : callable
+        Returns the time in nanoseconds.
+    new_array : bool
+        Also decode to a new array; its seconds are ``decode_new_s``.
+
+    Returns
+    -------
+    dict
+        A row of the CSV. Its ``status`` says if a codec refuses the volume, is not installed or
+        has a bug, and if the result differs from the volume.
+    """
+    row = describe(volume, method, run)
+    start = Surroundings.now()
+    try:
+        row |= _round_trip(volume.labels, method, Clock(now), new_array)
+        row |= start.until(Surroundings.now())
+        row["status"] = str(OK if row["lossless"] else DIFFERS)
+    except LabelError as error:
+        row["status"] = str(Status.of(error.as_in(volume.labels.dtype)))
+    except Exception as error:  # a bug of a codec, perhaps the user's own, costs only its row
+        row["status"] = str(Status.of(error))
+    return row
+
+
+def describe(volume: Volume, method: Method, run: int) -> Row:
+    """The columns of a row that are known before the measurement."""
+    (first, stop), *more = method.spans(as_shape(volume.labels.shape))
+    return {
+        **identify(method, run),
+        "dataset": volume.name,
+        "source": volume.source,
+        "shape": "x".join(map(str, volume.labels.shape)),
+        "dtype": str(volume.labels.dtype),
+        "raw_bytes": 8 * volume.labels.size,
+        "native_bytes": volume.labels.nbytes,
+        "group": volume.group,
+        "fingerprint": volume.fingerprint,
+        "part": volume.part,
+        "chunk": volume.chunk,
+        "depth": str(stop - first) if more else "",
+    }
+
+
+def identify(method: Method, run: int) -> Row:
+    """The columns of a row that do not depend on the volume."""
+    return {
+        "time": records.now(),
+        "encoding": method.encoding.spec,
+        "compression": method.compressor.spec,
+        "run": run,
+        "threads": method.threads,
+        **records.environment(),
+    }
+
+
+def _round_trip(labels: Labels, method: Method, clock: Clock, new_array: bool = False) -> Row:
+    """Time the four stages. What lies between two of them, and the comparison, is not timed.
+
+    Each stage is one call of the codec per group. The array to decode into is the only copy of the
+    labels, in their own dtype. Raw labels, which may fill most of the memory, have no copy.
+    """
+    source = prepared(labels, method.encoding)
+    source.max(initial=0)  # as much of it as fits is in the processor's caches
+    spans = method.spans(source.shape)
+    at_once, threads = shares(method.threads, len(spans))
+    each = replace(method, threads=threads)
+    raw = isinstance(method.encoding, Raw)
+    sizes, bodies = zip(*clock.share(partial(_pack, each, source), spans, at_once), strict=True)
+    packed = list(zip(spans, bodies, strict=True))
+    decoded = source if raw else clock.touched(source.shape, source.dtype)
+    same = clock.share(partial(_unpack, each, decoded), packed, at_once)
+    row: Row = {
+        "encoded_bytes": sum(sizes),
+        "compressed_bytes": sum(memoryview(body).nbytes for body in bodies),
+        "lossless": all(same) and (raw or all(map(np.array_equal, decoded, source))),
+        **clock.seconds,
+    }
+    if new_array and not raw:
+        again = Clock(clock.now)
+        again.share(partial(_unpack, each, np.empty(source.shape, source.dtype)), packed, at_once)
+        row["decode_new_s"] = again.seconds["decode_s"]
+    return row
+
+
+def _pack(method: Method, source: Labels, clock: Clock, span: Span) -> tuple[int, Buffer]:
+    """Encode and compress a group; returns the bytes after the first stage, and the result."""
+    z0, z1 = span
+    try:
+        stream = clock.time("encode", method.encoding.encode_volume, source[z0:z1], method.threads)
+    except LabelError as error:
+        raise error.moved((z0, 0, 0)) from None
+    return memoryview(stream).nbytes, clock.time("compress", method.compressor.compress, stream)
+
+
+def _unpack(method: Method, decoded: Labels, clock: Clock, packed: tuple[Span, Buffer]) -> bool:
+    """Decompress and decode a group; of raw labels, whether they equal those in the array."""
+    (z0, z1), body = packed
+    if isinstance(method.encoding, Raw):
+        return _restore_raw(decoded[z0:z1], method.compressor, body, clock)
+    stream = clock.time("decompress", method.compressor.decompress, body)
+    clock.time("decode", method.encoding.decode_into, stream, decoded[z0:z1], method.threads)
+    return True
+
+
+def prepared(labels: Labels, encoding: Encoding) -> Labels:
+    """The volume as the encoding takes it: raw labels have 64 bits before the clock starts."""
+    source = as_volume(labels)
+    if isinstance(encoding, Raw):
+        return np.ascontiguousarray(source, "<u8")
+    return source.astype(source.dtype.newbyteorder("="), copy=False)
+
+
+def _restore_raw(source: Labels, compressor: Compressor, data: Buffer, clock: Clock) -> bool:
+    """Decompress raw labels piece by piece, and compare each piece with the source."""
+    expected, at = little(source), 0
+    for start in range(0, len(expected), PIECE_BYTES):  # what the compressor's own memory costs
+        clock.touched((min(PIECE_BYTES, len(expected) - start),), np.uint8)
+    pieces = compressor.decompress_pieces(data, PIECE_BYTES)
+    while (piece := clock.time("decompress", next, pieces, None)) is not None:
+        found = memoryview(piece).cast("B")
+        if not np.array_equal(found, expected[at : at + len(found)]):
+            return False
+        at += len(found)
+    clock.ns["decode"] = 0
+    return at == len(expected)
