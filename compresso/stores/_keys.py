@@ -43,7 +43,9 @@ class Keys:
 
     def numbers(self, name: str) -> list[int]:
         """Return the numbers in a chunk's name; none for another name."""
-        parts = name.split(self.separator)[bool(self.prefix) :]
+        parts = name.split(self.separator)
+        if self.prefix and parts.pop(0) != self.prefix:
+            return []
         return [int(part) for part in parts] if all(map(_is_number, parts)) else []
 
 
@@ -75,14 +77,13 @@ def check_keys(
         counts = [-(-int(n) // int(by)) for n, by in zip(shape, chunk, strict=True)]  # type: ignore
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         return
-    for other in EVERY:
-        for at in _found(client, kvstore, other, counts) if other != keys else ():
-            name, expected = other.name(at), keys.name(at)
-            if not client.existing(kvstore, [expected]):
-                raise FileError(
-                    f"{client.text}: its metadata lead to {expected}, but that chunk is in {name}; "
-                    f"{_fix(document, other)}"
-                )
+    for other, at in _found(client, kvstore, [other for other in EVERY if other != keys], counts):
+        name, expected = other.name(at), keys.name(at)
+        if not client.existing(kvstore, [expected]):
+            raise FileError(
+                f"{client.text}: its metadata lead to {expected}, but that chunk is in {name}; "
+                f"{_fix(document, other)}"
+            )
 
 
 def _fix(document: dict[str, Any], keys: Keys) -> str:
@@ -98,19 +99,21 @@ def _fix(document: dict[str, Any], keys: Keys) -> str:
 
 
 def _found(
-    client: Client, kvstore: dict[str, Any], keys: Keys, counts: Shape
-) -> Iterator[Sequence[int]]:
+    client: Client, kvstore: dict[str, Any], names: Sequence[Keys], counts: Shape
+) -> Iterator[tuple[Keys, Sequence[int]]]:
     """The numbers of chunks with such names; outside of local folders only two are tried."""
     if kvstore["driver"] != "file":  # there may be too many to list them
-        tried = {keys.name(at): at for at in ([0] * len(counts), [n // 2 for n in counts])}
+        some = [0] * len(counts), [n // 2 for n in counts]
+        tried = {keys.name(at): (keys, at) for keys in names for at in some}
         yield from (tried[name] for name in client.existing(kvstore, tuple(tried)))
         return
     folder = Path(kvstore["path"])
-    for path in folder.glob(keys.name(["[0-9]*"] * len(counts))):
-        at = keys.numbers(path.relative_to(folder).as_posix())
-        inside = len(at) == len(counts) and all(n < m for n, m in zip(at, counts, strict=True))
-        if inside and path.is_file():
-            yield at
+    for keys in names:
+        for path in folder.glob(keys.name(["[0-9]*"] * len(counts))):
+            at = keys.numbers(path.relative_to(folder).as_posix())
+            inside = len(at) == len(counts) and all(n < m for n, m in zip(at, counts, strict=True))
+            if inside and path.is_file():
+                yield keys, at
 
 
 def _is_number(text: str) -> bool:

@@ -105,7 +105,7 @@ class Layers:
         if self._bytes(stop - start) > room:
             wanted = f"slices {start} to {stop - 1}, {spelled(self._bytes(stop - start))},"
             raise FileError(
-                f"{self.text}: {wanted} do not fit the memory; choose a box, :box=0-512x0-512x0-64"
+                f"{self.text}: {wanted} do not fit the memory; choose a box, :box=X0-X1xY0-Y1xZ0-Z1"
             )
 
     def _bytes(self, slices: int) -> int:

@@ -89,8 +89,8 @@ class StoreDataset(Dataset):
         if COPIES * size > room:
             raise DatasetError(
                 f"{self.text}: {self.status()}; {COPIES} copies of it do not fit the memory that "
-                f"is free, {stores.spelled(room)}; choose a box, such as :box=0-512x0-512x0-64 in "
-                "x, y and z, or --slices"
+                f"is free, {stores.spelled(room)}; choose a box, "
+                ":box=X0-X1xY0-Y1xZ0-Z1, or --slices"
             )
 
     def notes(self) -> list[str]:
