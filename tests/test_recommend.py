@@ -14,14 +14,13 @@ from click.testing import CliRunner
 from compresso import compressors, encodings
 from compresso.boxes import of_array, shape_of, slices_of
 from experiments import recommend, records
-from experiments.checks import named_is_best
 from experiments.commands import main
 from experiments.datasets import Volume
 from experiments.measure import Method
 from experiments.recommend import estimate, measurer, race, tell
 from experiments.recommend.cells import sensible
 from experiments.recommend.measurer import Measurer
-from experiments.recommend.purposes import Alone, Choice, Purposes, contenders
+from experiments.recommend.purposes import Alone, Purposes, contenders
 from experiments.recommend.race import Race
 from experiments.recommend.sample import Places, Plan, draw, plan, stack
 from experiments.records import derived
@@ -420,47 +419,6 @@ def test_what_fails_otherwise_ends_with_1(tmp_path, out, monkeypatch):
     result = run("phantom:size=24x20x3", "--runs", 1, *out)
     assert result.exit_code == 1
     assert "! cpso lzma: error: broken" in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("purpose", "best", "named", "verdict"),
-    [
-        ("archive", (200, 10, 10), (100, 900, 900), "50.0% of the best one's ratio"),
-        ("everyday", (200, 900, 900), (100, 900, 900), "50.0% of the best one's ratio"),
-        ("everyday", (200, 900, 510), (100, 900, 900), "no difference"),  # 510 may be 490
-        ("everyday", (200, 900, 900), (300, 900, 490), "no difference"),  # 490 may be 510
-        ("everyday", (200, 900, 900), (300, 900, 400), "too slow"),
-        ("everyday", (100, 400, 400), (200, 300, 300), "too slow"),  # none keeps up with a disk
-        ("everyday", (100, 400, 400), (200, 390, 390), "no difference"),
-        ("interactive", (200, 900, 9000), (190, 900, 9000), "95.0% of the best one's ratio"),
-        ("interactive", (200, 900, 9000), (300, 900, 1000), "too slow"),
-    ],
-)
-def test_what_the_grids_runs_do_not_tell_apart_is_no_difference(purpose, best, named, verdict):
-    one, other = standing("zstd", *best), standing("lz4", *named)
-    labels = np.ones((4, 8, 8), np.uint8)
-    sample = draw(of_array(labels), Plan((4, 8, 8), 0, 0), quiet)
-    both = Purposes(sample, Volume("made", "", "em", labels), [one, other], Measurer())
-    choice = Choice(one, estimate.exactly(1), "")
-    found = named_is_best.Found(both, {purpose: choice}, 1.0)
-    assert found.verdict(purpose, one.cell) == "the best"
-    assert found.verdict(purpose, other.cell) == verdict
-    assert found.verdict(purpose, made_cells(("cpso", "bz2"))[0]) == "failed"  # in the grid
-
-
-def test_the_grid_and_the_recommendation_are_compared_and_its_rows_kept(tmp_path):
-    words = ["phantom:size=24x20x3", "--runs", "1", "--patience", "0", "-d", str(tmp_path)]
-    words += ["-o", str(tmp_path / "grid.csv")]
-    found = []
-    for _ in range(2):
-        result = CliRunner().invoke(named_is_best.main, words)
-        assert result.exit_code == 0, result.output
-        found.append([line.split(" | ") for line in result.stdout.splitlines()[2:]])
-        assert len(records.read(tmp_path / "grid.csv")) == len(sensible())
-    lines, again = found
-    assert [line[1].replace(" ", "_") for line in lines] == PURPOSES
-    assert lines[0][2:5] == [lines[0][2], lines[0][2], "the best"]  # bytes are exact
-    assert [line[3] for line in again] == [line[3] for line in lines]
 
 
 def test_savings_go_on_but_end():
