@@ -121,7 +121,9 @@ def describe_stream(path: Path, decode: bool = False) -> str:
     with formats.open_volume(path) as volume:
         if decode:
             volume.read(0, volume.shape[0])
-        return f"{' x '.join(map(str, volume.shape))} {volume.dtype}, stream of PyPI's compresso"
+        return (
+            f"{' x '.join(map(str, volume.shape))} {volume.dtype.name}, stream of PyPI's compresso"
+        )
 
 
 def copy_volume(source: str, target: Path, slices: Slices = ALL, work: Work = WORK) -> None:

@@ -270,7 +270,7 @@ def test_what_is_refused(tmp_path):
     result = convert(tmp_path / "v.npy", tmp_path / "v.npy")
     assert "v.npy: is the source itself, or in it" in result.stderr
     assert "is a file, and a store is a folder" in convert(source, tmp_path / "v.npy").stderr
-    result = convert(source, tmp_path / "t", "--memory", "10M")
+    result = convert(source, tmp_path / "t", "--memory", "16M")
     assert "give --memory" in result.stderr
 
 

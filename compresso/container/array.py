@@ -75,7 +75,7 @@ class CompressedArray:
 
     def __repr__(self) -> str:
         what = f"{self.description.encoding} + {self.description.compression}"
-        return f"<compresso.CompressedArray, shape {self.shape}, {self.dtype}, {what}>"
+        return f"<compresso.CompressedArray, shape {self.shape}, {self.dtype.name}, {what}>"
 
     def __getitem__(self, key: Any) -> Any:
         first, *rest = _split(key, self.shape)

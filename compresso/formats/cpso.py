@@ -45,7 +45,8 @@ class CpsoFile(Format):
         """Write the bytes that PyPI's package writes by default; the volume is held in memory."""
         if dtype.kind != "u":
             raise FileError(
-                f"{path.suffix} files hold unsigned labels, not {dtype}; write an .h5 or .npy file"
+                f"{path.suffix} files hold unsigned labels, not {dtype.name}; "
+                "write an .h5 or .npy file"
             )
         volume = np.empty(shape, dtype.newbyteorder("="))
         z = 0

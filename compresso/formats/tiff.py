@@ -185,7 +185,7 @@ def _choose(path: Path, file: Any, inner: str) -> Any:
         shape = (len(series), *first.shape)
         return type(first)(pages, shape, first.dtype, "ZYX", kind=first.kind)
     if (inner or len(series) > 1) and not (inner.isdecimal() and int(inner) < len(series)):
-        what = [f"{i} of {each.dtype} {each.shape}" for i, each in enumerate(series[:SHOWN])]
+        what = [f"{i} of {each.dtype.name} {each.shape}" for i, each in enumerate(series[:SHOWN])]
         what += [f"{len(series) - SHOWN} more"] * (len(series) > SHOWN)
         last = shlex.quote(f"{path}:{len(series) - 1}")
         asked = f"has no series {inner}" if inner else "which series?"

@@ -90,6 +90,6 @@ def _read(path: Path, inner: str, _: tuple[int, int]) -> tuple[Labels, Metadata]
         raise FileError(f"{path}: not the archive it is named as, or damaged ({reason})") from None
     if labels.ndim != 3 or labels.dtype.kind not in "uib":
         raise FileError(
-            f"{path}: holds {labels.dtype} of shape {labels.shape}, no volume of labels"
+            f"{path}: holds {labels.dtype.name} of shape {labels.shape}, no volume of labels"
         )
     return labels, metadata

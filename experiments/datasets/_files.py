@@ -85,7 +85,7 @@ class FileDataset(Dataset):
             self.check()
             with open_volume(self.path, self.inner) as reader:
                 size = " x ".join(map(str, reader.shape[::-1]))
-                return f"{size} {reader.dtype} in {self.path}"
+                return f"{size} {reader.dtype.name} in {self.path}"
         except Exception as error:  # whatever is wrong with one file, the others are listed
             return Status.of(error).reason
 

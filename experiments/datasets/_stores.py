@@ -101,4 +101,4 @@ class StoreDataset(Dataset):
         """The size."""
         size = " x ".join(map(str, self.shape[::-1]))
         labels = math.prod(self.shape) * self.dtype.itemsize
-        return f"{size} {self.dtype}, {stores.spelled(labels)}"
+        return f"{size} {self.dtype.name}, {stores.spelled(labels)}"

@@ -130,7 +130,7 @@ def describe(volume: Volume, method: Method, run: int) -> Row:
         "dataset": volume.name,
         "source": volume.source,
         "shape": "x".join(map(str, volume.labels.shape)),
-        "dtype": str(volume.labels.dtype),
+        "dtype": volume.labels.dtype.name,
         "raw_bytes": 8 * volume.labels.size,
         "native_bytes": volume.labels.nbytes,
         "group": volume.group,
