@@ -103,6 +103,26 @@ def test_absurd_attributes(tmp_path, value):
     same(n5(tmp_path / "n5" / "s0", said, **said), VOLUME)
 
 
+@pytest.mark.parametrize(
+    "ours",
+    [
+        5,
+        {"metadata": 5},
+        {"metadata": {"geometry": 5, "nrrd": 5, "zarr": 5, "mine": float("inf")}},
+        {"metadata": {"geometry": {"steps": [[0, 0, float("nan")], None, None]}, "tiff": [[]]}},
+    ],
+)
+def test_absurd_metadata_of_ours(tmp_path, ours):
+    said = {"compresso": ours, "other": 1}
+    names = ["z", "y", "x"]
+    folder = zarr_array(tmp_path / "seg", VOLUME, dimension_names=names, attributes=said)
+    same(folder, VOLUME)
+    run("compress", folder, tmp_path / "a.cps", "--encoding", "cpso")
+    run("convert", folder, tmp_path / "t", "--encoding", "cpso")
+    for name in ("nrrd", "h5", "tif", "nii"):
+        run("decompress", tmp_path / "a.cps", tmp_path / f"a.{name}")
+
+
 @pytest.mark.parametrize("version", [2, 3])
 def test_labels_of_an_ome_image_keep_their_names(tmp_path, version):
     label = {"version": "0.4", "colors": [{"label-value": 1, "rgba": [1, 2, 3, 4]}]}

@@ -142,10 +142,13 @@ def _described(found: Found, attributes: dict[str, Any], document: dict[str, Any
     known = {"compresso", "dimension_units", "_ARRAY_DIMENSIONS", "axis_names"}
     shape = document.get("shape")
     rank = len(shape) if isinstance(shape, list) else 0
+    named = attributes.get("_ARRAY_DIMENSIONS")
+    funlib = attributes.get("axis_names")
+    if not isinstance(named, list) and isinstance(funlib, list) and len(funlib) == rank:
+        named = [str(name).rstrip("^") for name in funlib]  # which marks channels
     names: tuple[str, ...] = ()
-    for named in (attributes.get("_ARRAY_DIMENSIONS"), attributes.get("axis_names")):
-        if isinstance(named, list) and not names and not document.get("dimension_names"):
-            names = tuple(str(name).rstrip("^") for name in named)  # funlib marks channels so
+    if isinstance(named, list) and not document.get("dimension_names"):
+        names = tuple(map(str, named))
     place = Place([], [], ())
     if "dimension_units" not in attributes:
         place = place_of(attributes, rank, NUMPY_ORDER)
@@ -154,7 +157,7 @@ def _described(found: Found, attributes: dict[str, Any], document: dict[str, Any
     if document.get("dimension_names") != [*SPACE] or not isinstance(ours, dict):
         ours = {}
     geometry = geometry_of(ours)
-    said = {name: value for name, value in ours.items() if name != "geometry"}
+    said, unknown = fields_of(ours, ("geometry",))
     if fields:
         said["zarr"] = (_object(said.get("zarr")) or {}) | fields
     return replace(
@@ -163,7 +166,7 @@ def _described(found: Found, attributes: dict[str, Any], document: dict[str, Any
         spacing=place.spacing,
         shift=place.shift,
         metadata=said,
-        lost=lost,
+        lost=[*lost, *unknown],
         geometry=geometry,
     )
 
