@@ -89,6 +89,7 @@ VALID = {
     "tiff": {
         **{"XResolution": [2, 3], "YResolution": [2, 3], "ResolutionUnit": 2},
         **{"Orientation": 4, "ColorMap": [[0, 1], [2, 3], [4, 65535]], "Software": "x"},
+        **{"shaped": [["name", "x"], ["more", {"a": 1}]]},
         "IJMetadata": {
             **{"Labels": ["a", "b"], "Info": "x", "Properties": {"a": "b"}, "Ranges": [0.0, 9.0]},
             "LUTs": [[[7] * 256] * 3],

@@ -105,6 +105,16 @@ def test_tiffs_lines_of_text_are_kept_and_other_tags_named(tmp_path):
     assert "Software" in named(source, ".nii")
 
 
+def test_what_tifffile_writes_next_to_the_shape_is_kept_or_named(tmp_path):
+    metadata = {"axes": "ZYX", "spacing": 0.5, "names": {"1": "cell"}, "odd": float("nan")}
+    tifffile.imwrite(tmp_path / "a.tif", LABELS, metadata=metadata)
+    assert carry(tmp_path / "a.tif", tmp_path / "b.tif") == []
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        found = file.shaped_metadata[0]
+    assert (found["spacing"], found["names"]) == (0.5, {"1": "cell"})
+    assert "shaped" in named(tmp_path / "a.tif", ".nii")
+
+
 def imagej_file(path):
     ramp = np.tile(np.arange(256, dtype=np.uint8), (3, 1))
     metadata = {"axes": "ZYX", "spacing": 2.0, "unit": "um", "LUTs": [ramp], "Info": "a \u00b5"}

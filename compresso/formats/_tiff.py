@@ -6,6 +6,7 @@ import math
 import re
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -50,6 +51,8 @@ NOTHING = {"XResolution": [1, 1], "YResolution": [1, 1], "ResolutionUnit": NO_UN
 LARGEST = 2**32 - 1
 #: ImageJ's lines that count pages; each file has its own.
 COUNTS = {"ImageJ", "images", "slices", "channels", "frames", "hyperstack", "mode", "loop"}
+#: What tifffile's JSON says about the pages; each file has its own.
+SHAPE = ("shape", "axes", "truncated")
 ORIGINS = ("zorigin", "yorigin", "xorigin")
 OME_TYPES = {"u1": "uint8", "u2": "uint16", "u4": "uint32"}
 OME_TYPES |= {"i1": "int8", "i2": "int16", "i4": "int32"}
@@ -95,8 +98,8 @@ def read(tags: Any, number: int = 0) -> tuple[Metadata, list[str]]:
     elif isinstance(text, str) and re.search(r"<(\w+:)?OME\b", text):
         fields["ome"] = _sizes(text, number)
         lost.append("OME-XML other than the voxels' size")
-    elif isinstance(text, str) and (text := _unwrapped(text)):
-        fields["ImageDescription"] = text
+    elif isinstance(text, str):
+        fields |= _unwrapped(text)
     return _metadata.make("tiff", fields, geometry(fields)), lost
 
 
@@ -281,9 +284,12 @@ def _description(
         lost = ["ImageJ's lines"] * (len(sound) < len(found))
         return "".join(sound).encode("utf-8", "replace"), lost
     about: dict[str, Any] = {"shape": list(shape)}  # as tifffile's own files begin
-    text = fields.get("ImageDescription")
-    if isinstance(text, str):
-        about["ImageDescription"] = text
+    more = fields.get("shaped")
+    for item in more if isinstance(more, list) else []:
+        if isinstance(item, list) and len(item) == 2 and item[0] not in SHAPE:
+            about[str(item[0])] = item[1]
+    if "ImageDescription" in fields:
+        about["ImageDescription"] = fields["ImageDescription"]
     return json.dumps(about).encode(), ["OME's sizes of voxels"] * ("ome" in fields)
 
 
@@ -302,15 +308,15 @@ def _ome(sizes: dict[str, Any], shape: Sequence[int], kind: str) -> bytes:
     ).encode()
 
 
-def _unwrapped(text: str) -> str:
-    """The description that ours and tifffile's files have beside their shape."""
-    if not text.startswith('{"shape"'):
-        return text
-    try:
-        found = json.loads(text).get("ImageDescription", "")
-    except (ValueError, RecursionError):
-        return text
-    return found if isinstance(found, str) else ""
+def _unwrapped(text: str) -> dict[str, Any]:
+    """The fields of a description; ours and tifffile's are JSON, which has them next to a shape."""
+    fields: dict[str, Any] = {"ImageDescription": text}
+    if text.startswith('{"shape"'):
+        with suppress(ValueError, RecursionError):
+            found = json.loads(text, parse_constant=str)
+            fields = {"ImageDescription": found.pop("ImageDescription", "")}
+            fields["shaped"] = [list(item) for item in found.items() if item[0] not in SHAPE]
+    return {name: value for name, value in fields.items() if value}
 
 
 def _sizes(text: str, number: int) -> dict[str, str]:
