@@ -1,11 +1,13 @@
 """Names of datasets and numbers, as people read them."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
 #: The groups of datasets: the paper's EM sets, its other sets, and synthetic volumes.
 EM, OTHER, SYNTHETIC = "em", "other", "synthetic"
+NUMBER = re.compile(r"((?<==)-?\d+(?:\.\d+)?|\d+(?:\.\d+)?)")
 
 
 def shown(name: str, group: str) -> str:
@@ -40,3 +42,9 @@ def plainly(value: float) -> str:
     if value >= 9.95:
         return f"{value:,.0f}"
     return np.format_float_positional(value, precision=2, fractional=False, trim="-")
+
+
+def natural(text: str) -> list[str | float]:
+    """The key that sorts specs as people do, by their numbers: ``level=2`` before ``level=10``."""
+    parts = NUMBER.split(text.lower())
+    return [float(part) if i % 2 else part for i, part in enumerate(parts)]

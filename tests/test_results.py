@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from experiments import records
+from experiments import figures, records
+from experiments.commands import main
 from experiments.errors import ResultsError
-from experiments.records.columns import told_threads
-from experiments.records.derived import derive, left_out, newest
+from experiments.records.columns import SECONDS, told_threads
+from experiments.records.derived import derive, left_out, newest, unusable
 
 FIRST_COLUMNS = [
     *["time", "dataset", "source", "shape", "dtype", "encoding", "compression", "run", "threads"],
@@ -185,3 +187,71 @@ def test_an_empty_file_is_a_table_without_rows(tmp_path):
 )
 def test_threads_in_words(threads, depth, text):
     assert told_threads({"threads": threads, "depth": depth}) == text
+
+
+@pytest.mark.parametrize("name", ["encode_s", "compress_s", "decompress_s", "decode_s"])
+@pytest.mark.parametrize("value", ["nan", "0", "-1", "inf", "", "abc", "1e-320", "1e300"])
+def test_a_result_whose_seconds_cannot_be_right_is_left_out(tmp_path, name, value):
+    path = tmp_path / "r.csv"
+    for run in (1, 2):
+        records.append(path, row(encoding="compresso", run=run))
+    records.append(path, row(encoding="compresso", run=3) | {name: value})
+    table = records.read(path)
+    assert newest(table)["run"].tolist() == derive(table)["run"].tolist() == [1, 2]
+    told = unusable(table)
+    assert "\n" not in told
+    assert f"line 4 (d: compresso + zlib: {name} is {value or 'empty'})" in told
+    assert len(records.measured(path, failed=False)) == 0  # of no fingerprint
+    assert unusable(table[:2]) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in ("raw_bytes", "run", "threads") for value in ("", "nan", "-1")),
+        *((name, "0") for name in ("native_bytes", "encoded_bytes", "compressed_bytes")),
+        *((name, "") for name in ("dataset", "shape", "encoding", "compression")),
+    ],
+)
+def test_so_is_one_whose_other_columns_cannot(name, value):
+    table = records.tabulate([row(), row(run=2) | {name: value}])
+    assert derive(newest(table))["run"].tolist() == [1]
+    assert f"{name} is {value or 'empty'}" in unusable(table)
+
+
+def test_what_takes_no_time_is_usable():
+    """Raw labels, and what has no voxels."""
+    raw = row(encoding="none", compression="none", **dict.fromkeys(SECONDS, 0))
+    empty = row(raw_bytes=0, native_bytes=0, encoded_bytes=0, compressed_bytes=0)
+    assert unusable(records.tabulate([raw, empty])) == ""
+    speeds = derive(records.tabulate([raw]))[["compress_speed", "decompress_speed"]]
+    assert speeds.isna().all(axis=None)
+
+
+def test_many_unusable_rows_are_one_line():
+    told = unusable(records.tabulate(row(run=n, compressed_bytes=0) for n in range(99)))
+    assert told.endswith("; 96 more")
+    assert told.count("line") == 3
+
+
+def test_plot_leaves_out_what_it_cannot_draw(tmp_path, monkeypatch):
+    """It was an internal error."""
+    monkeypatch.setattr(figures.of_results, "names", lambda: ["compression_speed", "pareto"])
+    path = tmp_path / "r.csv"
+    options = ["plot", "-o", str(path), "--figures", str(tmp_path)]
+    for run, seconds in enumerate((0.1, 0.0, "nan"), 1):
+        records.append(path, row(encoding="compresso", run=run, encode_s=seconds))
+    done = CliRunner().invoke(main, options)
+    assert done.exit_code == 0, done.output
+    (line,) = done.stderr.splitlines()
+    assert "line 3" in line
+    assert "line 4" in line
+    assert "unusable: encode_s is 0.0" in (tmp_path / "report.html").read_text()
+    header, _, *bad = path.read_text().splitlines()
+    for lines in ([], [header], [header, *bad], [header.replace("encode_s,", "")], ["a", "b"]):
+        path.write_text("".join(f"{line}\n" for line in lines))
+        done = CliRunner().invoke(main, options)
+        assert done.exit_code == 1
+        assert done.stderr.splitlines()[-1].startswith("Error: ")
+        assert "bug" not in done.stderr
+        assert len(done.stderr.splitlines()) == 1 + (lines == [header, *bad])
