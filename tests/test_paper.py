@@ -232,6 +232,18 @@ def test_verdicts(tmp_path):
     assert "ac3 (gt)" in text
 
 
+def test_synthetic_data_says_so_everywhere(tmp_path):
+    """In the lists of what is missing and of parts, too."""
+    given = {("compresso", "lzma"): 100, ("ristretto", "none"): 200}
+    rows = [row | {"part": "first 2 slices"} for row in rows_of("phantom", "synthetic", given)]
+    text = paper.report(records.tabulate([*rows, rows[0] | {"run": 2}]), [], [], tmp_path)
+    lines = [line for line in text.read_text().splitlines() if "phantom" in line]
+    assert len(lines) > 5
+    assert [line for line in lines if "phantom (synthetic)" not in line] == [
+        line for line in lines if line.startswith("\u2020")
+    ]
+
+
 def test_report_tells_its_runs_and_what_is_missing(tmp_path):
     """Speeds with their intervals, who has fewer runs, and why a cell has none."""
     (best,) = rows_of("spl-knee", "other", {("compresso", "lzma"): 1553.2})

@@ -159,6 +159,11 @@ def test_the_front_is_what_nothing_beats():
     assert front(cells, lambda c: c[0], lambda c: c[1]) == [(9, 1), (8, 2), (5, 5)]
 
 
+def test_what_has_no_speed_is_not_on_the_front():
+    cells = [(9, 1), (1, math.nan), (5, 5)]
+    assert front(cells, lambda c: c[0], lambda c: c[1]) == [(9, 1), (5, 5)]
+
+
 def made_cells(*codecs):
     return [Method(encodings.parse(a), compressors.parse(b)) for a, b in codecs]
 
@@ -454,3 +459,55 @@ def test_a_file_is_sampled_and_its_interval_holds(tmp_path, out):
         ratio = labels.nbytes / estimate.size(Method(*cell), labels)
         assert answer["low"] < ratio < answer["high"]
     assert "4 chunks of 64 x 64 x 16" in result.stderr  # 0.15 of 16 are 3, and 4 are the least
+
+
+def raw_and(monkeypatch, ratio, runs=5, **row):
+    """The answer where raw labels, in no time, are beside lz4."""
+    raw = standing("none", 1, 1e9, 1e9)
+    raw = race.Standing(made_cells(("none", "none"))[0], raw.rows[:runs])
+    lz4 = standing("lz4", ratio, 100, 900)
+    lz4 = race.Standing(lz4.cell, [one | row for one in lz4.rows[:runs]])
+    monkeypatch.setattr(Purposes, "alone", lambda _, one: Alone(1.0, 1 / one.slower, one.ratio))
+    purposes = purposes_of(raw, lz4)
+    return [raw, lz4], purposes.choose(), purposes.sample
+
+
+@pytest.mark.parametrize("ratio", [50, 0.9])
+def test_raw_labels_have_no_speed(monkeypatch, ratio):
+    """Also where nothing is smaller, and they are the answer."""
+    cells, choices, sample = raw_and(monkeypatch, ratio)
+    text = tell.as_text("title", cells, choices, sample)
+    assert not [line for line in text.splitlines() if re.match(r"[cd]+ +none", line)]
+    assert re.search(r"^cd +cpso +lz4 ", text, re.MULTILINE)
+    assert "soonest is cpso + lz4" in text
+    assert "000,000" not in text
+    answer = tell.as_json(choices, sample)["archive"]
+    assert (answer["encoding"] == "none") == (ratio < 1)
+    assert (answer["compress_speed"] is None) == (ratio < 1)
+
+
+@pytest.mark.parametrize("runs", [1, 2, 3])
+def test_few_runs_have_no_interval_of_seconds(monkeypatch, runs):
+    cells, choices, sample = raw_and(monkeypatch, 50, runs)
+    answer = tell.as_json(choices, sample)["archive"]
+    assert answer["runs"] == runs
+    assert (answer["seconds_low"] is None) == (answer["seconds_high"] is None) == (runs < 3)
+    text = tell.as_text("title", cells, choices, sample)
+    assert (f"(n = {runs})" in text) == (runs < 3)
+    assert (" for both)" in text) == (runs == 3)
+
+
+def test_an_answer_says_that_its_encoding_was_trained_on_the_volume(monkeypatch):
+    trained = {"dataset": "pinky40-z000-255.h5", "encoding": "ristretto"}
+    cells, choices, sample = raw_and(monkeypatch, 50, **trained)
+    text = tell.as_text("title", cells, choices, sample)
+    assert "trained on this volume" in tell.as_json(choices, sample)["archive"]["why"]
+    assert "cpso\u2020" in text  # the cell is made up, its rows are ristretto's
+    cells, choices, sample = raw_and(monkeypatch, 50, **trained | {"dataset": "ac3"})
+    assert "\u2020" not in tell.as_text("title", cells, choices, sample)
+
+
+def test_the_heading_says_synthetic(out):
+    result = run("phantom:size=24x20x3", "--runs", 1, *out)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("phantom:size=24x20x3 (synthetic), ")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from experiments.records import Row
 from experiments.records.intervals import interval
+from experiments.records.trained import MARK, NOTE, is_trained
 
 #: The rows of each candidate by its title, in the order of the rounds.
 Results = dict[str, list[Row]]
@@ -36,7 +37,10 @@ def speeds(voxels: int, results: Results) -> Iterator[str]:
         ]
         size = rows[0].get("encoded_bytes")
         found.append(f"{8 * size / voxels:.3f}" if size else "")
-        yield f"| {title} | {' | '.join(found)} |"
+        mark = MARK if is_trained(rows[0]) else ""
+        yield f"| {title}{mark} | {' | '.join(found)} |"
+    if any(is_trained(rows[0]) for rows in results.values()):
+        yield from ("", f"{NOTE}.")
 
 
 def seconds_of(rows: Sequence[Row], stage: str) -> list[float]:

@@ -70,6 +70,7 @@ def command(
     from compresso import encodings as registry
     from experiments import bench, datasets, records
     from experiments.figures import check
+    from experiments.records.intervals import LEAST
     from experiments.text import shown
 
     chosen = datasets.choose_one(dataset, directory, "bench")
@@ -85,7 +86,8 @@ def command(
         size = " x ".join(map(str, labels.shape[::-1]))
         title = f"{shown(volume.name, volume.group)}, {size} {labels.dtype}"
         title += f", {records.cpu()}, {os.cpu_count()} cores"
-        click.echo(f"{title}\n\nMedians of {runs} rounds, in brackets their 95% intervals.\n")
+        brackets = "their 95% intervals" if runs >= LEAST else "their number"
+        click.echo(f"{title}\n\nMedians of {runs} rounds, in brackets {brackets}.\n")
         tables = [bench.tables.speeds(labels.size, results), bench.tables.ratios(results)]
         if commands:
             tables.append(bench.commands.table(labels, runs))

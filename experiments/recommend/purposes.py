@@ -159,7 +159,8 @@ class Purposes:
             return None
         quick = [pair for pair in found if pair[1].seconds <= BLINK_S]
         one, alone = max(quick or found, key=lambda pair: pair[1].ratio)
-        small = packed(found, lambda pair: pair[1].ratio * self._native)
+        at_work = [pair for pair in found if not pair[0].raw] or found
+        small = packed(at_work, lambda pair: pair[1].ratio * self._native)
         first, soonest = min(small, key=lambda pair: pair[1].seconds)
         box = " x ".join(map(str, reversed(self.sample.boxes[0][1].shape)))
         ratio = self._bases(lambda size: f"{alone.ratio * size / 8:,.1f} x")
@@ -247,6 +248,8 @@ def contenders(standing: Sequence[Standing], whole: bool, runs: int) -> list[Sta
 
 
 def _speeds(one: Standing) -> str:
+    if one.raw:
+        return "raw labels have no speed"
     return (
         f"compresses at {plainly(one.compress_speed)} and decompresses at "
         f"{plainly(one.decompress_speed)} MB/s of 8 bytes per voxel"

@@ -9,6 +9,7 @@ import numpy as np
 from experiments.errors import HarnessError
 from experiments.measure import Method
 from experiments.records import OK, Outcome, Row, Status
+from experiments.records.best import is_raw
 from experiments.records.intervals import Interval, interval
 
 #: By what a speed may be wrong of which there are one run or few.
@@ -67,6 +68,11 @@ class Standing:
     def refused(self) -> bool:
         """Whether its encoding cannot hold a label: it was never an answer."""
         return Status.parse(self.failure).outcome is Outcome.REFUSED
+
+    @property
+    def raw(self) -> bool:
+        """Whether it leaves labels as they are, and so has no speed."""
+        return bool(is_raw(self.cell.encoding.spec, self.cell.compressor.spec))
 
     @property
     def ratio(self) -> float:

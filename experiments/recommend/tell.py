@@ -7,11 +7,11 @@ from experiments.recommend.purposes import Choice
 from experiments.recommend.sample import Sample
 from experiments.recommend.standing import Standing
 from experiments.records.front import front
+from experiments.records.intervals import LEAST
+from experiments.records.trained import MARK, NOTE, is_trained
 from experiments.text import plainly
 
 Choices = dict[str, Choice]
-#: The interval of fewer runs is not printed.
-ENOUGH = 3
 
 
 def as_json(choices: Choices, sample: Sample) -> dict[str, Any]:
@@ -21,15 +21,17 @@ def as_json(choices: Choices, sample: Sample) -> dict[str, Any]:
     ``native_ratio`` and its bounds at those of its own ``dtype``. ``bytes`` are its bytes. Speeds
     are MB/s of 8 bytes per voxel. ``seconds`` are to compress and decompress it once, one thread.
     ``low`` and ``high`` are the bounds of 95% intervals, None if they are not known: of seconds
-    from fewer than ``ENOUGH`` runs, and of a ratio without a sample that has several labels.
+    from fewer than ``LEAST`` runs, and of a ratio without a sample that has several labels. So are
+    the speeds of raw labels.
     """
     return {purpose: _entry(choice, sample) for purpose, choice in choices.items()}
 
 
 def _entry(choice: Choice, sample: Sample) -> dict[str, Any]:
     one, size, dtype = choice.standing, choice.size, sample.volume.dtype
-    voxels, known, timed = sample.volume.voxels, not sample.unknown, len(one.rows) >= ENOUGH
+    voxels, known, timed = sample.volume.voxels, not sample.unknown, len(one.rows) >= LEAST
     there, back = one.compress_s, one.decompress_s
+    note = f"; {NOTE}" if is_trained(one.rows[0]) else ""
     entry = {
         "encoding": one.cell.encoding.spec,
         "compression": one.cell.compressor.spec,
@@ -40,8 +42,8 @@ def _entry(choice: Choice, sample: Sample) -> dict[str, Any]:
         "native_ratio": dtype.itemsize * voxels / size.expected,
         "native_low": dtype.itemsize * voxels / size.high if known else None,
         "native_high": dtype.itemsize * voxels / size.low if known else None,
-        "compress_speed": one.compress_speed,
-        "decompress_speed": one.decompress_speed,
+        "compress_speed": None if one.raw else one.compress_speed,
+        "decompress_speed": None if one.raw else one.decompress_speed,
         "bytes": round(size.expected),
         "bytes_low": round(size.low) if known else None,
         "bytes_high": round(size.high) if known else None,
@@ -51,7 +53,7 @@ def _entry(choice: Choice, sample: Sample) -> dict[str, Any]:
         "seconds_high": voxels * (there.high + back.high) if timed else None,
         "compress_seconds": voxels * there.median,
         "decompress_seconds": voxels * back.median,
-        "why": choice.why,
+        "why": f"{choice.why}{note}",
     }
     if choice.alone:
         entry["box_bytes"] = choice.alone.bytes
@@ -88,8 +90,9 @@ def _table(standing: Sequence[Standing], sample: Sample) -> list[str]:
     def ratio(one: Standing) -> float:
         return one.ratio
 
-    there = front(standing, ratio, lambda one: one.compress_speed)
-    back = front(standing, ratio, lambda one: one.decompress_speed)
+    at_work = [one for one in standing if not one.raw]
+    there = front(at_work, ratio, lambda one: one.compress_speed)
+    back = front(at_work, ratio, lambda one: one.decompress_speed)
     dtype = sample.volume.dtype
     narrow = dtype.itemsize < 8
     bases = [f"vs {dtype.name} (file)", *(["vs uint64"] if narrow else [])]
@@ -100,7 +103,7 @@ def _table(standing: Sequence[Standing], sample: Sample) -> list[str]:
             rows.append(
                 (
                     marks,
-                    one.cell.encoding.spec,
+                    one.cell.encoding.spec + (MARK if is_trained(one.rows[0]) else ""),
                     one.cell.compressor.spec,
                     f"{one.native_ratio:,.1f}",
                     *([f"{one.ratio:,.1f}"] if narrow else []),

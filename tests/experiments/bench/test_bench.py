@@ -108,6 +108,26 @@ def test_speeds_are_medians_with_intervals():
     assert line == "| x | 2 (1 to 8) |  | 4 (4 to 4) | 0.000 |"
 
 
+def test_two_rounds_have_no_interval():
+    *_, line = tables.speeds(8_000_000, {"x": rows([1, 4], [2, 2])})
+    assert line == "| x | 3 (n = 2) |  | 4 (n = 2) | 0.000 |"
+    both = {"compresso": rows([1, 1], [1, 1]), "Crackle 1": rows([1, 4], [2, 2])}
+    *_, line = tables.ratios(both)
+    assert line.endswith("| 2.50 (n = 2) | 2.00 (n = 2) |")
+
+
+def test_what_was_trained_on_the_labels_is_marked():
+    found = {
+        f"{name}, 2 threads": rows([1], [1], encoding=name, dataset="pinky40.h5")
+        for name in ("cpso", "ristretto")
+    }
+    lines = list(tables.speeds(8_000_000, found))
+    assert lines[2].startswith("| cpso, 2 threads | ")
+    assert lines[3].startswith("| ristretto, 2 threads\u2020 | ")
+    assert "trained on this volume" in lines[-1]
+    assert "\u2020" not in "".join(tables.speeds(8_000_000, {"cpso": rows([1], [1])}))
+
+
 @pytest.mark.parametrize(
     ("labels", "told"),
     [([[[1, 2**32]]], "label 4294967296 does not fit"), (np.zeros((0, 1, 1), int), "empty")],
