@@ -337,6 +337,11 @@ def test_an_error_shows_how_to_name_a_volume_in_a_group(tmp_path, version):
         same(example, volume[1:9, 1:9, 1:9] if "box" in str(text) else volume)
 
 
+def test_a_path_inside_of_a_store_is_one_path(tmp_path):
+    depots.zarr_group(tmp_path / "x.zarr").create_array("a/seg", shape=(3, 4, 5), dtype="u1")
+    assert "absent" in refusal(f"{tmp_path}/x.zarr:/a:/seg")
+
+
 def test_buckets_that_refuse_what_they_do_not_have(tmp_path):
     volume = depots.labels(dtype="u4")
     depots.precomputed(tmp_path / "pre", volume)

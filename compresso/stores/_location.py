@@ -236,10 +236,11 @@ def _inner_of_address(address: str) -> tuple[str, str]:
 
 def split_inner(address: str) -> tuple[Path, str]:
     """Split ``folder:/inside``."""
-    head, mark, inner = address.rpartition(":")
-    if mark and not os.path.exists(address) and os.path.isdir(head):
-        return Path(head), inner
-    return Path(address), ""
+    head = address
+    while ":" in head and not os.path.exists(head):
+        head = head.rpartition(":")[0]
+    inner = address[len(head) + 1 :]
+    return (Path(head), inner) if inner and os.path.isdir(head) else (Path(address), "")
 
 
 def _as_folder(path: str) -> str:
