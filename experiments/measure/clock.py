@@ -1,7 +1,7 @@
 """The clock of every measurement, and the order in which things are measured."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import perf_counter_ns
 from typing import Any, TypeVar
 
@@ -54,13 +54,24 @@ class Clock:
     def __init__(self, now: Callable[[], int] = perf_counter_ns) -> None:
         self.now = now
         self.ns: dict[str, int] = {}
+        self._paused = 0  # ns, of all pauses
 
     def time(self, stage: str, work: Callable[..., T], *arguments: Any) -> T:
         """Call a function, and add its time to a stage."""
-        start = self.now()
+        start, paused = self.now(), self._paused
         result = work(*arguments)
-        self._add(stage, self.now() - start)
+        self._add(stage, self.now() - start - (self._paused - paused))
         return result
+
+    def pausing(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield items to a function that is timed, without the time of making the items."""
+        start = self.now()
+        for item in items:
+            self._paused += self.now() - start
+            yield item
+            del item  # the next one may need its memory
+            start = self.now()
+        self._paused += self.now() - start
 
     def share(
         self, work: Callable[["Clock", T], R], items: Sequence[T], at_once: int = 1

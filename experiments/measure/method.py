@@ -8,9 +8,14 @@ raw labels, all of them), are part of its time.
 
 With one thread a volume is one stream, as in the paper. With several it is cut into groups of
 slices, as a file is, and each thread works on a group of its own, in both stages.
+
+Raw labels have 64 bits. If that is more than their own width, and the volume more than
+``PIECE_BYTES``, they are widened, compressed and compared slab by slab, so that no wide copy of the
+volume is needed: the most memory is that of the other encodings, labels and decoded labels.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,15 +26,17 @@ import numpy as np
 from compresso import Compressor, Encoding, LabelError, compressors, container
 from compresso.arrays import Labels, Shape, as_shape, as_volume, little
 from compresso.codec import Buffer
+from compresso.compressors.none import Store
 from compresso.encodings.none import Raw
-from compresso.parallel import Span, shares
+from compresso.parallel import Span, shares, slabs
 from experiments import records
 from experiments.datasets import Volume
 from experiments.measure.clock import Clock
 from experiments.measure.surroundings import Surroundings
 from experiments.records import OK, Outcome, Row, Status
 
-PIECE_BYTES = 1 << 30  # of raw labels that are restored at a time
+PIECE_BYTES = 1 << 30  # of raw labels that are widened or restored at a time, at most
+SLAB_BYTES = 1 << 26  # of a slab of larger volumes
 DIFFERS = Status(Outcome.ERROR, "decoded labels differ")
 
 
@@ -159,32 +166,40 @@ def _round_trip(labels: Labels, method: Method, clock: Clock, new_array: bool = 
     Each stage is one call of the codec per group. The array to decode into is the only copy of the
     labels, in their own dtype. Raw labels, which may fill most of the memory, have no copy.
     """
-    source = prepared(labels, method.encoding)
+    raw = isinstance(method.encoding, Raw)
+    source = as_volume(labels) if raw else prepared(labels, method.encoding)
     source.max(initial=0)  # as much of it as fits is in the processor's caches
     spans = method.spans(source.shape)
     at_once, threads = shares(method.threads, len(spans))
     each = replace(method, threads=threads)
-    raw = isinstance(method.encoding, Raw)
-    sizes, bodies = zip(*clock.share(partial(_pack, each, source), spans, at_once), strict=True)
-    packed = list(zip(spans, bodies, strict=True))
+    streams = clock.share(partial(_pack, each, source), spans, at_once)
+    packed = [(span, body) for span, (_, body) in zip(spans, streams, strict=True)]
     decoded = source if raw else clock.touched(source.shape, source.dtype)
     same = clock.share(partial(_unpack, each, decoded), packed, at_once)
     row: Row = {
-        "encoded_bytes": sum(sizes),
-        "compressed_bytes": sum(memoryview(body).nbytes for body in bodies),
+        "encoded_bytes": sum(size for size, _ in streams),
+        "compressed_bytes": sum(
+            size if body is None else memoryview(body).nbytes for size, body in streams
+        ),
         "lossless": all(same) and (raw or all(map(np.array_equal, decoded, source))),
         **clock.seconds,
     }
     if new_array and not raw:
+        del decoded  # so that only one of them is held
         again = Clock(clock.now)
         again.share(partial(_unpack, each, np.empty(source.shape, source.dtype)), packed, at_once)
         row["decode_new_s"] = again.seconds["decode_s"]
     return row
 
 
-def _pack(method: Method, source: Labels, clock: Clock, span: Span) -> tuple[int, Buffer]:
-    """Encode and compress a group; returns the bytes after the first stage, and the result."""
+def _pack(method: Method, source: Labels, clock: Clock, span: Span) -> tuple[int, Buffer | None]:
+    """Encode and compress a group; returns the bytes after the first stage, and the result.
+
+    The result is None for raw labels without a compressor: nothing is done to them.
+    """
     z0, z1 = span
+    if isinstance(method.encoding, Raw):
+        return _pack_raw(method, source[z0:z1], clock)
     try:
         stream = clock.time("encode", method.encoding.encode_volume, source[z0:z1], method.threads)
     except LabelError as error:
@@ -192,11 +207,37 @@ def _pack(method: Method, source: Labels, clock: Clock, span: Span) -> tuple[int
     return memoryview(stream).nbytes, clock.time("compress", method.compressor.compress, stream)
 
 
-def _unpack(method: Method, decoded: Labels, clock: Clock, packed: tuple[Span, Buffer]) -> bool:
+def _pack_raw(method: Method, source: Labels, clock: Clock) -> tuple[int, Buffer | None]:
+    """As :func:`_pack`, for raw labels, which have 64 bits before the clock starts."""
+    encoding, compressor, size = method.encoding, method.compressor, 8 * source.size
+    if isinstance(compressor, Store):
+        clock.time("encode", bytes)
+        clock.time("compress", bytes)
+        return size, None
+    plain = source.dtype == np.dtype("<u8") and source.flags.c_contiguous
+    if plain or size <= PIECE_BYTES:
+        stream = clock.time("encode", encoding.encode_volume, prepared(source, encoding))
+        return size, clock.time("compress", compressor.compress, stream)
+    clock.time("encode", bytes)
+    pieces = clock.pausing(_widened(source))
+    return size, clock.time("compress", compressor.compress_pieces, pieces, size)
+
+
+def _widened(source: Labels) -> Iterator[memoryview]:
+    """The bytes of raw labels, slab by slab, without a copy if they have 64 bits."""
+    plane = 8 * math.prod(source.shape[1:])
+    for z0, z1 in slabs(0, len(source), max(1, SLAB_BYTES // max(1, plane))):
+        yield little(prepared(source[z0:z1], Raw()))
+
+
+def _unpack(
+    method: Method, decoded: Labels, clock: Clock, packed: tuple[Span, Buffer | None]
+) -> bool:
     """Decompress and decode a group; of raw labels, whether they equal those in the array."""
     (z0, z1), body = packed
     if isinstance(method.encoding, Raw):
         return _restore_raw(decoded[z0:z1], method.compressor, body, clock)
+    assert body is not None
     stream = clock.time("decompress", method.compressor.decompress, body)
     clock.time("decode", method.encoding.decode_into, stream, decoded[z0:z1], method.threads)
     return True
@@ -210,16 +251,23 @@ def prepared(labels: Labels, encoding: Encoding) -> Labels:
     return source.astype(source.dtype.newbyteorder("="), copy=False)
 
 
-def _restore_raw(source: Labels, compressor: Compressor, data: Buffer, clock: Clock) -> bool:
+def _restore_raw(source: Labels, compressor: Compressor, data: Buffer | None, clock: Clock) -> bool:
     """Decompress raw labels piece by piece, and compare each piece with the source."""
-    expected, at = little(source), 0
-    for start in range(0, len(expected), PIECE_BYTES):  # what the compressor's own memory costs
-        clock.touched((min(PIECE_BYTES, len(expected) - start),), np.uint8)
+    size = 8 * source.size
+    for start in range(0, size, SLAB_BYTES):  # what the compressor's own memory costs
+        clock.touched((min(SLAB_BYTES, size - start),), np.uint8)
+    clock.ns["decode"] = 0
+    if data is None:
+        clock.time("decompress", bytes)
+        return True
+    expected, rest = memoryview(b""), _widened(source)
     pieces = compressor.decompress_pieces(data, PIECE_BYTES)
     while (piece := clock.time("decompress", next, pieces, None)) is not None:
         found = memoryview(piece).cast("B")
-        if not np.array_equal(found, expected[at : at + len(found)]):
-            return False
-        at += len(found)
-    clock.ns["decode"] = 0
-    return at == len(expected)
+        while len(found):
+            expected = expected or next(filter(len, rest), expected)
+            common = min(len(found), len(expected))
+            if not common or not np.array_equal(found[:common], expected[:common]):
+                return False
+            found, expected = found[common:], expected[common:]
+    return not expected and not any(map(len, rest))

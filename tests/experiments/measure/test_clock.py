@@ -1,5 +1,6 @@
 """The clock, and the order of rounds."""
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -33,6 +34,19 @@ def test_a_clock_adds_up():
     made = watch.touched((3, 4), np.uint16)
     assert (made.shape, made.dtype, made.sum()) == ((3, 4), np.uint16, 0)
     assert list(watch.ns) == ["a", "b", "new_memory"]
+
+
+def test_a_clock_pauses_while_items_are_made():
+    clock = Clock(itertools.count().__next__)  # each look at it takes 1 ns
+
+    def make():
+        for item in range(3):
+            for _ in range(100):
+                clock.now()
+            yield item
+
+    assert clock.time("work", list, clock.pausing(make())) == [0, 1, 2]
+    assert clock.ns["work"] < 20
 
 
 def test_a_shared_clock_divides_what_passed():

@@ -3,12 +3,14 @@
 import sys
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import compresso
 from compresso import Compressor, Encoding, MissingPackageError, compressors, encodings
+from compresso.compressors._block import BlockCompressor
 from compresso.compressors.zstd import Zstd
 from compresso.container import description
 from compresso.encodings.none import Raw
@@ -37,6 +39,42 @@ def test_raw_labels_are_restored_in_pieces(monkeypatch, compressor, dtype):
         row = run(labels, "none", compressor)
         assert row["lossless"], row["status"]
         assert row["encoded_bytes"] == 8 * labels.size
+
+
+@pytest.mark.parametrize("compressor", ["none", "zstd", "zlib", "lz4", "lzf"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_raw_labels_are_never_wide_as_a_whole(monkeypatch, compressor, order):
+    """Of a volume of 4 MiB, which is 8 MiB wide, a few slabs of 64 KiB are held."""
+    monkeypatch.setattr(method, "PIECE_BYTES", 1 << 16)
+    monkeypatch.setattr(method, "SLAB_BYTES", 1 << 16)
+    monkeypatch.setattr(BlockCompressor, "block_bytes", 1 << 16)
+    blocks = np.random.default_rng(0).integers(1 << 32, size=(64, 32, 32), dtype=np.uint32)
+    labels = np.asarray(blocks.repeat(4, 1).repeat(4, 2), order=order)
+    run(labels[:8], "none", compressor)  # imports
+    tracemalloc.start()
+    try:
+        row = run(labels, "none", compressor)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert row["lossless"], row["status"]
+    assert row["encoded_bytes"] == 8 * labels.size
+    packed = 2 * row["compressed_bytes"] * (compressor != "none")  # in pieces, and joined
+    assert peak < labels.nbytes / 4 + packed
+
+
+def test_other_encodings_hold_the_labels_and_the_decoded_ones():
+    blocks = np.random.default_rng(0).integers(1 << 32, size=(64, 4, 4), dtype=np.uint32)
+    labels = blocks.repeat(64, 1).repeat(64, 2)
+    run(labels[:2], "compresso", "zstd")  # imports and compiles
+    tracemalloc.start()
+    try:
+        row = run(labels, "compresso", "zstd")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert row["lossless"], row["status"]
+    assert peak < 1.5 * labels.nbytes
 
 
 class Wrong(Zstd):
