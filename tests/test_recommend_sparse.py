@@ -122,6 +122,7 @@ def test_the_interval_holds_if_most_of_a_volume_is_blank(
     for sample in samples:
         content = sample.content
         assert (content.share == content.low == content.high == STORED) == known
+        assert all(fetched.any() for _, fetched in sample.boxes)
         for one in CELLS:
             found = estimate(one, sample)
             assert found.expected == pytest.approx(truth[one], rel=0.4)
@@ -182,6 +183,15 @@ def test_a_ratio_without_several_labels_has_no_interval(label):
     assert exact / 2 < found.expected < 2 * exact
     assert math.isnan(found.low)
     assert math.isnan(found.high)
+
+
+def test_boxes_of_a_volume_that_is_measured_whole_have_several_labels():
+    labels = np.zeros((70, 200, 200), np.int16)
+    labels[-1, 100:, 100:] = -np.arange(10000).reshape(100, 100)
+    sample = draw(of_array(labels), Plan((8, 64, 64), 0, 0), quiet)
+    assert sample.whole
+    assert sample.boxes
+    assert all(fetched.any() for _, fetched in sample.boxes)
 
 
 def test_nothing_is_stored(tmp_path):

@@ -4,6 +4,7 @@ Raw labels without a compressor are not an answer: nothing is compressed, and no
 """
 
 from experiments.measure import Method, combine
+from experiments.records.best import is_raw
 
 #: First stages that a compressor follows.
 ENCODINGS = (
@@ -31,4 +32,4 @@ def sensible() -> list[Method]:
         [encodings.parse(spec) for spec in here((*ENCODINGS, *ALONE), encodings.installed())],
         [compressors.parse(spec) for spec in here(COMPRESSORS, compressors.installed())],
     )
-    return [cell for cell in cells if str(cell) != "none none"]
+    return [cell for cell in cells if not is_raw(cell.encoding.spec, cell.compressor.spec)]

@@ -67,10 +67,6 @@ class Plan:
     count: int
     seed: int
 
-    def share(self, shape: Shape) -> float:
-        """The part of the volume that is drawn."""
-        return self.count * math.prod(self.chunk) / math.prod(shape) if self.count else 1.0
-
 
 @dataclass(frozen=True)
 class Sample:
