@@ -363,6 +363,27 @@ def test_nrrds_odd_keys_are_kept_or_named(tmp_path):
     assert "MyField" in named(nrrd_file(tmp_path / "c.nrrd", "MyField: 1"), ".nii")
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["space dimension: 2", "space directions: none (1,0) (0,2)", "space origin: (3,4)"],
+        ["space: LPST", "space directions: (1,0,0,0) (0,1,0,0) none", "space origin: (0,0,0,0)"],
+        ["space dimension: 2", "measurement frame: (0,1) (1,0)"],
+        ["space: LPS", "space directions: none none (0,0,1)", "measurement frame: none none none"],
+    ],
+)
+def test_nrrds_vectors_of_any_length_are_kept_or_named(tmp_path, lines):
+    kinds = "kinds: list domain domain", "centerings: none cell node", 'labels: "a b" "" "z"'
+    source = nrrd_file(tmp_path / "a.nrrd", *lines, *kinds)
+    with formats.open_volume(source) as volume:
+        assert volume.lost == []
+    assert carry(source, tmp_path / "b.nrrd") == []
+    before, after = (nrrd.read_header(str(tmp_path / f"{name}.nrrd")) for name in "ab")
+    for name in set(before) - {"encoding", "centerings"}:
+        np.testing.assert_array_equal(after[name], before[name], err_msg=name)
+    assert "nrrd kinds" in named(source, ".nii")
+
+
 def test_slices_keep_nrrds_other_words_of_place(tmp_path):
     """A space that is neither LPS nor RAS, units that differ: only the origin is another one."""
     lines = "space: scanner-xyz", 'space units: "mm" "mm" "um"'

@@ -19,9 +19,8 @@ TOLD = 6
 PLACED: dict[str, dict[str, str]] = {
     "nrrd": {
         **{"space": "world", "space units": "unit", "units": "unit", "space dimension": ""},
-        **dict.fromkeys(("space directions", "spacings"), "steps"),
-        **dict.fromkeys(("space origin", "axis mins"), "origin"),
-        **dict.fromkeys(("axis maxs", "centers"), ""),
+        **dict.fromkeys(("space directions", "spacings", "axis maxs"), "steps"),
+        **{"space origin": "origin", "axis mins": "origin", "centers": ""},
     },
     "nifti": {
         **{"sizeof_hdr": "", "pixdim": "", "xyzt_units": "unit"},

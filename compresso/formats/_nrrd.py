@@ -11,7 +11,7 @@ from compresso.formats._metadata import Metadata
 #: How many numbers a field has: of each axis (3), as vectors (9), or of all (1).
 NUMBERS = {"spacings": 3, "thicknesses": 3, "axis mins": 3, "axis maxs": 3, "space dimension": 1}
 NUMBERS |= {"min": 1, "max": 1, "old min": 1, "old max": 1}
-VECTORS = {"space directions": 3, "space origin": 1, "measurement frame": 3}
+VECTORS = {"space directions": 3, "space origin": 1, "measurement frame": None}
 TEXTS = ("space", "content", "sample units", "space units", "centers", "kinds", "labels", "units")
 #: Every field that is kept, by its spelling without spaces; the others describe the data.
 FIELDS = {name.replace(" ", ""): name for name in (*NUMBERS, *VECTORS, *TEXTS)}
@@ -45,6 +45,7 @@ LAS = "left-anterior-superior"
 FLOAT = r"[+-]?(?:nan|inf(?:inity)?|(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)"
 EXTENT = re.compile(r"Segment\d+_Extent")
 EXTENT_NUMBERS = re.compile(r"-?\d{1,9}( -?\d{1,9}){5}", re.ASCII)
+ANY_VECTOR = re.compile(rf"none|\(\s*{FLOAT}(?:\s*,\s*{FLOAT})*\s*\)", re.I)
 VECTOR = re.compile(rf"none|\(\s*({FLOAT})\s*,\s*({FLOAT})\s*,\s*({FLOAT})\s*\)", re.I)
 
 
@@ -252,7 +253,7 @@ def _makes_sense(name: str, value: Any) -> bool:
         if name in NUMBERS:
             return len(_numbers(value)) == NUMBERS[name]
         if name in VECTORS:
-            return len(_vectors(value)) == VECTORS[name]
+            return _are_vectors(value, VECTORS[name])
     except ValueError:
         return False
     return True
@@ -268,6 +269,14 @@ def _is_line(value: Any) -> bool:
 def _short(name: str) -> str:
     """A field's name, whatever its spelling."""
     return name.strip().lower().replace(" ", "")
+
+
+def _are_vectors(text: str, count: int | None) -> bool:
+    """Whether a text has so many vectors of one length, or, for None, as many as that length."""
+    found = ANY_VECTOR.findall(text)
+    lengths = {vector.count(",") + 1 for vector in found if vector.startswith("(")}
+    wanted = max(lengths, default=3) if count is None else count
+    return len(lengths) <= 1 and len(found) == wanted and not ANY_VECTOR.sub("", text).strip()
 
 
 def _numbers(text: str) -> list[float]:
