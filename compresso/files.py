@@ -12,7 +12,15 @@ from compresso import container, formats, stores
 from compresso.arrays import LIMIT, Labels
 from compresso.errors import DecodeError, EncodeError, FileError
 from compresso.parallel import Span
-from compresso.targets import STANDARD, check_unchanged, replacing, seekable, stamp
+from compresso.targets import (
+    ANY,
+    STANDARD,
+    Head,
+    check_unchanged,
+    replacing,
+    seekable,
+    stamp,
+)
 
 Announce = Callable[[str], None]
 #: Slices from the first to before the second, or to the end.
@@ -243,8 +251,9 @@ def _volume(source: str, form: str, memory: int | None) -> Iterator[formats.Read
     path, inner = formats.split(source)
     if path != STANDARD and not path.exists():
         raise FileError(f"{path}: no such file")
+    ending = _ending(path, form)
     with (
-        seekable(path, _ending(path, form)) as file,
+        seekable(path, ending, formats.head(Path(ending or path), path)) as file,
         formats.open_volume(file, inner) as volume,
     ):
         yield volume
@@ -332,7 +341,13 @@ def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator
     """Open a frame's file; raises FileError, and DecodeError that names it."""
     if source.is_dir():
         raise FileError(f"{source}: {stores.what_is(source)}")
-    with seekable(source, "frame") as path:
+
+    def check(start: bytes) -> None:
+        with _named(source):
+            container.check_magic(start)
+
+    head = ANY if salvage else Head(container.HEAD.size, check)
+    with seekable(source, "frame", head) as path:
         try:
             file = path.open("rb")
         except OSError as error:

@@ -240,7 +240,7 @@ def test_what_is_no_npy_file_is_said_to_be_none(tmp_path, junk):
     (tmp_path / "x.npy").write_bytes(junk)
     with pytest.raises(FileError) as error, formats.open_volume(tmp_path / "x.npy"):
         pass
-    assert str(error.value) == f"{tmp_path / 'x.npy'}: is no .npy file"
+    assert str(error.value) == f"{tmp_path / 'x.npy'}: not in the .npy format"
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -197,7 +197,7 @@ def test_standard_streams_that_do_not_fit(folder):
     one_line(done, "-: not a compresso file")
     assert done.stdout == b""
     done = run("compress", "-", folder / "x.cps", "--format", "npy", input=b"no array")
-    one_line(done, "Error: -: is no .npy file")
+    one_line(done, "Error: -: not in the .npy format")
     assert not (folder / "x.cps").exists()
 
 

@@ -24,7 +24,7 @@ from compresso.container.description import (
     describe,
 )
 from compresso.container.group import shift_of
-from compresso.container.layout import CHECK, GROUP, HEAD, MAGIC, MARK, VERSION
+from compresso.container.layout import CHECK, GROUP, HEAD, MAGIC, MARK, VERSION, check_magic
 from compresso.container.reader import Damage, Reader
 from compresso.container.writer import write
 
@@ -42,6 +42,7 @@ __all__ = [
     "Damage",
     "Description",
     "Reader",
+    "check_magic",
     "depth_within",
     "describe",
     "dumps",

@@ -89,14 +89,19 @@ def pack_head(description: Description) -> Head:
     return Head(data + CHECK.pack(xxh3_64_intdigest(data)), description)
 
 
-def read_head(at: ReadAt, offset: int = 0) -> Head:
-    """Read a head; raises DecodeError if it is damaged, or of another version."""
-    data = at(offset, HEAD.size)
+def check_magic(data: bytes) -> None:
+    """Raise DecodeError if these are not the first bytes of a compresso file."""
     if len(data) < HEAD.size or not data.startswith(MAGIC):
         raise DecodeError(
             "not a compresso file; a codec's raw output needs the decompress of that codec, such "
             "as COMPRESSO.decompress"
         )
+
+
+def read_head(at: ReadAt, offset: int = 0) -> Head:
+    """Read a head; raises DecodeError if it is damaged, or of another version."""
+    data = at(offset, HEAD.size)
+    check_magic(data)
     _, version, packed, length = HEAD.unpack(data)
     if version != VERSION or packed > 1 or length > DESCRIPTION_LIMIT:
         raise DecodeError(f"format version {version} is unknown; update compresso to read it")

@@ -21,7 +21,7 @@ from compresso.formats import _metadata, _nrrd, _tiff
 from compresso.formats._format import Format, Reader, reading, reshaped, volume_shape
 from compresso.formats._metadata import Metadata, fit, summary, tell
 from compresso.plugins import Registry
-from compresso.targets import file_or_standard
+from compresso.targets import Head, file_or_standard
 
 __all__ = [
     "Format",
@@ -30,6 +30,7 @@ __all__ = [
     "Writer",
     "files",
     "fit",
+    "head",
     "open_volume",
     "reshaped",
     "sliced",
@@ -95,6 +96,20 @@ def open_volume(path: Path, inner: str = "") -> Iterator[Reader]:
                 return reader.read_box(box)
 
         yield replace(reader, fetch=fetch, fetch_box=fetch_box if reader.fetch_box else None)
+
+
+def head(path: Path, where: object) -> Head:
+    """Return how a stream must begin to be a file such as ``path``; raises FileError.
+
+    The check raises FileError that names ``where``.
+    """
+    form = _format(path)
+
+    def check(start: bytes) -> None:
+        if not form.begins(path, start):
+            raise FileError(f"{where}: not in the {form.name} format")
+
+    return Head(form.head_size, check)
 
 
 def files(text: str) -> tuple[Path, ...]:

@@ -103,6 +103,10 @@ class Format(Plugin):
 
     #: The endings of its files, in lower case.
     suffixes: ClassVar[tuple[str, ...]]
+    #: How its files begin, if they all begin with some of these bytes.
+    magic: ClassVar[tuple[bytes, ...]] = ()
+    #: Bytes that :meth:`begins` needs.
+    head_size: ClassVar[int] = 16
     #: Whether a file can hold several volumes, of which one is named behind a colon.
     several: ClassVar[bool] = False
     #: Whether it holds volumes without voxels; elsewhere such a shape is damage.
@@ -117,6 +121,10 @@ class Format(Plugin):
         Whatever it or the reader raises is told as a FileError by the caller. It opens no other
         file than ``path``, and allocates nothing that the size of the file does not warrant.
         """
+
+    def begins(self, path: Path, head: bytes) -> bool:
+        """Whether a file of this name can begin with the bytes ``head``."""
+        return not self.magic or head.startswith(self.magic)
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """All files that hold a file's volume, itself first; raises as :meth:`open` does."""

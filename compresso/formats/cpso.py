@@ -20,6 +20,7 @@ class CpsoFile(Format):
 
     name = "cpso"
     suffixes = (".cpso",)
+    magic = (b"cpso",)
     empty = True
 
     @contextmanager

@@ -41,9 +41,16 @@ class Hdf5(Format):
 
     name = "HDF5"
     suffixes = (".h5", ".hdf5", ".hdf", ".he5")
+    magic = (b"\x89HDF\r\n\x1a\n",)
+    head_size = 1 << 20
     several = True
     empty = True
     any_shape = True
+
+    def begins(self, path: Path, head: bytes) -> bool:
+        """Whether its signature is at the start, or after another program's 512 bytes or more."""
+        starts = (0, *(512 << n for n in range(12)))
+        return any(head.startswith(self.magic, start) for start in starts)
 
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Reader]:

@@ -26,6 +26,8 @@ from compresso.formats._metadata import Metadata
 from compresso.formats._stream import Stream, open_file, skip
 from compresso.plugins import require
 
+GZIP = b"\x1f\x8b"
+
 
 class Nifti(Format):
     """A header, and labels from the first to the last; no checksum but gzip's.
@@ -35,6 +37,11 @@ class Nifti(Format):
 
     name = "NIfTI"
     suffixes = (".nii", ".nii.gz")
+    magic = tuple(size.to_bytes(4, order) for size in (348, 540) for order in ("little", "big"))
+
+    def begins(self, path: Path, head: bytes) -> bool:
+        """Whether it is gzip, or the size of a header."""
+        return head.startswith(GZIP if path.suffix.lower() == ".gz" else self.magic)
 
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Reader]:

@@ -21,6 +21,7 @@ class Npy(Format):
 
     name = ".npy"
     suffixes = (".npy",)
+    magic = (MAGIC_PREFIX,)
     empty = True
     any_shape = True
 
@@ -29,7 +30,7 @@ class Npy(Format):
         """Open an .npy file; pickled objects are refused."""
         with path.open("rb") as file:
             if file.read(len(MAGIC_PREFIX)) != MAGIC_PREFIX:
-                raise FileError(f"{path}: is no .npy file")
+                raise FileError(f"{path}: not in the .npy format")
         labels: Any = np.load(path, mmap_mode="r", allow_pickle=False)
         own, dtype, offset = labels.shape, labels.dtype, labels.offset
         shape = volume_shape(path, own, dtype)

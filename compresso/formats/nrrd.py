@@ -48,6 +48,7 @@ class Nrrd(Format):
 
     name = "NRRD"
     suffixes = (".nrrd", ".nhdr")
+    magic = (b"NRRD",)
 
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Reader]:

@@ -54,6 +54,7 @@ class Tiff(Format):
 
     name = "TIFF"
     suffixes = (".tif", ".tiff")
+    magic = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
     several = True
 
     @contextmanager
