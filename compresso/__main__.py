@@ -8,7 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
-from compresso import __version__, encodings, files, formats
+from compresso import __version__, encodings, files, volumes
 from compresso.arrays import LIMIT
 from compresso.cli import VERBOSE, Commands, complain, threads_option
 from compresso.container import COMPRESSION, Description
@@ -97,7 +97,7 @@ FORMAT = click.option(
     "form",
     default="",
     type=click.Choice(
-        ["", *(ending.lstrip(".") for ending in formats.suffixes())], case_sensitive=False
+        ["", *(ending.lstrip(".") for ending in volumes.suffixes())], case_sensitive=False
     ),
     metavar="NAME",
     help="Format of the volume where its name does not tell: npy, h5, nrrd, nii, tif, ...",
@@ -264,7 +264,7 @@ def _tell(description: Description) -> str:
         f"{shape} {np.dtype(description.dtype).name}, {description.encoding} + "
         f"{description.compression}, {_groups(description)}"
     )
-    said = formats.summary(description.metadata or {})
+    said = volumes.summary(description.metadata or {})
     return f"{text}\n{said}" if said else text
 
 

@@ -10,7 +10,7 @@ from test_paper import rows_of
 
 from compresso import encodings
 from experiments import figures, records
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.figures import _bars, _palette
 
 RATIOS = {("none", "none"): 1, ("none", "lzma"): 100, ("compresso", "lzma"): 800}
@@ -299,7 +299,7 @@ def test_slices_that_are_shown_hold_labels(filled, shown):
     labels = np.zeros((9, 4, 4), np.uint16)
     for z in filled:
         labels[z].flat[: z + 1] = 7
-    figure = figures.of_volumes.parse("slices").draw(Volume("a", "", "em", labels))
+    figure = figures.of_volumes.parse("slices").draw(LoadedVolume("a", "", "em", labels))
     if shown is None:
         assert figure is None
         return

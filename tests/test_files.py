@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import compresso as C
-from compresso import files, formats
+from compresso import files, volumes
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -51,7 +51,7 @@ def test_files(tmp_path, phantom, dtype):
     assert run("verify", tmp_path / "x.cps").stdout == "sound\n"
     for target in TARGETS:
         assert files.decompress_file(tmp_path / "x.cps", tmp_path / target)
-        with formats.open_volume(tmp_path / target) as back:
+        with volumes.open_file(tmp_path / target) as back:
             assert back.shape == labels.shape
             assert back.dtype == labels.dtype
             assert np.array_equal(back.read(0, 16), labels)
@@ -80,7 +80,7 @@ def test_every_format_restores_or_refuses(tmp_path, target, shape, dtype):
         assert not (tmp_path / target).exists()
         return
     assert files.decompress_file(*arguments)
-    with formats.open_volume(tmp_path / target) as back:
+    with volumes.open_file(tmp_path / target) as back:
         assert back.shape == shape
         assert np.array_equal(back.read(0, shape[0]), labels)
 

@@ -41,7 +41,7 @@ from compresso import (
 from compresso.container import description
 from experiments import datasets, figures, paper, records
 from experiments.commands import main
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.datasets import _fetch as fetch
 from experiments.errors import DatasetError, ResultsError
 from experiments.measure import Grid, Method, isolate, measure
@@ -139,7 +139,7 @@ def test_resume_knows_groups_from_one_stream(tmp_path, monkeypatch):
 
 def test_fingerprint_is_of_the_labels():
     def of(labels):
-        return Volume("", "", "em", labels).fingerprint
+        return LoadedVolume("", "", "em", labels).fingerprint
 
     assert of(LABELS) == of(np.asfortranarray(LABELS)) == of(LABELS.astype(">u8"))
     others = [
@@ -314,7 +314,7 @@ class Buggy(Encoding):
 
 
 def test_bug_of_an_encoding_costs_its_cell(tmp_path):
-    row = measure(Volume("x", "", "em", LABELS), Method(Buggy(), compressors.parse("none")))
+    row = measure(LoadedVolume("x", "", "em", LABELS), Method(Buggy(), compressors.parse("none")))
     assert re.fullmatch(
         r"error: IndexError: list index out of range \(test_harness.py:\d+\)", row["status"]
     )

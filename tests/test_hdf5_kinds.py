@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 import compresso as C
-from compresso import formats
+from compresso import volumes
 from compresso.__main__ import main
-from compresso.formats import hdf5
+from compresso.volumes import hdf5
 
 LABELS = (np.arange(6 * 20 * 24).reshape(6, 20, 24) // 7).astype(np.uint32)
 
@@ -20,7 +20,7 @@ def run(*words):
 
 
 def load(path):
-    with formats.open_volume(path) as volume:
+    with volumes.open_file(path) as volume:
         return volume.read(0, volume.shape[0])
 
 
@@ -109,9 +109,9 @@ def test_every_attribute_is_kept_or_reported(tmp_path):
         labels.dims[0].attach_scale(file["scale"])
         names = set(labels.attrs)
         file.attrs["of the file"] = file["volumes"].attrs["of the group"] = 1
-    with formats.open_volume(tmp_path / "a.h5", "volumes/labels/ids") as volume:
+    with volumes.open_file(tmp_path / "a.h5", "volumes/labels/ids") as volume:
         kept, lost = set(volume.metadata["hdf5"]), " ".join(volume.lost)
-        formats.writer(tmp_path / "b.h5")(
+        volumes.writer(tmp_path / "b.h5")(
             tmp_path / "b.h5", volume.shape, volume.dtype, [LABELS], volume.metadata
         )
     refused = {"long", "complex", "opaque", "compound", "empty", "nothing", "big"}

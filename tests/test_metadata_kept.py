@@ -13,10 +13,10 @@ from PIL import Image
 from places import LABELS, TURN, assert_same_place, by_itk, carry, itk_file, nrrd_file
 
 import compresso
-from compresso import formats
+from compresso import volumes
 from compresso.__main__ import main
 from compresso.errors import FileError
-from compresso.formats import tiff
+from compresso.volumes import tiff
 
 BYTES = LABELS.astype(np.uint8)
 
@@ -77,7 +77,7 @@ def test_a_palette_of_a_few_colours_fits_larger_labels(tmp_path):
     fields = {"tiff": {"ColorMap": np.arange(48).reshape(3, 16).tolist()}}
     for dtype, lost in (("u1", []), ("u4", ["ColorMap"]), ("i1", ["ColorMap"])):
         path, labels = tmp_path / f"{dtype}.tif", LABELS.astype(dtype)
-        assert formats.writer(path)(path, labels.shape, labels.dtype, [labels], fields) == lost
+        assert volumes.writer(path)(path, labels.shape, labels.dtype, [labels], fields) == lost
     colours = tags_of(tmp_path / "u1.tif")[0]["ColorMap"]
     np.testing.assert_array_equal(colours[:, :16].ravel(), range(48))
     assert not colours[:, 16:].any()
@@ -95,7 +95,7 @@ def test_tiffs_lines_of_text_are_kept_and_other_tags_named(tmp_path):
     tags += [(286, "2I", 1, (3, 2), True), (50000, "H", 1, 7, True)]
     source = tmp_path / "a.tif"
     tifffile.imwrite(source, BYTES, metadata=None, software="segmenter 3", extratags=tags)
-    with formats.open_volume(source) as volume:
+    with volumes.open_file(source) as volume:
         assert len(volume.lost) == 2
         assert any("XPosition" in name for name in volume.lost)
     assert carry(source, tmp_path / "b.tif") == []
@@ -138,7 +138,7 @@ def test_imagejs_labels_and_colours_are_kept_or_named(tmp_path):
 def test_imagejs_objects_are_named(tmp_path):
     metadata = {"axes": "ZYX", "ROI": b"Iout1234", "Overlays": [b"Iout1", b"Iout2"]}
     tifffile.imwrite(tmp_path / "a.tif", LABELS, imagej=True, metadata=metadata)
-    with formats.open_volume(tmp_path / "a.tif") as volume:
+    with volumes.open_file(tmp_path / "a.tif") as volume:
         assert len(volume.lost) == 2
 
 
@@ -166,12 +166,12 @@ def test_tiffs_are_classic_until_they_are_too_large(tmp_path, monkeypatch, dtype
     path = tmp_path / "a.tif"
     for limit, big in ((1 << 32, False), (6 * labels[0].nbytes, True), (1, True)):
         monkeypatch.setattr(tiff, "CLASSIC", limit // 2 if big and dtype == "?" else limit)
-        formats.writer(path)(path, labels.shape, labels.dtype, iter(labels[:, None]), metadata)
+        volumes.writer(path)(path, labels.shape, labels.dtype, iter(labels[:, None]), metadata)
         with tifffile.TiffFile(path) as file:
             assert file.is_bigtiff == big
             assert len(file.pages) == 9
         assert [page["Orientation"] for page in tags_of(path)] == [3] * 9
-        with formats.open_volume(path) as volume:
+        with volumes.open_file(path) as volume:
             assert volume.metadata == metadata
             np.testing.assert_array_equal(volume.read(0, 9), labels)
         np.testing.assert_array_equal(tifffile.imread(path), labels)
@@ -180,9 +180,9 @@ def test_tiffs_are_classic_until_they_are_too_large(tmp_path, monkeypatch, dtype
 def test_pages_that_were_appended_are_slices(tmp_path):
     for plane in BYTES:
         tifffile.imwrite(tmp_path / "a.tif", plane, append=True)
-    with formats.open_volume(tmp_path / "a.tif") as volume:
+    with volumes.open_file(tmp_path / "a.tif") as volume:
         np.testing.assert_array_equal(volume.read(0, 7), BYTES)
-    with formats.open_volume(tmp_path / "a.tif", "3") as volume:
+    with volumes.open_file(tmp_path / "a.tif", "3") as volume:
         np.testing.assert_array_equal(volume.read(0, 1), BYTES[3:4])
 
 
@@ -190,7 +190,7 @@ def test_many_series_are_one_short_line(tmp_path):
     for number in range(200):
         plane = np.zeros((3, 4 + number % 2), np.uint8)
         tifffile.imwrite(tmp_path / "a.tif", plane, append=True)
-    with pytest.raises(FileError) as error, formats.open_volume(tmp_path / "a.tif"):
+    with pytest.raises(FileError) as error, volumes.open_file(tmp_path / "a.tif"):
         pass
     assert len(str(error.value)) - len(str(tmp_path)) < 250
 
@@ -255,7 +255,7 @@ def test_long_axes_are_nifti_2(tmp_path, axis):
         shape = [1, 1, 1]
         shape[axis] = length
         labels, path = np.ones(shape, np.uint8), tmp_path / "a.nii"
-        assert formats.writer(path)(path, labels.shape, labels.dtype, [labels], {}) == []
+        assert volumes.writer(path)(path, labels.shape, labels.dtype, [labels], {}) == []
         image = nib.load(path)
         assert type(image) is kind
         np.testing.assert_array_equal(np.asarray(image.dataobj).T, labels)
@@ -304,7 +304,7 @@ def test_zeros_behind_niftis_extensions_are_none(tmp_path):
     raw = bytearray((tmp_path / "a.nii").read_bytes())
     raw[352 + 32 : 352 + 48] = bytes(16)
     (tmp_path / "a.nii").write_bytes(raw)
-    with formats.open_volume(tmp_path / "a.nii") as volume:
+    with volumes.open_file(tmp_path / "a.nii") as volume:
         assert volume.lost == []
         assert volume.metadata["nifti"]["extensions"] == [[6, "a comment"]]
 
@@ -315,7 +315,7 @@ def test_capital_endings_are_written_as_small_ones(tmp_path, name):
     (tmp_path / "a.cps").write_bytes(compresso.dumps(LABELS))
     for path in (capital, small):
         run("decompress", tmp_path / "a.cps", path)
-        with formats.open_volume(path) as volume:
+        with volumes.open_file(path) as volume:
             np.testing.assert_array_equal(volume.read(0, 7), LABELS)
     assert capital.read_bytes() == small.read_bytes()
 
@@ -351,12 +351,12 @@ def test_nrrds_odd_keys_are_kept_or_named(tmp_path):
     keys = {name: text for name, text in KEYS.items() if name != "#"}
     lines = [f"{name}:={text}" for name, text in keys.items()]
     source = nrrd_file(tmp_path / "a.nrrd", *lines, "MyField: my: value")
-    with formats.open_volume(source) as volume:
+    with volumes.open_file(source) as volume:
         assert volume.lost == []
     assert carry(source, tmp_path / "b.nrrd") == []
     written = (tmp_path / "b.nrrd").read_bytes().split(b"\n")
     assert {line.encode() for line in (*lines, "MyField: my: value")} <= set(written)
-    with formats.open_volume(tmp_path / "b.nrrd") as volume:
+    with volumes.open_file(tmp_path / "b.nrrd") as volume:
         found = volume.metadata["nrrd"]
     assert {n: v.encode("latin-1").decode() for n, v in found["keys"].items()} == keys
     assert found["custom"] == {"MyField": "my: value"}
@@ -375,7 +375,7 @@ def test_nrrds_odd_keys_are_kept_or_named(tmp_path):
 def test_nrrds_vectors_of_any_length_are_kept_or_named(tmp_path, lines):
     kinds = "kinds: list domain domain", "centerings: none cell node", 'labels: "a b" "" "z"'
     source = nrrd_file(tmp_path / "a.nrrd", *lines, *kinds)
-    with formats.open_volume(source) as volume:
+    with volumes.open_file(source) as volume:
         assert volume.lost == []
     assert carry(source, tmp_path / "b.nrrd") == []
     before, after = (nrrd.read_header(str(tmp_path / f"{name}.nrrd")) for name in "ab")
@@ -455,7 +455,7 @@ def test_segments_in_layers_are_refused_in_plain_words(tmp_path):
     data = np.zeros((2, 6, 5, 7), np.uint8)
     header = {"kinds": ["list", "domain", "domain", "domain"], "Segment0_Name": "a"}
     nrrd.write(str(tmp_path / "a.seg.nrrd"), data, header | {"Segment0_Layer": "1"})
-    with pytest.raises(FileError, match="layers"), formats.open_volume(tmp_path / "a.seg.nrrd"):
+    with pytest.raises(FileError, match="layers"), volumes.open_file(tmp_path / "a.seg.nrrd"):
         pass
 
 

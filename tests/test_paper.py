@@ -161,7 +161,7 @@ def test_fetch_tells_what_to_do(tmp_path, server):
 
 
 def test_window_counts(phantom):
-    volume = datasets.Volume("phantom", "", datasets.SYNTHETIC, phantom)
+    volume = datasets.LoadedVolume("phantom", "", datasets.SYNTHETIC, phantom)
     values, counts = window_counts(volume)
     stream = C.COMPRESSO.compress(phantom)
     n_ids, n_values = np.frombuffer(stream, "<u8", 9)[3:5].astype(int)

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import compresso as C
-from compresso import formats
+from compresso import volumes
 from compresso.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,7 +46,7 @@ def one_line(done, told):
 def test_an_endless_source_of_another_kind_is_refused(tmp_path, form):
     """It would be copied until the disk is full."""
     done = limited(tmp_path, "compress", "/dev/zero", tmp_path / "a.cps", "--format", form)
-    one_line(done, f"/dev/zero: not in the {formats.suffixes()[f'.{form}'].name} format")
+    one_line(done, f"/dev/zero: not in the {volumes.suffixes()[f'.{form}'].name} format")
     assert not list(tmp_path.iterdir())
 
 
@@ -56,15 +56,15 @@ def test_an_endless_source_is_not_a_compresso_file(tmp_path, words):
     one_line(limited(tmp_path, verb, "/dev/zero", *target), "/dev/zero: not a compresso file")
 
 
-@pytest.mark.parametrize("suffix", formats.suffixes())
+@pytest.mark.parametrize("suffix", volumes.suffixes())
 def test_every_format_begins_as_it_is_checked(tmp_path, suffix):
     path = tmp_path / f"A{suffix.upper()}"
-    check = formats.head(path, "pipe").check
+    check = volumes.head(path, "pipe").check
     for other in (b"", b"junk that is long enough to be a head", bytes(1 << 20)):
         with pytest.raises(C.FileError, match="pipe: not in the"):
             check(other)
     if suffix != ".nhdr":
-        formats.writer(path)(path, LABELS.shape, LABELS.dtype, [LABELS], {})
+        volumes.writer(path)(path, LABELS.shape, LABELS.dtype, [LABELS], {})
         check(path.read_bytes())
 
 
@@ -73,7 +73,7 @@ def test_hdf5_behind_a_user_block(block):
     file = io.BytesIO()
     with h5py.File(file, "w", userblock_size=block) as h5:
         h5["labels"] = LABELS
-    formats.head(Path("a.h5"), "pipe").check(file.getvalue())
+    volumes.head(Path("a.h5"), "pipe").check(file.getvalue())
 
 
 def test_a_damaged_magic_is_salvaged_from_a_pipe(tmp_path):

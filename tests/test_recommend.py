@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from compresso import compressors, encodings
-from compresso.boxes import of_array, shape_of, slices_of
+from compresso.volumes.volume import of_array, shape_of, slices_of
 from experiments import recommend, records
 from experiments.commands import main
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.measure import Method
 from experiments.recommend import estimate, measurer, race, tell
 from experiments.recommend.cells import sensible
@@ -127,7 +127,7 @@ def test_only_what_is_drawn_is_read():
     volume = of_array(labels)
     read = []
     spying = dataclasses.replace(
-        volume, fetch=lambda box: read.append(shape_of(box)) or volume.fetch(box)
+        volume, fetch_box=lambda box: read.append(shape_of(box)) or volume.read_box(box)
     )
     draw(spying, Plan((8, 32, 32), 4, 0), quiet)
     assert read == [(1, 32, 32)] * 16 + [(8, 32, 32)] * 4 + [(64, 64, 64)] * 4
@@ -249,7 +249,7 @@ def test_what_no_purpose_may_take_is_not_run_again(monkeypatch):
     monkeypatch.setattr(measurer, "measure", measured)
     labels = np.ones((4, 8, 8), np.uint8)
     sample = draw(of_array(labels), Plan((4, 8, 8), 0, 0), quiet)
-    volume = Volume("made", "", "em", labels)
+    volume = LoadedVolume("made", "", "em", labels)
     rows = []
     cells = made_cells(*(("cpso", name) for name in speeds))
     found = list(Race(sample, volume, 5, Measurer(record=rows.append)).run(cells))
@@ -272,7 +272,7 @@ def standing(name, ratio, compress, decompress, native=8):
 def purposes_of(*cells):
     labels = np.ones((4, 8, 8), np.uint8)
     sample = draw(of_array(labels), Plan((4, 8, 8), 0, 0), quiet)
-    return Purposes(sample, Volume("made", "", "em", labels), cells, Measurer())
+    return Purposes(sample, LoadedVolume("made", "", "em", labels), cells, Measurer())
 
 
 @pytest.mark.parametrize(

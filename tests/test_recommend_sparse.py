@@ -14,9 +14,8 @@ pytest.importorskip("tensorstore", reason="needs the package tensorstore")
 import depots
 from test_zarr import numcodecs, zarr  # noqa: F401  fixtures
 
-from compresso import compressors, encodings
-from compresso.boxes import of_array, shape_of
-from compresso.sources import open_boxes
+from compresso import compressors, encodings, volumes
+from compresso.volumes.volume import of_array, shape_of
 from experiments import recommend
 from experiments.commands import main
 from experiments.measure import Method
@@ -116,7 +115,7 @@ STORED = 2 * 3 * 3 / (4 * 6 * 6)
 def test_the_interval_holds_if_most_of_a_volume_is_blank(
     tmp_path, zarr, labels, truth, kind, known  # noqa: F811
 ):  # fmt: skip
-    with open_boxes(str(make(kind, tmp_path, labels, zarr)), 1 << 30) as volume:
+    with volumes.open(str(make(kind, tmp_path, labels, zarr)), 1 << 30) as volume:
         samples = [draw(volume, dataclasses.replace(PLAN, seed=seed), quiet) for seed in range(3)]
     held = []
     for sample in samples:
@@ -132,10 +131,10 @@ def test_the_interval_holds_if_most_of_a_volume_is_blank(
 
 def test_missing_chunks_are_not_read(tmp_path, labels):
     only_the_block(tmp_path / "a.h5", labels)
-    with open_boxes(str(tmp_path / "a.h5"), 1 << 30) as volume:
+    with volumes.open(str(tmp_path / "a.h5"), 1 << 30) as volume:
         read = []
         spying = dataclasses.replace(
-            volume, fetch=lambda box: read.append(box) or volume.fetch(box)
+            volume, fetch_box=lambda box: read.append(box) or volume.read_box(box)
         )
         draw(spying, PLAN, quiet)
     missing = [box for box in read if box[0][1] <= 8 or box[0][0] >= 24]
@@ -179,7 +178,7 @@ def test_a_ratio_without_several_labels_has_no_interval(label):
     assert sample.content.label == label
     assert "128 places" in sample.unknown
     found = estimate(cell("none", "zlib"), sample)
-    exact = size(cell("none", "zlib"), volume.fetch(volume.box))
+    exact = size(cell("none", "zlib"), volume.read_box(volume.box))
     assert exact / 2 < found.expected < 2 * exact
     assert math.isnan(found.low)
     assert math.isnan(found.high)
@@ -197,7 +196,7 @@ def test_boxes_of_a_volume_that_is_measured_whole_have_several_labels():
 def test_nothing_is_stored(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("main", SHAPE, "u4", chunks=CHUNK, fillvalue=3)
-    with open_boxes(str(tmp_path / "a.h5"), 1 << 30) as volume:
+    with volumes.open(str(tmp_path / "a.h5"), 1 << 30) as volume:
         sample = draw(volume, PLAN, quiet)
     assert (sample.content.share, sample.content.label) == (0, 3)
     assert "no chunk is stored" in sample.unknown
@@ -208,7 +207,7 @@ def test_chunks_of_one_size_say_nothing_of_their_labels(tmp_path):
     labels = np.random.default_rng(0).integers(9, size=(32, 128, 128)).astype(np.uint8)
     labels[:, :, :64] = np.tile(np.arange(2, dtype=np.uint8), 32)
     dense(tmp_path / "a.h5", labels, chunks=(8, 32, 32), compression="gzip")
-    with open_boxes(str(tmp_path / "a.h5"), 1 << 30) as volume:
+    with volumes.open(str(tmp_path / "a.h5"), 1 << 30) as volume:
         sample = draw(volume, Plan((8, 32, 32), 16, 0), quiet)
     assert sum(chunk.max() == 1 for chunk in sample.chunks) == pytest.approx(8, abs=1)
 

@@ -12,8 +12,8 @@ import depots
 from depots import ts
 from test_zarr import numcodecs, zarr  # noqa: F401  fixtures
 
-from compresso.boxes import slices_of
-from compresso.sources import open_boxes
+from compresso import volumes
+from compresso.volumes.volume import slices_of
 
 SHAPE, CHUNK = (20, 33, 41), (8, 16, 16)
 BLOCK = (slice(9, 18), slice(17, 20), slice(3, 5))
@@ -23,7 +23,7 @@ STORED = (slice(8, 20), slice(16, 32), slice(0, 16))
 
 def stored(text):
     """The voxels of stored chunks, and the size of each chunk."""
-    with open_boxes(str(text), 1 << 30) as volume:
+    with volumes.open(str(text), 1 << 30) as volume:
         if volume.stored is None:
             return None, []
         seen, sizes = np.zeros(volume.shape, bool), []
@@ -108,8 +108,8 @@ def test_stored_chunks_are_listed(tmp_path, make):
     if make is shards:  # which may lack most of their chunks
         assert len(set(sizes)) == 1
     if make is not hdf5:
-        with open_boxes(str(text), 1 << 30) as volume:
-            assert volume.fetch(volume.box)[BLOCK].min() == 5
+        with volumes.open(str(text), 1 << 30) as volume:
+            assert volume.read_box(volume.box)[BLOCK].min() == 5
 
 
 @pytest.mark.parametrize("make", [zarr3, n5])

@@ -12,7 +12,7 @@ import depots
 import places
 from depots import place, refusal, same, zarr_array
 
-from compresso import container, files, formats, stores
+from compresso import container, files, volumes
 from compresso.__main__ import main
 
 VOLUME = depots.labels((6, 20, 24), "u4")
@@ -29,7 +29,7 @@ def n5(folder, said, volume=VOLUME, **group):
 
 def described(text):
     """The metadata of a store."""
-    with stores.open_volume(str(text)) as reader:
+    with volumes.open_store(str(text)) as reader:
         return reader.metadata
 
 
@@ -168,14 +168,14 @@ def test_convert_names_what_the_target_cannot_hold(tmp_path):
 
 def test_convert_keeps_fields_and_oblique_axes(tmp_path):
     source = places.itk_file(tmp_path / "v.nrrd", places.TURN)
-    with formats.open_volume(source) as volume:
+    with volumes.open_file(source) as volume:
         expected = volume.metadata
     run("convert", source, tmp_path / "t", "--encoding", "cpso")
     assert described(tmp_path / "t") == expected
     files.compress_file(f"{tmp_path}/t:box=1-6x2-5x3-7", tmp_path / "b.cps", "cpso", "zstd")
     files.decompress_file(tmp_path / "b.cps", tmp_path / "b.nrrd")
     part = places.LABELS[3:7, 2:5, 1:6]
-    with formats.open_volume(tmp_path / "b.nrrd") as volume:
+    with volumes.open_file(tmp_path / "b.nrrd") as volume:
         np.testing.assert_array_equal(volume.read(0, 4), part)
     steps = places.TURN * places.SPACING
     expected = np.array(places.ORIGIN) + steps @ (1, 2, 3)

@@ -18,7 +18,7 @@ from conftest import shared
 from depots import place, refusal, same
 
 import compresso as C
-from compresso import encodings, files, stores
+from compresso import encodings, files, volumes
 from compresso.errors import FileError
 
 STEP = (8, 16, 16)
@@ -205,11 +205,11 @@ def test_strict_names_an_absent_chunk(tmp_path, kind):
     folder = make.get(kind, in_shards)(tmp_path / "seg", depots.labels())
     chunk = depots.chunks(folder)[0]
     chunk.unlink()
-    volume = stores.open_array(str(folder))
+    volume = volumes.open_store(str(folder)).__enter__()
     box = tuple((0, n) for n in volume.shape)
-    volume.fetch(box)
+    volume.read_box(box)
     with pytest.raises(FileError, match=r"4_4_40/[\d_-]+ is missing"):
-        stores.open_array(str(folder), strict=True).fetch(box)
+        volumes.open_store(str(folder), strict=True).__enter__().read_box(box)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8"])

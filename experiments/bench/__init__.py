@@ -12,7 +12,7 @@ from compresso import Encoding, compressors
 from experiments.bench import commands, figure, peers, tables
 from experiments.bench.peers import Measurement
 from experiments.bench.tables import Results
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.measure import Clock, Method, measure, rounds
 from experiments.records import OK, Row
 
@@ -20,7 +20,7 @@ __all__ = ["commands", "figure", "ours", "peers", "run", "tables"]
 
 
 def run(
-    volume: Volume,
+    volume: LoadedVolume,
     encodings: Sequence[Encoding],
     count: int,
     threads: int,
@@ -31,7 +31,7 @@ def run(
 
     Parameters
     ----------
-    volume : Volume
+    volume : LoadedVolume
         Of unsigned labels in C order.
     encodings : sequence of Encoding
     count : int
@@ -68,7 +68,9 @@ def run(
     return {title: rows for title, rows in found.items() if all(map(_succeeded, rows))}
 
 
-def ours(volume: Volume, encodings: Sequence[Encoding], threads: int) -> dict[str, Measurement]:
+def ours(
+    volume: LoadedVolume, encodings: Sequence[Encoding], threads: int
+) -> dict[str, Measurement]:
     """Each encoding, with one thread and with ``threads``."""
     found: dict[str, Measurement] = {}
     for encoding in encodings:
@@ -79,7 +81,7 @@ def ours(volume: Volume, encodings: Sequence[Encoding], threads: int) -> dict[st
     return found
 
 
-def _copy(volume: Volume, run: int) -> Row:
+def _copy(volume: LoadedVolume, run: int) -> Row:
     """Copy the labels to an array that has been written to, and to a new one."""
     labels, clock = volume.labels, Clock()
     target = clock.touched(labels.shape, labels.dtype)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from compresso import compressors, encodings
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.errors import HarnessError
 from experiments.measure import Method
 from experiments.measure.method import describe
@@ -23,7 +23,7 @@ Measurement = Callable[[int], Row]
 
 
 @contextmanager
-def connect(volume: Volume, python: str | None) -> Iterator[dict[str, Measurement]]:
+def connect(volume: LoadedVolume, python: str | None) -> Iterator[dict[str, Measurement]]:
     """The packages that an interpreter has, by their titles; raises HarnessError without any."""
     if python is None:
         yield {}
@@ -53,7 +53,7 @@ def connect(volume: Volume, python: str | None) -> Iterator[dict[str, Measuremen
             process.communicate()  # which closes the pipes
 
 
-def _measure(process: Any, volume: Volume, title: str, run: int) -> Row:
+def _measure(process: Any, volume: LoadedVolume, title: str, run: int) -> Row:
     """Have a package measured; its row has the columns of every other row."""
     answer: Row = {"status": str(Status(Outcome.CRASH, "its process ended"))}
     try:

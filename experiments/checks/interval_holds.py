@@ -35,7 +35,7 @@ def estimates(
             sample = draw(volume, drawn, lambda _: None)
             for method in methods:
                 found[method].append(estimate(method, sample))
-        labels = volume.fetch(volume.box)
+        labels = volume.read_box(volume.box)
     return {method: (found[method], size(method, labels)) for method in methods}
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from experiments import datasets, recommend, records
 from experiments.checks import Program
-from experiments.datasets import Dataset, Volume
+from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import Method, rounds, warm_up
 from experiments.measure.method import describe
 from experiments.recommend import limits
@@ -95,7 +95,7 @@ def _widened(found: Interval) -> Interval:
     return Interval(found.median, min(found.low, least.low), max(found.high, least.high))
 
 
-def grid(volume: Volume, runs: int, patience: float, output: Path) -> dict[Method, list[Row]]:
+def grid(volume: LoadedVolume, runs: int, patience: float, output: Path) -> dict[Method, list[Row]]:
     """The rows of every method on the whole volume."""
     kept = records.measured(output, failed=True)
     measurer = replace(MEASURER, record=partial(records.append, output))
@@ -116,7 +116,7 @@ def compare(dataset: Dataset, runs: int, patience: float, output: Path) -> Seque
     """A line of Markdown per purpose; raises HarnessError if every method failed."""
     with dataset.boxes() as (source, boxes):
         sample = draw(boxes, Plan(boxes.shape, 0, 0), MEASURER.announce)
-    volume = Volume(dataset.name, source, dataset.group, sample.chunks[0])
+    volume = LoadedVolume(dataset.name, source, dataset.group, sample.chunks[0])
     for method in sensible():  # compiles the kernels, which counts for neither
         warm_up(volume, method)
     start = process_time()

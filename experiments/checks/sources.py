@@ -102,9 +102,9 @@ def _tiff_strips(path: Path) -> Spans:
 
 
 def _own(path: Path, labels: Labels) -> None:
-    from compresso import formats
+    from compresso import volumes
 
-    formats.writer(path)(path, labels.shape, labels.dtype, [labels], {})
+    volumes.writer(path)(path, labels.shape, labels.dtype, [labels], {})
 
 
 ZYX = {"axes": "ZYX"}

@@ -10,7 +10,7 @@ from experiments.commands._options import runs as runs_option
 from experiments.commands._options import threads as threads_option
 
 if TYPE_CHECKING:
-    from experiments.datasets import Volume
+    from experiments.datasets import LoadedVolume
 
 #: Each has a counterpart in another package.
 ENCODINGS = (
@@ -96,7 +96,7 @@ def command(
         click.echo(f"figure in {bench.figure.draw(labels, results, title, figures)}")
 
 
-def _converted(volume: "Volume", dtype: str | None) -> "Volume":
+def _converted(volume: "LoadedVolume", dtype: str | None) -> "LoadedVolume":
     """The volume in C order, as unsigned integers of a dtype that holds all its labels."""
     from dataclasses import replace
 

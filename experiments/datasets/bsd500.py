@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from compresso.arrays import Labels
-from compresso.formats import Metadata
+from compresso.volumes import Metadata
 from experiments.datasets._base import Published
 from experiments.datasets._published import PublishedSource
 from experiments.text import OTHER

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from compresso import FileError, SpecError, encodings
 from compresso.plugins import Registry
 from compresso.targets import replacing
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.errors import ResultsError
 from experiments.figures._figure import ResultsFigure, VolumeFigure
 from experiments.records.derived import derive, newest
@@ -68,7 +68,7 @@ def draw_all(table: pd.DataFrame, directory: Path) -> Iterator[Path]:
             yield from save(of_results.parse(name).draw(rows), directory, name)
 
 
-def draw_volume(volume: Volume, directory: Path) -> Iterator[Path]:
+def draw_volume(volume: LoadedVolume, directory: Path) -> Iterator[Path]:
     """Draw the figures that show a volume itself; yield the files."""
     label = re.sub(r"[^\w-]+", "_", volume.name)
     for name in of_volumes.names():

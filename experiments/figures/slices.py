@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from compresso.arrays import as_volume
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.figures._figure import VolumeFigure
 from experiments.text import shown
 
@@ -19,7 +19,7 @@ class Slices(VolumeFigure):
 
     name = "slices"
 
-    def draw(self, volume: Volume) -> Figure | None:
+    def draw(self, volume: LoadedVolume) -> Figure | None:
         """Draw the fullest slice of each third of those that hold labels."""
         labels = as_volume(volume.labels)
         filled = np.array([np.count_nonzero(plane) for plane in labels])

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from xxhash import xxh3_64_hexdigest
 
-from compresso.boxes import Box, Boxes, grid, spelled
 from compresso.plugins import Extent
 from compresso.scheduling import Scheduler, open_scheduler
+from compresso.volumes.volume import Box, Volume, format_box, grid
 from experiments import records
-from experiments.datasets import Dataset, Volume
+from experiments.datasets import Dataset, LoadedVolume
 from experiments.errors import HarnessError
 from experiments.measure import isolate
 from experiments.measure.clock import SEED, rounds
@@ -252,27 +252,27 @@ def work(task: Task) -> list[Row]:
 
 
 def _chunk(box: Box | None) -> str:
-    return spelled(box) if box else ""
+    return format_box(box) if box else ""
 
 
-def _volume(task: Task) -> Volume | str:
+def _volume(task: Task) -> LoadedVolume | str:
     """The labels of a task, or the status of its runs if these cannot be read."""
     if task.box is None:
         with _loading:
             return _loaded(task.dataset, task.grid.slices, task.token)
     try:
         boxes, source, _ = _opened(task.dataset, task.token)
-        labels = np.ascontiguousarray(boxes.fetch(task.box))
+        labels = np.ascontiguousarray(boxes.read_box(task.box))
     except Exception as error:  # whatever is wrong with a chunk costs only its own rows
         return str(Status.of(error))
-    return Volume(task.dataset.name, source, task.dataset.group, labels, "", _chunk(task.box))
+    return LoadedVolume(task.dataset.name, source, task.dataset.group, labels, "", _chunk(task.box))
 
 
 _loading = threading.Lock()
 
 
 @lru_cache(maxsize=1)
-def _loaded(dataset: Dataset, slices: int | None, token: str) -> Volume | str:
+def _loaded(dataset: Dataset, slices: int | None, token: str) -> LoadedVolume | str:
     """A whole volume, kept for the next tasks, or why it cannot be read."""
     try:
         volume = dataset.load(slices)
@@ -283,7 +283,7 @@ def _loaded(dataset: Dataset, slices: int | None, token: str) -> Volume | str:
 
 
 @lru_cache(maxsize=2)
-def _opened(dataset: Dataset, token: str) -> tuple[Boxes, str, ExitStack]:
+def _opened(dataset: Dataset, token: str) -> tuple[Volume, str, ExitStack]:
     """A dataset's boxes, its source, and the context that keeps it open."""
     opened = ExitStack()
     source, boxes = opened.enter_context(dataset.boxes())

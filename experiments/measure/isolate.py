@@ -10,7 +10,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from compresso.cli import SIGNALS
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.measure.method import Method, describe, measure, warm_up
 from experiments.records import Outcome, Row, Status
 
@@ -23,7 +23,7 @@ def available() -> bool:
     return "fork" in multiprocessing.get_all_start_methods()
 
 
-def measure_apart(volume: Volume, method: Method, run: int, timeout: float | None) -> Row:
+def measure_apart(volume: LoadedVolume, method: Method, run: int, timeout: float | None) -> Row:
     """Measure one run of a method in a new process, for at most ``timeout`` seconds.
 
     The status of the row says if the process took too long or ended early (:func:`hopeless`).
@@ -83,7 +83,7 @@ def _sigint_delayed() -> Iterator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
-def _work(parent: int, pipe: Any, volume: Volume, method: Method, run: int) -> None:
+def _work(parent: int, pipe: Any, volume: LoadedVolume, method: Method, run: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)

@@ -30,7 +30,7 @@ from compresso.compressors.none import Store
 from compresso.encodings.none import Raw
 from compresso.parallel import Span, shares, slabs
 from experiments import records
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.measure.clock import Clock
 from experiments.measure.surroundings import Surroundings
 from experiments.records import OK, Outcome, Row, Status
@@ -81,7 +81,7 @@ def combine(
     return [Method(encoding, compressor, threads) for encoding, compressor in pairs]
 
 
-def warm_up(volume: Volume, method: Method) -> None:
+def warm_up(volume: LoadedVolume, method: Method) -> None:
     """Run a method on a corner of the volume, so that its kernels are compiled and loaded.
 
     Errors are ignored, because the measurement meets them again and records them.
@@ -92,7 +92,7 @@ def warm_up(volume: Volume, method: Method) -> None:
 
 
 def measure(
-    volume: Volume,
+    volume: LoadedVolume,
     method: Method,
     run: int = 1,
     now: Callable[[], int] = perf_counter_ns,
@@ -102,7 +102,7 @@ def measure(
 
     Parameters
     ----------
-    volume : Volume
+    volume : LoadedVolume
     method : Method
     run : int
     now : callable
@@ -129,7 +129,7 @@ def measure(
     return row
 
 
-def describe(volume: Volume, method: Method, run: int) -> Row:
+def describe(volume: LoadedVolume, method: Method, run: int) -> Row:
     """The columns of a row that are known before the measurement."""
     (first, stop), *more = method.spans(as_shape(volume.labels.shape))
     return {

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compresso.boxes import Shape
-from experiments.datasets import Dataset, Volume
+from compresso.volumes.volume import Shape
+from experiments.datasets import Dataset, LoadedVolume
 from experiments.recommend.cells import sensible
 from experiments.recommend.measurer import Measurer
 from experiments.recommend.purposes import Choice, Purposes
@@ -56,7 +56,7 @@ def recommend(dataset: Dataset, question: Question, measurer: Measurer) -> Advic
         wanted = plan(volume.shape, question.share, question.chunk, question.seed)
         sample = draw(volume, wanted, measurer.announce)
     nothing = np.empty((0, 0, 0), volume.dtype)
-    described = Volume(dataset.name, source, dataset.group, nothing)
+    described = LoadedVolume(dataset.name, source, dataset.group, nothing)
     race = Race(sample, described, question.runs, measurer)
     standing, failed = sifted(dataset.name, list(race.run(sensible())))
     purposes = Purposes(sample, described, standing, measurer)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import Labels
-from compresso.boxes import Box, Boxes, Shape, shape_of
+from compresso.volumes.volume import Box, Shape, Volume, shape_of
 
 #: For each chunk that is drawn, this many places are looked at.
 LOOKS = 4
@@ -146,7 +146,7 @@ class Content:
 
 
 def list_places(
-    volume: Boxes, places: Places, random: np.random.Generator, announce: Callable[[str], None]
+    volume: Volume, places: Places, random: np.random.Generator, announce: Callable[[str], None]
 ) -> Known:
     """Find the places that may have several labels from the source's list of stored chunks.
 
@@ -190,7 +190,7 @@ def list_places(
 
 
 def look(
-    volume: Boxes,
+    volume: Volume,
     places: Places,
     known: Known,
     count: int,
@@ -242,9 +242,9 @@ def weigh(known: Known, looks: Looks, chunks: Sequence[Labels]) -> Content:
     return Content(known.joined, ends[0], ends[1], ends[2], label, source, 1 / filled)
 
 
-def read(volume: Boxes, box: Box) -> Labels:
+def read(volume: Volume, box: Box) -> Labels:
     """The labels of a box, in C order."""
-    return np.ascontiguousarray(volume.fetch(box))
+    return np.ascontiguousarray(volume.read_box(box))
 
 
 def one_of_each(total: int, count: int, random: np.random.Generator) -> list[int]:

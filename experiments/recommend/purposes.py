@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from compresso.arrays import Labels
-from compresso.boxes import Box, spelled
-from experiments.datasets import Volume
+from compresso.volumes.volume import Box, format_box
+from experiments.datasets import LoadedVolume
 from experiments.measure import Method
 from experiments.recommend import limits
 from experiments.recommend.estimate import Bytes, estimate, exactly
@@ -75,14 +75,14 @@ class Purposes:
     Parameters
     ----------
     sample : Sample
-    described : Volume
+    described : LoadedVolume
         What the rows of boxes are of; its labels are not used.
     standing : sequence of Standing
     measurer : Measurer
     """
 
     sample: Sample
-    described: Volume
+    described: LoadedVolume
     standing: Sequence[Standing]
     measurer: Measurer
 
@@ -188,7 +188,7 @@ class Purposes:
         return Alone(size / count, seconds / count, sum(r["raw_bytes"] for r in boxes.rows) / size)
 
     def _measure(self, cell: Method, place: Box, labels: Labels) -> Row:
-        box = replace(self.described, labels=labels, chunk=spelled(place))
+        box = replace(self.described, labels=labels, chunk=format_box(place))
         return self.measurer.measure(box, cell)
 
     @property

@@ -15,7 +15,7 @@ from time import process_time
 import numpy as np
 
 from compresso.arrays import Labels
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.measure import Method, rounds
 from experiments.recommend.estimate import blank, rest
 from experiments.recommend.measurer import Measurer
@@ -42,7 +42,7 @@ class Rung:
 
     Parameters
     ----------
-    part : Volume
+    part : LoadedVolume
         Of the sample, or all of it.
     margins : (float, float)
         By how much another cell must be smaller, and faster, for one to drop out at the end.
@@ -54,7 +54,7 @@ class Rung:
         Only those are run again that a purpose may take.
     """
 
-    part: Volume
+    part: LoadedVolume
     margins: tuple[float, float]
     runs: int = FEW
     patience: float = IMPATIENCE_S
@@ -68,7 +68,7 @@ class Race:
     Parameters
     ----------
     sample : Sample
-    described : Volume
+    described : LoadedVolume
         What the rows are of; its labels are not used.
     runs : int
         On the last part, of what a purpose may take, unless they take longer than ``PATIENCE_S``.
@@ -76,7 +76,7 @@ class Race:
     """
 
     sample: Sample
-    described: Volume
+    described: LoadedVolume
     runs: int
     measurer: Measurer
 
@@ -102,7 +102,7 @@ class Race:
         return [*rungs, Rung(whole, MARGINS[-1], self.runs, PATIENCE_S, last=True)]
 
     @cached_property
-    def _blank(self) -> Volume | None:
+    def _blank(self) -> LoadedVolume | None:
         """A piece of the part that is not sampled, as it has one label; None if there is none."""
         if self.sample.content.share == 1:
             return None
@@ -122,7 +122,7 @@ class Race:
             self._rests[cell] = Rest(share, found)
         return self._rests[cell]
 
-    def _described(self, labels: Labels, part: str) -> Volume:
+    def _described(self, labels: Labels, part: str) -> LoadedVolume:
         return replace(self.described, labels=labels, part=part)
 
     def _run(self, rung: Rung, cells: Sequence[Method]) -> list[Standing]:

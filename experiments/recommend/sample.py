@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import Labels
-from compresso.boxes import Box, Boxes, Shape, grid, of_array, slices_of
+from compresso.volumes.volume import Box, Shape, Volume, grid, of_array, slices_of
 from experiments.errors import DatasetError
 from experiments.recommend.places import (
     FURTHER,
@@ -75,7 +75,7 @@ class Sample:
     Parameters
     ----------
     plan : Plan
-    volume : Boxes
+    volume : Volume
         What it is of.
     chunks : list of (nz, ny, nx)
         In the order of their places.
@@ -96,7 +96,7 @@ class Sample:
     """
 
     plan: Plan
-    volume: Boxes
+    volume: Volume
     chunks: list[Labels]
     density: NDArray[np.float64]
     boxes: list[tuple[Box, Labels]]
@@ -183,7 +183,7 @@ def _side(size: int, wanted: int) -> int:
     return min(size, -(-size // round(size / wanted) // 8) * 8)
 
 
-def draw(volume: Boxes, wanted: Plan, announce: Callable[[str], None]) -> Sample:
+def draw(volume: Volume, wanted: Plan, announce: Callable[[str], None]) -> Sample:
     """Read a sample, or the whole volume."""
     random = np.random.default_rng(wanted.seed)
     if not wanted.count:
@@ -239,7 +239,7 @@ def _error(density: NDArray[np.float64], missing: float) -> float:
 
 
 def _boxes(
-    volume: Boxes, places: Sequence[Box], chunks: Sequence[Labels], random: np.random.Generator
+    volume: Volume, places: Sequence[Box], chunks: Sequence[Labels], random: np.random.Generator
 ) -> list[tuple[Box, Labels]]:
     """What random access fetches, around parts of chunks that have several labels."""
     side = tuple(map(min, BOX, volume.shape))

@@ -12,7 +12,7 @@ from compresso.__main__ import main as compresso_main
 from experiments import bench
 from experiments.bench import commands, peers, tables
 from experiments.commands import main
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.datasets.phantom import Phantom
 from experiments.errors import HarnessError
 
@@ -21,7 +21,7 @@ sys.path.append(str(Path(peers.__file__).parent))
 import other_codecs
 
 LABELS = Phantom().load(2).labels[:, :64, :64].copy()
-VOLUME = Volume("v", "v", "em", LABELS)
+VOLUME = LoadedVolume("v", "v", "em", LABELS)
 #: A worker whose two packages fail, one with an answer and one by ending the process.
 FAILING = """#!/bin/sh
 echo '["Crackle 1", "Dead 1"]'
@@ -74,7 +74,7 @@ def test_what_fails_is_left_out(interpreter):
     chosen = [encodings.parse(name) for name in ("compresso", "cpso")]
     said = []
     python = interpreter(FAILING)
-    results = bench.run(Volume("v", "v", "em", labels), chosen, 1, 1, python, said.append)
+    results = bench.run(LoadedVolume("v", "v", "em", labels), chosen, 1, 1, python, said.append)
     assert list(results) == ["memory copy", "cpso"]
     assert said[1].startswith("compresso is left out: refused: label 18446744073709551615")
     assert said[2:4] == [

@@ -5,10 +5,10 @@ import pytest
 from click.testing import CliRunner
 
 from compresso import compressors, encodings
-from compresso.boxes import of_array
+from compresso.volumes.volume import of_array
 from experiments import records
 from experiments.checks import named_is_best
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.measure import Method
 from experiments.recommend.cells import sensible
 from experiments.recommend.measurer import Measurer
@@ -43,7 +43,7 @@ def test_runs_that_may_be_equal_are_no_difference(purpose, best, named, verdict)
     one, other = standing("zstd", *best), standing("lz4", *named)
     labels = np.ones((4, 8, 8), np.uint8)
     sample = draw(of_array(labels), Plan((4, 8, 8), 0, 0), lambda _: None)
-    both = Purposes(sample, Volume("made", "", "em", labels), [one, other], Measurer())
+    both = Purposes(sample, LoadedVolume("made", "", "em", labels), [one, other], Measurer())
     absent = Method(encodings.parse("cpso"), compressors.parse("bz2"))
     for method, expected in ((one.cell, "the best"), (other.cell, verdict), (absent, "failed")):
         assert named_is_best.verdict(both, purpose, one, method) == expected

@@ -4,7 +4,7 @@ import numpy as np
 
 from compresso import compressors, encodings
 from experiments import records
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.measure import Grid, combine
 
 RAW = encodings.parse("none")
@@ -22,7 +22,7 @@ class Loaded:
         self.count += 1
         if self.error:
             raise self.error
-        return Volume("v", "v", "em", np.arange(512, dtype=np.uint32).reshape(2, 16, 16))
+        return LoadedVolume("v", "v", "em", np.arange(512, dtype=np.uint32).reshape(2, 16, 16))
 
 
 def rows_of(path, names, dataset, **settings):

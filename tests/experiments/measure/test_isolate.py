@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from compresso import Compressor, Encoding, compressors, encodings
-from experiments.datasets import EM, Volume
+from experiments.datasets import EM, LoadedVolume
 from experiments.measure import Grid, Method, isolate
 from experiments.measure.isolate import measure_apart
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 RAW, NONE, ZLIB = encodings.parse("none"), compressors.parse("none"), compressors.parse("zlib")
-VOLUME = Volume("here", "/a/file", EM, np.arange(512, dtype=np.uint32).reshape(2, 16, 16))
+VOLUME = LoadedVolume("here", "/a/file", EM, np.arange(512, dtype=np.uint32).reshape(2, 16, 16))
 
 
 class Volumes:
@@ -29,7 +29,7 @@ class Volumes:
         self.labels = small if labels is None else labels
 
     def load(self, slices=None):
-        return Volume("v", "v", "em", self.labels)
+        return LoadedVolume("v", "v", "em", self.labels)
 
 
 def rows_of(path, cells, **conditions):

@@ -15,13 +15,13 @@ from compresso.compressors.zstd import Zstd
 from compresso.container import description
 from compresso.encodings.none import Raw
 from experiments import records
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.datasets.phantom import Phantom
 from experiments.measure import Clock, Method, method
 
 
 def volume(labels):
-    return Volume("test", "test", "em", labels)
+    return LoadedVolume("test", "test", "em", labels)
 
 
 def run(labels, encoding, compressor):
@@ -324,7 +324,7 @@ def compiled():
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_warming_up_compiles_all_that_a_run_needs(phantom, order):
     """The corner has the volume's layout, so no kernel is compiled once more for the whole."""
-    volume = Volume("x", "", "em", np.asarray(phantom, np.uint64, order=order))
+    volume = LoadedVolume("x", "", "em", np.asarray(phantom, np.uint64, order=order))
     cell = Method(encodings.parse("compresso"), compressors.parse("none"))
     method.warm_up(volume, cell)
     before = compiled()
@@ -366,7 +366,7 @@ def test_decoding_meets_no_new_memory():
     labels = np.ones((16, 1024, 1024), np.uint32)
     new = faults(lambda: labels.copy())
     row = method.measure(
-        Volume("v", "v", "em", labels), Method(Stored(), compressors.parse("none"))
+        LoadedVolume("v", "v", "em", labels), Method(Stored(), compressors.parse("none"))
     )
     assert row["status"] == "ok"
     assert Stored.faults[-1] < new / 4
