@@ -77,7 +77,7 @@ def main() -> None:
     """Encode, compress, time and plot label volumes of connectomics.
 
     \b
-      python run.py compresso lzma phantom          one cell, on synthetic data
+      python run.py compresso lzma phantom          one method, on synthetic data
       python run.py all all my.h5:/labels --runs 3  every pair, on your volume
       python run.py COMPRESSO LZMA ac3 -r 1 -s 1    as in the original program
     """

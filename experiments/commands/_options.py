@@ -96,7 +96,7 @@ def output(name: str) -> Decorator:
 
 
 def runs(
-    default: int, what: str = "Rounds, in each of which every cell is measured once."
+    default: int, what: str = "Rounds, in each of which every method is measured once."
 ) -> Decorator:
     """The option ``--runs``."""
     return click.option(
@@ -126,7 +126,7 @@ def threads(default: int, what: str) -> Decorator:
 
 
 SEED = click.option(
-    "--seed", default=2017, help="Of the order of the cells in each round, where there are several."
+    "--seed", default=2017, help="Random seed for the order in which methods are measured."
 )
 SLICES = click.option(
     "-s",
@@ -134,7 +134,7 @@ SLICES = click.option(
     type=Slices(),
     default=-1,
     callback=_none(-1),
-    help="Only the first so many slices; -1 is all.",
+    help="Use only the first N slices; -1 is all.",
 )
 DIRECTORY = click.option(
     "-d",
@@ -152,7 +152,7 @@ FIGURES = click.option(
     help="Folder for the figures.",
 )
 KEEP_FAILED = click.option(
-    "--keep-failed", is_flag=True, help="Resuming, leave out the runs that failed, too."
+    "--keep-failed", is_flag=True, help="With --resume: do not retry failed runs."
 )
 
 

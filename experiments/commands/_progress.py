@@ -84,7 +84,7 @@ def tell_left_out(table: pd.DataFrame) -> None:
 
 @contextmanager
 def _ticking(bar: Any) -> Iterator[None]:
-    """Let the bar's clock go on while a long cell is measured."""
+    """Let the bar's clock go on while a long run is measured."""
     ended = threading.Event()
 
     def tick() -> None:
@@ -105,11 +105,11 @@ def _ticking(bar: Any) -> Iterator[None]:
 
 def _line(row: Row) -> str:
     where = " ".join(filter(None, (shown(row["dataset"], row["group"]), row.get("chunk"))))
-    cell = f"{where} {row['encoding']} {row['compression']} run {row['run']}: "
+    run = f"{where} {row['encoding']} {row['compression']} run {row['run']}: "
     if not succeeded([row]):
-        return f"{cell}{row['status']}"
+        return f"{run}{row['status']}"
     return (
-        f"{cell}{row['raw_bytes'] / row['compressed_bytes']:.2f} x; "
+        f"{run}{row['raw_bytes'] / row['compressed_bytes']:.2f} x; "
         f"encode {row['encode_s']:.4f} s, compress {row['compress_s']:.4f} s, "
         f"decompress {row['decompress_s']:.4f} s, decode {row['decode_s']:.4f} s"
     )

@@ -58,12 +58,12 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, wanted: bool) -> Non
 @click.option(
     "--scheduler",
     default="",
-    help="Measure on threads:4, processes:4 or tcp://host:8786, by Dask.",
+    help="Where to run, by Dask: threads:4, processes:4 or tcp://host:8786.",
 )
 @click.option(
     "--chunks",
     type=Voxels(),
-    help="Measure chunk by chunk, 512x512x64 voxels (x, y, z), and add up.",
+    help="Measure chunks of, for example, 512x512x64 voxels (x, y, z), and add them up.",
 )
 @click.option("--resume", is_flag=True, help="Skip runs that the CSV already has for this data.")
 @KEEP_FAILED
