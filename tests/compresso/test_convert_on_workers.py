@@ -4,16 +4,15 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-import depots
 import numpy as np
 import pytest
-from helpers.clusters import cluster, ended
+
+from tests.helpers import stores as depots
+from tests.helpers.clusters import cluster, ended
+from tests.helpers.paths import ROOT
 
 pytest.importorskip("distributed", reason="needs the package dask[distributed]")
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_conversion_to_a_bucket_by_workers(tmp_path):

@@ -5,11 +5,11 @@ import threading
 import time
 
 import pytest
-from helpers.clusters import cluster
 
 from compresso import scheduling
 from compresso.errors import SpecError
 from compresso.scheduling import SchedulerError, open_scheduler
+from tests.helpers.clusters import cluster
 
 pytest.importorskip("distributed", reason="needs the package dask[distributed]")
 

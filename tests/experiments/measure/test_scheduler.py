@@ -5,10 +5,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from helpers.clusters import cluster, ended
+
+from tests.helpers.clusters import cluster, ended
+from tests.helpers.paths import ROOT
 
 pytest.importorskip("distributed", reason="needs the package dask[distributed]")
 
@@ -16,7 +17,6 @@ from compresso.container import description
 from experiments import records
 from experiments.commands import main
 
-ROOT = Path(__file__).resolve().parents[3]
 #: What must be the same wherever it was measured.
 EXACT = ["dataset", "chunk", "encoding", "compression", "run", "source", "shape", "dtype", "status"]
 EXACT += ["raw_bytes", "native_bytes", "encoded_bytes", "compressed_bytes", "lossless"]

@@ -1,0 +1,401 @@
+"""Chunks of stores, the Zarr codec and the numcodecs codec."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tomllib
+import venv
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from xxhash import xxh3_64_intdigest
+
+import compresso as C
+from compresso import compressors, encodings
+from compresso.container.chunk import Codecs, Layout
+from tests.helpers import peers
+from tests.helpers.paths import ROOT, shared
+from tests.helpers.strategies import volumes
+
+ALONE = ROOT / "tests" / "helpers" / "zarr_alone.py"
+SIGNED = (np.int8, np.int16, np.int32, np.uint8, np.uint16, np.uint32, np.uint64)
+
+
+def layout_of(labels, **configuration):
+    return Layout(Codecs(**configuration), labels.shape, labels.dtype)
+
+
+def head_of(layout, data):
+    return data[: layout.head_bytes]
+
+
+@pytest.fixture
+def zarr():
+    zarr = pytest.importorskip("zarr")
+    from compresso.adapters.zarr import CompressoCodec
+
+    zarr.registry.register_codec("compresso", CompressoCodec)
+    return zarr
+
+
+@pytest.fixture
+def numcodecs():
+    numcodecs = pytest.importorskip("numcodecs")
+    from compresso.adapters.numcodecs import CompressoCodec
+
+    numcodecs.register_codec(CompressoCodec)
+    return numcodecs
+
+
+def make(zarr, path, labels, chunks, shards=None, **configuration):
+    array = zarr.create_array(
+        str(path),
+        shape=labels.shape,
+        dtype=labels.dtype,
+        chunks=chunks,
+        shards=shards,
+        serializer={"name": "compresso", "configuration": configuration},
+        compressors=None,
+    )
+    array[:] = labels
+    return array
+
+
+@settings(max_examples=25)
+@given(volumes(SIGNED, max_side=12), st.none() | st.integers(1, 5), st.data())
+def test_chunks_come_back_whole_and_in_parts(labels, depth, data):
+    layout = layout_of(labels, compression="zlib", depth=depth)
+    chunk = layout.encode(labels)
+    again = layout.decode(chunk)
+    assert (again.dtype, again.shape) == (labels.dtype, labels.shape)
+    assert np.array_equal(again, labels)
+    if labels.size:
+        first = data.draw(st.integers(0, len(labels) - 1))
+        last = data.draw(st.integers(first + 1, len(labels)))
+        head = head_of(layout, chunk)
+        start, stop = layout.span(head, first, last)
+        part = layout.decode_steps(head, chunk[start:stop], first, last)
+        assert np.array_equal(part, labels[first:last])
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (3, 4), (2, 3, 4, 5), (2, 0, 4, 5), (2, 2, 2, 3, 4)])
+@pytest.mark.parametrize("dtype", [bool, np.int64, ">u4"])
+def test_chunks_of_any_number_of_axes(shape, dtype):
+    labels = np.random.default_rng(0).integers(-2, 2, size=shape).astype(dtype)
+    layout = layout_of(labels, depth=1)
+    again = layout.decode(layout.encode(labels))
+    assert (again.dtype, again.shape) == (labels.dtype, labels.shape)
+    assert np.array_equal(again, labels)
+    if labels.size and len(shape) > 3:
+        chunk = layout.encode(labels)
+        start, stop = layout.span(head_of(layout, chunk), 1, 2)
+        part = layout.decode_steps(head_of(layout, chunk), chunk[start:stop], 1, 2)
+        assert np.array_equal(part, labels[1:2])
+
+
+@pytest.mark.parametrize("encoding", encodings.installed())
+def test_every_encoding(encoding):
+    labels = np.repeat(np.arange(60, dtype=np.uint32).reshape(3, 4, 5), 2, axis=2)
+    layout = layout_of(labels, encoding=encoding, depth=2)
+    assert np.array_equal(layout.decode(layout.encode(labels)), labels)
+
+
+@pytest.mark.parametrize("compression", compressors.installed())
+def test_every_compressor(compression):
+    labels = np.repeat(np.arange(60, dtype=np.int16).reshape(3, 4, 5), 2, axis=2) - 30
+    layout = layout_of(labels, compression=compression)
+    assert np.array_equal(layout.decode(layout.encode(labels)), labels)
+
+
+def test_a_chunk_costs_56_bytes(phantom):
+    layout = layout_of(phantom, encoding="cpso", compression="zstd")
+    body = compressors.parse("zstd").compress(encodings.parse("cpso").encode(phantom))
+    chunk = layout.encode(phantom)
+    assert chunk[:4] == b"CPZ1"
+    assert chunk[56:] == body
+    assert len(Layout(Codecs(depth=4), phantom.shape, phantom.dtype).encode(phantom)) > 56 + 3 * 32
+
+
+def test_damage_is_refused(phantom):
+    labels = phantom[:4, :20, :20]
+    layout = layout_of(labels, compression="none", depth=2)
+    chunk = layout.encode(labels)
+    for size in range(len(chunk)):
+        with pytest.raises(C.DecodeError):
+            layout.decode(chunk[:size])
+    for at in range(len(chunk)):
+        damaged = bytearray(chunk)
+        damaged[at] ^= 1 << at % 8
+        with pytest.raises(C.DecodeError):
+            layout.decode(damaged)
+    with pytest.raises(C.DecodeError):
+        layout.decode(chunk + b"\0")
+
+
+def test_a_chunk_of_other_metadata_is_refused(phantom):
+    labels = phantom[:4, :20, :20]
+    chunk = layout_of(labels).encode(labels)
+    for other in (
+        layout_of(labels, encoding="neuroglancer"),
+        layout_of(labels, compression="zlib"),
+        layout_of(labels, depth=2),
+        layout_of(labels.view(np.int64)),
+        layout_of(labels.reshape(4, 10, 40)),
+    ):
+        with pytest.raises(C.DecodeError, match=r"metadata|no chunk"):
+            other.decode(chunk)
+
+
+def test_wrong_labels_are_noticed_though_the_bytes_are_right(phantom, monkeypatch):
+    labels = phantom[:4, :20, :20]
+    layout = layout_of(labels)
+    chunk = layout.encode(labels)
+    kind = type(encodings.parse("compresso"))
+    decode = kind.decode_into
+
+    def wrong(self, stream, out, *rest):
+        decode(self, stream, out)
+        out[1, 2, 3] ^= np.uint64(1)
+
+    monkeypatch.setattr(kind, "decode_into", wrong)
+    with pytest.raises(C.DecodeError, match="hash of the labels"):
+        layout.decode(chunk)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "reason"),
+    [
+        ({"encoding": "jpeg"}, "unknown encoding"),
+        ({"compression": "zstd:lvl=3"}, "no parameter"),
+        ({"compression": 3}, "spec string"),
+        ({"depth": 0}, "no number of slices"),
+        ({"depth": True}, "no number of slices"),
+        ({"level": 3}, "has no level"),
+    ],
+)
+def test_a_wrong_configuration_is_refused(zarr, tmp_path, configuration, reason):
+    with pytest.raises(C.SpecError, match=reason):
+        make(zarr, tmp_path / "a.zarr", np.zeros((2, 2, 2), np.uint8), (2, 2, 2), **configuration)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64", "M8[s]"])
+def test_other_dtypes_are_refused(zarr, tmp_path, dtype):
+    with pytest.raises(C.EncodeError, match="integers or bool"):
+        make(zarr, tmp_path / "a.zarr", np.zeros((2, 2, 2), dtype), (2, 2, 2))
+
+
+def test_the_metadata_name_the_codec(zarr, tmp_path):
+    labels = np.zeros((2, 2, 2), np.uint8)
+    make(zarr, tmp_path / "a.zarr", labels, (2, 2, 2), encoding="CPSO:index=1", depth=1)
+    found = json.loads((tmp_path / "a.zarr" / "zarr.json").read_text())["codecs"]
+    wanted = {"encoding": "cpso", "compression": "zstd", "depth": 1}
+    assert found == [{"name": "compresso", "configuration": wanted}]
+
+
+@pytest.mark.parametrize("shards", [None, (16, 64, 64)])
+def test_only_the_groups_that_are_asked_for_are_decoded(
+    zarr, tmp_path, phantom, shards, monkeypatch
+):
+    labels = np.ascontiguousarray(phantom[:, :64, :64])
+    chunks = (8, 64, 64) if shards else (16, 64, 64)
+    array = make(zarr, tmp_path / "a.zarr", labels, chunks, shards, depth=2)
+    decoded = []
+    decode = Layout._decode_group
+    monkeypatch.setattr(
+        Layout, "_decode_group", lambda self, *rest: (decoded.append(1), decode(self, *rest))
+    )
+    assert np.array_equal(array[5], labels[5])
+    assert len(decoded) == 1
+    decoded.clear()
+    assert np.array_equal(array[3:7:2, 10:20], labels[3:7:2, 10:20])
+    assert len(decoded) == 2
+    decoded.clear()
+    assert np.array_equal(array[:], labels)
+    assert len(decoded) == 8
+
+
+def test_a_part_reads_no_more_bytes_than_it_needs(zarr, phantom):
+    labels = np.ascontiguousarray(phantom[:, :64, :64])
+    store = zarr.storage.MemoryStore()
+    array = zarr.create_array(
+        store,
+        shape=labels.shape,
+        dtype=labels.dtype,
+        chunks=labels.shape,
+        serializer={"name": "compresso", "configuration": {"depth": 1, "compression": "none"}},
+        compressors=None,
+    )
+    array[:] = labels
+    whole = len(store._store_dict["c/0/0/0"])
+    read = []
+    get = type(store).get
+
+    async def counted(self, key, prototype, byte_range=None):
+        found = await get(self, key, prototype, byte_range)
+        read.append(0 if found is None else len(found))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(store), "get", counted)
+        assert np.array_equal(array[7], labels[7])
+    assert len(read) == 2
+    assert sum(read) < whole / 4
+
+
+def test_numcodecs_by_its_configuration(numcodecs, phantom):
+    codec = numcodecs.get_codec({"id": "compresso", "encoding": "cpso", "compression": "lzma"})
+    assert codec.get_config() == {"id": "compresso", "encoding": "cpso", "compression": "lzma"}
+    assert numcodecs.get_codec(codec.get_config()) == codec
+    with pytest.raises(C.SpecError):
+        numcodecs.get_codec({"id": "compresso", "encoding": "jpeg"})
+    labels = phantom[:3, :20, :20]
+    out = np.empty_like(labels)
+    assert np.array_equal(codec.decode(codec.encode(labels), out=out), labels)
+    assert np.array_equal(out, labels)
+    assert bytes(codec.decode(codec.encode(b"some bytes"))) == b"some bytes"
+    with pytest.raises(C.EncodeError, match="integers or bool"):
+        codec.encode(np.zeros(3))
+    with pytest.raises(C.EncodeError, match="masked"):
+        codec.encode(np.ma.masked_equal(labels, 0))
+
+
+@given(labels=volumes((*SIGNED, np.int64), largest=2**60, max_side=9))
+def test_numcodecs_keep_shape_dtype_and_order(labels):
+    pytest.importorskip("numcodecs")
+    from compresso.adapters.numcodecs import CompressoCodec
+
+    again = CompressoCodec("neuroglancer").decode(CompressoCodec("neuroglancer").encode(labels))
+    assert (again.shape, again.dtype) == (labels.shape, labels.dtype)
+    assert np.array_equal(again, labels)
+    if labels.flags.f_contiguous and not labels.flags.c_contiguous:
+        assert again.flags.f_contiguous
+
+
+@pytest.mark.parametrize("dtype", ["<u4", ">u4"])
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("out_order", "CF")
+def test_numcodecs_into_an_array(numcodecs, order, out_order, dtype):
+    """Into an array of the same shape by index, whatever its order; else in the bytes' order."""
+    labels = np.arange(60, dtype=dtype).reshape(3, 4, 5, order=order)
+    codec = numcodecs.get_codec({"id": "compresso", "encoding": "cpso"})
+    out = np.zeros((3, 4, 5), dtype, order=out_order)
+    assert codec.decode(codec.encode(labels), out) is out
+    assert np.array_equal(out, labels)
+    plain = np.zeros(240, np.uint8)
+    codec.decode(codec.encode(labels), plain)
+    assert np.array_equal(plain.view(dtype), np.arange(60))
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("dtype", ["<u4", ">u4", ">i8", ">u2", "|i1", "|b1"])
+def test_arrays_of_zarr_2_come_back_in_any_byte_order(zarr, numcodecs, dtype, order):
+    labels = np.arange(60).reshape(3, 4, 5).astype(dtype)
+    store = zarr.storage.MemoryStore()
+    array = zarr.create_array(
+        store,
+        shape=labels.shape,
+        chunks=(2, 3, 4),
+        dtype=dtype,
+        order=order,
+        compressors=numcodecs.get_codec({"id": "compresso", "encoding": "cpso"}),
+        zarr_format=2,
+    )
+    array[:] = labels
+    assert np.array_equal(zarr.open_array(store)[:], labels)
+
+
+def test_damage_to_numcodecs_is_refused(numcodecs, phantom):
+    codec = numcodecs.get_codec({"id": "compresso"})
+    data = codec.encode(phantom[:2, :10, :10])
+    for at in range(len(data)):
+        with pytest.raises(C.DecodeError):
+            codec.decode(data[:at])
+        for bit in (0, 3, 7):
+            damaged = bytearray(data)
+            damaged[at] ^= 1 << bit
+            with pytest.raises(C.DecodeError):
+                codec.decode(bytes(damaged))
+
+
+def as_installed(folder):
+    """Make a folder that tells Python of our entry points, as an installed package does."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    info = folder / "compresso_harness-0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: compresso-harness\nVersion: 0\n")
+    lines = []
+    for group, entries in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {where}" for name, where in entries.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines))
+    return folder
+
+
+def run_alone(python, folder, *names, **environment):
+    folder.mkdir()
+    command = [python, "-W", "error::UserWarning", ALONE, folder, *names]
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "ok\n"
+
+
+def test_zarr_finds_the_codec_by_itself(tmp_path):
+    """Threads, spawned processes, growth, holes, dtypes, parts, damage; then who reads Zarr."""
+    names = []
+    for name in ("zarr", "xarray", "dask", "numcodecs"):
+        pytest.importorskip(name)
+        names.append(name)
+    path = os.pathsep.join([str(as_installed(tmp_path / "site")), str(ROOT)])
+    run_alone(sys.executable, tmp_path / "work", *names[1:], PYTHONPATH=path)
+
+
+@pytest.mark.slow
+def test_in_a_fresh_environment(tmp_path):
+    """Zarr alone with our package, then with xarray and dask."""
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    peers.install(python, f"{ROOT}[zarr]")
+    run_alone(python, tmp_path / "alone", PYTHONPATH="")
+    peers.install(python, "xarray>=2025.1", "dask[array]>=2025.1")
+    run_alone(python, tmp_path / "with", "xarray", "dask", "numcodecs", PYTHONPATH="")
+
+
+def test_pinky40_through_both_doors(zarr, numcodecs, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(shared("data/pinky40-z000-255.h5")) as file:
+        labels = file["main"][:64, :256, :256]
+    array = make(zarr, tmp_path / "a.zarr", labels, (64, 64, 64), (64, 256, 256), encoding="cpso")
+    assert np.array_equal(zarr.open_array(str(tmp_path / "a.zarr"))[:], labels)
+    assert array.nbytes_stored() < labels.nbytes / 100
+    codec = numcodecs.get_codec({"id": "compresso"})
+    assert np.array_equal(codec.decode(codec.encode(labels)), labels)
+
+
+def test_the_specification_names_what_there_is(zarr, tmp_path):
+    text = (ROOT / "docs" / "zarr.md").read_text()
+    example, schema, by_id = (
+        json.loads(part.partition("```")[0]) for part in text.split("```json")[1:]
+    )
+    from compresso.adapters.numcodecs import CompressoCodec as ById
+    from compresso.adapters.zarr import CompressoCodec
+
+    assert CompressoCodec.from_dict(example).to_dict() == example
+    fields = {field.name for field in dataclasses.fields(CompressoCodec)}
+    assert set(schema["properties"]["configuration"]["properties"]) == fields
+    assert schema["properties"]["name"]["const"] == example["name"]
+    assert ById.from_config({k: v for k, v in by_id.items() if k != "id"}).get_config() == by_id
+    described = next(line.strip() for line in text.splitlines() if line.startswith('    {"enc'))
+    layout = Layout(Codecs(), (64, 64, 64), np.dtype("<u8"))
+    assert layout._key == xxh3_64_intdigest(described.encode())
+
+
+def test_the_documents_example_runs(zarr, tmp_path, monkeypatch, phantom):
+    monkeypatch.chdir(tmp_path)
+    code = (ROOT / "docs" / "zarr.md").read_text().split("```python")[1].partition("```")[0]
+    exec(code, {"labels": phantom})
+    assert np.array_equal(zarr.open_array("labels.zarr")[:], phantom)

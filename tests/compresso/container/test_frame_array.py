@@ -1,0 +1,351 @@
+"""A frame as an array: NumPy's own indexing is the oracle."""
+
+import gzip
+import io
+import mmap
+import multiprocessing
+import os
+import pickle
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import compresso as C
+from compresso.container import Reader
+from tests.helpers.strategies import volumes
+
+LABELS = np.random.default_rng(0).integers(-3, 40, size=(11, 6, 7)).astype(np.int64) // 4
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "x.cps").write_bytes(C.dumps(LABELS, compression="zlib", depth=3))
+    return tmp_path / "x.cps"
+
+
+def of_kind(kind, path):
+    """What a frame can be opened from."""
+    data = path.read_bytes()
+    if kind == "mmap":
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if kind == "gzip":
+        (path.parent / "x.gz").write_bytes(gzip.compress(data))
+        return gzip.open(path.parent / "x.gz")
+    makers = {
+        "path": lambda: path,
+        "text": lambda: str(path),
+        "bytes": lambda: data,
+        "bytearray": lambda: bytearray(data),
+        "memoryview": lambda: memoryview(data)[:],
+        "numpy": lambda: np.frombuffer(data, np.uint8),
+        "BytesIO": lambda: io.BytesIO(data),
+        "file": lambda: path.open("rb"),
+        "unbuffered": lambda: path.open("rb", 0),
+    }
+    return makers[kind]()
+
+
+BY_VALUE = ["path", "text", "bytes", "bytearray", "memoryview", "numpy", "BytesIO"]
+STREAMS = ["file", "unbuffered", "mmap", "gzip"]
+
+
+@pytest.mark.parametrize("kind", BY_VALUE + STREAMS)
+def test_what_it_is_opened_from(path, kind):
+    with C.open(of_kind(kind, path)) as array:
+        assert np.array_equal(np.asarray(array), LABELS)
+        assert np.array_equal(array[10], LABELS[10])
+        assert np.array_equal(array[0], LABELS[0])
+    with pytest.raises(ValueError, match="closed"):
+        array[5]
+
+
+@pytest.mark.parametrize("wrong", [3, None, [b"x"], io.StringIO("x")])
+def test_what_it_cannot_be_opened_from(wrong):
+    with pytest.raises(TypeError, match="cannot open"):
+        C.open(wrong)
+
+
+def test_it_is_like_the_array(path):
+    with C.open(path) as array:
+        assert (array.shape, array.dtype, array.ndim) == (LABELS.shape, LABELS.dtype, 3)
+        assert (array.size, array.nbytes, len(array)) == (LABELS.size, LABELS.nbytes, 11)
+        assert np.array_equal(np.asarray(array), LABELS)
+        assert np.asarray(array, np.int16).dtype == np.int16
+        assert np.array_equal(np.stack(list(array)), LABELS)
+        assert "(11, 6, 7), int64, compresso + zlib" in repr(array)
+    with pytest.raises(ValueError, match="closed file"):
+        array[0]
+
+
+KEYS = [
+    *(np.s_[5], np.s_[-1], np.s_[2:9], np.s_[:], np.s_[...], np.s_[10:20], np.s_[9:2]),
+    *(np.s_[::-1], np.s_[9:1:-3], np.s_[::4], np.s_[1:9, :, 3], np.s_[..., 2], np.s_[4, ..., 2]),
+    *(np.s_[4, 1, 2], np.s_[2:5, 1:3, ::-2], np.s_[:, -1], np.s_[np.int32(3)], np.s_[4:5, ...], ()),
+]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_indices_are_numpys(path, key):
+    with C.open(path) as array:
+        found = array[key]
+        assert np.array_equal(found, LABELS[key])
+        assert np.shape(found) == LABELS[key].shape
+        assert found.dtype == LABELS.dtype
+
+
+part = st.builds(slice, *[st.none() | st.integers(-12, 12)] * 2, st.sampled_from([None, 1, 2, -1]))
+
+
+@given(volumes(max_side=9), st.integers(1, 4), st.data())
+def test_any_index_is_numpys(labels, depth, data):
+    labels = (
+        labels.reshape(labels.shape[3 - data.draw(st.integers(1, 3)) :])
+        if (labels.shape[0] == 1 and labels.shape[1] == 1)
+        else labels
+    )
+    axes = [part | st.integers(-n, n - 1) if n else part for n in labels.shape]
+    key = data.draw(st.tuples(*axes[: data.draw(st.integers(0, labels.ndim))]))
+    array = C.open(io.BytesIO(C.dumps(labels, "none", "none", depth=depth)))
+    assert np.array_equal(array[key], labels[key])
+    assert array.shape == labels.shape
+
+
+@pytest.mark.parametrize(
+    "key", [11, -12, (0, 6), (0, 0, 0, 0), (..., ...), "a", [1, 2], True, None]
+)
+def test_other_indices_are_refused(path, key):
+    with C.open(path) as array, pytest.raises(IndexError):
+        array[key]
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 6), (0,), (0, 3), (3, 0), (0, 2, 2), (2, 2, 0)])
+def test_fewer_dimensions_and_none_at_all(shape):
+    labels = np.arange(np.prod(shape), dtype=np.uint16).reshape(shape)
+    array = C.open(io.BytesIO(C.dumps(labels)))
+    assert array.shape == shape
+    assert len(array) == shape[0]
+    assert np.array_equal(np.asarray(array), labels)
+    assert np.array_equal(array[1:3], labels[1:3])
+    if shape[0]:
+        assert np.array_equal(array[-1], labels[-1])
+    assert array.counts() == {int(v): 1 for v in labels.ravel()}
+
+
+def test_only_the_groups_asked_for_are_decoded_and_each_once(path, monkeypatch):
+    decoded = []
+    decode = Reader._decode
+
+    def counted(self, number, out, threads):
+        decoded.append(number)
+        decode(self, number, out, threads)
+
+    monkeypatch.setattr(Reader, "_decode", counted)
+    with C.open(path) as array:
+        array[4]
+        assert decoded == [1]
+        array[5, 2]
+        assert decoded == [1]
+        array[7:10, 1]
+        assert decoded == [1, 2, 3]
+
+
+def test_a_damaged_group_does_not_keep_from_reading_the_others(path):
+    data = bytearray(path.read_bytes())
+    data[data.index(b"GRP\0\1") + 60] ^= 1
+    array = C.open(io.BytesIO(data))
+    assert np.array_equal(array[:3], LABELS[:3])
+    assert np.array_equal(array[6:], LABELS[6:])
+    with pytest.raises(C.DecodeError, match="slices 3 to 5"):
+        array[2:4]
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, bool, ">u4"])
+@pytest.mark.parametrize("depth", [2, 100])
+def test_labels_and_counts(dtype, depth):
+    labels = (LABELS % 2 if dtype is bool else LABELS + 3).astype(dtype)
+    array = C.open(io.BytesIO(C.dumps(labels, "none", "zlib", depth=depth)))
+    expected, counts = np.unique(labels, return_counts=True)
+    assert np.array_equal(array.labels(), expected)
+    assert array.labels().dtype == labels.dtype
+    assert array.counts() == dict(zip(expected.tolist(), counts.tolist(), strict=True))
+    assert sum(array.counts().values()) == labels.size
+
+
+def test_the_limit(path):
+    with C.open(path, limit=3 * 6 * 7 * 8) as array:
+        assert np.array_equal(array[2], LABELS[2])
+        with pytest.raises(C.DecodeError, match="limit"):
+            np.asarray(array)
+        with pytest.raises(C.DecodeError, match="limit"):
+            array[:]
+        assert np.array_equal(array[:, 0], LABELS[:, 0])
+
+
+def test_threads_share_an_array(path):
+    wrong = []
+    with C.open(path) as array:
+
+        def look(seed):
+            random = np.random.default_rng(seed)
+            for z in random.integers(11, size=30):
+                if not np.array_equal(array[z], LABELS[z]):
+                    wrong.append(z)
+
+        threads = [threading.Thread(target=look, args=(seed,)) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert not wrong
+
+
+def test_what_is_read_may_be_changed(path):
+    with C.open(path) as array:
+        first = array[4]
+        first[...] = 99
+        assert np.array_equal(array[4], LABELS[4])
+
+
+def test_what_is_no_frame_is_refused_and_closed(tmp_path):
+    (tmp_path / "no.cps").write_bytes(b"no frame at all, but long enough")
+    with pytest.raises(C.DecodeError, match="not a compresso file"):
+        C.open(tmp_path / "no.cps")
+    with pytest.raises(FileNotFoundError):
+        C.open(tmp_path / "none.cps")
+
+
+@pytest.mark.parametrize("kind", BY_VALUE)
+def test_it_can_be_pickled(path, kind):
+    limit = 3 * 6 * 7 * 8
+    with C.open(of_kind(kind, path), threads=2, limit=limit) as array:
+        array[4]
+        again = pickle.loads(pickle.dumps(array))
+    with again:
+        assert (again.shape, again.dtype, again.metadata) == (LABELS.shape, LABELS.dtype, {})
+        assert np.array_equal(again[4:6], LABELS[4:6])
+        with pytest.raises(C.DecodeError, match="limit"):
+            np.asarray(again)
+
+
+def test_a_pickled_frame_is_found_from_another_folder(path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    with C.open(path.name) as array:
+        data = pickle.dumps(array)
+    monkeypatch.chdir("/")
+    with pickle.loads(data) as again:
+        assert np.array_equal(again[4], LABELS[4])
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_a_frame_from_a_stream_cannot_be_pickled(path, kind):
+    with C.open(of_kind(kind, path)) as array, pytest.raises(TypeError, match="by its path"):
+        pickle.dumps(array)
+
+
+def test_a_frame_that_changed_after_it_was_pickled_is_refused(path):
+    with C.open(path) as array:
+        data = pickle.dumps(array)
+    pickle.loads(data).close()
+    path.write_bytes(C.dumps(LABELS[::-1], compression="zlib", depth=3))
+    with pytest.raises(C.FileError, match=r"x\.cps"):
+        pickle.loads(data)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        pickle.loads(data)
+
+
+def read_many(array, seed, answers):
+    """Read slices in an order of this process's own, and say what came of it."""
+    try:
+        random = np.random.default_rng(seed)
+        zs = random.integers(11, size=200).tolist()
+        answers.put(all(np.array_equal(array[z], LABELS[z]) for z in zs))
+    except Exception as error:
+        answers.put(type(error))
+
+
+def forked(array):
+    """What three forked processes say that read at the same time."""
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("needs processes that fork")
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    readers = [context.Process(target=read_many, args=(array, seed, answers)) for seed in range(3)]
+    for reader in readers:
+        reader.start()
+    found = {answers.get() for _ in readers}
+    for reader in readers:
+        reader.join()
+    return found
+
+
+FORKS = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+
+@FORKS
+@pytest.mark.parametrize("kind", [*BY_VALUE, "file", "unbuffered", "mmap"])
+def test_forked_processes_read_at_the_same_time(path, kind):
+    with C.open(of_kind(kind, path), threads=2) as array:
+        assert np.array_equal(np.asarray(array), LABELS)
+        assert forked(array) == {True}
+        assert np.array_equal(array[7], LABELS[7])
+
+
+@FORKS
+def test_a_stream_in_a_forked_process_is_refused_and_not_called_damaged(path):
+    with C.open(of_kind("gzip", path)) as array:
+        assert forked(array) == {C.FileError}
+        assert np.array_equal(array[7], LABELS[7])
+
+
+@pytest.mark.parametrize("kind", ["path", "file"])
+def test_a_system_that_cannot_read_at_an_offset(path, kind, monkeypatch):
+    monkeypatch.delattr(os, "pread", raising=False)
+    with C.open(of_kind(kind, path), threads=3) as array:
+        assert np.array_equal(np.asarray(array), LABELS)
+
+
+def test_a_system_that_reads_less_than_it_is_asked_for(path, monkeypatch):
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda file, size, at: pread(file, min(size, 7), at))
+    with C.open(path) as array:
+        assert np.array_equal(np.asarray(array), LABELS)
+
+
+OUTSIDE = [(np.s_[11], 0), (np.s_[-12], 0), (np.s_[:, 6], 1), (np.s_[0, 6], 1), (np.s_[..., 7], 2)]
+OUTSIDE += [(np.s_[0, 0, -8], 2), (np.s_[3:1, 6], 1), (np.s_[:, :, 7], 2)]
+
+
+@pytest.mark.parametrize(("key", "axis"), OUTSIDE, ids=str)
+def test_an_index_out_of_range_names_its_axis(path, key, axis):
+    with C.open(path) as array, pytest.raises(IndexError, match=f"axis {axis} with size"):
+        array[key]
+    stream = C.CompressoArray(C.compress(LABELS.astype(np.uint64)))  # the same axes, as [x, y, z]
+    with pytest.raises(IndexError, match=f"axis {axis} with size"):
+        stream[key]
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 6)])
+def test_an_index_out_of_range_of_fewer_dimensions(shape):
+    array = C.open(C.dumps(np.zeros(shape, np.uint8)))
+    with pytest.raises(IndexError, match=f"axis {len(shape) - 1} with size {shape[-1]}"):
+        array[..., shape[-1]]
+
+
+def test_errors_survive_a_process_boundary():
+    error = pickle.loads(pickle.dumps(C.LabelError(7, (1, 2, 3), "here")))
+    assert str(error) == "label 7 at voxel (z, y, x) = (1, 2, 3) does not fit here"
+
+
+def test_dask_takes_it_as_an_array(path):
+    dask = pytest.importorskip("dask.array")
+    with C.open(path) as array:
+        lazy = dask.from_array(array, chunks=(3, 6, 7))
+        assert np.array_equal(lazy[2:8, 1:].compute(), LABELS[2:8, 1:])
+        assert int(lazy.max().compute()) == LABELS.max()
+    again = pickle.loads(pickle.dumps(lazy))
+    assert np.array_equal(again.compute(scheduler="synchronous"), LABELS)

@@ -1,0 +1,278 @@
+"""Groups of a frame on several threads: the same bytes, labels, errors and files as on one."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import compresso as C
+from compresso import container, files
+from compresso.container import description, writer
+from tests.compresso.container.test_files import run
+from tests.compresso.container.test_frame_memory import DEPTH, GROUP, SHAPE, folder, peak  # noqa: F401
+from tests.helpers.paths import ROOT
+
+GOLDEN = ROOT / "tests" / "golden"
+PAIRS = [("compresso", "lzma"), ("neuroglancer", "zstd"), ("cpso", "zlib"), ("none", "lz78")]
+MANY = (2, 3, 8, 0)
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("dtype", [np.uint64, np.int64, np.uint16])
+def test_bytes_and_labels_are_those_of_one_thread(phantom, pair, dtype):
+    labels = phantom.astype(dtype) - dtype(100 if dtype is np.int64 else 0)
+    data = C.dumps(labels, *pair, depth=3)
+    for threads in MANY:
+        assert C.dumps(labels, *pair, threads=threads, depth=3) == data
+        assert np.array_equal(C.loads(data, threads=threads), labels)
+
+
+def test_fewer_groups_than_threads(phantom):
+    data = C.dumps(phantom, depth=9)  # two groups
+    assert C.dumps(phantom, threads=6, depth=9) == data
+    assert C.dumps(phantom[:0], threads=6) == C.dumps(phantom[:0])
+    assert np.array_equal(C.loads(data, threads=6), phantom)
+    assert C.loads(C.dumps(phantom[:0]), threads=6).shape == (0, 96, 150)
+
+
+def test_an_array_of_many_threads(phantom):
+    with C.open(io.BytesIO(C.dumps(phantom, depth=3)), threads=3) as array:
+        for key in (
+            np.s_[:],
+            np.s_[::-1],
+            np.s_[4:15:2],
+            np.s_[::4, 5],
+            np.s_[2:14, 5, 6],
+            np.s_[7],
+            np.s_[3:3],
+        ):
+            assert np.array_equal(array[key], phantom[key])
+        values, counts = np.unique(phantom, return_counts=True)
+        assert array.counts() == dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("v*-compresso-z*.cps")), ids=lambda p: p.name)
+def test_frames_of_every_version(path):
+    """Those of the first two have no index: their heads are found one behind the other."""
+    data = path.read_bytes()
+    one = C.loads(data)
+    assert np.array_equal(C.loads(data, threads=4), one)
+    assert list(container.Reader(io.BytesIO(data)).damage(4)) == []
+
+
+def broken(phantom):
+    """A frame of 16 groups, three of which are damaged, and what is left of the volume."""
+    data = bytearray(C.dumps(phantom, compression="zlib", depth=1))
+    left = phantom.copy()
+    heads = [at for at in range(len(data)) if data[at : at + 4] == b"GRP\0"]
+    for number in (2, 3, 11):
+        data[heads[number] + 70] ^= 1
+        left[number] = 0
+    return bytes(data), left
+
+
+def test_damage_is_told_in_order(phantom):
+    data, _ = broken(phantom)
+    one = list(container.Reader(io.BytesIO(data)).damage())
+    assert [part.z0 for part in one] == [2, 3, 11]
+    for threads in MANY:
+        assert list(container.Reader(io.BytesIO(data)).damage(threads)) == one
+        with pytest.raises(C.DecodeError, match="slices 2 to 2 are damaged"):
+            C.loads(data, threads=threads)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_salvage(tmp_path, phantom, missing):
+    data, left = broken(phantom)
+    # Without its end, groups are found by their marks, from any thread.
+    (tmp_path / "x.cps").write_bytes(data[:-8] if missing else data)
+    told = []
+    for threads in (1, *MANY):
+        heard = []
+        work = files.Work(threads, force=True, announce=heard.append)
+        assert not files.decompress_file(
+            tmp_path / "x.cps", tmp_path / "y.npy", salvage=True, work=work
+        )
+        assert np.array_equal(np.load(tmp_path / "y.npy"), left)
+        told.append(heard)
+    assert all(heard == told[0] for heard in told)
+    assert sum("filled with 0" in line for line in told[0]) == 3
+
+
+def test_the_command_says_the_same(tmp_path, phantom):
+    np.save(tmp_path / "in.npy", phantom)
+    verbs = {}
+    for threads in ("1", "2", "0"):
+        target, back = tmp_path / f"{threads}.cps", tmp_path / f"{threads}.npy"
+        done = run("compress", tmp_path / "in.npy", target, "--threads", threads)
+        assert done.returncode == 0, done.stderr
+        assert run("decompress", target, back, "--threads", threads).returncode == 0
+        assert run("verify", target, "--threads", threads).stdout == "sound\n"
+        verbs[threads] = done.stdout, target.read_bytes(), back.read_bytes()
+    assert verbs["1"] == verbs["2"] == verbs["0"]
+    assert verbs["1"][2] == (tmp_path / "in.npy").read_bytes()
+
+
+@pytest.fixture
+def shallow(monkeypatch):
+    """Groups of one slice of the phantom, or less, where no depth is given."""
+    monkeypatch.setattr(description, "GROUP_VOXELS", 96 * 150)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_the_first_label_that_does_not_fit_is_named(tmp_path, phantom, threads, shallow):
+    labels = phantom.copy()
+    for z in (7, 5, 12):
+        labels[z, 3, 4] = 2**64 - 1
+    np.save(tmp_path / "in.npy", labels)
+    with pytest.raises(C.LabelError) as error:
+        C.dumps(labels, threads=threads, depth=1)
+    assert error.value.voxel == (5, 3, 4)
+    places, work = (str(tmp_path / "in.npy"), tmp_path / "x.cps"), files.Work(threads)
+    with pytest.raises(C.EncodeError, match=r"\(5, 3, 4\)"):
+        files.compress_file(*places, work=work)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.npy"]
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_source_that_fails_half_way(phantom, threads):
+    before = threading.active_count()
+
+    def read(z0, z1):
+        if z0 == 9:
+            raise C.FileError("in.h5: slice 9 is damaged")
+        return phantom[z0:z1]
+
+    shown = container.describe(phantom.shape, phantom.dtype, "none", "zlib", depth=1)
+    with pytest.raises(C.FileError, match=r"in\.h5: slice 9"):
+        container.write(io.BytesIO(), shown, read, threads)
+    assert threading.active_count() == before
+
+
+MEMORY = 6 * 8 * 96 * 150  # what a slice of the phantom takes
+
+
+def test_the_memory_sets_the_depth_and_not_the_threads(tmp_path, phantom):
+    np.save(tmp_path / "in.npy", phantom)
+    source, target = str(tmp_path / "in.npy"), tmp_path / "x.cps"
+    seen = {}
+    for threads in (1, 8, 0):
+        work = files.Work(threads, force=True)
+        files.compress_file(source, target, memory=3 * MEMORY, work=work)
+        with C.open(target) as array:
+            assert array.description.depth == 3
+        seen[threads] = target.read_bytes()
+    assert seen[1] == seen[8] == seen[0]
+
+
+@pytest.mark.parametrize(("memory", "most"), [(None, 5), (3 * MEMORY, 3), (1, 1)])
+def test_the_memory_sets_how_many_groups_are_at_hand(phantom, memory, most, monkeypatch):
+    """One group is read while so many are encoded; with one at a time, none."""
+    begun, done = [], []
+
+    def read(z0, z1):
+        assert len(begun) - len(done) <= (most if most > 1 else 0)
+        begun.append(z0)
+        return phantom[z0:z1]
+
+    def pack(packer, section):
+        time.sleep(0.005)
+        found = real(packer, section)
+        done.append(section[0])
+        return found
+
+    real = writer._Packer.pack
+    monkeypatch.setattr(writer._Packer, "pack", pack)
+    shown = container.describe(phantom.shape, phantom.dtype, "none", "zlib", depth=1)
+    container.write(io.BytesIO(), shown, read, 5, memory)
+    assert len(done) == 16
+
+
+SHALLOW = "import compresso.container.description as d; d.GROUP_VOXELS = 4096;"
+
+
+@pytest.mark.parametrize("verb", ["compress", "decompress"])
+def test_a_full_disk_leaves_nothing(tmp_path, verb):
+    """The system lets the process write 8192 bytes and no more, as a full disk does."""
+    labels = np.random.default_rng(0).integers(2**64, size=(16, 64, 64), dtype=np.uint64)
+    np.save(tmp_path / "in.npy", labels)
+    (tmp_path / "in.cps").write_bytes(C.dumps(labels, "none", "none", depth=1))
+    source, target = ("in.npy", "out.cps") if verb == "compress" else ("in.cps", "out.npy")
+    code = (
+        "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192));"
+        "runpy.run_module('compresso', run_name='__main__')"
+    )
+    options = ["--threads", "3"]
+    if verb == "compress":
+        options += ["--encoding", "none", "--compression", "none"]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            SHALLOW + code,
+            verb,
+            tmp_path / source,
+            tmp_path / target,
+            *options,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert f"{target}: cannot be written" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.cps", "in.npy"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_nothing(tmp_path, number):
+    labels = np.random.default_rng(0).integers(2**20, size=(64, 128, 128), dtype=np.uint64)
+    np.save(tmp_path / "in.npy", labels)
+    code = SHALLOW + "import runpy; runpy.run_module('compresso', run_name='__main__')"
+    command = [sys.executable, "-c", code, "compress", tmp_path / "in.npy"]
+    command += [tmp_path / "out.cps", "--encoding", "none", "--compression", "lzma"]
+    process = subprocess.Popen(
+        [*command, "--threads", "3"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    until = time.monotonic() + 60
+    while not any(path.stat().st_size > 10_000 for path in tmp_path.glob(".*out.cps")):
+        assert time.monotonic() < until
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in (130, 128 + number)
+    assert len(said.splitlines()) == 1
+    assert os.listdir(tmp_path) == ["in.npy"]
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_memory_is_that_of_a_group_a_thread(folder, threads, monkeypatch):  # noqa: F811
+    """As many groups as threads, the one that is read, and one that is written."""
+    monkeypatch.setattr(description, "GROUP_VOXELS", DEPTH * SHAPE[1] * SHAPE[2])
+    memory = threads * 6 * 8 * DEPTH * SHAPE[1] * SHAPE[2]
+    work = files.Work(threads, force=True)
+    places = str(folder / "in.npy"), folder / "t.cps"
+    assert peak(lambda: files.compress_file(*places, "compresso", "zlib", memory, work)) < memory
+    with C.open(folder / "t.cps") as array:
+        assert array.description.depth == DEPTH
+    places = folder / "in.cps", folder / "t.npy"
+    most = (threads + 1) * 4 * GROUP
+    assert peak(lambda: files.decompress_file(*places, work=work)) < most
+    assert peak(lambda: list(files.verify_file(folder / "in.cps", threads))) < most
+
+
+def test_the_limit_is_of_all_groups_at_once(folder):  # noqa: F811
+    """Where the limit has room for two groups, there are no more, whatever the threads."""
+    work = files.Work(8, force=True, limit=2 * GROUP)
+    places = folder / "in.cps", folder / "t.npy"
+    assert peak(lambda: files.decompress_file(*places, work=work)) < 5 * GROUP

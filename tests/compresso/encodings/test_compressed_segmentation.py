@@ -1,0 +1,330 @@
+"""Neuroglancer's compressed_segmentation: by hand, against the packages that read it, damage."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import compresso as C
+from compresso import encodings
+from compresso.kernels import compressed_segmentation as kernels
+from tests.helpers.paths import shared
+from tests.helpers.strategies import UNSIGNED, volumes
+
+MAX = 2**64 - 1
+BLOCKS = st.sampled_from(
+    ["8x8x8", "8x8x8", "8x4x2", "4x4x4", "1x1x1", "3x5x7", "16x16x2", "20x9x1"]
+)
+
+
+def codec(block="8x8x8"):
+    return encodings.parse(f"compressed_segmentation:block={block}")
+
+
+def by_peer(labels, block=(8, 8, 8)):
+    peer = pytest.importorskip("compressed_segmentation")
+    return peer.compress(np.asfortranarray(labels.T), block_size=block, order="F")
+
+
+def read_by_peer(stream, shape, dtype, block=(8, 8, 8)):
+    peer = pytest.importorskip("compressed_segmentation")
+    return peer.decompress(stream, shape[::-1], dtype, block_size=block, order="F").T
+
+
+def native(labels):
+    """In a dtype that the peers know."""
+    return labels.astype(np.uint64 if labels.dtype.itemsize == 8 else np.uint32)
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.uint64])
+def test_by_hand(dtype):
+    # Two blocks along x; the first is 3 9 3 9 ... in rows of 8, the second one voxel of 9.
+    # 1 channel; the headers are words 0 to 3 of it; tables {3, 9} and {9}; 512 / 32 = 16 words of
+    # values, the first voxel in the lowest bit. A label takes `wide` words, the lower half first.
+    labels = np.array([[[3, 9, 3, 9, 3, 9, 3, 9, 9]]], dtype)
+    wide = np.dtype(dtype).itemsize // 4
+    headers = [4 | 1 << 24, 4 + 3 * wide, 4 + 2 * wide, 4 + 3 * wide + 16]
+    tables = [word for label in (3, 9, 9) for word in (label, 0)[:wide]]
+    # Behind the row's 8 voxels come 7 rows and 7 layers that repeat it.
+    words = [1, *headers, *tables, *[0xAAAAAAAA] * 16]
+    stream = codec().encode(labels)
+    assert stream == np.array(words, "<u4").tobytes()
+    assert np.array_equal(codec().decode(stream, labels.shape, dtype), labels)
+
+
+def test_blocks_share_tables():
+    labels = np.zeros((8, 8, 32), np.uint32)
+    labels[..., 3], labels[..., 11], labels[..., 19] = 7, 7, 8
+    words = np.frombuffer(codec().encode(labels), "<u4")[1:]
+    first, second, third, blank = words[:8:2] & 0xFFFFFF
+    assert first == second == 8
+    assert (third, blank) == (10, 12)
+    assert words[8:13].tolist() == [0, 7, 0, 8, 0]
+    assert len(words) == 8 + 5 + 3 * 16
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 16, 17, 256, 257, 512])
+@pytest.mark.parametrize("dtype", [np.uint32, np.uint64])
+def test_number_of_labels_in_a_block(count, dtype):
+    labels = np.arange(512, dtype=dtype) * 7 % count
+    labels = labels.reshape(8, 8, 8) * dtype(np.iinfo(dtype).max // count)
+    stream = codec().encode(labels)
+    bits = next(b for b in (0, 1, 2, 4, 8, 16) if 2**b >= count)
+    assert len(stream) == 4 + 8 + 64 * bits + labels.itemsize * count
+    assert np.array_equal(codec().decode(stream, labels.shape, dtype), labels)
+    assert np.array_equal(read_by_peer(stream, labels.shape, dtype), labels)
+
+
+@pytest.mark.parametrize("block", ["8x8x8", "16x16x16", "24x4x8", "64x2x3"])
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.uint64])
+def test_many_labels_in_blocks_of_any_width(block, dtype):
+    """Values of 1 to 16 bits, in rows of one or of several times 8 voxels, and clipped ones."""
+    random = np.random.default_rng(1)
+    size = tuple(map(int, block.split("x")))
+    for count in (1, 2, 4, 9, 200, 5000):
+        palette = random.integers(np.iinfo(dtype).max, size=count, dtype=dtype, endpoint=True)
+        labels = palette[random.integers(count, size=(17, 33, 130))]
+        stream = codec(block).encode(labels)
+        found = codec(block).decode(stream, labels.shape, dtype)
+        assert np.array_equal(found, labels)
+        if dtype != np.uint16:
+            assert np.array_equal(found, read_by_peer(stream, labels.shape, dtype, size))
+
+
+def test_values_of_16_bits_stay_in_the_stream():
+    """Wherever a table is, a value that leads behind the stream's end is told."""
+    labels = np.arange(512, dtype=np.uint32).reshape(8, 8, 8)
+    words = np.frombuffer(codec().encode(labels), "<u4").copy()
+    last = 3 + 511  # the table is words 3 to 514, the values are the 256 behind it
+    assert (words[last], words.size) == (511, 3 + 512 + 256)
+    for value, right in ((512 + 255, True), (512 + 256, False), (65535, False)):
+        words[-1] = words[-1] & 0xFFFF | value << 16
+        if right:
+            found = codec().decode(words.tobytes(), labels.shape, np.uint32)
+            assert found[-1, -1, -1] == words[-1]
+            assert np.array_equal(found.reshape(-1)[:-1], labels.reshape(-1)[:-1])
+        else:
+            with pytest.raises(C.DecodeError, match="block 0 points outside"):
+                codec().decode(words.tobytes(), labels.shape, np.uint32)
+
+
+@given(volumes(largest=MAX, max_side=40), BLOCKS, st.integers(1, 3))
+def test_round_trip(labels, block, threads):
+    stream = codec(block).encode(labels, threads)
+    dtype = np.dtype(f"u{labels.dtype.itemsize}")
+    assert np.array_equal(codec(block).decode(stream, labels.shape, dtype, threads), labels)
+    assert stream == codec(block).encode(labels)
+
+
+@given(volumes(largest=MAX, max_side=30), BLOCKS)
+def test_the_peer_reads_ours_and_we_the_peers(labels, block):
+    labels = native(labels)
+    size = tuple(map(int, block.split("x")))
+    ours, theirs = codec(block).encode(labels), by_peer(labels, size)
+    assert len(ours) == len(theirs)
+    assert np.array_equal(read_by_peer(ours, labels.shape, labels.dtype, size), labels)
+    assert np.array_equal(codec(block).decode(theirs, labels.shape, labels.dtype), labels)
+
+
+@given(volumes(largest=MAX, max_side=20))
+def test_the_peer_lists_the_labels_of_ours(labels):
+    peer = pytest.importorskip("compressed_segmentation")
+    labels = native(labels)
+    stream = codec().encode(labels)
+    found = peer.labels(stream, labels.shape[::-1], labels.dtype)
+    assert np.array_equal(found, np.unique(labels))
+
+
+def precomputed(folder, labels, block=(8, 8, 8), chunk=None):
+    """A TensorStore volume of one chunk, or of many, [x, y, z, channel], and its first file."""
+    tensorstore = pytest.importorskip("tensorstore")
+    nc, nz, ny, nx = labels.shape
+    store = tensorstore.open(
+        {
+            "driver": "neuroglancer_precomputed",
+            "kvstore": {"driver": "file", "path": f"{folder}/"},
+            "multiscale_metadata": {
+                "type": "segmentation",
+                "data_type": str(labels.dtype),
+                "num_channels": nc,
+            },
+            "scale_metadata": {
+                "size": [nx, ny, nz],
+                "encoding": "compressed_segmentation",
+                "compressed_segmentation_block_size": block,
+                "chunk_size": chunk or [nx, ny, nz],
+                "resolution": [1, 1, 1],
+            },
+        },
+        create=True,
+    ).result()
+    return store, folder / "1_1_1" / f"0-{nx}_0-{ny}_0-{nz}"
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.uint64])
+@pytest.mark.parametrize("block", ["8x8x8", "5x4x3"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tensorstore_reads_ours_and_we_what_it_writes(tmp_path, phantom, dtype, block, channels):
+    labels = np.stack([phantom[:9, :50, :70].astype(dtype) + dtype(c) for c in range(channels)])
+    labels[:, 0, 0, 0] = np.iinfo(dtype).max
+    size = tuple(map(int, block.split("x")))
+    store, path = precomputed(tmp_path, labels, size)
+    store.write(labels.T).result()
+    stream = path.read_bytes()
+    for number, volume in enumerate(labels):
+        found = codec(block).decode(stream, volume.shape, dtype, channel=number)
+        assert np.array_equal(found, volume)
+    if channels > 1:
+        with pytest.raises(C.DecodeError, match="3 channels; say which"):
+            codec(block).decode(stream, volume.shape, dtype)
+        with pytest.raises(C.DecodeError, match="no 3"):
+            codec(block).decode(stream, volume.shape, dtype, channel=3)
+    else:
+        ours = codec(block).encode(labels[0])
+        assert len(ours) <= len(stream)
+        path.write_bytes(ours)
+        assert np.array_equal(store.read().result().T, labels)
+
+
+def test_values_of_32_bits(tmp_path):
+    """Which TensorStore reads; the peer decodes them to zeros."""
+    labels = np.random.default_rng(0).permutation(2**17).astype(np.uint32).reshape(1, 32, 64, 64)
+    stream = codec("64x64x32").encode(labels[0])
+    assert len(stream) == 4 + 8 + 2 * labels.nbytes
+    assert np.array_equal(codec("64x64x32").decode(stream, (32, 64, 64), np.uint32), labels[0])
+    store, path = precomputed(tmp_path, labels, (64, 64, 32))
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(stream)
+    assert np.array_equal(store.read().result().T, labels)
+
+
+@pytest.mark.parametrize("dtype", UNSIGNED)
+def test_frames_of_every_dtype(dtype):
+    labels = np.random.default_rng(0).integers(np.iinfo(dtype).max, size=(9, 10, 11), dtype=dtype)
+    labels[0, 0, :2] = 0, np.iinfo(dtype).max
+    data = C.dumps(labels, "compressed_segmentation", "none")
+    assert np.array_equal(C.loads(data), labels)
+
+
+@pytest.mark.parametrize("block", ["8x8x8", "3x4x5"])
+def test_slices_are_decoded_without_the_others(phantom, block):
+    labels = phantom[:, :20, :30]
+    data = bytearray(codec(block).encode(labels))
+    whole = bytes(data)
+    width, height, depth = codec(block).block
+    n_bytes = 8 * -(-20 // height) * -(-30 // width)
+    data[4 : 4 + n_bytes] = b"\xff" * n_bytes  # the headers of the first layer of blocks
+    with pytest.raises(C.DecodeError):
+        codec(block).decode(data, labels.shape)
+    for z0, z1 in [(depth, 16), (depth + 1, depth + 2), (15, 99), (-3, -1)]:
+        part = codec(block).decode_slices(data, z0, z1, labels.shape)
+        assert np.array_equal(part, labels[z0:z1])
+        part = codec(block).decode_slices(whole, z0, z1, labels.shape, np.uint64, 2)
+        assert np.array_equal(part, labels[z0:z1])
+
+
+def test_the_shape_must_be_given():
+    with pytest.raises(C.DecodeError, match="do not say their shape; give it"):
+        codec().decode(codec().encode(np.zeros((2, 3, 4), np.uint32)))
+
+
+def test_labels_that_do_not_fit_are_refused():
+    labels = np.zeros((1, 9, 20), np.uint32)
+    labels[0, 8, 8] = 256
+    stream = codec().encode(labels)
+    with pytest.raises(C.DecodeError, match="does not fit"):
+        codec().decode(stream, labels.shape, np.uint8)
+    assert np.array_equal(codec().decode(stream, labels.shape, np.uint16), labels)
+
+
+def test_words_behind_a_table_are_no_labels():
+    """Three labels, so that the fourth that two bits can name is the next table's."""
+    labels = np.zeros((8, 8, 16), np.uint32)
+    labels[0, 0, :3] = 1, 2, 0
+    labels[..., 8:] = 70_000
+    stream = codec().encode(labels)
+    head = np.frombuffer(stream, "<u4")[1:]
+    assert head[(head[0] & 0xFFFFFF) + 3] == 70_000
+    one = np.frombuffer(stream, "<u4").copy()
+    one[3:5] = one[1:3]  # the second block is the first again
+    found = codec().decode(one.tobytes(), labels.shape, np.uint8)
+    assert np.array_equal(found, np.concatenate([labels[..., :8]] * 2, axis=2))
+
+
+def test_too_many_tables_are_refused():
+    labels = np.arange(2**23 + 2**12, dtype=np.uint64).reshape(-1, 64, 64)
+    with pytest.raises(C.EncodeError, match="24-bit"):
+        codec().encode(labels)
+    fits = labels[:1984]  # 8,126,464 labels of two words, 31,744 headers: less than 2**24 words
+    assert np.array_equal(codec().decode(codec().encode(fits), fits.shape), fits)
+
+
+def test_bad_blocks_are_refused():
+    with pytest.raises(C.SpecError, match="voxels"):
+        codec("0x8x8")
+    with pytest.raises(C.SpecError, match="2097152 voxels"):
+        codec("2048x2048x1")
+
+
+@pytest.mark.parametrize("block", ["8x8x8", "4x4x4"])
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint64])
+def test_damage_is_refused_or_decoded(phantom, block, dtype):
+    labels = (phantom[:5, :11, :12] % 4096).astype(dtype)
+    stream = codec(block).encode(labels)
+    for size in range(len(stream)):
+        with pytest.raises(C.DecodeError):
+            codec(block).decode(stream[:size], labels.shape, dtype)
+    refused = 0
+    for at in range(min(len(stream), 200)):
+        for bit in range(8):
+            damaged = bytearray(stream)
+            damaged[at] ^= 1 << bit
+            try:
+                codec(block).decode(damaged, labels.shape, dtype)
+            except C.DecodeError:
+                refused += 1
+    assert refused > 64
+
+
+@given(st.binary(max_size=400), st.sampled_from(UNSIGNED), BLOCKS)
+def test_any_bytes(data, dtype, block):
+    stream = b"\1\0\0\0" + data
+    try:
+        found = codec(block).decode(stream, (3, 9, 10), dtype)
+    except C.DecodeError:
+        return
+    assert found.shape == (3, 9, 10)
+
+
+def test_values_of_no_bits_are_bounded():
+    assert [kernels.value_bits(n) for n in (0, 1, 2, 3, 5, 17, 257, 65537)] == [
+        *(0, 0, 1, 2, 4, 8, 16, 32)
+    ]
+
+
+def test_pinky40_is_read_by_the_peer():
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(shared("data/pinky40-z000-255.h5")) as file:
+        labels = file["main"][:64]
+    stream = codec().encode(labels)
+    assert np.array_equal(codec().decode(stream, labels.shape, labels.dtype), labels)
+    theirs = by_peer(labels)
+    assert len(stream) <= len(theirs)
+    assert np.array_equal(read_by_peer(stream, labels.shape, labels.dtype), labels)
+    assert np.array_equal(codec().decode(theirs, labels.shape, labels.dtype), labels)
+
+
+def test_pinky40_in_a_volume_of_ours_for_neuroglancer(tmp_path):
+    """Every chunk's file is ours; TensorStore reads the volume."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(shared("data/pinky40-z000-255.h5")) as file:
+        labels = file["main"][:100, :150, :200]
+    store, path = precomputed(tmp_path, labels[None], chunk=[64, 64, 64])
+    path.parent.mkdir(exist_ok=True)
+    for corner in np.ndindex(2, 3, 4):
+        box = tuple(
+            slice(64 * i, min(64 * i + 64, n)) for i, n in zip(corner, labels.shape, strict=True)
+        )
+        name = "_".join(f"{part.start}-{part.stop}" for part in reversed(box))
+        (path.parent / name).write_bytes(codec().encode(labels[box]))
+    assert np.array_equal(store.read().result().T[0], labels)

@@ -1,0 +1,230 @@
+"""The compresso encoding: by hand, against the oracle, against the published bytes, round trips."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import compresso as C
+from compresso import encodings
+from compresso.container.chunk import Codecs, Layout
+from tests.helpers import oracle
+from tests.helpers.paths import shared
+from tests.helpers.strategies import LARGEST, volumes
+
+U64 = np.uint64
+
+
+def words(*numbers):
+    return np.array(numbers, "<u8").tobytes()
+
+
+def test_by_hand():
+    # Labels   5 5 7     Boundary map   0 1 1   voxel (0,1) differs to the right, (0,2) below,
+    #          5 5 5                    0 0 0   the others from nothing.
+    labels = np.array([[[5, 5, 7], [5, 5, 5]]], U64)
+    # One component, label 5, from the first voxel; then the first boundary voxel, label 5.
+    ids = (6, 6)
+    # Window: bits 1 and 2 of row 0. Voxel (0,2) has boundary to its left and nothing above: it is
+    # indeterminate; below it stands a non-boundary 5, not 7, so the label is spelled out, + 6.
+    stream = words(1, 2, 3, 2, 1, 1, 1, 8, 8, *ids, 0b110, 13)
+    assert C.COMPRESSO.compress(labels) == stream
+    assert np.array_equal(C.COMPRESSO.decompress(stream), labels)
+
+
+def test_windows_by_hand():
+    # Two slices, the second one blank: windows 0b1 and 0, entries for indices 1, 0: the trailing
+    # zero is not written. 1 is the second of the ascending values 0, 1, so its entry is 2.
+    labels = np.array([[[3, 4]], [[4, 4]]], U64)
+    stream = words(2, 1, 2, 3, 2, 1, 1, 8, 8, 4, 5, 5, 0, 1, 9) + np.array([2], "<u4").tobytes()
+    assert C.COMPRESSO.compress(labels) == stream
+    # The other way round a run of one zero window comes first, as 2 * 1 + 1.
+    stream = words(2, 1, 2, 3, 2, 1, 1, 8, 8, 5, 4, 5, 0, 1, 9) + np.array([3, 2], "<u4").tobytes()
+    assert C.COMPRESSO.compress(labels[::-1]) == stream
+
+
+def test_one_voxel():
+    stream = words(1, 1, 1, 1, 1, 0, 1, 8, 8, 43, 0)
+    assert C.COMPRESSO.compress(np.array([[[42]]], U64)) == stream
+    assert C.COMPRESSO.decompress(stream).tolist() == [[[42]]]
+
+
+@pytest.mark.parametrize("shape", [(0, 0, 0), (0, 3, 4), (2, 0, 4), (2, 3, 0)])
+def test_empty(shape):
+    stream = C.COMPRESSO.compress(np.empty(shape, U64))
+    assert stream == words(*shape, 0, 0, 0, 1, 8, 8)
+    assert C.COMPRESSO.decompress(stream).shape == shape
+
+
+windows = st.sampled_from(
+    [
+        "8x8x1",
+        "4x4x1",
+        "1x1x1",
+        "64x1x1",
+        "1x64x1",
+        "1x1x64",
+        "4x4x4",
+        "8x4x2",
+        "7x3x2",
+        "5x1x3",
+        "63x1x1",
+    ]
+)
+
+
+@given(volumes(max_side=12), windows, st.integers(1, 3))
+@example(np.zeros((1, 1, 64), U64), "8x8x1", 1)
+@example(np.arange(130, dtype=U64).reshape(1, 1, 130), "7x3x2", 1)
+def test_equals_the_oracle(labels, window, threads):
+    codec = encodings.parse(f"compresso:window={window}")
+    size = tuple(int(n) for n in window.split("x"))
+    expected = oracle.compresso(labels.astype(U64), size)
+    assert codec.encode(labels, threads) == expected
+
+
+@given(volumes(max_side=70), windows, st.integers(1, 3))
+def test_round_trip(labels, window, threads):
+    codec = encodings.parse(f"compresso:window={window}")
+    stream = codec.encode(labels, threads)
+    dtype = np.dtype(f"u{labels.dtype.itemsize}")
+    decoded = codec.decode(stream, labels.shape, dtype, threads)
+    assert decoded.dtype == dtype
+    assert np.array_equal(decoded, labels)
+
+
+@pytest.mark.parametrize("nx", [1, 7, 8, 63, 64, 65, 127, 128, 129, 640])
+def test_rows_around_word_edges(nx):
+    random = np.random.default_rng(nx)
+    labels = np.repeat(random.integers(3, size=(2, 9, nx)), 2, axis=1).astype(np.uint16)
+    stream = C.COMPRESSO.compress(labels)
+    assert stream == oracle.compresso(labels)
+    assert np.array_equal(C.COMPRESSO.decompress(stream), labels)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_phantom(phantom, threads):
+    stream = encodings.parse("compresso").encode(phantom, threads)
+    assert stream == oracle.compresso(phantom)
+    decoded = encodings.parse("compresso").decode(stream, threads=threads)
+    assert np.array_equal(decoded, phantom)
+
+
+def test_spiral():
+    """One component that a raster scan meets as many: the union-find's worst friend."""
+    n = 65
+    labels = np.zeros((1, n, n), U64)
+    y, x, dy, dx = 0, 0, 0, 1
+    visited = np.zeros((n, n), bool)
+    for _ in range(n * n):
+        labels[0, y, x] = 1
+        visited[y, x] = True
+        ahead = (y + 2 * dy, x + 2 * dx)
+        blocked = not (0 <= y + dy < n and 0 <= x + dx < n)
+        if blocked or (0 <= ahead[0] < n and 0 <= ahead[1] < n and visited[ahead]):
+            dy, dx = dx, -dy
+            if not (0 <= y + dy < n and 0 <= x + dx < n) or visited[y + dy, x + dx]:
+                break
+        y, x = y + dy, x + dx
+    assert 0 < labels.sum() < n * n
+    stream = C.COMPRESSO.compress(labels)
+    assert stream == oracle.compresso(labels)
+    assert np.array_equal(C.COMPRESSO.decompress(stream), labels)
+
+
+def test_labels_at_the_limit():
+    labels = np.array([[[LARGEST, 1, LARGEST], [2, LARGEST, 3]]], U64)
+    assert np.array_equal(C.COMPRESSO.decompress(C.COMPRESSO.compress(labels)), labels)
+
+
+def test_label_too_large_for_an_id():
+    labels = np.array([[[7, 7], [7, 7]], [[7, 2**64 - 1], [7, 7]]], U64)
+    with pytest.raises(C.EncodeError, match=r"18446744073709551615 .*neuroglancer"):
+        C.COMPRESSO.compress(np.full((1, 4, 4), 2**64 - 1, U64))
+    with pytest.raises(C.EncodeError, match=r"18446744073709551615 .*\(1, 0, 1\)"):
+        C.COMPRESSO.compress(labels)
+
+
+def test_signed_labels_are_named_as_they_are():
+    """As a bare stream, and shifted so that the least one is 0, in a frame and in a chunk."""
+    with pytest.raises(C.LabelError, match=r"label -1 at .*\(0, 0, 0\)"):
+        encodings.parse("compresso").encode(np.full((1, 4, 4), -1, np.int64))
+    labels = np.array([[[7, 7], [7, -(2**63)]], [[7, 2**63 - 1], [7, 7]]])
+    chunk = Layout(Codecs("compresso", "none", 1), labels.shape, labels.dtype)
+    for encode in (chunk.encode, lambda labels: C.dumps(labels, "compresso", "none")):
+        with pytest.raises(C.LabelError, match=rf"label {2**63 - 1} at .*\(1, 0, 1\)"):
+            encode(labels)
+
+
+def test_label_too_large_for_a_location():
+    # Beside another label it has to be spelled out as label + 6; alone it is an id, label + 1.
+    top = 2**64 - 6
+    alone = np.full((1, 3, 3), top, U64)
+    assert np.array_equal(C.COMPRESSO.decompress(C.COMPRESSO.compress(alone)), alone)
+    with pytest.raises(C.EncodeError, match=r"18446744073709551610 .*\(0, 0, 0\).* label \+ 6"):
+        C.COMPRESSO.compress(np.array([[[top, 1]]], U64))
+
+
+def test_decoding_to_a_narrow_dtype_keeps_labels():
+    codec = encodings.parse("compresso")
+    stream = codec.encode(np.array([[300, 300]]))
+    with pytest.raises(C.DecodeError, match="300"):
+        codec.decode(stream, dtype=np.uint8)
+
+
+def test_shape_is_checked():
+    stream = C.COMPRESSO.compress(np.ones((2, 3, 4), U64))
+    with pytest.raises(C.DecodeError, match=r"\(2, 3, 4\), not \(2, 4, 3\)"):
+        encodings.parse("compresso").decode(stream, shape=(2, 4, 3))
+
+
+@pytest.mark.parametrize(
+    "labels", [np.zeros((1, 2, 3)), np.zeros((1, 1, 1, 1), np.uint8), np.array(5)]
+)
+def test_what_is_no_label_volume(labels):
+    with pytest.raises(C.EncodeError, match="labels must"):
+        C.COMPRESSO.compress(labels)
+
+
+def test_every_prefix_is_refused_or_decodes(phantom):
+    """A bare stream has no checksum, and its last section may end early; nothing else may."""
+    stream = C.COMPRESSO.compress(phantom[:2, :20, :20])
+    counts = np.frombuffer(stream, "<u8", 9)[3:6]
+    fixed = 72 + 8 * int(counts.sum())
+    for size in range(fixed):
+        with pytest.raises(C.DecodeError):
+            C.COMPRESSO.decompress(stream[:size])
+
+
+@pytest.mark.parametrize("name", ["[:]", "[0:16, 0:200, 0:300]", "[10:11, 5:70, 7:131]"])
+@pytest.mark.parametrize("encoding", ["compresso", "neuroglancer"])
+def test_published_bytes_of_pinky40(facts, name, encoding):
+    h5py = pytest.importorskip("h5py")
+    spans = [
+        slice(*[int(n) for n in part.split(":") if n.strip()])
+        if part.strip() != ":"
+        else slice(None)
+        for part in name.strip("[]").split(",")
+    ]
+    with h5py.File(shared("data/pinky40-z000-255.h5")) as file:
+        labels = file["main"][tuple(spans)]
+    published = facts[f"pinky40-z000-255{name}"]
+    stream = encodings.parse(encoding).encode(labels)
+    assert list(labels.shape) == published["shape"]
+    assert len(stream) == published[f"{encoding}_bytes"]
+    assert hashlib.sha256(stream).hexdigest() == published[f"{encoding}_sha256"]
+    assert np.array_equal(encodings.parse(encoding).decode(stream, dtype=labels.dtype), labels)
+
+
+@pytest.mark.parametrize("name", ["spl-knee", "spl-abdominal"])
+def test_published_bytes_and_ratios_of_spl(facts, name):
+    nrrd = pytest.importorskip("nrrd")
+    labels, _ = nrrd.read(str(shared(f"data/{name}.nrrd")), index_order="C")
+    for encoding in ("compresso", "neuroglancer"):
+        stream = encodings.parse(encoding).encode(labels)
+        assert hashlib.sha256(stream).hexdigest() == facts[name][f"{encoding}_sha256"]
+        for compression in ("none", "lzma", "bz2", "zlib", "zstd"):
+            ratio = 8 * labels.size / len(C.compressors.parse(compression).compress(stream))
+            assert round(ratio, 1) == facts[name][f"{encoding}+{compression}"]

@@ -1,0 +1,267 @@
+"""The ``cpso`` stream: byte for byte that of PyPI's compresso, read and written."""
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from compresso import DecodeError, EncodeError, SpecError, encodings
+from compresso.encodings._cpso import Header, index_type, parse
+from compresso.encodings.cpso import Cpso, TooManyWindowsError, decode, encode
+from compresso.plugins import Extent
+from tests.helpers import peers
+from tests.helpers.paths import ROOT, shared
+from tests.helpers.strategies import UNSIGNED, volumes
+
+GOLDEN = np.load(ROOT / "tests" / "golden" / "pypi-compresso-3.3.3.npz")
+STREAMS = json.loads(str(GOLDEN["streams"]))
+
+
+@st.composite
+def windows(draw):
+    """Any window of at most 64 voxels, x, y, z."""
+    x = draw(st.integers(1, 64))
+    y = draw(st.integers(1, 64 // x))
+    z = draw(st.integers(1, 64 // x // y))
+    sides = draw(st.permutations([x, y, z]))
+    return draw(st.sampled_from([(4, 4, 1), (8, 8, 1), tuple(sides)]))
+
+
+def golden(number):
+    """The streams that PyPI's package made from a volume, with their parameters."""
+    for name, volume, window, connectivity, index in STREAMS:
+        if volume == number:
+            yield GOLDEN[name].tobytes(), tuple(window), connectivity, index
+
+
+@pytest.mark.parametrize("number", sorted({stream[1] for stream in STREAMS}))
+@pytest.mark.parametrize("threads", [1, 3])
+def test_streams_of_the_package(number, threads):
+    labels = GOLDEN[f"labels{number}"]
+    for stream, window, connectivity, index in golden(number):
+        codec = encodings.parse(
+            f"cpso:window={Extent('x'.join(map(str, window)))},connectivity={connectivity},"
+            f"index={int(index)}"
+        )
+        assert codec.encode(labels, threads) == stream
+        decoded = codec.decode(stream, labels.shape, labels.dtype, threads)
+        assert decoded.dtype == labels.dtype
+        assert np.array_equal(decoded, labels)
+
+
+@given(
+    volumes(largest=2**64 - 1), windows(), st.sampled_from([4, 6]), st.booleans(), st.integers(1, 3)
+)
+def test_round_trip(labels, window, connectivity, index, threads):
+    try:
+        stream = encode(labels, window[::-1], connectivity, index, threads)
+    except TooManyWindowsError:
+        assume(False)
+    decoded = Cpso().decode(stream, labels.shape, threads=threads)
+    assert np.array_equal(decoded, labels)
+    out = np.empty(labels.shape, labels.dtype)
+    Cpso().decode_into(stream, out, threads)
+    assert np.array_equal(out, labels)
+
+
+@given(volumes(largest=2**64 - 1), windows(), st.data())
+def test_slices_by_the_index(labels, window, data):
+    assume(labels.size)
+    try:
+        sections = parse(encode(labels, window[::-1]))
+    except TooManyWindowsError:
+        assume(False)
+    z0 = data.draw(st.integers(0, labels.shape[0] - 1))
+    z1 = data.draw(st.integers(z0, labels.shape[0]))
+    out = np.empty((z1 - z0, *labels.shape[1:]), labels.dtype.newbyteorder("="))
+    decode(sections, out, z0, threads=data.draw(st.integers(1, 2)))
+    assert np.array_equal(out, labels[z0:z1])
+
+
+def test_a_slice_is_read_without_the_rest():
+    """What belongs to other slices may be damaged, and is not looked at."""
+    labels = np.random.default_rng(3).integers(4, size=(6, 40, 50)).astype(np.uint16)
+    stream = encode(labels, (1, 4, 4))
+    sections = parse(stream)
+    ids, locations = sections.ids.copy(), sections.locations.copy()
+    starts = np.cumsum(sections.index.astype(int), axis=1)
+    ids[: starts[0, 1]] = ids[starts[0, 2] :] = 99
+    locations[: starts[1, 2]] = locations[starts[1, 3] :] = 5
+    windows = sections.windows.copy()
+    windows[-1] = 0
+    damaged = type(sections)(
+        sections.header, ids, sections.values, locations, windows, sections.index
+    )
+    out = np.empty((1, 40, 50), np.uint16)
+    decode(damaged, out, 2)
+    assert np.array_equal(out[0], labels[2])
+    with pytest.raises(DecodeError):
+        decode(damaged, np.empty(labels.shape, np.uint16))
+
+
+@pytest.mark.parametrize("dtype", UNSIGNED)
+@pytest.mark.parametrize("index", [True, False])
+def test_labels_next_to_the_codes(dtype, index):
+    """Every label near the top, where a location needs two entries, and near the codes."""
+    top = int(np.iinfo(dtype).max)
+    palette = np.array([*range(9), *range(top - 9, top + 1)], dtype)
+    labels = np.random.default_rng(1).permutation(np.tile(palette, 15)).reshape(3, 5, -1)
+    stream = encode(labels, (1, 4, 4), index=index)
+    spelled = parse(stream).locations
+    assert (spelled == 6).any()
+    assert np.array_equal(Cpso().decode(stream, dtype=dtype), labels)
+
+
+def test_runs_are_cut():
+    """A blank volume of n windows of 8 voxels: entries of 127 zeros, and the rest."""
+    stream = encode(np.zeros((1, 1, 8 * 300), np.uint8), (1, 1, 8))
+    assert parse(stream).windows.tolist() == [255, 255, 2 * 46 + 1]
+    assert parse(encode(np.zeros((1, 1, 8 * 254), np.uint8), (1, 1, 8))).windows.tolist() == [
+        255,
+        255,
+    ]
+
+
+def test_index_type():
+    """The smallest type whose maximum exceeds twice the voxels of a slice."""
+    assert [index_type((1, 1, n)).itemsize for n in (1, 126, 127, 128)] == [1, 1, 1, 2]
+    assert [index_type((1, 1, n)).itemsize for n in (32766, 32767, 32768)] == [2, 2, 4]
+    assert index_type((1, 65535, 65535)).itemsize == 8
+
+
+def noise():
+    """More different windows of 4x4 voxels than the 32768 that two bytes can number."""
+    share = np.linspace(0.12, 0.5, 32)[:, None, None]
+    return (np.random.default_rng(5).random((32, 600, 600)) < share).astype(np.uint32)
+
+
+def test_too_many_windows():
+    labels = noise()
+    with pytest.raises(EncodeError, match="32768"):
+        encode(labels, (1, 4, 4))
+    stream = encodings.parse("cpso").encode(labels)
+    assert Header.unpack(stream).step == (1, 8, 8)
+    assert np.array_equal(encodings.parse("cpso").decode(stream), labels)
+    with pytest.raises(EncodeError, match="128"):
+        encodings.parse("cpso:window=2x2x2").encode(labels)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 65536), (65536, 1, 1), (0, 65536, 1)])
+def test_too_long(shape):
+    with pytest.raises(EncodeError, match="65535"):
+        encodings.parse("cpso").encode(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize("shape", [(0, 0, 0), (3, 0, 4), (0, 2, 2)])
+def test_empty(shape):
+    stream = encodings.parse("cpso").encode(np.zeros(shape, np.uint32))
+    expected = struct.pack("<4sBB3H3B", b"cpso", 0, 4, *shape[::-1], 4, 4, 1) + bytes(20) + b"\x04"
+    assert stream == expected
+    assert encodings.parse("cpso").decode(stream).shape == shape
+
+
+@pytest.mark.parametrize("spec", ["window=5x13x1", "connectivity=8", "index=2", "window=0x4x1"])
+def test_parameters(spec):
+    with pytest.raises(SpecError):
+        encodings.parse(f"cpso:{spec}")
+
+
+def test_labels_that_do_not_fit():
+    labels = np.full((2, 3, 4), 70000, np.uint32)
+    stream = encodings.parse("cpso").encode(labels)
+    with pytest.raises(DecodeError, match="70000"):
+        encodings.parse("cpso").decode(stream, dtype=np.uint16)
+    labels[:] = 60000
+    stream = encodings.parse("cpso").encode(labels)
+    assert np.array_equal(encodings.parse("cpso").decode(stream, dtype=np.uint16), labels)
+
+
+def sample(connectivity, index):
+    labels = np.kron(np.arange(60).reshape(3, 4, 5), np.ones((2, 5, 4), int)).astype(np.uint16)
+    labels[np.random.default_rng(2).random(labels.shape) < 0.05] = 65535
+    return labels, encode(labels, (1, 4, 4), connectivity, index)
+
+
+@pytest.mark.parametrize(("connectivity", "index"), [(4, True), (4, False), (6, False)])
+def test_every_prefix_is_refused(connectivity, index):
+    _, stream = sample(connectivity, index)
+    for size in range(len(stream)):
+        with pytest.raises(DecodeError):
+            encodings.parse("cpso").decode(stream[:size])
+    with pytest.raises(DecodeError):
+        encodings.parse("cpso").decode(stream + b"\0")
+
+
+@settings(max_examples=300)
+@given(st.sampled_from([(4, True), (4, False), (6, False)]), st.data())
+def test_damage_does_not_crash(variant, data):
+    """Bytes changed anywhere: a refusal, or a volume of the shape that the header then says."""
+    labels, stream = sample(*variant)
+    damaged = bytearray(stream)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, 40) | st.integers(0, len(stream) - 1))
+        damaged[at] = data.draw(st.integers(0, 255) | st.sampled_from([0, 1, 255]))
+    try:
+        decoded = encodings.parse("cpso").decode(damaged, labels.shape)
+    except DecodeError:
+        return
+    assert decoded.shape == labels.shape
+
+
+def test_claims_are_checked_before_memory_is_taken():
+    header = Header(0, 8, (65535, 65535, 65535), (1, 8, 8), 70000, 1, 0, 4)
+    body = bytes(70000 * 8 + 8) + struct.pack("<Q", 2 * (65535 * 8192 * 8192) + 1)
+    with pytest.raises(DecodeError, match="claims"):
+        encodings.parse("cpso").decode(header.pack() + body)
+
+
+@pytest.fixture(scope="module")
+def pypi(pytestconfig):
+    """PyPI's compresso, to evaluate Python with."""
+    peer = peers.Peer(
+        peers.interpreter(Path(pytestconfig.cache.mkdir("peers")), "numpy", "compresso")
+    )
+    yield peer
+    peer.close()
+
+
+@settings(max_examples=200)
+@given(
+    volumes(largest=2**64 - 1), windows(), st.sampled_from([4, 6]), st.booleans(), st.integers(1, 3)
+)
+def test_byte_for_byte(pypi, labels, window, connectivity, index, threads):
+    """The package writes what we write, or refuses it as we do; and reads it."""
+    native = labels.astype(labels.dtype.newbyteorder("="))
+    theirs = pypi(
+        "compresso.compress(v, steps, connectivity, index)",
+        v=native.T,
+        steps=window,
+        connectivity=connectivity,
+        index=index,
+    )
+    try:
+        mine = encode(labels, window[::-1], connectivity, index, threads)
+    except TooManyWindowsError:
+        assert "Too many windows" in theirs
+        return
+    assert mine == theirs
+    assert np.array_equal(pypi("compresso.decompress(s)", s=mine).T, labels)
+
+
+def test_fallback_of_the_package(pypi):
+    labels = noise()
+    assert pypi("compresso.compress(v)", v=labels.T) == encodings.parse("cpso").encode(labels)
+
+
+def test_real_volume():
+    import h5py
+
+    with h5py.File(shared("data/pinky40-z000-255.h5")) as file:
+        labels = file["main"][:]
+    for spec in ("cpso", "cpso:window=8x8x1,index=0"):
+        codec = encodings.parse(spec)
+        assert np.array_equal(codec.decode(codec.encode(labels), dtype=labels.dtype), labels)

@@ -1,0 +1,118 @@
+"""Crackle by its own package: present where it is installed, named where it is not."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import compresso as C
+from compresso import encodings
+from experiments import paper
+from tests.helpers.paths import ROOT, shared
+from tests.helpers.strategies import UNSIGNED, volumes
+
+RUN = ROOT / "run.py"
+SPECS = ("crackle", "crackle:markov=3", "crackle:pins=1", "crackle:markov=2,pins=2")
+
+
+@pytest.fixture
+def crackle():
+    return pytest.importorskip("crackle")
+
+
+@given(volumes(UNSIGNED, largest=2**64 - 1, max_side=12), st.sampled_from(SPECS))
+def test_it_is_the_packages_own_stream(labels, spec):
+    crackle = pytest.importorskip("crackle")
+    codec = encodings.parse(spec)
+    plain = np.ascontiguousarray(labels, labels.dtype.newbyteorder("="))
+    stream = codec.encode(labels)
+    assert stream == crackle.compress(
+        plain.T, allow_pins=codec.pins, markov_model_order=codec.markov, parallel=1
+    )
+    assert codec.shape_of(stream) == labels.shape
+    assert np.array_equal(codec.decode(stream, labels.shape, plain.dtype), labels)
+    assert np.array_equal(crackle.decompress(stream, parallel=1), plain.T)
+
+
+@pytest.mark.usefixtures("crackle")
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, bool, np.uint64])
+@pytest.mark.parametrize("shape", [(0, 0, 0), (4, 0, 3), (1, 1, 1), (5, 6, 7)])
+def test_frames_hold_any_dtype_and_shape(dtype, shape):
+    labels = np.random.default_rng(0).integers(-3, 4, size=shape).astype(dtype)
+    again = C.loads(C.dumps(labels, "crackle", "zstd"))
+    assert again.dtype == labels.dtype
+    assert np.array_equal(again, labels)
+
+
+@pytest.mark.usefixtures("crackle")
+def test_a_damaged_frame_is_refused_before_the_package_sees_it(phantom, monkeypatch):
+    data = C.dumps(phantom[:3, :40, :40], "crackle", "none")
+    at = data.index(b"crkl")
+
+    def never(*_):
+        raise AssertionError("the package was handed damaged bytes")
+
+    monkeypatch.setattr("crackle.codec.decompress_range", never)
+    for offset in range(0, 200, 7):
+        damaged = bytearray(data)
+        damaged[at + offset] ^= 16
+        with pytest.raises(C.DecodeError, match="hash"):
+            C.loads(bytes(damaged))
+
+
+@pytest.mark.usefixtures("crackle")
+@pytest.mark.parametrize("data", [b"", b"crkl", b"no crackle stream, but as long as its header"])
+def test_what_is_no_stream_is_refused(data):
+    with pytest.raises(C.DecodeError, match="crackle stream"):
+        encodings.parse("crackle").decode(data)
+
+
+def test_bad_parameters_are_refused():
+    for spec in ("crackle:markov=11", "crackle:pins=3", "crackle:pins=-1"):
+        with pytest.raises(C.SpecError, match="is not in 0"):
+            encodings.parse(spec)
+
+
+def without(tmp_path, *arguments):
+    """Run the harness in a Python where crackle-codec cannot be imported."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['crackle'] = None\n")
+    return subprocess.run(
+        [sys.executable, RUN, *arguments, "--no-plot", "--output", tmp_path / "r.csv"],
+        env={"PYTHONPATH": str(tmp_path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_all_leaves_out_what_is_not_installed_and_says_so(tmp_path):
+    done = without(tmp_path, "all", "none", "phantom:size=24x16x2")
+    assert done.returncode == 0, done.stderr
+    assert "all leaves out crackle; to have it: pip install crackle-codec" in done.stderr
+    assert "neuroglancer" in done.stdout
+    assert "crackle" not in done.stdout
+
+
+def test_asked_for_by_name_it_says_how_to_get_it(tmp_path):
+    done = without(tmp_path, "crackle", "none", "phantom:size=24x16x2")
+    assert done.returncode == 1
+    assert "pip install crackle-codec" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_the_paper_has_no_peers():
+    assert not {cell.encoding.name for cell in paper.cells()} & {
+        *("crackle", "compressed_segmentation", "cpso")
+    }
+
+
+@pytest.mark.usefixtures("crackle")
+def test_pinky40():
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(shared("data/pinky40-z000-255.h5")) as file:
+        labels = file["main"][:32]
+    data = C.dumps(labels, "crackle:markov=5", "none")
+    assert np.array_equal(C.loads(data), labels)

@@ -1,0 +1,259 @@
+"""Kept machine code: where none can be kept, where it is damaged, and when a source changes."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from compresso.kernels import _cache
+from tests.helpers.paths import ROOT
+
+#: The kernel that calls another one and is soonest compiled: most tests here compile it anew.
+PROGRAM = """
+import numpy as np
+from compresso.kernels import boundary
+counts = boundary.count_indeterminate(np.ones((1, 2, 1), np.uint64))
+print(counts.tolist(), boundary.count_indeterminate.__name__)
+"""
+#: Two boundary voxels, one above the other: neither has a neighbour that is none.
+EXPECTED = "[2] count_indeterminate\n"
+
+
+def run(folder, before="", begin=(), **environment):
+    """What the program prints with the package in ``folder``, and on standard error."""
+    done = subprocess.run(
+        [*begin, sys.executable, "-c", before + PROGRAM],
+        cwd=folder,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("package")
+    shutil.copytree(
+        ROOT / "compresso", folder / "compresso", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def kept(package, tmp_path_factory):
+    """A folder with the machine code of one run."""
+    folder = tmp_path_factory.mktemp("kept")
+    assert run(package, NUMBA_CACHE_DIR=str(folder)) == (EXPECTED, "")
+    return folder
+
+
+def files_of(folder):
+    """The kept code below a folder, by name and time."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.rglob("*.nbc")}
+
+
+def test_kernels_run_where_no_folder_can_be_written(package):
+    assert run(package, NUMBA_CACHE_DIR="/dev/null/cache") == (EXPECTED, "")
+
+
+def test_what_is_kept_is_used(package, kept):
+    before = files_of(kept)
+    assert before
+    assert run(package, NUMBA_CACHE_DIR=str(kept)) == (EXPECTED, "")
+    assert files_of(kept) == before
+
+
+def cut(data):
+    return data[:100]
+
+
+def emptied(data):
+    return b""
+
+
+def flipped(data):
+    return data[:-50] + bytes([data[-50] ^ 1]) + data[-49:]
+
+
+@pytest.mark.parametrize("damage", [cut, emptied, flipped])
+def test_damaged_files_are_compiled_again(package, kept, damage):
+    files = sorted(kept.rglob("*count_indeterminate*.nbc"))
+    assert files
+    for path in files:
+        path.write_bytes(damage(path.read_bytes()))
+    broken = {path: path.read_bytes() for path in files}
+    assert run(package, NUMBA_CACHE_DIR=str(kept)) == (EXPECTED, "")
+    assert all(path.stat().st_size > 1000 for path in files)  # kept anew
+    assert all(path.read_bytes() != data for path, data in broken.items())
+
+
+UPGRADES = {
+    "numba": "import numba; numba.__version__ = '99'\n",
+    "checks": "import os; os.environ['NUMBA_BOUNDSCHECK'] = '1'\n",
+    "portable": "import os; os.environ['COMPRESSO_PORTABLE'] = '1'\n",
+}
+
+
+@pytest.mark.parametrize("what", UPGRADES)
+def test_code_of_another_kind_is_not_used(package, kept, tmp_path, what):
+    """Whatever the code depends on: it is compiled beside what is kept, and both stay."""
+    shutil.copytree(kept, tmp_path / "kept")
+    folder = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    assert run(package, UPGRADES[what], **folder) == (EXPECTED, "")
+    both = files_of(tmp_path / "kept")
+    assert set(files_of(kept)) < set(both)
+    assert run(package, UPGRADES[what], **folder) == (EXPECTED, "")
+    assert files_of(tmp_path / "kept") == both
+
+
+def test_code_of_moved_lines_is_not_used(package, kept, tmp_path):
+    """Every function of the file is a line further down."""
+    shutil.copytree(kept, tmp_path / "kept")
+    shutil.copytree(package / "compresso", tmp_path / "compresso")
+    source = tmp_path / "compresso" / "kernels" / "boundary.py"
+    source.write_text("\n" + source.read_text())
+    assert run(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "kept")) == (EXPECTED, "")
+    assert len(files_of(tmp_path / "kept")) == 2 * len(files_of(kept))
+
+
+def test_the_files_that_were_not_used_for_longest_are_removed(tmp_path, monkeypatch):
+    names = ["a.old.nbc", "b.killed.nbc.1234.tmp", "c.nbc", "d.nbc", "e.new.nbc"]
+    for age, name in enumerate(reversed(names)):
+        (tmp_path / name).write_bytes(bytes(100))
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    (tmp_path / "not_ours").write_bytes(bytes(1000))
+    _cache._sweep(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 6
+    monkeypatch.setattr(_cache, "LIMIT", 300)
+    _cache._sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*names[2:], "not_ours"}
+
+
+def test_the_cache_is_swept_when_code_is_added_and_its_use_is_recorded(package, kept, tmp_path):
+    shutil.copytree(kept, tmp_path / "kept")
+    used = sorted((tmp_path / "kept").iterdir())
+    stale = tmp_path / "kept" / "other.function.nbc"
+    stale.write_bytes(bytes(1000))
+    for path in (*used, stale):
+        os.utime(path, (1, 1))
+    folder = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    assert run(package, **folder) == (EXPECTED, "")
+    assert any(path.stat().st_mtime > 1 for path in used)  # not that of a function inside another
+    limit = 3 * sum(path.stat().st_size for path in used) // 2
+    full = f"from compresso.kernels import _cache; _cache.LIMIT = {limit}\n"
+    assert run(package, UPGRADES["numba"] + full, **folder) == (EXPECTED, "")
+    assert not stale.exists()
+    assert 0 < sum(path.stat().st_size for path in (tmp_path / "kept").iterdir()) <= limit
+
+
+@pytest.fixture
+def obedient():
+    """What a command begins with so that root, too, obeys the modes of files."""
+    if not hasattr(os, "geteuid") or os.geteuid():
+        return []
+    command = ["setpriv", "--bounding-set=-dac_override"]
+    if shutil.which("setpriv") and not subprocess.run([*command, "true"], check=False).returncode:
+        return command
+    pytest.skip("needs setpriv, or another user than root")
+
+
+def all_of(folder):
+    return sorted(str(path) for path in folder.rglob("*"))
+
+
+def test_nothing_is_written_where_the_package_is_installed(package, kept, tmp_path):
+    """What pip has not written it does not remove, and the package would be there, empty."""
+    before = all_of(package)
+    home = {"HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}
+    places = {**home, "XDG_CACHE_HOME": "", "NUMBA_CACHE_DIR": ""}
+    assert run(package, **places) == (EXPECTED, "")
+    assert all_of(package) == before
+    assert set(files_of(tmp_path)) == set(files_of(kept))
+
+
+def test_a_cache_that_can_only_be_read(package, kept, tmp_path, obedient):
+    """What is kept is used, what is not is compiled; nothing is said of it."""
+    folder = tmp_path / "compresso" / "kernels"
+    places = {"XDG_CACHE_HOME": str(tmp_path), "NUMBA_CACHE_DIR": ""}
+    for filled in (False, True):
+        shutil.copytree(kept, folder) if filled else folder.mkdir(parents=True)
+        for path in (*folder.iterdir(), folder):
+            os.utime(path, (1, 1))
+            path.chmod(0o555)
+        before = all_of(tmp_path)
+        try:
+            assert run(package, begin=obedient, **places) == (EXPECTED, "")
+            assert all_of(tmp_path) == before
+        finally:
+            folder.chmod(0o755)
+        if not filled:
+            folder.rmdir()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other folders")
+def test_the_users_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(_cache.numba.config, "CACHE_DIR", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for given, found in (("", ".cache"), (str(tmp_path / "x"), "x")):
+        monkeypatch.setenv("XDG_CACHE_HOME", given)
+        assert _cache.folder() == tmp_path / found / "compresso" / "kernels"
+    monkeypatch.setattr(_cache.numba.config, "CACHE_DIR", "given")
+    assert _cache.folder() == Path("given")
+
+
+@pytest.mark.parametrize("found", ["relative", RuntimeError("no home")])
+def test_a_user_without_a_folder(monkeypatch, found):
+    def user_cache_path(*_, **__):
+        if isinstance(found, Exception):
+            raise found
+        return Path(found)
+
+    monkeypatch.setattr(_cache.numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(_cache.platformdirs, "user_cache_path", user_cache_path)
+    assert _cache.folder() is None
+
+
+MANY = """
+import sys
+import numpy as np
+from compresso.kernels import ristretto_labels
+dtype = np.dtype(sys.argv[1])
+tally = np.zeros((3, 2), np.int64)
+ristretto_labels.count_agreement(np.arange(3 * 4 * 5).reshape(3, 4, 5).astype(dtype), tally)
+print(tally.tolist(), sum(ristretto_labels.count_agreement.stats.cache_hits.values()))
+"""
+
+
+def test_many_processes_on_an_empty_folder(package, tmp_path):
+    """Of one kernel for three types at once, one twice: all right, and each kind is kept."""
+    types = ["u1", "u4", "u8"]
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(package)}
+
+    def start(dtype):
+        command = [sys.executable, "-c", MANY, dtype]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+    first = [process.communicate()[0] for process in map(start, [*types, types[0]])]
+    assert len({line.rpartition(" ")[0] for line in first}) == 1
+    assert [start(dtype).communicate()[0].split()[-1] for dtype in types] == ["1"] * 3
+    assert len(list(tmp_path.glob("*count_agreement*.nbc"))) == 3
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_change_in_a_called_kernel_drops_the_kept_code(package, kept):
+    source = package / "compresso" / "kernels" / "boundary.py"
+    text = source.read_text()
+    # count_indeterminate calls indeterminate_word: one that finds nothing must be noticed.
+    text_without = text.replace("return word & (", "return (word ^ word) & (")
+    assert text_without != text
+    source.write_text(text_without)
+    try:
+        stdout, _ = run(package, NUMBA_CACHE_DIR=str(kept))
+    finally:
+        source.write_text(text)
+    assert stdout == "[0] count_indeterminate\n"

@@ -1,0 +1,260 @@
+"""The contract of encodings and compressors, for every one that is registered.
+
+A new codec is tested on the day its file is there.
+"""
+
+import copy
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import compresso as C
+from compresso import compressors, encodings
+from compresso.codec import Compressor, Encoding
+from tests.helpers.strategies import LARGEST, UNSIGNED, volumes
+
+#: Their streams say neither shape nor width of the labels: readers know both from elsewhere.
+BLIND = ("compressed_segmentation",)
+SHAPES = [(0, 0, 0), (3, 0, 2), (1, 1, 1), (1, 1, 67), (5, 1, 1), (2, 3, 130), (9, 17, 10)]
+
+
+def available(registry):
+    """The codecs whose packages are here; those that are not say how to get them elsewhere."""
+    found = []
+    for name in registry.names():
+        codec = registry.parse(name)
+        try:
+            for package in codec.packages:
+                codec.require(package)
+        except C.MissingPackageError as error:
+            found.append(pytest.param(codec, marks=pytest.mark.skip(reason=str(error)), id=name))
+        else:
+            found.append(pytest.param(codec, id=name))
+    return found
+
+
+every_encoding = pytest.mark.parametrize("encoding", available(encodings))
+every_compressor = pytest.mark.parametrize("compressor", available(compressors))
+every_codec = pytest.mark.parametrize("codec", [*available(encodings), *available(compressors)])
+
+
+def regions(shape, dtype, top=LARGEST):
+    """Labels with regions, the largest that every stream can hold among them."""
+    random = np.random.default_rng(sum(shape))
+    palette = np.array([0, 1, 2, min(np.iinfo(dtype).max, top)], dtype)
+    coarse = [-(-n // 3) for n in shape]
+    picks = random.integers(len(palette), size=coarse)
+    for axis in range(3):
+        picks = picks.repeat(3, axis)
+    return palette[picks][: shape[0], : shape[1], : shape[2]]
+
+
+@every_codec
+def test_a_codec_is_a_value(codec):
+    registry = encodings if isinstance(codec, Encoding) else compressors
+    assert codec.spec == str(codec) == codec.name == codec.name.lower()
+    assert registry.parse(codec.name.upper()) == codec
+    assert {codec: 1}[dataclasses.replace(codec)] == 1
+    assert pickle.loads(pickle.dumps(codec)) == copy.deepcopy(codec) == codec
+    assert codec.__doc__
+
+
+@every_codec
+def test_parameters_are_part_of_the_spec(codec):
+    registry = encodings if isinstance(codec, Encoding) else compressors
+    for field in dataclasses.fields(codec):
+        again = registry.parse(f"{codec.name}:{field.name}={getattr(codec, field.name)}")
+        assert again == codec
+        assert again.spec == codec.name
+    with pytest.raises(C.SpecError, match="no parameter"):
+        registry.parse(f"{codec.name}:no_such_parameter=1")
+
+
+@pytest.mark.parametrize("spec", [None, 5, b"none", encodings.parse("none")])
+def test_what_is_no_text_is_no_spec(spec):
+    for parse in (encodings.parse, compressors.parse):
+        with pytest.raises(C.SpecError, match=r"must be a spec string, not .*choose from: none, "):
+            parse(spec)
+    with pytest.raises(C.SpecError):
+        C.dumps(np.zeros(3, np.uint8), encoding=spec)
+
+
+@every_codec
+def test_a_missing_package_is_named(codec, monkeypatch):
+    for import_name, pip_name in codec.packages.items():
+        monkeypatch.setitem(__import__("sys").modules, import_name, None)
+        use = codec.compress if isinstance(codec, Compressor) else codec.encode
+        data = bytes(100) if isinstance(codec, Compressor) else np.zeros((1, 2, 3), np.uint8)
+        with pytest.raises(C.MissingPackageError, match=f"{codec.name}.*pip install {pip_name}"):
+            use(data)
+
+
+@every_encoding
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", UNSIGNED)
+def test_every_shape_and_dtype_comes_back(encoding, shape, dtype):
+    labels = regions(shape, dtype)
+    stream = encoding.encode(labels)
+    assert isinstance(stream, bytes)
+    assert encoding.shape_of(stream) in (shape, None)
+    again = encoding.decode(stream, shape, dtype)
+    assert again.dtype == dtype
+    assert np.array_equal(again, labels)
+    if encoding.name not in BLIND:
+        assert np.array_equal(encoding.decode(stream, shape), labels)  # as uint64
+
+
+@every_encoding
+@pytest.mark.parametrize("shape", [(0, 2, 3), (2, 2, 3)])
+@pytest.mark.parametrize("dtype", ["?", "f4", "f8", "c8", "S8", "O", "M8[s]"])
+def test_labels_are_decoded_to_integers_alone(encoding, shape, dtype):
+    stream = encoding.encode(np.ones(shape, np.uint64))
+    with pytest.raises(C.DecodeError, match="labels are integers, not"):
+        encoding.decode(stream, shape, dtype)
+    with pytest.raises(C.DecodeError, match="labels are integers, not"):
+        encoding.decode_slices(stream, 0, 1, shape, dtype)
+
+
+@every_encoding
+@settings(max_examples=15)
+@given(labels=volumes(max_side=9), threads=st.integers(1, 3))
+def test_any_volume_comes_back(encoding, labels, threads):
+    plain = np.ascontiguousarray(labels, labels.dtype.newbyteorder("="))
+    stream = encoding.encode(labels, threads)
+    assert stream == encoding.encode(plain)  # whatever the layout and the number of threads
+    assert np.array_equal(encoding.decode(stream, labels.shape, plain.dtype, threads), plain)
+
+
+@every_encoding
+@pytest.mark.parametrize("shape", [(7,), (3, 5)])
+def test_arrays_of_fewer_dimensions_come_back(encoding, shape):
+    labels = np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
+    again = encoding.decode(encoding.encode(labels), shape, np.uint16)
+    assert again.shape == shape
+    assert np.array_equal(again, labels)
+
+
+@every_encoding
+@pytest.mark.parametrize("layout", ["C", "F", "swapped", "strided"])
+def test_any_array_can_be_decoded_to(encoding, layout):
+    labels = regions((9, 17, 10), np.uint32)
+    out = {
+        "C": np.empty_like(labels),
+        "F": np.empty_like(labels, order="F"),
+        "swapped": np.empty_like(labels, dtype=">u4"),
+        "strided": np.empty((9, 17, 20), np.uint32)[:, :, ::2],
+    }[layout]
+    encoding.decode_into(encoding.encode(labels), out)
+    assert np.array_equal(out, labels)
+
+
+@every_encoding
+def test_slices_are_told_at_most_once(encoding):
+    labels = regions((9, 17, 10), np.uint32)
+    told = []  # list.append is safe from any thread
+    stream = encoding.encode_volume(labels, 2, lambda z0, z1: told.extend(range(z0, z1)))
+    assert sorted(told) == sorted(set(told) & set(range(9)))
+    told.clear()
+    out = np.empty_like(labels)
+
+    def watch(z0, z1):
+        told.extend(range(z0, z1))
+        assert np.array_equal(out[z0:z1], labels[z0:z1])
+
+    encoding.decode_into(stream, out, 2, watch)
+    assert sorted(told) == sorted(set(told) & set(range(9)))
+
+
+@every_encoding
+def test_some_slices(encoding):
+    labels = regions((9, 17, 10), np.uint32)
+    stream = encoding.encode(labels)
+    for z0, z1 in [(0, 9), (2, 5), (8, 9), (4, 4), (7, 99)]:
+        part = encoding.decode_slices(stream, z0, z1, labels.shape, np.uint32)
+        assert np.array_equal(part, labels[z0:z1])
+
+
+@every_encoding
+def test_another_shape_is_refused(encoding):
+    if encoding.name in BLIND:
+        return
+    stream = encoding.encode(regions((9, 17, 10), np.uint8))
+    for shape in [(9, 17, 11), (8, 17, 10), (1, 1, 1), (0, 17, 10)]:
+        with pytest.raises(C.DecodeError):
+            encoding.decode(stream, shape, np.uint8)
+
+
+@every_encoding
+def test_labels_that_do_not_fit_are_refused(encoding):
+    stream = encoding.encode(np.array([[[0, 1], [255, 256]]], np.uint16))
+    with pytest.raises(C.DecodeError):
+        encoding.decode(stream, (1, 2, 2), np.uint8)
+
+
+@every_encoding
+def test_damage_is_refused_or_decodes_to_a_volume(encoding):
+    """A bare stream may decode to wrong voxels, but to nothing else than a volume."""
+    if not encoding.robust:
+        return
+    labels = regions((2, 9, 10), np.uint16)
+    stream = encoding.encode(labels)
+    random = np.random.default_rng(0)
+    inputs = [stream[:size] for size in range(0, len(stream), max(1, len(stream) // 60))]
+    for _ in range(60):
+        data = bytearray(stream)
+        data[random.integers(len(data))] ^= 1 << random.integers(8)
+        inputs.append(bytes(data))
+    reasons = []
+    for data in inputs:
+        try:
+            again = encoding.decode(data, labels.shape, np.uint16)
+        except C.DecodeError as error:
+            reasons.append(str(error))
+        else:
+            assert (again.shape, again.dtype) == (labels.shape, np.uint16)
+    assert reasons
+    assert not any("\n" in reason for reason in reasons)
+
+
+@every_compressor
+@pytest.mark.parametrize(
+    "data", [b"", b"a", b"labels" * 1000, bytes(range(256)) * 64, bytes(99999)]
+)
+def test_bytes_come_back(compressor, data):
+    packed = compressor.compress(data)
+    assert bytes(compressor.decompress(packed)) == data
+    assert bytes(compressor.decompress(packed, limit=len(data))) == data
+    assert compressor.compress(memoryview(data)) == packed
+    assert b"".join(map(bytes, compressor.decompress_pieces(packed, 1000))) == data
+    assert len(compressor.compress(bytes(100_000))) < 5000 or compressor.name == "none"
+
+
+@every_compressor
+def test_a_limit_is_obeyed(compressor):
+    packed = compressor.compress(bytes(100_000))
+    with pytest.raises(C.DecodeError, match="99999 bytes"):
+        compressor.decompress(packed, limit=99_999)
+
+
+@every_compressor
+def test_damaged_bytes_are_refused(compressor):
+    if compressor.name == "none":
+        return
+    packed = bytes(compressor.compress(b"labels" * 1000))
+    for data in (packed[:-5], packed[:1], packed + b"more", b"no such stream"):
+        with pytest.raises(C.DecodeError, match=compressor.name):
+            compressor.decompress(data)
+
+
+@every_encoding
+@every_compressor
+def test_every_pair_in_a_frame(encoding, compressor):
+    labels = regions((3, 20, 30), np.int64)
+    frame = C.dumps(labels, encoding.spec, compressor.spec, depth=2)
+    again = C.loads(frame)
+    assert again.dtype == labels.dtype
+    assert np.array_equal(again, labels)

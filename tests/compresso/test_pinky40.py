@@ -1,0 +1,110 @@
+"""A whole real volume, 256 x 512 x 512, through every door, bit for bit."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import compresso as C
+from compresso.__main__ import main
+from tests.compresso.adapters.test_zarr import make, numcodecs, zarr  # noqa: F401  fixtures
+from tests.compresso.volumes.test_stores_chunks import in_compresso
+from tests.helpers import peers
+from tests.helpers import stores as depots
+from tests.helpers.paths import shared
+
+pytestmark = pytest.mark.slow
+CHUNKS = (64, 128, 128)
+
+
+@pytest.fixture(scope="module")
+def path():
+    return shared("data/pinky40-z000-255.h5")
+
+
+@pytest.fixture(scope="module")
+def labels(path):
+    with h5py.File(path) as file:
+        return file["main"][:]
+
+
+def same(found, labels):
+    assert (found.dtype, found.shape) == (labels.dtype, labels.shape)
+    assert np.array_equal(found, labels)
+
+
+@pytest.mark.parametrize(
+    "encoding", ["compresso", "cpso", "neuroglancer", "compressed_segmentation"]
+)
+def test_library(tmp_path, labels, encoding):
+    frame = C.dumps(labels, encoding=encoding, compression="zstd", threads=2)
+    same(C.loads(frame), labels)
+    (tmp_path / "a.cps").write_bytes(frame)
+    with C.open(tmp_path / "a.cps") as array:
+        same(array[:], labels)
+        same(array[100:131, 5:300:7, -1], labels[100:131, 5:300:7, -1])
+        values, counts = np.unique(labels, return_counts=True)
+        assert array.counts() == dict(zip(values.tolist(), counts.tolist(), strict=True))
+        same(array.labels(), values)
+
+
+def test_files(tmp_path, path, labels):
+    frame, target = str(tmp_path / "a.cps"), tmp_path / "a.npy"
+    for words in (
+        ["compress", str(path), frame, "--memory", "200M"],
+        ["verify", frame],
+        ["decompress", frame, str(target)],
+    ):
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 0, done.output
+    same(np.load(target), labels)
+
+
+@pytest.mark.parametrize("shards", [None, (128, 256, 512)])
+def test_zarr(zarr, tmp_path, labels, shards):  # noqa: F811
+    make(zarr, tmp_path / "a.zarr", labels, CHUNKS, shards, depth=16)
+    array = zarr.open_array(str(tmp_path / "a.zarr"))
+    same(array[:], labels)
+    same(array[3:200:50, 100:300], labels[3:200:50, 100:300])
+
+
+def test_numcodecs(zarr, numcodecs, tmp_path, labels):  # noqa: F811
+    array = zarr.create_array(
+        str(tmp_path / "a.zarr"),
+        shape=labels.shape,
+        dtype=labels.dtype,
+        chunks=CHUNKS,
+        zarr_format=2,
+        compressors=numcodecs.get_codec({"id": "compresso", "encoding": "cpso"}),
+    )
+    array[:] = labels
+    same(zarr.open_array(str(tmp_path / "a.zarr"))[:], labels)
+
+
+@pytest.mark.parametrize("encoding", ["compresso", "compressed_segmentation", "sharded"])
+def test_precomputed(tmp_path, labels, encoding):
+    folder = tmp_path / "seg"
+    if encoding == "compresso":
+        in_compresso(folder, labels, chunk_size=[128, 128, 64])
+    else:
+        more = {"sharding": depots.SHARDS} if encoding == "sharded" else {}
+        depots.precomputed(
+            folder, labels, "compressed_segmentation", chunk_size=[64, 64, 64], **more
+        )
+    same(depots.read(folder), labels)
+    frame = tmp_path / "a.cps"
+    done = CliRunner().invoke(main, ["compress", f"precomputed://{folder}", str(frame)])
+    assert done.exit_code == 0, done.output
+    same(C.loads(frame.read_bytes()), labels)
+
+
+def test_in_place_of_the_package(pytestconfig, labels):
+    cache = Path(pytestconfig.cache.mkdir("peers"))
+    peer = peers.Peer(peers.interpreter(cache, "numpy", "compresso"))
+    stream = C.compress(labels.T)
+    same(C.decompress(stream), labels.T)
+    assert peer("compresso.compress(v)", v=labels.T) == stream
+    assert peer("np.array_equal(compresso.decompress(s), v)", s=stream, v=labels.T) is True
+    peer.close()

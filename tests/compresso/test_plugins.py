@@ -1,0 +1,227 @@
+"""A new encoding, compressor, format, dataset or figure is one new file, which nothing lists."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from compresso.kernels import _cache
+from tests.helpers.paths import ROOT
+
+ENCODING = '''
+"""Labels exclusive-or a key."""
+from dataclasses import dataclass
+import numpy as np
+from compresso.arrays import little
+from compresso.codec import Encoding, unwatched
+from compresso.errors import DecodeError
+
+
+@dataclass(frozen=True)
+class Masked(Encoding):
+    """Its only parameter is the key."""
+
+    name = "masked"
+    key: int = 5
+
+    def encode_volume(self, volume, threads=1, watch=unwatched):
+        words = volume.astype("<u8") ^ np.uint64(self.key)
+        return np.array(volume.shape, "<u8").tobytes() + bytes(little(words))
+
+    def shape_of(self, stream):
+        if len(stream) < 24:
+            raise DecodeError("masked stream: no header")
+        z, y, x = (int(n) for n in np.frombuffer(stream, "<u8", 3))
+        return z, y, x
+
+    def decode_volume(self, stream, out, threads=1, watch=unwatched):
+        if len(stream) != 24 + 8 * out.size:
+            raise DecodeError("masked stream: its length does not fit its shape")
+        words = np.frombuffer(stream, "<u8", offset=24) ^ np.uint64(self.key)
+        if words.max(initial=0) > np.iinfo(out.dtype).max:
+            raise DecodeError("masked stream: a label does not fit")
+        out.reshape(-1)[:] = words
+'''
+COMPRESSOR = '''
+"""Bytes doubled by their length, and cut again."""
+import zlib
+from dataclasses import dataclass
+from compresso.codec import Compressor
+from compresso.compressors._stream import restore
+
+
+@dataclass(frozen=True)
+class Squash(Compressor):
+    """zlib by another name."""
+
+    name = "squash"
+
+    def compress(self, data):
+        return zlib.compress(data)
+
+    def decompress_pieces(self, data, piece_bytes):
+        return restore(self.name, zlib.decompressobj(), (zlib.error,), data, piece_bytes)
+'''
+FORMAT = '''
+"""Text files of numbers: the first line is the shape."""
+from contextlib import contextmanager
+import numpy as np
+from compresso.volumes._format import Format
+from compresso.volumes.volume import Volume
+
+
+class Numbers(Format):
+    """One label a line."""
+
+    name = "numbers"
+    suffixes = (".numbers",)
+
+    @contextmanager
+    def open(self, path, inner):
+        first, *lines = path.read_text().splitlines()
+        labels = np.array(lines, np.uint32).reshape([int(n) for n in first.split()])
+        yield Volume(labels.shape, labels.dtype, lambda start, stop: labels[start:stop])
+
+    def write(self, path, shape, dtype, parts, metadata):
+        lines = [" ".join(map(str, shape))]
+        for part in parts:
+            lines += map(str, part.reshape(-1).tolist())
+        path.write_text("\\n".join(lines))
+        return list(metadata)
+'''
+DATASET = '''
+"""Stairs, a label a step."""
+from dataclasses import dataclass
+import numpy as np
+from compresso.volumes.volume import Volume, slices_of
+from experiments.datasets._base import Synthetic
+
+
+@dataclass(frozen=True)
+class Stairs(Synthetic):
+    """Its only parameter is the number of steps."""
+
+    name = "stairs"
+    title = "stairs"
+    steps: int = 4
+
+    def boxes(self):
+        labels = np.arange(3 * 64 * 64, dtype=np.uint64).reshape(3, 64, 64) % self.steps
+        fetch = lambda box: labels[slices_of(box)]  # noqa: E731
+        return Volume(labels.shape, labels.dtype, fetch_box=fetch, chunk=(1, 64, 64))
+
+    def status(self):
+        return "made on demand"
+'''
+FIGURE = '''
+"""How many cells were measured."""
+import matplotlib.pyplot as plt
+from experiments.figures._figure import ResultsFigure
+
+
+class Cells(ResultsFigure):
+    """One number."""
+
+    name = "cells"
+
+    def draw(self, rows):
+        figure = plt.figure()
+        figure.suptitle(f"{len(rows)} cells")
+        return figure
+'''
+LABELS = "2 3 4\n" + "\n".join(str(n // 5) for n in range(24))
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """A copy of the project, with one new file for each kind of plug-in."""
+    folder = tmp_path_factory.mktemp("house")
+    leave = shutil.ignore_patterns("__pycache__", ".git", ".*_cache", "results", "*.cps")
+    for part in ("compresso", "experiments", "tests", "data", "figures"):
+        shutil.copytree(ROOT / part, folder / part, ignore=leave)
+    for part in ("run.py", "pyproject.toml"):
+        shutil.copy(ROOT / part, folder)
+    (folder / "compresso" / "encodings" / "masked.py").write_text(ENCODING.lstrip())
+    (folder / "compresso" / "compressors" / "squash.py").write_text(COMPRESSOR.lstrip())
+    (folder / "compresso" / "volumes" / "numbers.py").write_text(FORMAT.lstrip())
+    (folder / "experiments" / "datasets" / "stairs.py").write_text(DATASET.lstrip())
+    (folder / "experiments" / "figures" / "cells.py").write_text(FIGURE.lstrip())
+    (folder / "labels.numbers").write_text(LABELS)
+    return folder
+
+
+def call(folder, *arguments):
+    """Run Python in the copy; its output, or the failure with it.
+
+    The kernels are those of the original, so is what was compiled of them.
+    """
+    kept = _cache.folder()
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(kept)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_the_grid_measures_them(house):
+    table = call(
+        house, "run.py", "masked:key=9,compresso", "squash,none", "labels.numbers", "--no-plot"
+    )
+    for cell in ("masked:key=9  squash", "masked:key=9  none", "compresso     squash"):
+        assert cell in table
+
+
+def test_the_contract_suite_tests_them(house):
+    told = call(
+        house,
+        "-m",
+        "pytest",
+        "-n",
+        "0",
+        "tests/compresso/test_contract.py",
+        "-k",
+        "masked or squash",
+    )
+    assert "failed" not in told
+    assert int(told.split(" passed")[0].split()[-1]) > 60
+
+
+def test_the_file_commands_take_them(house):
+    file = ("-m", "compresso")
+    options = ("--encoding", "masked", "--compression", "squash")
+    call(house, *file, "compress", "labels.numbers", "labels.cps", *options)
+    call(house, *file, "decompress", "labels.cps", "again.numbers")
+    assert (house / "again.numbers").read_text() == LABELS
+
+
+def test_the_harness_lists_measures_and_draws_them(house):
+    assert "stairs (synthetic)" in call(house, "run.py", "datasets")
+    table = call(house, "run.py", "compresso", "zlib", "stairs:steps=3,stairs", "-s", "2")
+    for name in ("stairs:steps=3", "stairs"):
+        assert f"{name} (synthetic), 2x64x64 uint64, first 2 of 3 slices" in table
+    assert (house / "figures" / "cells.png").exists()
+    assert (house / "figures" / "cells.pdf").exists()
+
+
+def test_two_plugins_of_one_name_are_refused(tmp_path, monkeypatch):
+    """Neither may hide the other."""
+    from compresso.codec import Compressor
+    from compresso.errors import SpecError
+    from compresso.plugins import Registry
+
+    folder = tmp_path / "twins"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    for name in ("first", "second"):
+        (folder / f"{name}.py").write_text(COMPRESSOR)
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = Registry("twins", Compressor, "compressor")
+    with pytest.raises(SpecError, match=r"squash.*twins\.first.*twins\.second"):
+        registry.names()

@@ -1,0 +1,320 @@
+"""Stores that are absent, private, unreachable, damaged or absurd: one line that says which."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.helpers.paths import ROOT
+
+pytest.importorskip("tensorstore", reason="needs the package tensorstore")
+
+from compresso import files, volumes
+from compresso.__main__ import main
+from compresso.errors import FileError
+from compresso.volumes import _client, _layers
+from tests.helpers import stores as depots
+from tests.helpers.stores import read, refusal, same, scales, zarr_array, zarr_group
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Requests are repeated at once."""
+    monkeypatch.setitem(_client.RETRIES, "initial_delay", "1ms")
+    monkeypatch.setitem(_client.RETRIES, "max_delay", "1ms")
+
+
+def test_nothing_leads_out_of_a_store(tmp_path):
+    depots.precomputed(tmp_path / "secret", depots.labels(dtype="u4"))
+    folder = depots.info(tmp_path / "seg", key="../secret/4_4_40")
+    assert "leads out of the store, and is not followed" in refusal(folder)
+    image = scales("zyx", [None] * 3, [[1, 1, 1]], [])
+    image[0]["datasets"][0]["path"] = "../secret"
+    zarr_group(tmp_path / "ome").attrs["ome"] = {"multiscales": image}
+    assert "leads out of the store, and is not followed" in refusal(tmp_path / "ome")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "scale", "stored"),
+    [
+        (".zst", {}, "raw in .zst files"),
+        ("", {"encoding": "crackle"}, "crackle"),
+        ("", {"encoding": "crackle", "sharding": depots.SHARDS}, "crackle"),
+    ],
+)
+def test_other_encodings(tmp_path, suffix, scale, stored):
+    folder = depots.info(tmp_path / "seg", **scale)
+    (folder / "k").mkdir()
+    (folder / "k" / f"0-5_0-5_0-5{suffix}").touch()
+    assert f"scale 0 is stored as {stored}, which is not read" in refusal(folder)
+
+
+def test_missing_chunks_are_the_fill_value(tmp_path):
+    volume = depots.labels(dtype="u4")
+    folder = depots.precomputed(tmp_path / "seg", volume)
+    (folder / "4_4_40" / "0-16_16-32_8-16").unlink()
+    volume[8:16, 16:32, :16] = 0
+    same(folder, volume)
+
+
+STORES = {
+    "raw": lambda path, volume: depots.precomputed(path, volume),
+    "compressed_segmentation": lambda path, volume: depots.precomputed(
+        path, volume, "compressed_segmentation"
+    ),
+    "zarr2": lambda path, volume: zarr_array(path, volume, zarr_format=2),
+    "zarr3": lambda path, volume: zarr_array(path, volume),
+    "n5": depots.n5,
+}
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "garbage"])
+@pytest.mark.parametrize("kind", STORES)
+def test_damaged_chunks(tmp_path, kind, damage):
+    if (kind, damage) == ("raw", "garbage"):
+        pytest.skip("raw chunks have no checksum")
+    folder = STORES[kind](tmp_path / "seg", depots.labels(dtype="u4"))
+    name = {"raw": "8-16", "compressed_segmentation": "8-16", "n5": "/1", "zarr2": "1."}
+    chunk = [path for path in depots.chunks(folder) if _in_second_layer(kind, path)][3]
+    data = chunk.read_bytes()
+    chunk.write_bytes(
+        {"cut": data[: len(data) // 2], "empty": b"", "garbage": b"\xa5" * len(data)}[damage]
+    )
+    assert name is not None
+    assert f"{folder}: slices 8 to 15: damaged, or not of a kind that TensorStore reads" in refusal(
+        folder
+    )
+    with volumes.open_store(str(folder)) as reader:
+        reader.read(0, 8)
+        reader.read(16, 20)
+        with pytest.raises(FileError, match="slices 8 to 15"):
+            reader.read(9, 10)
+
+
+def _in_second_layer(kind, path):
+    if kind == "zarr2":
+        return path.name.startswith("1.")
+    if kind == "zarr3":
+        return path.parts[-3] == "1"
+    return path.name == "1" if kind == "n5" else path.name.endswith("_8-16")
+
+
+@pytest.mark.parametrize("name", ["info", "zarr.json", ".zarray", "attributes.json"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "\xff",
+        "[" * 99999,
+        "{}",
+        '{"scales": [5]}',
+        '{"shape": [5]}',
+        '{"dimensions": 7}',
+        '{"zarr_format": 2, "shape": [1e99]}',
+        '{"node_type": "group"}',
+    ],
+)
+def test_damaged_metadata(tmp_path, name, text):
+    (tmp_path / name).write_bytes(text.encode("latin-1"))
+    assert volumes.names_store(str(tmp_path))
+    refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [
+        {"size": [1 << 40] * 3},
+        {"size": [1 << 18, 1 << 18, 10]},
+        {"size": [-1, 5, 5]},
+        {"size": 7},
+        {"size": [1 << 18] * 3, "chunk_sizes": [[1 << 18] * 3]},
+        {"chunk_sizes": [[0, 0, 0]]},
+        {"chunk_sizes": []},
+        {"resolution": [0, 0]},
+        {"voxel_offset": [1 << 62] * 3},
+        {"key": 7},
+    ],
+)
+def test_absurd_claims(tmp_path, scale):
+    folder = depots.info(tmp_path / "seg", **scale)
+    if scale == {"key": 7}:
+        assert "damaged" in refusal(folder)
+    else:
+        refusal(folder)
+
+
+def test_no_more_memory_is_taken_than_there_is(tmp_path, monkeypatch):
+    folder = depots.precomputed(tmp_path / "seg", depots.labels())
+    monkeypatch.setattr(_layers, "available", lambda: 20 * 33 * 41 * 8 - 1)
+    assert "slices 0 to 19, 211.4 KiB, do not fit the memory; choose a box" in refusal(folder)
+    same(f"{folder}:box=0-41x0-33x0-19", depots.labels()[:19])
+    monkeypatch.setattr(_layers, "available", lambda: 16 * 16 * 8 * 8 - 1)
+    assert "its chunks of 16 KiB do not fit the memory" in refusal(folder)
+
+
+@given(st.data())
+def test_slices_in_any_order(tmp_path_factory, data):
+    folder = tmp_path_factory.getbasetemp() / "ordered"
+    volume = depots.labels((37, 9, 11), "u2")
+    if not folder.exists():
+        depots.precomputed(folder, volume, offset=(3, 5, 7))
+    z0 = data.draw(st.integers(0, 36))
+    z1 = data.draw(st.integers(z0 + 1, 37))
+    wanted = volume[z0:z1]
+    memory = data.draw(st.sampled_from([None, 1]))
+    text = f"{folder}:box=3-14x5-14x{7 + z0}-{7 + z1}"
+    with volumes.open_store(text, memory) as reader:
+        for _ in range(4):
+            start, stop = data.draw(st.tuples(*[st.integers(-40, 40)] * 2))
+            np.testing.assert_array_equal(reader.read(start, stop), wanted[start:stop])
+
+
+def test_a_layer_of_chunks_is_read_once(tmp_path, monkeypatch):
+    volume = depots.labels()
+    folder = depots.precomputed(tmp_path / "seg", volume)
+    spans = []
+    plain = _layers.Layers._read
+    monkeypatch.setattr(
+        _layers.Layers, "_read", lambda self, a, b: spans.append((a, b)) or plain(self, a, b)
+    )
+    with volumes.open_store(str(folder)) as reader:
+        parts = [reader.read(z, z + 3) for z in range(0, 20, 3)]
+    np.testing.assert_array_equal(np.concatenate(parts), volume)
+    assert spans == [(0, 8), (8, 16), (16, 20)]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        (
+            "404",
+            "absent, or no store: it has no info, zarr.json, .zarray, .zgroup, attributes.json",
+        ),
+        ("403", "private, or asks for a login"),
+        ("401", "private, or asks for a login"),
+        ("500", "cannot be read: its server fails"),
+        ("503", "cannot be read: its server fails"),
+        ("garbage", "cannot be reached"),
+        ("page", "its info is damaged: no JSON"),
+    ],
+)
+def test_servers(tmp_path, path, reason):
+    with depots.serving(tmp_path) as address:
+        for text in (f"{address}/{path}/seg", f"precomputed://{address}/{path}/seg"):
+            assert reason.split(",")[0] in refusal(text)
+        assert reason in refusal(f"{address}/{path}/seg")
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "text", ["http://127.0.0.1:9/seg", "https://no.such.host.invalid/seg|zarr3:"]
+)
+def test_unreachable_hosts(text):
+    assert "cannot be reached" in refusal(text)
+
+
+def test_a_server_that_says_nothing(tmp_path):
+    program = "import sys; from compresso.__main__ import main; main(sys.argv[1:])"
+    with depots.serving(tmp_path) as address:
+        run = subprocess.run(
+            [sys.executable, "-c", program, "compress", f"{address}/hang", str(tmp_path / "x.cps")],
+            env=os.environ | {"TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS": "1"},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"Error: {address}/hang: cannot be reached")
+    assert run.stderr.count("\n") == 1
+
+
+def test_a_volume_from_a_server(tmp_path):
+    volume = depots.labels()
+    depots.precomputed(tmp_path / "seg", volume, "compressed_segmentation", mips=2)
+    depots.precomputed(tmp_path / "shards", volume, sharding=depots.SHARDS)
+    with depots.serving(tmp_path) as address:
+        same(f"precomputed://{address}/seg:mip=1", volume[:, ::2, ::2])
+        same(f"{address}/seg/|neuroglancer-precomputed::box=1-5x2-6x3-7", volume[3:7, 2:6, 1:5])
+
+
+def test_a_store_is_not_changed(tmp_path):
+    folder = depots.precomputed(tmp_path / "seg", depots.labels())
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for text in (str(folder), f"precomputed://{folder}", f"file://{folder}/|auto:"):
+        for target in (folder / "info", folder / "4_4_40" / "new.cps"):
+            with pytest.raises(FileError, match="is in the source itself"):
+                files.compress_file(text, target, "none", "none", work=files.Work(force=True))
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_without_tensorstore(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorstore", None)
+    _client._tensorstore.cache_clear()
+    with pytest.raises(ImportError, match="pip install tensorstore"):
+        read(depots.info(tmp_path / "seg"))
+
+
+@pytest.mark.parametrize("reason", ["Permission denied", "Read-only file system"])
+def test_what_the_file_system_forbids_is_no_login(reason):
+    """As TensorStore words it where a folder cannot be made."""
+    error = ValueError(f'PERMISSION_DENIED: Failed to create directory: "/t/zarr.json": {reason}')
+    told = _client.explain(error)
+    assert told.startswith("not allowed on this machine (Failed to create directory")
+    bucket = ValueError(f"PERMISSION_DENIED: {reason} [HTTP code 403]")
+    assert _client.explain(bucket).startswith("private, or asks for a login")
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder where none can be made")
+def test_a_folder_that_cannot_be_made_is_told_by_its_path():
+    with pytest.raises(FileError, match='"/proc/none/deep/c/0": No such file') as error:
+        volumes.folder("/proc/none/deep").write({"c/0": b""})
+    assert "\\" not in str(error.value)
+
+
+@pytest.mark.parametrize("limit", [1000, 100_000])
+def test_what_cannot_be_written_is_said(tmp_path, limit):
+    """No damage, and no store of another kind: the file system takes no more than so many bytes."""
+    np.save(tmp_path / "v.npy", np.random.default_rng(0).integers(2**60, size=(32, 64, 64)))
+    code = (
+        "import resource, sys; from compresso.__main__ import main;"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
+        "main(['convert', 'v.npy', 't', '--encoding', 'none', '--compression', 'none'])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert len(run.stderr.splitlines()) == 1
+    assert "/t: cannot be written (" in run.stderr
+    assert "File too large" in run.stderr
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_lines_about_damage_name_the_chunk_however_long_its_path(tmp_path, kind):
+    deep = tmp_path / ("x" * 100) / ("y" * 100) / ("z" * 100)
+    folder = STORES[kind](deep / "seg", depots.labels(dtype="u4"))
+    chunk = depots.chunks(folder)[3]
+    chunk.write_bytes(b"")
+    name = chunk.relative_to(folder).as_posix()
+    for verb in ("compress", "convert"):
+        result = CliRunner().invoke(main, [verb, str(folder), str(tmp_path / verb)])
+        assert result.exit_code == 1
+        lines = result.stderr.splitlines()
+        assert name in lines[0]
+        assert max(map(len, lines)) <= 300

@@ -1,0 +1,524 @@
+"""A slow and plain decoder of ``ristretto`` streams, written from docs/formats.md, section 9.
+
+It shares no code with the package, and takes the templates from the text itself.
+"""
+
+import lzma
+import math
+import re
+from functools import cache
+from types import MappingProxyType
+
+import numpy as np
+
+from tests.helpers.paths import ROOT
+
+ONE = 1 << 22
+SIZES = {
+    **{"deep": 2, "columns": 2, "coarse": 6 << 7, "same": 2 << 18, "left": 2 << 18},
+    **{"above": 2 << 15, "nothing": 2 << 14, "corner": 2 << 11, "run 3": 16 * 512},
+    **{"run 2": 1 << 14, "steps": 16 * 12 * 8 * 4, "break": 26 << 10, "below": 12 * 5 * 32},
+    **{"beside": 512, "known": 8, "number": 3 << 10},
+}
+QUESTIONS = ("same", "left", "above")
+STRETCH = [round(256 * math.log((i + 0.5) / (4095.5 - i))) for i in range(4096)]
+SQUASH = [
+    min(max(round(ONE / (1 + math.exp((2816 - i) / 256))), 64), ONE - 64) for i in range(5633)
+]
+
+
+def read_templates():
+    text = (ROOT / "docs/formats.md").read_text()
+    block = re.search(r"```templates\n(.*?)```", text, re.S).group(1).replace("\n  ", " ")
+    found = {}
+    for line in block.splitlines():
+        name, _, items = line.partition(": ")
+        found[name] = [tuple(map(place, item.split("="))) for item in items.split()]
+    return found
+
+
+def place(text):
+    """(dz, dy, dx), or None for the label 0."""
+    if text == "0":
+        return None
+    dy, dx = map(int, text[1:].split(","))
+    return -"cpq".index(text[0]), dy, dx
+
+
+TEMPLATES = read_templates()
+
+
+class Coder:
+    def __init__(self, data):
+        self.data, self.at, self.low, self.span = data, 7, 0, (1 << 56) - 1
+        self.low = int.from_bytes((data[:7] + bytes(7))[:7], "big")
+
+    def bit(self, chance):
+        bound = (self.span >> 22) * chance
+        bit = self.low < bound
+        if bit:
+            self.span = bound
+        else:
+            self.low -= bound
+            self.span -= bound
+        while self.span < 1 << 40:
+            two = (self.data[self.at : self.at + 2] + bytes(2))[:2]
+            self.low = self.low << 16 | int.from_bytes(two, "big")
+            self.span <<= 16
+            self.at += 2
+        return int(bit)
+
+
+class Counters(dict):
+    """Counters by their keys: [probability, bits seen]; ``known`` is what they start from."""
+
+    def __init__(self, known=MappingProxyType({})):
+        super().__init__()
+        self.known = known
+
+    def __missing__(self, key):
+        self[key] = list(self.known.get(key, (1 << 21, 0)))
+        return self[key]
+
+    def learn(self, key, bit):
+        counter = self[key]
+        chance, seen = counter
+        step = 655360 // (10 * seen + 16)
+        if bit:
+            chance += (ONE - 1 - chance) * step >> 16
+        else:
+            chance -= chance * step >> 16
+        counter[:] = chance, min(seen + 1, 255)
+
+    def decide(self, coder, key):
+        bit = coder.bit(kept(self[key][0], 64, ONE - 64))
+        self.learn(key, bit)
+        return bit
+
+    def decide_fine(self, coder, key, coarse):
+        young = self[key][1] < 8
+        if self[key][1] == 0:
+            self[key] = [self[coarse][0], 2 if self[coarse][1] else 0]
+        bit = self.decide(coder, key)
+        if young:
+            self.learn(coarse, bit)
+        return bit
+
+    def number(self, coder, bits, name, tree):
+        value, node = 0, 1
+        for _ in range(bits):
+            bit = self.decide(coder, (name, tree * 1024 + min(node, 1023)))
+            value, node = 2 * value + bit, 2 * node + bit
+        return value
+
+    def size(self, coder, tree):
+        bits = self.number(coder, 7, "size", tree)
+        value = int(bits > 0)
+        for _ in range(bits - 1):
+            value = 2 * value + coder.bit(1 << 21)
+        return value
+
+
+def kept(number, least, most):
+    return min(max(number, least), most)
+
+
+@cache
+def trained(start):
+    """What counters start from, of those that have met something."""
+    if not start:
+        return {}
+    file = ROOT / "compresso/encodings/ristretto-start-1.xz"
+    plain = lzma.decompress(file.read_bytes())
+    numbers, codes = np.frombuffer(plain, "<u4", 64).tolist(), plain[256:]
+    assert numbers[0] == len(codes) == sum(SIZES.values())
+    names = ((name, i) for name, size in SIZES.items() for i in range(size))
+    return {key: (numbers[code], 6) for code, key in zip(codes, names, strict=True) if code}
+
+
+def decode(stream):
+    """The labels of a stream, an array of uint64."""
+    assert stream[:5] == b"rist\x01"
+    effort, start = stream[5:7]
+    at = 7
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = stream[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    shape = varint(), varint(), varint()
+    depth, n_labels, table_size = varint(), varint(), varint()
+    volume = np.zeros(shape, np.uint64)
+    pieces = []
+    nz, ny, nx = shape if volume.size else (0, 0, 0)
+    for z in range(0, nz, depth):
+        for y in range(0, ny, 4096):
+            for x in range(0, nx, 4096):
+                pieces.append(
+                    (np.s_[z : z + depth, y : y + 4096, x : x + 4096], varint(), varint())
+                )
+                at += 4
+    labels = read_labels(stream[at : at + table_size], n_labels, [piece[1] for piece in pieces])
+    at += table_size + 4
+    for (where, _, size), own in zip(pieces, labels, strict=True):
+        shape = volume[where].shape
+        volume[where] = Piece(stream[at : at + size], effort, start, shape, own).decode()
+        at += size
+    assert at == len(stream)
+    return volume
+
+
+def read_labels(data, n_labels, counts):
+    coder, counters = Coder(data), Counters()
+    labels, label = [], 0
+    for _ in range(n_labels):
+        label += counters.size(coder, 0) + 1
+        labels.append(label)
+    found = []
+    for count in counts:
+        members, rank = [], -1
+        for _ in range(count):
+            rank += counters.size(coder, 1) + 1
+            members.append(labels[rank])
+        found.append([0] + [members.pop(counters.size(coder, 2)) for _ in range(count)])
+    return found
+
+
+MARGIN = 48
+
+
+class Slice:
+    """A slice with its margins."""
+
+    def __init__(self, ny, nx):
+        self.rows = {y: [0] * (nx + 2 * MARGIN) for y in range(-10, ny + 14)}
+
+    def get(self, y, x):
+        return self.rows[y][x + MARGIN]
+
+
+BELOW = sorted(
+    ((dy, dx) for dy in range(-6, 13) for dx in range(-10, 11)),
+    key=lambda d: (4 * (d[0] - 2) ** 2 + (2 * d[1] - 1) ** 2, *d),
+)[:400]
+BESIDE = sorted(
+    ((dy, dx) for dy in range(-6, 1) for dx in range(-10, 11) if dy < 0 or dx < -1),
+    key=lambda d: (d[0] ** 2 + d[1] ** 2, *d),
+)
+
+
+class Piece:
+    def __init__(self, data, effort, start, shape, labels):
+        self.coder, self.counters, self.effort = Coder(data), Counters(trained(start)), effort
+        self.shape, self.labels = shape, labels
+        self.width = min(max(math.prod(shape).bit_length() - 3, 12), 14 + 2 * effort)
+        self.weights = {}
+        self.met = 1
+
+    def decode(self):
+        out = np.zeros(self.shape, np.uint64)
+        nz, self.ny, self.nx = self.shape
+        self.slices = [Slice(self.ny, self.nx), Slice(self.ny, self.nx)]
+        self.deep = 0
+        for z in range(nz):
+            self.slices = [Slice(self.ny, self.nx), *self.slices[:2]]
+            self.deep = self.decide("deep", self.deep)
+            columns = self.decide("columns", self.deep)
+            self.decode_slice()
+            rows = self.slices[0].rows
+            out[z] = [
+                [self.labels[n] for n in rows[y][MARGIN : MARGIN + self.nx]] for y in range(self.ny)
+            ]
+            if columns:
+                ranks = {}
+                for label in out[z].T.ravel().tolist():
+                    ranks.setdefault(label, len(ranks) + 1)
+                out[z] = [[ranks[label] for label in row] for row in out[z].tolist()]
+        return out
+
+    def decide(self, name, index):
+        return self.counters.decide(self.coder, (name, int(index)))
+
+    def at(self, where, y, x):
+        dz, dy, dx = where
+        return self.slices[-dz].get(y + dy, x + dx)
+
+    def context(self, name, y, x):
+        value = 0
+        for i, (a, b) in enumerate(TEMPLATES[name]):
+            right = 0 if b is None else self.at(b, y, x)
+            value |= (self.at(a, y, x) == right) << i
+        return value
+
+    def ring(self, name, y, x, label):
+        return sum(
+            (self.at(where, y, x) == label) << i for i, (where,) in enumerate(TEMPLATES[name])
+        )
+
+    def decode_slice(self):
+        current, before, _ = self.slices
+        for y in range(-10, 0):
+            current.rows[y] = before.rows[0][:] if self.deep else [0] * len(current.rows[0])
+        self.seen = set()
+        for y in range(self.ny):
+            row = current.rows[y]
+            row[:MARGIN] = [current.get(y - 1, 0)] * MARGIN
+            self.decode_row(y, row)
+            row[:MARGIN] = [row[MARGIN]] * MARGIN
+            row[MARGIN + self.nx :] = [row[MARGIN + self.nx - 1]] * MARGIN
+        for y in range(self.ny, self.ny + 14):
+            current.rows[y] = current.rows[self.ny - 1]
+
+    def is_flat(self, y, x):
+        label = self.at((0, -1, 0), y, x)
+        places = [(0, -1, -1), (0, -1, 1)]
+        if self.deep:
+            places += [(-1, dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+        return all(self.at(where, y, x) == label for where in places)
+
+    def decode_row(self, y, row):
+        x = 0
+        while x < self.nx:
+            left, above = self.at((0, 0, -1), y, x), self.at((0, -1, 0), y, x)
+            if left == above:
+                flat = 0
+                while x + flat < self.nx and self.is_flat(y, x + flat):
+                    flat += 1
+                if flat:
+                    length = self.run(y, x, flat)
+                    row[MARGIN + x : MARGIN + x + length] = [left] * length
+                    x += length
+                    if length == flat:
+                        continue
+                elif self.question("same", y, x):
+                    row[MARGIN + x] = left
+                    x += 1
+                    continue
+            elif self.question("left", y, x):
+                row[MARGIN + x] = left
+                x += 1
+                continue
+            elif self.question("above", y, x):
+                row[MARGIN + x] = above
+                x += 1
+                continue
+            row[MARGIN + x] = self.other(y, x)
+            x += 1
+
+    def other(self, y, x):
+        left, above = self.at((0, 0, -1), y, x), self.at((0, -1, 0), y, x)
+        corner, kind = self.at((0, -1, 1), y, x), 3 if self.deep else 2
+        if left and above:
+            context = self.context(f"nothing {kind}", y, x)
+            if self.decide("nothing", self.deep << 14 | context):
+                return 0
+        if corner not in (0, left, above):
+            context = self.context(f"corner {kind}", y, x)
+            if self.decide("corner", self.deep << 11 | context):
+                return corner
+        found = self.candidate(y, x, [0, left, above, corner])
+        return self.number() if found is None else found
+
+    def candidate(self, y, x, asked):
+        count = 0
+        for k, (dy, dx) in enumerate(BELOW if self.deep else []):
+            label = self.slices[1].get(kept(y + dy, 0, self.ny - 1), x + dx)
+            if label in asked:
+                continue
+            near = [(0, row, d) for d in range(2, 9) for row, d in ((-1, d), (-1, -d), (0, -d))]
+            context = min(count, 5) * 2 + any(self.at(where, y, x) == label for where in near)
+            context = context * 5 + sum(k >= ring for ring in (4, 12, 30, 80))
+            for where in ((-1, 0, 0), (-1, 1, 1), (-2, 2, 0), (-1, 4, 0)):
+                context = context * 2 + (self.at(where, y, x) == label)
+            if self.decide("below", context * 2 + (asked[1] == asked[2])):
+                return label
+            asked.append(label)
+            count += 1
+            if count == 12:
+                break
+        for k, (dy, dx) in enumerate(BESIDE):
+            label = self.at((0, dy, dx), y, x)
+            if label in asked:
+                continue
+            if self.decide("beside", self.deep * 256 + k):
+                return label
+            asked.append(label)
+            count += 1
+            if count == 24:
+                break
+        return None
+
+    def tree(self, most, name, tree):
+        return self.counters.number(self.coder, max(most, 0).bit_length(), name, tree)
+
+    def number(self):
+        if self.deep or self.met > 65536:
+            if self.decide("known", 4 + self.deep):
+                number = self.met
+            else:
+                number = 1 + self.tree(self.met - 2, "number", 0)
+        elif self.decide("known", min(3, len(self.seen))):
+            number = 1 + self.tree(self.met - 2, "number", 1)
+        else:
+            rank = self.tree(self.met - 1, "number", 2)
+            number = [n for n in range(1, self.met + 1) if n not in self.seen][rank]
+            self.seen.add(number)
+        self.met += number == self.met
+        return number
+
+    def question(self, name, y, x):
+        kind = 3 if self.deep else 2
+        context = self.context(f"{name} {kind}", y, x)
+        key = (name, self.deep << (15 if name == "above" else 18) | context)
+        number = QUESTIONS.index(name) * 2 + self.deep
+        if self.effort == 1:
+            coarse = ("coarse", number * 128 + (context & 127))
+            return self.counters.decide_fine(self.coder, key, coarse)
+        keys = [key]
+        more = [n for n in TEMPLATES if n.startswith(f"{name} {kind} more")]
+        for template in more if self.effort == 3 else more[:2]:
+            value = self.context(template, y, x)
+            keys.append((template, self.spread(value, len(TEMPLATES[template]))))
+        if self.effort == 3 and name != "above":
+            keys.append((number, self.spread(*self.contour(name, y, x))))
+        chosen = (number, self.context(f"{name} {kind} weights", y, x))
+        return self.mix(keys, chosen, (number, context & 1023))
+
+    def spread(self, value, bits):
+        if bits <= self.width:
+            return value
+        return (value * 0x9E3779B97F4A7C15 & (1 << 64) - 1) >> (64 - self.width)
+
+    def mix(self, keys, chosen, refinement):
+        weights = self.weights.setdefault(chosen, [min(65536, 78643 // len(keys))] * len(keys))
+        odds = [STRETCH[self.counters[key][0] >> 10] for key in keys]
+        total = sum(x * w for x, w in zip(odds, weights, strict=True)) >> 16
+        total = kept(total, -2815, 2815) + 2816
+        mixed = SQUASH[total]
+        if refinement is None:
+            bit = self.coder.bit(mixed)
+        else:
+            k, f = divmod(total, 176)
+            for column in (k, k + 1):
+                if (*refinement, column) not in self.counters:
+                    self.counters[*refinement, column] = [SQUASH[min(176 * column, 5632)], 6]
+            low, high = (self.counters[*refinement, column][0] for column in (k, k + 1))
+            refined = (low * (176 - f) + high * f) // 176
+            bit = self.coder.bit(kept((mixed + refined) >> 1, 64, ONE - 64))
+            self.counters.learn((*refinement, k + (2 * f >= 176)), bit)
+        error = 3 * ((ONE if bit else 0) - mixed)
+        for i, key in enumerate(keys):
+            weights[i] += (odds[i] * error + (1 << 23)) >> 24
+            self.counters.learn(key, bit)
+        return bit
+
+    def move(self, where, y, x, least, most, label=None):
+        plane = self.slices[-where[0]]
+        y, x = y + where[1], x + where[2]
+        steps = 0
+        if plane.get(y, x) == label:
+            while steps < most and plane.get(y, x + steps) == label:
+                steps += 1
+        else:
+            while steps > -least and plane.get(y, x + steps - 1) != label:
+                steps -= 1
+        return steps
+
+    def contour(self, name, y, x):
+        """The context, and its bits."""
+        left, above = self.at((0, 0, -1), y, x), self.at((0, -1, 0), y, x)
+
+        def move(dz, dy, dx, least, most, label=left):
+            return self.move((dz, dy, dx), y, x, least, most, label)
+
+        def octal(number):
+            return kept(number, -4, 3) + 4
+
+        if self.deep:
+            one = move(0, -1, 0, 8, 8)
+            two = move(0, -2, kept(one, -4, 4), 8, 8)
+            three = move(0, -3, kept(one + two, -6, 6), 8, 8)
+            now = move(-1, 0, 0, 8, 8)
+            parts = [now + one - move(-1, -1, 0, 8, 8), 2 * now - move(-2, 0, 0, 8, 8), three]
+            parts += [move(-1, 3, 0, 8, 8), two]
+            value = sum(octal(part) << 3 * i for i, part in enumerate(parts))
+            return value + ((move(0, -1, 0, 8, 8, above) - 1) << 15), 18
+        if name == "same":
+            k = move(0, -1, 0, 7, 7)
+            one = move(0, -2, k, 6, 9)
+            two = move(0, -3, k + one, 6, 6)
+            three = move(0, -4, k + one + two, 4, 4)
+            value = k + ((one + 6) << 3) + ((two + 6) << 7) + ((three + 4) << 11)
+            value += (self.at((0, -1, -1), y, x) == left) << 15
+            value += (self.at((0, -2, -1), y, x) == left) << 16
+            return value + ((self.at((0, -2, k), y, x) == self.at((0, -1, k), y, x)) << 17), 18
+        k = 0
+        while k < 15 and (
+            self.at((0, 0, -1 - k), y, x) == left and self.at((0, -1, -1 - k), y, x) == above
+        ):
+            k += 1
+        a, b = self.at((0, 0, -1 - k), y, x), self.at((0, -1, -1 - k), y, x)
+        kind = (a != left) + 2 * (b != above)
+        kind = 5 if a == above else 4 if b == left else kind
+        one = move(0, -2, -k, 9, 9)
+        two = move(0, -3, one - k, 5, 5)
+        return k + (kind << 4) + ((one + 9) << 7) + ((two + 5) << 12), 16
+
+    def run(self, y, x, flat):
+        """How many of the flat voxels have W's label."""
+        label, power = self.at((0, 0, -1), y, x), flat.bit_length() - 1
+        places = (("start", x), ("middle", x + flat // 2), ("end", x + flat))
+
+        def rings(name):
+            value = bits = 0
+            for part, at in places:
+                value |= self.ring(f"{name} {part}", y, at, label) << bits
+                bits += len(TEMPLATES[f"{name} {part}"])
+            return value
+
+        if self.deep:
+            key = ("run 3", power * 512 + rings("run 3"))
+        else:
+            steps = self.steps(y, x + flat, label)
+            index = min(power, 7) * 512 + steps[0] * 32 + steps[1] * 4 + steps[2]
+            index = index * 4 + 2 * (self.at((0, -1, -2), y, x) == label)
+            key = ("run 2", index + (self.at((0, -2, flat // 2), y, x) == label))
+        if self.effort == 1:
+            whole = self.counters.decide(self.coder, key)
+        else:
+            keys = [key]
+            for name in (f"run {3 if self.deep else 2} more {n}" for n in (1, 2)):
+                keys.append((name, self.spread(min(power, 7) + 8 * rings(name), 18)))
+            whole = self.mix(keys, ("run", self.deep, min(power, 7)), None)
+        if whole:
+            return flat
+        if self.deep:
+            return self.counters.number(self.coder, power + 1, "break", power)
+        return flat - 1 - self.back(flat, steps)
+
+    def steps(self, y, end, label):
+        if end == self.nx:
+            last = [self.at((0, dy, -1), y, end) == label for dy in (-2, -3)]
+            return 15, last[0] + 2 * last[1], 0
+        one = self.move((0, -2, 1), y, end, 3, 12, label)
+        two = self.move((0, -3, 1 + one), y, end, 2, 5, label)
+        three = self.move((0, -4, 1 + one + two), y, end, 2, 1, label)
+        return one + 3, two + 2, three + 2
+
+    def back(self, flat, steps):
+        done = 0
+        while done < 12 and done < flat - 1:
+            if self.decide("steps", ((steps[0] * 12 + done) * 8 + steps[1]) * 4 + steps[2]):
+                return done
+            done += 1
+        if done == 12 and flat > 13:
+            bits = (flat - 13).bit_length()
+            done += self.counters.number(self.coder, bits, "break", 13 + bits)
+        return done

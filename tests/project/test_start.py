@@ -1,0 +1,76 @@
+"""What is not imported where it is not needed: numba, and every optional package."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import compresso as C
+from tests.helpers.paths import ROOT
+
+HEAVY = {"numba", "llvmlite", "h5py", "tifffile", "tensorstore", "zarr", "numcodecs", "dask"}
+HEAVY |= {"pandas", "matplotlib", "scipy", "imagecodecs", "crackle"}
+TELL = """
+import atexit, json, sys
+atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))
+"""
+RUN = "import runpy; runpy.run_module('compresso', run_name='__main__', alter_sys=True)"
+
+
+def imported(code, *arguments):
+    """The exit code of a program, and what of HEAVY it has imported when it ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", TELL + code, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, HEAVY & set(json.loads(done.stderr.splitlines()[-1]))
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    """Frames with and without codecs that have kernels."""
+    folder = tmp_path_factory.mktemp("frames")
+    labels = np.arange(24, dtype=np.uint16).reshape(2, 3, 4)
+    for pair in ("none", "zlib"), ("compresso", "zstd"):
+        (folder / f"{pair[0]}.cps").write_bytes(C.dumps(labels, *pair))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["info", "compresso.cps"], 0),
+        (["verify", "none.cps"], 0),
+        (["verify", "none.cps", "--threads", "2"], 0),
+        (["info", "missing.cps"], 1),
+        (["--help"], 0),
+        (["compress", "--help"], 0),
+        (["verify", "none.cps", "--threads", "many"], 2),
+        (["shrink"], 2),
+    ],
+)
+def test_commands_without_kernels_import_no_compiler(frames, arguments, code):
+    places = [frames / word if word.endswith(".cps") else word for word in arguments]
+    assert imported(RUN, *places) == (code, set())
+
+
+def test_the_test_sees_the_compiler(frames):
+    code, found = imported(RUN, "verify", frames / "compresso.cps")
+    assert code == 0
+    assert "numba" in found
+
+
+def test_the_package_and_its_codecs():
+    code = "import compresso; compresso.COMPRESSO, compresso.LZMA, compresso.dumps"
+    assert imported(code) == (0, set())
+
+
+def test_the_harness_tells_its_options():
+    code = "import runpy; runpy.run_path('run.py', run_name='__main__')"
+    assert imported(code, "grid", "--help") == (0, set())
+    assert imported(code, "--help") == (0, set())
