@@ -77,7 +77,7 @@ def test_the_source_distribution_passes_its_tests(built, tmp_path):
     with tarfile.open(path) as archive:
         archive.extractall(tmp_path, filter="data")
     (folder,) = tmp_path.iterdir()
-    tests = ["test_house.py", "test_golden.py", "test_frame_array.py"]
+    tests = ["project/test_layout.py", "compresso/container/test_golden.py"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-n", "0", *(f"tests/{name}" for name in tests)],
         cwd=folder,
