@@ -294,9 +294,7 @@ trailing_zeros: Callable[..., np.uint64] = (
     _trailing_zeros_plain if PORTABLE else _trailing_zeros_llvm
 )
 #: ``leading_zeros(word)``: zeros above the highest set bit; 64 for 0.
-leading_zeros: Callable[..., np.uint64] = (
-    _leading_zeros_plain if PORTABLE else _leading_zeros_llvm
-)
+leading_zeros: Callable[..., np.uint64] = _leading_zeros_plain if PORTABLE else _leading_zeros_llvm
 #: ``reverse(word)``: bit k becomes bit 63 - k.
 reverse: Callable[..., np.uint64] = _reverse_plain if PORTABLE else _reverse_llvm
 #: ``popcount(word)``: number of set bits.

@@ -22,22 +22,29 @@ from experiments.program import Program
 
 UNIT = 65536  # of a bit
 KINDS = {
-    **{"RUN_3D": "deep: is a flat stretch all W?", "RUN_2D": "picture: is a flat stretch all W?"},
-    **{"STEPS_BACK": "picture: where does it break?", "BREAK": "where it breaks, as a number"},
-    **{"SAME": "W, where N agrees?", "LEFT": "W, where N differs?", "ABOVE": "N?"},
-    **{"NOTHING": "0?", "CORNER": "NE?", "CANDIDATE_BELOW": "a candidate of the slice before?"},
-    **{"CANDIDATE_BESIDE": "a candidate beside?", "KNOWN": "known?", "NUMBER": "its number"},
-    **{"DEEP": "is a slice deep?", "BY_COLUMNS": "by columns?"},
+    "RUN": "does W's label fill a flat stretch?",
+    "STEPS_BACK": "where it ends, in steps back",
+    "BREAK": "where it ends, as a number",
+    "SAME": "W, if N is the same?",
+    "LEFT": "W, if N differs?",
+    "ABOVE": "N?",
+    "BACKGROUND": "0?",
+    "CORNER": "NE?",
+    "BELOW": "a candidate of the slice before?",
+    "BESIDE": "a candidate of the slice?",
+    "KNOWN": "known?",
+    "NUMBER": "its number",
+    "IS_3D": "is a slice 3-D?",
+    "BY_COLUMNS": "by columns?",
 }
 
 
 def replace_coder() -> None:
-    """Make the coder, before anything is compiled, one that keeps what its counters cost."""
-    from compresso.kernels import ristretto_coder as coder
-    from compresso.kernels import ristretto_places as places
+    """Replace the coder, before anything is compiled, by one that records costs per counter."""
+    from compresso.kernels.ristretto import coder, start
 
     plain_code, plain_decide, plain_fine = coder.code, coder.decide, coder.decide_fine
-    costs, last = places.COUNTERS, 4 * places.COUNTERS
+    costs, last = start.COUNTERS, 4 * start.COUNTERS
 
     @coder.inline
     def code(encoding, bit, probability, state):  # type: ignore[no-untyped-def]
@@ -64,23 +71,26 @@ def replace_coder() -> None:
 
 
 def measure(volume: NDArray[np.unsignedinteger]) -> Iterator[tuple[str, int, float]]:
-    """Kinds of questions, how many there were, and their bytes; the last is the whole stream."""
+    """Kinds of questions, their number, and their bytes; the last is the whole stream."""
     from compresso.encodings._ristretto_layout import Box
     from compresso.encodings._ristretto_pieces import Encoder
-    from compresso.kernels import ristretto_coder, ristretto_places
+    from compresso.kernels.ristretto import coder, start
 
-    size = ristretto_places.COUNTERS
+    size = start.COUNTERS
     counters = np.zeros(4 * size + 1, np.uint32)
-    counters[:size] = ristretto_coder.FRESH
+    counters[:size] = coder.FRESH
     nz, ny, nx = volume.shape
     stream, _ = Encoder(volume, Box(0, nz, 0, ny, 0, nx), 1, counters, volume.nbytes).run()
     low, high, asked = counters[size:-1].reshape(size, 3).astype(np.int64).T
     costs = (low + (high << 32)) / UNIT / 8
-    begins = {kind: getattr(ristretto_places, kind) for kind in (*KINDS, "COARSE")}
-    ends = [*sorted(begins.values()), size]
     for kind, title in KINDS.items():
-        part = slice(begins[kind], ends[ends.index(begins[kind]) + 1])
-        yield title, int(asked[part].sum()), float(costs[part].sum())
+        question = getattr(start, kind)
+        for first, count, slices in zip(
+            start.FIRST[question], start.COUNTS[question], ("2-D", "3-D"), strict=True
+        ):
+            part = slice(first, first + count)
+            if count:
+                yield f"{slices}: {title}", int(asked[part].sum()), float(costs[part].sum())
     yield "all, and the bytes of the stream", int(asked.sum()), len(stream)
 
 

@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 from compresso.kernels import PORTABLE, kernel
 
 U64 = np.uint64
-HELPER = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+HELPER: dict[str, Any] = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def inline(function: Any) -> Any:

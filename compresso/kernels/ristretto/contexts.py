@@ -1,8 +1,8 @@
 """The contexts of ``ristretto``: which voxels near the current one are compared.
 
-A *neighbour* is ``(dz, dy, dx)``, relative to the current voxel. A *template* is a tuple of pairs of
-neighbours, or of a neighbour and ZERO. Bit i of its context says whether the labels of pair i are
-equal. A template is data: :func:`compare`, :func:`compare_row` and :func:`match` compile it.
+A *neighbour* is ``(dz, dy, dx)``, relative to the current voxel. A *template* is a tuple of pairs
+of neighbours, or of a neighbour and ZERO. Bit i of its context says whether the labels of pair i
+are equal. A template is data: :func:`compare`, :func:`compare_row` and :func:`match` compile it.
 """
 
 from collections import namedtuple
@@ -64,8 +64,7 @@ def with_n_for_w(pairs):
 
 
 # The most informative pairs come first: the first seven are the context of the coarse counter, the
-# first ten choose the refinement. Templates are [question]_2D or [question]_3D; 2-D slices are coded
-# without the slice before.
+# first ten choose the refinement. 2-D slices are coded without the slice before.
 
 # "Is it the label of W?", where W and N agree.
 SAME_3D = template(
@@ -121,7 +120,7 @@ CORNER_2D = template(
     NE,
     *(NEE, NNE, NNEE, (NEE, N), NN, NW, (NW, NN), cur(-3, 2), NNNE, cur(-1, 4), (W, N)),
 )
-# Neighbours of a run's first voxel, of its middle and of the voxel after it that may have W's label.
+# Neighbours of a run's first voxel, its middle and the voxel after it, compared with W's label.
 RUN_START = (WW, NWW, NN, prev2(1, -1))
 RUN_MIDDLE = (prev(2, 0),)
 RUN_END = (NN, NE, prev(2, 0), Q)

@@ -1,7 +1,7 @@
 """Labels of ``ristretto``: their numbers in a piece, the table of labels, and labels far away.
 
-Kernels work on numbers: 0 is the label 0, and the others are 1, 2, 3.. in the order in which a piece
-has them.
+Kernels work on numbers: 0 is the label 0, and the others are 1, 2, 3.. in the order in which they
+occur in the piece.
 """
 
 from collections import namedtuple
@@ -16,7 +16,6 @@ from compresso.kernels.ristretto.coder import (
     inline,
     load,
     outline,
-    pointer,
     save,
 )
 from compresso.kernels.ristretto.contexts import (
@@ -250,8 +249,8 @@ def order_by_rows(labels, ny, nx, order):
     if labels[0] != 1:
         return False
     count, most = U64(0), U64(0)
-    for label in range(MAX_ORDERED):
-        order[0, label] = U64(0)
+    for n in range(MAX_ORDERED):
+        order[0, n] = U64(0)
     for y in range(ny):
         for word_x in range(0, nx, 64):
             word = _turns(labels, y * nx, word_x, nx)
@@ -261,27 +260,27 @@ def order_by_rows(labels, ny, nx, order):
                 label = U64(labels[U64(y * nx) + x])
                 if label == U64(0) or label >= U64(MAX_ORDERED):
                     return False
-                place = (x << U64(32)) | U64(y)
+                first = (x << U64(32)) | U64(y)
                 if order[0, label] == U64(0):
                     count += U64(1)
-                    order[0, label], order[1, label] = count, place
+                    order[0, label], order[1, label] = count, first
                     most = max(most, label)
-                order[1, label] = min(order[1, label], place)
+                order[1, label] = min(order[1, label], first)
     if most != count:
         return False
     for n in range(2, count + U64(1)):
         if order[1, n] < order[1, n - 1]:
             return False
-    for at in range(labels.size):
-        labels[U64(at)] = order[0, U64(labels[U64(at)])]
+    for place in range(labels.size):
+        labels[U64(place)] = order[0, U64(labels[U64(place)])]
     return True
 
 
 @kernel
 def order_by_columns(labels, ny, nx, order):
     """Undo :func:`order_by_rows`; False if labels are not such ones."""
-    for label in range(MAX_ORDERED):
-        order[1, label] = ~U64(0)
+    for n in range(MAX_ORDERED):
+        order[1, n] = ~U64(0)
     most = U64(0)
     for y in range(ny):
         for word_x in range(0, nx, 64):
@@ -303,8 +302,8 @@ def order_by_columns(labels, ny, nx, order):
         order[0, at] = label
     for rank in range(1, most + U64(1)):
         order[1, order[0, rank]] = U64(rank)
-    for at in range(labels.size):
-        labels[U64(at)] = order[1, U64(labels[U64(at)])]
+    for place in range(labels.size):
+        labels[U64(place)] = order[1, U64(labels[U64(place)])]
     return True
 
 
@@ -409,11 +408,11 @@ def among_candidates(encoding, is_3d, label, view, here, asked, coder):
             return True, last, coder
         asked[U64(count)] = last
         count += 1
-    for k in range(BESIDE.shape[0]):
-        last = plane[U64(here + BESIDE[U64(k), U64(0)] * row + BESIDE[U64(k), U64(1)])]
+    for n in range(BESIDE.shape[0]):
+        last = plane[U64(here + BESIDE[U64(n), U64(0)] * row + BESIDE[U64(n), U64(1)])]
         if _is_known(last, left, above, corner, asked, count):
             continue
-        place = slot(BESIDE_Q, is_3d, k)
+        place = slot(BESIDE_Q, is_3d, n)
         found, coder = decide_rarely(encoding, label == last, place, coder)
         if found:
             return True, last, coder
@@ -427,12 +426,12 @@ def among_candidates(encoding, is_3d, label, view, here, asked, coder):
 @inline
 def _is_known(label, left, above, corner, asked, count):
     """Whether a label is already excluded."""
-    if label == left or label == above or label == corner or label == np.uint32(0):
-        return True
-    for n in range(count):
-        if asked[U64(n)] == label:
-            return True
-    return False
+    known = (label == left) | (label == above) | (label == corner) | (label == np.uint32(0))
+    n = np.int64(0)
+    while n < count and not known:
+        known = asked[U64(n)] == label
+        n += 1
+    return known
 
 
 @outline
@@ -455,7 +454,7 @@ def _candidate_context(view, here, candidate, number, k):
 
 @outline
 def code_number(encoding, is_3d, label, numbers, coder):
-    """Code a label by its number; (label, numbers, coder), with label 0 if the stream is damaged."""
+    """Code a label by its number; (label, numbers, coder), label 0 if the stream is damaged."""
     known, count, used = numbers.known, numbers.count, numbers.used
     number = np.int64(label)
     many = not is_3d and known > MAX_SORTED
@@ -475,7 +474,7 @@ def code_number(encoding, is_3d, label, numbers, coder):
             number += 1
             is_new = False
         else:
-            # The rank among the numbers that this slice has not used; ``known`` is the next new one.
+            # The rank among the unused numbers of this slice; ``known`` is the next new label.
             rank = unused_below(used, number) if encoding else np.int64(0)
             rank, coder = decide_number(encoding, rank, _bits(known - 1), place, coder)
             if not encoding:

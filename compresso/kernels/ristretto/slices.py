@@ -70,10 +70,10 @@ from compresso.kernels.words import (
 U64 = np.uint64
 NO_LABEL = np.uint32(0)
 
-#: Memory of a piece beside its planes: counters, uint32, see :mod:`.start`; data, uint8, the stream;
-#: state, uint64[3], of the coder; numbers, int64[3]: 1 + the labels so far, the most there may be,
-#: and whether the last slice was 3-D; used, uint64[USED], see :mod:`.labels`; then what Row and
-#: Mixer have.
+#: Memory of a piece, apart from its planes: counters, uint32, see :mod:`.start`; data, uint8, the
+#: stream; state, uint64[3], of the coder; numbers, int64[3]: 1 + the labels so far, the most there
+#: may be, and whether the last slice was 3-D; used, uint64[USED], see :mod:`.labels`; then the
+#: arrays of Row and Mixer.
 Work = namedtuple(
     "Work",
     "counters data state numbers used turns above stops ends same edge group asked"
@@ -82,8 +82,8 @@ Work = namedtuple(
 #: Pointers to what is known of a row.
 #:
 #: turns, above, stops, ends : uint64[nx // 64 + 2], a bit for each voxel
-#:     In turns, it differs from the one before; in above, the same of the row above; in stops, it is
-#:     not flat; in ends, it is flat or N is not NW.
+#:     turns: it differs from the one before; above: the same of the row above; stops: it is not
+#:     flat; ends: it is flat or N is not NW.
 #: same : uint32[nx + LANES], the contexts of SAME
 #: edge, group : uint32[edge_size(nx)] and uint32[nx], see :func:`_find_contexts`
 #: asked : uint32[MAX_CANDIDATES], the labels that were asked for
@@ -383,7 +383,14 @@ def _row_coder(encoding, ask_same, ask_left, ask_above, ask_run):
                 end = min(_next_set(ends, x + 1), nx)
                 while is_left and x < end:
                     is_left, coder = ask_same(
-                        encoding, is_3d, x != turn, np.int64(line.same[U64(x)]), view, at + x, mixer, coder
+                        encoding,
+                        is_3d,
+                        x != turn,
+                        np.int64(line.same[U64(x)]),
+                        view,
+                        at + x,
+                        mixer,
+                        coder,
                     )
                     if is_left:
                         if not encoding:
@@ -515,9 +522,7 @@ def _slice_coder(encoding, questions):
                 _find_stops(deep, planes, at, view, nx, line)
                 if encoding:
                     _find_turns(planes, at, nx, line.turns)
-                numbers, coder, fine = code_row(
-                    deep, view, at, nx, line, mixer, numbers, coder
-                )
+                numbers, coder, fine = code_row(deep, view, at, nx, line, mixer, numbers, coder)
                 if not fine:
                     break
                 splat32(planes, at - SIDE, planes[U64(at)])

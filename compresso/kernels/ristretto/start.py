@@ -27,7 +27,10 @@ COUNTS = {
     IS_3D: (1, 1),  # by whether the slice before was
     BY_COLUMNS: (1, 1),
     **{COARSE + question: (1 << COARSE_BITS, 1 << COARSE_BITS) for question in range(3)},
-    **{question: (1 << len(FINE_2D[question]), 1 << len(FINE_3D[question])) for question in range(3)},
+    **{
+        question: (1 << len(FINE_2D[question]), 1 << len(FINE_3D[question]))
+        for question in range(3)
+    },
     BACKGROUND: (1 << len(contexts.BACKGROUND_2D), 1 << len(contexts.BACKGROUND_3D)),
     CORNER: (1 << len(contexts.CORNER_2D), 1 << len(contexts.CORNER_3D)),
     RUN: (8 * 16 * 8 * 4 * 4, 13 << RUN_BITS),
