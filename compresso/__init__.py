@@ -1,14 +1,17 @@
 """Compresso: fast, lossless compression of segmentation data for connectomics.
 
-``dumps``, ``loads`` and ``open`` are the checked container, which keeps an array's dtype and shape.
-``compress``, ``decompress`` and what goes with them are those of PyPI's package of this name.
-``encodings`` and ``compressors`` are the registries of codecs, and the upper-case names the codecs
-by themselves, as in the program published with the paper::
+``dumps`` and ``loads`` turn a label array ``[z, y, x]`` into checked bytes and back; ``open`` reads
+parts of a compressed file. ``encodings`` and ``compressors`` are the registries of codecs, and the
+upper-case names are the codecs alone, as in the program that was published with the paper::
 
     import compresso as C
 
     stream = C.LZMA.compress(C.COMPRESSO.compress(array))
     labels = C.COMPRESSO.decompress(C.LZMA.decompress(stream))
+
+Every function of PyPI's earlier ``compresso`` package is available under its old name and works on
+``[x, y, z]`` arrays and ``cpso`` streams: ``compress``, ``decompress``, ``load``, ``save``,
+``labels`` and others. They are listed in :mod:`compresso.adapters.pypi`.
 """
 
 from typing import Any
@@ -16,34 +19,9 @@ from typing import Any
 import numpy as np
 
 from compresso import compressors, encodings
-from compresso.adapters.pypi import (
-    CompressoArray,
-    check_bounds,
-    check_compatibility,
-    clamp,
-    compress,
-    decompress,
-    header,
-    label_dtype,
-    labels,
-    load,
-    nbytes,
-    raw_header,
-    raw_ids,
-    raw_labels,
-    raw_locations,
-    raw_values,
-    raw_windows,
-    raw_z_index,
-    reify_slices,
-    remap,
-    save,
-    valid,
-    window_dtype,
-    zindex_byte_width,
-)
 from compresso.arrays import Labels
 from compresso.codec import Buffer, Compressor, Encoding
+from compresso.container import CompressedArray, dumps, loads, open
 from compresso.errors import (
     CompressoError,
     DecodeError,
@@ -53,50 +31,25 @@ from compresso.errors import (
     MissingPackageError,
     SpecError,
 )
-from compresso.frame import FrameArray, dumps, loads, open
 
 __version__ = "1.0.0"
 
 __all__ = [
-    "CompressoArray",
+    "CompressedArray",
     "CompressoError",
     "Compressor",
     "DecodeError",
     "EncodeError",
     "Encoding",
     "FileError",
-    "FrameArray",
     "LabelError",
     "MissingPackageError",
     "SpecError",
-    "check_bounds",
-    "check_compatibility",
-    "clamp",
-    "compress",
     "compressors",
-    "decompress",
     "dumps",
     "encodings",
-    "header",
-    "label_dtype",
-    "labels",
-    "load",
     "loads",
-    "nbytes",
     "open",
-    "raw_header",
-    "raw_ids",
-    "raw_labels",
-    "raw_locations",
-    "raw_values",
-    "raw_windows",
-    "raw_z_index",
-    "reify_slices",
-    "remap",
-    "save",
-    "valid",
-    "window_dtype",
-    "zindex_byte_width",
 ]
 
 
@@ -113,10 +66,15 @@ class _None:
 
 
 def __getattr__(name: str) -> Any:
-    """Give every codec its upper-case name."""
+    """Return a codec by its upper-case name, or a function of PyPI's package."""
     if name == "NONE":
         return _None()
     for registry in (encodings, compressors):
         if name.isupper() and name.lower() in registry.names():
             return registry.parse(name)
+    if not name.startswith("_"):
+        from compresso.adapters import pypi
+
+        if name in pypi.__all__:
+            return getattr(pypi, name)
     raise AttributeError(f"module 'compresso' has no attribute {name!r}")

@@ -2,17 +2,15 @@
 
 import re
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from compresso import __version__, encodings, files, formats
-from compresso.adapters.pypi_program import meant, pypi_program
 from compresso.arrays import LIMIT
-from compresso.cli import VERBOSE, Commands, threads_option
-from compresso.frame import COMPRESSION, Description
+from compresso.cli import VERBOSE, Commands, complain, threads_option
+from compresso.container import COMPRESSION, Description
 from compresso.plugins import Extent
 from compresso.targets import STANDARD, file_or_standard
 
@@ -69,7 +67,6 @@ class FileOrStandard(click.ParamType[Path]):
         return file_or_standard(str(value))
 
 
-TELL = partial(click.echo, err=True)
 SOURCE = click.argument("source", type=FileOrStandard())
 TARGET = click.argument("target", type=FileOrStandard())
 THREADS = threads_option(1, "Groups of slices that are worked on at once; the result is the same")
@@ -78,7 +75,9 @@ FORMAT = click.option(
     "--format",
     "form",
     default="",
-    type=click.Choice(["", *(ending.lstrip(".") for ending in formats.suffixes())]),
+    type=click.Choice(
+        ["", *(ending.lstrip(".") for ending in formats.suffixes())], case_sensitive=False
+    ),
     metavar="NAME",
     help="Format of the volume where its name does not tell: npy, h5, nrrd, nii, tif, ...",
 )
@@ -91,24 +90,14 @@ LIMIT_OPTION = click.option(
 )
 
 
-class Program(Commands):
-    """The verbs; what begins with none of them, but as PyPI's program does, is its."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the name of the hidden verb before a command line of PyPI's program."""
-        return super().parse_args(ctx, ["pypi-program", *args] if meant(args) else args)
-
-
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="compresso")
 def main() -> None:
-    """Compress label volumes to checked files, and back. The file - is standard input or output.
+    """Compress label volumes to checked files, and back.
 
-    Without a verb it is the program of PyPI's compresso: FILE.npy to FILE.npy.cpso, -d back, -i.
+    The file - is standard input or output. A file that ends in .cpso holds a stream of PyPI's
+    compresso package: every command reads it, and compress writes it.
     """
-
-
-main.add_command(pypi_program)
 
 
 @main.command()
@@ -146,7 +135,10 @@ def compress(
     It may be a store of chunks too: precomputed://gs://bucket/seg:mip=1, folder.zarr:/path.
     The source is never changed, and the target appears only once it is complete.
     """
-    work = files.Work(threads, force, TELL, form)
+    work = files.Work(threads, force, complain, form)
+    if files.is_stream(target):
+        files.copy_volume(source, target, work=work)
+        return
     if not compression:
         compression = "none" if encodings.parse(encoding).alone else COMPRESSION
     done, size = files.compress_file(source, target, encoding, compression, memory, work)
@@ -178,7 +170,10 @@ def decompress(
 
     The exit code is 1 where anything had to be given up.
     """
-    work = files.Work(threads, force, TELL, form, limit)
+    work = files.Work(threads, force, complain, form, limit)
+    if files.is_stream(source):
+        files.copy_volume(str(source), target, slices, work)
+        return
     sound = files.decompress_file(source, target, slices, salvage, work)
     sys.exit(0 if sound else 1)
 
@@ -219,6 +214,9 @@ def convert(**options: Any) -> None:
 @VERBOSE
 def info(source: Path) -> None:
     """Tell what a frame holds, without decoding it."""
+    if files.is_stream(source):
+        click.echo(files.describe_stream(source))
+        return
     click.echo(_tell(files.describe_file(source)))
 
 
@@ -229,9 +227,12 @@ def info(source: Path) -> None:
 @VERBOSE
 def verify(source: Path, limit: int, threads: int) -> None:
     """Decode a frame and check every hash; the exit code is 1 where anything is damaged."""
+    if files.is_stream(source):
+        click.echo(f"{files.describe_stream(source, decode=True)}: decoded, without a checksum")
+        return
     damage = list(files.verify_file(source, threads, limit))
     for part in damage:
-        click.echo(part.reason)
+        click.echo(f"{source}: {part.reason}")
     click.echo("damaged" if damage else "sound")
     sys.exit(1 if damage else 0)
 

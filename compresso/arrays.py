@@ -1,7 +1,7 @@
 """Any label array, seen as a volume ``[z, y, x]`` of unsigned integers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,18 +20,17 @@ LIMIT = 1 << 34
 def as_volume(labels: Labels) -> Labels:
     """View an array as a 3-D one of unsigned integers of the same size, without a copy.
 
-    A 1-D array is one row, a 2-D array one slice. Raises EncodeError for anything but 1 to 3
-    dimensions of bool, signed or unsigned integers.
+    The shape becomes that of :func:`as_shape`. Raises EncodeError where there is none, and for
+    anything but bool, signed or unsigned integers.
     """
     labels = unmasked(labels)
-    if not 1 <= labels.ndim <= 3:
-        raise EncodeError(f"labels must have 1, 2 or 3 dimensions, not {labels.ndim}")
+    shape = as_shape(labels.shape)
     if labels.dtype.kind not in "uib":
         raise EncodeError(
             f"labels must be integers or bool, not {labels.dtype}; convert them first"
         )
     unsigned = np.dtype(f"{labels.dtype.byteorder}u{labels.dtype.itemsize}".replace("|", ""))
-    return labels.view(unsigned).reshape(as_shape(labels.shape))
+    return labels.view(unsigned).reshape(shape)
 
 
 def unmasked(labels: Labels) -> Labels:
@@ -41,9 +40,51 @@ def unmasked(labels: Labels) -> Labels:
     return np.asarray(labels)
 
 
-def as_shape(shape: Sequence[int]) -> Shape:
-    """The shape of :func:`as_volume` of an array of this shape."""
-    z, y, x = (1,) * (3 - len(shape)) + tuple(shape)
+def space_axes(shape: Sequence[int], others: Collection[int] = ()) -> tuple[int, ...]:
+    """Choose the axes of an array that are slices, rows and columns.
+
+    This is the only rule for arrays that do not have three axes. While there are more, an axis of
+    length one is dropped: the last one, which is often a channel, or else the first such axis.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    others : collection of int
+        Axes that are known to be something else, such as time. They are dropped first.
+
+    Returns
+    -------
+    tuple of int
+        One to three axes, in the order of the array.
+
+    Raises
+    ------
+    EncodeError
+        If an axis that is longer than one would have to be dropped, or if there are no axes.
+    """
+    axes = [axis for axis in range(len(shape)) if axis not in others]
+    while len(axes) > 3 and (short := [axis for axis in (axes[-1], *axes) if shape[axis] == 1]):
+        axes.remove(short[0])
+    extra = sorted(axes, key=lambda axis: shape[axis])[: max(0, len(axes) - 3)]
+    extra += [axis for axis in others if shape[axis] != 1]
+    if extra:
+        index = ", ".join("0" if axis in extra else ":" for axis in range(len(shape)))
+        raise EncodeError(
+            f"shape {tuple(shape)} is not that of one volume; choose a part: labels[{index}]"
+        )
+    if not axes:
+        raise EncodeError("a single number is not a volume; make it an array of one axis or more")
+    return tuple(axes)
+
+
+def as_shape(shape: Sequence[int], others: Collection[int] = ()) -> Shape:
+    """Return the shape [z, y, x] of an array's volume.
+
+    The axes are those of :func:`space_axes`. A single axis becomes one row, and two axes become one
+    slice. Raises EncodeError as that function does.
+    """
+    kept = [shape[axis] for axis in space_axes(shape, others)]
+    z, y, x = (1,) * (3 - len(kept)) + tuple(kept)
     return z, y, x
 
 

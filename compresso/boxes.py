@@ -35,6 +35,8 @@ class Boxes:
         What else the source says, as JSON (docs/formats.md, Metadata).
     lost : sequence of str
         The names of what it says too, and the metadata cannot hold.
+    own : tuple of int, optional
+        The shape of the source's array, if it does not have three axes.
     """
 
     shape: Shape
@@ -43,6 +45,7 @@ class Boxes:
     fetch: Callable[[Box], Labels]
     metadata: "Metadata" = field(default_factory=dict)
     lost: tuple[str, ...] = ()
+    own: Shape = ()
 
     @property
     def voxels(self) -> int:

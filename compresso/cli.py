@@ -22,6 +22,8 @@ from compresso.errors import CompressoError, SpecError
 from compresso.parallel import cores
 
 BUG = 70
+#: The most characters of a line about an error; the middle of a longer line is left out.
+LONGEST = 300
 #: What the standard output says where there is no room; files' own errors name the file.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 #: Signals that ask a process to end, and leave it the time to clean up.
@@ -62,7 +64,11 @@ def reporting(
         with left_behind(interrupted, ctx), _signals_clean_up(ctx):
             yield
         return
-    except (click.ClickException, click.exceptions.Exit, click.Abort):
+    except click.ClickException as error:
+        # Click prints it, after some words that say where it belongs.
+        error.message = shortened(error.message, LONGEST - 100)  # type: ignore[misc]
+        raise
+    except (click.exceptions.Exit, click.Abort):
         raise
     except KeyboardInterrupt:
         line, code = f"Interrupted; {ctx.meta[LEFT]}", 130
@@ -72,8 +78,22 @@ def reporting(
         line, code = _line(error, (CompressoError, *told))
         if ctx.meta.get("verbose"):
             traceback.print_exc()
-    click.echo(line, err=True)
+    complain(line)
     raise click.exceptions.Exit(code)
+
+
+def complain(line: str) -> None:
+    """Print a line about a problem to standard error."""
+    click.echo(shortened(line), err=True)
+
+
+def shortened(line: str, most: int = LONGEST) -> str:
+    """Return a line of at most ``most`` characters.
+
+    It keeps its beginning, which says what has the problem, and its end, which says what to do.
+    """
+    half = (most - len(" ... ")) // 2
+    return line if len(line) <= most else f"{line[:half]} ... {line[-half:]}"
 
 
 @contextmanager

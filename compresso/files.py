@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compresso import formats, frame, stores
+from compresso import container, formats, stores
 from compresso.arrays import LIMIT, Labels
 from compresso.errors import DecodeError, EncodeError, FileError
 from compresso.parallel import Span
@@ -18,12 +18,13 @@ Announce = Callable[[str], None]
 #: Slices from the first to before the second, or to the end.
 Slices = tuple[int, int | None]
 ALL: Slices = (0, None)
+STEP = 64  # slices that are copied at a time
 
 
 class Written(NamedTuple):
     """A frame that was written, and its bytes."""
 
-    description: frame.Description
+    description: container.Description
     nbytes: int
 
 
@@ -62,8 +63,8 @@ WORK = Work()
 def compress_file(
     source: str,
     target: Path,
-    encoding: str = frame.ENCODING,
-    compression: str = frame.COMPRESSION,
+    encoding: str = container.ENCODING,
+    compression: str = container.COMPRESSION,
     memory: int | None = None,
     work: Work = WORK,
 ) -> Written:
@@ -84,29 +85,94 @@ def compress_file(
     work : Work
 
     Raises FileError where a file cannot be read or written or the source changes meanwhile, and
-    what :func:`compresso.frame.write` raises.
+    what :func:`compresso.container.write` raises.
+    """
+    with (
+        _opened(source, target, work, memory) as (volume, unfinished),
+        open(unfinished, "wb") as frame_file,
+    ):
+        shape = volume.own if 0 < len(volume.own) < 3 else volume.shape
+        depth = None if memory is None else container.depth_within(memory, shape)
+        kept, lost = formats.fit(volume.metadata, container.METADATA_LIMIT)
+        shift = _shift(volume, depth or 64)
+        description = container.describe(
+            shape, volume.dtype, encoding, compression, depth, shift, kept or None
+        )
+        nbytes = container.write(frame_file, description, volume.read, work.threads, memory)
+        lines = formats.tell(source, [*volume.lost, *lost], "the frame cannot hold")
+        for line in [*formats.reshaped(source, volume.own, volume.shape), *lines]:
+            work.announce(line)
+        return Written(description, nbytes)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a file holds a stream of PyPI's package, by its name."""
+    return path.name.lower().endswith(".cpso")
+
+
+def describe_stream(path: Path, decode: bool = False) -> str:
+    """Shape and dtype of a stream of PyPI's package, which is decoded first if ``decode`` is set.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read, or is not a whole stream.
+    """
+    with formats.open_volume(path) as volume:
+        if decode:
+            volume.read(0, volume.shape[0])
+        return f"{' x '.join(map(str, volume.shape))} {volume.dtype}, stream of PyPI's compresso"
+
+
+def copy_volume(source: str, target: Path, slices: Slices = ALL, work: Work = WORK) -> None:
+    """Write a volume to a file of another format: to or from a stream of PyPI's package.
+
+    Parameters
+    ----------
+    source : str
+        As :func:`compress_file` takes it.
+    target : Path
+        As :func:`decompress_file` takes it.
+    slices : (int, int or None)
+        Only the slices from the first to before the second.
+    work : Work
+
+    Raises
+    ------
+    FileError
+        If a file cannot be read or written, or there are no such slices.
+    """
+    name = Path(_ending(target, work.form) or target)
+    write = formats.writer(name)
+    with _opened(source, target, work, ending=name.name[-50:]) as (volume, unfinished):
+        z0, z1 = _chosen(volume.shape[0], slices, Path(source), work.announce)
+        parts = (volume.read(z, min(z + STEP, z1)) for z in range(z0, z1, STEP))
+        metadata = formats.sliced(volume.metadata, z0)
+        lost = write(unfinished, (z1 - z0, *volume.shape[1:]), volume.dtype, parts, metadata)
+        lines = formats.tell(target, [*volume.lost, *lost])
+        for line in [*formats.reshaped(source, volume.own, volume.shape), *lines]:
+            work.announce(line)
+
+
+@contextmanager
+def _opened(
+    source: str, target: Path, work: Work, memory: int | None = None, ending: str = ""
+) -> Iterator[tuple[formats.Reader, Path]]:
+    """Open a volume, and give the temporary name of what is made of it.
+
+    The target appears only if the source has not changed meanwhile.
     """
     if stores.holds(source, target):
         raise FileError(f"{target}: is in the source itself; choose another name")
     sources = formats.files(source)
     before = stamp(sources)
     with (
-        _volume(source, work.form, memory) as volume,
-        replacing(target, work.force, sources) as unfinished,
+        _volume(source, "" if ending else work.form, memory) as volume,
+        replacing(target, work.force, sources, ending) as unfinished,
         _named(source),
-        open(unfinished, "wb") as frame_file,
     ):
-        depth = None if memory is None else frame.depth_within(memory, volume.shape)
-        kept, lost = formats.fit(volume.metadata, frame.METADATA_LIMIT)
-        shift = _shift(volume, depth or 64)
-        description = frame.describe(
-            volume.shape, volume.dtype, encoding, compression, depth, shift, kept or None
-        )
-        nbytes = frame.write(frame_file, description, volume.read, work.threads, memory)
+        yield volume, unfinished
         check_unchanged(sources, before, "nothing was written, run it again")
-        for line in formats.tell(source, [*volume.lost, *lost], "the frame cannot hold"):
-            work.announce(line)
-        return Written(description, nbytes)
 
 
 def decompress_file(
@@ -141,14 +207,18 @@ def decompress_file(
     with _reader(source, salvage, work.limit) as reader:
         held = reader.description
         reader.check_size(held.group_nbytes)
-        sound = _check(reader, salvage, work.announce)
+
+        def announce(damage: str) -> None:
+            work.announce(f"{source}: {damage}")
+
+        sound = _check(reader, salvage, announce)
         span = _chosen(held.grid[0], slices, source, work.announce)
         shape: tuple[int, ...] = (span[1] - span[0], *held.grid[1:])
         if slices == ALL and formats.any_shape(name):
             shape = held.shape
         elif len(held.shape) < 3:
             work.announce(f"{target}: holds the array of shape {held.shape} as {shape}")
-        told = _Told(work.announce if salvage else None)
+        told = _Told(announce if salvage else None)
         with (
             replacing(target, work.force, [source], name.name[-50:]) as unfinished,
             closing(_parts(reader, span, work.threads, told)) as parts,
@@ -187,7 +257,7 @@ class _Told:
 
 
 def _parts(
-    reader: frame.Reader, span: Span, threads: int, told: _Told
+    reader: container.Reader, span: Span, threads: int, told: _Told
 ) -> Generator[Labels, None, None]:
     """Slices of a frame, group by group; where somebody is told, what is lost is 0."""
     description = reader.description
@@ -206,14 +276,14 @@ def _parts(
                 yield group[low - start : high - start]
 
 
-def describe_file(source: Path) -> frame.Description:
+def describe_file(source: Path) -> container.Description:
     """What a frame's file says of itself; raises FileError and DecodeError."""
     with _reader(source) as reader:
         reader.check_end()
         return reader.description
 
 
-def verify_file(source: Path, threads: int, limit: int = LIMIT) -> Iterator[frame.Damage]:
+def verify_file(source: Path, threads: int, limit: int = LIMIT) -> Iterator[container.Damage]:
     """Decode a frame's file and tell what is damaged; raises FileError and DecodeError."""
     with _reader(source, limit=limit) as reader:
         yield from reader.damage(threads)
@@ -229,10 +299,10 @@ def _ending(path: Path, form: str) -> str:
 def _shift(volume: formats.Reader, step: int) -> int:
     """What to add to the labels of a volume, which is read for it only where its dtype needs it."""
     starts = range(0, volume.shape[0], step)
-    return frame.shift_of(volume.dtype, (volume.read(z, z + step) for z in starts))
+    return container.shift_of(volume.dtype, (volume.read(z, z + step) for z in starts))
 
 
-def _check(reader: frame.Reader, salvage: bool, announce: Announce) -> bool:
+def _check(reader: container.Reader, salvage: bool, announce: Announce) -> bool:
     """Whether a frame is whole from its head to its end; raises DecodeError, or tells it."""
     try:
         reader.check_end()
@@ -256,7 +326,7 @@ def _chosen(depth: int, slices: Slices, source: Path, announce: Announce) -> Spa
 
 
 @contextmanager
-def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator[frame.Reader]:
+def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator[container.Reader]:
     """Open a frame's file; raises FileError, and DecodeError that names it."""
     if source.is_dir():
         raise FileError(f"{source}: {stores.what_is(source)}")
@@ -266,7 +336,7 @@ def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator
         except OSError as error:
             raise FileError(f"{source}: cannot be read ({error.strerror or error})") from None
         with file, _named(source):
-            yield frame.Reader(file, salvage, limit)
+            yield container.Reader(file, salvage, limit)
 
 
 @contextmanager

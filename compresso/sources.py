@@ -40,14 +40,18 @@ def open_boxes(text: str, memory: int, strict: bool = False) -> Iterator[Boxes]:
     if not path.exists():
         raise FileError(f"{path}: no such file")
     with formats.open_volume(path, inner) as volume:
-        yield of_file(text, volume, memory)
+        yield of_file(text, volume, memory, "; give it more with --memory")
 
 
-def of_file(text: str, volume: formats.Reader, memory: int) -> Boxes:
-    """Any box of a volume in a file, read by ``memory`` bytes of whole slices where it must be."""
-    fetch = _FileBoxes(text, volume, memory).fetch
+def of_file(text: str, volume: formats.Reader, memory: int, advice: str = "") -> Boxes:
+    """Any box of a volume in a file, read by ``memory`` bytes of whole slices where it must be.
+
+    ``advice`` ends the error of a slice that does not fit.
+    """
+    fetch = _FileBoxes(text, volume, memory, advice).fetch
     chunk = tuple(max(1, n) for n in volume.chunk or (1, *volume.shape[1:]))
-    return Boxes(volume.shape, volume.dtype, chunk, fetch, volume.metadata, tuple(volume.lost))
+    lost = tuple(volume.lost)
+    return Boxes(volume.shape, volume.dtype, chunk, fetch, volume.metadata, lost, volume.own)
 
 
 def absolute(text: str) -> str:
@@ -67,6 +71,7 @@ class _FileBoxes:
     text: str
     volume: formats.Reader
     memory: int
+    advice: str
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fetch(self, box: Box) -> Labels:
@@ -80,7 +85,8 @@ class _FileBoxes:
             depth = z1 - z0
         if depth < 1:
             raise FileError(
-                f"{self.text}: one slice is {stores.spelled(plane)}; give it more with --memory"
+                f"{self.text}: a slice of {stores.spelled(plane)} does not fit the "
+                f"{stores.spelled(self.memory)} for reading{self.advice}"
             )
         with self._lock:
             parts = [

@@ -1,6 +1,8 @@
 """Files that are written whole or not at all, and what else one may read from and write to."""
 
 import os
+import re
+import secrets
 import shutil
 import stat
 import sys
@@ -10,7 +12,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from compresso.errors import FileError
-from compresso.leftovers import own_name, remove, remove_leftovers
 
 #: The standard input or output.
 STANDARD = Path("-")
@@ -97,7 +98,10 @@ def seekable(source: Path, ending: str = "") -> Iterator[Path]:
         try:
             yield copy
         except FileError as error:
-            raise FileError(str(error).replace(str(copy), str(source))) from error
+            told = str(error)
+            if source == STANDARD:  # "-:/labels" in a hint would be taken for an option
+                told = re.sub(rf"{re.escape(str(copy))}:(?=\S)", "/dev/stdin:", told)
+            raise FileError(told.replace(str(copy), str(source))) from error
 
 
 def stamp(sources: Iterable[Path]) -> Stamp | None:
@@ -163,9 +167,7 @@ def _link(unfinished: Path, target: Path) -> None:
 @contextmanager
 def _replacing(target: Path, ending: str, publish: Callable[[Path, Path], None]) -> Iterator[Path]:
     """Make or replace a file that is no link; raises OSError."""
-    ending = f".{ending}"
-    remove_leftovers(target.parent, ending)
-    with _temporary(target.with_name(own_name(ending))) as unfinished:
+    with _temporary(target.with_name(_temporary_name(f".{ending}"))) as unfinished:
         yield unfinished
         with open(unfinished, "rb+") as file:
             os.fsync(file.fileno())
@@ -184,16 +186,24 @@ def _replacing(target: Path, ending: str, publish: Callable[[Path, Path], None])
 
 @contextmanager
 def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
-    """Make a folder that is there for a while, in the system's folder for such or in another one.
-
-    What processes that were killed have left there goes now.
-    """
+    """Make a folder that is removed at the end, in the system's temporary folder by default."""
     parent = Path(tempfile.gettempdir()) if parent is None else parent
-    remove_leftovers(parent, ending="")
-    path = parent / own_name(ending="")
+    path = parent / _temporary_name()
     path.mkdir(0o700)
     with _temporary(path):
         yield path
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder and its contents; a missing one is not an error."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _temporary_name(ending: str = "") -> str:
+    return f".compresso-{secrets.token_hex(4)}{ending}"
 
 
 @contextmanager

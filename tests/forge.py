@@ -6,7 +6,7 @@ import json
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
-from compresso.frame import layout
+from compresso.container import layout
 
 
 def head_of(data):
@@ -21,18 +21,18 @@ def groups_of(data):
     groups = []
     for _ in range(head.description.n_groups):
         group = layout.unpack_group(file.read(layout.GROUP_BYTES), head.key)
-        groups.append((group, file.read(group.body_bytes)))
+        groups.append((group, file.read(group.group.body_bytes)))
     return groups
 
 
 def frame_of(text, groups):
-    """A frame of version 3 of any description and groups."""
-    raw = layout.HEAD.pack(layout.MAGIC, 3, 0, len(text)) + text
+    """A frame of any description and groups."""
+    raw = layout.HEAD.pack(layout.MAGIC, layout.VERSION, 0, len(text)) + text
     raw += layout.CHECK.pack(xxh3_64_intdigest(raw))
     (key,) = layout.CHECK.unpack(raw[-8:])
     data, places = raw, []
-    for group, body in groups:
-        packed, check = layout.pack_group(group, key)
+    for head, body in groups:
+        packed, check = layout.pack_group(head.number, head.group, key)
         places.append((len(data), check))
         data += packed + body
     return data + layout.pack_end(layout.End(len(data), raw, np.array(places, layout.PLACE)))

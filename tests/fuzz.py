@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 with atheris.instrument_imports(include=["compresso"]):
     import compresso as C
     from compresso import compressors, encodings, formats
-from experiments.trust.sources import SOURCES
+from experiments.checks.sources import SOURCES
 
 LABELS = np.repeat(np.arange(24, dtype=np.uint16).reshape(2, 3, 4) // 5, 3, axis=2)
 LIMIT = 1 << 24

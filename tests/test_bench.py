@@ -153,8 +153,8 @@ def test_adapters_know_what_a_package_cannot_hold():
 
 def test_the_attacker_uses_the_same_adapters(tmp_path):
     pytest.importorskip("crackle")
-    from experiments.trust import victim
+    from experiments.checks import corruption_worker
 
     labels = np.arange(60, dtype=np.uint32).reshape(3, 4, 5)
-    encode, decode, _ = victim.peer("crackle", labels)
+    encode, decode, _ = corruption_worker.peer("crackle", labels)
     assert np.array_equal(decode(encode()), labels)

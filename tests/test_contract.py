@@ -254,7 +254,7 @@ def test_damaged_bytes_are_refused(compressor):
 @every_compressor
 def test_every_pair_in_a_frame(encoding, compressor):
     labels = regions((3, 20, 30), np.int64)
-    frame = C.compress(labels, encoding=encoding.spec, compression=compressor.spec, depth=2)
-    again = C.decompress(frame)
+    frame = C.dumps(labels, encoding.spec, compressor.spec, depth=2)
+    again = C.loads(frame)
     assert again.dtype == labels.dtype
     assert np.array_equal(again, labels)

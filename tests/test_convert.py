@@ -1,5 +1,6 @@
 """convert: the same voxels whatever the source, also when it is stopped, and nothing else lost."""
 
+import gzip
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import depots
@@ -187,6 +189,26 @@ def test_strict(tmp_path):
     same(tmp_path / "lax", volume)
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_strict_with_packed_chunks(tmp_path, suffix):
+    volume = depots.labels((20, 33, 41), "u4")
+    source = depots.precomputed(tmp_path / "source", volume)
+    for chunk in depots.chunks(source):
+        if suffix:
+            chunk.with_name(chunk.name + suffix).write_bytes(gzip.compress(chunk.read_bytes()))
+            chunk.unlink()
+    name = f"0-16_0-16_8-16{suffix}"
+    (source / "4_4_40" / name).unlink()
+    assert convert(source, tmp_path / "lax").exit_code == 0
+    result = convert(source, tmp_path / "strict", "--strict")
+    assert result.exit_code == 1
+    assert name.removesuffix(suffix) in result.stderr
+    (source / "4_4_40" / name).touch()
+    result = convert(source, tmp_path / "cut")
+    assert result.exit_code == 1
+    assert name in result.stderr
+
+
 @pytest.mark.parametrize(
     ("chunks", "fits"), [((1, 64, 64), True), (None, True), ((1, 5000, 6000), False)]
 )
@@ -198,7 +220,7 @@ def test_hdf5_of_large_slices_needs_no_memory_for_them(tmp_path, chunks, fits):
     if fits:
         assert len(make(wanted, 1)) > 1
     else:
-        with pytest.raises(FileError, match="a task takes"):
+        with pytest.raises(FileError, match="give --memory"):
             make(wanted, 1)
 
 
@@ -257,6 +279,32 @@ def test_a_label_that_does_not_fit_is_named_by_its_voxel(tmp_path):
     assert result.exit_code == 1
     assert "c/0/0/1 is left out" in result.stderr
     assert "at voxel (z, y, x) = (7, 5, 70)" in result.stderr
+
+
+def test_labels_that_the_encoding_cannot_hold_need_another_one(tmp_path):
+    np.save(tmp_path / "v.npy", np.full((3, 4, 5), 2**64 - 1, "u8"))
+    result = convert(tmp_path / "v.npy", tmp_path / "t", "--encoding", "compresso")
+    line = result.stderr.splitlines()[-1]
+    assert "--encoding cpso" in line
+    assert "same command" not in line
+    assert all(f"{tmp_path}/v.npy" in line for line in result.stderr.splitlines()[:-1])
+    assert convert(tmp_path / "v.npy", tmp_path / "t", "--force").exit_code == 0
+
+
+def test_the_memory_that_an_error_names_is_enough(tmp_path):
+    np.save(tmp_path / "v.npy", np.ones((70, 80, 90), "u8"))
+    wanted = Wanted(str(tmp_path / "v.npy"), str(tmp_path / "t"), Codec("cpso"), 256 << 20)
+    for at_once in (1, 3):
+        with pytest.raises(FileError) as error:
+            make(wanted, at_once)
+        line = str(error.value)
+        assert "--memory is 256 MiB, but the program takes 352 MiB" in line
+        enough = int(line.partition("give --memory ")[2].partition("M")[0]) << 20
+        plan = make(replace(wanted, memory=enough), at_once)
+        assert len(plan) > 0
+        assert plan.room >= 80 * 90 * 8  # a slice
+        with pytest.raises(FileError):
+            make(replace(wanted, memory=enough - (1 << 20)), at_once)
 
 
 def test_a_file_that_changed_is_another_source(tmp_path):

@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 
 from compresso import DecodeError, EncodeError, SpecError, encodings
 from compresso.encodings._cpso import Header, index_type, parse
-from compresso.encodings._cpso_reader import paint
-from compresso.encodings._cpso_writer import TooManyWindowsError, encode
-from compresso.encodings.cpso import Cpso
+from compresso.encodings.cpso import Cpso, TooManyWindowsError, decode, encode
 from compresso.plugins import Extent
 
 GOLDEN = np.load(Path(__file__).with_name("golden") / "pypi-compresso-3.3.3.npz")
@@ -79,7 +77,7 @@ def test_slices_by_the_index(labels, window, data):
     z0 = data.draw(st.integers(0, labels.shape[0] - 1))
     z1 = data.draw(st.integers(z0, labels.shape[0]))
     out = np.empty((z1 - z0, *labels.shape[1:]), labels.dtype.newbyteorder("="))
-    paint(sections, out, z0, threads=data.draw(st.integers(1, 2)))
+    decode(sections, out, z0, threads=data.draw(st.integers(1, 2)))
     assert np.array_equal(out, labels[z0:z1])
 
 
@@ -98,10 +96,10 @@ def test_a_slice_is_read_without_the_rest():
         sections.header, ids, sections.values, locations, windows, sections.index
     )
     out = np.empty((1, 40, 50), np.uint16)
-    paint(damaged, out, 2)
+    decode(damaged, out, 2)
     assert np.array_equal(out[0], labels[2])
     with pytest.raises(DecodeError):
-        paint(damaged, np.empty(labels.shape, np.uint16))
+        decode(damaged, np.empty(labels.shape, np.uint16))
 
 
 @pytest.mark.parametrize("dtype", UNSIGNED)

@@ -90,7 +90,7 @@ def test_hdf5_inner_path(tmp_path):
         load(f"{path}:c")
     with pytest.raises(FileError, match="group"):
         load(f"{path}:g")
-    with pytest.raises(FileError, match="not a 3-D volume of integers"):
+    with pytest.raises(FileError, match="holds float64"):
         load(f"{path}:image")
 
 
@@ -188,8 +188,8 @@ def test_npy(tmp_path):
     np.save(path, np.array([{"no": "label"}], object), allow_pickle=True)
     with pytest.raises(FileError, match="npy"):
         load(path)
-    np.save(path, LABELS[0])
-    with pytest.raises(FileError, match="3-D"):
+    np.save(path, np.stack([LABELS, LABELS]))
+    with pytest.raises(FileError, match=r"labels\[0, :, :, :\]"):
         load(path)
 
 
@@ -316,3 +316,22 @@ def test_one_dataset_where_one_is_wanted(tmp_path):
     assert datasets.choose_one("phantom", tmp_path, "bench").name == "phantom"
     with pytest.raises(DatasetError, match=r"^bench takes one dataset, and phantom,pattern is 2$"):
         datasets.choose_one("phantom,pattern", tmp_path, "bench")
+
+
+def test_a_quoted_dataset_may_have_commas(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with h5py.File("a.h5", "w") as file:
+        for name in ("old,new", "b", "old"):
+            file[name] = np.ones((2, 3, 4), "u1")
+    np.save("b.npy", np.ones((2, 3, 4), "u1"))
+    for text, inner in (
+        ('"a.h5:/old,new"', ["/old,new"]),
+        (' "a.h5:/old,new" , b.npy, "a.h5:/b"', ["/old,new", "", "/b"]),
+        ('b.npy,"a.h5:/old,new"', ["", "/old,new"]),
+        ("a.h5:/old,b.npy", ["/old", ""]),
+    ):
+        found = datasets.choose(text, tmp_path)
+        assert [dataset.inner for dataset in found] == inner
+        assert all(dataset.load().labels.shape == (2, 3, 4) for dataset in found)
+    with pytest.raises(DatasetError):
+        datasets.choose('a.h5:"/old,new"', tmp_path)

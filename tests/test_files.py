@@ -118,16 +118,32 @@ def test_salvage(tmp_path, phantom, grouped):
     (tmp_path / "x.cps").write_bytes(broken)
     done = run("verify", tmp_path / "x.cps")
     assert done.returncode == 1
+    assert done.stdout.startswith(f"{tmp_path / 'x.cps'}: ")
     lost = [int(n) for n in done.stdout.split("slices ")[1].split(" are")[0].split(" to ")]
     done = run("decompress", tmp_path / "x.cps", tmp_path / "y.npy")
     assert done.returncode == 1
     assert not (tmp_path / "y.npy").exists()
     done = run("decompress", tmp_path / "x.cps", tmp_path / "y.npy", "--salvage")
     assert done.returncode == 1
+    assert done.stderr.startswith(f"{tmp_path / 'x.cps'}: ")
     back = np.load(tmp_path / "y.npy")
     for z in range(16):
         kept = phantom[z] if not lost[0] <= z <= lost[1] else np.zeros_like(phantom[z])
         assert np.array_equal(back[z], kept)
+
+
+def test_every_line_of_damage_names_the_file(tmp_path, grouped):
+    """A group that is damaged, and bytes that follow the end."""
+    broken = bytearray(grouped) + b"more"
+    broken[len(broken) // 2] ^= 4
+    (tmp_path / "x.cps").write_bytes(broken)
+    *lines, last = run("verify", tmp_path / "x.cps").stdout.splitlines()
+    assert len(lines) == 2
+    assert last == "damaged"
+    done = run("decompress", tmp_path / "x.cps", tmp_path / "y.npy", "--salvage")
+    assert len(done.stderr.splitlines()) == 2
+    for line in (*lines, *done.stderr.splitlines()):
+        assert line.startswith(f"{tmp_path / 'x.cps'}: ")
 
 
 def test_targets_are_not_overwritten_unasked(tmp_path):

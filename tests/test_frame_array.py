@@ -1,6 +1,10 @@
 """A frame as an array: NumPy's own indexing is the oracle."""
 
+import gzip
 import io
+import mmap
+import multiprocessing
+import os
 import pickle
 import threading
 
@@ -11,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import compresso as C
-from compresso.frame import Reader
+from compresso.container import Reader
 
 LABELS = np.random.default_rng(0).integers(-3, 40, size=(11, 6, 7)).astype(np.int64) // 4
 
@@ -20,6 +24,49 @@ LABELS = np.random.default_rng(0).integers(-3, 40, size=(11, 6, 7)).astype(np.in
 def path(tmp_path):
     (tmp_path / "x.cps").write_bytes(C.dumps(LABELS, compression="zlib", depth=3))
     return tmp_path / "x.cps"
+
+
+def of_kind(kind, path):
+    """What a frame can be opened from."""
+    data = path.read_bytes()
+    if kind == "mmap":
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if kind == "gzip":
+        (path.parent / "x.gz").write_bytes(gzip.compress(data))
+        return gzip.open(path.parent / "x.gz")
+    makers = {
+        "path": lambda: path,
+        "text": lambda: str(path),
+        "bytes": lambda: data,
+        "bytearray": lambda: bytearray(data),
+        "memoryview": lambda: memoryview(data)[:],
+        "numpy": lambda: np.frombuffer(data, np.uint8),
+        "BytesIO": lambda: io.BytesIO(data),
+        "file": lambda: path.open("rb"),
+        "unbuffered": lambda: path.open("rb", 0),
+    }
+    return makers[kind]()
+
+
+BY_VALUE = ["path", "text", "bytes", "bytearray", "memoryview", "numpy", "BytesIO"]
+STREAMS = ["file", "unbuffered", "mmap", "gzip"]
+
+
+@pytest.mark.parametrize("kind", BY_VALUE + STREAMS)
+def test_what_it_is_opened_from(path, kind):
+    with C.open(of_kind(kind, path)) as array:
+        assert np.array_equal(np.asarray(array), LABELS)
+        assert np.array_equal(array[10], LABELS[10])
+        assert np.array_equal(array[0], LABELS[0])
+    with pytest.raises(ValueError, match="closed"):
+        array[5]
+
+
+@pytest.mark.parametrize("wrong", [3, None, [b"x"], io.StringIO("x")])
+def test_what_it_cannot_be_opened_from(wrong):
+    with pytest.raises(TypeError, match="cannot open a frame from"):
+        C.open(wrong)
 
 
 def test_it_is_like_the_array(path):
@@ -171,6 +218,124 @@ def test_what_is_no_frame_is_refused_and_closed(tmp_path):
         C.open(tmp_path / "none.cps")
 
 
+@pytest.mark.parametrize("kind", BY_VALUE)
+def test_it_can_be_pickled(path, kind):
+    limit = 3 * 6 * 7 * 8
+    with C.open(of_kind(kind, path), threads=2, limit=limit) as array:
+        array[4]
+        again = pickle.loads(pickle.dumps(array))
+    with again:
+        assert (again.shape, again.dtype, again.metadata) == (LABELS.shape, LABELS.dtype, {})
+        assert np.array_equal(again[4:6], LABELS[4:6])
+        with pytest.raises(C.DecodeError, match="limit"):
+            np.asarray(again)
+
+
+def test_a_pickled_frame_is_found_from_another_folder(path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    with C.open(path.name) as array:
+        data = pickle.dumps(array)
+    monkeypatch.chdir("/")
+    with pickle.loads(data) as again:
+        assert np.array_equal(again[4], LABELS[4])
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_a_frame_from_a_stream_cannot_be_pickled(path, kind):
+    with C.open(of_kind(kind, path)) as array, pytest.raises(TypeError, match="by its path"):
+        pickle.dumps(array)
+
+
+def test_a_frame_that_changed_after_it_was_pickled_is_refused(path):
+    with C.open(path) as array:
+        data = pickle.dumps(array)
+    pickle.loads(data).close()
+    path.write_bytes(C.dumps(LABELS[::-1], compression="zlib", depth=3))
+    with pytest.raises(C.FileError, match=r"x\.cps"):
+        pickle.loads(data)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        pickle.loads(data)
+
+
+def read_many(array, seed, answers):
+    """Read slices in an order of this process's own, and say what came of it."""
+    try:
+        random = np.random.default_rng(seed)
+        zs = random.integers(11, size=200).tolist()
+        answers.put(all(np.array_equal(array[z], LABELS[z]) for z in zs))
+    except Exception as error:
+        answers.put(type(error))
+
+
+def forked(array):
+    """What three forked processes say that read at the same time."""
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("needs processes that fork")
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    readers = [context.Process(target=read_many, args=(array, seed, answers)) for seed in range(3)]
+    for reader in readers:
+        reader.start()
+    found = {answers.get() for _ in readers}
+    for reader in readers:
+        reader.join()
+    return found
+
+
+FORKS = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+
+@FORKS
+@pytest.mark.parametrize("kind", [*BY_VALUE, "file", "unbuffered", "mmap"])
+def test_forked_processes_read_at_the_same_time(path, kind):
+    with C.open(of_kind(kind, path), threads=2) as array:
+        assert np.array_equal(np.asarray(array), LABELS)
+        assert forked(array) == {True}
+        assert np.array_equal(array[7], LABELS[7])
+
+
+@FORKS
+def test_a_stream_in_a_forked_process_is_refused_and_not_called_damaged(path):
+    with C.open(of_kind("gzip", path)) as array:
+        assert forked(array) == {C.FileError}
+        assert np.array_equal(array[7], LABELS[7])
+
+
+@pytest.mark.parametrize("kind", ["path", "file"])
+def test_a_system_that_cannot_read_at_an_offset(path, kind, monkeypatch):
+    monkeypatch.delattr(os, "pread", raising=False)
+    with C.open(of_kind(kind, path), threads=3) as array:
+        assert np.array_equal(np.asarray(array), LABELS)
+
+
+def test_a_system_that_reads_less_than_it_is_asked_for(path, monkeypatch):
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda file, size, at: pread(file, min(size, 7), at))
+    with C.open(path) as array:
+        assert np.array_equal(np.asarray(array), LABELS)
+
+
+OUTSIDE = [(np.s_[11], 0), (np.s_[-12], 0), (np.s_[:, 6], 1), (np.s_[0, 6], 1), (np.s_[..., 7], 2)]
+OUTSIDE += [(np.s_[0, 0, -8], 2), (np.s_[3:1, 6], 1), (np.s_[:, :, 7], 2)]
+
+
+@pytest.mark.parametrize(("key", "axis"), OUTSIDE, ids=str)
+def test_an_index_out_of_range_names_its_axis(path, key, axis):
+    with C.open(path) as array, pytest.raises(IndexError, match=f"axis {axis} with size"):
+        array[key]
+    stream = C.CompressoArray(C.compress(LABELS.astype(np.uint64)))  # the same axes, as [x, y, z]
+    with pytest.raises(IndexError, match=f"axis {axis} with size"):
+        stream[key]
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 6)])
+def test_an_index_out_of_range_of_fewer_dimensions(shape):
+    array = C.open(C.dumps(np.zeros(shape, np.uint8)))
+    with pytest.raises(IndexError, match=f"axis {len(shape) - 1} with size {shape[-1]}"):
+        array[..., shape[-1]]
+
+
 def test_errors_survive_a_process_boundary():
     error = pickle.loads(pickle.dumps(C.LabelError(7, (1, 2, 3), "here")))
     assert str(error) == "label 7 at voxel (z, y, x) = (1, 2, 3) does not fit here"
@@ -182,3 +347,5 @@ def test_dask_takes_it_as_an_array(path):
         lazy = dask.from_array(array, chunks=(3, 6, 7))
         assert np.array_equal(lazy[2:8, 1:].compute(), LABELS[2:8, 1:])
         assert int(lazy.max().compute()) == LABELS.max()
+    again = pickle.loads(pickle.dumps(lazy))
+    assert np.array_equal(again.compute(scheduler="synchronous"), LABELS)

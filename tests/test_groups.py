@@ -15,8 +15,8 @@ from test_files import run
 from test_frame_memory import DEPTH, GROUP, SHAPE, folder, peak  # noqa: F401
 
 import compresso as C
-from compresso import files, frame
-from compresso.frame import description, writer
+from compresso import container, files
+from compresso.container import description, writer
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"
@@ -64,7 +64,7 @@ def test_frames_of_every_version(path):
     data = path.read_bytes()
     one = C.loads(data)
     assert np.array_equal(C.loads(data, threads=4), one)
-    assert list(frame.Reader(io.BytesIO(data)).damage(4)) == []
+    assert list(container.Reader(io.BytesIO(data)).damage(4)) == []
 
 
 def broken(phantom):
@@ -80,10 +80,10 @@ def broken(phantom):
 
 def test_damage_is_told_in_order(phantom):
     data, _ = broken(phantom)
-    one = list(frame.Reader(io.BytesIO(data)).damage())
+    one = list(container.Reader(io.BytesIO(data)).damage())
     assert [part.z0 for part in one] == [2, 3, 11]
     for threads in MANY:
-        assert list(frame.Reader(io.BytesIO(data)).damage(threads)) == one
+        assert list(container.Reader(io.BytesIO(data)).damage(threads)) == one
         with pytest.raises(C.DecodeError, match="slices 2 to 2 are damaged"):
             C.loads(data, threads=threads)
 
@@ -150,9 +150,9 @@ def test_a_source_that_fails_half_way(phantom, threads):
             raise C.FileError("in.h5: slice 9 is damaged")
         return phantom[z0:z1]
 
-    shown = frame.describe(phantom.shape, phantom.dtype, "none", "zlib", depth=1)
+    shown = container.describe(phantom.shape, phantom.dtype, "none", "zlib", depth=1)
     with pytest.raises(C.FileError, match=r"in\.h5: slice 9"):
-        frame.write(io.BytesIO(), shown, read, threads)
+        container.write(io.BytesIO(), shown, read, threads)
     assert threading.active_count() == before
 
 
@@ -185,17 +185,17 @@ def test_the_memory_sets_how_many_groups_are_at_hand(phantom, memory, most, monk
     def pack(packer, section):
         time.sleep(0.005)
         found = real(packer, section)
-        done.append(section.number)
+        done.append(section[0])
         return found
 
     real = writer._Packer.pack
     monkeypatch.setattr(writer._Packer, "pack", pack)
-    shown = frame.describe(phantom.shape, phantom.dtype, "none", "zlib", depth=1)
-    frame.write(io.BytesIO(), shown, read, 5, memory)
+    shown = container.describe(phantom.shape, phantom.dtype, "none", "zlib", depth=1)
+    container.write(io.BytesIO(), shown, read, 5, memory)
     assert len(done) == 16
 
 
-SHALLOW = "import compresso.frame.description as d; d.GROUP_VOXELS = 4096;"
+SHALLOW = "import compresso.container.description as d; d.GROUP_VOXELS = 4096;"
 
 
 @pytest.mark.parametrize("verb", ["compress", "decompress"])

@@ -38,7 +38,7 @@ from compresso import (
     compressors,
     encodings,
 )
-from compresso.frame import description
+from compresso.container import description
 from experiments import datasets, figures, paper, records
 from experiments.commands import main
 from experiments.datasets import Volume

@@ -111,24 +111,44 @@ def test_code_of_another_kind_is_not_used(package, kept, tmp_path, what):
     assert files_of(tmp_path / "kept") == both
 
 
-@pytest.mark.parametrize("change", ["version", "line"])
-def test_what_is_old_and_of_other_sources_is_removed(package, kept, tmp_path, change):
+def test_code_of_moved_lines_is_not_used(package, kept, tmp_path):
+    """Every function of the file is a line further down."""
     shutil.copytree(kept, tmp_path / "kept")
-    (unfinished,) = list((tmp_path / "kept").rglob("*count_indeterminate*.nbc"))
-    unfinished.with_name(unfinished.name + ".1234.tmp").write_bytes(b"killed")
-    for path in (tmp_path / "kept").iterdir():
+    shutil.copytree(package / "compresso", tmp_path / "compresso")
+    source = tmp_path / "compresso" / "kernels" / "boundary.py"
+    source.write_text("\n" + source.read_text())
+    assert run(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "kept")) == (EXPECTED, "")
+    assert len(files_of(tmp_path / "kept")) == 2 * len(files_of(kept))
+
+
+def test_the_files_that_were_not_used_for_longest_are_removed(tmp_path, monkeypatch):
+    names = ["a.old.nbc", "b.killed.nbc.1234.tmp", "c.nbc", "d.nbc", "e.new.nbc"]
+    for age, name in enumerate(reversed(names)):
+        (tmp_path / name).write_bytes(bytes(100))
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    (tmp_path / "not_ours").write_bytes(bytes(1000))
+    _cache._sweep(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 6
+    monkeypatch.setattr(_cache, "LIMIT", 300)
+    _cache._sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*names[2:], "not_ours"}
+
+
+def test_the_cache_is_swept_when_code_is_added_and_its_use_is_recorded(package, kept, tmp_path):
+    shutil.copytree(kept, tmp_path / "kept")
+    used = sorted((tmp_path / "kept").iterdir())
+    stale = tmp_path / "kept" / "other.function.nbc"
+    stale.write_bytes(bytes(1000))
+    for path in (*used, stale):
         os.utime(path, (1, 1))
-    upgrade = UPGRADES["numba"] if change == "version" else ""
-    if change == "line":  # every function of the file is a line further down
-        shutil.copytree(package / "compresso", tmp_path / "compresso")
-        source = tmp_path / "compresso" / "kernels" / "boundary.py"
-        source.write_text("\n" + source.read_text())
-        package = tmp_path
-    assert run(package, upgrade, NUMBA_CACHE_DIR=str(tmp_path / "kept")) == (EXPECTED, "")
-    after = files_of(tmp_path / "kept")
-    assert len(after) == len(files_of(kept))
-    assert not set(after) & set(files_of(kept))
-    assert not list((tmp_path / "kept").glob("*.tmp"))
+    folder = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    assert run(package, **folder) == (EXPECTED, "")
+    assert any(path.stat().st_mtime > 1 for path in used)  # not that of a function inside another
+    limit = 3 * sum(path.stat().st_size for path in used) // 2
+    full = f"from compresso.kernels import _cache; _cache.LIMIT = {limit}\n"
+    assert run(package, UPGRADES["numba"] + full, **folder) == (EXPECTED, "")
+    assert not stale.exists()
+    assert 0 < sum(path.stat().st_size for path in (tmp_path / "kept").iterdir()) <= limit
 
 
 @pytest.fixture
@@ -142,38 +162,60 @@ def obedient():
     pytest.skip("needs setpriv, or another user than root")
 
 
-@pytest.mark.parametrize("filled", [False, True])
-def test_an_installation_that_cannot_be_written(package, kept, tmp_path, obedient, filled):
-    """What is kept with the sources is used, and what is not goes to the user's own folder."""
-    shutil.copytree(package / "compresso", tmp_path / "compresso")
-    beside = tmp_path / "compresso" / "kernels" / "__pycache__"
-    beside.mkdir(exist_ok=True)
-    if filled:
-        shutil.copytree(kept, beside, dirs_exist_ok=True)
-    home = tmp_path / "home"
-    home.mkdir()
-    before = files_of(tmp_path / "compresso")
-    places = {"HOME": str(home), "XDG_CACHE_HOME": "", "NUMBA_CACHE_DIR": ""}
-    beside.chmod(0o555)
-    try:
-        done = run(tmp_path, begin=obedient, **places)
-    finally:
-        beside.chmod(0o755)
-    assert done == (EXPECTED, "")
-    assert files_of(tmp_path / "compresso") == before
-    own = files_of(home / ".cache" / "compresso" / "kernels")
-    assert bool(own) != filled
-    assert (set(own) or set(before)) == set(files_of(kept))
+def all_of(folder):
+    return sorted(str(path) for path in folder.rglob("*"))
 
 
-def test_the_users_folder(package, tmp_path, monkeypatch):
+def test_nothing_is_written_where_the_package_is_installed(package, kept, tmp_path):
+    """What pip has not written it does not remove, and the package would be there, empty."""
+    before = all_of(package)
+    home = {"HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}
+    places = {**home, "XDG_CACHE_HOME": "", "NUMBA_CACHE_DIR": ""}
+    assert run(package, **places) == (EXPECTED, "")
+    assert all_of(package) == before
+    assert set(files_of(tmp_path)) == set(files_of(kept))
+
+
+def test_a_cache_that_can_only_be_read(package, kept, tmp_path, obedient):
+    """What is kept is used, what is not is compiled; nothing is said of it."""
+    folder = tmp_path / "compresso" / "kernels"
+    places = {"XDG_CACHE_HOME": str(tmp_path), "NUMBA_CACHE_DIR": ""}
+    for filled in (False, True):
+        shutil.copytree(kept, folder) if filled else folder.mkdir(parents=True)
+        for path in (*folder.iterdir(), folder):
+            os.utime(path, (1, 1))
+            path.chmod(0o555)
+        before = all_of(tmp_path)
+        try:
+            assert run(package, begin=obedient, **places) == (EXPECTED, "")
+            assert all_of(tmp_path) == before
+        finally:
+            folder.chmod(0o755)
+        if not filled:
+            folder.rmdir()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other folders")
+def test_the_users_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(_cache.numba.config, "CACHE_DIR", "")
-    monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("HOME", str(tmp_path))
-    beside = Path(_cache.__file__).parent / "__pycache__"
-    for given, found in (("", ".cache"), ("not/absolute", ".cache"), (str(tmp_path / "x"), "x")):
+    for given, found in (("", ".cache"), (str(tmp_path / "x"), "x")):
         monkeypatch.setenv("XDG_CACHE_HOME", given)
-        assert list(_cache.folders()) == [beside, tmp_path / found / "compresso" / "kernels"]
+        assert _cache.folder() == tmp_path / found / "compresso" / "kernels"
+    monkeypatch.setattr(_cache.numba.config, "CACHE_DIR", "given")
+    assert _cache.folder() == Path("given")
+
+
+@pytest.mark.parametrize("found", ["relative", RuntimeError("no home")])
+def test_a_user_without_a_folder(monkeypatch, found):
+    def user_cache_path(*_, **__):
+        if isinstance(found, Exception):
+            raise found
+        return Path(found)
+
+    monkeypatch.setattr(_cache.numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(_cache.platformdirs, "user_cache_path", user_cache_path)
+    assert _cache.folder() is None
 
 
 MANY = """

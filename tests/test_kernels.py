@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compresso.boundaries import packed_type
 from compresso.kernels import boundary, components, windows, words
-from compresso.windows import packed_type
 
 ROOT = Path(__file__).resolve().parents[1]
 

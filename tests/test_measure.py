@@ -9,12 +9,11 @@ import pytest
 import compresso
 from compresso import compressors, encodings
 from compresso.compressors.zstd import Zstd
+from compresso.container import description
 from compresso.encodings.none import Raw
-from compresso.frame import description
 from experiments.datasets import Volume
 from experiments.measure import Cell, Clock
 from experiments.measure import cell as measure
-from experiments.trust import overhead
 
 
 def volume(labels):
@@ -92,19 +91,6 @@ def test_restoring_in_pieces_takes_time_in_proportion(monkeypatch, compressor):
         row = run(labels, "none", compressor)
         ratios.append((row["decompress_s"] + row["decode_s"]) / bare)
     assert min(ratios) < 2
-
-
-def test_the_overhead_table_compares_with_bare_calls():
-    """The page's ratios, on a volume small enough for a test; every library call is there."""
-    labels = np.zeros((2, 64, 64), np.uint64)
-    for name in ("zstd", "zlib", "bz2", "lzma", "brotli"):
-        found = overhead.ratios(volume(labels), name, 1)
-        assert set(found) == {"compress", "decompress"}
-        assert all(0 < ratio.median < 1000 for ratio in found.values())
-        data = labels.tobytes()
-        pack, unpack = overhead.bare_calls(name)
-        assert unpack(pack(data)) == data
-        assert bytes(compressors.parse(name).decompress(pack(data))) == data
 
 
 # ---- several threads: groups, as in a frame

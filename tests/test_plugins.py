@@ -157,7 +157,7 @@ def call(folder, *arguments):
 
     The kernels are those of the original, so is what was compiled of them.
     """
-    kept = next(_cache.folders())
+    kept = _cache.folder()
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from compresso import compressors, encodings
 from compresso.boxes import of_array, shape_of, slices_of
 from experiments import records
+from experiments.checks import named_is_best
 from experiments.commands import main
 from experiments.datasets import Volume
 from experiments.measure import Cell
@@ -25,7 +26,6 @@ from experiments.recommend.race import Race
 from experiments.recommend.sample import Places, Plan, draw, plan, stack
 from experiments.records import derived
 from experiments.records.front import front
-from experiments.trust import named_is_best
 
 PURPOSES = ["archive", "everyday", "interactive", "random_access"]
 
@@ -72,7 +72,7 @@ def test_json_is_one_object_and_its_ratio_is_the_grids(tmp_path, out):
 
 @pytest.mark.parametrize(
     ("labels", "text"),
-    [(np.zeros((0, 4, 4), np.uint8), "empty"), (np.zeros((0, 4), np.uint8), "not a 3-D volume")],
+    [(np.zeros((0, 4, 4), np.uint8), "empty"), (np.zeros((2, 3, 4, 5), np.uint8), "labels[0")],
 )
 def test_nothing_to_recommend_is_told_in_one_line(tmp_path, out, labels, text):
     np.save(tmp_path / "a.npy", labels)

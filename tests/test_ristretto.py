@@ -85,8 +85,8 @@ def test_other_dtypes():
     for dtype in (np.bool_, np.int8, np.int16, np.int32, np.int64):
         labels = cells((3, 20, 30), 9).astype(np.int64) - 20
         labels = (labels > 0) if dtype is np.bool_ else labels.astype(dtype)
-        frame = C.compress(labels, "ristretto", "none")
-        restored = C.decompress(frame)
+        frame = C.dumps(labels, "ristretto", "none")
+        restored = C.loads(frame)
         assert restored.dtype == labels.dtype
         assert np.array_equal(restored, labels)
 

@@ -46,6 +46,6 @@ def test_small_pieces_gain():
 @pytest.mark.slow
 def test_training_again_gives_the_same_file(tmp_path):
     volume = shared("data/pinky40-z000-255.h5")
-    tool = [sys.executable, "-m", "experiments.trust.train_ristretto", f"{volume}:main"]
+    tool = [sys.executable, "-m", "experiments.checks.train_ristretto", f"{volume}:main"]
     subprocess.run([*tool, str(tmp_path / "again.xz")], cwd=ROOT, check=True)
     assert (tmp_path / "again.xz").read_bytes() == FILE.read_bytes()

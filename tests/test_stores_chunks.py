@@ -1,12 +1,15 @@
 """Chunks of precomputed volumes that TensorStore does not read: packed ones, and compresso's."""
 
+import bz2
 import gzip
 import json
+import lzma
 
 import brotli
 import h5py
 import numpy as np
 import pytest
+import zstandard
 
 pytest.importorskip("tensorstore", reason="needs the package tensorstore")
 
@@ -15,18 +18,35 @@ from conftest import shared
 from depots import place, refusal, same
 
 import compresso as C
-from compresso import encodings, files
+from compresso import encodings, files, stores
+from compresso.errors import FileError
 
 STEP = (8, 16, 16)
-PACK = {".gz": gzip.compress, ".br": brotli.compress}
+PACK = {
+    ".gz": gzip.compress,
+    ".br": brotli.compress,
+    ".zstd": zstandard.ZstdCompressor().compress,
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+}
 
 
-def packed(folder, volume, suffix, encoding="raw"):
-    """As CloudVolume writes a volume to a local folder."""
+def packed(folder, volume, *suffixes, encoding="raw"):
+    """As CloudVolume writes a volume to a local folder; the suffixes take turns."""
     depots.precomputed(folder, volume, encoding, (10, 20, 30))
-    for chunk in depots.chunks(folder):
-        chunk.with_name(chunk.name + suffix).write_bytes(PACK[suffix](chunk.read_bytes()))
-        chunk.unlink()
+    for number, chunk in enumerate(depots.chunks(folder)):
+        if suffix := suffixes[number % len(suffixes)]:
+            chunk.with_name(chunk.name + suffix).write_bytes(PACK[suffix](chunk.read_bytes()))
+            chunk.unlink()
+    return folder
+
+
+def change(folder, **said):
+    """Change what the info says of the first scale; None removes it."""
+    head = json.loads((folder / "info").read_text())
+    scale = head["scales"][0] | said
+    head["scales"][0] = {name: value for name, value in scale.items() if value is not None}
+    (folder / "info").write_text(json.dumps(head))
     return folder
 
 
@@ -51,10 +71,100 @@ def in_compresso(folder, volume, **scale):
 @pytest.mark.parametrize("suffix", PACK)
 def test_packed_chunks(tmp_path, suffix, encoding, dtype):
     volume = depots.labels(dtype=dtype)
-    folder = packed(tmp_path / "seg", volume, suffix, encoding)
+    folder = packed(tmp_path / "seg", volume, suffix, encoding=encoding)
     same(folder, volume)
     same(f"{folder}:box=12-20x21-29x33-50", volume[3:20, 1:9, 2:10])
     assert place(folder).origin == (40, 80, 1200)
+
+
+@pytest.mark.parametrize("encoding", ["raw", "compressed_segmentation"])
+@pytest.mark.parametrize("suffixes", [("", ".gz"), (".gz", ""), (".gz", ".br"), ("", *PACK)])
+def test_each_chunk_has_a_suffix_of_its_own(tmp_path, suffixes, encoding):
+    volume = depots.labels(dtype="u4")
+    folder = packed(tmp_path / "seg", volume, *suffixes, encoding=encoding)
+    for text in (folder, f"file://{folder}/|neuroglancer-precomputed:"):
+        same(text, volume)
+    change(folder, sharding=None, compressed_segmentation_block_size=None)
+    same(folder, volume)
+
+
+def test_of_two_files_of_a_chunk_cloudvolumes_first_is_read(tmp_path):
+    volume = depots.labels(dtype="u4")
+    folder = packed(tmp_path / "seg", volume, "", ".gz", ".br")
+    stale = bytes(8 * 16 * 16 * 4)
+    order = ["", *PACK]
+    for chunk in depots.chunks(folder):
+        plain, suffix = (chunk.with_suffix(""), chunk.suffix) if chunk.suffix else (chunk, "")
+        for later in order[order.index(suffix) + 1 :]:
+            plain.with_name(plain.name + later).write_bytes(PACK[later](stale))
+    same(folder, volume)
+
+
+def test_other_files_of_a_scale_are_not_chunks(tmp_path):
+    volume = depots.labels(dtype="u4")
+    folder = depots.precomputed(tmp_path / "seg", volume)
+    (folder / "4_4_40" / "notes.gz").write_bytes(gzip.compress(b"mine"))
+    same(folder, volume)
+
+
+def test_packed_chunks_on_a_server(tmp_path):
+    volume = depots.labels(dtype="u4")
+    packed(tmp_path / "seg", volume, ".gz")
+    with depots.serving(tmp_path) as address:
+        same(f"precomputed://{address}/seg", volume)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"voxel_offset": [0, 0, 0]},
+        {"chunk_sizes": [[9, 9, 9]]},
+        {"sharding": depots.SHARDS},
+    ],
+)
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_an_info_that_leads_to_no_chunk_is_refused(tmp_path, suffix, said):
+    folder = packed(tmp_path / "seg", depots.labels(), suffix)
+    refusal(change(folder, **said))
+
+
+def test_shards_that_the_info_does_not_name_are_refused(tmp_path):
+    folder = depots.precomputed(tmp_path / "seg", depots.labels(), sharding=depots.SHARDS)
+    refusal(change(folder, sharding=None))
+
+
+def test_scales_of_encodings_that_are_not_read_do_not_matter(tmp_path):
+    volume = depots.labels(dtype="u4")
+    folder = depots.precomputed(tmp_path / "seg", volume, mips=2)
+    change(folder, encoding="crackle")
+    same(f"{folder}:mip=1", volume[:, ::2, ::2])
+    assert place(f"{folder}:mip=1").spacing == (40, 8, 8)
+    refusal(folder)
+
+
+@pytest.mark.parametrize("packing", ["", ".gz", "shards"])
+def test_blocks_are_8x8x8_if_the_info_does_not_say(tmp_path, packing):
+    volume = depots.labels()
+    if packing == "shards":
+        folder = depots.precomputed(
+            tmp_path / "seg", volume, "compressed_segmentation", sharding=depots.SHARDS
+        )
+    else:
+        folder = packed(tmp_path / "seg", volume, packing, encoding="compressed_segmentation")
+    same(change(folder, compressed_segmentation_block_size=None), volume)
+
+
+@pytest.mark.parametrize("kind", ["gz", "compresso", "shards"])
+def test_strict_names_an_absent_chunk(tmp_path, kind):
+    make = {"gz": lambda *words: packed(*words, ".gz", ""), "compresso": in_compresso}
+    folder = make.get(kind, in_shards)(tmp_path / "seg", depots.labels())
+    chunk = depots.chunks(folder)[0]
+    chunk.unlink()
+    volume = stores.open_array(str(folder))
+    box = tuple((0, n) for n in volume.shape)
+    volume.fetch(box)
+    with pytest.raises(FileError, match=r"4_4_40/[\d_-]+ is missing"):
+        stores.open_array(str(folder), strict=True).fetch(box)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8"])

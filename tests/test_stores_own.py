@@ -12,7 +12,8 @@ from depots import place, refusal, same, scales, zarr_group
 from test_zarr import numcodecs, zarr  # noqa: F401  fixtures
 
 import compresso as C
-from compresso import files
+from compresso import files, stores
+from compresso.errors import FileError
 
 DTYPES = ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 
@@ -65,6 +66,23 @@ def test_keys_and_holes(zarr, tmp_path, encoding, separator, shards):  # noqa: F
     same(folder, volume)
 
 
+@pytest.mark.parametrize("shards", [None, (8, 32, 48)])
+def test_strict_names_an_absent_chunk(zarr, tmp_path, shards):  # noqa: F811
+    folder = own(zarr, tmp_path / "seg", depots.labels(), shards=shards)
+    (folder / "c" / "1" / "0" / "0").unlink()
+    volume = stores.open_array(str(folder))
+    box = tuple((0, n) for n in volume.shape)
+    volume.fetch(box)
+    with pytest.raises(FileError, match="c/1/0/0 is missing"):
+        stores.open_array(str(folder), strict=True).fetch(box)
+
+
+def test_misplaced_chunks_are_refused(zarr, tmp_path):  # noqa: F811
+    folder = own(zarr, tmp_path / "seg", depots.labels())
+    (folder / "c" / "1" / "0" / "0").rename(folder / "c.1.0.0")
+    assert "c.1.0.0" in refusal(folder)
+
+
 def test_servers_and_frames(zarr, tmp_path):  # noqa: F811
     volume = depots.labels(dtype="u4")
     own(zarr, tmp_path / "a", volume, shards=(16, 32, 48))
@@ -103,6 +121,18 @@ def test_damage_is_told(zarr, tmp_path, shards):  # noqa: F811
         assert "slices 8 to 15: damaged" in refusal(folder)
     chunk.write_bytes(data[:-1])
     assert "slices 8 to 15: damaged" in refusal(folder)
+
+
+@pytest.mark.parametrize("depth", [None, 4])
+def test_zarr_names_a_damaged_chunk(zarr, tmp_path, depth):  # noqa: F811
+    codec = {"encoding": "cpso"} | ({"depth": depth} if depth else {})
+    folder = own(zarr, tmp_path / "seg", depots.labels(), codec=codec)
+    chunk = folder / "c" / "1" / "0" / "2"
+    chunk.write_bytes(chunk.read_bytes()[:-9])
+    array = zarr.open_array(str(folder), mode="r")
+    for part in (slice(None), slice(14, 15)):
+        with pytest.raises(C.DecodeError, match=r"^c/1/0/2: "):
+            array[part]
 
 
 @pytest.mark.parametrize(

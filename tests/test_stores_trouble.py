@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ import depots
 from depots import read, refusal, same, scales, zarr_array, zarr_group
 
 from compresso import files, stores
+from compresso.__main__ import main
 from compresso.errors import FileError
 from compresso.stores import _client, _errors, _layers
 
@@ -302,3 +304,18 @@ def test_what_cannot_be_written_is_said(tmp_path, limit):
     assert len(run.stderr.splitlines()) == 1
     assert "/t: cannot be written (" in run.stderr
     assert "File too large" in run.stderr
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_lines_about_damage_name_the_chunk_however_long_its_path(tmp_path, kind):
+    deep = tmp_path / ("x" * 100) / ("y" * 100) / ("z" * 100)
+    folder = STORES[kind](deep / "seg", depots.labels(dtype="u4"))
+    chunk = depots.chunks(folder)[3]
+    chunk.write_bytes(b"")
+    name = chunk.relative_to(folder).as_posix()
+    for verb in ("compress", "convert"):
+        result = CliRunner().invoke(main, [verb, str(folder), str(tmp_path / verb)])
+        assert result.exit_code == 1
+        lines = result.stderr.splitlines()
+        assert name in lines[0]
+        assert max(map(len, lines)) <= 300

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 import compresso as C
-from compresso import files, frame
-from compresso.leftovers import own_name, remove_leftovers
-from compresso.targets import replacing, temporary_folder
+from compresso import container, files
+from compresso.targets import replacing
 
 ROOT = Path(__file__).resolve().parents[1]
 LABELS = np.arange(2 * 5 * 6, dtype=np.uint16).reshape(2, 5, 6) // 7
@@ -282,90 +281,6 @@ def test_a_signal_leaves_no_temporary_file(folder, number):
     assert (folder / "t.cps").read_text() == "precious"
 
 
-LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only there it is known")
-
-
-@LINUX
-def test_what_a_kill_left_goes_with_the_next_command_of_that_target(folder):
-    options = ["--encoding", "none", "--compression", "lzma", "--memory", "1M", "--force"]
-    random = np.random.default_rng(0).integers(2**63, size=(64, 256, 256), dtype=np.uint64)
-    np.save(folder / "big.npy", random)
-    command = [*PYTHON, "compress", str(folder / "big.npy"), str(folder / "t.cps"), *options]
-    process = subprocess.Popen(command, cwd=ROOT)
-    while process.poll() is None and not list(folder.glob(".*")):
-        time.sleep(0.01)
-    compress(folder / "in.npy", folder / "t.cps")
-    assert len(list(folder.glob(".*"))) == 1  # its writer lives
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    compress(folder / "in.npy", folder / "other.cps")
-    assert len(list(folder.glob(".*"))) == 1
-    compress(folder / "in.npy", folder / "t.cps")
-    assert names(folder) == ["big.npy", "in.cps", "in.npy", "other.cps", "t.cps"]
-
-
-@LINUX
-def test_only_what_is_ours_and_of_a_process_that_is_gone_is_left_over(tmp_path):
-    """Not of another machine or container, of another boot, of who lives; nor what is like it."""
-    code = "from compresso.leftovers import own_name as n; print(n('.t'), n(''), sep='\\n', end='')"
-    words = [sys.executable, "-c", code]
-    file, sub = subprocess.run(
-        words, cwd=ROOT, capture_output=True, check=True, text=True
-    ).stdout.split("\n")
-    assert file.startswith(".compresso-")
-    space = file.split("-")[1]
-    number = file.split("-")[2]
-    foreign = file.replace(space, f"{int(space, 16) ^ 1:016x}")
-    kept = [foreign, own_name(".t"), f"{file}.npy", file.replace(".t", ".u"), f"x{file}"]
-    kept += [file.replace(number, "x"), file.replace(number, "0"), ".compresso--1-00000000.t"]
-    for name in [file, *kept]:
-        (tmp_path / name).touch()
-    (tmp_path / sub / "below").mkdir(parents=True)
-    remove_leftovers(tmp_path, ".t")
-    assert names(tmp_path) == sorted([sub, *kept])
-    remove_leftovers(tmp_path, "")
-    assert names(tmp_path) == sorted(kept)
-    remove_leftovers(tmp_path / "none", "")
-
-
-def test_a_folder_of_many_files_is_listed_once(tmp_path, monkeypatch):
-    """Also where each of many small files is written there."""
-    listed, listdir = [], os.listdir
-
-    def counting(folder):
-        listed.append(Path(folder))
-        return listdir(folder)
-
-    monkeypatch.setattr(os, "listdir", counting)
-    for name in ("a", "b", "c"):
-        with replacing(tmp_path / name) as unfinished:
-            unfinished.touch()
-    assert listed.count(tmp_path) <= 1
-
-
-@LINUX
-def test_what_a_kill_left_goes_with_the_next_folder(tmp_path):
-    code = (
-        "import os, pathlib\n"
-        "from compresso.targets import temporary_folder\n"
-        "with temporary_folder(pathlib.Path('.')) as folder:\n"
-        "    (folder / 'archive').touch()\n"
-        "    os.kill(os.getpid(), 9)"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        check=False,
-    )
-    (left,) = tmp_path.iterdir()
-    assert (left / "archive").exists()
-    with temporary_folder(tmp_path) as folder:
-        assert list(tmp_path.iterdir()) == [folder]
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_name_as_long_as_names_can_be(folder):
     name = "é" * 125 + ".cps"
     compress(folder / "in.npy", folder / name)
@@ -450,7 +365,7 @@ def test_an_owner_that_cannot_be_had_is_no_obstacle(tmp_path, monkeypatch, numbe
 
 @pytest.mark.parametrize("change", ["written", "longer", "removed"])
 def test_a_source_that_changes_while_it_is_read_is_refused(folder, monkeypatch, change):
-    source, write = folder / "in.npy", frame.write
+    source, write = folder / "in.npy", container.write
 
     def meanwhile(*arguments):
         written = write(*arguments)
@@ -464,7 +379,7 @@ def test_a_source_that_changes_while_it_is_read_is_refused(folder, monkeypatch, 
             source.unlink()
         return written
 
-    monkeypatch.setattr(frame, "write", meanwhile)
+    monkeypatch.setattr(container, "write", meanwhile)
     with pytest.raises(C.FileError) as error:
         compress(source, folder / "t.cps")
     told = f"{source}: changed while it was read; nothing was written, run it again"
@@ -483,7 +398,7 @@ def detached(folder):
 
 
 def test_data_beside_their_header_that_change_meanwhile_are_refused(detached, monkeypatch):
-    data, write = detached.with_name("x.raw"), frame.write
+    data, write = detached.with_name("x.raw"), container.write
 
     def meanwhile(*arguments):
         written = write(*arguments)
@@ -492,7 +407,7 @@ def test_data_beside_their_header_that_change_meanwhile_are_refused(detached, mo
 
     compress(detached, detached.with_name("t.cps"))
     assert np.array_equal(C.loads(detached.with_name("t.cps").read_bytes()), LABELS)
-    monkeypatch.setattr(frame, "write", meanwhile)
+    monkeypatch.setattr(container, "write", meanwhile)
     with pytest.raises(C.FileError, match=r"x\.nhdr: changed while it was read"):
         compress(detached, detached.with_name("u.cps"))
     assert not detached.with_name("u.cps").exists()
@@ -602,7 +517,8 @@ def test_every_verb_refuses_what_follows_the_end(folder):
         one_line(done, f"two.cps: frame: {size} bytes follow its end")
     done = run("verify", folder / "two.cps")
     assert done.returncode == 1
-    assert done.stdout.decode() == f"frame: {size} bytes follow its end\ndamaged\n"
+    told = f"{folder / 'two.cps'}: frame: {size} bytes follow its end\ndamaged\n"
+    assert done.stdout.decode() == told
     assert not (folder / "t.npy").exists()
     done = run("decompress", folder / "two.cps", folder / "t.npy", "--salvage")
     one_line(done, "bytes follow its end")

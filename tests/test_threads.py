@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from compresso.__main__ import main
 from compresso.cli import threads_option
-from compresso.frame import description
+from compresso.container import description
 from compresso.parallel import cores
 from experiments import records
 from experiments.commands.bench import command as bench

@@ -80,3 +80,21 @@ def test_a_name_that_a_store_cannot_have(tmp_path):
         assert done.exit_code == 1
         assert said in done.output
         assert len(done.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["info", "x" * 240 + "/" + "y" * 240 + "/" + "z" * 240],
+        ["compress", "x.npy", "y.cps", "--encoding", "x" * 999],
+        ["decompress", "x.cps", "y.npy", "--slices", "x" * 999],
+        ["convert", "x.npy", "t", "--scheduler", "x" * 999],
+    ],
+)
+def test_lines_about_errors_are_short(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.ones((2, 3, 4), "u1"))
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code
+    assert "Error: " in result.stderr
+    assert max(map(len, result.stderr.splitlines())) <= 300

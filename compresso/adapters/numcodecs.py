@@ -14,10 +14,10 @@ from numcodecs.abc import Codec
 from numcodecs.compat import ensure_contiguous_ndarray, ensure_ndarray, ndarray_copy
 from xxhash import xxh3_64_intdigest
 
-from compresso.adapters._chunk import CHECK, Codecs, Layout
 from compresso.arrays import LIMIT, Labels
+from compresso.container import COMPRESSION, ENCODING
+from compresso.container.chunk import CHECK, Codecs, Layout
 from compresso.errors import DecodeError, EncodeError
-from compresso.frame import COMPRESSION, ENCODING
 
 #: Mark, flags, axes, kind and bytes of the dtype; then the shape, uint64, and the hash of all that.
 PREFIX = struct.Struct("<4sBB1sB")

@@ -3,12 +3,9 @@
 Arrays are ``[x, y, z]``, streams are ``cpso`` (docs/formats.md, section 7). Where that package
 crashes these raise DecodeError, or do what was meant; and ``raw_windows`` leaves out the index,
 ``raw_z_index`` reads it, and windows of one byte have labels and parts too.
-
-Besides, ``compress`` and ``decompress`` make and know frames, this library's checked container.
 """
 
 import gzip
-import io
 import operator
 import os
 from collections.abc import Mapping, Sequence
@@ -16,31 +13,20 @@ from typing import IO, Any
 
 import numpy as np
 
-from compresso import frame
-from compresso.adapters._pypi_fields import (
-    check_bounds,
-    check_compatibility,
-    clamp,
-    header,
-    label_dtype,
-    nbytes,
-    raw_header,
-    raw_ids,
-    raw_labels,
-    raw_locations,
-    raw_values,
-    raw_windows,
-    raw_z_index,
-    valid,
-    window_dtype,
-    zindex_byte_width,
-)
+from compresso import container
 from compresso.arrays import LIMIT, Labels, unmasked
 from compresso.codec import Buffer
-from compresso.encodings import _cpso_labels
-from compresso.encodings._cpso import Header, parse
-from compresso.encodings._cpso_reader import paint
-from compresso.encodings._cpso_writer import TooManyWindowsError, encode
+from compresso.encodings._cpso import (
+    LAYOUT,
+    MAGIC,
+    Header,
+    index_type,
+    parse,
+    renamed,
+    unique,
+    window_type,
+)
+from compresso.encodings.cpso import TooManyWindowsError, decode, encode
 from compresso.errors import DecodeError, EncodeError
 
 __all__ = [
@@ -85,17 +71,11 @@ class SliceError(IndexError, ValueError):
 
 def compress(
     data: Labels,
-    steps: Sequence[int] | str | None = None,
-    connectivity: int | str = 4,
+    steps: Sequence[int] | None = None,
+    connectivity: int = 4,
     random_access_z_index: bool = True,
-    *,
-    encoding: str | None = None,
-    compression: str | None = None,
-    threads: int | None = None,
-    depth: int | None = None,
-    metadata: dict[str, Any] | None = None,
 ) -> bytes:
-    """Compress labels to a ``cpso`` stream; with any of the keyword arguments, to a frame.
+    """Compress labels to a ``cpso`` stream.
 
     Parameters
     ----------
@@ -105,32 +85,22 @@ def compress(
         Size of a window, x, y, z, at most 64 voxels. By default (4, 4, 1), and (8, 8, 1) where
         that has too many different windows.
     connectivity : 4 or 6
-        Of the components, in each slice or in the volume.
+        Connectivity of the components: in each slice, or in the volume.
     random_access_z_index : bool
-        Whether slices can be decoded one by one; of no effect with connectivity 6.
-    encoding, compression, threads, depth, metadata
-        Those of :func:`compresso.dumps`, whose arrays are [z, y, x] of 1 to 3 dimensions. The
-        first two may also be given as strings in the second and third place.
+        Whether slices can be decoded one by one; has no effect with connectivity 6.
 
     Raises
     ------
     EncodeError
-        Where the stream cannot hold the array; a TypeError too where its dtype or its number of
-        dimensions is why.
+        If the stream cannot hold the array; also a TypeError if its dtype or its number of
+        dimensions is the reason.
+
+    Examples
+    --------
+    >>> labels = np.zeros((64, 64, 8), np.uint32, order="F")
+    >>> len(compress(labels, steps=(8, 8, 1)))
+    100
     """
-    if isinstance(steps, str):
-        encoding, steps = steps, None
-    if isinstance(connectivity, str):
-        compression, connectivity = connectivity, 4
-    of_frame = {
-        "encoding": encoding,
-        "compression": compression,
-        "threads": threads,
-        "depth": depth,
-        "metadata": metadata,
-    }
-    if given := {name: value for name, value in of_frame.items() if value is not None}:
-        return frame.dumps(data, **given)  # type: ignore[arg-type]
     volume = _volume(data)
     if connectivity not in (4, 6):
         raise EncodeError(f"connectivity must be 4 or 6, not {connectivity}")
@@ -143,37 +113,36 @@ def compress(
         return encode(volume, _step(FALLBACK), *rest)
 
 
-def decompress(
-    data: Buffer,
-    z: int | Sequence[int] | None = None,
-    *,
-    threads: int = 1,
-    limit: int = LIMIT,
-) -> Labels:
-    """Decompress a ``cpso`` stream, or a frame.
+def decompress(data: Buffer, z: int | Sequence[int] | None = None, *, limit: int = LIMIT) -> Labels:
+    """Decompress a ``cpso`` stream.
 
     Parameters
     ----------
     data : bytes-like
     z : int or (start, stop), optional
-        Only this slice, or these, of a stream with an index, or of a frame, along its first axis.
-    threads : int
+        Decode only this slice, or these, of a stream that has an index.
     limit : int
-        Refuse to make more bytes of labels than this, 16 GiB unless told otherwise.
+        Refuse to make more bytes of labels than this; 16 GiB by default.
 
     Returns
     -------
-    (x, y, z) array in Fortran order; of a frame, the array that it was made of
+    (x, y, z) array in Fortran order
 
     Raises
     ------
     DecodeError
-        For anything but a whole stream, and for a part of it where there is no index.
+        If the bytes are not a whole stream, or a part of a stream without index is asked for.
     ValueError
-        Where a slice is outside the volume.
+        If a slice is outside the volume.
+
+    Examples
+    --------
+    >>> labels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    >>> np.array_equal(decompress(compress(labels)), labels)
+    True
     """
-    if bytes(memoryview(data)[: len(frame.MAGIC)]) == frame.MAGIC:
-        return _decompress_frame(data, z, threads, limit)
+    if bytes(memoryview(data)[: len(container.MAGIC)]) == container.MAGIC:
+        raise DecodeError("not a cpso stream but a compresso file; read it with compresso.loads")
     sections = parse(data)
     nz, ny, nx = sections.header.shape
     z0, z1 = (0, nz) if z is None else _slices(z, nz)
@@ -186,13 +155,13 @@ def decompress(
             "raise the limit"
         )
     out = np.empty((z1 - z0, ny, nx), sections.header.label_type)
-    paint(sections, out, z0, threads)
+    decode(sections, out, z0)
     return out.T
 
 
 def labels(buf: Buffer) -> Labels:
     """The distinct labels of a stream, ascending, without decoding it."""
-    return _cpso_labels.unique(parse(buf))
+    return unique(parse(buf))
 
 
 def remap(buf: Buffer, mapping: Mapping[int, int], preserve_missing_labels: bool = False) -> bytes:
@@ -214,12 +183,12 @@ def remap(buf: Buffer, mapping: Mapping[int, int], preserve_missing_labels: bool
     if not isinstance(mapping, Mapping):
         raise TypeError(f"mapping must be a dict, not {type(mapping).__name__}")
     sections = parse(buf)
-    old = _cpso_labels.unique(sections)
+    old = unique(sections)
     new = np.empty_like(old)
     for at, label in enumerate(old.tolist()):
         kept = preserve_missing_labels and label not in mapping
         new[at] = label if kept else int(mapping[label])
-    return _cpso_labels.renamed(sections, old, new).pack()
+    return renamed(sections, old, new).pack()
 
 
 class CompressoArray:
@@ -291,8 +260,11 @@ class CompressoArray:
         return array if dtype is None else array.astype(dtype, copy=False)
 
     def __getitem__(self, key: Any) -> Any:
-        x, y, z = _keys(key)
+        x, y, z = keys = _keys(key)
         nz = self.shape[2]
+        for axis, (k, size) in enumerate(zip(keys, self.shape, strict=True)):
+            if not isinstance(k, slice) and not -size <= k < size:
+                raise SliceError(f"index {k} is out of bounds for axis {axis} with size {size}")
         if not self.random_access_enabled:
             return decompress(self.binary)[x, y, z]
         if isinstance(z, slice):
@@ -300,6 +272,115 @@ class CompressoArray:
             low, high = (min(wanted), max(wanted) + 1) if wanted else (0, 0)
             return decompress(self.binary, (low, high))[x, y, :: wanted.step]
         return decompress(self.binary, z + nz if z < 0 else z)[x, y, 0]
+
+
+def header(buf: Buffer) -> dict[str, Any]:
+    """The fields of a stream's header by name."""
+    found = Header.unpack(buf)
+    (sz, sy, sx), (zstep, ystep, xstep) = found.shape, found.step
+    return {
+        "magic": MAGIC,
+        "format_version": found.version,
+        "data_width": found.data_width,
+        "sx": sx,
+        "sy": sy,
+        "sz": sz,
+        "xstep": xstep,
+        "ystep": ystep,
+        "zstep": zstep,
+        "id_size": found.n_ids,
+        "value_size": found.n_values,
+        "location_size": found.n_locations,
+        "connectivity": found.connectivity,
+    }
+
+
+def valid(buf: Buffer) -> bool:
+    """Whether header and length are those of a stream; the labels are not decoded."""
+    try:
+        parse(buf)
+    except DecodeError:
+        return False
+    return True
+
+
+def nbytes(buf: Buffer) -> int:
+    """Bytes of the decoded array."""
+    found = Header.unpack(buf)
+    z, y, x = found.shape
+    return x * y * z * found.data_width
+
+
+def raw_header(buf: Buffer) -> Labels:
+    """The bytes of the header."""
+    parse(buf)
+    return np.frombuffer(buf, np.uint8, LAYOUT.size)
+
+
+def raw_ids(buf: Buffer) -> Labels:
+    """The label of each component."""
+    return parse(buf).ids
+
+
+def raw_labels(buf: Buffer) -> Labels:
+    """:func:`raw_ids`, by its other name."""
+    return raw_ids(buf)
+
+
+def raw_values(buf: Buffer) -> Labels:
+    """The distinct windows."""
+    return parse(buf).values
+
+
+def raw_locations(buf: Buffer) -> Labels:
+    """The entries for boundary voxels whose label their neighbours do not tell."""
+    return parse(buf).locations
+
+
+def raw_windows(buf: Buffer) -> Labels:
+    """The run-length coded windows, without the index that may follow them."""
+    return parse(buf).windows
+
+
+def raw_z_index(buf: Buffer) -> Labels | None:
+    """The index, (2, sz): for each slice its ids, and the locations of the one before it."""
+    index = parse(buf).index
+    return None if index is None else index.astype(np.uint64)
+
+
+def label_dtype(info: Mapping[str, Any]) -> type[np.unsignedinteger[Any]]:
+    """The type of a stream's labels, given its header."""
+    return np.dtype(f"u{info['data_width']}").type
+
+
+def window_dtype(info: Mapping[str, Any]) -> type[np.unsignedinteger[Any]]:
+    """The type of a stream's windows, given its header."""
+    found: type[np.unsignedinteger[Any]] = window_type(
+        [info["zstep"], info["ystep"], info["xstep"]]
+    ).type
+    return found
+
+
+def zindex_byte_width(sx: int, sy: int) -> int:
+    """Bytes of a number of the index."""
+    return index_type((1, sy, sx)).itemsize
+
+
+def check_compatibility(buf: Buffer) -> None:
+    """Raise DecodeError where a stream is none that can be read."""
+    Header.unpack(buf)
+
+
+def clamp(val: float, low: float, high: float) -> float:
+    """The number of low..high that is nearest."""
+    return max(low, min(val, high))
+
+
+def check_bounds(val: float, low: float, high: float) -> float:
+    """Return a number; raises ValueError where it is not in low..high."""
+    if not low <= val <= high:
+        raise ValueError(f"{val} is not in {low}..{high}")
+    return val
 
 
 def reify_slices(slices: Any, sx: int, sy: int, sz: int) -> list[slice]:
@@ -382,15 +463,3 @@ def _keys(key: Any) -> list[Any]:
     gap = gaps[0] if gaps else len(keys)
     keys[gap : gap + 1] = [slice(None)] * (3 - len(keys) + len(gaps))
     return [k if isinstance(k, slice) else operator.index(k) for k in keys]
-
-
-def _decompress_frame(
-    data: Buffer, z: int | Sequence[int] | None, threads: int, limit: int
-) -> Labels:
-    """The array of a frame, or some slices of it."""
-    if z is None:
-        return frame.loads(data, threads, limit)
-    array = frame.open(io.BytesIO(data), threads, limit)
-    z0, z1 = _slices(z, len(array))
-    part: Labels = array[z0:z1]
-    return part

@@ -20,9 +20,9 @@ from zarr.core.array_spec import ArraySpec
 from zarr.core.buffer import Buffer, NDBuffer
 from zarr.core.common import parse_named_configuration
 
-from compresso.adapters._chunk import Codecs, Layout
+from compresso.container import COMPRESSION, ENCODING
+from compresso.container.chunk import Codecs, Layout
 from compresso.errors import DecodeError, SpecError
-from compresso.frame import COMPRESSION, ENCODING
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,14 @@ class CompressoCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
     async def _decode_partial_single(
         self, byte_getter: ByteGetter, selection: Any, chunk_spec: ArraySpec
     ) -> NDBuffer | None:
+        try:
+            return await self._decode_part(byte_getter, selection, chunk_spec)
+        except DecodeError as error:
+            raise DecodeError(f"{_name(byte_getter)}: {error}") from error
+
+    async def _decode_part(
+        self, byte_getter: ByteGetter, selection: Any, chunk_spec: ArraySpec
+    ) -> NDBuffer | None:
         layout = self._layout(chunk_spec)
         steps = _steps(selection, layout) if layout.n_groups > 1 else None
         if steps is None:
@@ -120,6 +128,12 @@ class CompressoCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
             labels = await asyncio.to_thread(layout.decode_steps, _view(head), _view(body), *steps)
             selection = (_moved(selection[0], steps[0], layout.shape[0]), *selection[1:])
         return chunk_spec.prototype.nd_buffer.from_numpy_array(np.asarray(labels[selection]))
+
+
+def _name(byte_getter: ByteGetter) -> str:
+    """The key of a chunk in its store, or its numbers in a shard."""
+    key: str = getattr(byte_getter, "path", "")
+    return key or f"chunk {getattr(byte_getter, 'chunk_coords', '')} of a shard"
 
 
 def _view(data: Buffer) -> memoryview:

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from compresso.cli import left_behind
+from compresso import formats
+from compresso.cli import complain, left_behind
 from compresso.convert.plan import Wanted, begin, make
 from compresso.convert.target import Codec
 from compresso.convert.work import Done
@@ -35,7 +36,9 @@ def run(
     unfinished = f"{target} is unfinished; the same command goes on from there"
 
     with open_scheduler(scheduler, threads) as workers:
-        plan = make(wanted, workers.slots_a_process)
+        plan = make(wanted, workers.slots_per_process)
+        for line in plan.notes:
+            complain(line)
         hidden = not sys.stderr.isatty()
         with (
             left_behind(unfinished),
@@ -45,19 +48,25 @@ def run(
             def tell(done: Done) -> None:
                 nonlocal problems
                 for line in done.problems[: max(0, TOLD - problems)]:
-                    click.echo(line, err=True)
+                    complain(line)
                 problems += len(done.problems)
                 bar.update(1)
 
             total = convert_all(begin(wanted, plan), workers, tell)
+    for line in formats.tell(source, plan.lost, "the target cannot hold"):
+        complain(line)
     click.echo(
         f"{total.written:,} written ({total.nbytes:,} bytes), {total.kept:,} there already, "
         f"{total.empty:,} empty, {problems:,} missing"
     )
     if problems:
-        click.echo(
-            f"Error: {problems:,} parts of {target} could not be converted, and read as 0; "
-            "the same command tries them again",
-            err=True,
+        advice = "the same command tries them again"
+        if total.refused:
+            advice = (
+                f"{encoding} cannot hold the labels of {total.refused:,}: give --encoding cpso and "
+                "--force"
+            )
+        complain(
+            f"Error: {problems:,} parts of {target} could not be converted, and read as 0; {advice}"
         )
     return 1 if problems else 0

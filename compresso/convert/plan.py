@@ -66,6 +66,10 @@ class Plan:
         Of the source, where it is in files.
     token : str
         Tells this conversion from every other.
+    lost : sequence of str
+        The names of what the source says, and the target cannot hold.
+    notes : tuple of str
+        Lines that the user should see first.
     resumed : bool
         Some of it may be there already.
     """
@@ -80,6 +84,8 @@ class Plan:
     strict: bool
     stamp: Stamp | None
     token: str
+    lost: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     resumed: bool = False
 
     def __len__(self) -> int:
@@ -124,14 +130,17 @@ def make(wanted: Wanted, at_once: int) -> Plan:
         raise FileError(f"{wanted.target}: is a file, and a store is a folder; choose another name")
     before = None if stores.names_store(source) else stamp(formats.files(source))
     with open_boxes(source, memory, wanted.strict) as volume:
+        share = max(0, memory - BASE) // at_once
         task = _task(volume, wanted, memory, at_once)
-        fields, _ = formats.fit(volume.metadata)
+        room = share - needs(task, volume, wanted.codec) + _across(task, volume)
+        fields, dropped = formats.fit(volume.metadata)
         # JSON has no place for a name's bytes that are no UTF-8.
         name = source.encode(errors="backslashreplace").decode()
         origin = {"source": name, **({"stamp": before} if before else {})}
         said = attributes(fields, origin)
         metadata = head(volume.shape, volume.dtype, wanted.codec, said)
-        shape = volume.shape
+        shape, lost = volume.shape, (*volume.lost, *dropped)
+        notes = tuple(formats.reshaped(wanted.source, volume.own, shape))
     return Plan(
         source=source,
         target=folder.path or wanted.target,
@@ -139,10 +148,12 @@ def make(wanted: Wanted, at_once: int) -> Plan:
         shape=shape,
         unit=wanted.codec.unit,
         task=task,
-        room=memory // at_once // 4,
+        room=room,
         strict=wanted.strict,
         stamp=before,
         token=secrets.token_hex(8),
+        lost=lost,
+        notes=notes,
     )
 
 
@@ -154,15 +165,20 @@ def begin(wanted: Wanted, plan: Plan) -> Plan:
 def needs(task: Shape, volume: Boxes, codec: Codec) -> int:
     """Bytes that a task takes, about."""
     # Its labels, the target's to compare with them, and chunks of the source that lie across.
+    size = volume.dtype.itemsize
+    inner = math.prod(codec.chunks) * (1 if codec.shards is None else 8)
+    unit = math.prod(codec.unit)
+    own = size * math.prod(task) + (size + 1) * unit + CODEC_BYTES * min(inner, unit)
+    return own + _across(task, volume)
+
+
+def _across(task: Shape, volume: Boxes) -> int:
+    """Bytes of the chunks, or slices, that are read at a time for a task."""
     touched = math.prod(
         min(n, -(-t // c) * c + (c if t % c else 0))
         for n, t, c in zip(volume.shape, task, volume.chunk, strict=True)
     )
-    across = min(touched, 4 * math.prod(volume.chunk))
-    size = volume.dtype.itemsize
-    inner = math.prod(codec.chunks) * (1 if codec.shards is None else 8)
-    unit = math.prod(codec.unit)
-    return size * (math.prod(task) + across) + (size + 1) * unit + CODEC_BYTES * min(inner, unit)
+    return volume.dtype.itemsize * min(touched, 4 * math.prod(volume.chunk))
 
 
 def _task(volume: Boxes, wanted: Wanted, memory: int, at_once: int) -> Shape:
@@ -171,10 +187,14 @@ def _task(volume: Boxes, wanted: Wanted, memory: int, at_once: int) -> Shape:
     share = max(0, memory - BASE) // at_once
     least = needs(unit, volume, wanted.codec)
     if least > share:
+        given = f"--memory is {stores.spelled(memory)}"
+        if wanted.memory is None:
+            given = f"half of the free memory is {stores.spelled(memory)}"
+        enough = -(-(least * at_once + BASE) >> 20)
         raise FileError(
-            f"{wanted.source}: a task takes {stores.spelled(least)} at least, and {at_once} at a "
-            f"time have {stores.spelled(memory)}; give --memory "
-            f"{-(-(least * at_once + BASE) >> 20)}M, or smaller chunks or shards"
+            f"{wanted.source}: {given}, but the program takes {stores.spelled(BASE)}, and a task "
+            f"{stores.spelled(least)} ({at_once} at a time); give --memory {enough}M, "
+            f"{'fewer threads, ' if at_once > 1 else ''}or smaller chunks or shards"
         )
     task = unit
     # First as far as the source's chunks reach, so that each is read once; then all axes.

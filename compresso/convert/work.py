@@ -15,7 +15,7 @@ from compresso.convert.claim import MARKS, check, finish
 from compresso.convert.plan import Plan
 from compresso.convert.target import Target
 from compresso.errors import CompressoError, FileError, LabelError
-from compresso.scheduling import Scheduler, check_wanted
+from compresso.scheduling import Scheduler
 from compresso.sources import open_boxes
 
 #: Objects of the target by their names, and a hash of each.
@@ -33,6 +33,8 @@ class Done(NamedTuple):
         Of those written.
     problems : tuple of str
         A line for each object that is not there.
+    refused : int
+        How many of these have labels that the encoding cannot hold.
     """
 
     written: int = 0
@@ -40,6 +42,7 @@ class Done(NamedTuple):
     empty: int = 0
     nbytes: int = 0
     problems: tuple[str, ...] = ()
+    refused: int = 0
 
     def plus(self, other: "Done") -> "Done":
         """Both together."""
@@ -49,6 +52,7 @@ class Done(NamedTuple):
             self.empty + other.empty,
             self.nbytes + other.nbytes,
             self.problems + other.problems,
+            self.refused + other.refused,
         )
 
 
@@ -60,7 +64,7 @@ def convert(plan: Plan, scheduler: Scheduler, tell: Callable[[Done], None]) -> D
     """
     total = Done()
     try:
-        for answer in scheduler.answers(partial(work, plan), plan.tasks()):
+        for answer in scheduler.map(partial(work, plan), plan.tasks()):
             total = total.plus(answer.value._replace(problems=()))
             tell(answer.value)
     finally:
@@ -83,10 +87,9 @@ def work(plan: Plan, task: Box) -> Done:
     hashes, marked = _found(folder, target, units, mark) if plan.resumed else ({}, False)
     missing = {name: box for name, box in units.items() if name not in hashes}
     kept = sum(map(bool, hashes.values()))
-    problems = []
+    problems, refused = [], 0
     made: dict[str, bytes | None] = {}
     for name, labels in _read(plan, missing):
-        check_wanted()
         try:
             if isinstance(labels, CompressoError):
                 raise labels
@@ -95,8 +98,10 @@ def work(plan: Plan, task: Box) -> Done:
             box = missing[name]
             if isinstance(error, LabelError):
                 error = error.moved([low for low, _ in box])
+                refused += 1
+            source = "" if isinstance(error, FileError) else f"{plan.source}: "
             where = f"{name} is left out, voxels {spelled(box)}"
-            problems.append(f"{plan.target}: {where}: {error}")
+            problems.append(f"{where}: {source}{error}")
     if made:
         check(folder, plan.head)
     _write(folder, made, plan.resumed)
@@ -105,7 +110,7 @@ def work(plan: Plan, task: Box) -> Done:
         folder.write({mark: json.dumps(hashes).encode()})
     written = [len(data) for data in made.values() if data]
     empty = len(hashes) - kept - len(written)
-    return Done(len(written), kept, empty, sum(written), tuple(problems))
+    return Done(len(written), kept, empty, sum(written), tuple(problems), refused)
 
 
 def _read(plan: Plan, units: dict[str, Box]) -> Iterator[tuple[str, Labels | CompressoError]]:

@@ -1,23 +1,25 @@
-"""The layout of a ``cpso`` stream: its header and its sections."""
+"""The layout of a ``cpso`` stream: its header, its sections, and the labels in them."""
 
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import Shape, little, native
+from compresso.boundaries import window_grid
 from compresso.codec import Buffer
 from compresso.errors import DecodeError
-from compresso.windows import grid
 
 MAGIC = b"cpso"
 LAYOUT = struct.Struct("<4sBBHHHBBBQIQB")
 SIDE_LIMIT = (1 << 16) - 1  # voxels along each axis
 WIDTHS = (1, 2, 4, 8)
+#: Locations: an entry 6 says that the next one is the label; labels are shifted by 7.
+LITERAL, CODES = 6, 7
 
 Unsigned = NDArray[np.unsignedinteger[Any]]
 
@@ -86,7 +88,7 @@ class Header:
     @property
     def grid(self) -> tuple[int, ...]:
         """How many windows cover the volume, z, y, x."""
-        return grid(self.shape, self.step)
+        return window_grid(self.shape, self.step)
 
 
 @dataclass(frozen=True)
@@ -155,3 +157,59 @@ def parse(stream: Buffer) -> Sections:
     return Sections(
         header, ids, values, locations, windows, index.reshape(2, nz) if header.version else None
     )
+
+
+def unique(sections: Sections) -> Unsigned:
+    """The distinct labels, ascending."""
+    labels, _, _ = _located(sections.locations)
+    return np.unique(np.concatenate([sections.ids, labels]))
+
+
+def renamed(sections: Sections, old: Unsigned, new: Unsigned) -> Sections:
+    """Give every label another one.
+
+    Parameters
+    ----------
+    sections : Sections
+    old : (n,) of the stream's label type
+        Every label of the stream, ascending.
+    new : (n,) of the stream's label type
+        What each becomes.
+
+    Returns
+    -------
+    Sections
+        Each entry is written as it was: a label that has been spelled out still is. Only where a
+        new label is too large to be shifted, it is spelled out too.
+    """
+    labels, shifted, spelled = _located(sections.locations)
+    labels = new[np.searchsorted(old, labels)]
+    locations = sections.locations.copy()
+    where = np.flatnonzero(shifted | spelled)
+    shift = shifted[where]
+    too_large = shift & (labels > np.iinfo(labels.dtype).max - CODES)
+    locations[where] = labels
+    locations[where[shift & ~too_large]] += labels.dtype.type(CODES)
+    added = where[too_large]
+    if added.size:
+        locations = np.insert(locations, added, labels.dtype.type(LITERAL))
+    index = sections.index
+    if index is not None and added.size:
+        slices = np.searchsorted(np.cumsum(index[1].astype(np.int64)), added, side="right") - 1
+        more = np.bincount(slices, minlength=index.shape[1])[:-1]
+        index = index.copy()
+        index[1, 1:] += more.astype(index.dtype)
+    header = replace(sections.header, n_locations=locations.size)
+    ids = new[np.searchsorted(old, sections.ids)]
+    return replace(sections, header=header, ids=ids, locations=locations, index=index)
+
+
+def _located(locations: Unsigned) -> tuple[Unsigned, NDArray[np.bool_], NDArray[np.bool_]]:
+    """The labels among the locations, and which entries have them: shifted, and spelled out."""
+    from compresso.kernels import cpso
+
+    shifted, spelled = np.empty(locations.size, np.bool_), np.empty(locations.size, np.bool_)
+    cpso.label_entries(locations, shifted, spelled)
+    labels = locations.copy()
+    labels[shifted] -= labels.dtype.type(CODES)
+    return labels[shifted | spelled], shifted, spelled

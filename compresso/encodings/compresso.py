@@ -8,14 +8,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso import outlines, windows
 from compresso.arrays import Labels, Shape, check_fits, little, native
+from compresso.boundaries import (
+    Components,
+    Slab,
+    WindowCollector,
+    Windows,
+    fill_labels,
+    find_components,
+    mark_boundaries,
+    merge_windows,
+    resolver,
+    unpack_windows,
+    window_grid,
+)
 from compresso.codec import Buffer, Encoding, Watch, unwatched
 from compresso.errors import DecodeError, EncodeError, LabelError, SpecError
-from compresso.outlines import Outline, Slab
 from compresso.parallel import Span, parallel, ranges
 from compresso.plugins import Extent
-from compresso.windows import Windows
 
 HEADER_WORDS = 9
 ENTRY_LIMIT = 1 << 31  # window indices and zero runs are stored doubled, in 32 bits
@@ -76,8 +86,8 @@ class Compresso(Encoding):
     def _encode_range(self, volume: Labels, watch: Watch, span: Span) -> Part:
         """Encode slices z0..z1-1 slab by slab; z0 is a multiple of the window's z size."""
         ids, locations = [], []
-        collector = windows.Collector((span[1] - span[0], *volume.shape[1:]), self._step)
-        for slab in outlines.trace(volume, span, self._step[0], watch):
+        collector = WindowCollector((span[1] - span[0], *volume.shape[1:]), self._step)
+        for slab in mark_boundaries(volume, span, self._step[0], watch):
             ids.append(_ids(slab))
             locations.append(_locations(slab))
             collector.add(slab.own_bits)
@@ -101,12 +111,12 @@ class Compresso(Encoding):
 
         def draw(z0: int, bits: NDArray[np.uint64]) -> None:
             rows = indices[z0 // zstep : -(-(z0 + len(bits)) // zstep)]
-            windows.draw(rows, sections.values, sections.step, out.shape[2], bits)
+            unpack_windows(rows, sections.values, sections.step, out.shape[2], bits)
 
-        outline = outlines.outline(out, zstep, threads, draw)
-        ids = _component_ids(sections, outline).astype(out.dtype)
-        settle = outlines.settler(outline, sections.locations, out)
-        outlines.paint(outline, ids, settle, out, threads, watch)
+        components = find_components(out, zstep, threads, draw)
+        ids = _component_ids(sections, components).astype(out.dtype)
+        resolve = resolver(components, sections.locations, out)
+        fill_labels(components, ids, resolve, out, threads, watch)
 
 
 def _ids(slab: Slab) -> NDArray[np.uint64]:
@@ -138,8 +148,8 @@ def _label_error(slab: Slab, label: int, reason: str) -> LabelError:
     return LabelError(
         label,
         (slab.z0 + z, y, x),
-        f"the compresso stream ({reason}, in 64 bits); use the encoding 'neuroglancer' or 'none', "
-        "or relabel the volume",
+        f"the compresso stream ({reason}, in 64 bits); use the encoding cpso, or relabel the "
+        "volume",
     )
 
 
@@ -149,7 +159,7 @@ def _squeezed(parts: list[Windows], threads: int) -> tuple[NDArray[np.uint64], N
 
     if not parts:
         return np.empty(0, np.uint64), np.empty(0, np.uint32)
-    merged = windows.merge(parts, threads)
+    merged = merge_windows(parts, threads)
     entries = merged.indices
     written = kernels.squeeze(entries, ENTRY_LIMIT)
     if written < 0:
@@ -189,7 +199,7 @@ def _parse(stream: Buffer) -> Sections:
     shape, counts, step = _header(stream)
     size = memoryview(stream).nbytes
     rest = size - 8 * (HEADER_WORDS + sum(counts))
-    n_windows = math.prod(windows.grid(shape, step))
+    n_windows = math.prod(window_grid(shape, step))
     if rest < 0 or rest % 4 or rest // 4 > n_windows or max(shape) >= 1 << 31:
         raise DecodeError(
             f"compresso stream: {size} bytes do not fit the header's shape {shape} and "
@@ -211,7 +221,7 @@ def _expanded(sections: Sections) -> NDArray[np.uint32]:
     """The index of every window, on the grid of windows."""
     from compresso.kernels import windows as kernels
 
-    grid = windows.grid(sections.shape, sections.step)
+    grid = window_grid(sections.shape, sections.step)
     indices = np.empty(math.prod(grid), np.uint32)
     bad = kernels.expand(sections.entries, sections.values.size, indices)
     if bad >= 0:
@@ -219,17 +229,17 @@ def _expanded(sections: Sections) -> NDArray[np.uint32]:
     return indices.reshape(grid)
 
 
-def _component_ids(sections: Sections, outline: Outline) -> NDArray[np.uint64]:
+def _component_ids(sections: Sections, components: Components) -> NDArray[np.uint64]:
     """The label of each component, without the extra id of each slice that has boundary voxels.
 
     All voxels before a slice's first boundary voxel are one component, if there are any: the extra
     id comes first where that voxel is the slice's first, else behind one other. Raises DecodeError
     where the stream has more or fewer ids or locations than the boundary map needs.
     """
-    counts, first = outline.counts, outline.first_marked
+    counts, first = components.counts, components.first_marked
     extra = first[:, 0] >= 0
     _check_count("ids", sections.ids.size, int(counts.sum() + extra.sum()))
-    _check_count("locations", sections.locations.size, int(outline.indeterminate.sum()))
+    _check_count("locations", sections.locations.size, int(components.indeterminate.sum()))
     before = (np.cumsum(counts) - counts + first.any(axis=1))[extra]
     return np.delete(sections.ids, before + np.arange(before.size)) - np.uint64(1)
 

@@ -3,10 +3,12 @@
 No file leads to another: it may come from anybody. ``_format.py`` has what a format is.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
+from os.path import exists
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from compresso.boxes import Box
 from compresso.errors import CompressoError, FileError
-from compresso.formats._format import Format, Reader, check, reading
+from compresso.formats._format import Format, Reader, reading, reshaped, volume_shape
 from compresso.formats._metadata import Metadata, fit, sliced, summary, tell
 from compresso.plugins import Registry
 from compresso.targets import file_or_standard
@@ -28,6 +30,7 @@ __all__ = [
     "files",
     "fit",
     "open_volume",
+    "reshaped",
     "sliced",
     "split",
     "suffixes",
@@ -54,13 +57,15 @@ def suffixes() -> dict[str, Format]:
 def split(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:
     """Split ``my.h5:/volumes/labels`` into the file and what is inside it.
 
-    ``more`` are endings of files, beside those of the formats, that have an inside.
+    The part before the colon ends as the files of a format do, in upper or lower case, or exists.
+    ``more`` are further endings of files that have an inside.
     """
-    for suffix in (*suffixes(), *more):
-        path, mark, inner = text.partition(suffix + ":")
-        if mark:
-            return Path(path + suffix), inner
-    return file_or_standard(text), ""
+    endings = "|".join(map(re.escape, (*suffixes(), *more)))
+    ends = [found.end(1) for found in re.finditer(rf"(?i)({endings}):", text)]
+    ends += [found.start() for found in re.finditer(":", text) if exists(text[: found.start()])]
+    if not ends or exists(text):
+        return file_or_standard(text), ""
+    return file_or_standard(text[: ends[0]]), text[ends[0] + 1 :]
 
 
 @contextmanager
@@ -76,7 +81,7 @@ def open_volume(path: Path, inner: str = "") -> Iterator[Reader]:
             if inner and not form.several:
                 raise FileError(f"{path}: holds one volume; leave out what follows: {inner}")
             reader = opened.enter_context(form.open(path, inner))
-        check(path, reader.shape, reader.dtype)
+        volume_shape(path, reader.shape, reader.dtype)
         if 0 in reader.shape and not form.empty:
             raise FileError(f"{path}: holds no voxels; its shape is {reader.shape}")
 

@@ -5,7 +5,7 @@ import math
 import os
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from compresso.arrays import Shape, as_shape
 from compresso.boxes import Box, shape_of
-from compresso.errors import CompressoError, FileError
+from compresso.errors import CompressoError, DecodeError, EncodeError, FileError
 from compresso.formats._metadata import Metadata
 from compresso.plugins import Plugin
 
@@ -42,6 +43,8 @@ class Reader:
         Gives a box of the volume, where that takes less than its whole slices.
     chunk : (int, int, int), optional
         What is read for a box of one voxel; by default a slice.
+    own : tuple of int, optional
+        The shape of the array in the file, if it does not have three axes.
     """
 
     shape: tuple[int, ...]
@@ -51,6 +54,7 @@ class Reader:
     lost: Sequence[str] = ()
     fetch_box: Callable[[Box], NDArray[Any]] | None = None
     chunk: tuple[int, ...] = ()
+    own: tuple[int, ...] = ()
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Slices ``[start:stop]``, clamped as Python does, in any order.
@@ -74,6 +78,8 @@ class Reader:
         if self.fetch_box is None:
             (z0, z1), (y0, y1), (x0, x1) = box
             return self.read(z0, z1)[:, y0:y1, x0:x1]
+        if 0 in shape_of(box):
+            return np.empty(shape_of(box), self.dtype)
         return self._checked(self.fetch_box(box), shape_of(box))
 
     def _checked(self, labels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
@@ -137,6 +143,8 @@ def reading(path: Path, kind: str) -> Iterator[None]:
             for category in (RuntimeWarning, UserWarning):
                 warnings.simplefilter("ignore", category)
             yield
+    except DecodeError as error:
+        raise FileError(f"{path}: not readable as {kind} ({error})") from error
     except CompressoError:
         raise
     except MemoryError as error:
@@ -151,10 +159,28 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         raise FileError(f"{path}: not readable as {kind} ({line})") from error
 
 
-def check(path: Path | str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Raise FileError for what is not a volume of integers."""
-    if len(shape) != 3 or min(shape) < 0 or dtype.kind not in "uib" or dtype.itemsize > 8:
-        raise FileError(f"{path}: holds {dtype} of shape {shape}, not a 3-D volume of integers")
+def volume_shape(
+    path: Path | str, shape: Sequence[int], dtype: np.dtype[Any], others: Collection[int] = ()
+) -> Shape:
+    """Return the shape [z, y, x] of an array in a file.
+
+    The parameters are those of :func:`compresso.arrays.as_shape`, which has the rule for arrays
+    that do not have three axes. Raises FileError for an array that is not a volume of integers.
+    """
+    if dtype.kind not in "uib" or dtype.itemsize > 8 or min(shape, default=0) < 0:
+        raise FileError(
+            f"{path}: holds {dtype.name} of shape {tuple(shape)}; labels must be integers of at "
+            'most 64 bits. Convert them first, such as labels.astype("uint32")'
+        )
+    try:
+        return as_shape(shape, others)
+    except EncodeError as error:
+        raise FileError(f"{path}: {error}") from None
+
+
+def reshaped(where: object, own: tuple[int, ...], shape: tuple[int, ...]) -> list[str]:
+    """Return one line if an array's own shape is not that of the volume, else none."""
+    return [f"{where}: the array of shape {own} is read as {shape}"] * (own not in ((), shape))
 
 
 def check_room(promised: int, stored: int, ratio: int) -> None:
@@ -177,7 +203,7 @@ def check_writable(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> 
     """Raise FileError for what only .h5 and .npy hold: empty volumes, and bool."""
     what = "bool" if dtype.kind == "b" else "an empty volume" if 0 in shape else None
     if what:
-        ending = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+        ending = "".join(path.suffixes[-2:]) if path.suffix.lower() == ".gz" else path.suffix
         raise FileError(f"{ending} files cannot hold {what}; write an .h5 or .npy file")
 
 

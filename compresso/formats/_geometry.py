@@ -143,13 +143,16 @@ class Geometry:
         """Whether the axes span the world: no two are the same."""
         return bool(abs(np.linalg.det(self.directions)) > TOLERANCE)
 
-    def moved(self, z: int) -> "Geometry":
-        """That of the slices from ``z`` on."""
-        if not z or self.steps[0] is None:
-            return self
+    def moved(self, z: int, y: int = 0, x: int = 0) -> "Geometry":
+        """That of the box from voxel [z, y, x] on; its origin is unknown if a step is."""
+        moves = [(n, step) for n, step in zip((z, y, x), self.steps, strict=True) if n]
         origin = self.origin or (0.0, 0.0, 0.0)
-        x, y, z_ = (at + z * step for at, step in zip(origin, self.steps[0], strict=True))
-        return replace(self, origin=(x, y, z_))
+        for number, step in moves:
+            if step is None:
+                return self
+            a, b, c = (at + number * by for at, by in zip(origin, step, strict=True))
+            origin = a, b, c
+        return replace(self, origin=origin) if moves else self
 
     def in_unit(self, unit: str) -> "Geometry":
         """The same place in another unit; nothing changes where the unit is unknown."""

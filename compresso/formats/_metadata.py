@@ -29,6 +29,8 @@ PLACED = {
         *("XResolution", "YResolution", "ResolutionUnit", "ome"),
         *("unit", "spacing", "xorigin", "yorigin", "zorigin"),
     },
+    "zarr": set(),
+    "n5": set(),
 }
 #: What nobody misses: that the axes are those of space.
 USUAL = ("domain domain domain", "space space space")

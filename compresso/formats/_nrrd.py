@@ -1,6 +1,7 @@
 """What an NRRD header says beside the labels: space, units, key/value pairs, and the rest."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from compresso.formats import _metadata
@@ -25,6 +26,17 @@ GEOMETRIC = (
     *("space", "space dimension", "space units", "space directions", "space origin"),
     *("spacings", "units", "axis mins", "axis maxs", "centers"),
 )
+#: Fields with a word for each axis, and the word for an axis that the file does not have.
+EACH = dict.fromkeys(("spacings", "thicknesses", "axis mins", "axis maxs"), "nan")
+EACH |= {
+    "space directions": "none",
+    "kinds": "???",
+    "centers": "???",
+    "labels": '""',
+    "units": '""',
+}
+WORD = re.compile(r'"[^"]*"|\([^)]*\)|\S+')
+FLAT = re.compile(r"\(([^,()]+,[^,()]+)\)")  # a vector of a plane
 WORLDS = {"left-posterior-superior": "LPS", "right-anterior-superior": "RAS"}
 NAMES = {world: name for name, world in WORLDS.items()}
 LAS = "left-anterior-superior"
@@ -53,10 +65,20 @@ def storage(header: bytes) -> list[bytes]:
     return found
 
 
-def read(header: bytes) -> tuple[Metadata, list[str]]:
+def read(
+    header: bytes, axes: Sequence[int] = (0, 1, 2), rank: int = 3
+) -> tuple[Metadata, list[str]]:
     """What a header's lines say, and the names of what cannot be kept.
 
     Bytes become the characters of their number, so that every text comes back as it was.
+
+    Parameters
+    ----------
+    header : bytes
+    axes : sequence of int
+        Those of the file's axes, x first, that are the volume's.
+    rank : int
+        The number of the file's axes.
     """
     fields: dict[str, Any] = {}
     keys: dict[str, str] = {}
@@ -75,11 +97,24 @@ def read(header: bytes) -> tuple[Metadata, list[str]]:
             fields[FIELDS[short]] = value.strip()
         else:
             lost.append(name)
+    if rank != 3:
+        fields = {name: _of_volume(name, value, axes, rank) for name, value in fields.items()}
     sound = {name: value for name, value in fields.items() if _makes_sense(name, value)}
     lost += [name for name in fields if name not in sound]
     if keys:
         sound["keys"] = keys
     return _metadata.make("nrrd", sound, geometry(sound)), lost
+
+
+def _of_volume(name: str, value: str, axes: Sequence[int], rank: int) -> str:
+    """Return the value that a field of an array of any rank has for its volume."""
+    if name == "space dimension" and value == "2":
+        return "3"
+    value = FLAT.sub(r"(\1,0)", value)
+    words = WORD.findall(value)
+    if name not in EACH or len(words) != rank:
+        return value
+    return " ".join([*(words[axis] for axis in axes), *[EACH[name]] * (3 - len(axes))])
 
 
 def lines(metadata: Metadata) -> tuple[str, list[str], list[str]]:

@@ -1,6 +1,7 @@
 """HDF5, by h5py: the authors' stacks, CREMI's .hdf, and most segmentations of the field."""
 
 import io
+import shlex
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.arrays import LIMIT
-from compresso.boxes import Box, slices_of
-from compresso.errors import FileError
+from compresso.arrays import LIMIT, space_axes
+from compresso.boxes import Box, shape_of, slices_of
+from compresso.errors import EncodeError, FileError
 from compresso.formats import _hdf5
-from compresso.formats._format import Format, Reader, bytes_of, check, check_room
+from compresso.formats._format import Format, Reader, bytes_of, check_room, volume_shape
 from compresso.formats._metadata import Metadata
 from compresso.plugins import require
 
@@ -22,6 +23,8 @@ from compresso.plugins import require
 USUAL = ("main", "volumes/labels/neuron_ids")
 #: Soft links that lead to one another, at most; HDF5's own limit.
 LINKS = 16
+#: Datasets that an error lists, at most.
+NAMED = 6
 #: The number of the filter that sorts the bytes of labels by their place.
 SHUFFLE = 2
 
@@ -43,24 +46,28 @@ class Hdf5(Format):
         """Open one dataset of an HDF5 file; ``inner`` may be left out where there is no choice."""
         with require("h5py", "h5py", "this file").File(path, "r") as file:
             dataset = _find(path, file, inner)
-            shape, dtype = dataset.shape or (), dataset.dtype
-            check(path, shape, dtype)
+            own, dtype = dataset.shape or (), dataset.dtype
+            shape = volume_shape(path, own, dtype)
+            axes = space_axes(own)
             size = path.stat().st_size
             _check_storage(dataset, size)
             # What was never written takes no room; more of that than LIMIT is no volume.
             check_room(bytes_of(shape, dtype) - LIMIT, size, 1 << 16)
 
             def fetch(start: int, stop: int) -> NDArray[Any]:
-                labels: NDArray[Any] = dataset[start:stop]
-                return labels
+                return fetch_box(((start, stop), *((0, n) for n in shape[1:])))
 
             def fetch_box(box: Box) -> NDArray[Any]:
-                labels: NDArray[Any] = dataset[slices_of(box)]
-                return labels
+                index: list[int | slice] = [0] * len(own)
+                for axis, part in zip(axes, slices_of(box)[-len(axes) :], strict=True):
+                    index[axis] = part
+                labels: NDArray[Any] = dataset[tuple(index)]
+                return labels.reshape(shape_of(box))
 
+            chunk = tuple(dataset.chunks[axis] for axis in axes) if dataset.chunks else shape[2:]
+            chunk = (1,) * (3 - len(chunk)) + chunk
             said = _hdf5.read(dataset)
-            chunk = dataset.chunks or (1, 1, *shape[2:])
-            yield Reader(shape, dtype, fetch, *said, fetch_box=fetch_box, chunk=chunk)
+            yield Reader(shape, dtype, fetch, *said, fetch_box=fetch_box, chunk=chunk, own=own)
 
     def write(
         self,
@@ -124,9 +131,9 @@ def _find(path: Path, file: Any, inner: str) -> Any:
     name = inner or _guess(path, file)
     item = _follow(path, file, name)
     if item is None:
-        raise FileError(f"{path}: no dataset {inner!r}; {_choices(file)}")
+        raise FileError(f"{path}: no dataset {inner!r}; {_choices(path, file)}")
     if not isinstance(item, h5py.Dataset):
-        raise FileError(f"{path}: {inner} is a group; {_choices(file)}")
+        raise FileError(f"{path}: {inner} is a group; {_choices(path, file)}")
     if item.external or item.is_virtual:
         raise FileError(f"{path}: {name} is stored in other files, which are not opened")
     return item
@@ -192,18 +199,24 @@ def _check_storage(dataset: Any, size: int) -> None:
 
 
 def _volumes(file: Any) -> list[str]:
-    """Names of the 3-D integer datasets of a file. Links are not followed."""
+    """Names of the integer datasets of a file that have the most axes, as volumes have them.
+
+    If none of them is a volume, they are all named. Links are not followed.
+    """
     import h5py
 
-    names: list[str] = []
+    names: dict[int, list[str]] = {}
 
     def visit(name: str, item: Any) -> None:
         with suppress(TypeError):  # a type that NumPy does not have
-            if isinstance(item, h5py.Dataset) and item.ndim == 3 and item.dtype.kind in "uib":
-                names.append(name)
+            if isinstance(item, h5py.Dataset) and item.dtype.kind in "uib":
+                axes: tuple[int, ...] = ()
+                with suppress(EncodeError):
+                    axes = space_axes(item.shape or ())
+                names.setdefault(len(axes), []).append(name)
 
     file.visititems(visit)
-    return names
+    return names[max(names)] if names else []
 
 
 def _guess(path: Path, file: Any) -> str:
@@ -213,12 +226,13 @@ def _guess(path: Path, file: Any) -> str:
     usual = [name for name in USUAL if name in names]
     if len(usual) == 1:
         return usual[0]
-    raise FileError(f"{path}: which dataset? {_choices(file)}")
+    raise FileError(f"{path}: which dataset? {_choices(path, file)}")
 
 
-def _choices(file: Any) -> str:
-    names = _volumes(file)
+def _choices(path: Path, file: Any) -> str:
+    names = [f"/{name}" for name in _volumes(file)]
     if not names:
-        return "it holds no 3-D volume of integers"
-    example = f"{Path(file.filename).name}:/{names[0]}"
-    return f"its volumes are {', '.join('/' + n for n in names)}; name one as {example}"
+        return "it does not hold a dataset of integers"
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    listed = ", ".join(names[:NAMED])
+    return f"its volumes are {listed}{more}; name one as {shlex.quote(f'{path}:{names[0]}')}"

@@ -18,9 +18,9 @@ from compresso.formats._format import (
     Format,
     Reader,
     bytes_of,
-    check,
     check_room,
     check_writable,
+    volume_shape,
 )
 from compresso.formats._metadata import Metadata
 from compresso.formats._stream import Stream, open_file, skip
@@ -46,8 +46,8 @@ class Nifti(Format):
         encoding = "gzip" if packed else "raw"
         with open_file(path, encoding) as file:
             header = _header(file.read(540))
-        shape, dtype = tuple(header.get_data_shape()[::-1]), header.get_data_dtype()
-        check(path, shape, dtype)
+        own, dtype = tuple(header.get_data_shape()[::-1]), header.get_data_dtype()
+        shape = volume_shape(path, own, dtype, others=range(len(own) - 3))
         if header.get_slope_inter() not in ((None, None), (1, 0)):
             raise FileError(f"{path}: its header scales the labels; they must be plain integers")
         start = float(header["vox_offset"])
@@ -66,7 +66,8 @@ class Nifti(Format):
 
         stream = Stream(opener, shape, dtype)
         try:
-            yield Reader(shape, dtype, stream.fetch, *_nifti.read(header, extensions))
+            said = _nifti.read(header, extensions)
+            yield Reader(shape, dtype, stream.fetch, *said, own=own)
         finally:
             stream.close()
 
@@ -89,7 +90,7 @@ class Nifti(Format):
             raise FileError(f"NIfTI files cannot hold the volume ({error})") from None
         extensions, lost = _nifti.fill(header, metadata)
         header["vox_offset"] = header.sizeof_hdr + len(extensions)
-        packed = path.suffix == ".gz"
+        packed = path.suffix.lower() == ".gz"
         with gzip.open(path, "wb", compresslevel=6) if packed else path.open("wb") as file:
             file.write(header.binaryblock + extensions)
             for part in parts:

@@ -11,7 +11,7 @@ from numpy.lib.format import MAGIC_PREFIX, dtype_to_descr, write_array_header_1_
 from numpy.typing import NDArray
 
 from compresso.errors import FileError
-from compresso.formats._format import Format, Reader, bytes_of, check
+from compresso.formats._format import Format, Reader, bytes_of, volume_shape
 from compresso.formats._metadata import Metadata, unplaced
 from compresso.formats._stream import Stream, open_file
 
@@ -31,8 +31,8 @@ class Npy(Format):
             if file.read(len(MAGIC_PREFIX)) != MAGIC_PREFIX:
                 raise FileError(f"{path}: is no .npy file")
         labels: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-        shape, dtype, offset = labels.shape, labels.dtype, labels.offset
-        check(path, shape, dtype)
+        own, dtype, offset = labels.shape, labels.dtype, labels.offset
+        shape = volume_shape(path, own, dtype)
         follow = path.stat().st_size - offset - bytes_of(shape, dtype)
         if follow:
             raise ValueError(f"{follow} bytes follow the labels that its header promises")
@@ -44,7 +44,7 @@ class Npy(Format):
         )
         fetch = stream.fetch if as_c else partial(_across, stream, shape, dtype)
         try:
-            yield Reader(shape, dtype, fetch)
+            yield Reader(shape, dtype, fetch, own=own)
         finally:
             stream.close()
 

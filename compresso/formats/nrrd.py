@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compresso.arrays import space_axes
 from compresso.errors import FileError
 from compresso.formats import _nrrd
 from compresso.formats._format import (
@@ -17,9 +18,9 @@ from compresso.formats._format import (
     Format,
     Reader,
     bytes_of,
-    check,
     check_room,
     check_writable,
+    volume_shape,
 )
 from compresso.formats._metadata import Metadata
 from compresso.formats._stream import BLOCK, Numbers, Stream, open_file, skip
@@ -58,11 +59,11 @@ class Nrrd(Format):
         ]
         if missing:
             raise ValueError(f"its header has no {missing[0]}")
-        shape = tuple(int(n) for n in header["sizes"][::-1])
-        if len(shape) != header["dimension"]:
-            raise ValueError(f"its header has {len(shape)} sizes for {header['dimension']} axes")
+        own = tuple(int(n) for n in header["sizes"][::-1])
+        if len(own) != header["dimension"]:
+            raise ValueError(f"its header has {len(own)} sizes for {header['dimension']} axes")
         dtype = np.dtype(nrrd.reader._determine_datatype(header))
-        check(path, shape, dtype)
+        shape = volume_shape(path, own, dtype)
         encoding = header["encoding"].lower()
         if encoding not in ENCODINGS:
             raise ValueError(f"its encoding {encoding} is none of {', '.join(ENCODINGS)}")
@@ -83,7 +84,9 @@ class Nrrd(Format):
 
         stream = Stream(opener, shape, dtype)
         try:
-            yield Reader(shape, dtype, stream.fetch, *_nrrd.read(text))
+            axes = [len(own) - 1 - axis for axis in reversed(space_axes(own))]
+            said = _nrrd.read(text, axes, len(own))
+            yield Reader(shape, dtype, stream.fetch, *said, own=own)
         finally:
             stream.close()
 

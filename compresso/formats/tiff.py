@@ -3,6 +3,7 @@
 import io
 import logging
 import math
+import shlex
 import struct
 import threading
 from collections.abc import Iterable, Iterator
@@ -22,9 +23,9 @@ from compresso.formats._format import (
     Format,
     Reader,
     bytes_of,
-    check,
     check_room,
     check_writable,
+    volume_shape,
 )
 from compresso.formats._metadata import Metadata
 from compresso.formats._stream import Stream, open_file
@@ -149,7 +150,7 @@ def _choose(path: Path, file: Any, inner: str) -> Any:
         raise ValueError("its metadata promise less slices than it has pages")
     if (inner or len(series) > 1) and not (inner.isdecimal() and int(inner) < len(series)):
         what = (f"{i} of {each.dtype} {each.shape}" for i, each in enumerate(series))
-        last = f"{path.name}:{len(series) - 1}"
+        last = shlex.quote(f"{path}:{len(series) - 1}")
         asked = f"has no series {inner}" if inner else "which series?"
         raise FileError(f"{path}: {asked}; it has {', '.join(what)}; name one as {last}")
     return series[int(inner or 0)]
@@ -196,7 +197,7 @@ def _shape(path: Path, series: Any) -> tuple[int, int, int]:
     others = [n for n, axis in zip(whole, series.get_axes(False), strict=True) if axis not in "YX"]
     depth = math.prod(others)
     if sum(n > 1 for n in others) > 1 or page.imagedepth != 1 or series.transform:
-        check(path, series.shape, np.dtype(series.dtype))
+        volume_shape(path, series.shape, np.dtype(series.dtype))
         raise FileError(f"{path}: its pages are not the slices of a volume {series.shape}")
     if math.prod(whole) != depth * math.prod(plane):
         raise ValueError(f"its metadata promise {whole}, and its pages are {plane}")

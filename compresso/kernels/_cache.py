@@ -1,9 +1,10 @@
-"""Machine code that is kept from one process to the next.
+"""Machine code that is kept from one process to the next, in the user's cache folder.
 
 One compiled function for one kind of arguments is one file, whose name is a hash of all that it was
 compiled from: the sources of all kernels, the versions of Python and numba, the processor, the
 types. So a file is never wrong, only missing; it is written under another name first and has a
-checksum, so any number of processes may read and write at the same time.
+checksum, so any number of processes may read and write at the same time. All files together are
+kept below a limit; the ones that were not used for the longest time are removed.
 """
 
 import hashlib
@@ -12,19 +13,21 @@ import pickle
 import secrets
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
+import platformdirs
 from numba.core import caching, compiler
 from numba.core.serialize import dumps
 
 CHECK_BYTES = hashlib.sha256().digest_size
-#: Seconds after which code of other sources or versions is removed, when new code is kept.
-OLD = 86400.0
+#: Bytes of all kept code, about 50 times what one version needs.
+LIMIT = 1 << 28
+#: Seconds after which the use of a file is recorded again.
+DAY = 86400.0
 
 
 class Cache(caching.FunctionCache):
@@ -51,32 +54,33 @@ class Cache(caching.FunctionCache):
 
     @property
     def cache_path(self) -> str:
-        """The folder that is looked at first."""
-        return str(next(folders(), Path()))
+        """The folder, for numba's own messages."""
+        return str(folder() or "")
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The kept code, or None."""
         target_context.refresh()
-        name = self._file(sig, target_context.codegen())
-        for folder in folders():
-            with suppress(Exception):  # damaged, or gone: it is compiled again
-                data = (folder / name).read_bytes()
+        kept = folder()
+        with suppress(Exception):  # damaged, or gone: it is compiled again
+            if kept:
+                path = kept / self._file(sig, target_context.codegen())
+                data = path.read_bytes()
                 if hashlib.sha256(data[CHECK_BYTES:]).digest() == data[:CHECK_BYTES]:
+                    _touch(path)
                     parts = pickle.loads(data[CHECK_BYTES:])
                     return compiler.CompileResult._rebuild(target_context, *parts)
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep compiled code in the first folder that can be written; none is no error."""
-        if data.library.has_dynamic_globals:  # addresses of this process
+        """Keep compiled code, if the folder can be written."""
+        kept = folder()
+        if kept is None or data.library.has_dynamic_globals:  # addresses of this process
             return
         payload = dumps(data._reduce())
-        name = self._file(sig, data.codegen)
-        for folder in folders():
-            with suppress(OSError):
-                _write(folder / name, hashlib.sha256(payload).digest() + payload)
-                _sweep(folder, self._stem, _stamp())
-                return
+        with suppress(OSError):
+            path = kept / self._file(sig, data.codegen)
+            _write(path, hashlib.sha256(payload).digest() + payload)
+            _sweep(kept)
 
     def flush(self) -> None:
         """Forget nothing: what is kept is right."""
@@ -87,24 +91,14 @@ class Cache(caching.FunctionCache):
         return f"{self._stem}.{_stamp()}.{hashlib.sha256(key.encode()).hexdigest()[:16]}.nbc"
 
 
-def folders() -> Iterator[Path]:
-    """Where code may be kept: with the sources, as Python's own, else with the user."""
+def folder() -> Path | None:
+    """The folder of kept code: the user's cache, or NUMBA_CACHE_DIR; None for a user without."""
     if numba.config.CACHE_DIR:  # type: ignore[attr-defined]
-        yield Path(numba.config.CACHE_DIR)  # type: ignore[attr-defined]
-        return
-    yield Path(__file__).parent / "__pycache__"
+        return Path(numba.config.CACHE_DIR)  # type: ignore[attr-defined]
     with suppress(RuntimeError):  # a user without a home
-        yield _users() / "compresso" / "kernels"
-
-
-def _users() -> Path:
-    """The folder of a user's caches."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return given if given.is_absolute() else Path.home() / ".cache"
+        found = platformdirs.user_cache_path("compresso", appauthor=False) / "kernels"
+        return found if found.is_absolute() else None
+    return None
 
 
 @cache
@@ -131,11 +125,26 @@ def _write(path: Path, data: bytes) -> None:
         raise
 
 
-def _sweep(folder: Path, stem: str, stamp: str) -> None:
-    """Remove what is left of a function's other sources and versions, and of killed processes."""
-    now = time.time()
-    for path in folder.glob(f"{stem}.*"):
-        stale = not path.name.startswith(f"{stem}.{stamp}.") or path.suffix == ".tmp"
-        with suppress(OSError):
-            if stale and now - path.stat().st_mtime > OLD:
+def _touch(path: Path) -> None:
+    """Record that a file was used."""
+    with suppress(OSError):  # a folder that can only be read
+        if time.time() - path.stat().st_mtime > DAY:
+            os.utime(path)
+
+
+def _sweep(kept: Path) -> None:
+    """Remove the files that were not used for the longest time, until the rest fits the limit.
+
+    These include what killed processes did not finish, which nobody uses.
+    """
+    files = []
+    for path in kept.glob("*.nbc*"):
+        with suppress(OSError):  # another process has removed it
+            found = path.stat()
+            files.append((found.st_mtime, found.st_size, path))
+    total = 0
+    for _, size, path in sorted(files, reverse=True):
+        total += size
+        if total > LIMIT:
+            with suppress(OSError):
                 path.unlink()

@@ -12,10 +12,10 @@ import numpy as np
 
 from compresso import boxes
 from compresso.arrays import Labels
-from compresso.boxes import Box, Boxes
+from compresso.boxes import Box, Boxes, Shape
 from compresso.errors import FileError
 from compresso.formats import Metadata, _metadata
-from compresso.formats._format import Reader, check
+from compresso.formats._format import Reader, volume_shape
 from compresso.plugins import Registry
 from compresso.stores._axes import arrange
 from compresso.stores._client import Client
@@ -66,9 +66,10 @@ def open_volume(text: str, memory: int | None = None) -> Iterator[Reader]:
     MissingPackageError
         Without TensorStore.
     """
-    array, metadata = _open(text)
+    array, metadata, lost, own = _open(text)
     dtype = np.dtype(array.dtype.numpy_dtype)
-    yield Reader(array.shape, dtype, Layers(text, array, memory).fetch, metadata)
+    fetch = Layers(text, array, memory).fetch
+    yield Reader(array.shape, dtype, fetch, metadata, lost, own=own)
 
 
 def open_array(text: str, strict: bool = False) -> Boxes:
@@ -86,7 +87,7 @@ def open_array(text: str, strict: bool = False) -> Boxes:
     SpecError, FileError, MissingPackageError
         As :func:`open_volume` does.
     """
-    array, metadata = _open(text, {"fill_missing_data_reads": False} if strict else {})
+    array, metadata, lost, own = _open(text, strict)
     layout = array.chunk_layout.read_chunk.shape
     chunk = tuple(int(n or whole) for n, whole in zip(layout, array.shape, strict=True))
 
@@ -96,18 +97,26 @@ def open_array(text: str, strict: bool = False) -> Boxes:
             labels: Labels = array[boxes.slices_of(box)].read(order="C").result()
             return labels
 
-    return Boxes(array.shape, np.dtype(array.dtype.numpy_dtype), chunk, fetch, metadata)
+    dtype = np.dtype(array.dtype.numpy_dtype)
+    return Boxes(array.shape, dtype, chunk, fetch, metadata, lost, own)
 
 
-def _open(text: str, options: dict[str, Any] | None = None) -> tuple[Any, Metadata]:
-    """An array of TensorStore's as [z, y, x], and what else the store says."""
-    client = Client.make(text)
+def _open(text: str, strict: bool = False) -> tuple[Any, Metadata, tuple[str, ...], Shape]:
+    """Open an array of TensorStore's as [z, y, x].
+
+    Also returned are what else the store says, the names of what it says and metadata cannot hold,
+    and the array's own shape if it may surprise.
+    """
+    client = Client.make(text, strict)
     location = locate(text, client.tensorstore)
     found = _find(client, location)
-    array = client.open(found.spec | (options or {})) if found.array is None else found.array
+    array = client.open(found.spec) if found.array is None else found.array
+    named = found.names or any(array.domain.labels) or location.selection.axes
+    own = tuple(array.shape) if array.rank < 3 or (array.rank > 3 and not named) else ()
     array, geometry = arrange(text, array, found, location.selection)
-    check(text, array.shape, np.dtype(array.dtype.numpy_dtype))
-    return array, _metadata.make("store", {}, geometry)
+    volume_shape(text, array.shape, np.dtype(array.dtype.numpy_dtype))
+    place = _metadata.make("", {}, geometry)
+    return array, place | found.metadata, tuple(found.lost), own
 
 
 def _find(client: Client, location: Location) -> Found:

@@ -1,12 +1,15 @@
 """Any array of TensorStore's, seen as [z, y, x]."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from compresso.errors import FileError
+from compresso.arrays import space_axes
+from compresso.errors import EncodeError, FileError
 from compresso.formats._geometry import Geometry, common_unit, unit_of
 from compresso.stores._kind import NAMES, SPACE, Found
 from compresso.stores._location import Selection
+
+T = TypeVar("T")
 
 
 def arrange(
@@ -34,45 +37,78 @@ def arrange(
     FileError
         For axes that are not those of a volume, several channels, and a box that lies outside.
     """
-    names = axis_names(text, array, found, selection.axes)
+    names = axis_names(text, array, found, selection)
+    axes = [names.index(name) for name in SPACE if name in names]
+    missing = len(SPACE) - len(axes)
     spacing = found.spacing or [_spacing(unit) for unit in array.dimension_units]
-    if len(spacing) != array.rank:
-        spacing = [(None, None)] * array.rank
-    axes = [names.index(name) for name in SPACE]
-    steps = [spacing[axis] for axis in axes]
-    shift = [found.shift[axis] if found.shift else 0.0 for axis in axes]
+    steps = _of_space(spacing, axes, array.rank, (None, None)) or [(None, None)] * 3
+    shift = _of_space(found.shift, axes, array.rank, 0.0)
     for axis in reversed(range(array.rank)):
         if names[axis] not in SPACE:
             array = array[
                 (slice(None),) * axis + (_pick(text, array, axis, names[axis], selection),)
             ]
     order = sorted(axes)
-    array = array.transpose([order.index(axis) for axis in axes])
+    array = array.transpose([order.index(axis) for axis in axes])[(None,) * missing]
     if selection.box:
         array = _cut(text, array, selection)
     low = array.domain.inclusive_min
-    geometry = _geometry(
-        steps, [s + n * (step or 0.0) for s, n, (step, _) in zip(shift, low, steps, strict=True)]
-    )
-    return array.translate_to[(0,) * 3], geometry
+    array = array.translate_to[(0,) * 3]
+    if found.geometry and axes == [0, 1, 2]:
+        return array, found.geometry.moved(*low)
+    at = [
+        None if step is None and (n or not shift) else s + n * (step or 0.0)
+        for s, n, (step, _) in zip(shift or (0.0,) * 3, low, steps, strict=True)
+    ]
+    return array, _geometry(steps, at)
 
 
-def axis_names(text: str, array: Any, found: Found, given: str) -> list[str]:
-    """A name for each axis, ``z``, ``y`` and ``x`` among them; raises FileError."""
+def _of_space(values: Sequence[T], axes: Sequence[int], rank: int, unknown: T) -> list[T]:
+    """The values for z, y and x, of those for all axes or for these; none for another number."""
+    missing = [unknown] * (len(SPACE) - len(axes))
+    if len(values) == rank:
+        return missing + [values[axis] for axis in axes]
+    if len(values) == len(SPACE):
+        order = sorted(axes)
+        own = values[len(missing) :]
+        return [*values[: len(missing)], *(own[order.index(axis)] for axis in axes)]
+    return []
+
+
+def axis_names(text: str, array: Any, found: Found, selection: Selection) -> list[str]:
+    """Return a name for each axis; raises FileError.
+
+    Among them are ``z``, ``y`` and ``x``, or only the last of these for an array of fewer axes.
+    """
     known = [label.lower() for label in found.names or array.domain.labels]
+    given = selection.axes
     if given:
         if len(given) != array.rank:
             raise FileError(f"{text}: has {array.rank} axes, and axes={given} names {len(given)}")
         known = list(given)
     elif not set(SPACE) & set(known):
-        if not 3 <= array.rank <= len(found.usual):
-            raise FileError(f"{text}: has {array.rank} axes, and is no 3-D volume")
-        usual = found.usual
-        known = list(usual[-array.rank :] if usual.endswith("x") else usual[: array.rank])
-    if len(known) != array.rank or any(known.count(name) != 1 for name in SPACE):
+        known = _usual_names(text, array.shape, found.usual, selection)
+    named = [name for name in known if name in SPACE]
+    if not named or sorted(named) != sorted(SPACE[-len(named) :]):
         listed = ", ".join(map(repr, known))
-        raise FileError(f"{text}: has axes {listed}, and not each of x, y and z once; say axes=zyx")
+        advice = f"; say axes={'tczyx'[-array.rank :]}" if array.rank <= 5 else ""
+        raise FileError(f"{text}: has axes {listed}, and not each of x, y and z once{advice}")
     return [NAMES.get(name, name) for name in known]
+
+
+def _usual_names(text: str, shape: Sequence[int], usual: str, selection: Selection) -> list[str]:
+    """Return names for axes that nothing names; axes that are dropped get an empty name."""
+    picks = selection.channel >= 0 or selection.time >= 0
+    try:
+        axes: Sequence[int] = range(len(shape)) if picks else space_axes(shape)
+    except EncodeError as error:
+        if len(shape) > len(usual):
+            raise FileError(f"{text}: {error}") from None
+        axes = range(len(shape))
+    last = usual.endswith("x")
+    names = usual[-len(axes) :] if last else usual[usual.index("x") :][: len(axes)]
+    named = dict(zip(axes, names, strict=True))
+    return [named.get(axis, "") for axis in range(len(shape))]
 
 
 def _pick(text: str, array: Any, axis: int, name: str, selection: Selection) -> int:
@@ -105,14 +141,15 @@ def _spacing(unit: Any) -> tuple[float | None, str | None]:
 
 
 def _geometry(
-    steps: Sequence[tuple[float | None, str | None]], at: Sequence[float]
+    steps: Sequence[tuple[float | None, str | None]], at: Sequence[float | None]
 ) -> Geometry | None:
     """``steps`` and ``at`` are of z, y and x, each in its own unit."""
-    units = [unit_of(unit) if unit else None for _, unit in steps]
+    last = steps[-1][1]  # an unknown step has any unit
+    units = [unit and unit_of(unit) for unit in (last if n is None else u for n, u in steps)]
     spacing, unit = common_unit([step for step, _ in steps], units)
     (z, y, x), _ = common_unit(at, units)
     try:
-        origin = None if None in spacing or None in (x, y, z) else (x, y, z)
-        return Geometry.along_axes(spacing, origin, unit)  # type: ignore[arg-type]
+        origin = None if x is None or y is None or z is None else (x, y, z)
+        return Geometry.along_axes(spacing, origin, unit)
     except (ValueError, OverflowError):
         return None

@@ -19,16 +19,30 @@ from compresso.stores._virtual import Corner, Told, in_memory, virtual
 
 #: The encodings that are decoded here.
 DECODED = ("raw", "compressed_segmentation", "compresso")
-#: What CloudVolume puts behind the names of packed chunks in a local folder, and what packed them.
-PACKED = {"": "none", ".gz": "gzip", ".br": "brotli"}
+#: What CloudVolume appends to the names of packed chunks in a local folder, and what packed them.
+#: If a chunk has several files, the first of these is read, as by a CloudVolume that just started.
+PACKED = {
+    "": "none",
+    ".gz": "gzip",
+    ".br": "brotli",
+    ".zstd": "zstd",
+    ".xz": "lzma",
+    ".bz2": "bz2",
+}
 #: What is said of a scale, whatever its encoding.
 PLAIN = ("size", "voxel_offset", "resolution", "chunk_sizes")
+#: Where an info says the size of compressed_segmentation's blocks, and the size if it does not.
+BLOCK, DEFAULT_BLOCK = "compressed_segmentation_block_size", [8, 8, 8]
 #: What a chunk's stream takes beyond its labels, at most: as much again, and some headers.
 SPARE = 1 << 16
 
 
 def open_chunks(
-    client: Client, kvstore: dict[str, Any], document: dict[str, Any], mip: int, suffix: str
+    client: Client,
+    kvstore: dict[str, Any],
+    document: dict[str, Any],
+    mip: int,
+    suffixes: Sequence[str] = ("",),
 ) -> Any:
     """A TensorStore of a scale in chunks of its own, x, y, z, channel.
 
@@ -40,8 +54,8 @@ def open_chunks(
     document : dict
         Its ``info``.
     mip : int
-    suffix : str
-        Behind the chunks' names, one of ``PACKED``.
+    suffixes : sequence of str
+        What may follow the chunks' names, keys of ``PACKED``: each is tried until one is found.
 
     Raises
     ------
@@ -51,33 +65,49 @@ def open_chunks(
     scale = document["scales"][mip]
     with telling(client.text):
         meant = _claims(client, document, scale)
-        where, key_of = _keys(kvstore, scale, suffix, meant)
+        where, key_of = _keys(kvstore, scale, meant)
         folder = client.tensorstore.KvStore.open(where, context=client.context).result()
     if meant.shape[3] != 1:
         raise FileError(f"{client.text}: has {meant.shape[3]} channels; only one is decoded here")
-    decoder = _Decoder.of(client.text, scale, meant.dtype.numpy_dtype, suffix)
+    decoder = _Decoder.of(client.text, scale, meant.dtype.numpy_dtype)
 
-    def begin(low: Corner, high: Corner, done: Told, _: Told) -> None:
-        folder.read(key_of(low[:3], high[:3])).add_done_callback(done)
+    def begin(low: Corner, high: Corner, done: Told, failed: Told) -> None:
+        key = key_of(low[:3], high[:3])
 
-    def fill(data: bytes | None, chunk: NDArray[Any]) -> None:
+        def attempt(suffix: str, *others: str) -> None:
+            def answered(reading: Any) -> None:
+                try:
+                    missing = reading.result().state == "missing"
+                except Exception as error:  # it would be lost in TensorStore's thread
+                    failed(error, suffix)
+                    return
+                if missing and others:
+                    attempt(*others)
+                else:
+                    done(reading, suffix)
+
+            folder.read(key + suffix if suffix else key).add_done_callback(answered)
+
+        attempt(*suffixes)
+
+    def fill(data: bytes | None, chunk: NDArray[Any], suffix: str) -> None:
         chunk[...] = 0
         if data is not None:
-            chunk[..., 0] = decoder.decode(data, chunk.shape[2::-1]).T
+            chunk[..., 0] = decoder.decode(data, chunk.shape[2::-1], suffix).T
 
     def name(low: Corner, high: Corner) -> str:
-        return f"{scale['key']}/{_name(low[:3], high[:3])}{suffix}"
+        return f"{scale['key']}/{chunk_name(low[:3], high[:3])}"
 
     return virtual(client, meant, begin, fill, name)
 
 
 def _keys(
-    kvstore: dict[str, Any], scale: dict[str, Any], suffix: str, meant: Any
-) -> tuple[dict[str, Any], Callable[[Corner, Corner], str | bytes]]:
+    kvstore: dict[str, Any], scale: dict[str, Any], meant: Any
+) -> tuple[dict[str, Any], Callable[[Corner, Corner], Any]]:
     """Where chunks are, and by which key, given where a chunk begins and ends."""
     path = f"{scale['key']}/"
     if scale.get("sharding") is None:
-        return kvstore, lambda low, high: path + _name(low, high) + suffix
+        return kvstore, lambda low, high: path + chunk_name(low, high)
     shards = {
         "driver": "neuroglancer_uint64_sharded",
         "metadata": scale["sharding"],
@@ -107,7 +137,8 @@ def morton(at: Sequence[int], grid: Sequence[int]) -> int:
     return code
 
 
-def _name(low: Corner, high: Corner) -> str:
+def chunk_name(low: Corner, high: Corner) -> str:
+    """Return the name of the chunk between two corners, without a suffix."""
     return "_".join(f"{a}-{b}" for a, b in zip(low, high, strict=True))
 
 
@@ -124,21 +155,20 @@ class _Decoder:
     encoding: str
     dtype: np.dtype[Any]
     block: Extent
-    suffix: str
 
     @classmethod
-    def of(cls, text: str, scale: dict[str, Any], dtype: np.dtype[Any], suffix: str) -> "_Decoder":
-        block = scale.get("compressed_segmentation_block_size") or (8, 8, 8)
+    def of(cls, text: str, scale: dict[str, Any], dtype: np.dtype[Any]) -> "_Decoder":
+        block = scale.get(BLOCK) or DEFAULT_BLOCK
         try:
             size = Extent("x".join(map(str, block)))
         except (TypeError, ValueError):
             raise FileError(f"{text}: its info is damaged: blocks of {block}") from None
-        return cls(str(scale["encoding"]), dtype, size, suffix)
+        return cls(str(scale["encoding"]), dtype, size)
 
-    def decode(self, data: bytes, shape: tuple[int, ...]) -> NDArray[Any]:
+    def decode(self, data: bytes, shape: tuple[int, ...], suffix: str) -> NDArray[Any]:
         """Labels [z, y, x] of a chunk; raises DecodeError and ValueError."""
         size = int(np.prod(shape)) * self.dtype.itemsize
-        stream = compressors.parse(PACKED[self.suffix]).decompress(data, 2 * size + SPARE)
+        stream = compressors.parse(PACKED[suffix]).decompress(data, 2 * size + SPARE)
         if self.encoding == "raw":
             if len(stream) != size:
                 raise ValueError(f"it has {len(stream)} bytes instead of {size}")

@@ -3,8 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -40,25 +40,30 @@ class Client:
     text : str
         The store as the user wrote it, for messages.
     tensorstore, context : Any
+    strict : bool
+        A chunk that the store lacks is an error, and not its fill value.
     """
 
     text: str
     tensorstore: Any
     context: Any
+    strict: bool = False
 
     @classmethod
-    def make(cls, text: str) -> "Client":
+    def make(cls, text: str, strict: bool = False) -> "Client":
         """Import TensorStore; raises MissingPackageError."""
         tensorstore = _tensorstore()
         names = ("http_request_retries", "gcs_request_retries", "s3_request_retries")
         settings: dict[str, Any] = dict.fromkeys(names, RETRIES)
         settings["cache_pool"] = {"total_bytes_limit": INDEXES}
-        return cls(text, tensorstore, tensorstore.Context(settings))
+        return cls(text, tensorstore, tensorstore.Context(settings), strict)
 
     def open(self, spec: dict[str, Any]) -> Any:
         """Open an array for reading; raises FileError."""
         if spec["driver"] in CHUNKED:
             spec = spec | ONCE
+        if self.strict:
+            spec = spec | {"fill_missing_data_reads": False}
         with telling(self.text), _quiet(spec["kvstore"]):
             opening = self.tensorstore.open(spec, read=True, context=self.context)
             return opening.result(timeout=PATIENCE)
@@ -78,6 +83,30 @@ class Client:
         if not isinstance(value, dict):
             raise FileError(f"{self.text}: its {name} is damaged: no JSON object")
         return value
+
+    def existing(self, kvstore: dict[str, Any], names: Sequence[str]) -> set[str]:
+        """Return those of the names that a folder has; an unreadable object is not one of them."""
+        if kvstore["driver"] == "file":
+            return {name for name in names if os.path.isfile(kvstore["path"] + name)}
+        with telling(self.text), _quiet(kvstore):
+            opening = self.tensorstore.KvStore.open(kvstore, context=self.context)
+            folder = opening.result(timeout=PATIENCE)
+            found = set()
+            for name, reading in [(name, folder.read(name)) for name in names]:
+                with suppress(Exception):
+                    if reading.result(timeout=PATIENCE).state == "value":
+                        found.add(name)
+            return found
+
+    def replaced(
+        self, kvstore: dict[str, Any], name: str, document: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return the specification of the same folder with another document ``name`` in it."""
+        path = f"{kvstore.get('path', '')}{name}"
+        notes = {"driver": "memory", "path": path}
+        memory = self.tensorstore.KvStore.open({"driver": "memory"}, context=self.context).result()
+        memory.write(path, json.dumps(document).encode()).result()
+        return {"driver": "kvstack", "layers": [{"base": kvstore}, {"exact": name, "base": notes}]}
 
     def optional(self, kvstore: dict[str, Any], name: str) -> dict[str, Any]:
         """A document that may be missing: empty then, and where it is refused; raises FileError.

@@ -17,6 +17,8 @@ ANSWER = re.compile(r"\[http_response_code='(\d+)'")
 #: Where TensorStore makes folders a NUL ends each of them in the path that it tells; it writes that
 #: as an escape, and so each hexadecimal digit behind it, which would else belong to the escape.
 ESCAPED = re.compile(r"\\x(00|3[0-9]|[46][1-6])")
+#: A long path in quotes, and its end.
+LONG = re.compile(r'"[^"]{30,}([^"]{50})"')
 PRIVATE = ("PERMISSION_DENIED", "UNAUTHENTICATED")
 #: What a file system says of what this user may not do there.
 FORBIDDEN = tuple(map(os.strerror, (errno.EACCES, errno.EPERM, errno.EROFS)))
@@ -86,5 +88,6 @@ def explain(error: Exception) -> str:
 
 
 def _short(line: str) -> str:
-    """A line that is not too long; what is wrong is behind the name of a file, however long."""
-    return line if len(line) <= 600 else f"{line[:300]} ... {line[-300:]}"
+    """A line that is not too long, and has the ends of long paths: the names of chunks."""
+    line = LONG.sub(r'"...\1"', line)
+    return line if len(line) <= 240 else f"{line[:118]} ... {line[-117:]}"

@@ -2,10 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from compresso.errors import FileError
+from compresso.formats import Metadata
+from compresso.formats._geometry import Geometry
 from compresso.plugins import Plugin
 from compresso.stores._client import Client
 from compresso.stores._location import Location
@@ -28,11 +30,17 @@ class Found:
     names : sequence of str
         Its axes, as its format names them; empty where TensorStore knows as much.
     spacing : sequence of (float or None, str or None)
-        Of each axis, and its unit; empty where TensorStore knows as much.
+        Of each axis, or of each axis of space, and its unit; empty where TensorStore knows as much.
     shift : sequence of float
-        Position of index 0 along each axis, in its unit; empty for zeros.
+        Position of index 0 along the same axes, in their units; empty for zeros.
     array : TensorStore, optional
         Where it is open already.
+    metadata : dict
+        What else the store says, by the name of the format that said it.
+    lost : sequence of str
+        The names of what it says too, and the metadata cannot hold.
+    geometry : Geometry, optional
+        Where index 0 lies, if an array [z, y, x] says it all at once.
     """
 
     spec: dict[str, Any]
@@ -41,6 +49,9 @@ class Found:
     spacing: Sequence[tuple[float | None, str | None]] = ()
     shift: Sequence[float] = ()
     array: Any = None
+    metadata: Metadata = field(default_factory=dict)
+    lost: Sequence[str] = ()
+    geometry: Geometry | None = None
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,11 @@ class Selection:
     def __post_init__(self) -> None:
         if self.mip < 0:
             raise SpecError(f"mip={self.mip}: the finest scale is 0")
+        space = "".join(name for name in "zyx" if name in self.axes)
         if self.axes and (
-            not set("xyz") <= set(self.axes) <= set("xyzct")
+            not space
+            or not "zyx".endswith(space)
+            or not set(self.axes) <= set("xyzct")
             or len(set(self.axes)) != len(self.axes)
         ):
             raise SpecError(f"axes={self.axes}: expected x, y, z, and c and t where there are")
@@ -126,9 +129,9 @@ def names_store(text: str) -> bool:
     address, _ = split(text)
     if URL.match(address) or ("|" in address and not os.path.exists(address)):
         return True
-    folder, _ = _split_inner(address)
+    folder, _ = split_inner(address)
     return folder.is_dir() and (
-        folder.suffix in (".zarr", ".n5")
+        folder.suffix.lower() in (".zarr", ".n5")
         or any((folder / name).is_file() for name in (*sum(MARKERS.values(), ()), UNFINISHED))
     )
 
@@ -170,7 +173,7 @@ def _local(text: str) -> tuple[Path, str] | None:
     if mark and scheme.lower() in SCHEMES:
         address = rest
     address = address.partition("|")[0].removeprefix("file://")
-    found = _split_inner(address)
+    found = split_inner(address)
     return found if found[0].is_dir() else None
 
 
@@ -197,7 +200,7 @@ def locate(text: str, tensorstore: Any) -> Location:
     if kinds:
         address = rest
     if not URL.match(address) and "|" not in address:
-        folder, inner = _split_inner(address)
+        folder, inner = split_inner(address)
         path = os.path.abspath(folder / inner.strip("/"))
         kvstore = {"driver": "file", "path": _as_folder(path)}
         return Location(text, kvstore, kinds or DRIVERS["auto"], "", selection)
@@ -225,14 +228,13 @@ def _address(address: str) -> str:
 
 def _inner_of_address(address: str) -> tuple[str, str]:
     """Split ``gs://bucket/a.zarr:/inside``."""
-    for ending in (".zarr:/", ".n5:/"):
-        head, mark, inner = address.partition(ending)
-        if mark and "|" not in address:
-            return head + mark[:-2], "/" + inner
+    found = re.search(r"\.(zarr|n5)(?=:/)", address, re.IGNORECASE)
+    if found and "|" not in address:
+        return address[: found.end()], address[found.end() + 1 :]
     return address, ""
 
 
-def _split_inner(address: str) -> tuple[Path, str]:
+def split_inner(address: str) -> tuple[Path, str]:
     """Split ``folder:/inside``."""
     head, mark, inner = address.rpartition(":")
     if mark and not os.path.exists(address) and os.path.isdir(head):

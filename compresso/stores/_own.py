@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.adapters._chunk import Codecs, Layout
+from compresso.container.chunk import Codecs, Layout
 from compresso.errors import EncodeError, FileError, SpecError
 from compresso.stores._client import Client
 from compresso.stores._errors import telling
+from compresso.stores._keys import Keys
 from compresso.stores._virtual import Corner, Told, in_memory, virtual
 
 NAME = "compresso"
@@ -56,7 +57,7 @@ def open_own(client: Client, kvstore: dict[str, Any], document: dict[str, Any]) 
         chunks = _Chunks.of(client, kvstore, document, meant, shards)
     layout = _layout(client.text, inner[0], meant)
 
-    def fill(data: bytes | None, chunk: NDArray[Any]) -> None:
+    def fill(data: bytes | None, chunk: NDArray[Any], _: str) -> None:
         if data is None:
             chunk[...] = meant.fill_value if meant.fill_value is not None else 0
         else:
@@ -76,7 +77,7 @@ def _layout(text: str, codec: dict[str, Any], meant: Any) -> Layout:
     dtype = meant.dtype.numpy_dtype
     try:
         codecs = Codecs(**codec.get("configuration", {}))
-        for stage in codecs.stages:
+        for stage in codecs.codec:
             for package in stage.packages:
                 stage.require(package)
         return Layout(codecs, tuple(meant.chunk_layout.read_chunk.shape), dtype)
@@ -113,7 +114,7 @@ class _Chunks:
     kvstore: dict[str, Any]
     folder: Any
     shards: _Shards | None
-    keys: tuple[str, str]  # before a chunk's numbers, and between them
+    keys: Keys
     outer: tuple[int, ...]
     inner: tuple[int, ...]
 
@@ -126,21 +127,14 @@ class _Chunks:
         meant: Any,
         shards: _Shards | None,
     ) -> "_Chunks":
-        encoding = document["chunk_key_encoding"]
-        said = encoding.get("configuration", {}).get("separator")
-        keys = ("c/", said or "/") if encoding["name"] == "default" else ("", said or ".")
-        if keys == ("c/", "."):
-            keys = ("c.", ".")
         layout = meant.chunk_layout
         folder = client.tensorstore.KvStore.open(kvstore, context=client.context).result()
         outer, inner = tuple(layout.write_chunk.shape), tuple(layout.read_chunk.shape)
-        return cls(client, kvstore, folder, shards, keys, outer, inner)
+        return cls(client, kvstore, folder, shards, Keys.of(document), outer, inner)
 
     def name(self, low: Corner, _: Corner) -> str:
         """The key of the object that has a chunk."""
-        first, between = self.keys
-        at = [n // size for n, size in zip(low, self.outer, strict=True)]
-        return first + between.join(map(str, at)) if at else first.rstrip("/.") or "0"
+        return self.keys.name([n // size for n, size in zip(low, self.outer, strict=True)])
 
     def begin(self, low: Corner, high: Corner, done: Told, failed: Told) -> None:
         """Begin to read a chunk."""

@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from compresso.stores._location import split, split_inner
+
 #: Folders that are looked into, at most, and volumes that are named.
 MOST, NAMED = 2000, 12
 INTEGER = re.compile(r"u?int\d+|bool|[<>|][iub][1248]")
@@ -32,12 +34,13 @@ def volumes(kvstore: dict[str, Any], consolidated: object) -> list[str] | None:
     else:
         return None
     scaled = [path for path, node in nodes.items() if multiscales(node)]
-    return sorted(
-        path
+    axes = {
+        path: 3 if path in scaled else _axes(node)
         for path, node in nodes.items()
-        if path in scaled
-        or (_is_volume(node) and not any(path.startswith(f"{group}/") for group in scaled))
-    )
+        if path in scaled or not any(path.startswith(f"{group}/") for group in scaled)
+    }
+    most = max([1, *axes.values()])
+    return sorted(path for path, number in axes.items() if number == most)
 
 
 def choices(text: str, found: list[str] | None) -> str:
@@ -45,20 +48,23 @@ def choices(text: str, found: list[str] | None) -> str:
     if found is None:
         return f"name what is inside it, such as {example(text, 'path/inside')}"
     if not found:
-        return "there is no 3-D volume of integers in it"
+        return "there is no array of integers in it"
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     listed = ", ".join(f"/{path}" for path in found[:NAMED])
     return f"its volumes are {listed}{more}; name one as {example(text, found[0])}"
 
 
 def example(text: str, path: str) -> str:
-    """How a path inside of a store is written."""
-    if "|" in text:
-        address, _, driver = text.rpartition("|")
-        return f"'{address}|{driver.partition(':')[0]}:{path}'"
-    if "://" in text:
-        return f"{text.rstrip('/')}/{path}"
-    return f"{text.rstrip('/')}:/{path}"
+    """How a path inside of a store is written; ``text`` may have an inner path and a selection."""
+    address, chosen = split(text)
+    end = chosen and f":{chosen}"
+    if "|" in address:
+        container, _, driver = address.rpartition("|")
+        kind, _, inner = driver.partition(":")
+        inside = "/".join(filter(None, [inner.strip("/"), path]))
+        return f"'{container}|{kind}:{inside}{end}'"
+    folder = "://" in address or split_inner(address)[1]
+    return f"{address.rstrip('/')}{'/' if folder else ':/'}{path}{end}"
 
 
 def multiscales(node: dict[str, Any]) -> Any:
@@ -70,10 +76,13 @@ def multiscales(node: dict[str, Any]) -> Any:
     return listed[0] if isinstance(listed, list) and listed else None
 
 
-def _is_volume(node: dict[str, Any]) -> bool:
+def _axes(node: dict[str, Any]) -> int:
+    """Return how many axes of a volume an array of integers can have, at most 3; 0 for others."""
     shape = node.get("shape", node.get("dimensions"))
     dtype = node.get("data_type", node.get("dtype", node.get("dataType")))
-    return isinstance(shape, list) and len(shape) >= 3 and bool(INTEGER.fullmatch(str(dtype)))
+    if not isinstance(shape, list) or not INTEGER.fullmatch(str(dtype)):
+        return 0
+    return min(len(shape), 3)
 
 
 def _listed(consolidated: dict[str, Any]) -> Nodes:

@@ -9,11 +9,12 @@ from compresso.stores._client import Client
 
 #: An index of each axis: of a chunk's first voxel, or of the one behind its last.
 Corner = Sequence[int]
-Told = Callable[[Any], None]
+#: Takes a finished reading, or an error, and the suffix of the object's name, "" by default.
+Told = Callable[..., None]
 #: Begins to read the chunk between two corners; tells the reading when it is done, or the error.
 Begin = Callable[[Corner, Corner, Told, Told], None]
-#: Puts what was read, None where there is nothing, into a chunk.
-Fill = Callable[[bytes | None, NDArray[Any]], None]
+#: Puts the bytes of an object with this suffix, None for a missing one, into a chunk.
+Fill = Callable[[bytes | None, NDArray[Any], str], None]
 
 
 def virtual(
@@ -35,16 +36,21 @@ def virtual(
         low, high = domain.inclusive_min, domain.exclusive_max
         promise, future = client.tensorstore.Promise.new()
 
-        def failed(error: object) -> None:
-            promise.set_exception(ValueError(f"Error reading {name(low, high)}: {error}"))
+        def failed(error: object, suffix: str = "") -> None:
+            promise.set_exception(ValueError(f"Error reading {name(low, high)}{suffix}: {error}"))
 
-        def done(reading: Any) -> None:
+        def done(reading: Any, suffix: str = "") -> None:
             try:
                 found = reading.result()
-                fill(found.value if found.state == "value" else None, chunk)
+                data = found.value if found.state == "value" else None
+                if data is None and client.strict:
+                    error = ValueError(f"NOT_FOUND: chunk {name(low, high)} is missing")
+                    promise.set_exception(error)
+                    return
+                fill(data, chunk, suffix)
                 promise.set_result(None)
             except Exception as error:  # it would be lost in TensorStore's thread
-                failed(error)
+                failed(error, suffix)
 
         # To wait here would keep the thread that the answer needs.
         begin(low, high, done, failed)

@@ -1,13 +1,22 @@
 """N5: axes x, y, z, the fastest first."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
 from compresso.errors import FileError
+from compresso.stores._attributes import fields_of, place_of
 from compresso.stores._client import Client, child
+from compresso.stores._keys import Keys, check_keys
 from compresso.stores._kind import Found, Kind, check_mip, numbers
 from compresso.stores._location import Location
 from compresso.stores._tree import choices, volumes
+
+#: The folder of a scale.
+SCALE = re.compile(r"s\d+")
+#: Attributes that say how labels are stored, and in which scales.
+KNOWN = {"n5", "dimensions", "blockSize", "dataType", "compression", "axes"}
+KNOWN |= {"downsamplingFactors", "multiScale"}
 
 
 class N5(Kind):
@@ -20,7 +29,14 @@ class N5(Kind):
         text, kvstore = location.text, location.kvstore
         if "dimensions" in document:
             check_mip(text, location.selection.mip, ["the only one"])
-            return Found({"driver": "n5", "kvstore": kvstore}, "xyzct", (), _resolution(document))
+            if document.get("isLabelMultiset"):
+                raise FileError(
+                    f"{text}: holds label multisets, which are not read (only one label per voxel "
+                    "is); convert it to labels with Paintera"
+                )
+            sizes = document["dimensions"], document.get("blockSize")
+            check_keys(client, kvstore, document, Keys("", "/"), *sizes)
+            return _described(client, kvstore, document)
         scale = child(text, kvstore, f"s{location.selection.mip}")
         inside = client.optional(scale, "attributes.json")
         if "dimensions" not in inside:
@@ -33,15 +49,44 @@ class N5(Kind):
         return self.find(client, replace(location, kvstore=scale, selection=only), inside)
 
 
-def _resolution(document: dict[str, Any]) -> list[tuple[float | None, str | None]]:
-    """``pixelResolution``, where TensorStore's ``resolution`` is not there."""
-    value = document.get("pixelResolution")
-    if "resolution" in document or value is None:
-        return []
-    detailed = value if isinstance(value, dict) else {"dimensions": value}
-    unit = detailed.get("unit")
+def _described(client: Client, kvstore: dict[str, Any], document: dict[str, Any]) -> Found:
+    """An array with what its attributes say, and those of its group if it is one of the scales.
+
+    Of a scale, ``resolution`` and ``offset`` are those of ``s0``; ``downsamplingFactors`` say how
+    much larger its voxels are. Positions are those of centres, as Paintera and n5-viewer have them.
+    """
+    parent, _, last = kvstore.get("path", "").rstrip("/").rpartition("/")
+    attributes = document
+    if SCALE.fullmatch(last):
+        above = kvstore | {"path": f"{parent}/" if parent else ""}
+        group = client.optional(above, "attributes.json")
+        attributes = (group if "dimensions" not in group else {}) | document
+    dimensions = document["dimensions"]
+    rank = len(dimensions) if isinstance(dimensions, list) else 0
+    place = place_of(attributes, rank)
+    factors = _factors(document, len(place.spacing))
+    spacing, shift = place.spacing, place.shift
+    if factors:
+        shift = shift if len(shift) == len(spacing) else [0.0] * len(spacing)
+        parts = list(zip(spacing, factors, shift, strict=True))
+        spacing = [(n and n * by, unit) for (n, unit), by, _ in parts]
+        shift = [at + (n or 0.0) * (by - 1) / 2 for (n, _), by, at in parts]
+    elif last not in ("s0", "") and SCALE.fullmatch(last) and attributes != document:
+        place = place_of(document, rank)  # nobody says how much larger its voxels are
+        spacing, shift = place.spacing, place.shift
+    fields, lost = fields_of(attributes, {*KNOWN, *place.names})
+    # TensorStore would refuse a resolution in any form but its own, and JSON with NaN.
+    plain = {name: value for name, value in document.items() if name in KNOWN}
+    if plain != document:
+        kvstore = client.replaced(kvstore, "attributes.json", plain)
+    spec = {"driver": "n5", "kvstore": kvstore}
+    said = {"n5": fields} if fields else {}
+    return Found(spec, "xyzct", (), spacing, shift, metadata=said, lost=lost)
+
+
+def _factors(document: dict[str, Any], count: int) -> list[float]:
+    """How much larger a scale's voxels are than those of ``s0``; none where it does not say."""
     try:
-        steps = numbers(detailed.get("dimensions"), len(document["dimensions"]))
-    except (TypeError, ValueError):
+        return numbers(document.get("downsamplingFactors"), count) if count else []
+    except (ValueError, OverflowError):
         return []
-    return [(step, None if unit is None else str(unit)) for step in steps]

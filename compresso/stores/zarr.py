@@ -1,19 +1,25 @@
 """Zarr, versions 2 and 3, and the multiscale images that OME puts into it."""
 
+import re
 from abc import abstractmethod
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from compresso.errors import FileError
 from compresso.formats._metadata import geometry_of
+from compresso.stores._attributes import Place, fields_of, place_of
 from compresso.stores._client import Client, child
-from compresso.stores._kind import Found, Kind, check_mip, numbers
+from compresso.stores._keys import Keys, check_keys
+from compresso.stores._kind import SPACE, Found, Kind, check_mip, numbers
 from compresso.stores._location import MARKERS, Location
 from compresso.stores._own import open_own
 from compresso.stores._tree import choices, multiscales, volumes
 
 #: The axes of an array that does not name them: as NumPy indexes it, and OME's first versions did.
 USUAL = "tczyx"
+#: Attributes with the size of a voxel in the order of the array's axes.
+NUMPY_ORDER = ("resolution", "voxel_size", "element_size_um")
+INTEGER = re.compile(r"-?\d{1,20}", re.ASCII)
 
 
 class _Zarr(Kind):
@@ -25,17 +31,17 @@ class _Zarr(Kind):
         attributes = self._attributes(client, location, document)
         if not self._is_group(document):
             check_mip(text, location.selection.mip, ["the only one"])
-            named = attributes.get("_ARRAY_DIMENSIONS")  # xarray's
-            names = tuple(map(str, named)) if isinstance(named, list) else ()
-            array = open_own(client, kvstore, document)
-            spec = {"driver": self.driver, "kvstore": kvstore}
-            return Found(spec, USUAL, names, shift=_origin(attributes, document), array=array)
+            spec, array = self._array(client, kvstore, document)
+            return _described(Found(spec, USUAL, array=array), attributes, document)
         image = multiscales({"attributes": attributes})
         if image is not None:
-            scale = _scale(location, image, self.driver)
+            scale = _scale(location, image)
             folder = scale.spec["kvstore"]
             head = client.optional(folder, MARKERS[self.name][0])
-            return replace(scale, array=open_own(client, folder, head))
+            spec, array = self._array(client, folder, head)
+            fields, lost = fields_of(attributes, ("multiscales",))
+            said: dict[str, Any] = {"zarr": fields} if fields else {}
+            return replace(scale, spec=spec, array=array, metadata=said, lost=lost)
         found = volumes(kvstore, self._consolidated(client, location, document))
         if found is None or len(found) != 1:
             raise FileError(f"{text}: is a group; {choices(text, found)}")
@@ -44,6 +50,21 @@ class _Zarr(Kind):
         if document is None:
             raise FileError(f"{text}: has no {found[0]}, which it lists")
         return self.find(client, inside, document)
+
+    def _array(
+        self, client: Client, kvstore: dict[str, Any], document: dict[str, Any]
+    ) -> tuple[dict[str, Any], Any]:
+        """How TensorStore opens an array, and the array if its chunks are decoded here."""
+        chunk = document.get("chunks")
+        grid = _object(document.get("chunk_grid"))
+        if grid is not None:
+            chunk = (_object(grid.get("configuration")) or {}).get("chunk_shape")
+        check_keys(client, kvstore, document, Keys.of(document), document.get("shape"), chunk)
+        understood = _understood(document)
+        array = open_own(client, kvstore, understood)
+        if understood != document:
+            kvstore = client.replaced(kvstore, MARKERS[self.name][0], understood)
+        return {"driver": self.driver, "kvstore": kvstore}, array
 
     @abstractmethod
     def _is_group(self, document: dict[str, Any]) -> bool:
@@ -103,22 +124,60 @@ class Zarr2(_Zarr):
         return _object(client.optional(location.kvstore, ".zmetadata").get("metadata"))
 
 
-def _origin(attributes: dict[str, Any], document: dict[str, Any]) -> list[float]:
-    """Position of the first voxel of an array that was converted; empty for any other."""
-    ours = _object(attributes.get("compresso")) or {}
-    geometry = geometry_of(_object(ours.get("metadata")) or {})
-    if geometry is None or geometry.origin is None or not geometry.is_plain:
-        return []
-    if document.get("dimension_names") != ["z", "y", "x"]:
-        return []
-    return list(reversed(geometry.origin))
+def _described(found: Found, attributes: dict[str, Any], document: dict[str, Any]) -> Found:
+    """An array with what its attributes say: ours, TensorStore's, xarray's and funlib's.
+
+    A converted array has the metadata of its source, as long as its axes are z, y and x.
+    """
+    known = {"compresso", "dimension_units", "_ARRAY_DIMENSIONS", "axis_names"}
+    shape = document.get("shape")
+    rank = len(shape) if isinstance(shape, list) else 0
+    names: tuple[str, ...] = ()
+    for named in (attributes.get("_ARRAY_DIMENSIONS"), attributes.get("axis_names")):
+        if isinstance(named, list) and not names and not document.get("dimension_names"):
+            names = tuple(str(name).rstrip("^") for name in named)  # funlib marks channels so
+    place = Place([], [], ())
+    if "dimension_units" not in attributes:
+        place = place_of(attributes, rank, NUMPY_ORDER)
+    fields, lost = fields_of(attributes, {*known, *place.names})
+    ours = (_object(attributes.get("compresso")) or {}).get("metadata")
+    if document.get("dimension_names") != [*SPACE] or not isinstance(ours, dict):
+        ours = {}
+    geometry = geometry_of(ours)
+    said = {name: value for name, value in ours.items() if name != "geometry"}
+    if fields:
+        said["zarr"] = (_object(said.get("zarr")) or {}) | fields
+    return replace(
+        found,
+        names=names,
+        spacing=place.spacing,
+        shift=place.shift,
+        metadata=said,
+        lost=lost,
+        geometry=geometry,
+    )
 
 
 def _object(value: Any) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _scale(location: Location, image: Any, driver: str) -> Found:
+def _understood(document: dict[str, Any]) -> dict[str, Any]:
+    """An array's metadata as TensorStore takes them, where other writers have another form."""
+    changed = dict(document)
+    fill, compressor = document.get("fill_value"), _object(document.get("compressor"))
+    if isinstance(fill, str) and INTEGER.fullmatch(fill):  # n5-zarr and others
+        changed["fill_value"] = int(fill)
+    if compressor and compressor.get("id") == "zstd":  # decoding does not depend on the checksum
+        changed["compressor"] = {n: v for n, v in compressor.items() if n != "checksum"}
+    attributes = _object(document.get("attributes")) or {}
+    fields, lost = fields_of(attributes, ())
+    if lost:  # TensorStore refuses JSON with NaN
+        changed["attributes"] = fields
+    return changed
+
+
+def _scale(location: Location, image: Any) -> Found:
     """The scale ``mip`` of a multiscale image, with its axes, spacing and position."""
     text, mip = location.text, location.selection.mip
     try:
@@ -143,9 +202,9 @@ def _scale(location: Location, image: Any, driver: str) -> Found:
         raise FileError(f"{text}: its multiscales metadata is damaged ({reason})") from None
     units = [axis.get("unit") for axis in axes]
     return Found(
-        {"driver": driver, "kvstore": child(text, location.kvstore, paths[mip])},
+        {"kvstore": child(text, location.kvstore, paths[mip])},
         USUAL,
         names,
         [(step, unit and str(unit)) for step, unit in zip(steps, units, strict=True)],
-        shift,
+        shift if any(steps) or any(shift) else (),
     )

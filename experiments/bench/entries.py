@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import compresso
-from compresso import compressors, encodings, frame
+from compresso import compressors, container, encodings
 from compresso.codec import Buffer
 from experiments.datasets import Volume
 from experiments.errors import HarnessError
@@ -116,7 +116,7 @@ def _cell(volume: Volume, cell: Cell) -> Callable[[int], Numbers]:
 def framed(labels: Labels) -> list[Entry]:
     """The frame, and beside it what it holds: the same groups, encoded and compressed."""
     first, second = encodings.parse("compresso"), compressors.parse("zstd")
-    groups = frame.Reader(io.BytesIO(compresso.dumps(labels, "compresso", "zstd"))).description
+    groups = container.Reader(io.BytesIO(compresso.dumps(labels, "compresso", "zstd"))).description
     spans = groups.groups
 
     def pack() -> list[Buffer]:

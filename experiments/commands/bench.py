@@ -70,6 +70,8 @@ def command(**options: Any) -> None:
 
     settings = Settings(**options)
     chosen = datasets.choose_one(settings.dataset, settings.directory, "bench")
+    for line in chosen.notes():
+        click.echo(line, err=True)
     figures.check(settings.figures)
     volume = chosen.load(settings.slices)
     sections = [

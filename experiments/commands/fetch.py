@@ -15,6 +15,7 @@ from experiments.commands._options import DIRECTORY
 def command(names: tuple[str, ...], mirror: str | None, directory: Path) -> None:
     """Download datasets of the paper (or all), check them, and convert them to HDF5."""
     from compresso import CompressoError
+    from compresso.cli import complain
     from experiments.datasets import _fetch
     from experiments.errors import HarnessError
 
@@ -24,5 +25,5 @@ def command(names: tuple[str, ...], mirror: str | None, directory: Path) -> None
             click.echo(f"{name}: {_fetch.fetch(name.lower(), directory, mirror)}")
         except (HarnessError, CompressoError) as error:
             failed = True
-            click.echo(f"Error: {error}", err=True)
+            complain(f"Error: {error}")
     sys.exit(1 if failed else 0)

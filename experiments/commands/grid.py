@@ -106,7 +106,8 @@ def command(**options: Any) -> None:
 
     ENCODING, COMPRESSION and DATASET are each a name, a comma-separated list, or all; parameters
     follow a colon: compresso:window=4x4x1, zstd:level=19. A DATASET may be a file:
-    my.h5:/volumes/labels, labels.npy, atlas.nrrd. The default is the phantom, synthetic data.
+    my.h5:/volumes/labels, labels.npy, atlas.nrrd. Put one with a comma in it in double quotes:
+    '"my.h5:/old,new"'. The default is the phantom, synthetic data.
 
     Every run is checked bit for bit and becomes a row of the CSV at once; the table and the
     figures come at the end. The exit code is 0 only if every cell ran and was lossless.

@@ -89,6 +89,8 @@ def command(**options: Any) -> None:
 
     settings = Settings(**options)
     dataset = datasets.choose_one(settings.dataset, settings.directory, "recommend")
+    for line in dataset.notes():
+        click.echo(line, err=True)
     records.check(settings.output)
     if settings.plot:
         figures.check(settings.figures)
@@ -132,12 +134,14 @@ def _tell(settings: Settings, advice: "Advice", title: str) -> None:
 
 def _tell_failed(failed: "Sequence[Standing]") -> None:
     """What failed, which ends the run with 1, and which encodings have no stream of such labels."""
+    from compresso.cli import complain
+
     refused = {str(one.cell.encoding): one.failure for one in failed if one.refused}
     for encoding, status in refused.items():
-        click.echo(f"{encoding} is left out: {status}", err=True)
+        complain(f"{encoding} is left out: {status}")
     broken = [one for one in failed if not one.refused]
     for one in broken:
-        click.echo(f"! {one.cell}: {one.failure}", err=True)
+        complain(f"! {one.cell}: {one.failure}")
     if broken:
         click.echo(f"Error: {len(broken)} cells failed; see ! above", err=True)
         sys.exit(1)

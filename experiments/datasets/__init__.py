@@ -5,6 +5,7 @@ A new source is one new file with a class derived from ``Source``; see ``_base.p
 
 import dataclasses
 import os
+import re
 from pathlib import Path
 
 from compresso import stores
@@ -20,6 +21,9 @@ from experiments.names import EM, OTHER, SYNTHETIC, printable, told_apart
 
 __all__ = ["EM", "OTHER", "SYNTHETIC", "Dataset", "Volume", "choose", "known", "names", "parse"]
 __all__ += ["Published", "checked", "published", "sources"]
+
+#: A spec in double quotes.
+QUOTED = re.compile(r'(?:^|(?<=,))\s*"([^"]*)"\s*(?=,|$)')
 
 sources = Registry(__name__, Source, "dataset")  # type: ignore[type-abstract]
 
@@ -49,6 +53,7 @@ def known(directory: Path) -> list[Dataset]:
 def choose(text: str, directory: Path, group: str = EM) -> list[Dataset]:
     """Find the datasets of a comma-separated list of specs, each once, under names that differ.
 
+    A spec with a comma in it, such as ``"my.h5:/labels,old"``, is put in double quotes.
     Raises as :func:`parse` does, and SpecError where the list is empty.
     """
     specs = _split_list(text)
@@ -80,18 +85,26 @@ def choose_one(text: str, directory: Path, who: str) -> Dataset:
 
 
 def checked(chosen: list[Dataset], slices: int | None) -> list[str]:
-    """A line about the size of each store, which may be larger than one thinks.
+    """Return the notes of all datasets, which the user should see first.
 
     Raises DatasetError for a dataset that is not here or does not fit the memory, before anything
     is read or measured: what cannot be right is better told now than after hours.
     """
     for dataset in chosen:
         dataset.check(slices)
-    stores = [dataset for dataset in chosen if isinstance(dataset, StoreDataset)]
-    return [f"{dataset.name}: {dataset.status()}" for dataset in stores]
+    return [line for dataset in chosen for line in dataset.notes()]
 
 
 def _split_list(text: str) -> list[str]:
+    """Split a list of specs; those in double quotes may have commas in them."""
+    specs, end = [], 0
+    for quoted in QUOTED.finditer(text):
+        specs += [*_split_unquoted(text[end : quoted.start()]), quoted[1].strip()]
+        end = quoted.end()
+    return list(filter(None, specs + _split_unquoted(text[end:])))
+
+
+def _split_unquoted(text: str) -> list[str]:
     """Split a list of specs; a comma may also be part of an existing file's name."""
     specs: list[str] = []
     rest: list[str] = []

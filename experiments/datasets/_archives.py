@@ -29,6 +29,11 @@ def readers() -> dict[str, dict[str, ReadArchive]]:
     return found
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a file has the name of a published archive, in upper or lower case."""
+    return path.name.lower().endswith(tuple(name.lower() for name in readers()))
+
+
 def tiff_in_zip(ending: str) -> ReadArchive:
     """A reader of the TIFF pages in a zip whose names hold ``ending``: one stack, or many pages."""
 

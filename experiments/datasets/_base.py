@@ -79,6 +79,10 @@ class Dataset(ABC):
     def check(self, slices: int | None = None) -> None:  # noqa: B027 - what is made has no file
         """Raise DatasetError where so many slices cannot be loaded, as far as a look tells."""
 
+    def notes(self) -> list[str]:
+        """Return lines that the user should see before anything is measured."""
+        return []
+
     @contextmanager
     def boxes(self) -> Iterator[tuple[str, Boxes]]:
         """Its ``source``, and any box of it; here it is loaded for that.

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from compresso import formats
 from compresso.boxes import Boxes
+from compresso.errors import CompressoError
 from compresso.formats import Reader
 from compresso.sources import of_file
 from compresso.stores import available
@@ -25,7 +26,7 @@ def split(text: str) -> tuple[Path, str]:
 
 def open_volume(path: Path, inner: str = "") -> AbstractContextManager[Reader]:
     """Open a file of any known kind; raises FileError."""
-    if path.name.lower().endswith(tuple(name.lower() for name in _archives.readers())):
+    if _archives.is_archive(path):
         return _archives.open_volume(path, inner)
     return formats.open_volume(path, inner)
 
@@ -69,6 +70,14 @@ class FileDataset(Dataset):
         self.check()
         with open_volume(self.path, self.inner) as reader:
             yield self.source, of_file(str(self.path), reader, available() // 4)
+
+    def notes(self) -> list[str]:
+        """Return how the axes are read; errors are left to :meth:`load`."""
+        if _archives.is_archive(self.path):  # would be read whole
+            return []
+        with suppress(CompressoError), open_volume(self.path, self.inner) as reader:
+            return formats.reshaped(self.path, reader.own, reader.shape)
+        return []
 
     def status(self) -> str:
         """The file and its volume's shape, or what is wrong with it."""

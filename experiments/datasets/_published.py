@@ -89,6 +89,10 @@ class PublishedDataset(Dataset):
         """Raise DatasetError where it is not here."""
         self._found()
 
+    def notes(self) -> list[str]:
+        """Return the notes of its file."""
+        return self._found().notes()
+
     def _found(self) -> FileDataset:
         found = self.find()
         if found is None:

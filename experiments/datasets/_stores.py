@@ -11,6 +11,7 @@ import numpy as np
 
 from compresso import stores
 from compresso.boxes import Boxes
+from compresso.formats import reshaped
 from compresso.sources import open_boxes
 from experiments.datasets._base import Dataset, Volume, first
 from experiments.errors import DatasetError
@@ -34,6 +35,8 @@ class StoreDataset(Dataset):
         Its shape; what is not selected does not count.
     dtype : dtype
     title, group : str
+    own : tuple of int
+        The array's own shape, if it does not have three axes.
     """
 
     name: str
@@ -42,6 +45,7 @@ class StoreDataset(Dataset):
     dtype: np.dtype[Any]
     title: str = ""
     group: str = EM
+    own: tuple[int, ...] = ()
 
     @classmethod
     def find(cls, text: str, group: str = EM) -> "StoreDataset":
@@ -52,7 +56,7 @@ class StoreDataset(Dataset):
         """
         with stores.open_volume(text) as reader:
             name = printable(stores.short(text))
-            return cls(name, text, reader.shape, reader.dtype, name, group)
+            return cls(name, text, reader.shape, reader.dtype, name, group, reader.own)
 
     @property
     def source(self) -> str:
@@ -88,6 +92,10 @@ class StoreDataset(Dataset):
                 f"is free, {stores.spelled(room)}; choose a box, such as :box=0-512x0-512x0-64 in "
                 "x, y and z, or --slices"
             )
+
+    def notes(self) -> list[str]:
+        """Return the size, which may be larger than expected, and how the axes are read."""
+        return [f"{self.name}: {self.status()}", *reshaped(self.text, self.own, self.shape)]
 
     def status(self) -> str:
         """The size."""

@@ -18,7 +18,7 @@ from time import perf_counter_ns
 
 import numpy as np
 
-from compresso import Compressor, Encoding, LabelError, frame
+from compresso import Compressor, Encoding, LabelError, container
 from compresso.arrays import Labels, Shape, as_shape, as_volume, little
 from compresso.codec import Buffer
 from compresso.encodings.none import Raw
@@ -64,7 +64,7 @@ class Cell:
         """The slices of each stream; those of groups do not depend on the number of threads."""
         if self.whole or self.threads == 1:
             return [(0, shape[0])]
-        return frame.describe(shape, np.uint64).groups or [(0, shape[0])]
+        return container.describe(shape, np.uint64).groups or [(0, shape[0])]
 
 
 def warm_up(volume: Volume, cell: Cell) -> None:

@@ -103,7 +103,7 @@ class Spread:
     ) -> Iterator[tuple[Row, bool]]:
         session = records.environment()["session"]
         totals = Totals(shape, self.chunks)
-        for answer in scheduler.answers(work, tasks):
+        for answer in scheduler.map(work, tasks):
             task = answer.item
             for (run, cell), row in zip(task.runs, answer.value, strict=True):
                 new = "status" in row

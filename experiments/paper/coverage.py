@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import as_volume
+from compresso.boundaries import WindowCollector, mark_boundaries
 from compresso.codec import unwatched
-from compresso.outlines import trace
-from compresso.windows import Collector
 from experiments.datasets import Volume
 
 FREQUENT = 100
@@ -35,8 +34,8 @@ def window_counts(volume: Volume) -> tuple[NDArray[np.uint64], NDArray[np.int64]
     labels = as_volume(volume.labels)
     if labels.size == 0:
         return np.empty(0, np.uint64), np.empty(0, np.int64)
-    collector = Collector(labels.shape, (1, 8, 8))
-    for slab in trace(labels, (0, len(labels)), 1, unwatched):
+    collector = WindowCollector(labels.shape, (1, 8, 8))
+    for slab in mark_boundaries(labels, (0, len(labels)), 1, unwatched):
         collector.add(slab.own_bits)
     found = collector.finish()
     return found.values, np.bincount(found.indices, minlength=found.values.size)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from compresso.cli import shortened
 from experiments.names import shown
 from experiments.records.columns import told_threads
 from experiments.records.derived import derive
@@ -53,9 +54,9 @@ def _block(name: str, rows: pd.DataFrame) -> str:
     failed = rows[~rows.index.isin(good.index)]
     reasons = failed["status"].unique()
     if len(failed) == len(rows) > 1 and len(reasons) == 1:
-        return "\n".join([*text, f"! all {len(rows)} runs: {reasons[0]}"])
+        return "\n".join([*text, shortened(f"! all {len(rows)} runs: {reasons[0]}")])
     for row in failed.drop_duplicates(["encoding", "compression", "status"]).itertuples():
-        text.append(f"! {row.encoding} {row.compression}: {row.status}")
+        text.append(shortened(f"! {row.encoding} {row.compression}: {row.status}"))
     return "\n".join(text)
 
 

@@ -24,7 +24,6 @@ PAIRS = [
     ("png", "zlib"),
     ("x264", "zlib"),
 ]
-#: As they are stored in the frames from version 3 on.
 METADATA = {"spacing": [4.0, 4.0, 30.0], "name": "stripes, 5 µm"}
 DEPTH = 2  # slices of a group, three groups
 
@@ -45,7 +44,7 @@ def main():
     """Make what is missing; the exit code is 1 where there was nothing to make."""
     sys.path.insert(0, str(FOLDER.parents[1]))
     import compresso
-    from compresso.frame.layout import VERSION
+    from compresso.container.layout import VERSION
 
     made = 0
     for pair in PAIRS:

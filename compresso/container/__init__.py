@@ -1,0 +1,121 @@
+"""The frame: a checked, self-describing container (docs/formats.md, section 6).
+
+A volume is cut into groups of slices; each is encoded, compressed and checked by itself, so that
+damage is located, intact groups stay readable, slices can be read without the rest, each thread has
+a group of its own, and neither writing nor reading needs more memory than the groups at hand: one
+a thread, and the next.
+
+``layout`` owns the bytes, ``writer`` and ``reader`` go through them, ``walk`` finds the parts of a
+file that may be damaged, ``array`` is a frame as an array.
+"""
+
+import io
+from typing import Any
+
+from compresso.arrays import LIMIT, Labels, as_volume, unmasked
+from compresso.codec import Buffer
+from compresso.container.array import CompressedArray, open
+from compresso.container.description import (
+    COMPRESSION,
+    ENCODING,
+    METADATA_LIMIT,
+    Description,
+    depth_within,
+    describe,
+)
+from compresso.container.group import shift_of
+from compresso.container.layout import CHECK, GROUP, HEAD, MAGIC, MARK, VERSION
+from compresso.container.reader import Damage, Reader
+from compresso.container.writer import write
+
+__all__ = [
+    "CHECK",
+    "COMPRESSION",
+    "ENCODING",
+    "GROUP",
+    "HEAD",
+    "MAGIC",
+    "MARK",
+    "METADATA_LIMIT",
+    "VERSION",
+    "CompressedArray",
+    "Damage",
+    "Description",
+    "Reader",
+    "depth_within",
+    "describe",
+    "dumps",
+    "loads",
+    "open",
+    "shift_of",
+    "write",
+]
+
+
+def dumps(
+    labels: Labels,
+    encoding: str = ENCODING,
+    compression: str = COMPRESSION,
+    threads: int = 1,
+    depth: int | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> bytes:
+    """Compress a label array to a frame of bytes that :func:`loads` restores exactly.
+
+    Parameters
+    ----------
+    labels : array of unsigned, signed or bool, at most 64 bits
+        Any memory layout and byte order. An array of more than three axes loses axes of length
+        one, until it has three (:func:`compresso.arrays.space_axes`).
+    encoding, compression : str
+        Spec strings, such as ``compresso:window=4x4x1`` and ``zstd:level=19``.
+    threads : int
+        Groups that are encoded and compressed at once; where there are fewer groups, each has
+        several. 0: all cores. The bytes are the same for any number.
+    depth : int, optional
+        Slices that are encoded and checked together; about 16 million voxels by default.
+    metadata : dict, optional
+        What else is known of the volume, as JSON can hold it, at most 48 KiB.
+
+    Returns
+    -------
+    bytes
+        The same for the same labels and parameters.
+
+    Raises
+    ------
+    SpecError
+        For an unknown codec or parameter.
+    EncodeError
+        Where the encoding cannot hold the array, or a frame the depth or metadata.
+    """
+    array = unmasked(labels)
+    volume = as_volume(array)
+    shift = shift_of(array.dtype, [array])
+    shape = array.shape if array.ndim <= 3 else volume.shape
+    description = describe(shape, array.dtype, encoding, compression, depth, shift, metadata)
+    file = io.BytesIO()
+    write(file, description, lambda z0, z1: volume[z0:z1], threads)
+    return file.getvalue()
+
+
+def loads(data: Buffer, threads: int = 1, limit: int = LIMIT) -> Labels:
+    """Restore the array of a frame, with its dtype and shape.
+
+    Parameters
+    ----------
+    data : bytes-like
+    threads : int
+        Groups that are decoded at once, as in :func:`dumps`.
+    limit : int
+        Refuse a frame whose labels are more bytes than this, 16 GiB unless told otherwise.
+
+    Raises
+    ------
+    DecodeError
+        For anything but a whole and undamaged frame.
+    """
+    reader = Reader(io.BytesIO(data), limit=limit)
+    volume = reader.read(threads=threads)
+    reader.check_end()
+    return volume.reshape(reader.description.shape)

@@ -1,0 +1,282 @@
+"""A frame as an array: its shape and dtype at once, its labels when they are asked for."""
+
+import builtins
+import io
+import itertools
+import math
+import os
+import weakref
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
+from types import TracebackType
+from typing import Any, BinaryIO, Self, cast
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from compresso.arrays import LIMIT, Labels
+from compresso.codec import Buffer
+from compresso.container.description import Description
+from compresso.container.reader import Reader
+from compresso.errors import DecodeError, FileError
+
+#: What a frame can be opened from.
+Openable = str | os.PathLike[str] | Buffer | BinaryIO
+
+
+class CompressedArray:
+    """The labels of a frame, indexed as NumPy does with integers, slices and ``...``.
+
+    Only the groups of slices that an index needs are read and decoded; the last one is kept, so
+    that slice after slice costs no more than all at once. It may be used from several threads.
+
+    Parameters
+    ----------
+    file, threads, limit
+        Those of :func:`open`.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the array that was compressed, 1 to 3 dimensions.
+    dtype : numpy.dtype
+    ndim, size, nbytes : int
+        As NumPy's, of the labels.
+    description : Description
+        What the frame says of itself: codecs, slices of a group, metadata.
+
+    Raises
+    ------
+    DecodeError
+        As :func:`open` does; an index raises it for slices that are damaged.
+    """
+
+    def __init__(self, file: Openable, threads: int = 1, limit: int = LIMIT) -> None:
+        self._origin, self._threads, self._limit = _origin(file), threads, limit
+        with ExitStack() as stack:
+            self._file = _opened(self._origin, stack)
+            self._reader = Reader(self._file, limit=limit)
+            self._reader.check_end()
+            stack.pop_all()  # from now on close() closes it
+        self._kept: tuple[int, Labels] | None = None
+        description = self._reader.description
+        self.description: Description = description
+        self.shape, self.ndim = description.shape, len(description.shape)
+        self.dtype = np.dtype(description.dtype)
+        self.size, self.nbytes = math.prod(self.shape), description.nbytes
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What was stored beside the labels."""
+        return dict(self.description.metadata or {})
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        what = f"{self.description.encoding} + {self.description.compression}"
+        return f"<compresso frame, shape {self.shape}, {self.dtype}, {what}>"
+
+    def __getitem__(self, key: Any) -> Any:
+        first, *rest = _split(key, self.shape)
+        if self.ndim < 3:
+            return self._whole()[(first, *rest)]
+        if isinstance(first, slice):
+            return self._slices(range(*first.indices(len(self))), tuple(rest))
+        z = first % len(self)
+        number = z // self.description.depth
+        if not self.size:
+            return np.empty(self.shape, self.dtype)[(z, *rest)]
+        return self._group(number)[(z - number * self.description.depth, *rest)].copy()
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[z] for z in range(len(self)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle where the frame is, or the bytes that were given, and not what was decoded."""
+        origin = self._origin
+        if isinstance(origin, io.BytesIO):
+            origin = origin.getvalue()
+        if not isinstance(origin, str | bytes):
+            kind = type(origin).__name__
+            raise TypeError(
+                f"a frame opened from a {kind} cannot be pickled; open it by its path or from bytes"
+            )
+        return _again, (origin, self._threads, self._limit, self._reader.fingerprint)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Labels:
+        if copy is False:
+            raise ValueError("the labels of a frame cannot be had without decoding them")
+        labels = self._whole()
+        return labels if dtype is None else labels.astype(dtype, copy=False)
+
+    def labels(self) -> Labels:
+        """The distinct labels, ascending, in the array's dtype."""
+        return self._tally()[0]
+
+    def counts(self) -> dict[int, int]:
+        """The number of voxels of each label, by label, ascending."""
+        labels, counts = self._tally()
+        return dict(zip(labels.tolist(), counts.tolist(), strict=True))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._kept = None
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _whole(self) -> Labels:
+        return self._reader.read(threads=self._threads).reshape(self.shape)
+
+    def _group(self, number: int) -> Labels:
+        kept = self._kept
+        if kept is None or kept[0] != number:
+            kept = self._kept = number, self._reader.group(number, self._threads)
+        return kept[1]
+
+    def _groups(self, numbers: Sequence[int]) -> Generator[Labels, None, None]:
+        """Several groups, in this order, each once."""
+        kept = self._kept
+        if kept is not None and numbers and kept[0] == numbers[0]:
+            yield kept[1]
+            numbers = numbers[1:]
+        with closing(self._reader.groups(numbers, self._threads)) as groups:
+            for number, group in zip(numbers, groups, strict=True):
+                if isinstance(group, DecodeError):
+                    raise group
+                self._kept = number, group
+                yield group
+
+    def _slices(self, wanted: range, rest: tuple[Any, ...]) -> Labels:
+        """Slices in any order and step, and of each what ``rest`` picks."""
+        plane = np.broadcast_to(np.zeros((), self.dtype), self.shape[1:])[rest].shape
+        self._reader.check_size(len(wanted) * math.prod(plane) * self.dtype.itemsize)
+        out = np.empty((len(wanted), *plane), self.dtype)
+        if not out.size:
+            return out
+        depth = self.description.depth
+        numbers = [number for number, _ in itertools.groupby(z // depth for z in wanted)]
+        at = 0
+        with closing(self._groups(numbers)) as groups:
+            for number, group in zip(numbers, groups, strict=True):
+                while at < len(wanted) and wanted[at] // depth == number:
+                    out[at] = group[wanted[at] % depth][rest]
+                    at += 1
+        return out
+
+    def _tally(self) -> tuple[Labels, NDArray[np.int64]]:
+        """Labels, ascending, and the voxels of each."""
+        labels, counts = np.empty(0, self.dtype), np.empty(0, np.int64)
+        numbers = range(self.description.n_groups)
+        with closing(self._groups(numbers)) as groups:
+            for more, of_each in map(_runs, groups):
+                labels, places = np.unique(np.concatenate([labels, more]), return_inverse=True)
+                sums = np.zeros(labels.size, np.int64)
+                np.add.at(sums, places, np.concatenate([counts, of_each]))
+                counts = sums
+        return labels.astype(self.dtype, copy=False), counts
+
+
+def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> CompressedArray:
+    """Open a frame as an array that decodes what is asked for.
+
+    Parameters
+    ----------
+    file : path, bytes-like, or binary file that can seek
+        From a path or from bytes it can be pickled, and another process opens it again.
+    threads : int
+        Groups that are decoded at once; where there are fewer groups, each has several. 0: all
+        cores.
+    limit : int
+        Refuse to make more bytes of labels than this at once, 16 GiB unless told otherwise.
+
+    Returns
+    -------
+    CompressedArray
+        With ``shape``, ``dtype``, ``a[10:20]``, ``numpy.asarray(a)``, ``labels()``, ``counts()``;
+        a context manager.
+
+    Raises
+    ------
+    DecodeError
+        Where it is no whole frame.
+    OSError
+        Where the file cannot be opened.
+    """
+    return CompressedArray(file, threads, limit)
+
+
+def _origin(file: Openable) -> str | bytes | BinaryIO:
+    """What a frame can be opened from again: a path, in any folder, bytes or a file."""
+    if isinstance(file, str | os.PathLike):
+        return os.path.abspath(os.fsdecode(file))
+    if hasattr(file, "seek") and not isinstance(file, io.TextIOBase):
+        return cast(BinaryIO, file)
+    try:
+        return bytes(memoryview(file))
+    except (TypeError, ValueError):
+        kind = type(file).__name__
+        raise TypeError(
+            f"cannot open a frame from {kind}; give its path, its bytes or a binary file"
+        ) from None
+
+
+def _opened(origin: str | bytes | BinaryIO, stack: ExitStack) -> BinaryIO:
+    """The file of an origin; one that is opened here is closed with the stack."""
+    if isinstance(origin, str):
+        return stack.enter_context(builtins.open(origin, "rb"))
+    return io.BytesIO(origin) if isinstance(origin, bytes) else origin
+
+
+def _again(origin: str | bytes, threads: int, limit: int, fingerprint: int) -> CompressedArray:
+    """Open a frame that was pickled; raises FileError where it is another one by now."""
+    array = CompressedArray(origin, threads, limit)
+    if array._reader.fingerprint != fingerprint:
+        array.close()
+        raise FileError(f"{origin!s}: not the frame that was pickled; open it by its path again")
+    weakref.finalize(array, array._file.close)  # dask, which unpickles it, does not close it
+    return array
+
+
+def _split(key: Any, shape: tuple[int, ...]) -> list[Any]:
+    """An index of each axis, as far as they are given, the first always; raises IndexError."""
+    keys, ndim = list(key) if isinstance(key, tuple) else [key], len(shape)
+    if not all(k is ... or isinstance(k, slice) or _is_integer(k) for k in keys):
+        raise IndexError(
+            f"a frame is indexed with integers, slices and ..., not {key!r}; "
+            "for more take numpy.asarray of it, or of a part"
+        )
+    gaps = [i for i, k in enumerate(keys) if k is ...]
+    if len(gaps) > 1 or len(keys) - len(gaps) > ndim:
+        raise IndexError(f"too many indices: {key!r} for {ndim} dimensions")
+    for gap in gaps:
+        keys[gap : gap + 1] = [slice(None)] * (ndim - len(keys) + 1)
+    for axis, (k, size) in enumerate(zip(keys, shape, strict=False)):
+        if not isinstance(k, slice) and not -size <= k < size:
+            raise IndexError(f"index {k} is out of bounds for axis {axis} with size {size}")
+    return [k if isinstance(k, slice) else int(k) for k in keys] or [slice(None)]
+
+
+def _is_integer(key: Any) -> bool:
+    return isinstance(key, int | np.integer) and not isinstance(key, bool | np.bool_)
+
+
+def _runs(group: Labels) -> tuple[Labels, NDArray[np.int64]]:
+    """The labels of a group's runs along x, and how long they are all together."""
+    flat = group.reshape(-1)
+    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
+    lengths = np.diff(starts, append=flat.size)
+    labels, places = np.unique(flat[starts], return_inverse=True)
+    counts = np.zeros(labels.size, np.int64)
+    np.add.at(counts, places, lengths)
+    return labels, counts

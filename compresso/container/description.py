@@ -1,0 +1,204 @@
+"""What a frame says of itself, as JSON in its head."""
+
+import json
+import math
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from compresso.arrays import Shape, as_shape
+from compresso.container.group import Codec
+from compresso.errors import DecodeError, EncodeError
+
+#: The two stages where none is named.
+ENCODING, COMPRESSION = "compresso", "zstd"
+METADATA_LIMIT = 48 << 10  # bytes of metadata, encoded
+#: Integers and bool, as NumPy spells them.
+DTYPES = {f"{order}{kind}{size}" for order in "<>|" for kind in "ui" for size in (1, 2, 4, 8)}
+DTYPES.add("|b1")
+#: Memory that encoding a group needs, of 8 bytes a voxel: it is read, encoded, compressed and
+#: compared, while the next one is read.
+COPIES = 6
+#: In a group, about, where the writer is not told otherwise: deeper groups are a little smaller
+#: (docs/performance.md), and leave cores idle.
+GROUP_VOXELS = 1 << 24
+#: What the parts of a description raise that are of another type, or of no known name.
+NONSENSE = (TypeError, ValueError, KeyError, AttributeError, RecursionError, OverflowError)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a frame says of itself."""
+
+    encoding: str
+    compression: str
+    dtype: str
+    shape: tuple[int, ...]
+    shift: int  # added to labels before encoding, modulo 2**64
+    depth: int  # slices of a group
+    metadata: dict[str, Any] | None = None  # of the volume
+
+    @property
+    def codec(self) -> Codec:
+        """The encoding and the compressor themselves."""
+        return Codec.parse(self.encoding, self.compression)
+
+    @property
+    def grid(self) -> Shape:
+        """The shape as z, y, x."""
+        return as_shape(self.shape)
+
+    @property
+    def n_groups(self) -> int:
+        """How many groups there are; none where the volume is empty."""
+        return -(-self.grid[0] // self.depth) if math.prod(self.shape) else 0
+
+    @property
+    def groups(self) -> list[tuple[int, int]]:
+        """First and last slice (exclusive) of each group."""
+        return [self.group(number) for number in range(self.n_groups)]
+
+    def group(self, number: int) -> tuple[int, int]:
+        """First and last slice (exclusive) of one group; raises IndexError."""
+        if not 0 <= number < self.n_groups:
+            raise IndexError(f"group {number} of {self.n_groups}")
+        return number * self.depth, min((number + 1) * self.depth, self.grid[0])
+
+    def groups_of(self, z0: int, z1: int) -> range:
+        """The numbers of the groups that hold slices z0..z1-1."""
+        if z0 >= z1 or not self.n_groups:
+            return range(0)
+        return range(z0 // self.depth, -(-z1 // self.depth))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the labels."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    @property
+    def group_nbytes(self) -> int:
+        """Bytes of the labels of the largest group."""
+        z, y, x = self.grid
+        return min(z, self.depth) * y * x * np.dtype(self.dtype).itemsize
+
+    def to_json(self) -> bytes:
+        """The description as the head has it."""
+        fields = {name: value for name, value in vars(self).items() if value is not None}
+        return json.dumps(fields).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "Description":
+        """Take a description from a head; raises DecodeError for what no writer makes."""
+        try:
+            fields = json.loads(text)
+            description = cls(**fields | {"shape": tuple(fields["shape"])})
+            description._check()
+        except NONSENSE as error:
+            raise DecodeError(f"frame: its description makes no sense ({error})") from None
+        return description
+
+    def _check(self) -> None:
+        if self.dtype not in DTYPES or not 1 <= len(self.shape) <= 3:
+            raise ValueError(f"{self.dtype} of shape {self.shape}")
+        dtype = np.dtype(self.dtype)
+        sizes = (*self.shape, self.depth, self.shift)
+        if not all(type(n) is int and 0 <= n < 1 << 64 for n in sizes) or self.depth < 1:
+            raise ValueError(f"sizes {sizes}")
+        if math.prod(max(n, 1) for n in self.shape) * dtype.itemsize >= 1 << 62:
+            raise ValueError(f"shape {self.shape}")
+        if self.shift and dtype.itemsize < 8:
+            raise ValueError(f"shift {self.shift}")
+        if self.metadata is not None and not isinstance(self.metadata, dict):
+            raise ValueError("metadata that are no object")
+        self.codec  # noqa: B018 - raises for unknown names
+
+
+def describe(
+    shape: Sequence[int],
+    dtype: DTypeLike,
+    encoding: str = ENCODING,
+    compression: str = COMPRESSION,
+    depth: int | None = None,
+    shift: int = 0,
+    metadata: dict[str, Any] | None = None,
+) -> Description:
+    """Describe a frame that is to be written.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the array, 1 to 3 dimensions.
+    dtype : dtype
+    encoding, compression : str
+        Spec strings.
+    depth : int, optional
+        Slices of a group; by default as many as make about 16 million voxels.
+    shift : int
+        Added to labels before encoding; for signed 64-bit labels, see ``group.shift_of``.
+    metadata : dict, optional
+        What else is known of the volume; at most 48 KiB as JSON.
+
+    Raises
+    ------
+    SpecError
+        For an unknown codec or parameter.
+    EncodeError
+        For a depth or metadata that a frame cannot have.
+    """
+    codec = Codec.parse(encoding, compression)
+    return Description(
+        codec.encoding.spec,
+        codec.compressor.spec,
+        np.dtype(dtype).str,
+        tuple(int(n) for n in shape),
+        shift,
+        depth_of(depth, tuple(shape)),
+        metadata_of(metadata),
+    )
+
+
+def depth_of(depth: Any, shape: tuple[int, ...], voxels: int = 0) -> int:
+    """Slices of a group: as asked for, or as many as have about so many voxels; 0: 16 million.
+
+    Raises EncodeError for what is no number of slices.
+    """
+    if depth is None:
+        return max(1, round((voxels or GROUP_VOXELS) / max(1, math.prod(shape[-2:]))))
+    try:
+        number = 0 if isinstance(depth, bool | np.bool_) else operator.index(depth)
+    except TypeError:
+        number = 0
+    if not 1 <= number < 1 << 62:
+        raise EncodeError(f"depth={depth!r} is no number of slices; give 1 or more, or None")
+    return number
+
+
+def group_memory(shape: tuple[int, ...], depth: int) -> int:
+    """Bytes that it takes to encode a group of so many slices, all its copies together."""
+    z, y, x = as_shape(shape)
+    return COPIES * 8 * min(depth, z) * y * x
+
+
+def depth_within(memory: int, shape: tuple[int, ...]) -> int:
+    """Slices of a group by default, or as many as take so many bytes to encode; at least 1."""
+    return max(1, min(depth_of(None, shape), memory // max(1, group_memory(shape, 1))))
+
+
+def metadata_of(metadata: Any) -> dict[str, Any] | None:
+    """Metadata as they come back from a frame; raises EncodeError for what JSON cannot hold."""
+    if metadata is None:
+        return None
+    if not isinstance(metadata, dict):
+        raise EncodeError(f"metadata must be a dict, not {type(metadata).__name__}")
+    try:
+        text = json.dumps(metadata, allow_nan=False).encode()
+    except NONSENSE as error:
+        raise EncodeError(f"metadata cannot be written as JSON ({error})") from None
+    if len(text) > METADATA_LIMIT:
+        raise EncodeError(f"metadata are {len(text)} bytes of JSON, more than {METADATA_LIMIT}")
+    restored: dict[str, Any] = json.loads(text)
+    return restored

@@ -1,0 +1,100 @@
+"""Writes a frame group by group, from its head to its end, without going back."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from typing import BinaryIO
+
+import numpy as np
+
+from compresso.arrays import Labels, as_shape, as_volume
+from compresso.codec import Buffer
+from compresso.container.description import Description, group_memory
+from compresso.container.group import Codec, Group, encode_group
+from compresso.container.layout import PLACE, End, pack_end, pack_group, pack_head
+from compresso.errors import EncodeError, LabelError
+from compresso.parallel import in_order, shares
+
+#: Gives slices z0..z1-1 of the array, [z, y, x] in its dtype.
+Read = Callable[[int, int], Labels]
+
+
+def write(
+    file: BinaryIO,
+    description: Description,
+    read: Read,
+    threads: int = 1,
+    memory: int | None = None,
+) -> int:
+    """Write a frame to a file that need not seek; its bytes are the same for any ``threads``.
+
+    Parameters
+    ----------
+    file : binary file
+    description : Description
+        By :func:`compresso.container.describe`.
+    read : callable
+        Asked for the slices of each group, from the first to the last, from the caller's thread.
+        No more than ``threads`` groups that it gave are encoded while it reads the next.
+    threads : int
+        Groups that are encoded and compressed at once; where there are fewer groups, each has
+        several. 0: all cores.
+    memory : int, optional
+        Bytes that may be used, about: no more groups are encoded at once than it has room for.
+
+    Returns
+    -------
+    int
+        Bytes written.
+
+    Raises
+    ------
+    EncodeError
+        Where the encoding cannot hold the labels, or ``read`` gives other slices.
+    """
+    groups = description.groups
+    of_each = group_memory(description.shape, description.depth)
+    room = len(groups) if memory is None else max(1, memory // max(1, of_each))
+    at_once, each = shares(threads, min(len(groups), room))
+    packer = _Packer(description, each)
+    sections = ((number, read(*span)) for number, span in enumerate(groups))
+    head = pack_head(description)
+    places = np.zeros(len(groups), PLACE)
+    file.write(head.data)
+    at = len(head.data)
+    with closing(in_order(packer.pack, sections, at_once)) as packed:
+        for number, group, body in packed:
+            data, check = pack_group(number, group, head.key)
+            places[number] = at, check
+            file.write(data)
+            file.write(body)
+            at += len(data) + group.body_bytes
+    end = pack_end(End(at, head.data, places))
+    file.write(end)
+    return at + len(end)
+
+
+@dataclass(frozen=True)
+class _Packer:
+    """Encodes and compresses groups, any of them at the same time."""
+
+    description: Description
+    threads: int
+
+    @cached_property
+    def _codec(self) -> Codec:
+        return self.description.codec
+
+    def pack(self, section: tuple[int, Labels]) -> tuple[int, Group, Buffer]:
+        """The number, sizes, hashes and body of a group."""
+        number, labels = section
+        z0, z1 = self.description.group(number)
+        if as_volume(labels).shape != (z1 - z0, *self.description.grid[1:]):
+            raise EncodeError(f"group {number} holds slices {z0} to {z1 - 1}, not these")
+        labels = labels.reshape(as_shape(labels.shape))
+        try:
+            group, body = encode_group(self._codec, labels, self.description.shift, self.threads)
+        except LabelError as error:
+            raise error.moved((z0, 0, 0)) from None
+        return number, group, body

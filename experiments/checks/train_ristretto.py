@@ -1,0 +1,69 @@
+"""Trains the counters that ``ristretto`` begins with: compresso/encodings/ristretto-start-1.xz.
+
+    python -m experiments.checks.train_ristretto pinky40-z000-255.h5:main ristretto-start-1.xz
+
+The volume is slices 0 to 255 of pinky40 from https://github.com/seung-lab/compresso; the other is
+this project's synthetic phantom. Both are encoded in small pieces, one after another with the
+same counters, then as pictures, every fourth slice.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from compresso import formats
+from compresso.arrays import Labels
+from compresso.encodings import _ristretto_start as start
+from compresso.encodings._ristretto_layout import Box
+from compresso.encodings._ristretto_pieces import Encoder, tell_deep
+from compresso.kernels.ristretto.coder import FRESH
+from compresso.kernels.ristretto.start import COUNTERS
+from compresso.plugins import Extent
+from experiments.checks import Program
+from experiments.datasets.phantom import Phantom
+
+PHANTOM = Phantom(size=Extent("512x512x96"), seed=0)
+SIDES = (64, 128)  # of pieces
+LEAST = 12  # observations of a counter that is kept
+
+
+def train(volumes: Sequence[Labels]) -> NDArray[np.uint32]:
+    """Counters after all pieces of the volumes."""
+    counters = np.full(COUNTERS, FRESH, np.uint32)
+    for volume in volumes:
+        for side in SIDES:
+            _encode_pieces(volume, side, counters, tell_deep)
+        pictures = np.ascontiguousarray(volume[::4])
+        _encode_pieces(pictures, SIDES[-1], counters, lambda group: np.zeros(len(group), np.uint8))
+    return counters
+
+
+def _encode_pieces(
+    volume: Labels, side: int, counters: NDArray[np.uint32], tell: Callable[[Labels], Labels]
+) -> None:
+    nz, ny, nx = volume.shape
+    for z in range(0, nz, side):
+        for y in range(0, ny, side):
+            for x in range(0, nx, side):
+                box = Box(z, min(z + side, nz), y, min(y + side, ny), x, min(x + side, nx))
+                Encoder(volume, box, 1, counters, 8 * box.voxels, tell).run()
+
+
+@click.command(cls=Program)
+@click.argument("file")
+@click.argument("target", type=click.Path(dir_okay=False, writable=True, path_type=Path))
+def main(file: str, target: Path) -> None:
+    """Train the counters on a file and the phantom, and write them to TARGET."""
+    with formats.open_volume(*formats.split(file)) as reader:
+        pinky = np.ascontiguousarray(reader.read(0, reader.shape[0]))
+    packed = start.pack(train([PHANTOM.load().labels, pinky]), LEAST)
+    target.write_bytes(packed)
+    known = np.count_nonzero(start.unpack(packed) & np.uint32(1023))
+    click.echo(f"{target}: {len(packed)} bytes, {known} counters that know something")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""What the project claims of itself, measured: that damage is found, intervals hold, and so on."""

@@ -1,0 +1,182 @@
+"""A grid on a Dask scheduler: the same rows, even if a worker dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from helpers.clusters import cluster, ended
+
+pytest.importorskip("distributed", reason="needs the package dask[distributed]")
+
+from compresso.container import description
+from experiments import records
+from experiments.commands import main
+
+ROOT = Path(__file__).resolve().parents[3]
+#: What must be the same wherever it was measured.
+EXACT = ["dataset", "chunk", "encoding", "compression", "run", "source", "shape", "dtype", "status"]
+EXACT += ["raw_bytes", "native_bytes", "encoded_bytes", "compressed_bytes", "lossless"]
+EXACT += ["fingerprint", "part", "group"]
+GRID = ["compresso,cpso", "zlib", "phantom:size=200x150x40", "--runs", "2", "--no-plot"]
+CHUNKS = ["--chunks", "64x64x16"]
+N_CHUNKS = 4 * 3 * 3
+
+
+def run(*words):
+    """Exit code of a command of run.py in this process."""
+    with pytest.raises(SystemExit) as caught:
+        main(list(map(str, words)), prog_name="run.py")
+    return caught.value.code or 0
+
+
+def rows(path):
+    """What a CSV has that must not depend on the workers, in an order of its own."""
+    table = records.read(path)[EXACT]
+    return table.sort_values(EXACT[:5], kind="stable").reset_index(drop=True)
+
+
+def test_a_killed_worker_costs_no_row(tmp_path):
+    """The rows of 36 chunks and their totals are those of a run without a scheduler."""
+    assert run(*GRID, *CHUNKS, "--output", tmp_path / "here.csv") == 0
+    output = tmp_path / "there.csv"
+    with cluster(tmp_path) as (address, (_, *workers)):
+        words = [*GRID, *CHUNKS, "--scheduler", address, "--output", str(output)]
+        command = [sys.executable, str(ROOT / "run.py"), *words]
+        with ended(subprocess.Popen(command, stdout=subprocess.DEVNULL)) as process:
+            victim = killed_in_the_middle(output, workers, process)
+            assert process.wait(timeout=120) == 0
+    expected = rows(tmp_path / "here.csv")
+    assert len(expected) == 4 * (N_CHUNKS + 1)
+    assert rows(output).equals(expected)
+    table = records.read(output)
+    pids = {name.split(":")[1] for name in table["worker"] if ":" in name}
+    assert pids == {str(worker.pid) for worker in workers}
+    assert str(victim) in pids
+    totals = table[table["chunk"] == ""]
+    chunks = table[table["chunk"] != ""]
+    assert set(totals["part"]) == {"in chunks of 64x64x16"}
+    assert set(totals["shape"]) == {"40x150x200"}
+    assert set(totals["raw_bytes"]) == {8 * 40 * 150 * 200}
+    for cell, part in chunks.groupby(["encoding", "run"]):
+        total = totals[(totals["encoding"] == cell[0]) & (totals["run"] == cell[1])]
+        assert total["compressed_bytes"].item() == part["compressed_bytes"].sum()
+        assert total["encode_s"].item() == pytest.approx(part["encode_s"].sum())
+
+
+def killed_in_the_middle(output, workers, process):
+    """Kill the worker that sent the first row when it has sent another; its process id."""
+    while process.poll() is None:
+        table = records.read(output) if output.exists() else []
+        if len(table) >= 12:
+            assert len(table) < 4 * N_CHUNKS
+            victim = int(table["worker"].iloc[0].split(":")[1])
+            assert victim in [worker.pid for worker in workers]
+            os.kill(victim, signal.SIGKILL)
+            return victim
+        time.sleep(0.01)
+    pytest.fail("it ended before a worker could be killed")
+    return None
+
+
+@pytest.mark.parametrize("words", [["processes:2"], ["threads:2", *CHUNKS], ["", *CHUNKS]])
+@pytest.mark.slow
+def test_the_same_rows_wherever_they_are_measured(tmp_path, words):
+    here, there = tmp_path / "here.csv", tmp_path / "there.csv"
+    assert run(*GRID, *words[1:], "--output", here) == 0
+    assert run(*GRID, *words[1:], "--output", there, "--scheduler", words[0]) == 0
+    assert rows(here).equals(rows(there))
+    before = there.read_bytes()
+    assert run(*GRID, *words[1:], "--output", there, "--scheduler", words[0], "--resume") == 0
+    assert there.read_bytes() == before
+
+
+def test_chunks_without_a_scheduler_and_what_a_damaged_chunk_costs(tmp_path, capsys):
+    import depots
+
+    volume = depots.labels((20, 30, 40), "u4")
+    source = depots.zarr_array(tmp_path / "seg", volume, chunks=(10, 30, 40))
+    output = tmp_path / "r.csv"
+    words = ["cpso", "none", source, "--chunks", "16x30x5", "--output", output, "--no-plot"]
+    assert run(*words) == 0
+    table = records.read(output)
+    boxes = [
+        f"{x}-{min(40, x + 16)}x0-30x{z}-{z + 5}" for z in range(0, 20, 5) for x in (0, 16, 32)
+    ]
+    assert list(table["chunk"]) == [*boxes, ""]
+    for row in table.iloc[:-1].itertuples():
+        (x0, x1), (y0, y1), (z0, z1) = (map(int, p.split("-")) for p in row.chunk.split("x"))
+        assert row.shape == f"{z1 - z0}x{y1 - y0}x{x1 - x0}"
+        assert row.native_bytes == volume[z0:z1, y0:y1, x0:x1].nbytes
+    assert table["worker"].iloc[-1] == "1 worker"
+    (source / "c/1/0/0").write_bytes(b"rubbish")
+    assert run(*words, "--resume") == 1
+    table = records.read(output).iloc[len(boxes) + 1 :]
+    assert len(table) == 6 + 1
+    assert all(
+        "its voxels " in status and "c/1/0/0" in status for status in table["status"].iloc[:-1]
+    )
+    assert table["status"].iloc[-1].startswith("error: 6 of 12 chunks failed: ")
+    assert "6 of 12 chunks failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--scheduler", "tcp://127.0.0.1:9"], "Error: tcp://127.0.0.1:9: "),
+        (["--scheduler", "processes:0"], "Error: not a scheduler: 'processes:0'"),
+        (["--scheduler", "threads:2", "--isolate"], "are for whole volumes, measured here"),
+        (["--chunks", "64x64"], "expected XxYxZ voxels"),
+    ],
+)
+def test_what_is_refused(tmp_path, capsys, options, line):
+    start = time.monotonic()
+    assert run(*GRID, *options, "--output", tmp_path / "r.csv") > 0
+    assert line in capsys.readouterr().err
+    assert time.monotonic() - start < 30
+    assert not (tmp_path / "r.csv").exists()
+
+
+def test_threads_of_a_method_are_independent_of_the_scheduler(tmp_path, monkeypatch):
+    monkeypatch.setattr(description, "GROUP_VOXELS", 10 * 32 * 32)
+    words = ["cpso", "zlib", "phantom:size=32x32x40", "--no-plot", "--threads", "2"]
+    for name, where in (("here", []), ("there", ["--scheduler", "threads:1"])):
+        assert run(*words, *where, "--output", tmp_path / name) == 0
+    here, there = (records.read(tmp_path / name) for name in ("here", "there"))
+    assert rows(tmp_path / "here").equals(rows(tmp_path / "there"))
+    assert list(there["threads"]) == list(here["threads"]) == [2]
+    assert list(there["depth"]) == list(here["depth"]) == ["10"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_workers(tmp_path):
+    output = tmp_path / "r.csv"
+    words = ["none", "bz2", "pattern:size=256x256x256", "--chunks", "32x32x32", "--no-plot"]
+    command = [sys.executable, str(ROOT / "run.py"), *words, "--output", str(output)]
+    command += ["--scheduler", "processes:2"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    with ended(process):
+        while not output.exists() and process.poll() is None:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 130
+    assert said.splitlines()[-1].startswith("Interrupted; ")
+    assert "Traceback" not in said
+    deadline = time.monotonic() + 20
+    while group_lives(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not group_lives(process.pid)
+
+
+def group_lives(number):
+    try:
+        os.killpg(number, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,144 @@
+"""How sources are named: endings in any case, inner paths, and hints that can be pasted."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+from click.testing import CliRunner
+
+import compresso as C
+from compresso import formats, stores
+from compresso.__main__ import main
+from compresso.formats import split
+from compresso.sources import of_file, open_boxes
+from experiments import datasets
+
+ROOT = Path(__file__).resolve().parents[1]
+LABELS = np.arange(60, dtype=np.uint16).reshape(3, 4, 5)
+
+
+def run(*words, **more):
+    return CliRunner().invoke(main, [str(word) for word in words], **more)
+
+
+def two_datasets(path):
+    with h5py.File(path, "w") as file:
+        file["my labels"], file["b"] = LABELS, LABELS + 1
+    return path
+
+
+def two_series(path):
+    with tifffile.TiffWriter(path) as file:
+        for labels in (LABELS, LABELS[:, :2] + 1):
+            file.write(labels, photometric="minisblack", metadata={"axes": "ZYX"})
+    return path
+
+
+@pytest.mark.parametrize("ending", [*formats.suffixes(), *map(str.upper, formats.suffixes())])
+def test_every_ending_splits_in_any_case(ending):
+    assert split(f"a/seg{ending}:/x/y:z") == (Path(f"a/seg{ending}"), "/x/y:z")
+    assert split(f"a/seg{ending}") == (Path(f"a/seg{ending}"), "")
+
+
+def test_an_existing_name_is_a_file_whatever_is_in_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    two_datasets("old.h5:x.h5")
+    assert split("old.h5:x.h5") == (Path("old.h5:x.h5"), "")
+    assert split("old.h5:x.h5:/b") == (Path("old.h5"), "x.h5:/b")
+    two_datasets("pipe")
+    assert split("pipe:/b") == (Path("pipe"), "/b")
+
+
+@pytest.mark.parametrize("name", ["SEG.H5:/b", "Seg.Hdf5:/b", "SEG.TIF:1", "SEG.TIFF:1"])
+def test_capital_endings(tmp_path, name):
+    path = name.partition(":")[0]
+    (two_series if "TIF" in name else two_datasets)(tmp_path / path)
+    expected = LABELS[:, :2] + 1 if "TIF" in name else LABELS + 1
+    done = run("compress", tmp_path / name, tmp_path / "a.cps")
+    assert done.exit_code == 0, done.output
+    assert np.array_equal(C.loads((tmp_path / "a.cps").read_bytes()), expected)
+    (found,) = datasets.parse(str(tmp_path / name), tmp_path)
+    assert np.array_equal(found.load().labels, expected)
+    pytest.importorskip("tensorstore", reason="needs the package tensorstore")
+    done = run("convert", tmp_path / name, tmp_path / "A.ZARR", "--chunks", "8x8x8")
+    assert done.exit_code == 0, done.output
+    for text in (tmp_path / "A.ZARR", f"file://{tmp_path}/A.ZARR"):
+        with stores.open_volume(str(text)) as volume:
+            assert np.array_equal(volume.read(0, 9), expected)
+
+
+def test_capital_endings_of_targets(tmp_path):
+    (tmp_path / "a.cps").write_bytes(C.dumps(LABELS))
+    for ending in formats.suffixes():
+        if ending in (".nhdr",):
+            continue
+        target = tmp_path / f"A{ending.upper()}"
+        assert run("decompress", tmp_path / "a.cps", target).exit_code == 0
+        with formats.open_volume(target) as volume:
+            assert np.array_equal(volume.read(0, 9), LABELS)
+    done = run("decompress", tmp_path / "a.cps", tmp_path / "plain", "--format", "NPY")
+    assert done.exit_code == 0, done.output
+    assert np.array_equal(np.load(tmp_path / "plain"), LABELS)
+
+
+def test_stores_with_capital_endings(tmp_path):
+    zarr = pytest.importorskip("zarr", reason="needs the package zarr")
+    (tmp_path / "EMPTY.ZARR").mkdir()
+    assert stores.names_store(str(tmp_path / "EMPTY.ZARR"))
+    root = zarr.open_group(str(tmp_path / "A.ZARR"), mode="w")
+    root.create_array("in/side", data=LABELS)
+    for text in (f"{tmp_path}/A.ZARR:/in/side", f"file://{tmp_path}/A.ZARR:/in/side"):
+        with stores.open_volume(text) as volume:
+            assert np.array_equal(volume.read(0, 9), LABELS)
+
+
+# -- hints ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("write", [two_datasets, two_series])
+@pytest.mark.parametrize("inner", ["", ":/wrong"])
+def test_the_name_in_a_hint_works_as_it_is(tmp_path, write, inner):
+    (tmp_path / "my files").mkdir()
+    path = write(tmp_path / "my files" / ("A.H5" if write is two_datasets else "A.TIF"))
+    error = run("compress", f"{path}{inner}", tmp_path / "a.cps").stderr
+    (name,) = shlex.split(error.rpartition("name one as ")[2])
+    assert run("compress", name, tmp_path / "a.cps").exit_code == 0
+
+
+@pytest.mark.parametrize("source", ["-", "/dev/stdin", "fifo"])
+def test_the_name_in_a_hint_works_for_pipes(tmp_path, source):
+    two_datasets(tmp_path / "a.h5")
+    is_fifo = source == "fifo"
+    if is_fifo:
+        os.mkfifo(tmp_path / source)
+    feed = 'cat "$0" > fifo & "$@"' if is_fifo else 'cat "$0" | "$@"'
+    command = ["sh", "-c", feed, "a.h5", sys.executable, "-m", "compresso", "compress"]
+
+    def piped(name):
+        words = [*command, name, "a.cps", "--format", "h5"]
+        path = os.pathsep.join([str(ROOT), *sys.path])
+        environment = os.environ | {"PYTHONPATH": path}
+        return subprocess.run(
+            words, cwd=tmp_path, env=environment, capture_output=True, check=False
+        )
+
+    error = piped(source).stderr.decode()
+    (name,) = shlex.split(error.rpartition("name one as ")[2])
+    done = piped(name)
+    assert done.returncode == 0, done.stderr
+    assert np.array_equal(C.loads((tmp_path / "a.cps").read_bytes()), LABELS + 1)
+
+
+def test_a_slice_that_does_not_fit_has_a_hint_only_where_there_is_the_option(tmp_path):
+    path, voxel = tmp_path / "a.npy", ((0, 1), (0, 1), (0, 1))
+    np.save(path, LABELS)
+    with open_boxes(str(path), 1) as boxes, pytest.raises(C.FileError, match="--memory"):
+        boxes.fetch(voxel)
+    with formats.open_volume(path) as volume, pytest.raises(C.FileError, match=r"for reading$"):
+        of_file("a.npy", volume, 1).fetch(voxel)
