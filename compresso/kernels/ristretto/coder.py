@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.extending import intrinsic
 
 from compresso.kernels import PORTABLE, kernel
@@ -24,14 +26,39 @@ U64 = np.uint64
 HELPER: dict[str, Any] = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
+class _Library(JITCodeLibrary):
+    """The code of a helper, which is optimised and translated only as part of its callers."""
+
+    def _optimize_final_module(self):
+        pass
+
+    def _finalize_final_module(self):
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+class _Helper(Compiler):
+    """Compiles helpers in half the time: by default, numba optimises each on its own as well."""
+
+    def compile_extra(self, func):
+        """Compile a helper; the result can be called from kernels, but not from Python."""
+        state = self.state
+        state.flags.no_compile = True
+        state.library = _Library(state.targetctx.codegen(), func.__qualname__)
+        result = super().compile_extra(func)
+        key = [].append  # stands for the address: numba wants a built-in function, each another one
+        state.targetctx.insert_user_function(key, result.fndesc, [result.library])
+        return result._replace(entry_point=key)
+
+
 def inline(function: Any) -> Any:
     """Compile a function that becomes part of its callers."""
-    return _once(njit(**HELPER, forceinline=True)(function))
+    return _once(njit(**HELPER, pipeline_class=_Helper, forceinline=True)(function))
 
 
 def outline(function: Any) -> Any:
     """Compile a function that is called: being part of its callers would take time to compile."""
-    return _once(njit(**HELPER)(function))
+    return _once(njit(**HELPER, pipeline_class=_Helper)(function))
 
 
 def _once(compiled: Any) -> Any:
