@@ -22,37 +22,34 @@ class _Piece:
     """The planes, counters and coder of a piece, and its batches of slices."""
 
     def __init__(self, box: Box, effort: int, counters: Array, data: Array, n_labels: int) -> None:
-        from compresso.kernels import (
-            ristretto_contexts,
-            ristretto_labels,
-            ristretto_new,
-            ristretto_places,
-            ristretto_seen,
-            ristretto_slices,
-        )
+        from compresso.kernels.ristretto import contexts, labels, slices, start
 
         self.ny, self.nx = box.y1 - box.y0, box.x1 - box.x0
         self.batch = max(1, BATCH // (self.ny * self.nx))
         self.slots = self.batch + 2
-        size = ristretto_slices.plane_size(self.ny, self.nx)
+        size = (self.ny + contexts.TOP + contexts.BOTTOM) * (self.nx + 2 * contexts.SIDE)
         self.planes = np.zeros(self.slots * size, np.uint32)
-        self.order = np.empty((2, ristretto_labels.MAX_ORDERED), np.uint64)
-        words = self.nx // 64 + 1
-        self.work = ristretto_slices.Work(
+        self.order = np.empty((2, labels.MAX_ORDERED), np.uint64)
+        bits = np.empty((4, self.nx // 64 + 2), np.uint64)
+        self.work = slices.Work(
             counters=counters,
             data=data,
             state=np.zeros(3, np.uint64),
-            met=np.array([1, n_labels, 0], np.int64),
-            seen=np.empty(ristretto_seen.SEEN, np.uint64),
-            stops=np.empty(words, np.uint64),
-            turns=np.empty(words, np.uint64),
-            known=np.empty(self.nx + ristretto_contexts.LANES, np.uint32),
-            asked=np.empty(ristretto_new.ASKED, np.uint32),
+            numbers=np.array([1, n_labels, 0], np.int64),
+            used=np.empty(labels.USED, np.uint64),
+            turns=bits[0],
+            above=bits[1],
+            stops=bits[2],
+            ends=bits[3],
+            same=np.empty(self.nx + contexts.LANES, np.uint32),
+            edge=np.empty(slices.edge_size(self.nx), np.uint32),
+            group=np.empty(self.nx, np.uint32),
+            asked=np.empty(labels.MAX_CANDIDATES, np.uint32),
             effort=effort,
-            width=ristretto_places.width(effort, box.voxels),
-            models=np.zeros(ristretto_places.MODELS, np.int64),
-            odds=np.zeros(ristretto_places.MODELS, np.int64),
-            weights=ristretto_places.make_weights(effort),
+            width=start.width(effort, box.voxels),
+            models=np.zeros(start.MODELS, np.int64),
+            logits=np.zeros(start.MODELS, np.int64),
+            weights=start.make_weights(effort),
         )
 
 
@@ -62,10 +59,10 @@ def tell_deep(group: Labels) -> Array:
     Where most labels that differ from their left neighbour's agree with the slice before, a
     slice must differ from it clearly to be coded as a picture, and else the other way around.
     """
-    from compresso.kernels import ristretto_labels
+    from compresso.kernels.ristretto import labels
 
     tally = np.zeros((len(group), 2), np.int64)
-    ristretto_labels.count_agreement(group, tally)
+    labels.count_agreement(group.reshape(-1), *group.shape[1:], tally.reshape(-1))
     turns, agreed = tally.T
     if 50 * agreed.sum() >= 21 * max(turns.sum(), 1):
         deep = 4 * agreed >= turns
@@ -75,10 +72,9 @@ def tell_deep(group: Labels) -> Array:
 
 
 def _make_counters(box: Box, effort: int, start: int) -> Array:
-    from compresso.kernels import ristretto_places
+    from compresso.kernels.ristretto.start import make_counters, width
 
-    bits = ristretto_places.width(effort, box.voxels)
-    counters: Array = ristretto_places.make_counters(trained.counters(start), effort, bits)
+    counters: Array = make_counters(trained.counters(start), effort, width(effort, box.voxels))
     return counters
 
 
@@ -135,12 +131,12 @@ class Encoder:
 
     def run(self) -> tuple[bytes, Array]:
         """The bytes, and the labels but 0 in the order in which they were met."""
-        from compresso.kernels import ristretto_coder
+        from compresso.kernels.ristretto.coder import finish
 
         for z in range(0, len(self.labels), GROUP):
             self._encode_group(z, min(z + GROUP, len(self.labels)))
         work = self.piece.work
-        size = ristretto_coder.finish(work.state, work.data)
+        size = finish(work.state, work.data)
         if size < 0:
             raise _FullError
         return work.data[:size].tobytes(), self.table[1 : self.loaded[0]].copy()
@@ -156,19 +152,18 @@ class Encoder:
             part = group[before + z - z0 : before + z_end - z0]
             self._encode_batch(z, part, deep[z - z0 : z_end - z0])
 
-    def _encode_batch(self, z: int, part: Labels, deep: Array) -> None:
-        from compresso.kernels import ristretto_labels, ristretto_slices
+    def _encode_batch(self, z: int, part: Labels, is_3d: Array) -> None:
+        from compresso.kernels.ristretto import labels, slices
 
         piece = self.piece
-        columns = np.zeros_like(deep)
-        while ristretto_labels.number_labels(
-            part,
+        part, by_columns = self._order_by_rows(part, is_3d)
+        while labels.number_labels(
+            part.reshape(-1),
+            piece.ny,
+            piece.nx,
             piece.planes,
             piece.slots,
             z,
-            deep,
-            columns,
-            piece.order,
             self.hashed,
             self.table,
             self.loaded,
@@ -177,19 +172,32 @@ class Encoder:
         work = piece.work
         if 2 * int(work.state[2]) > work.data.size:
             piece.work = work = work._replace(data=np.resize(work.data, 2 * work.data.size))
-        work.met[1] = self.loaded[0] - 1
-        ristretto_slices.encode_slices(
-            piece.planes, piece.slots, piece.ny, piece.nx, z, deep, columns, work
-        )
+        work.numbers[1] = self.loaded[0] - 1
+        encode = slices.encode_slices if work.effort == 1 else slices.encode_mixed
+        encode(piece.planes, piece.slots, piece.ny, piece.nx, z, is_3d, by_columns, work)
         if int(work.state[2]) > work.data.size:
             raise _FullError
 
+    def _order_by_rows(self, part: Labels, is_3d: Array) -> tuple[Labels, Array]:
+        """Renumber 2-D slices whose labels are 1, 2, 3.. by columns; which slices those are."""
+        from compresso.kernels.ristretto import labels
+
+        piece, by_columns = self.piece, np.zeros_like(is_3d)
+        for n in np.flatnonzero((is_3d == 0) & (part[:, 0, 0] == 1)):
+            if part[n].max() < labels.MAX_ORDERED:  # else no kernel need be compiled
+                ordered = part[n].reshape(-1).copy()
+                if labels.order_by_rows(ordered, piece.ny, piece.nx, piece.order):
+                    if not by_columns.any():
+                        part = part.copy()
+                    part[n], by_columns[n] = ordered.reshape(part[n].shape), 1
+        return part, by_columns
+
     def _enlarge_table(self) -> None:
-        from compresso.kernels import ristretto_labels
+        from compresso.kernels.ristretto.labels import rehash
 
         self.table = np.resize(self.table, 4 * self.table.size)
         self.hashed = np.empty(4 * self.hashed.size, np.uint32)
-        ristretto_labels.rehash(self.table, self.loaded[0], self.hashed)
+        rehash(self.table, self.loaded[0], self.hashed)
 
 
 def decode_piece(
@@ -209,7 +217,8 @@ def decode_piece(
     watch : callable
         Told of slices of ``out`` that are complete.
     """
-    from compresso.kernels import ristretto_labels, ristretto_slices
+    from compresso.kernels.ristretto import labels as kernels
+    from compresso.kernels.ristretto import slices
 
     damaged = DecodeError(f"ristretto stream: the slab from slice {piece.box.z0} is damaged")
     if check(piece.data) != piece.digest:
@@ -218,22 +227,24 @@ def decode_piece(
     counters = _make_counters(piece.box, head.effort, head.start)
     state = _Piece(piece.box, head.effort, counters, data, piece.n_labels)
     end = first + len(out)
+    decode = slices.decode_slices if head.effort == 1 else slices.decode_mixed
     for z in range(0, end, state.batch):
         count = min(state.batch, end - z)
-        deep, columns = np.zeros((2, count), np.uint8)
-        if ristretto_slices.decode_slices(
-            state.planes, state.slots, state.ny, state.nx, z, deep, columns, state.work
-        ):
+        is_3d, by_columns = np.zeros((2, count), np.uint8)
+        shape = state.ny, state.nx
+        if decode(state.planes, state.slots, *shape, z, is_3d, by_columns, state.work):
             raise damaged
         skip = min(max(first - z, 0), count)
         if skip == count:
             continue
         part = out[z + skip - first : z + count - first]
         whole = part if part.flags.c_contiguous else np.empty(part.shape, part.dtype)
-        if ristretto_labels.restore_labels(
-            state.planes, state.slots, z + skip, columns[skip:], state.order, labels, whole
-        ):
-            raise damaged
+        kernels.restore_labels(
+            state.planes, state.slots, *shape, z + skip, labels, whole.reshape(-1)
+        )
+        for n in np.flatnonzero(by_columns[skip:]):
+            if not kernels.order_by_columns(whole[n].reshape(-1), *shape, state.order):
+                raise damaged
         if whole is not part:
             part[...] = whole
         watch(z + skip - first, z + count - first)
@@ -248,19 +259,19 @@ def encode_table(owns: Sequence[Array]) -> tuple[int, bytes]:
         Distinct labels.
     bytes
     """
-    from compresso.kernels import ristretto_coder, ristretto_table
+    from compresso.kernels.ristretto import coder
 
     labels = np.unique(np.concatenate([np.empty(0, np.uint64), *owns]))
-    room = 64 + 16 * labels.size + 24 * sum(own.size for own in owns)
-    data, state = np.empty(room, np.uint8), np.zeros(3, np.uint64)
-    counters = np.full(ristretto_table.COUNTERS, ristretto_coder.FRESH, np.uint32)
-    ristretto_table.code_labels(True, labels, counters, data, state)
+    members, order = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for own in owns:
-        members, order = np.unique(np.searchsorted(labels, own), return_inverse=True)
-        ristretto_table.code_members(True, members, labels.size, counters, data, state)
-        ristretto_table.code_order(True, order, counters, data, state)
-    size = ristretto_coder.finish(state, data)
-    return labels.size, data[:size].tobytes()
+        ranks, positions = np.unique(np.searchsorted(labels, own), return_inverse=True)
+        members.append(ranks)
+        order.append(positions)
+    sizes = np.array([own.size for own in owns], np.int64)
+    data = np.empty(64 + 16 * labels.size + 24 * int(sizes.sum()), np.uint8)
+    state = np.zeros(3, np.uint64)
+    _code_table(True, labels, sizes, np.concatenate(members), np.concatenate(order), data, state)
+    return labels.size, data[: coder.finish(state, data)].tobytes()
 
 
 def decode_table(head: Head, pieces: Sequence[Piece]) -> list[Array]:
@@ -268,18 +279,22 @@ def decode_table(head: Head, pieces: Sequence[Piece]) -> list[Array]:
 
     Raises DecodeError where the table makes no sense.
     """
-    from compresso.kernels import ristretto_coder, ristretto_table
-
     data, state = np.array(np.frombuffer(head.table, np.uint8)), np.zeros(3, np.uint64)
-    counters = np.full(ristretto_table.COUNTERS, ristretto_coder.FRESH, np.uint32)
     labels = np.zeros(head.n_labels, np.uint64)
-    bad = ristretto_table.code_labels(False, labels, counters, data, state)
-    owns = []
-    for piece in pieces:
-        members, order = np.zeros((2, piece.n_labels), np.int64)
-        bad |= ristretto_table.code_members(False, members, labels.size, counters, data, state)
-        bad |= ristretto_table.code_order(False, order, counters, data, state)
-        if bad:
-            raise DecodeError("ristretto stream: its table of labels is damaged")
-        owns.append(np.concatenate([np.zeros(1, np.uint64), labels[members[order]]]))
+    sizes = np.array([piece.n_labels for piece in pieces], np.int64)
+    members, order = np.zeros((2, int(sizes.sum())), np.int64)
+    if _code_table(False, labels, sizes, members, order, data, state):
+        raise DecodeError("ristretto stream: its table of labels is damaged")
+    owns, ends = [], np.cumsum(sizes)
+    for start, end in zip(ends - sizes, ends, strict=True):
+        own = labels[members[start:end][order[start:end]]]
+        owns.append(np.concatenate([np.zeros(1, np.uint64), own]))
     return owns
+
+
+def _code_table(encoding: bool, *arrays: Array) -> int:
+    from compresso.kernels.ristretto import coder, labels
+
+    counters = np.full(labels.TABLE_COUNTERS, coder.FRESH, np.uint32)
+    damaged: int = labels.code_table(encoding, *arrays[:4], counters, *arrays[4:])
+    return damaged

@@ -22,9 +22,10 @@ Counters = NDArray[np.uint32]
 @lru_cache(maxsize=2)
 def counters(number: int) -> Counters:
     """The counters of a start, which must not be changed."""
-    from compresso.kernels import ristretto_coder, ristretto_places
+    from compresso.kernels.ristretto.coder import FRESH
+    from compresso.kernels.ristretto.start import COUNTERS
 
-    fresh = np.full(ristretto_places.COUNTERS, ristretto_coder.FRESH, np.uint32)
+    fresh = np.full(COUNTERS, FRESH, np.uint32)
     file = FILES[number]
     if file:
         packed = resources.files("compresso.encodings").joinpath(file).read_bytes()
@@ -49,12 +50,12 @@ def pack(trained: Counters, least: int) -> bytes:
 
 def unpack(packed: bytes) -> Counters:
     """The counters of a start's file."""
-    from compresso.kernels import ristretto_coder
+    from compresso.kernels.ristretto.coder import FRESH
 
     plain = lzma.decompress(packed, lzma.FORMAT_XZ)
     numbers = np.frombuffer(plain, "<u4", 1 + LEVELS)
     codes = np.frombuffer(plain, np.uint8, offset=numbers.nbytes)
     known = np.empty(1 + LEVELS, np.uint32)
-    known[0] = ristretto_coder.FRESH
+    known[0] = FRESH
     known[1:] = numbers[1:] << np.uint32(10) | OBSERVATIONS
     return known[codes]

@@ -111,6 +111,18 @@ def _splat_llvm(lanes):
 
 
 @intrinsic
+def _splat32_at_llvm(typing_context, pointer, i, value):
+    def codegen(context, builder, signature, arguments):
+        pointer, index, item = arguments
+        spread = _splat(builder, item, 32)
+        place = builder.bitcast(builder.gep(pointer, [index]), spread.type.as_pointer())
+        builder.store(spread, place, align=item.type.width // 8)
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.uint64, pointer.dtype), codegen
+
+
+@intrinsic
 def _prefetch64_llvm(typing_context, labels, i):
     def codegen(context, builder, signature, arguments):
         array, index = arguments
@@ -143,6 +155,14 @@ def _word_at_llvm(typing_context, array, i):
 def _trailing_zeros_llvm(typing_context, word):
     def codegen(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.uint64(types.uint64), codegen
+
+
+@intrinsic
+def _leading_zeros_llvm(typing_context, word):
+    def codegen(context, builder, signature, arguments):
+        return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.uint64(types.uint64), codegen
 
@@ -201,6 +221,12 @@ def _splat_plain(lanes):
 
 
 @kernel
+def _splat32_at_plain(out, i, value):
+    for k in range(np.uint64(32)):
+        out[i + np.uint64(k)] = value
+
+
+@kernel
 def _prefetch64_plain(labels, i):
     pass
 
@@ -236,6 +262,14 @@ def _trailing_zeros_plain(word):
     return _popcount_plain((word & (~word + ONE)) - ONE)
 
 
+@kernel
+def _leading_zeros_plain(word):
+    count = np.uint64(0)
+    while count < np.uint64(64) and not (word >> (np.uint64(63) - count)) & ONE:
+        count += ONE
+    return count
+
+
 #: ``differ64(labels, i, j)``: bit k is set where ``labels[i + k] != labels[j + k]``, k in 0..63.
 differ64: Callable[..., np.uint64] = _differ64_plain if PORTABLE else _differ64_llvm
 #: ``equal64(labels, i, label)``: bit k is set where ``labels[i + k] == label``, of their dtype.
@@ -249,6 +283,8 @@ blend64: Callable[..., None] = _blend64_plain if PORTABLE else _blend64_llvm
 #: ``splat8(out, i, value)``: store ``value`` in ``out[i : i + 8]``; ``splat32`` in 32.
 splat8: Callable[..., None] = (_splat_plain if PORTABLE else _splat_llvm)(8)
 splat32: Callable[..., None] = (_splat_plain if PORTABLE else _splat_llvm)(32)
+#: ``splat32_at(pointer, i, value)``: the same through a pointer.
+splat32_at: Callable[..., None] = _splat32_at_plain if PORTABLE else _splat32_at_llvm
 #: ``prefetch64(labels, i)``: ask the memory for ``labels[i : i + 64]``, which may be outside.
 prefetch64: Callable[..., None] = _prefetch64_plain if PORTABLE else _prefetch64_llvm
 #: ``word_at(array, i)``: the 8 bytes from ``array[i]`` on, the first in the lowest bits.
@@ -257,6 +293,8 @@ word_at: Callable[..., np.uint64] = _word_at_plain if PORTABLE else _word_at_llv
 trailing_zeros: Callable[..., np.uint64] = (
     _trailing_zeros_plain if PORTABLE else _trailing_zeros_llvm
 )
+#: ``leading_zeros(word)``: zeros above the highest set bit; 64 for 0.
+leading_zeros: Callable[..., np.uint64] = _leading_zeros_plain if PORTABLE else _leading_zeros_llvm
 #: ``reverse(word)``: bit k becomes bit 63 - k.
 reverse: Callable[..., np.uint64] = _reverse_plain if PORTABLE else _reverse_llvm
 #: ``popcount(word)``: number of set bits.

@@ -19,7 +19,8 @@ from compresso.arrays import Labels
 from compresso.encodings import _ristretto_start as start
 from compresso.encodings._ristretto_layout import Box
 from compresso.encodings._ristretto_pieces import Encoder, tell_deep
-from compresso.kernels import ristretto_coder, ristretto_places
+from compresso.kernels.ristretto.coder import FRESH
+from compresso.kernels.ristretto.start import COUNTERS
 from compresso.plugins import Extent
 from experiments.checks import Program
 from experiments.datasets.phantom import Phantom
@@ -31,7 +32,7 @@ LEAST = 12  # observations of a counter that is kept
 
 def train(volumes: Sequence[Labels]) -> NDArray[np.uint32]:
     """Counters after all pieces of the volumes."""
-    counters = np.full(ristretto_places.COUNTERS, ristretto_coder.FRESH, np.uint32)
+    counters = np.full(COUNTERS, FRESH, np.uint32)
     for volume in volumes:
         for side in SIDES:
             _encode_pieces(volume, side, counters, tell_deep)

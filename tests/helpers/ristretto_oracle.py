@@ -14,11 +14,19 @@ import numpy as np
 from tests.helpers.paths import ROOT
 
 ONE = 1 << 22
+#: Counters of each question, in 2-D and in 3-D slices, in their order.
 SIZES = {
-    **{"deep": 2, "columns": 2, "coarse": 6 << 7, "same": 2 << 18, "left": 2 << 18},
-    **{"above": 2 << 15, "nothing": 2 << 14, "corner": 2 << 11, "run 3": 16 * 512},
-    **{"run 2": 1 << 14, "steps": 16 * 12 * 8 * 4, "break": 26 << 10, "below": 12 * 5 * 32},
-    **{"beside": 512, "known": 8, "number": 3 << 10},
+    **{"is 3-D": (1, 1), "columns": (1, 1)},
+    **{f"coarse {name}": (128, 128) for name in ("same", "left", "above")},
+    **{"same": (1 << 18, 1 << 18), "left": (1 << 18, 1 << 18), "above": (1 << 12, 1 << 15)},
+    **{"background": (1 << 7, 1 << 14), "corner": (1 << 11, 1 << 11)},
+    **{"run": (1 << 14, 13 << 9), "steps": (16 * 12 * 8 * 4, 0), "break": (13 << 10, 13 << 10)},
+    **{
+        "below": (0, 12 * 5 * 32),
+        "beside": (256, 256),
+        "known": (5, 1),
+        "number": (3 << 10, 1 << 10),
+    },
 }
 QUESTIONS = ("same", "left", "above")
 STRETCH = [round(256 * math.log((i + 0.5) / (4095.5 - i))) for i in range(4096)]
@@ -91,7 +99,7 @@ class Counters(dict):
         counter[:] = chance, min(seen + 1, 255)
 
     def decide(self, coder, key):
-        bit = coder.bit(kept(self[key][0], 64, ONE - 64))
+        bit = coder.bit(self[key][0])
         self.learn(key, bit)
         return bit
 
@@ -104,10 +112,10 @@ class Counters(dict):
             self.learn(coarse, bit)
         return bit
 
-    def number(self, coder, bits, name, tree):
+    def number(self, coder, bits, name, tree, kind=2):
         value, node = 0, 1
         for _ in range(bits):
-            bit = self.decide(coder, (name, tree * 1024 + min(node, 1023)))
+            bit = self.decide(coder, (name, kind, tree * 1024 + min(node, 1023)))
             value, node = 2 * value + bit, 2 * node + bit
         return value
 
@@ -131,8 +139,13 @@ def trained(start):
     file = ROOT / "compresso/encodings/ristretto-start-1.xz"
     plain = lzma.decompress(file.read_bytes())
     numbers, codes = np.frombuffer(plain, "<u4", 64).tolist(), plain[256:]
-    assert numbers[0] == len(codes) == sum(SIZES.values())
-    names = ((name, i) for name, size in SIZES.items() for i in range(size))
+    assert numbers[0] == len(codes) == sum(map(sum, SIZES.values()))
+    names = (
+        (name, kind, i)
+        for name, sizes in SIZES.items()
+        for kind, size in enumerate(sizes, 2)
+        for i in range(size)
+    )
     return {key: (numbers[code], 6) for code, key in zip(codes, names, strict=True) if code}
 
 
@@ -205,9 +218,9 @@ class Slice:
 
 
 BELOW = sorted(
-    ((dy, dx) for dy in range(-6, 13) for dx in range(-10, 11)),
+    ((dy, dx) for dy in range(-2, 7) for dx in range(-7, 9)),
     key=lambda d: (4 * (d[0] - 2) ** 2 + (2 * d[1] - 1) ** 2, *d),
-)[:400]
+)
 BESIDE = sorted(
     ((dy, dx) for dy in range(-6, 1) for dx in range(-10, 11) if dy < 0 or dx < -1),
     key=lambda d: (d[0] ** 2 + d[1] ** 2, *d),
@@ -226,11 +239,12 @@ class Piece:
         out = np.zeros(self.shape, np.uint64)
         nz, self.ny, self.nx = self.shape
         self.slices = [Slice(self.ny, self.nx), Slice(self.ny, self.nx)]
-        self.deep = 0
+        self.deep, self.kind = 0, 2
         for z in range(nz):
             self.slices = [Slice(self.ny, self.nx), *self.slices[:2]]
-            self.deep = self.decide("deep", self.deep)
-            columns = self.decide("columns", self.deep)
+            self.deep = self.decide("is 3-D", 0)
+            self.kind = 3 if self.deep else 2
+            columns = self.decide("columns", 0)
             self.decode_slice()
             rows = self.slices[0].rows
             out[z] = [
@@ -244,7 +258,7 @@ class Piece:
         return out
 
     def decide(self, name, index):
-        return self.counters.decide(self.coder, (name, int(index)))
+        return self.counters.decide(self.coder, (name, self.kind, int(index)))
 
     def at(self, where, y, x):
         dz, dy, dx = where
@@ -278,9 +292,9 @@ class Piece:
 
     def is_flat(self, y, x):
         label = self.at((0, -1, 0), y, x)
-        places = [(0, -1, -1), (0, -1, 1)]
+        places = [(0, -1, 1)]
         if self.deep:
-            places += [(-1, dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+            places += [(-1, 0, 0), (-1, 2, 1)]
         return all(self.at(where, y, x) == label for where in places)
 
     def decode_row(self, y, row):
@@ -314,14 +328,14 @@ class Piece:
 
     def other(self, y, x):
         left, above = self.at((0, 0, -1), y, x), self.at((0, -1, 0), y, x)
-        corner, kind = self.at((0, -1, 1), y, x), 3 if self.deep else 2
+        corner, kind = self.at((0, -1, 1), y, x), self.kind
         if left and above:
-            context = self.context(f"nothing {kind}", y, x)
-            if self.decide("nothing", self.deep << 14 | context):
+            context = self.context(f"background {kind}", y, x)
+            if self.decide("background", context):
                 return 0
         if corner not in (0, left, above):
             context = self.context(f"corner {kind}", y, x)
-            if self.decide("corner", self.deep << 11 | context):
+            if self.decide("corner", context):
                 return corner
         found = self.candidate(y, x, [0, left, above, corner])
         return self.number() if found is None else found
@@ -329,7 +343,7 @@ class Piece:
     def candidate(self, y, x, asked):
         count = 0
         for k, (dy, dx) in enumerate(BELOW if self.deep else []):
-            label = self.slices[1].get(kept(y + dy, 0, self.ny - 1), x + dx)
+            label = self.slices[1].get(y + dy, x + dx)
             if label in asked:
                 continue
             near = [(0, row, d) for d in range(2, 9) for row, d in ((-1, d), (-1, -d), (0, -d))]
@@ -347,7 +361,7 @@ class Piece:
             label = self.at((0, dy, dx), y, x)
             if label in asked:
                 continue
-            if self.decide("beside", self.deep * 256 + k):
+            if self.decide("beside", k):
                 return label
             asked.append(label)
             count += 1
@@ -356,11 +370,11 @@ class Piece:
         return None
 
     def tree(self, most, name, tree):
-        return self.counters.number(self.coder, max(most, 0).bit_length(), name, tree)
+        return self.counters.number(self.coder, max(most, 0).bit_length(), name, tree, self.kind)
 
     def number(self):
         if self.deep or self.met > 65536:
-            if self.decide("known", 4 + self.deep):
+            if self.decide("known", 0 if self.deep else 4):
                 number = self.met
             else:
                 number = 1 + self.tree(self.met - 2, "number", 0)
@@ -374,12 +388,12 @@ class Piece:
         return number
 
     def question(self, name, y, x):
-        kind = 3 if self.deep else 2
+        kind = self.kind
         context = self.context(f"{name} {kind}", y, x)
-        key = (name, self.deep << (15 if name == "above" else 18) | context)
+        key = (name, kind, context)
         number = QUESTIONS.index(name) * 2 + self.deep
         if self.effort == 1:
-            coarse = ("coarse", number * 128 + (context & 127))
+            coarse = (f"coarse {name}", kind, context & 127)
             return self.counters.decide_fine(self.coder, key, coarse)
         keys = [key]
         more = [n for n in TEMPLATES if n.startswith(f"{name} {kind} more")]
@@ -484,23 +498,23 @@ class Piece:
             return value
 
         if self.deep:
-            key = ("run 3", power * 512 + rings("run 3"))
+            key = ("run", 3, power * 512 + rings("run 3"))
         else:
             steps = self.steps(y, x + flat, label)
             index = min(power, 7) * 512 + steps[0] * 32 + steps[1] * 4 + steps[2]
             index = index * 4 + 2 * (self.at((0, -1, -2), y, x) == label)
-            key = ("run 2", index + (self.at((0, -2, flat // 2), y, x) == label))
+            key = ("run", 2, index + (self.at((0, -2, flat // 2), y, x) == label))
         if self.effort == 1:
             whole = self.counters.decide(self.coder, key)
         else:
             keys = [key]
-            for name in (f"run {3 if self.deep else 2} more {n}" for n in (1, 2)):
+            for name in (f"run {self.kind} more {n}" for n in (1, 2)):
                 keys.append((name, self.spread(min(power, 7) + 8 * rings(name), 18)))
             whole = self.mix(keys, ("run", self.deep, min(power, 7)), None)
         if whole:
             return flat
         if self.deep:
-            return self.counters.number(self.coder, power + 1, "break", power)
+            return self.counters.number(self.coder, power + 1, "break", power, 3)
         return flat - 1 - self.back(flat, steps)
 
     def steps(self, y, end, label):
@@ -520,5 +534,5 @@ class Piece:
             done += 1
         if done == 12 and flat > 13:
             bits = (flat - 13).bit_length()
-            done += self.counters.number(self.coder, bits, "break", 13 + bits)
+            done += self.counters.number(self.coder, bits, "break", bits)
         return done

@@ -28,10 +28,10 @@ def test_pack_keeps_what_was_seen_often():
 
 
 def test_it_is_small_and_fits_the_counters():
-    from compresso.kernels import ristretto_places
+    from compresso.kernels.ristretto import start as layout
 
     assert FILE.stat().st_size < 50_000
-    assert start.unpack(FILE.read_bytes()).size == ristretto_places.COUNTERS
+    assert start.unpack(FILE.read_bytes()).size == layout.COUNTERS
     assert not start.counters(1).flags.writeable
 
 

@@ -221,11 +221,11 @@ def test_a_user_without_a_folder(monkeypatch, found):
 MANY = """
 import sys
 import numpy as np
-from compresso.kernels import ristretto_labels
+from compresso.kernels.ristretto import labels
 dtype = np.dtype(sys.argv[1])
-tally = np.zeros((3, 2), np.int64)
-ristretto_labels.count_agreement(np.arange(3 * 4 * 5).reshape(3, 4, 5).astype(dtype), tally)
-print(tally.tolist(), sum(ristretto_labels.count_agreement.stats.cache_hits.values()))
+tally = np.zeros(6, np.int64)
+labels.count_agreement(np.arange(3 * 4 * 5).astype(dtype), 4, 5, tally)
+print(tally.tolist(), sum(labels.count_agreement.stats.cache_hits.values()))
 """
 
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compresso.kernels import kernel
-from compresso.kernels import ristretto_coder as coder
-from compresso.kernels import ristretto_table as table
+from compresso.kernels.ristretto import coder, labels
 
 
 @kernel
@@ -122,43 +121,53 @@ def test_counter_is_an_average(bits):
     assert (found >> 10, found & 1023) == (chance, seen)
 
 
-def code_table(encoding, labels, order, data):
+def code_table(encoding, known, sizes, members, order, data):
     state = np.zeros(3, np.uint64)
-    counters = np.full(table.COUNTERS, coder.FRESH, np.uint32)
-    bad = table.code_labels(encoding, labels, counters, data, state)
-    bad |= table.code_order(encoding, order, counters, data, state)
+    counters = np.full(labels.TABLE_COUNTERS, coder.FRESH, np.uint32)
+    bad = labels.code_table(encoding, known, sizes, members, order, counters, data, state)
     return bad, coder.finish(state, data) if encoding else 0
 
 
-@given(st.sets(st.integers(1, 2**64 - 1) | st.integers(1, 50), max_size=40), st.randoms())
-def test_table_round_trip(labels, random):
-    labels = np.array(sorted(labels), np.uint64)
-    order = list(range(labels.size))
-    random.shuffle(order)
-    data = np.zeros(64 + 64 * labels.size, np.uint8)
-    bad, size = code_table(True, labels.copy(), np.array(order), data)
+LABELS = st.sets(st.integers(1, 2**64 - 1) | st.integers(1, 50), max_size=40)
+
+
+@given(LABELS, st.integers(0, 3), st.randoms())
+def test_table_round_trip(known, pieces, random):
+    known = np.array(sorted(known), np.uint64)
+    members = [
+        random.sample(range(known.size), random.randint(0, known.size)) for _ in range(pieces)
+    ]
+    sizes = np.array([len(ranks) for ranks in members], np.int64)
+    members, order = [sorted(ranks) for ranks in members], [list(range(n)) for n in sizes]
+    for permutation in order:
+        random.shuffle(permutation)
+    members, order = (
+        np.array([n for items in lists for n in items], np.int64) for lists in (members, order)
+    )
+    data = np.zeros(64 + 64 * (known.size + members.size), np.uint8)
+    bad, size = code_table(True, known.copy(), sizes, members.copy(), order.copy(), data)
     assert bad == 0
-    restored, again = np.zeros_like(labels), np.zeros(labels.size, np.int64)
-    assert code_table(False, restored, again, data[:size]) == (0, 0)
-    assert restored.tolist() == labels.tolist()
-    assert again.tolist() == order
+    again = [np.zeros_like(known), sizes, np.zeros_like(members), np.zeros_like(order)]
+    assert code_table(False, *again, data[:size]) == (0, 0)
+    for found, given_ in zip(again, (known, sizes, members, order), strict=True):
+        assert found.tolist() == given_.tolist()
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_table_of_any_bytes(seed):
     data = np.random.default_rng(seed).integers(0, 256, 200, np.uint8)
-    labels, order = np.zeros(50, np.uint64), np.zeros(50, np.int64)
-    bad, _ = code_table(False, labels, order, data)
+    known, sizes = np.zeros(50, np.uint64), np.array([30, 50])
+    members, order = np.zeros((2, 80), np.int64)
+    bad, _ = code_table(False, known, sizes, members, order, data)
     if bad == 0:
-        assert (np.diff(labels.astype(object)) > 0).all()
-        assert sorted(order.tolist()) == list(range(50))
+        assert (np.diff(known.astype(object)) > 0).all()
+        assert sorted(order[:30].tolist()) == list(range(30))
+        assert sorted(order[30:].tolist()) == list(range(50))
 
 
 def test_tables_are_far_from_a_tie():
     """Whatever the C library rounds the last bit to, the tables are the same."""
     from decimal import Decimal, getcontext
-
-    from compresso.kernels import ristretto_mixing as mixing
 
     getcontext().prec = 40
 
@@ -169,7 +178,7 @@ def test_tables_are_far_from_a_tie():
 
     half = Decimal("0.5")
     for i in range(4096):
-        assert mixing.STRETCH[i] == rounded(256 * ((i + half) / (Decimal(4095) + half - i)).ln())
-    for i in range(2 * mixing.MOST + 3):
-        odds = (-Decimal(i - mixing.MOST - 1) / 256).exp()
-        assert mixing.SQUASH[i] == min(max(rounded((1 << 22) / (1 + odds)), 64), (1 << 22) - 64)
+        assert coder.STRETCH[i] == rounded(256 * ((i + half) / (Decimal(4095) + half - i)).ln())
+    for i in range(2 * coder.MOST + 3):
+        odds = (-Decimal(i - coder.MOST - 1) / 256).exp()
+        assert coder.SQUASH[i] == min(max(rounded((1 << 22) / (1 + odds)), 64), (1 << 22) - 64)

@@ -1,13 +1,14 @@
 """The range coder of ``ristretto``, and the counters that predict its bits.
 
-One text serves both directions: where ``encoding`` is true a bit is written, else the bit that is
-given is ignored and one is read. Callers pass a constant, so that the other half disappears.
+The same functions encode and decode. If ``encoding`` is true, a bit is written; otherwise the given
+bit is ignored and one is read. Callers pass a constant, so the compiler drops the other half.
 
-The state is a :class:`Coder`, which is taken and returned whole so that LLVM keeps it in registers.
-A *pointer* is an array without its bounds and its reference count, both of which cost more than a
-bit does; with ``COMPRESSO_PORTABLE=1`` it is the array itself, so that numba can check the bounds.
+The state is a :class:`Coder`, which is passed and returned as a whole so that LLVM keeps it in
+registers. A *pointer* is an array without bounds and reference count, both of which cost more than
+coding a bit. With ``COMPRESSO_PORTABLE=1`` it is the array itself, so numba can check the bounds.
 """
 
+import math
 from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
@@ -15,22 +16,54 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.extending import intrinsic
 
 from compresso.kernels import PORTABLE, kernel
 
 U64 = np.uint64
-#: For helpers that take pointers and are called often: they become part of their caller.
-inline = njit(nogil=True, forceinline=True)
+HELPER: dict[str, Any] = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+class _Library(JITCodeLibrary):
+    """The code of a helper, which is optimised and translated only as part of its callers."""
+
+    def _optimize_final_module(self):
+        pass
+
+    def _finalize_final_module(self):
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+class _Helper(Compiler):
+    """Compiles helpers in half the time: by default, numba optimises each on its own as well."""
+
+    def compile_extra(self, func):
+        """Compile a helper; the result can be called from kernels, but not from Python."""
+        state = self.state
+        state.flags.no_compile = True
+        state.library = _Library(state.targetctx.codegen(), func.__qualname__)
+        result = super().compile_extra(func)
+        key: Any = [].append  # stands for the address: numba wants a built-in function, each another one
+        state.targetctx.insert_user_function(key, result.fndesc, [result.library])
+        return result._replace(entry_point=key)
+
+
+def inline(function: Any) -> Any:
+    """Compile a function that becomes part of its callers."""
+    return _once(njit(**HELPER, pipeline_class=_Helper, forceinline=True)(function))
 
 
 def outline(function: Any) -> Any:
-    """For those that are not: each place that they become part of costs time to compile.
+    """Compile a function that is called: being part of its callers would take time to compile."""
+    return _once(njit(**HELPER, pipeline_class=_Helper)(function))
 
-    They are compiled once, and not again for every constant that they are called with.
-    """
-    compiled: Any = njit(nogil=True)(function)
-    if hasattr(compiled, "get_call_template"):  # else numba compiles nothing
+
+def _once(compiled: Any) -> Any:
+    """Compile a function once, not again for every constant that is passed to it."""
+    if hasattr(compiled, "get_call_template"):  # otherwise numba compiles nothing
         template = compiled.get_call_template
         compiled.get_call_template = lambda args, kws: template(
             tuple(map(types.unliteral, args)), kws
@@ -39,20 +72,32 @@ def outline(function: Any) -> Any:
 
 
 STATE = 56  # bits of low and span
-FLOOR = U64(1 << 40)  # span is kept at or above it
+FLOOR = U64(1 << 40)  # lower limit of span
 MASK = U64((1 << STATE) - 1)
 SCALE = 22  # bits of a probability
 ONE = np.int64(1 << SCALE)
-LEAST = np.int64(64)  # no bit is ever surer than 64 / 2**22
-LIMIT = np.uint32(255)  # observations that a counter remembers
-YOUNG = np.uint32(8)  # observations below which a counter teaches its coarser one
+LEAST = np.int64(64)  # mixed probabilities are between LEAST and ONE - LEAST
+LIMIT = U64(255)  # observations that a counter remembers
+YOUNG = np.uint32(8)  # a counter with fewer observations also trains its coarse counter
 #: Step of a counter after n observations, 65536 / (n + 1.6).
-STEPS = np.array([655360 // (10 * n + 16) for n in range(256)], np.int64)
-#: A counter that has seen nothing: probability 1/2, no observations.
+STEPS = np.array([655360 // (10 * n + 16) for n in range(256)], np.uint64)
+#: A new counter: probability 1/2, no observations.
 FRESH = np.uint32(1 << 31)
 
-#: low, span: the interval; while decoding, low is the stream's value less the interval's start.
-#: at: bytes written or read; data, end: the bytes, and how many there are.
+MOST = 2815  # of logits, which are ln(p / (1 - p)) in 1/256
+#: The logit of the middle of each of 4096 steps of probability.
+STRETCH = np.array([round(256 * math.log((i + 0.5) / (4095.5 - i))) for i in range(4096)], np.int64)
+#: The probability, in 1/2**22, of each logit from -MOST - 1 to MOST + 1.
+SQUASH = np.array(
+    [
+        min(max(round((1 << 22) / (1 + math.exp(-(i - MOST - 1) / 256))), 64), (1 << 22) - 64)
+        for i in range(2 * MOST + 3)
+    ],
+    np.int64,
+)
+
+#: low, span: the interval; while decoding, low is the stream's value minus the interval's start.
+#: at: bytes written or read; data, end: the bytes and their number; counters: pointer to uint32.
 Coder = namedtuple("Coder", "low span at data end counters")
 
 
@@ -88,15 +133,33 @@ def _prefetch_plain(array, at):
     pass
 
 
-#: ``prefetch(pointer, at)``: ask the memory for an item that is soon read and written.
-prefetch: Callable[..., None] = _prefetch_plain if PORTABLE else _prefetch_llvm
+@intrinsic
+def _likely_llvm(typing_context, condition):
+    def codegen(context, builder, signature, arguments):
+        bit = ir.IntType(1)
+        kind = ir.FunctionType(bit, [bit, bit])
+        expect = builder.module.declare_intrinsic("llvm.expect", [bit], kind)
+        return builder.call(expect, [arguments[0], ir.Constant(bit, 1)])
+
+    return types.boolean(types.boolean), codegen
+
+
+@kernel
+def _likely_plain(condition):
+    return condition
+
+
 #: ``pointer(array)``: the first element of a C-contiguous 1-D array, to be indexed with uint64.
 pointer: Callable[..., Any] = _pointer_plain if PORTABLE else _pointer_llvm
+#: ``prefetch(pointer, at)``: load an item into the cache that is about to be read and written.
+prefetch: Callable[..., None] = _prefetch_plain if PORTABLE else _prefetch_llvm
+#: ``likely(condition)``: the condition, with a hint that it is usually true.
+likely: Callable[..., bool] = _likely_plain if PORTABLE else _likely_llvm
 
 
 @inline
 def load(encoding, state, data, counters):
-    """Begin with the state that :func:`save` left, or ``[0, 0, 0]`` at the start of a stream."""
+    """Resume from the state of :func:`save`, or start a stream with ``[0, 0, 0]``."""
     low, span, at = state[U64(0)], state[U64(1)], state[U64(2)]
     if span == U64(0):
         span = MASK
@@ -111,13 +174,13 @@ def load(encoding, state, data, counters):
 
 @inline
 def save(coder, state):
-    """Keep the interval for the next call."""
+    """Store the interval for the next call."""
     state[U64(0)], state[U64(1)], state[U64(2)] = coder.low, coder.span, coder.at
 
 
 @inline
 def code(encoding, bit, probability, coder):
-    """Code a bit that is 1 with ``probability / 2**22``, LEAST..ONE - LEAST; (bit, coder)."""
+    """Code a bit that is 1 with ``probability / 2**22``, which is not 0 or 1; (bit, coder)."""
     bound = (coder.span >> U64(SCALE)) * U64(probability)
     low, span, at, data = coder.low, coder.span, coder.at, coder.data
     if not encoding:
@@ -130,7 +193,7 @@ def code(encoding, bit, probability, coder):
             low += bound
         else:
             low -= bound
-    while span < FLOOR:
+    while not likely(span >= FLOOR):
         if encoding:
             if at + U64(2) <= coder.end:
                 _carry(low, at, data)
@@ -148,7 +211,7 @@ def code(encoding, bit, probability, coder):
     return bit, Coder(low, span, at, data, coder.end, coder.counters)
 
 
-@inline
+@outline
 def _carry(low, at, data):
     """Add the carry of ``low``, if there is one, to the bytes before ``at``."""
     if low >> U64(STATE):
@@ -161,18 +224,18 @@ def _carry(low, at, data):
 
 @kernel
 def finish(state, data):
-    """Write what is left of an interval that :func:`code` encoded.
+    """Write the rest of an interval that :func:`code` encoded.
 
     Returns
     -------
     int
-        Bytes of the stream, or -1 where ``data`` was too short for it. Zeros at the end are left
-        out: a decoder reads zeros there.
+        Bytes of the stream, or -1 if ``data`` is too short. Zeros at the end are left out: a
+        decoder reads zeros there.
     """
-    low, at = state[0] + FLOOR - U64(1), state[2]
+    low, at, bytes_ = state[0] + FLOOR - U64(1), state[2], pointer(data)
     if at + U64(2) > U64(data.size):
         return -1
-    _carry(low, at, data)
+    _carry(low, at, bytes_)
     data[at] = np.uint8((low >> U64(48)) & U64(255))
     data[at + U64(1)] = np.uint8((low >> U64(40)) & U64(255))
     size = np.int64(at) + 2
@@ -183,28 +246,25 @@ def finish(state, data):
 
 @inline
 def probability(counter):
-    """A counter's probability of 1, kept off both ends."""
-    return min(max(np.int64(counter >> np.uint32(10)), LEAST), ONE - LEAST)
+    """A counter's probability of 1, in 1/2**22; :func:`observe` keeps it between 0 and 1."""
+    return counter >> np.uint32(10)
 
 
 @inline
 def observe(bit, counter):
     """A counter after one more bit: 22 bits of probability, 10 of observations up to LIMIT."""
-    seen = counter & np.uint32(1023)
-    chance = np.int64(counter >> np.uint32(10))
-    step = STEPS[U64(seen)]
+    chance, seen = U64(counter >> np.uint32(10)), U64(counter & np.uint32(1023))
+    step, counter = STEPS[seen], U64(counter)
     if bit:
-        chance += ((ONE - 1 - chance) * step) >> 16
+        counter += ((U64(ONE - 1) - chance) * step >> U64(16)) << U64(10)
     else:
-        chance -= (chance * step) >> 16
-    if seen < LIMIT:
-        seen += np.uint32(1)
-    return np.uint32(chance << 10) | seen
+        counter -= (chance * step >> U64(16)) << U64(10)
+    return np.uint32(counter + U64(seen < LIMIT))
 
 
 @inline
 def decide(encoding, bit, place, coder):
-    """Code a bit by the counter at ``place``, which learns it; (bit, coder)."""
+    """Code a bit with the counter at ``place`` and train it; (bit, coder)."""
     counter = coder.counters[U64(place)]
     bit, coder = code(encoding, bit, probability(counter), coder)
     coder.counters[U64(place)] = observe(bit, counter)
@@ -213,35 +273,35 @@ def decide(encoding, bit, place, coder):
 
 @outline
 def decide_rarely(encoding, bit, place, coder):
-    """The same for decisions that are few."""
+    """The same as :func:`decide`, for rare decisions."""
     return decide(encoding, bit, place, coder)
 
 
 @inline
 def decide_fine(encoding, bit, place, coarse, coder):
-    """Code a bit by the counter at ``place``, which begins with what the coarser one knows.
+    """Code a bit with the counter at ``place``, which starts with a copy of the coarse counter.
 
-    As long as it is YOUNG, the coarser one learns too.
+    While it is YOUNG, the coarse counter is trained, too.
     """
     counter = coder.counters[U64(place)]
-    young = counter & np.uint32(1023) < YOUNG
-    if counter & np.uint32(1023) == np.uint32(0):
+    old = counter & np.uint32(1023) >= YOUNG
+    if not likely(old) and counter & np.uint32(1023) == np.uint32(0):
         known = coder.counters[U64(coarse)]
         counter = known & np.uint32(0xFFFFFC00)
         if known & np.uint32(1023) > np.uint32(0):
             counter |= np.uint32(2)
     bit, coder = code(encoding, bit, probability(counter), coder)
     coder.counters[U64(place)] = observe(bit, counter)
-    if young:
+    if not likely(old):
         coder.counters[U64(coarse)] = observe(bit, coder.counters[U64(coarse)])
     return bit, coder
 
 
 @outline
 def decide_number(encoding, number, bits, place, coder):
-    """Code a number of ``bits`` bits from the top, each by 1023 counters at ``place``.
+    """Code a number of ``bits`` bits from the top, each with one of 1023 counters at ``place``.
 
-    The bits before it choose the counter, and after the ninth only that there are so many.
+    The preceding bits choose the counter; after the ninth, only their number does.
     """
     value, node = np.int64(0), np.int64(1)
     for shift in range(bits - 1, -1, -1):
@@ -254,9 +314,9 @@ def decide_number(encoding, number, bits, place, coder):
 
 @outline
 def decide_size(encoding, number, place, coder):
-    """Code a number from 0 to 2**64 - 1: how many bits it has by 128 counters, then the bits.
+    """Code a number from 0 to 2**64 - 1: its number of bits with 128 counters, then the bits.
 
-    Those below the top one have a probability of 1/2.
+    The bits below the top one have a probability of 1/2.
     """
     number, bits = U64(number), np.int64(0)
     while bits < 64 and number >> U64(bits) != U64(0):

@@ -1,0 +1,270 @@
+"""Efforts 2 and 3: a bit is predicted by several counters, whose logits are added with weights.
+
+The weights are trained, too. All arithmetic is on integers. The tables of logits are rounded from
+values that are not near half a unit (tests/test_ristretto_coder.py), so every machine has the same.
+"""
+
+from collections import namedtuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from compresso.kernels import PORTABLE, kernel
+from compresso.kernels.ristretto import contexts
+from compresso.kernels.ristretto.coder import (
+    LEAST,
+    MOST,
+    ONE,
+    SQUASH,
+    STRETCH,
+    U64,
+    code,
+    inline,
+    observe,
+    outline,
+)
+from compresso.kernels.ristretto.contexts import _context, _fetch, _label
+from compresso.kernels.ristretto.start import (
+    ABOVE,
+    BEFORE,
+    COLUMNS,
+    EXTRA,
+    FEW,
+    LEFT,
+    MIXED_RUN,
+    MODELS,
+    MORE,
+    REFINEMENTS,
+    SAME,
+    SETS,
+    STEP,
+    TABLES,
+    slot,
+)
+
+HASH = 0x9E3779B97F4A7C15
+RATE = 3  # of the training of weights
+
+#: effort; width: a model has 2**width counters; models, logits: scratch memory for the addresses of
+#: the counters of a question and their logits; weights: int64, in 1/65536.
+Mixer = namedtuple("Mixer", "effort width models logits weights")
+
+
+def _spread(builder, context, bits, width):
+    """A context of ``bits`` bits, or a hash of ``width`` bits if it has more."""
+    word = context.type
+    rest = builder.sub(ir.Constant(word, 64), width)
+    hashed = builder.lshr(builder.mul(context, ir.Constant(word, HASH)), rest)
+    fits = builder.icmp_signed("<=", ir.Constant(word, bits), width)
+    return builder.select(fits, context, hashed)
+
+
+def place_models(templates, few):
+    """Make ``f(view, here, mixer, first)``: store addresses of counters in ``mixer.models[1:]``.
+
+    The i-th template has ``2**width`` counters from ``first + (i << width)`` on. At effort 2, only
+    the first ``few`` templates are used.
+    """
+
+    @intrinsic
+    def llvm(typing_context, view, here, mixer, first):
+        def codegen(context, builder, signature, arguments):
+            view, here, mixer, first = arguments
+            effort, width, models, *_ = cgutils.unpack_tuple(builder, mixer)
+            label = _fetch(builder, view, here)
+
+            def place(number):
+                pairs = templates[number]
+                equal = (builder.icmp_unsigned("==", label(a), label(b)) for a, b in pairs)
+                at = _spread(builder, _context(builder, equal), len(pairs), width)
+                table = builder.shl(ir.Constant(width.type, number), width)
+                at = builder.add(builder.add(first, table), at)
+                builder.store(at, builder.gep(models, [ir.Constant(width.type, 1 + number)]))
+
+            for number in range(few):
+                place(number)
+            with builder.if_then(builder.icmp_signed(">", effort, ir.Constant(effort.type, 2))):
+                for number in range(few, len(templates)):
+                    place(number)
+            return context.get_dummy_value()
+
+        return types.void(view, types.int64, mixer, types.int64), codegen
+
+    bits = np.array([len(pairs) for pairs in templates], np.int64)
+    table = np.array([pair for pairs in templates for pair in pairs], np.int64)
+
+    @kernel
+    def plain(view, here, mixer, first):
+        n = 0
+        for number in range(bits.size if mixer.effort > 2 else few):
+            context = U64(0)
+            for i in range(bits[number]):
+                equal = _label(view, here, table[n, 0]) == _label(view, here, table[n, 1])
+                context |= U64(equal) << U64(i)
+                n += 1
+            at = spread(context, bits[number], mixer.width)
+            mixer.models[U64(1 + number)] = first + (number << mixer.width) + at
+
+    return plain if PORTABLE else llvm
+
+
+@inline
+def spread(context, bits, width):
+    """A context of ``bits`` bits, or a hash of ``width`` bits if it has more."""
+    if bits <= width:
+        return np.int64(context)
+    return np.int64((U64(context) * U64(HASH)) >> U64(64 - width))
+
+
+@outline
+def decide_mixed(encoding, bit, count, weights_at, refine, mixer, coder):
+    """Code a bit with the counters at ``mixer.models[:count]`` and train them; (bit, coder).
+
+    The probability is the mean of the mix and of its refinement, interpolated between two of the
+    COLUMNS counters from ``refine`` on. If ``refine`` is negative, it is the mix alone.
+    """
+    counters, models, logits, weights = (
+        coder.counters,
+        mixer.models,
+        mixer.logits,
+        mixer.weights,
+    )
+    total = np.int64(0)
+    for n in range(count):
+        stretched = STRETCH[U64(counters[U64(models[U64(n)])] >> np.uint32(20))]
+        logits[U64(n)] = stretched
+        total += stretched * weights[U64(weights_at + n)]
+    total >>= 16
+    total = max(total, np.int64(-MOST)) if total < 0 else min(total, np.int64(MOST))
+    total += MOST + 1
+    mixed = SQUASH[U64(total)]
+    if refine < 0:
+        bit, coder = code(encoding, bit, mixed, coder)
+    else:
+        column = total // STEP
+        part = total - column * STEP
+        low = np.int64(counters[U64(refine + column)] >> np.uint32(10))
+        high = np.int64(counters[U64(refine + column + 1)] >> np.uint32(10))
+        refined = (low * (STEP - part) + high * part) // STEP
+        chance = min(max((mixed + refined) >> 1, LEAST), ONE - LEAST)
+        bit, coder = code(encoding, bit, chance, coder)
+        place = U64(refine + column + (2 * part >= STEP))
+        counters[place] = observe(bit, counters[place])
+    error = ((ONE if bit else np.int64(0)) - mixed) * RATE
+    for n in range(count):
+        weights[U64(weights_at + n)] += (logits[U64(n)] * error + (1 << 23)) >> 24
+        place = U64(models[U64(n)])
+        counters[place] = observe(bit, counters[place])
+    return bit, coder
+
+
+@outline
+def _first(question, is_3d, mixer):
+    """The address of the counters of a question's further models."""
+    return TABLES + (BEFORE[mixer.effort, question, np.int64(is_3d)] << mixer.width)
+
+
+@outline
+def _place_contour(context, bits, question, is_3d, mixer):
+    """Make a contour the last of a question's models."""
+    last = EXTRA[3, question, np.int64(is_3d)]
+    first = _first(question, is_3d, mixer) + ((last - 1) << mixer.width)
+    mixer.models[U64(last)] = first + spread(context, bits, mixer.width)
+
+
+@outline
+def _mix(encoding, bit, question, is_3d, context, chosen, mixer, coder):
+    """Code a bit with the counter of effort 1 and those in ``mixer.models[1:]``."""
+    mixer.models[U64(0)] = slot(question, is_3d, context)
+    number = question * 2 + np.int64(is_3d)
+    weights_at = (number * SETS + chosen) * MODELS
+    refine = REFINEMENTS + (number * 1024 + (context & 1023)) * COLUMNS
+    count = 1 + EXTRA[mixer.effort, question, np.int64(is_3d)]
+    return decide_mixed(encoding, bit, count, weights_at, refine, mixer, coder)
+
+
+def _make_question(question, weigh_2d, weigh_3d, contour_2d, bits_2d, contour_3d):
+    """Make the function that asks one of SAME, LEFT and ABOVE."""
+    place_2d, place_3d = (place_models(templates, FEW) for templates in MORE[question])
+    weigh_2d, weigh_3d = contexts.compare(weigh_2d), contexts.compare(weigh_3d)
+
+    def ask(encoding, is_3d, bit, context, view, here, mixer, coder):
+        first = _first(question, is_3d, mixer)
+        if is_3d:
+            place_3d(view, here, mixer, first)
+            chosen = weigh_3d(view, here)
+            if mixer.effort > 2 and bits_2d > 0:
+                _place_contour(contour_3d(view, here), contexts.BITS_3D, question, is_3d, mixer)
+        else:
+            place_2d(view, here, mixer, first)
+            chosen = weigh_2d(view, here)
+            if mixer.effort > 2 and bits_2d > 0:
+                _place_contour(contour_2d(view, here), bits_2d, question, is_3d, mixer)
+        return _mix(encoding, bit, question, is_3d, context, chosen, mixer, coder)
+
+    return outline(ask)
+
+
+ask_same = _make_question(
+    SAME,
+    contexts.WEIGH_SAME_2D,
+    contexts.WEIGH_SAME_3D,
+    contexts.contour_same_2d,
+    contexts.BITS_SAME_2D,
+    contexts.contour_3d,
+)
+ask_left = _make_question(
+    LEFT,
+    contexts.WEIGH_LEFT_2D,
+    contexts.WEIGH_LEFT_3D,
+    contexts.contour_left_2d,
+    contexts.BITS_LEFT_2D,
+    contexts.contour_3d,
+)
+ask_above = _make_question(
+    ABOVE,
+    contexts.WEIGH_ABOVE_2D,
+    contexts.WEIGH_ABOVE_3D,
+    contexts.contour_left_2d,
+    0,
+    contexts.contour_3d,
+)
+
+
+def _make_run(rings):
+    """Make ``f(view, here, middle, end, label)``: the context of a further model of runs."""
+    start, half, after = (contexts.match(ring) for ring in rings)
+    second, third = len(rings[0]), len(rings[0] + rings[1])
+
+    def context(view, here, middle, end, label):
+        found = start(view, here, label) | half(view, middle, label) << second
+        return found | after(view, end, label) << third
+
+    return inline(context)
+
+
+_run_2d, _more_run_2d = map(_make_run, contexts.MORE_RUN_2D)
+_run_3d, _more_run_3d = map(_make_run, contexts.MORE_RUN_3D)
+
+
+@outline
+def ask_run(encoding, is_3d, bit, place, view, here, flat, power, mixer, coder):
+    """Do all voxels of the flat stretch have W's label? ``place`` is the counter of effort 1."""
+    label, middle, end = view.plane[U64(here - 1)], here + flat // 2, here + flat
+    if is_3d:
+        one = _run_3d(view, here, middle, end, label)
+        two = _more_run_3d(view, here, middle, end, label)
+    else:
+        one = _run_2d(view, here, middle, end, label)
+        two = _more_run_2d(view, here, middle, end, label)
+    size = min(power, 7)
+    first = _first(MIXED_RUN, is_3d, mixer)
+    mixer.models[U64(0)] = place
+    mixer.models[U64(1)] = first + spread(one << 3 | size, 18, mixer.width)
+    second = first + (np.int64(1) << mixer.width)
+    mixer.models[U64(2)] = second + spread(two << 3 | size, 18, mixer.width)
+    weights_at = ((MIXED_RUN * 2 + np.int64(is_3d)) * SETS + size) * MODELS
+    return decide_mixed(encoding, bit, 3, weights_at, -1, mixer, coder)

@@ -1,0 +1,117 @@
+"""The counters of ``ristretto``: which there are, their addresses, and their initial values."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compresso.kernels.ristretto import contexts
+from compresso.kernels.ristretto.coder import FRESH, MOST, SQUASH, U64, inline
+
+FINE_2D = (contexts.SAME_2D, contexts.LEFT_2D, contexts.ABOVE_2D)
+FINE_3D = (contexts.SAME_3D, contexts.LEFT_3D, contexts.ABOVE_3D)
+COARSE_BITS = 7
+
+# The questions. "Same", "left" and "above" are the ones with fine and coarse counters.
+SAME, LEFT, ABOVE = range(3)  # is it W's label, where N has it too? or not? is it N's label?
+COARSE = 3  # + SAME, LEFT or ABOVE
+BACKGROUND, CORNER = 6, 7  # is it the label 0? that of NE?
+RUN = 8  # do all voxels of a flat stretch have W's label?
+BREAK = 9  # how many have it, as a number
+STEPS_BACK = 10  # 2-D: how many have it, counted from the end
+BELOW, BESIDE = 11, 12  # is it a label near P? near the voxel?
+KNOWN, NUMBER = 13, 14  # has the label been coded before? its number
+IS_3D, BY_COLUMNS = 15, 16  # is the slice coded in 3-D? are its labels numbered by columns?
+
+RUN_BITS = len(contexts.RUN_START + contexts.RUN_MIDDLE + contexts.RUN_END)
+#: Counters of each question, in 2-D and in 3-D slices, in the order of their addresses.
+COUNTS = {
+    IS_3D: (1, 1),  # by whether the slice before was
+    BY_COLUMNS: (1, 1),
+    **{COARSE + question: (1 << COARSE_BITS, 1 << COARSE_BITS) for question in range(3)},
+    **{
+        question: (1 << len(FINE_2D[question]), 1 << len(FINE_3D[question]))
+        for question in range(3)
+    },
+    BACKGROUND: (1 << len(contexts.BACKGROUND_2D), 1 << len(contexts.BACKGROUND_3D)),
+    CORNER: (1 << len(contexts.CORNER_2D), 1 << len(contexts.CORNER_3D)),
+    RUN: (8 * 16 * 8 * 4 * 4, 13 << RUN_BITS),
+    STEPS_BACK: (16 * 12 * 8 * 4, 0),
+    BREAK: (13 << 10, 13 << 10),
+    BELOW: (0, 12 * 5 * 8 * 4),
+    BESIDE: (1 << 8, 1 << 8),
+    KNOWN: (5, 1),
+    NUMBER: (3 << 10, 1 << 10),
+}
+#: The first counter of each question, in 2-D and in 3-D slices.
+FIRST = np.zeros((len(COUNTS), 2), np.int64)
+_sizes = np.array(list(COUNTS.values()), np.int64)
+FIRST[list(COUNTS)] = (np.cumsum(_sizes) - _sizes.reshape(-1)).reshape(-1, 2)
+COUNTERS = int(_sizes.sum())
+
+
+@inline
+def slot(question, is_3d, context):
+    """The address of the counter of a question in a context."""
+    return FIRST[U64(question), U64(is_3d)] + context
+
+
+@inline
+def coarse_slot(question, is_3d, context):
+    """The address of the coarse counter: that of the first bits of the context."""
+    return slot(COARSE + question, is_3d, context & ((1 << COARSE_BITS) - 1))
+
+
+# The rest is for efforts 2 and 3.
+#: Four questions are mixed, in this order: SAME, LEFT, ABOVE and runs, each in 2-D and in 3-D.
+MIXED_RUN = 3
+MORE = (
+    (contexts.MORE_SAME_2D, contexts.MORE_SAME_3D),
+    (contexts.MORE_LEFT_2D, contexts.MORE_LEFT_3D),
+    (contexts.MORE_ABOVE_2D, contexts.MORE_ABOVE_3D),
+    (contexts.MORE_RUN_2D, contexts.MORE_RUN_3D),
+)
+FEW = 2  # further models at effort 2
+SETS = 32  # sets of weights of each question
+MODELS = 9  # models of a question, at most
+COLUMNS = 33  # counters of a row of refinements
+STEP = 176  # logits from one of them to the next
+REFINEMENTS = COUNTERS  # the address of the first one: 1024 rows of COLUMNS for each question
+TABLES = REFINEMENTS + 6 * 1024 * COLUMNS  # the address of the first model's counters
+#: By effort, question and 2-D or 3-D: further models, and the number of those before.
+EXTRA = np.zeros((4, 4, 2), np.int64)
+BEFORE = np.zeros((4, 4, 2), np.int64)
+for _effort in (2, 3):
+    _count = 0
+    for _question in range(4):
+        for _is_3d in range(2):
+            _extra = FEW
+            if _effort == 3:  # all, and the contour of the edge of W's label
+                _extra = len(MORE[_question][_is_3d]) + (_question < 2)
+            EXTRA[_effort, _question, _is_3d], BEFORE[_effort, _question, _is_3d] = _extra, _count
+            _count += _extra
+
+
+def width(effort: int, voxels: int) -> int:
+    """Bits of the contexts of a model, in a piece with that many voxels."""
+    return min(max(voxels.bit_length() - 3, 12), 14 + 2 * effort)
+
+
+def make_counters(trained: NDArray[np.uint32], effort: int, bits: int) -> NDArray[np.uint32]:
+    """The counters of a piece: the trained ones, then those of the mixer."""
+    if effort == 1:
+        return trained.copy()
+    tables = int(EXTRA[effort].sum()) << bits
+    counters = np.full(TABLES + tables, FRESH, np.uint32)
+    counters[:COUNTERS] = trained
+    row = SQUASH[np.minimum(np.arange(COLUMNS) * STEP, 2 * MOST + 2)]
+    counters[REFINEMENTS:TABLES] = np.tile(row << 10 | 6, 6 * 1024)
+    return counters
+
+
+def make_weights(effort: int) -> NDArray[np.int64]:
+    """The weights of a piece, in 1/65536: their sum is 1.2, and none is above 1."""
+    weights = np.zeros((4, 2, SETS, MODELS), np.int64)
+    for question in range(4):
+        for is_3d in range(2):
+            count = 1 + int(EXTRA[effort, question, is_3d])
+            weights[question, is_3d, :, :count] = min(65536, 78643 // count)
+    return weights.reshape(-1)
