@@ -18,6 +18,8 @@ Announce = Callable[[str], None]
 #: Slices from the first to before the second, or to the end.
 Slices = tuple[int, int | None]
 ALL: Slices = (0, None)
+#: Advice for files of unknown format.
+FORMAT = "; or name the format, such as --format npy"
 STEP = 64  # slices that are copied at a time
 
 
@@ -144,7 +146,7 @@ def copy_volume(source: str, target: Path, slices: Slices = ALL, work: Work = WO
     FileError
         If a file cannot be read or written, or there are no such slices.
     """
-    name = Path(volumes.named(target, work.form) or target)
+    name = Path(volumes.named(target, work.form, FORMAT) or target)
     write = volumes.writer(name)
     with _opened(source, target, work, ending=name.name[-50:]) as (volume, unfinished):
         z0, z1 = _chosen(volume.shape[0], slices, Path(source), work.announce)
@@ -169,7 +171,7 @@ def _opened(
     sources = volumes.files(source)
     before = stamp(sources)
     with (
-        volumes.open(source, memory, form="" if ending else work.form) as volume,
+        volumes.open(source, memory, False, "" if ending else work.form, FORMAT) as volume,
         replacing(target, work.force, sources, ending) as unfinished,
         _named(source),
     ):
@@ -204,7 +206,7 @@ def decompress_file(
     Raises FileError where a file cannot be read or written or there are no such slices, and
     DecodeError where the frame is damaged, unless it is to be salvaged.
     """
-    name = Path(volumes.named(target, work.form) or target)
+    name = Path(volumes.named(target, work.form, FORMAT) or target)
     write = volumes.writer(name)
     with _reader(source, salvage, work.limit) as reader:
         held = reader.description

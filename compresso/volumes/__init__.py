@@ -23,6 +23,7 @@ from compresso.volumes._files import (
     Writer,
     any_shape,
     files,
+    find_format,
     head,
     open_file,
     sliced,
@@ -75,7 +76,7 @@ __all__ = [
 
 @contextmanager
 def open(  # as the built-in function, for volumes
-    text: str, memory: int | None = None, strict: bool = False, form: str = ""
+    text: str, memory: int | None = None, strict: bool = False, form: str = "", advice: str = ""
 ) -> Iterator[Volume]:
     """Open a volume, of which any part can be read.
 
@@ -91,6 +92,8 @@ def open(  # as the built-in function, for volumes
         Refuse chunks that were never written; by default they have the fill value.
     form : str
         The file ending of the format, such as ``nii.gz``, if the file's name does not have it.
+    advice : str
+        The end of the error message for a file of unknown format.
 
     Raises
     ------
@@ -113,21 +116,22 @@ def open(  # as the built-in function, for volumes
     path, inner = split(text)
     if path != STANDARD and not path.exists():
         raise FileError(f"{path}: no such file")
-    ending = named(path, form)
-    begin = head(Path(ending or path), path)
-    with seekable(path, ending, begin) as file, open_file(file, inner) as volume:
+    ending = named(path, form, advice)
+    name = Path(ending or path)
+    begin = head(path, name)
+    with seekable(path, ending, begin) as file, open_file(file, inner, name) as volume:
         room = available() // 4 if memory is None else memory
         found = with_boxes(text, volume, room, "; give it more with --memory")
         yield _strict(text, found) if strict else found
 
 
-def named(path: Path, form: str) -> str:
+def named(path: Path, form: str, advice: str = "") -> str:
     """Return a file name that has the ending ``form``; empty if the path's own name decides.
 
-    Raises FileError for the standard input or output without a format.
+    Raises FileError if that is not the ending of a known format.
     """
-    if path == STANDARD and not form:
-        raise FileError("-: what kind of file? Name its format, such as --format npy")
+    if not form and not path.is_dir():
+        find_format(path, advice)
     return f"volume.{form.lstrip('.')}" if form else ""
 
 

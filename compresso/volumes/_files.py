@@ -53,11 +53,18 @@ def split(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:
 
 
 @contextmanager
-def open_file(path: Path, inner: str = "") -> Iterator[Volume]:
-    """Open a file of any known format; opening and reading raise FileError."""
-    if path.is_dir():
-        raise FileError(f"{path}: is a folder, and no known store; name a file or a store")
-    form = _format(path)
+def open_file(path: Path, inner: str = "", name: Path | None = None) -> Iterator[Volume]:
+    """Open a file of any known format; opening and reading raise FileError.
+
+    Parameters
+    ----------
+    path : Path
+    inner : str
+        Which of its volumes, if the format holds several.
+    name : Path, optional
+        A file name whose ending is that of the format; by default the path.
+    """
+    form = _readable(path, name)
     with ExitStack() as opened:
         with reading(path, form.name):
             if not path.is_file():
@@ -80,25 +87,31 @@ def open_file(path: Path, inner: str = "") -> Iterator[Volume]:
         yield replace(reader, fetch=fetch, fetch_box=fetch_box if reader.fetch_box else None)
 
 
-def head(path: Path, where: object) -> Head:
-    """Return how a stream must begin to be a file such as ``path``; raises FileError.
+def head(path: Path, name: Path | None = None) -> Head:
+    """Return the check of a stream's first bytes, which raises FileError as this does.
 
-    The check raises FileError that names ``where``.
+    The parameters are those of :func:`open_file`.
     """
-    form = _format(path)
+    form = _readable(path, name)
 
     def check(start: bytes) -> None:
-        if not form.begins(path, start):
-            raise FileError(f"{where}: not in the {form.name} format")
+        if not form.begins(start):
+            raise FileError(f"{path}: not in the {form.name} format")
 
     return Head(form.head_size, check)
+
+
+def _readable(path: Path, name: Path | None) -> Format:
+    if path.is_dir():
+        raise FileError(f"{path}: is a folder, and no known store; name a file or a store")
+    return find_format(name or path)
 
 
 def files(text: str) -> tuple[Path, ...]:
     """All files that hold a volume, the one that was named first; whoever opens it tells errors."""
     path, _ = split(text)
     with suppress(CompressoError):
-        form = _format(path)
+        form = find_format(path)
         with reading(path, form.name):
             return form.files(path) if path.is_file() else (path,)
     return (path,)
@@ -128,16 +141,21 @@ def writer(path: Path) -> Writer:
     last, and the metadata of a reader. It returns the names of what of these the format cannot
     hold; it raises FileError for labels that it cannot hold, and OSError.
     """
-    return _format(path).write
+    return find_format(path).write
 
 
 def any_shape(path: Path) -> bool:
     """Whether files such as ``path`` hold arrays of one and two dimensions; raises FileError."""
-    return _format(path).any_shape
+    return find_format(path).any_shape
 
 
-def _format(path: Path) -> Format:
+def find_format(path: Path, advice: str = "") -> Format:
+    """Return the format of files such as ``path``, by its ending.
+
+    Raises FileError for an unknown ending; ``advice`` ends its text.
+    """
     for suffix, form in suffixes().items():
         if path.name.lower().endswith(suffix):
             return form
-    raise FileError(f"{path}: unknown kind of file; known are {', '.join(suffixes())}")
+    known = ", ".join(suffixes())
+    raise FileError(f"{path}: unknown kind of file; known are {known}{advice}")

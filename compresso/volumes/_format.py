@@ -54,8 +54,8 @@ class Format(Plugin):
         file than ``path``, and allocates nothing that the size of the file does not warrant.
         """
 
-    def begins(self, path: Path, head: bytes) -> bool:
-        """Whether a file of this name can begin with the bytes ``head``."""
+    def begins(self, head: bytes) -> bool:
+        """Whether a file can begin with these bytes."""
         return not self.magic or head.startswith(self.magic)
 
     def files(self, path: Path) -> tuple[Path, ...]:

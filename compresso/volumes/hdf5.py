@@ -51,7 +51,7 @@ class Hdf5(Format):
     empty = True
     any_shape = True
 
-    def begins(self, path: Path, head: bytes) -> bool:
+    def begins(self, head: bytes) -> bool:
         """Whether its signature is at the start, or after another program's 512 bytes or more."""
         starts = (0, *(512 << n for n in range(12)))
         return any(head.startswith(self.magic, start) for start in starts)
@@ -302,6 +302,8 @@ LARGEST = 4096
 MOST = 256
 DTYPE = re.compile(r"[<>|][iufbS]\d{1,4}")
 TEXTS = ("ascii", "utf-8")
+#: Attributes that describe each axis of the dataset.
+AXES = ("axistags", "DIMENSION_LABELS", "DIMENSION_LIST", "_ARRAY_DIMENSIONS")
 #: What h5py raises for attributes that are damaged, or of types that NumPy does not have.
 ERRORS = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError)
 
@@ -319,10 +321,13 @@ def read_metadata(dataset: Any) -> tuple[Metadata, list[str]]:
     try:
         names = list(islice(dataset.attrs, MOST + 1))
     except ERRORS:
-        return {}, ["its attributes"]
+        return {}, [*lost, "its attributes"]
     for name in names[:MOST]:
         if isinstance(name, bytes):  # it is not UTF-8
             lost.append(name.decode("latin-1"))
+            continue
+        if name in AXES and dataset.ndim > 3:  # some of the axes are dropped
+            lost.append(name)
             continue
         try:
             name.encode()

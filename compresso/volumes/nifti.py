@@ -40,16 +40,14 @@ class Nifti(Format):
 
     name = "NIfTI"
     suffixes = (".nii", ".nii.gz")
-    magic = tuple(size.to_bytes(4, order) for size in (348, 540) for order in ("little", "big"))
-
-    def begins(self, path: Path, head: bytes) -> bool:
-        """Whether it is gzip, or the size of a header."""
-        return head.startswith(GZIP if path.suffix.lower() == ".gz" else self.magic)
+    #: gzip's, or the size of a header.
+    magic = (GZIP, *(n.to_bytes(4, order) for n in (348, 540) for order in ("little", "big")))
 
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Volume]:
         """Open a NIfTI file; its axes, x first, become [z, y, x]."""
-        packed = path.suffix.lower() == ".gz"
+        with path.open("rb") as plain:
+            packed = plain.read(len(GZIP)) == GZIP
         encoding = "gzip" if packed else "raw"
         with open_file(path, encoding) as file:
             header = _header(file.read(540))

@@ -139,6 +139,17 @@ def test_hdf5_chooses_the_dataset_with_the_most_axes(tmp_path):
         volumes.open_file(tmp_path / "b.h5").__enter__()
 
 
+def test_hdf5_attributes_of_dropped_axes_are_reported(tmp_path):
+    """As ilastik writes them; on an array of three axes they would be wrong."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["labels"] = LABELS[..., None]
+        file["labels"].attrs["axistags"] = '{"axes": [{"key": "z"}, {"key": "c"}]}'
+        file["labels"].attrs["note"] = "kept"
+    with volumes.open_file(tmp_path / "a.h5") as volume:
+        assert set(volume.metadata["hdf5"]) == {"note"}
+        assert volume.lost == ["axistags"]
+
+
 def test_hdf5_chunks_are_those_of_the_volume(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("labels", data=LABELS[None, ..., None], chunks=(1, 2, 3, 4, 1))

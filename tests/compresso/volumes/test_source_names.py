@@ -141,3 +141,30 @@ def test_a_slice_that_does_not_fit_has_a_hint_only_where_there_is_the_option(tmp
         boxes.read_box(voxel)
     with volumes.open_file(path) as volume, pytest.raises(C.FileError, match=r"for reading$"):
         volumes.with_boxes("a.npy", volume, 1).read_box(voxel)
+
+
+@pytest.mark.parametrize("form", ["npy", "h5", "nii", "nii.gz", "nrrd", "tif"])
+def test_the_format_of_a_file_can_be_named(tmp_path, form):
+    """Its own ending may be unknown, or another one's."""
+    (tmp_path / "a.cps").write_bytes(C.dumps(LABELS))
+    for name in ("a.dat", "a.npy", "a.nii.gz", "a.nii"):
+        words = ["--format", form, "--force"]
+        done = run("decompress", tmp_path / "a.cps", tmp_path / name, *words)
+        assert done.exit_code == 0, done.output
+        done = run("compress", tmp_path / name, tmp_path / "b.cps", *words)
+        assert done.exit_code == 0, done.output
+        assert np.array_equal(C.loads((tmp_path / "b.cps").read_bytes()), LABELS)
+
+
+@pytest.mark.parametrize(
+    "words", [("compress", "a.dat", "b.cps"), ("decompress", "a.cps", "b.dat")]
+)
+def test_unknown_endings_have_a_hint_that_the_command_knows(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", LABELS)
+    Path("a.npy").rename("a.dat")
+    Path("a.cps").write_bytes(C.dumps(LABELS))
+    done = run(*words)
+    assert "--format npy" in done.stderr
+    assert run(*words, "--format", "npy").exit_code == 0
+    assert "--format" not in run("convert", "a.dat", "b.zarr").stderr
