@@ -46,7 +46,7 @@ class _Helper(Compiler):
         state.flags.no_compile = True
         state.library = _Library(state.targetctx.codegen(), func.__qualname__)
         result = super().compile_extra(func)
-        key: Any = [].append  # stands for the address: numba wants a built-in function, each another one
+        key: Any = [].append  # the address: numba wants a built-in function, each another one
         state.targetctx.insert_user_function(key, result.fndesc, [result.library])
         return result._replace(entry_point=key)
 
