@@ -141,7 +141,7 @@ def test_labels_at_the_limit():
 
 def test_label_too_large_for_an_id():
     labels = np.array([[[7, 7], [7, 7]], [[7, 2**64 - 1], [7, 7]]], U64)
-    with pytest.raises(C.EncodeError, match=r"18446744073709551615 .*neuroglancer"):
+    with pytest.raises(C.EncodeError, match=r"18446744073709551615 .*cpso"):
         C.COMPRESSO.compress(np.full((1, 4, 4), 2**64 - 1, U64))
     with pytest.raises(C.EncodeError, match=r"18446744073709551615 .*\(1, 0, 1\)"):
         C.COMPRESSO.compress(labels)
@@ -181,10 +181,10 @@ def test_shape_is_checked():
 
 
 @pytest.mark.parametrize(
-    "labels", [np.zeros((1, 2, 3)), np.zeros((1, 1, 1, 1), np.uint8), np.array(5)]
+    "labels", [np.zeros((1, 2, 3)), np.zeros((2, 2, 2, 2), np.uint8), np.array(5)]
 )
 def test_what_is_no_label_volume(labels):
-    with pytest.raises(C.EncodeError, match="labels must"):
+    with pytest.raises(C.EncodeError):
         C.COMPRESSO.compress(labels)
 
 
