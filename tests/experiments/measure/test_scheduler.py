@@ -95,7 +95,7 @@ def test_the_same_rows_wherever_they_are_measured(tmp_path, words):
 
 
 def test_chunks_without_a_scheduler_and_what_a_damaged_chunk_costs(tmp_path, capsys):
-    import depots
+    from tests.helpers import stores as depots
 
     volume = depots.labels((20, 30, 40), "u4")
     source = depots.zarr_array(tmp_path / "seg", volume, chunks=(10, 30, 40))
