@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
-from compresso import __version__, encodings, files, formats
+from compresso import __version__, encodings, files, volumes
 from compresso.arrays import LIMIT
 from compresso.cli import VERBOSE, Commands, complain, threads_option
 from compresso.container import COMPRESSION, Description
@@ -19,18 +20,38 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 class Size(click.ParamType[int]):
-    """A number of bytes, such as 1G."""
+    """A number of bytes, such as 1G.
+
+    Parameters
+    ----------
+    least : str
+        The smallest size that is accepted.
+    """
 
     name = "size"
+
+    def __init__(self, least: str = "1") -> None:
+        self.least = least
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
         """Parse the text."""
+        size = self._parse(value)
+        if size is None:
+            self.fail(f"{value!r} is not a valid size (examples: 500M, 2G)", param, ctx)
+        if size < (self._parse(self.least) or 0):
+            self.fail(f"{value!r} is too small (at least {self.least})", param, ctx)
+        return size
+
+    @staticmethod
+    def _parse(value: object) -> int | None:
         found = re.fullmatch(r"(\d+)([KMGT]?)B?", str(value).upper())
-        if not found or not int(found[1]):
-            self.fail(f"{value!r} is no size such as 500M or 2G", param, ctx)
-        return int(found[1]) * UNITS[found[2]]
+        return int(found[1]) * UNITS[found[2]] if found else None
+
+
+#: With less, groups of slices become so small that files may be several times as large.
+MEMORY = Size(least="16M")
 
 
 class Slices(click.ParamType[tuple[int, int | None]]):
@@ -76,7 +97,7 @@ FORMAT = click.option(
     "form",
     default="",
     type=click.Choice(
-        ["", *(ending.lstrip(".") for ending in formats.suffixes())], case_sensitive=False
+        ["", *(ending.lstrip(".") for ending in volumes.suffixes())], case_sensitive=False
     ),
     metavar="NAME",
     help="Format of the volume where its name does not tell: npy, h5, nrrd, nii, tif, ...",
@@ -112,7 +133,7 @@ def main() -> None:
 )
 @click.option(
     "--memory",
-    type=Size(),
+    type=MEMORY,
     help="Memory to use at most, about; such as 1G. A group takes 0.8G by default; with less, they "
     "are smaller, and there are never more at once than fit.",
 )
@@ -191,7 +212,7 @@ def decompress(
     help="Chunks of the target, x, y, z.",
 )
 @click.option("--shards", type=Extent, help="Shards that hold the chunks, x, y, z.")
-@click.option("--memory", type=Size(), help="Memory of all tasks of a process, about.")
+@click.option("--memory", type=MEMORY, help="Memory of all tasks of a process, about.")
 @THREADS
 @click.option("--scheduler", default="", help="threads:4, processes:4 or tcp://host:8786, by Dask.")
 @click.option("--strict", is_flag=True, help="A chunk that the source lacks is an error.")
@@ -240,10 +261,10 @@ def verify(source: Path, limit: int, threads: int) -> None:
 def _tell(description: Description) -> str:
     shape = " x ".join(map(str, description.shape))
     text = (
-        f"{shape} {description.dtype.lstrip('<|')}, {description.encoding} + "
+        f"{shape} {np.dtype(description.dtype).name}, {description.encoding} + "
         f"{description.compression}, {_groups(description)}"
     )
-    said = formats.summary(description.metadata or {})
+    said = volumes.summary(description.metadata or {})
     return f"{text}\n{said}" if said else text
 
 

@@ -27,7 +27,7 @@ def as_volume(labels: Labels) -> Labels:
     shape = as_shape(labels.shape)
     if labels.dtype.kind not in "uib":
         raise EncodeError(
-            f"labels must be integers or bool, not {labels.dtype}; convert them first"
+            f"labels must be integers or bool, not {labels.dtype.name}; convert them first"
         )
     unsigned = np.dtype(f"{labels.dtype.byteorder}u{labels.dtype.itemsize}".replace("|", ""))
     return labels.view(unsigned).reshape(shape)
@@ -95,7 +95,9 @@ def label_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """
     wanted = np.dtype(dtype)
     if wanted.kind not in "ui":
-        raise DecodeError(f"labels are integers, not {wanted}; decode them to an unsigned dtype")
+        raise DecodeError(
+            f"labels are integers, not {wanted.name}; decode them to an unsigned dtype"
+        )
     return wanted.newbyteorder("=")
 
 
@@ -141,4 +143,6 @@ def check_fits(labels: Labels, dtype: DTypeLike) -> None:
     """Check that decoded uint64 labels fit ``dtype``; raises DecodeError."""
     limit = np.iinfo(label_dtype(dtype)).max
     if labels.size and int(labels.max()) > limit:
-        raise DecodeError(f"label {int(labels.max())} does not fit {np.dtype(dtype)}; use uint64")
+        raise DecodeError(
+            f"label {int(labels.max())} does not fit {np.dtype(dtype).name}; use uint64"
+        )

@@ -6,14 +6,14 @@ one a file in ``encodings/`` or ``compressors/``.
 
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from compresso.arrays import Labels, Shape, as_shape, as_volume, check_shape, label_dtype
-from compresso.errors import DecodeError, EncodeError
+from compresso.errors import DecodeError, EncodeError, LabelError
 from compresso.plugins import Plugin
 
 Buffer = bytes | bytearray | memoryview
@@ -91,7 +91,11 @@ class Encoding(Plugin):
         Signed labels are stored as the unsigned integers of the same bits.
         Raises EncodeError where the stream cannot hold the array.
         """
-        stream = self.encode_volume(as_volume(labels), threads)
+        volume = as_volume(labels)
+        try:
+            stream = self.encode_volume(volume, threads)
+        except LabelError as error:
+            raise error.as_in(np.asarray(labels).dtype) from None
         return stream if isinstance(stream, bytes) else bytes(stream)
 
     def decode(
@@ -194,6 +198,16 @@ class Compressor(Plugin):
     @abstractmethod
     def compress(self, data: Buffer) -> Buffer:
         """Compress bytes (or any C-contiguous buffer)."""
+
+    def compress_pieces(self, pieces: Iterable[Buffer], size: int) -> Buffer:
+        """Compress ``size`` bytes that come in pieces, each of which is needed only once.
+
+        A compressor whose library must have all bytes at once joins them.
+        """
+        data = bytearray()
+        for piece in pieces:
+            data += piece
+        return self.compress(data)
 
     @abstractmethod
     def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:

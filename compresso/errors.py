@@ -1,6 +1,10 @@
 """The errors this library raises on purpose; all of them are :class:`CompressoError`."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class CompressoError(Exception):
@@ -29,6 +33,13 @@ class LabelError(EncodeError):
         """The same, at the voxel as the whole volume counts it: this part begins at ``by``."""
         z, y, x = (at + low for at, low in zip(self.voxel, by, strict=True))
         return LabelError(self.label, (z, y, x), self.reason)
+
+    def as_in(self, dtype: "np.dtype[Any]") -> "LabelError":
+        """The same label as an array of this dtype has it, of which the stream has the bits."""
+        label, bits = int(self.label), 8 * dtype.itemsize
+        if dtype.kind == "i" and label >> (bits - 1):
+            label -= 1 << bits
+        return LabelError(label, self.voxel, self.reason)
 
 
 class DecodeError(CompressoError, ValueError):

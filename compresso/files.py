@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compresso import container, formats, stores
+from compresso import container, volumes
 from compresso.arrays import LIMIT, Labels
 from compresso.errors import DecodeError, EncodeError, FileError
 from compresso.parallel import Span
-from compresso.targets import STANDARD, check_unchanged, replacing, seekable, stamp
+from compresso.targets import ANY, Head, check_unchanged, replacing, seekable, stamp
 
 Announce = Callable[[str], None]
 #: Slices from the first to before the second, or to the end.
@@ -93,14 +93,14 @@ def compress_file(
     ):
         shape = volume.own if 0 < len(volume.own) < 3 else volume.shape
         depth = None if memory is None else container.depth_within(memory, shape)
-        kept, lost = formats.fit(volume.metadata, container.METADATA_LIMIT)
+        kept, lost = volumes.fit(volume.metadata, container.METADATA_LIMIT)
         shift = _shift(volume, depth or 64)
         description = container.describe(
             shape, volume.dtype, encoding, compression, depth, shift, kept or None
         )
         nbytes = container.write(frame_file, description, volume.read, work.threads, memory)
-        lines = formats.tell(source, [*volume.lost, *lost], "the frame cannot hold")
-        for line in [*formats.reshaped(source, volume.own, volume.shape), *lines]:
+        lines = volumes.tell(source, [*volume.lost, *lost], "the frame cannot hold")
+        for line in [*volumes.reshaped(source, volume.own, volume.shape), *lines]:
             work.announce(line)
         return Written(description, nbytes)
 
@@ -118,10 +118,12 @@ def describe_stream(path: Path, decode: bool = False) -> str:
     FileError
         If the file cannot be read, or is not a whole stream.
     """
-    with formats.open_volume(path) as volume:
+    with volumes.open_file(path) as volume:
         if decode:
             volume.read(0, volume.shape[0])
-        return f"{' x '.join(map(str, volume.shape))} {volume.dtype}, stream of PyPI's compresso"
+        return (
+            f"{' x '.join(map(str, volume.shape))} {volume.dtype.name}, stream of PyPI's compresso"
+        )
 
 
 def copy_volume(source: str, target: Path, slices: Slices = ALL, work: Work = WORK) -> None:
@@ -142,32 +144,32 @@ def copy_volume(source: str, target: Path, slices: Slices = ALL, work: Work = WO
     FileError
         If a file cannot be read or written, or there are no such slices.
     """
-    name = Path(_ending(target, work.form) or target)
-    write = formats.writer(name)
+    name = Path(volumes.named(target, work.form) or target)
+    write = volumes.writer(name)
     with _opened(source, target, work, ending=name.name[-50:]) as (volume, unfinished):
         z0, z1 = _chosen(volume.shape[0], slices, Path(source), work.announce)
         parts = (volume.read(z, min(z + STEP, z1)) for z in range(z0, z1, STEP))
-        metadata = formats.sliced(volume.metadata, z0)
+        metadata = volumes.sliced(volume.metadata, z0, z1, volume.shape[0])
         lost = write(unfinished, (z1 - z0, *volume.shape[1:]), volume.dtype, parts, metadata)
-        lines = formats.tell(target, [*volume.lost, *lost])
-        for line in [*formats.reshaped(source, volume.own, volume.shape), *lines]:
+        lines = volumes.tell(target, [*volume.lost, *lost])
+        for line in [*volumes.reshaped(source, volume.own, volume.shape), *lines]:
             work.announce(line)
 
 
 @contextmanager
 def _opened(
     source: str, target: Path, work: Work, memory: int | None = None, ending: str = ""
-) -> Iterator[tuple[formats.Reader, Path]]:
+) -> Iterator[tuple[volumes.Volume, Path]]:
     """Open a volume, and give the temporary name of what is made of it.
 
     The target appears only if the source has not changed meanwhile.
     """
-    if stores.holds(source, target):
+    if volumes.holds(source, target):
         raise FileError(f"{target}: is in the source itself; choose another name")
-    sources = formats.files(source)
+    sources = volumes.files(source)
     before = stamp(sources)
     with (
-        _volume(source, "" if ending else work.form, memory) as volume,
+        volumes.open(source, memory, form="" if ending else work.form) as volume,
         replacing(target, work.force, sources, ending) as unfinished,
         _named(source),
     ):
@@ -202,8 +204,8 @@ def decompress_file(
     Raises FileError where a file cannot be read or written or there are no such slices, and
     DecodeError where the frame is damaged, unless it is to be salvaged.
     """
-    name = Path(_ending(target, work.form) or target)
-    write = formats.writer(name)
+    name = Path(volumes.named(target, work.form) or target)
+    write = volumes.writer(name)
     with _reader(source, salvage, work.limit) as reader:
         held = reader.description
         reader.check_size(held.group_nbytes)
@@ -214,7 +216,7 @@ def decompress_file(
         sound = _check(reader, salvage, announce)
         span = _chosen(held.grid[0], slices, source, work.announce)
         shape: tuple[int, ...] = (span[1] - span[0], *held.grid[1:])
-        if slices == ALL and formats.any_shape(name):
+        if slices == ALL and volumes.any_shape(name):
             shape = held.shape
         elif len(held.shape) < 3:
             work.announce(f"{target}: holds the array of shape {held.shape} as {shape}")
@@ -224,28 +226,11 @@ def decompress_file(
             closing(_parts(reader, span, work.threads, told)) as parts,
         ):
             fitted = (part.reshape(shape) if len(shape) < 3 else part for part in parts)
-            metadata = formats.sliced(held.metadata or {}, span[0])
+            metadata = volumes.sliced(held.metadata or {}, *span, held.grid[0])
             lost = write(unfinished, shape, np.dtype(held.dtype), fitted, metadata)
-        for line in formats.tell(target, lost):
+        for line in volumes.tell(target, lost):
             work.announce(line)
     return sound and not told.lost
-
-
-@contextmanager
-def _volume(source: str, form: str, memory: int | None) -> Iterator[formats.Reader]:
-    """Open a volume, in whatever it is."""
-    if stores.names_store(source):
-        with stores.open_volume(source, memory) as volume:
-            yield volume
-        return
-    path, inner = formats.split(source)
-    if path != STANDARD and not path.exists():
-        raise FileError(f"{path}: no such file")
-    with (
-        seekable(path, _ending(path, form)) as file,
-        formats.open_volume(file, inner) as volume,
-    ):
-        yield volume
 
 
 @dataclass
@@ -289,14 +274,7 @@ def verify_file(source: Path, threads: int, limit: int = LIMIT) -> Iterator[cont
         yield from reader.damage(threads)
 
 
-def _ending(path: Path, form: str) -> str:
-    """The name of a file of a format, where the path's own is not to tell."""
-    if path == STANDARD and not form:
-        raise FileError("-: what kind of file? Name its format, such as --format npy")
-    return f"volume.{form.lstrip('.')}" if form else ""
-
-
-def _shift(volume: formats.Reader, step: int) -> int:
+def _shift(volume: volumes.Volume, step: int) -> int:
     """What to add to the labels of a volume, which is read for it only where its dtype needs it."""
     starts = range(0, volume.shape[0], step)
     return container.shift_of(volume.dtype, (volume.read(z, z + step) for z in starts))
@@ -329,8 +307,14 @@ def _chosen(depth: int, slices: Slices, source: Path, announce: Announce) -> Spa
 def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator[container.Reader]:
     """Open a frame's file; raises FileError, and DecodeError that names it."""
     if source.is_dir():
-        raise FileError(f"{source}: {stores.what_is(source)}")
-    with seekable(source, "frame") as path:
+        raise FileError(f"{source}: {volumes.what_is(source)}")
+
+    def check(start: bytes) -> None:
+        with _named(source):
+            container.check_magic(start)
+
+    head = ANY if salvage else Head(container.HEAD.size, check)
+    with seekable(source, "frame", head) as path:
         try:
             file = path.open("rb")
         except OSError as error:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from compresso.errors import FileError
 
@@ -20,6 +21,16 @@ STANDARD = Path("-")
 Stamp = tuple[int, ...]
 
 _unfinished: set[Path] = set()
+
+
+class Head(NamedTuple):
+    """How many of the first bytes of a stream are checked, and what raises an error for them."""
+
+    size: int
+    check: Callable[[bytes], object]
+
+
+ANY = Head(0, bool)
 
 
 def file_or_standard(text: str) -> Path:
@@ -79,22 +90,30 @@ def replacing(
 
 
 @contextmanager
-def seekable(source: Path, ending: str = "") -> Iterator[Path]:
+def seekable(source: Path, ending: str = "", head: Head = ANY) -> Iterator[Path]:
     """Give a file that can seek: the source, or a temporary copy of what can only be read once.
 
-    ``-`` is the standard input. The copy's name has the ``ending``. Raises FileError.
+    Parameters
+    ----------
+    source : Path
+        ``-`` is the standard input.
+    ending : str
+        The name of the copy; by default that of the source.
+    head : Head, optional
+        What the first bytes are checked with, before anything is copied.
+
+    Raises
+    ------
+    FileError
+        If the source cannot be read or copied, and what the check raises.
     """
     if source != STANDARD and not _is_stream(source):
         yield source
         return
     with temporary_folder() as folder:
         copy = folder / (ending or source.name[-50:])
-        try:
-            number = os.dup(0) if source == STANDARD else os.open(source, os.O_RDONLY)
-            with open(number, "rb") as file, copy.open("wb") as kept:
-                shutil.copyfileobj(file, kept, 1 << 20)
-        except OSError as error:
-            raise FileError(f"{source}: cannot be read ({error.strerror or error})") from None
+        with _filling(f"{source}: cannot be copied", folder), copy.open("wb") as kept:
+            kept.writelines(_parts(source, head))
         try:
             yield copy
         except FileError as error:
@@ -102,6 +121,20 @@ def seekable(source: Path, ending: str = "") -> Iterator[Path]:
             if source == STANDARD:  # "-:/labels" in a hint would be taken for an option
                 told = re.sub(rf"{re.escape(str(copy))}:(?=\S)", "/dev/stdin:", told)
             raise FileError(told.replace(str(copy), str(source))) from error
+
+
+def _parts(source: Path, head: Head) -> Iterator[bytes]:
+    """Yield the bytes of a stream once its first ones are checked; raises FileError."""
+    try:
+        number = os.dup(0) if source == STANDARD else os.open(source, os.O_RDONLY)
+        with open(number, "rb") as file:
+            part = file.read(head.size)
+            head.check(part)
+            yield part
+            while part := file.read(1 << 20):
+                yield part
+    except OSError as error:
+        raise FileError(f"{source}: cannot be read ({error.strerror or error})") from None
 
 
 def stamp(sources: Iterable[Path]) -> Stamp | None:
@@ -187,9 +220,16 @@ def _replacing(target: Path, ending: str, publish: Callable[[Path, Path], None])
 @contextmanager
 def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
     """Make a folder that is removed at the end, in the system's temporary folder by default."""
-    parent = Path(tempfile.gettempdir()) if parent is None else parent
-    path = parent / _temporary_name()
-    path.mkdir(0o700)
+    try:
+        path = (parent or Path(tempfile.gettempdir())) / _temporary_name()
+        path.mkdir(0o700)
+    except OSError as error:
+        where = parent or os.environ.get("TMPDIR", "the temporary folder")
+        reason = error.strerror or error
+        raise FileError(
+            f"{where}: a folder cannot be made there ({reason})"
+            + ("" if parent else ". Set TMPDIR to another folder.")
+        ) from None
     with _temporary(path):
         yield path
 
@@ -200,6 +240,19 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _filling(what: str, folder: Path) -> Iterator[None]:
+    """Raise FileError that names the temporary folder if it cannot be written to."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise FileError(
+            f"{what} to the temporary folder {folder.parent} ({reason}). Set TMPDIR to a folder "
+            "with more room."
+        ) from None
 
 
 def _temporary_name(ending: str = "") -> str:
@@ -222,7 +275,8 @@ def _pouring(target: Path, ending: str) -> Iterator[Path]:
     """Copy what was written into a stream; raises OSError."""
     with _opened(target) as file, temporary_folder() as folder:
         unfinished = folder / ending
-        yield unfinished
+        with _filling(f"{target}: cannot be written", folder):
+            yield unfinished
         with unfinished.open("rb") as whole:
             while part := whole.read(1 << 20):
                 while part:

@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 import pytest
 
-from compresso import stores
+from compresso import volumes
 from compresso.errors import FileError
-from compresso.formats import _metadata
+from compresso.volumes import _metadata
 
 ts = pytest.importorskip("tensorstore", reason="needs the package tensorstore")
 
@@ -110,12 +110,12 @@ def scales(names, units, steps, shift):
 
 
 def read(text):
-    with stores.open_volume(str(text)) as reader:
+    with volumes.open_store(str(text)) as reader:
         return reader.read(0, reader.shape[0])
 
 
 def place(text):
-    with stores.open_volume(str(text)) as reader:
+    with volumes.open_store(str(text)) as reader:
         return _metadata.geometry_of(reader.metadata)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 with atheris.instrument_imports(include=["compresso"]):
     import compresso as C
-    from compresso import compressors, encodings, formats
+    from compresso import compressors, encodings, volumes
 from experiments.checks.sources import SOURCES
 
 LABELS = np.repeat(np.arange(24, dtype=np.uint16).reshape(2, 3, 4) // 5, 3, axis=2)
@@ -49,7 +49,7 @@ def decoders():
 def read(path, data):
     """Read a source file, two slices at a time."""
     path.write_bytes(data)
-    with formats.open_volume(path) as reader:
+    with volumes.open_file(path) as reader:
         if reader.dtype.itemsize * reader.shape[1] * reader.shape[2] <= LIMIT:
             for z in range(0, min(reader.shape[0], SLICES), 2):
                 reader.read(z, z + 2)

@@ -9,8 +9,8 @@ import nibabel as nib
 import numpy as np
 import SimpleITK
 
-from compresso import formats
-from compresso.formats import _metadata
+from compresso import volumes
+from compresso.volumes import _metadata
 
 LABELS = np.random.default_rng(7).integers(0, 9, (7, 5, 6)).astype(np.uint16)
 TURN = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
@@ -27,13 +27,14 @@ INTERNAL = {"nii": ".nii", "nii.gz": ".nii.gz", "nrrd": ".nrrd"}
 
 def carry(source: Path, target: Path, first: int = 0) -> list[str]:
     """From file to file by way of the JSON, from slice ``first`` on; what could not be held."""
-    with formats.open_volume(source) as volume:
+    with volumes.open_file(source) as volume:
         text = json.dumps(volume.metadata, allow_nan=False)
-        labels = volume.read(first, volume.shape[0])
-        metadata = _metadata.sliced(json.loads(text), first)
-    write = formats.writer(target)
+        depth = volume.shape[0]
+        labels = volume.read(first, depth)
+        metadata = volumes.sliced(json.loads(text), first, depth, depth)
+    write = volumes.writer(target)
     lost = write(target, labels.shape, labels.dtype, [labels], metadata)
-    with formats.open_volume(target) as back:
+    with volumes.open_file(target) as back:
         np.testing.assert_array_equal(back.read(0, back.shape[0]), labels)
     return _metadata.tell(target, lost)
 

@@ -9,10 +9,10 @@ import tifffile
 from click.testing import CliRunner
 
 import compresso as C
-from compresso import formats, stores
+from compresso import volumes
 from compresso.__main__ import main
 from compresso.arrays import as_shape
-from compresso.formats import _metadata
+from compresso.volumes import _metadata
 
 LABELS = (np.arange(4 * 5 * 6).reshape(4, 5, 6) // 3).astype(np.uint16)
 
@@ -70,7 +70,7 @@ def test_the_rule(own, shape):
 @pytest.mark.parametrize(("name", "own"), CASES)
 def test_every_reader_follows_it(tmp_path, name, own):
     WRITERS[name](tmp_path / name, labels(own))
-    with formats.open_volume(tmp_path / name) as volume:
+    with volumes.open_file(tmp_path / name) as volume:
         assert volume.shape == ALL[own]
         whole = labels(own).reshape(volume.shape)
         assert np.array_equal(volume.read(0, volume.shape[0]), whole)
@@ -104,7 +104,7 @@ def test_what_is_restored_can_be_compressed_again(tmp_path, name, own, target):
 def test_more_than_a_volume_is_refused_with_a_hint(tmp_path, name):
     WRITERS[name](tmp_path / name, np.ones((3, 5, 6, 2), np.uint8))
     with pytest.raises(C.FileError, match=r"labels\[") as error:
-        formats.open_volume(tmp_path / name).__enter__()
+        volumes.open_file(tmp_path / name).__enter__()
     assert len(str(error.value)) < 300
     with pytest.raises(C.EncodeError, match=r"labels\[:, :, :, 0\]"):
         C.dumps(np.ones((3, 5, 6, 2), np.uint8))
@@ -122,9 +122,9 @@ def test_a_single_number_is_refused(tmp_path):
 def test_time_is_not_depth_where_the_axes_have_fixed_meanings(tmp_path):
     nibabel.save(nibabel.Nifti1Image(labels((4, 1, 5, 6)).T, np.eye(4)), tmp_path / "a.nii")
     with pytest.raises(C.FileError, match=r"labels\[0, :, :, :\]"):
-        formats.open_volume(tmp_path / "a.nii").__enter__()
+        volumes.open_file(tmp_path / "a.nii").__enter__()
     nibabel.save(nibabel.Nifti1Image(labels((1, 4, 5, 1)).T, np.eye(4)), tmp_path / "b.nii")
-    with formats.open_volume(tmp_path / "b.nii") as volume:
+    with volumes.open_file(tmp_path / "b.nii") as volume:
         assert volume.shape == (4, 5, 1)
 
 
@@ -132,17 +132,17 @@ def test_hdf5_chooses_the_dataset_with_the_most_axes(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["ids"], file["table"] = np.arange(5), np.ones((5, 2), int)
         file["labels"] = LABELS[None, ..., None]
-    with formats.open_volume(tmp_path / "a.h5") as volume:
+    with volumes.open_file(tmp_path / "a.h5") as volume:
         assert volume.shape == LABELS.shape
     h5(tmp_path / "b.h5", np.stack([LABELS, LABELS]))
     with pytest.raises(C.FileError, match=r"labels\[0, :, :, :\]"):
-        formats.open_volume(tmp_path / "b.h5").__enter__()
+        volumes.open_file(tmp_path / "b.h5").__enter__()
 
 
 def test_hdf5_chunks_are_those_of_the_volume(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("labels", data=LABELS[None, ..., None], chunks=(1, 2, 3, 4, 1))
-    with formats.open_volume(tmp_path / "a.h5") as volume:
+    with volumes.open_file(tmp_path / "a.h5") as volume:
         assert volume.chunk == (2, 3, 4)
 
 
@@ -151,7 +151,7 @@ def test_pages_of_a_tiff_are_slices(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", LABELS[None, None], metadata={"axes": "TCZYX"}, **gray)
     tifffile.imwrite(tmp_path / "b.tif", LABELS[0], **gray)
     for name, expected in (("a.tif", LABELS), ("b.tif", LABELS[:1])):
-        with formats.open_volume(tmp_path / name) as volume:
+        with volumes.open_file(tmp_path / name) as volume:
             assert np.array_equal(volume.read(0, 9), expected)
 
 
@@ -179,7 +179,7 @@ def test_nrrd_images_keep_their_spacing(tmp_path):
     flat = {"space dimension": 2, "space directions": np.diag([0.5, 0.25]), "space origin": [1, 2]}
     for header in ({"spacings": [0.5, 0.25]}, flat):
         nrrd.write(str(tmp_path / "a.nrrd"), LABELS[0].T, header)
-        with formats.open_volume(tmp_path / "a.nrrd") as volume:
+        with volumes.open_file(tmp_path / "a.nrrd") as volume:
             geometry = _metadata.geometry_of(volume.metadata)
             assert geometry.spacing == (None, 0.25, 0.5)
             assert geometry.origin == ((1, 2, 0) if header is flat else None)
@@ -199,11 +199,11 @@ def zarr(path, array, version=3, **options):
 @pytest.mark.parametrize("own", ALL)
 def test_zarr(tmp_path, version, own):
     path = zarr(tmp_path / "a.zarr", labels(own), version)
-    with stores.open_volume(str(path)) as volume:
+    with volumes.open_store(str(path)) as volume:
         assert volume.shape == ALL[own]
         assert np.array_equal(volume.read(0, 9), labels(own).reshape(volume.shape))
-    boxes = stores.open_array(str(path))
-    assert np.array_equal(boxes.fetch(boxes.box), labels(own).reshape(boxes.shape))
+    boxes = volumes.open_store(str(path)).__enter__()
+    assert np.array_equal(boxes.read_box(boxes.box), labels(own).reshape(boxes.shape))
 
 
 @pytest.mark.parametrize("own", [(4, 5, 6), (1, 4, 5, 6), (1, 1, 4, 5, 6), (5, 6), (7,)])
@@ -212,14 +212,14 @@ def test_n5(tmp_path, own):
     array = labels(own).T
     spec = {"driver": "n5", "kvstore": {"driver": "file", "path": f"{tmp_path}/a.n5/"}}
     ts.open(spec, create=True, dtype="uint16", shape=array.shape).result().write(array).result()
-    with stores.open_volume(f"{tmp_path}/a.n5") as volume:
+    with volumes.open_store(f"{tmp_path}/a.n5") as volume:
         assert volume.shape == ALL[own]
         assert np.array_equal(volume.read(0, 9), labels(own).reshape(volume.shape))
 
 
 def test_named_axes_of_an_image(tmp_path):
     path = zarr(tmp_path / "a.zarr", LABELS[0].T, dimension_names=["x", "y"])
-    with stores.open_volume(f"{path}:box=1-5x2-3x0-1") as volume:
+    with volumes.open_store(f"{path}:box=1-5x2-3x0-1") as volume:
         assert np.array_equal(volume.read(0, 9), LABELS[:1, 2:3, 1:5])
 
 
@@ -227,7 +227,7 @@ def test_a_group_of_images(tmp_path):
     zarr(tmp_path / "a.zarr" / "x", np.arange(6))
     zarr(tmp_path / "a.zarr" / "seg", LABELS[0])
     pytest.importorskip("zarr").open_group(str(tmp_path / "a.zarr"), mode="a")
-    with stores.open_volume(str(tmp_path / "a.zarr")) as volume:
+    with volumes.open_store(str(tmp_path / "a.zarr")) as volume:
         assert np.array_equal(volume.read(0, 9), LABELS[:1])
 
 
@@ -240,5 +240,5 @@ def test_every_command_says_how_axes_are_read(tmp_path):
         assert "(4, 5, 6, 1)" in done.stderr
         done = run("compress", source, tmp_path / "a.cps", "--force")
         assert "(4, 5, 6, 1)" in done.stderr
-        with stores.open_volume(str(tmp_path / "b.zarr")) as volume:
+        with volumes.open_store(str(tmp_path / "b.zarr")) as volume:
             assert np.array_equal(volume.read(0, 9), LABELS)

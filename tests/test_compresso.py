@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import compresso as C
 from compresso import encodings
+from compresso.container.chunk import Codecs, Layout
 
 U64 = np.uint64
 
@@ -143,6 +144,17 @@ def test_label_too_large_for_an_id():
         C.COMPRESSO.compress(np.full((1, 4, 4), 2**64 - 1, U64))
     with pytest.raises(C.EncodeError, match=r"18446744073709551615 .*\(1, 0, 1\)"):
         C.COMPRESSO.compress(labels)
+
+
+def test_signed_labels_are_named_as_they_are():
+    """As a bare stream, and shifted so that the least one is 0, in a frame and in a chunk."""
+    with pytest.raises(C.LabelError, match=r"label -1 at .*\(0, 0, 0\)"):
+        encodings.parse("compresso").encode(np.full((1, 4, 4), -1, np.int64))
+    labels = np.array([[[7, 7], [7, -(2**63)]], [[7, 2**63 - 1], [7, 7]]])
+    chunk = Layout(Codecs("compresso", "none", 1), labels.shape, labels.dtype)
+    for encode in (chunk.encode, lambda labels: C.dumps(labels, "compresso", "none")):
+        with pytest.raises(C.LabelError, match=rf"label {2**63 - 1} at .*\(1, 0, 1\)"):
+            encode(labels)
 
 
 def test_label_too_large_for_a_location():

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from compresso import stores
+from compresso import volumes
 from compresso.__main__ import main
 from compresso.convert import Codec, Wanted, begin, make, plan
 from compresso.convert.work import convert as convert_all
@@ -189,6 +189,22 @@ def test_strict(tmp_path):
     same(tmp_path / "lax", volume)
 
 
+@pytest.mark.parametrize("chunks", [(8, 16, 16), None])
+def test_strict_with_hdf5(tmp_path, chunks):
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        main = file.create_dataset("main", (20, 33, 41), "u4", chunks=chunks)
+        if chunks:
+            main[:16] = 1
+    assert convert(tmp_path / "v.h5", tmp_path / "lax").exit_code == 0
+    result = convert(tmp_path / "v.h5", tmp_path / "t", "--strict", "--chunks", "41x33x8")
+    assert result.exit_code == 1
+    assert f"({16 if chunks else 0}, 0, 0) was never written" in result.stderr
+    assert len(files(tmp_path / "t")) == (2 if chunks else 0)
+    with h5py.File(tmp_path / "v.h5", "a") as file:
+        file["main"][:] = 1
+    assert convert(tmp_path / "v.h5", tmp_path / "u", "--strict").exit_code == 0
+
+
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_strict_with_packed_chunks(tmp_path, suffix):
     volume = depots.labels((20, 33, 41), "u4")
@@ -254,7 +270,7 @@ def test_what_is_refused(tmp_path):
     result = convert(tmp_path / "v.npy", tmp_path / "v.npy")
     assert "v.npy: is the source itself, or in it" in result.stderr
     assert "is a file, and a store is a folder" in convert(source, tmp_path / "v.npy").stderr
-    result = convert(source, tmp_path / "t", "--memory", "10M")
+    result = convert(source, tmp_path / "t", "--memory", "16M")
     assert "give --memory" in result.stderr
 
 
@@ -478,10 +494,10 @@ def test_what_is_unfinished_is_no_source_and_says_so(tmp_path, name):
 
 
 def test_before_the_target_is_begun_nothing_is_unfinished(tmp_path, monkeypatch):
-    def slow(*_):
+    def slow(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(plan, "open_boxes", slow)
+    monkeypatch.setattr(plan.volumes, "open", slow)
     result = convert(tmp_path / "a.npy", tmp_path / "t")
     assert (result.exit_code, result.stderr) == (130, "Interrupted; nothing was changed\n")
 
@@ -496,7 +512,7 @@ def test_a_removal_that_was_cut_off_is_finished(tmp_path, monkeypatch, removals)
         target = tmp_path / f"t{again}"
         assert convert(tmp_path / "a.npy", target).exit_code == 0
         with monkeypatch.context() as patch:
-            patch.setattr(stores.Folder, "remove", only(removals, stores.Folder.remove))
+            patch.setattr(volumes.Folder, "remove", only(removals, volumes.Folder.remove))
             said = convert(tmp_path / "b.npy", target, "--force").stderr
         assert said == f"Interrupted; {target} is unfinished; the same command goes on from there\n"
         assert opens(target) == (removals == 0)
@@ -548,8 +564,8 @@ def test_a_target_that_is_removed_meanwhile_is_not_begun_again(tmp_path):
 def test_a_whole_target_is_read_only_work(tmp_path, monkeypatch):
     np.save(tmp_path / "v.npy", np.ones((9, 9, 9), "u4"))
     assert convert(tmp_path / "v.npy", tmp_path / "t").exit_code == 0
-    monkeypatch.setattr(stores.Folder, "write", only(0, stores.Folder.write))
-    monkeypatch.setattr(stores.Folder, "remove", only(0, stores.Folder.remove))
+    monkeypatch.setattr(volumes.Folder, "write", only(0, volumes.Folder.write))
+    monkeypatch.setattr(volumes.Folder, "remove", only(0, volumes.Folder.remove))
     assert "1 there already" in convert(tmp_path / "v.npy", tmp_path / "t").stdout
 
 

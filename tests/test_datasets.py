@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compresso import FileError, SpecError
-from compresso.boxes import slices_of
 from compresso.plugins import Extent
+from compresso.volumes.volume import slices_of
 from experiments import datasets
 from experiments.datasets.phantom import Phantom
 from experiments.errors import DatasetError
@@ -284,9 +284,9 @@ def test_a_published_dataset_reads_only_the_chunks_of_a_box(tmp_path):
         assert source == str(path)
         assert volume.shape == labels.shape
         box = ((2, 5), (3, 16), (1, 30))
-        assert np.array_equal(volume.fetch(box), labels[slices_of(box)])
+        assert np.array_equal(volume.read_box(box), labels[slices_of(box)])
         with pytest.raises(FileError, match=r"ac4\.h5: not readable as HDF5"):
-            volume.fetch(((2, 5), (3, 17), (1, 30)))
+            volume.read_box(((2, 5), (3, 17), (1, 30)))
 
 
 @pytest.mark.parametrize(
@@ -301,13 +301,13 @@ def test_what_is_made_is_made_box_by_box(tmp_path, spec):
     with dataset.boxes() as (source, volume):
         assert (source, volume.dtype) == (whole.source, whole.labels.dtype)
         for box in (((4, 6), (30, 66), (5, 64)), ((0, 3), (0, 1), (0, 64)), volume.box):
-            assert np.array_equal(volume.fetch(box), whole.labels[slices_of(box)])
+            assert np.array_equal(volume.read_box(box), whole.labels[slices_of(box)])
 
 
 def test_a_box_of_a_volume_that_no_memory_holds(tmp_path):
     (dataset,) = datasets.parse("pattern:size=100000x100000x100000", tmp_path)
     with dataset.boxes() as (_, volume):
-        made = volume.fetch(((99_999, 100_000), (0, 2), (7, 9)))
+        made = volume.read_box(((99_999, 100_000), (0, 2), (7, 9)))
     first = 99_999 * 10**10 + 1 + 7  # its voxels are numbered from 1 on, x fastest
     assert made.tolist() == [[[first, first + 1], [first + 10**5, first + 10**5 + 1]]]
 

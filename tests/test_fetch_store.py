@@ -15,7 +15,7 @@ pytest.importorskip("tensorstore", reason="needs the package tensorstore")
 
 import depots
 
-from compresso.stores import _layers
+from compresso.volumes import _layers
 from experiments import datasets
 from experiments.datasets import _parts
 from experiments.datasets._fetch import fetch, fetchable

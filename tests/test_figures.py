@@ -10,6 +10,7 @@ from test_paper import rows_of
 
 from compresso import encodings
 from experiments import figures, records
+from experiments.datasets import LoadedVolume
 from experiments.figures import _bars, _palette
 
 RATIOS = {("none", "none"): 1, ("none", "lzma"): 100, ("compresso", "lzma"): 800}
@@ -136,4 +137,172 @@ def test_speeds_within_one_decade_can_be_read():
     labels = [text.get_text() for text in axis.get_yticklabels()]
     shown = [t for t, at in zip(labels, axis.get_yticks(), strict=True) if low <= at <= high]
     assert shown == ["100", "200", "500"]
+    plt.close(figure)
+
+
+def ticks(figure, panel=0):
+    """The texts below the groups of a panel, and whether each is bold."""
+    labels = figure.axes[panel].get_xticklabels()
+    return {text.get_text(): text.get_fontweight() == "bold" for text in labels}
+
+
+def notes(figure):
+    """The notes above the legend."""
+    return figure.legends[0].get_title().get_text().replace("\n", " ")
+
+
+def test_the_best_group_is_the_smallest_in_size_and_the_largest_in_ratio():
+    ratios = RATIOS | {("neuroglancer", "zstd"): 500, ("compresso", "zlib"): 700}
+    rows = rows_of("ac3", "em", ratios)
+    size = drawn("compressed_size", rows)
+    assert ticks(size) == {"LZMA": True, "Zlib": False, "ZStandard": False}
+    assert heights(size) == pytest.approx(sorted(1 / r for r in ratios.values() if r > 1))
+    for name in ("compression_ratio", "mean_ratio"):
+        assert [text for text, bold in ticks(drawn(name, rows)).items() if bold] == ["LZMA"]
+    plt.close("all")
+
+
+@pytest.mark.parametrize("name", ["compressed_size", "compression_speed", "decompression_speed"])
+def test_raw_labels_alone_are_nothing_to_draw(name):
+    assert drawn(name, rows_of("ac3", "em", {("none", "none"): 1})) is None
+
+
+def test_raw_labels_are_no_point():
+    rows = rows_of("ac3", "em", {("none", "none"): 1, ("compresso", "lzma"): 0.9})
+    figure = drawn("pareto", rows)
+    for axis in figure.axes:
+        drawn_points = [len(points.get_offsets()) for points in axis.collections]
+        assert max(drawn_points) == 1
+        assert [text.get_text() for text in axis.texts] == ["Compresso + LZMA"]
+    plt.close(figure)
+
+
+def test_error_bars_of_the_mean_are_the_papers():
+    """The population's standard deviation: of 100 and 300, 100; of one dataset there is none."""
+    rows = [
+        row
+        for name, ratio in (("bsd500", 100), ("spl-knee", 300))
+        for row in rows_of(name, "other", {("compresso", "lzma"): ratio})
+    ]
+    figure = drawn("mean_ratio", rows + rows_of("ac3", "em", {("compresso", "lzma"): 7}))
+    em, other = figure.axes
+    (segment,) = (s for part in other.collections for s in part.get_segments())
+    assert segment[:, 1].tolist() == pytest.approx([100, 300])
+    ends = [s[:, 1] for part in em.collections for s in part.get_segments()]
+    assert not np.isfinite(np.array(ends)).any()
+    plt.close(figure)
+
+
+MANY = [
+    *(*KINDS, "compresso:window=4x4x1", "crackle:markov=5", "cpso:index=0"),
+    *("compressed_segmentation:block=4x4x4", "cpso:window=8x8x1,connectivity=6"),
+]
+
+
+@pytest.mark.parametrize("name", figures.of_results.names())
+@pytest.mark.parametrize("dataset", ["ac3", "phantom"])
+def test_the_legend_is_inside_its_figure(name, dataset):
+    """It was cut off at both sides of several first stages with one second stage."""
+    ratios = {(e, "lzma"): 10 + i for i, e in enumerate(MANY)} | {("ristretto", "none"): 100}
+    figure = drawn(name, rows_of(dataset, "em" if dataset == "ac3" else "synthetic", ratios))
+    if figure is None:
+        assert name == "window_sizes"
+        return
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+    assert 0 <= box.y0 < box.y1 <= min(axis.get_window_extent().y0 for axis in figure.axes)
+    plt.close(figure)
+
+
+def test_variants_that_are_not_shown_are_counted():
+    rows = rows_of("ac3", "em", {(f"crackle:markov={n}", "zstd"): 9 + n for n in (1, 3, 10, 2)})
+    rows += rows_of("ac3", "em", {("compresso", "zstd"): 9, ("cpso", "zstd"): 9})
+    rows += rows_of("ac3", "em", {(f"compresso:window={n}x4x1", "zstd"): 9 for n in (1, 2, 4)})
+    for name in ("compression_ratio", "compressed_size", "encoding_only", "mean_ratio"):
+        figure = drawn(name, rows)
+        shown = [text.get_text() for text in figure.legends[0].texts]
+        assert [text for text in shown if text != "as published"] == [
+            *("Compresso", "cpso", "crackle markov=1", "crackle markov=2", "crackle markov=3"),
+        ]
+        assert "Not shown: 3 of 4 variants of compresso" in notes(figure)
+        assert "1 of 4 variants of crackle" in notes(figure)
+    plt.close("all")
+    few = drawn("compression_ratio", [row for row in rows if ":" not in row["encoding"]])
+    assert notes(few) == ""
+
+
+def test_specs_are_sorted_by_their_numbers():
+    seconds = ("zstd:level=10", "zstd:level=2", "zstd:level=-1", "zstd", "bz2:level=9")
+    firsts = ("compresso:window=16x4x1", "compresso:window=8x8x1", "compresso:window=4x4x1")
+    rows = rows_of("ac3", "em", {(e, c): 9 for e in firsts for c in seconds})
+    figure = drawn("compression_ratio", rows)
+    assert list(ticks(figure)) == [
+        *("BZip2 level=9", "ZStandard", "ZStandard level=-1", "ZStandard level=2"),
+        "ZStandard level=10",
+    ]
+    assert [text.get_text() for text in figure.legends[0].texts] == [
+        *("Compresso 4x4x1", "Compresso 8x8x1", "Compresso 16x4x1"),
+    ]
+    plt.close(figure)
+
+
+def test_window_sizes_tell_what_is_synthetic():
+    """The name was cut at its first comma."""
+    ratios = {(f"compresso:window={n}x4x1", "lzma"): n for n in (4, 8, 16)}
+    ratios |= {("compresso:window=oops", "lzma"): 3, ("compresso", "lzma"): 3}
+    figure = drawn("window_sizes", rows_of("phantom:size=9x9x9,bits=32", "synthetic", ratios))
+    names = [text.get_text() for text in figure.axes[0].get_legend().texts]
+    assert names == ["phantom:size=9x9x9,bits=32 (synthetic)"]
+    shown = [text.get_text() for text in figure.axes[0].get_xticklabels()]
+    assert shown == ["4x4x1", "8x4x1", "8x8x1", "16x4x1"]
+    plt.close(figure)
+
+
+TRAINED = "\u2020"
+ALONE = {("ristretto", "none"): 9, ("ristretto:effort=2", "none"): 10, ("compresso", "lzma"): 5}
+
+
+@pytest.mark.parametrize("name", ["compression_ratio", "compressed_size", "mean_ratio", "pareto"])
+def test_what_was_trained_on_a_volume_is_marked(name, tmp_path):
+    """In its own panel only, and in a note."""
+    rows = rows_of("pinky40-z000-255.h5", "em", ALONE) + rows_of("spl-knee", "other", ALONE)
+    table = figures._alone_as_second_stage(records.derived.derive(records.tabulate(rows)))
+    figure = figures.of_results.parse(name).draw(table)
+    assert "trained on this volume" in notes(figure)
+    half = len(figure.axes) // 2
+    for axis in figure.axes:
+        texts = [text.get_text() for text in (*axis.texts, *axis.get_xticklabels())]
+        marked = {text for text in texts if TRAINED in text}
+        if axis in figure.axes[:half]:
+            assert "ristretto effort=2" + TRAINED in marked
+            assert all(text.startswith("ristretto") for text in marked)
+        else:
+            assert marked == set()
+    figure = figures.of_results.parse(name).draw(table[table["dataset"] == "spl-knee"])
+    assert notes(figure) == ""
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("filled", "shown"),
+    [
+        ([5], [5]),
+        ([4, 6], [4, 6]),
+        (range(3, 6), [3, 4, 5]),
+        (range(2, 8), [3, 5, 7]),  # the fullest of each third
+        ([], None),
+    ],
+)
+def test_slices_that_are_shown_hold_labels(filled, shown):
+    labels = np.zeros((9, 4, 4), np.uint16)
+    for z in filled:
+        labels[z].flat[: z + 1] = 7
+    figure = figures.of_volumes.parse("slices").draw(LoadedVolume("a", "", "em", labels))
+    if shown is None:
+        assert figure is None
+        return
+    assert [axis.get_title() for axis in figure.axes] == [f"slice {z}" for z in shown]
+    assert all(axis.images[0].get_array().any() for axis in figure.axes)
     plt.close(figure)

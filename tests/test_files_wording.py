@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 import compresso as C
 from compresso.__main__ import main
+from experiments import datasets
 
 
 def said(*arguments):
@@ -47,3 +48,23 @@ def test_slices_of_an_array_without_them_are_said_to_be_added(tmp_path):
     assert code == 0
     assert "holds the array of shape (4, 5) as (1, 4, 5)" in text
     assert np.array_equal(np.load(target), labels[None])
+
+
+@pytest.mark.parametrize("dtype", ["<u8", ">u2", "i1", "bool"])
+def test_dtypes_are_shown_by_their_names(tmp_path, dtype):
+    """A code such as u8 would be read as 8 bits."""
+    labels = np.zeros((2, 3, 4), dtype)
+    np.save(tmp_path / "a.npy", labels)
+    for words in (
+        ("compress", tmp_path / "a.npy", tmp_path / "a.cps"),
+        ("info", tmp_path / "a.cps"),
+    ):
+        code, text = said(*words)
+        assert code == 0
+        assert f"2 x 3 x 4 {labels.dtype.name}," in text
+    (found,) = datasets.parse(str(tmp_path / "a.npy"), tmp_path)
+    assert f" {labels.dtype.name} in " in found.status()
+    with C.open(tmp_path / "a.cps") as array:
+        assert labels.dtype.name in repr(array)
+    np.save(tmp_path / "a.npy", np.zeros((2, 3, 4), ">f4"))
+    assert "float32" in said("compress", tmp_path / "a.npy", tmp_path / "b.cps")[1]

@@ -151,7 +151,7 @@ def test_a_group_that_claims_too_much_is_refused():
     ],
 )
 def test_forged_descriptions_are_refused(changes):
-    with pytest.raises(C.DecodeError, match="frame"):
+    with pytest.raises(C.DecodeError):
         C.loads(forged(C.dumps(np.zeros((2, 2, 2), np.uint8), "none", "none"), **changes))
 
 

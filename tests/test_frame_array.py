@@ -65,7 +65,7 @@ def test_what_it_is_opened_from(path, kind):
 
 @pytest.mark.parametrize("wrong", [3, None, [b"x"], io.StringIO("x")])
 def test_what_it_cannot_be_opened_from(wrong):
-    with pytest.raises(TypeError, match="cannot open a frame from"):
+    with pytest.raises(TypeError, match="cannot open"):
         C.open(wrong)
 
 
@@ -212,7 +212,7 @@ def test_what_is_read_may_be_changed(path):
 
 def test_what_is_no_frame_is_refused_and_closed(tmp_path):
     (tmp_path / "no.cps").write_bytes(b"no frame at all, but long enough")
-    with pytest.raises(C.DecodeError, match="no compresso frame"):
+    with pytest.raises(C.DecodeError, match="not a compresso file"):
         C.open(tmp_path / "no.cps")
     with pytest.raises(FileNotFoundError):
         C.open(tmp_path / "none.cps")

@@ -3,6 +3,7 @@
 import io
 import json
 import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -107,7 +108,7 @@ def test_trailing_bytes_and_two_frames_in_one_file_are_told(more):
     data = frame(compression="zlib")
     more = data if more == b"twice" else more
     refused(data + more, f"{len(more)} bytes follow its end")
-    assert [d.reason for d in damage(data + more)] == [f"frame: {len(more)} bytes follow its end"]
+    assert [d.reason for d in damage(data + more)] == [f"{len(more)} bytes follow its end"]
     left = salvaged(data + more)
     assert np.array_equal(np.array([left[z] for z in range(7)]), labels_of(0))
 
@@ -333,7 +334,7 @@ def test_masked_arrays_are_refused():
 
 @pytest.mark.parametrize(
     "metadata",
-    [[1], "x", {"a": object()}, {"a": np.float32(1)}, {"a": float("nan")}, {"a": "x" * 49_152}],
+    [[1], "x", {"a": object()}, {"a": np.float32(1)}, {"a": float("nan")}, {"a": "x" * (4 << 20)}],
 )
 def test_metadata_that_a_frame_cannot_hold_are_refused(metadata):
     with pytest.raises(C.EncodeError, match="metadata"):
@@ -352,6 +353,39 @@ def test_metadata_come_back():
         assert array.metadata == metadata
     assert data == C.dumps(labels_of(0), metadata=metadata)
     assert data != C.dumps(labels_of(0))
+
+
+def test_long_metadata_are_compressed():
+    metadata = {"names": [f"part {n} of a body" for n in range(100_000)]}
+    data = C.dumps(labels_of(0), metadata=metadata)
+    assert len(data) < 1 << 20
+    with C.open(io.BytesIO(data)) as array:
+        assert array.metadata == metadata
+    np.testing.assert_array_equal(C.loads(data), labels_of(0))
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{}", zlib.compress(b"{}")[:-1], zlib.compress(b"{}") + b"x"]
+)
+def test_a_compressed_description_that_is_damaged_is_refused(text):
+    with pytest.raises(C.DecodeError, match="description"):
+        C.loads(compressed_head(text))
+
+
+def test_a_compressed_description_cannot_fill_the_memory():
+    text = zlib.compress(b" " * (64 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(C.DecodeError, match="description"):
+            C.loads(compressed_head(text))
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def compressed_head(text):
+    raw = layout.HEAD.pack(layout.MAGIC, layout.VERSION, 1, len(text)) + text
+    return raw + layout.CHECK.pack(xxh3_64_intdigest(raw))
 
 
 def test_the_label_of_an_error_is_the_users():

@@ -30,9 +30,10 @@ from places import (
     nrrd_file,
 )
 
-from compresso import formats
-from compresso.formats import _hdf5, _nrrd
-from compresso.formats._geometry import METRES, Geometry, unit_of
+from compresso import volumes
+from compresso.volumes import hdf5
+from compresso.volumes import nrrd as nrrd_format
+from compresso.volumes._geometry import METRES, Geometry, unit_of
 
 
 @pytest.mark.parametrize("directions", DIRECTIONS.values(), ids=DIRECTIONS)
@@ -135,8 +136,8 @@ def test_tiff_keeps_spacing_for_every_dtype(tmp_path, dtype):
     place = Geometry.along_axes([3e-5, 2e-6, 1e-6], None, "mm")
     target = tmp_path / "a.tif"
     metadata = {"geometry": place.to_json()}
-    formats.writer(target)(target, labels.shape, labels.dtype, [labels], metadata)
-    with formats.open_volume(target) as back:
+    volumes.writer(target)(target, labels.shape, labels.dtype, [labels], metadata)
+    with volumes.open_file(target) as back:
         np.testing.assert_array_equal(back.read(0, 99), labels)
         found = Geometry.from_json(back.metadata["geometry"]).in_unit("nm").spacing
     np.testing.assert_allclose(found, (30, 2, 1))
@@ -186,12 +187,13 @@ def test_geometry_is_json_and_turns_back(place):
 @given(PLACES, st.sampled_from(["nrrd", "hdf5"]))
 def test_nrrd_and_hdf5_hold_every_place(place, kind):
     if kind == "nrrd":
-        text = "\n".join(f"{n}: {v}" for n, v in _nrrd.render(place, False).items())
-        found = _nrrd.geometry(_nrrd.read(f"NRRD0004\n{text}".encode())[0]["nrrd"])
+        text = "\n".join(f"{n}: {v}" for n, v in nrrd_format.render(place, False).items())
+        fields = nrrd_format.read_metadata(f"NRRD0004\n{text}".encode())[0]["nrrd"]
+        found = nrrd_format.geometry(fields)
     else:
-        attributes = _hdf5.render(place).items()
+        attributes = hdf5.render(place).items()
         words = {n: {"value": v if isinstance(v, str) else v.tolist()} for n, (v, _) in attributes}
-        found = _hdf5.geometry(words)
+        found = hdf5.geometry(words)
     assert found.world == place.world
     assert (found.origin is None) == (place.origin is None)
     unit = found.unit or place.unit

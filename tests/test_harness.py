@@ -41,11 +41,10 @@ from compresso import (
 from compresso.container import description
 from experiments import datasets, figures, paper, records
 from experiments.commands import main
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.datasets import _fetch as fetch
-from experiments.errors import DatasetError, HarnessError, ResultsError
-from experiments.measure import Cell, Conditions, Grid, Skip, isolate, measure
-from experiments.measure.cell import warm_up
+from experiments.errors import DatasetError, ResultsError
+from experiments.measure import Grid, Method, isolate, measure
 from experiments.records import Outcome, Status
 from experiments.records.derived import derive, newest
 
@@ -67,10 +66,9 @@ def save(path, labels=LABELS):
 
 def grid(tmp_path, given, resume=False):
     """Rows of a grid of one cell, in this process, and whether each was measured now."""
-    cells = [Cell(encodings.parse("none"), compressors.parse("zlib"))]
-    skip = Skip.of(resume, failed=False)
+    cells = [Method(encodings.parse("none"), compressors.parse("zlib"))]
     chosen = datasets.choose(given, tmp_path)
-    plan = Grid(cells, chosen, tmp_path / "r.csv", skip=skip)
+    plan = Grid(cells, chosen, tmp_path / "r.csv", resume=resume)
     return list(plan.run(lambda _: None))
 
 
@@ -120,11 +118,10 @@ def test_resume_knows_groups_from_one_stream(tmp_path, monkeypatch):
     """Rows of several threads that say no depth, as those of earlier versions, were one stream."""
     monkeypatch.setattr(description, "GROUP_VOXELS", 2 * 8 * 8)
     given = datasets.choose(str(save(tmp_path / "x.npy")), tmp_path)
-    cells = [Cell(encodings.parse("none"), compressors.parse("zlib"))]
 
     def again(threads, name="r.csv"):
-        conditions = Conditions(threads=threads)
-        plan = Grid(cells, given, tmp_path / name, conditions, Skip.SUCCESSES)
+        cells = [Method(encodings.parse("none"), compressors.parse("zlib"), threads)]
+        plan = Grid(cells, given, tmp_path / name, resume=True)
         ((row, new),) = plan.run(lambda _: None)
         return row["depth"], new
 
@@ -142,7 +139,7 @@ def test_resume_knows_groups_from_one_stream(tmp_path, monkeypatch):
 
 def test_fingerprint_is_of_the_labels():
     def of(labels):
-        return Volume("", "", "em", labels).fingerprint
+        return LoadedVolume("", "", "em", labels).fingerprint
 
     assert of(LABELS) == of(np.asfortranarray(LABELS)) == of(LABELS.astype(">u8"))
     others = [
@@ -192,7 +189,7 @@ def test_a_dataset_that_is_gone_hides_no_results(tmp_path):
     grid(tmp_path, str(path))
     (dataset,) = datasets.choose(str(path), tmp_path)
     path.unlink()
-    cells = [Cell(encodings.parse("none"), compressors.parse("zlib"))]
+    cells = [Method(encodings.parse("none"), compressors.parse("zlib"))]
     list(Grid(cells, [dataset], tmp_path / "r.csv").run(lambda _: None))
     assert len(derive(newest(records.read(tmp_path / "r.csv")))) == 1
 
@@ -317,20 +314,20 @@ class Buggy(Encoding):
 
 
 def test_bug_of_an_encoding_costs_its_cell(tmp_path):
-    row = measure(Volume("x", "", "em", LABELS), Cell(Buggy(), compressors.parse("none")))
+    row = measure(LoadedVolume("x", "", "em", LABELS), Method(Buggy(), compressors.parse("none")))
     assert re.fullmatch(
         r"error: IndexError: list index out of range \(test_harness.py:\d+\)", row["status"]
     )
     cells = [
-        Cell(Buggy(), compressors.parse("none")),
-        Cell(encodings.parse("none"), compressors.parse("zlib")),
+        Method(Buggy(), compressors.parse("none")),
+        Method(encodings.parse("none"), compressors.parse("zlib")),
     ]
     for isolated in (False, True):
         plan = Grid(
             cells,
             datasets.choose(str(save(tmp_path / "x.npy")), tmp_path),
             tmp_path / "r.csv",
-            Conditions(isolated=isolated),
+            isolated=isolated,
         )
         statuses = [row["status"][:17] for row, _ in plan.run(lambda _: None)]
         assert statuses == ["error: IndexError", "ok"]
@@ -348,7 +345,7 @@ class Broken(datasets.Dataset):
 
 
 def test_damaged_dataset_costs_its_rows(tmp_path):
-    cells = [Cell(encodings.parse("none"), compressors.parse("zlib"))]
+    cells = [Method(encodings.parse("none"), compressors.parse("zlib"))]
     good = datasets.choose(str(save(tmp_path / "x.npy")), tmp_path)
     plan = Grid(cells, [Broken(), *good], tmp_path / "r.csv")
     statuses = [row["status"] for row, _ in plan.run(lambda _: None)]
@@ -491,55 +488,6 @@ def test_resume_shows_all_and_tells_the_truth(tmp_path, keep):
         assert "1 of 2 runs failed" in done.stderr
 
 
-class Compiling(Encoding):
-    """An encoding that takes two seconds before its first volume."""
-
-    name = "compiling"
-    ready = []
-
-    def encode_volume(self, volume, threads=1, watch=None):
-        if not self.ready:
-            time.sleep(2)
-            self.ready.append(True)
-        return volume.tobytes()
-
-    def shape_of(self, stream):
-        return None
-
-    def decode_volume(self, stream, out, threads=1, watch=None):
-        out[...] = np.frombuffer(stream, out.dtype).reshape(out.shape)
-
-
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_timeout_does_not_count_compilation():
-    volume = Volume("x", "", "em", LABELS)
-    row = isolate.measure_apart(volume, Cell(Compiling(), compressors.parse("none")), 1, 1.0)
-    assert row["status"] == "ok"
-
-
-def compiled():
-    """How many versions of each kernel there are."""
-    kernels = {}
-    for name, module in list(sys.modules.items()):
-        if name.startswith("compresso."):
-            for item in vars(module).values():
-                if hasattr(item, "signatures") and hasattr(item, "py_func"):
-                    kernels[item.py_func] = len(item.signatures)
-    return kernels
-
-
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_warming_up_compiles_all_that_a_run_needs(phantom, order):
-    """The corner has the volume's layout, so no kernel is compiled once more for the whole."""
-    volume = Volume("x", "", "em", np.asarray(phantom, np.uint64, order=order))
-    cell = Cell(encodings.parse("compresso"), compressors.parse("none"))
-    warm_up(volume, cell)
-    before = compiled()
-    assert len(before) > 5
-    assert measure(volume, cell)["status"] == "ok"
-    assert compiled() == before
-
-
 @pytest.mark.parametrize("seconds", ["inf", "1e12", "1e300"])
 def test_long_timeouts(keep, seconds):
     done = run("none", "zlib", SMALL, "--timeout", seconds, "--no-plot", *keep)
@@ -588,15 +536,6 @@ def test_kill_leaves_no_orphan(keep, number):
     process.wait(timeout=60)
     assert process.returncode in (-number, 128 + number)
     until(lambda: not alive(child))
-
-
-def test_watcher_ends_the_child_of_a_dead_parent(monkeypatch):
-    """Where the system cannot tell a child of its parent's end, the child looks for itself."""
-    ended = []
-    monkeypatch.setattr(os, "_exit", ended.append)
-    monkeypatch.setattr(isolate, "sleep", lambda _: pytest.fail("the parent is dead"))
-    isolate._watch(parent=os.getppid() + 1)
-    assert ended == [1]
 
 
 # ---- where nothing can be written
@@ -661,7 +600,7 @@ def test_report_is_of_what_was_asked_for(tmp_path, monkeypatch):
     import h5py
     from click.testing import CliRunner
 
-    few = [Cell(encodings.parse(e), compressors.parse("lzma")) for e in ("none", "compresso")]
+    few = [Method(encodings.parse(e), compressors.parse("lzma")) for e in ("none", "compresso")]
     monkeypatch.setattr(paper, "cells", lambda: few)
     monkeypatch.setattr(paper, "cells_of_today", list)
     monkeypatch.setattr(figures.of_results, "names", lambda: ["mean_ratio"])
@@ -802,26 +741,3 @@ def test_clock_of_the_bar_goes_on_in_a_long_cell(tmp_path, keep):
     os.close(ours)
     clocks = set(re.findall(rb"none zopfli.*?0/1 \[(\d\d:\d\d)<", seen))
     assert len(clocks) >= 3, seen
-
-
-def test_bench_refuses_labels_that_do_not_fit(tmp_path):
-    path = save(tmp_path / "x.npy", np.array([[[1, 2**32]]], np.uint64))
-    done = run("bench", path, "--dtype", "uint32", "--figures", tmp_path)
-    assert done.returncode == 1
-    assert "label 4294967296 does not fit" in done.stderr
-    negative = save(tmp_path / "y.npy", np.array([[[-1]]], np.int64))
-    assert "does not fit" in run("bench", negative, "--dtype", "uint32").stderr
-
-
-def test_bench_without_the_peers_that_were_asked_for(tmp_path):
-    """A Python that has none of the codecs, as its script says."""
-    from experiments.bench import others
-
-    python = tmp_path / "python"
-    python.write_text("#!/bin/sh\necho '[]'\ncat\n")
-    python.chmod(0o755)
-    with (
-        pytest.raises(HarnessError, match="has no other codec; install some there: pip install"),
-        others.peers(LABELS, str(python)),
-    ):
-        pass

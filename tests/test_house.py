@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The harness from the ground up: a room uses those before it, and itself.
-FLOORS = ("errors", "disk", "names", "numbers", "records", "datasets", "measure")
+FLOORS = ("errors", "text", "records", "datasets", "measure")
 FLOORS += ("paper", "figures", "page", "bench", "recommend", "checks", "commands")
 MODULES = sorted((ROOT / "experiments").rglob("*.py"))
 

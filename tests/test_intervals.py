@@ -5,13 +5,17 @@ import warnings
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 from test_results import row
 
 from experiments import records
+from experiments.records.best import best
 from experiments.records.derived import derive
 from experiments.records.intervals import Interval, cautious, fastest, interval, intervals, places
 from experiments.records.table import render
+from experiments.records.trained import MARK, is_trained
+from experiments.text import natural
 
 
 def test_one_run_has_no_interval():
@@ -20,6 +24,16 @@ def test_one_run_has_no_interval():
     assert math.isnan(found.low)
     assert math.isnan(found.high)
     assert found.spelled() == "0.50"
+
+
+def test_two_runs_have_none_either():
+    """That of these reached from 0.03 to 30 s."""
+    found = interval([1.0, 1.2])
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    assert found.spelled() == "1.10 (n = 2)"
+    assert found.over(11).spelled(".0f") == "10 (n = 2)"
+    assert interval([1.0, 1.0]).spelled(".0f") == "1 (n = 2)"
 
 
 def test_few_runs_have_students_interval():
@@ -174,3 +188,95 @@ def test_rows_of_an_earlier_csv_have_intervals():
     table = records.tabulate(rows.to_dict("records"))
     assert intervals(derive(table))["runs"].tolist() == [5]
     assert "other processes" not in render(table)
+
+
+def test_two_runs_rank_nobody():
+    cells = intervals(derive(table_of({"a": [1.0, 1.1], "b": [9.0, 9.1], "c": [5, 6, 7]})))
+    assert list(places(cells, "compress_speed")) == ["", "", "1"]
+    text = render(table_of({"a": [1.0, 1.1], "b": [9.0, 9.1]}))
+    assert text.count("n = 2") == 4
+    assert " to " not in text
+    assert "fastest" not in text
+
+
+def raw_among(runs):
+    """Rows of three cells, of which one are raw labels, in a thousandth of the time."""
+    table = table_of({"none": [1e-3] * runs, "a": shaken(1.0)[:runs], "b": shaken(2.0)[:runs]})
+    table.loc[table["compression"] == "none", "compressed_bytes"] = 800
+    return table
+
+
+@pytest.mark.parametrize("runs", [1, 2, 5])
+def test_raw_labels_have_no_speed(runs):
+    table = raw_among(runs)
+    cells = intervals(derive(table))
+    raw = cells["compression"] == "none"
+    for speed in ("compress_speed", "decompress_speed", "encode_speed", "decode_speed"):
+        assert cells.loc[raw, speed].isna().all()
+    assert list(places(cells, "compress_speed")) == (["", "1", "2"] if runs == 5 else [""] * 3)
+    text = render(table)
+    lines = [line.split() for line in text.splitlines() if line.split()[:2] == ["none", "none"]]
+    assert [line[-3:] for line in lines] == [["-", "-", "yes"]]  # and not in the second block
+    assert "fastest to compress: none a\n" in text or runs < 5
+    assert "fastest to compress: none none" not in text
+
+
+def trained_on(dataset, **more):
+    codecs = {"encoding": "ristretto", "compression": "none"}
+    return is_trained(codecs | {"dataset": dataset} | more)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("pinky40-z000-255.h5", "pinky40-z000-255.h5:main", "a/pinky40_z0-255.npy", "Pinky40.h5"),
+        *("pinky40", "pinky40-z128-383.h5", "pinky40.zarr", "phantom", "phantom:seed=0,bits=32"),
+        *("phantom:size=512x512x128", "phantom:bits=32,size=512x512x8"),
+    ],
+)
+def test_volumes_that_ristretto_was_trained_on(name):
+    assert trained_on(name)
+    assert trained_on(name, encoding="ristretto:effort=2")
+    assert trained_on(name, encoding="none", compression="ristretto:effort=2")  # in figures
+    assert not trained_on(name, encoding="compresso", compression="lzma")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ac3", "pinky100.h5", "pinky400.h5", "pinky40-z256-511.h5", "pinky40_z300.npy"),
+        *("phantom:seed=1", "phantom:size=64x64x8", "phantom.npy", "pattern"),
+    ],
+)
+def test_other_volumes(name):
+    assert not trained_on(name)
+    assert trained_on(name, fingerprint="a7224fd85413dfe2")  # pinky40 under another name
+
+
+def test_the_table_marks_what_was_trained_on_the_volume():
+    rows = [
+        row(dataset=name, encoding=encoding, compression="none", run=run)
+        for name in ("pinky40-z000-255.h5", "ac3")
+        for encoding in ("ristretto:effort=2", "compresso")
+        for run in (1, 2, 3)
+    ]
+    ours, other = render(records.tabulate(rows)).split("\n\nac3")
+    assert ours.count(f" ristretto:effort=2{MARK} ") == 2  # in both blocks
+    assert ours.count(MARK) == 3
+    assert "trained on this volume" in ours.splitlines()[-1]
+    assert MARK not in other
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "index"),
+    [("ratio", [2, 5, math.nan], 1), ("size_mb", [2, 5, math.nan], 0), ("ratio", [math.nan], None)],
+)
+def test_the_best_is_the_smallest_size_and_the_largest_of_all_else(name, values, index):
+    assert best(pd.Series(values, name=name, dtype=float)) == index
+
+
+def test_natural_order():
+    texts = ["zstd:level=10", "zstd:level=2", "zstd:level=-5", "zstd", "a:x=1.5", "a:x=1.25", "A9"]
+    assert sorted(texts, key=natural) == [
+        *("A9", "a:x=1.25", "a:x=1.5", "zstd", "zstd:level=-5", "zstd:level=2", "zstd:level=10")
+    ]

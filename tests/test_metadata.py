@@ -21,8 +21,8 @@ from places import (
     nrrd_file,
 )
 
-from compresso import formats
-from compresso.formats._geometry import Geometry
+from compresso import volumes
+from compresso.volumes._geometry import Geometry
 
 
 @pytest.mark.parametrize("unit", ["m", "mm", "um", "nm"])
@@ -147,7 +147,7 @@ def test_what_hdf5_attributes_are_not_kept_is_named(tmp_path):
         file["main"].attrs["reference"] = file["main"].ref
         file["main"].attrs["pair"] = np.zeros(2, "i4,f4")
         file["main"].attrs["long"] = "x" * 5000
-    with formats.open_volume(source) as volume:
+    with volumes.open_file(source) as volume:
         assert set(volume.metadata["hdf5"]) == {"fine"}
         assert set(volume.lost) == {"large", "none", "reference", "pair", "long"}
 
@@ -251,7 +251,7 @@ def test_slices_keep_the_other_fields(tmp_path):
 
 def test_a_plain_tiff_says_that_it_cannot_hold_where_slices_begin(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", LABELS, resolution=(10, 10), resolutionunit=3, metadata={})
-    with formats.open_volume(tmp_path / "a.tif") as volume:
+    with volumes.open_file(tmp_path / "a.tif") as volume:
         place = Geometry.from_json(volume.metadata["geometry"])
     assert place.spacing == (None, 0.1, 0.1)
     assert carry(tmp_path / "a.tif", tmp_path / "b.tif", first=3) == []  # z is unknown anyway
@@ -277,8 +277,8 @@ def test_other_formats_own_fields_are_named_once(tmp_path):
 @pytest.mark.parametrize("kind", [".nrrd", ".nii", ".h5", ".tif", ".npy"])
 def test_nothing_known_is_nothing_said(tmp_path, kind):
     source = tmp_path / f"a{kind}"
-    assert formats.writer(source)(source, LABELS.shape, LABELS.dtype, [LABELS], {}) == []
-    with formats.open_volume(source) as volume:
+    assert volumes.writer(source)(source, LABELS.shape, LABELS.dtype, [LABELS], {}) == []
+    with volumes.open_file(source) as volume:
         assert volume.metadata == {}
         assert not volume.lost
     for target in ("b.nrrd", "b.nii", "b.h5", "b.tif", "b.npy"):

@@ -65,13 +65,13 @@ def test_what_the_frame_cannot_hold_is_one_line_on_stderr(tmp_path):
     source = hdf5_file(tmp_path / "a.h5", big=np.zeros(999), resolution=[4.0, 2, 1])
     result = run("compress", source, tmp_path / "a.cps")
     assert result.stderr == f"{source}: the frame cannot hold big\n"
-    lines = [f"key{n}:={'x' * 9000}" for n in range(9)]
+    lines = [f"key{n}:={'x' * 900_000}" for n in range(6)]
     many = nrrd_file(tmp_path / "b.nrrd", *lines, "content: small")
     result = run("compress", many, tmp_path / "b.cps")
     assert result.stderr.count("\n") == 1
     kept = files.describe_file(tmp_path / "b.cps").metadata["nrrd"]
     assert kept["content"] == "small"
-    assert len(kept["keys"]) == 5  # of 9000 bytes each, in 48 KiB
+    assert len(kept["keys"]) == 4  # of 900,000 bytes each, in 4 MiB
 
 
 def test_info_tells_the_place(tmp_path):

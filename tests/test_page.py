@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from experiments import figures, page, records
+from experiments.records import tabulate
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -232,3 +233,51 @@ def test_what_failed_and_was_resumed_did_not_fail(tmp_path):
     rows.append(row("compresso", 900, 2, session="2"))
     failed = Seen(page.write(records.tabulate(rows), [], tmp_path).read_text()).text
     assert failed.count("it broke") == 1
+
+
+def table_of(path):
+    """The texts of the table's fields, line by line."""
+    body = path.read_text().split("<tbody>")[1].split("</tbody>")[0]
+    lines = [re.findall(r"<td.*?</td>", line) for line in body.split("</tr>")[:-1]]
+    texts = [[field.replace("<wbr>", "") for field in line] for line in lines]
+    return [[html.unescape(re.sub("<.*?>", " ", text)).split() for text in line] for line in texts]
+
+
+def test_raw_labels_have_no_speed_and_two_runs_no_interval(tmp_path):
+    seconds = {"none": 1e-6, "compresso": 1.0}
+    rows = [
+        row(encoding, 64000 if encoding == "none" else 900, run, s * run, compression="none")
+        for encoding, s in seconds.items()
+        for run in (1, 2)
+    ]
+    lines = {line[1][0]: line[6:] for line in table_of(page.write(tabulate(rows), [], tmp_path))}
+    assert lines["none"] == [["-"], ["-"], ["2"]]
+    speed = ["0.021", "n", "=", "2"]  # 0.064 MB in 3 s
+    assert lines["compresso"] == [speed, speed, ["2"]]
+    rows += [row("compresso", 900, 3, 3.0, compression="none")]
+    lines = {line[1][0]: line[6:] for line in table_of(page.write(tabulate(rows), [], tmp_path))}
+    assert lines["compresso"][0][2] == "to"
+
+
+def test_synthetic_data_says_so_in_every_list(tmp_path):
+    name = "phantom:size=9x9x9"
+    broke = {"status": "error: it broke", "lossless": False}
+    rows = [
+        row("compresso", 900, dataset=name, group="synthetic", threads=2),
+        row("compresso", 900, dataset=name, group="synthetic"),
+        row("cpso", 900, dataset=name, group="synthetic") | broke,
+    ]
+    text = Seen(page.write(tabulate(rows), [], tmp_path).read_text()).text
+    assert text.count(name) == text.count(f"{name} (synthetic)") == 4
+
+
+def test_datasets_are_in_natural_order_and_what_was_trained_on_one_is_marked(tmp_path):
+    names = ("phantom:size=512x512x128", "phantom:size=512x512x32", "phantom:size=64x64x8")
+    given = {"group": "synthetic", "compression": "none"}
+    rows = [row("ristretto", 900, dataset=name, **given) for name in names]
+    path = page.write(tabulate(rows), [], tmp_path)
+    found = [(line[0][0], line[1][0]) for line in table_of(path)]
+    marked = "ristretto\u2020"
+    assert found == [(names[2], "ristretto"), (names[1], marked), (names[0], marked)]
+    assert "trained on this volume" in path.read_text()
+    assert "trained on" not in page.write(tabulate(rows[2:]), [], tmp_path).read_text()

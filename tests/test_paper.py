@@ -161,7 +161,7 @@ def test_fetch_tells_what_to_do(tmp_path, server):
 
 
 def test_window_counts(phantom):
-    volume = datasets.Volume("phantom", "", datasets.SYNTHETIC, phantom)
+    volume = datasets.LoadedVolume("phantom", "", datasets.SYNTHETIC, phantom)
     values, counts = window_counts(volume)
     stream = C.COMPRESSO.compress(phantom)
     n_ids, n_values = np.frombuffer(stream, "<u8", 9)[3:5].astype(int)
@@ -230,6 +230,18 @@ def test_verdicts(tmp_path):
     assert "leads by 80% on EM | ac3: 25% ahead of none + bz2 | no |" in text
     assert "| ac3: 81.0% | yes |" in text
     assert "ac3 (gt)" in text
+
+
+def test_synthetic_data_says_so_everywhere(tmp_path):
+    """In the lists of what is missing and of parts, too."""
+    given = {("compresso", "lzma"): 100, ("ristretto", "none"): 200}
+    rows = [row | {"part": "first 2 slices"} for row in rows_of("phantom", "synthetic", given)]
+    text = paper.report(records.tabulate([*rows, rows[0] | {"run": 2}]), [], [], tmp_path)
+    lines = [line for line in text.read_text().splitlines() if "phantom" in line]
+    assert len(lines) > 5
+    assert [line for line in lines if "phantom (synthetic)" not in line] == [
+        line for line in lines if line.startswith("\u2020")
+    ]
 
 
 def test_report_tells_its_runs_and_what_is_missing(tmp_path):

@@ -68,3 +68,22 @@ def test_all_of_them_are_measured():
     for name in ("cpso", "compressed_segmentation"):
         assert {(name, second) for second in today.SECOND_STAGES} <= set(specs)
     assert not set(specs) & {(c.encoding.spec, c.compressor.spec) for c in paper.cells()}
+
+
+def test_what_was_trained_on_a_volume_is_marked(tmp_path):
+    text = report(runs_of("pinky40-z000-255.h5", METHODS) + runs_of("ac3", METHODS), tmp_path)
+    assert "| pinky40-z000-255.h5 | ristretto\u2020 | 1,600.0 |" in text
+    assert "| ac3 | ristretto | 1,600.0 |" in text
+    assert text.count("\u2020") == 2
+    assert "trained on this volume" in text
+    assert "\u2020" not in report(runs_of("ac3", METHODS), tmp_path)
+
+
+def test_two_runs_have_no_intervals(tmp_path):
+    rows = [row for row in runs_of("ac3", METHODS) if row["run"] < 3]
+    section = report(rows, tmp_path)
+    lines = [line.split(" | ") for line in section.splitlines() if line.startswith("| ac3 | cpso")]
+    assert [line[3:5] for line in lines] == [["4.8 (n = 2)", ""], ["4.9 (n = 2)", ""]]
+    assert "in brackets how many" in section
+    assert "their 95% intervals," not in section
+    assert "fastest" not in section

@@ -70,7 +70,8 @@ FORMAT = '''
 """Text files of numbers: the first line is the shape."""
 from contextlib import contextmanager
 import numpy as np
-from compresso.formats._format import Format, Reader
+from compresso.volumes._format import Format
+from compresso.volumes.volume import Volume
 
 
 class Numbers(Format):
@@ -83,7 +84,7 @@ class Numbers(Format):
     def open(self, path, inner):
         first, *lines = path.read_text().splitlines()
         labels = np.array(lines, np.uint32).reshape([int(n) for n in first.split()])
-        yield Reader(labels.shape, labels.dtype, lambda start, stop: labels[start:stop])
+        yield Volume(labels.shape, labels.dtype, lambda start, stop: labels[start:stop])
 
     def write(self, path, shape, dtype, parts, metadata):
         lines = [" ".join(map(str, shape))]
@@ -96,7 +97,7 @@ DATASET = '''
 """Stairs, a label a step."""
 from dataclasses import dataclass
 import numpy as np
-from compresso.boxes import Boxes, slices_of
+from compresso.volumes.volume import Volume, slices_of
 from experiments.datasets._base import Synthetic
 
 
@@ -110,7 +111,8 @@ class Stairs(Synthetic):
 
     def boxes(self):
         labels = np.arange(3 * 64 * 64, dtype=np.uint64).reshape(3, 64, 64) % self.steps
-        return Boxes(labels.shape, labels.dtype, (1, 64, 64), lambda box: labels[slices_of(box)])
+        fetch = lambda box: labels[slices_of(box)]  # noqa: E731
+        return Volume(labels.shape, labels.dtype, fetch_box=fetch, chunk=(1, 64, 64))
 
     def status(self):
         return "made on demand"
@@ -145,7 +147,7 @@ def house(tmp_path_factory):
         shutil.copy(ROOT / part, folder)
     (folder / "compresso" / "encodings" / "masked.py").write_text(ENCODING.lstrip())
     (folder / "compresso" / "compressors" / "squash.py").write_text(COMPRESSOR.lstrip())
-    (folder / "compresso" / "formats" / "numbers.py").write_text(FORMAT.lstrip())
+    (folder / "compresso" / "volumes" / "numbers.py").write_text(FORMAT.lstrip())
     (folder / "experiments" / "datasets" / "stairs.py").write_text(DATASET.lstrip())
     (folder / "experiments" / "figures" / "cells.py").write_text(FIGURE.lstrip())
     (folder / "labels.numbers").write_text(LABELS)

@@ -26,7 +26,7 @@ PUBLIC = (
 
 
 def sample(dtype=np.uint16):
-    """Boxes and spots, x, y, z = 9, 8, 6."""
+    """Volume and spots, x, y, z = 9, 8, 6."""
     labels = np.kron(np.arange(12).reshape(3, 2, 2), np.ones((3, 4, 3), int)).astype(dtype)
     labels[np.random.default_rng(2).random(labels.shape) < 0.1] = np.iinfo(dtype).max - 3
     return np.asfortranarray(labels)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 from collections import Counter
 
 import h5py
@@ -11,22 +12,22 @@ import pytest
 from click.testing import CliRunner
 
 from compresso import compressors, encodings
-from compresso.boxes import of_array, shape_of, slices_of
-from experiments import records
-from experiments.checks import named_is_best
+from compresso.volumes.volume import of_array, shape_of, slices_of
+from experiments import recommend, records
 from experiments.commands import main
-from experiments.datasets import Volume
-from experiments.measure import Cell
-from experiments.numbers import plainly
+from experiments.datasets import LoadedVolume
+from experiments.measure import Method
 from experiments.recommend import estimate, measurer, race, tell
 from experiments.recommend.cells import sensible
 from experiments.recommend.measurer import Measurer
-from experiments.recommend.purposes import Alone, Choice, Purposes, contenders
+from experiments.recommend.purposes import Alone, Purposes, contenders
 from experiments.recommend.race import Race
 from experiments.recommend.sample import Places, Plan, draw, plan, stack
 from experiments.records import derived
 from experiments.records.front import front
+from experiments.text import plainly
 
+CPSO = ("cpso", "none")
 PURPOSES = ["archive", "everyday", "interactive", "random_access"]
 
 
@@ -122,13 +123,14 @@ def test_absent_labels_have_their_share_of_the_sample():
 
 
 def test_only_what_is_drawn_is_read():
-    volume = of_array(np.zeros((64, 256, 256), np.uint8))
+    labels = np.random.RandomState(0).randint(9, size=(64, 256, 256)).astype(np.uint8)
+    volume = of_array(labels)
     read = []
     spying = dataclasses.replace(
-        volume, fetch=lambda box: read.append(shape_of(box)) or volume.fetch(box)
+        volume, fetch_box=lambda box: read.append(shape_of(box)) or volume.read_box(box)
     )
     draw(spying, Plan((8, 32, 32), 4, 0), quiet)
-    assert read == [(1, 32, 32)] * 16 + [(8, 32, 32)] * 4 + [(64, 64, 64)] * 8
+    assert read == [(1, 32, 32)] * 16 + [(8, 32, 32)] * 4 + [(64, 64, 64)] * 4
 
 
 def test_the_plan_states_what_a_person_asked_for():
@@ -157,8 +159,13 @@ def test_the_front_is_what_nothing_beats():
     assert front(cells, lambda c: c[0], lambda c: c[1]) == [(9, 1), (8, 2), (5, 5)]
 
 
+def test_what_has_no_speed_is_not_on_the_front():
+    cells = [(9, 1), (1, math.nan), (5, 5)]
+    assert front(cells, lambda c: c[0], lambda c: c[1]) == [(9, 1), (5, 5)]
+
+
 def made_cells(*codecs):
-    return [Cell(encodings.parse(a), compressors.parse(b)) for a, b in codecs]
+    return [Method(encodings.parse(a), compressors.parse(b)) for a, b in codecs]
 
 
 def test_rows_are_kept_as_soon_as_they_are_measured(tmp_path, out, monkeypatch):
@@ -236,12 +243,13 @@ def test_what_no_purpose_may_take_is_not_run_again(monkeypatch):
         raw = 8 * volume.labels.size
         seconds = raw / 1e6 / speeds[name]
         stages = {"encode_s": 0, "compress_s": seconds, "decompress_s": seconds, "decode_s": 0}
-        return {"status": "ok", "raw_bytes": raw, "compressed_bytes": raw / ratios[name], **stages}
+        sizes = {"raw_bytes": raw, "native_bytes": raw, "compressed_bytes": raw / ratios[name]}
+        return {"status": "ok", **sizes, **stages}
 
     monkeypatch.setattr(measurer, "measure", measured)
     labels = np.ones((4, 8, 8), np.uint8)
     sample = draw(of_array(labels), Plan((4, 8, 8), 0, 0), quiet)
-    volume = Volume("made", "", "em", labels)
+    volume = LoadedVolume("made", "", "em", labels)
     rows = []
     cells = made_cells(*(("cpso", name) for name in speeds))
     found = list(Race(sample, volume, 5, Measurer(record=rows.append)).run(cells))
@@ -252,9 +260,10 @@ def test_what_no_purpose_may_take_is_not_run_again(monkeypatch):
     assert len(rows) == 17
 
 
-def standing(name, ratio, compress, decompress):
-    """A cell of five runs that agree, by its ratio and MB/s."""
-    row = {"raw_bytes": 8e6, "compressed_bytes": 8e6 / ratio, "status": "ok"}
+def standing(name, ratio, compress, decompress, native=8):
+    """A cell of five runs that agree, by its ratio and MB/s, and the bytes of a label."""
+    row = {"raw_bytes": 8e6, "native_bytes": native * 1e6, "compressed_bytes": 8e6 / ratio}
+    row |= {"status": "ok"}
     row |= {"encode_s": 0.0, "decode_s": 0.0}
     row |= {"compress_s": 8 / compress, "decompress_s": 8 / decompress}
     return race.Standing(made_cells(("cpso", name))[0], [row] * 5)
@@ -263,7 +272,7 @@ def standing(name, ratio, compress, decompress):
 def purposes_of(*cells):
     labels = np.ones((4, 8, 8), np.uint8)
     sample = draw(of_array(labels), Plan((4, 8, 8), 0, 0), quiet)
-    return Purposes(sample, Volume("made", "", "em", labels), cells, Measurer())
+    return Purposes(sample, LoadedVolume("made", "", "em", labels), cells, Measurer())
 
 
 @pytest.mark.parametrize(
@@ -281,6 +290,13 @@ def test_raw_labels_do_not_count_as_keeping_up_with_a_disk(cells, named, monkeyp
     everyday = purposes_of(*made).choose()["everyday"].standing
     assert everyday.cell.compressor.spec == named
     assert everyday.cell in [one.cell for one in contenders(made, True, 1)]
+
+
+def test_labels_are_packed_by_their_own_bytes(monkeypatch):
+    """Twice as small as uint64 is nothing for uint32."""
+    monkeypatch.setattr(Purposes, "alone", lambda _, one: Alone(1.0, 0.01, one.ratio))
+    made = [standing("lz4", 3.9, 900, 900, 4), standing("zstd", 4.1, 300, 300, 4)]
+    assert purposes_of(*made).choose()["everyday"].standing.cell.compressor.spec == "zstd"
 
 
 def test_of_cells_that_are_equal_none_drops_out():
@@ -335,6 +351,68 @@ def test_an_encoding_that_cannot_hold_a_label_is_left_out_in_one_line(tmp_path, 
     assert "!" not in result.stderr
 
 
+def test_a_refused_label_is_named_as_in_the_file(tmp_path, out, monkeypatch):
+    monkeypatch.setattr(recommend, "sensible", lambda: made_cells(("compresso", "none"), CPSO))
+    np.save(tmp_path / "a.npy", np.full((2, 4, 4), -1, np.int64))
+    result = run(tmp_path / "a.npy", "--runs", 1, *out)
+    assert result.exit_code == 0, result.output
+    assert "label -1 at" in result.stderr
+    assert str(2**64 - 1) not in result.output
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bases"),
+    [("i2", ["vs int16 (file)", "vs uint64"]), ("?", ["vs bool (file)", "vs uint64"])]
+    + [(wide, [f"vs {np.dtype(wide)} (file)"]) for wide in ("u8", "i8")],
+)
+def test_each_ratio_names_its_basis(tmp_path, out, monkeypatch, dtype, bases):
+    monkeypatch.setattr(recommend, "sensible", lambda: made_cells(CPSO, ("png", "none")))
+    labels = np.random.RandomState(0).randint(2, size=(2, 40, 40)).astype(dtype)
+    np.save(tmp_path / "a.npy", labels)
+    result = run(tmp_path / "a.npy", "--runs", 1, *out)
+    assert result.exit_code == 0, result.output
+    heading = next(line for line in result.stdout.splitlines() if line.startswith("front"))
+    assert re.findall(r"vs \w+(?: \(file\))?", heading) == bases
+    for text in re.findall(r"[\d,.]+ x\b(?! \d).{0,60}", result.stdout):
+        assert re.match(r"[\d,.]+ x( \(95% interval [\d,.]+ to [\d,.]+\))? vs \w+", text), text
+    table = records.read(tmp_path / "r.csv")
+    assert set(table["dtype"]) == {str(labels.dtype)}
+    answer = json.loads(run(tmp_path / "a.npy", "--runs", 1, "--json", *out).stdout)["archive"]
+    assert answer["dtype"] == labels.dtype.name
+    assert answer["native_ratio"] == labels.nbytes / answer["bytes"]
+
+
+def test_no_interval_is_printed_of_few_runs(out, monkeypatch):
+    monkeypatch.setattr(recommend, "sensible", lambda: made_cells(CPSO))
+    for runs in (1, 2, 3):
+        words = ["phantom:size=24x20x3", "--runs", runs, *out]
+        result = run(*words)
+        assert result.stdout.startswith("phantom:size=24x20x3 (synthetic), ")
+        assert ("for both" in result.stdout) == (runs == 3)
+        assert (f"(n = {runs})" in result.stdout) == (runs < 3)
+        answer = json.loads(run(*words, "--json").stdout)["archive"]
+        assert answer["runs"] == runs
+        assert (answer["seconds_low"] is None) == (runs < 3)
+
+
+def test_raw_labels_are_not_an_answer():
+    assert "none none" not in map(str, sensible())
+    assert "none lz4" in map(str, sensible())
+
+
+@pytest.mark.parametrize("value", [0, 5])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 9, 8)])
+def test_a_volume_of_one_label(tmp_path, out, monkeypatch, value, shape):
+    monkeypatch.setattr(recommend, "sensible", lambda: made_cells(CPSO, ("none", "zstd")))
+    np.save(tmp_path / "a.npy", np.full(shape, value, np.uint8))
+    result = run(tmp_path / "a.npy", "--json", "--runs", 1, *out)
+    assert result.exit_code == 0, result.output
+    answers = json.loads(result.stdout)
+    assert list(answers) == PURPOSES
+    for answer in answers.values():
+        assert answer["low"] == answer["ratio"] == answer["high"] > 0
+
+
 def test_what_fails_otherwise_ends_with_1(tmp_path, out, monkeypatch):
     measure = measurer.measure
 
@@ -348,47 +426,6 @@ def test_what_fails_otherwise_ends_with_1(tmp_path, out, monkeypatch):
     assert "! cpso lzma: error: broken" in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("purpose", "best", "named", "verdict"),
-    [
-        ("archive", (200, 10, 10), (100, 900, 900), "50.0% of the best one's ratio"),
-        ("everyday", (200, 900, 900), (100, 900, 900), "50.0% of the best one's ratio"),
-        ("everyday", (200, 900, 510), (100, 900, 900), "no difference"),  # 510 may be 490
-        ("everyday", (200, 900, 900), (300, 900, 490), "no difference"),  # 490 may be 510
-        ("everyday", (200, 900, 900), (300, 900, 400), "too slow"),
-        ("everyday", (100, 400, 400), (200, 300, 300), "too slow"),  # none keeps up with a disk
-        ("everyday", (100, 400, 400), (200, 390, 390), "no difference"),
-        ("interactive", (200, 900, 9000), (190, 900, 9000), "95.0% of the best one's ratio"),
-        ("interactive", (200, 900, 9000), (300, 900, 1000), "too slow"),
-    ],
-)
-def test_what_the_grids_runs_do_not_tell_apart_is_no_difference(purpose, best, named, verdict):
-    one, other = standing("zstd", *best), standing("lz4", *named)
-    labels = np.ones((4, 8, 8), np.uint8)
-    sample = draw(of_array(labels), Plan((4, 8, 8), 0, 0), quiet)
-    both = Purposes(sample, Volume("made", "", "em", labels), [one, other], Measurer())
-    choice = Choice(one, estimate.exactly(1), "")
-    found = named_is_best.Found(both, {purpose: choice}, 1.0)
-    assert found.verdict(purpose, one.cell) == "the best"
-    assert found.verdict(purpose, other.cell) == verdict
-    assert found.verdict(purpose, made_cells(("cpso", "bz2"))[0]) == "failed"  # in the grid
-
-
-def test_the_grid_and_the_recommendation_are_compared_and_its_rows_kept(tmp_path):
-    words = ["phantom:size=24x20x3", "--runs", "1", "--patience", "0", "-d", str(tmp_path)]
-    words += ["-o", str(tmp_path / "grid.csv")]
-    found = []
-    for _ in range(2):
-        result = CliRunner().invoke(named_is_best.main, words)
-        assert result.exit_code == 0, result.output
-        found.append([line.split(" | ") for line in result.stdout.splitlines()[2:]])
-        assert len(records.read(tmp_path / "grid.csv")) == len(sensible())
-    lines, again = found
-    assert [line[1].replace(" ", "_") for line in lines] == PURPOSES
-    assert lines[0][2:5] == [lines[0][2], lines[0][2], "the best"]  # bytes are exact
-    assert [line[3] for line in again] == [line[3] for line in lines]
-
-
 def test_savings_go_on_but_end():
     steady = estimate.growth([100.0, 90.0, 81.0], 3)
     assert steady.low < steady.expected < steady.high <= 0
@@ -400,7 +437,7 @@ def test_noise_costs_what_it_costs_in_any_piece():
     """Each voxel of noise takes its 8 bytes, whatever is around it, so the estimate is known."""
     labels = np.random.RandomState(1).randint(2**63, size=(64, 128, 128), dtype=np.uint64)
     sample = draw(of_array(labels), Plan((8, 32, 32), 8, 0), quiet)
-    cell = Cell(encodings.parse("none"), compressors.parse("none"))
+    cell = Method(encodings.parse("none"), compressors.parse("none"))
     found = estimate.estimate(cell, sample)
     assert found.expected == pytest.approx(labels.nbytes, rel=1e-9)
     assert found.low < labels.nbytes < found.high
@@ -419,6 +456,58 @@ def test_a_file_is_sampled_and_its_interval_holds(tmp_path, out):
     assert result.exit_code == 0, result.output
     for answer in json.loads(result.stdout).values():
         cell = [encodings.parse(answer["encoding"]), compressors.parse(answer["compression"])]
-        ratio = labels.nbytes / estimate.size(Cell(*cell), labels)
+        ratio = labels.nbytes / estimate.size(Method(*cell), labels)
         assert answer["low"] < ratio < answer["high"]
     assert "4 chunks of 64 x 64 x 16" in result.stderr  # 0.15 of 16 are 3, and 4 are the least
+
+
+def raw_and(monkeypatch, ratio, runs=5, **row):
+    """The answer where raw labels, in no time, are beside lz4."""
+    raw = standing("none", 1, 1e9, 1e9)
+    raw = race.Standing(made_cells(("none", "none"))[0], raw.rows[:runs])
+    lz4 = standing("lz4", ratio, 100, 900)
+    lz4 = race.Standing(lz4.cell, [one | row for one in lz4.rows[:runs]])
+    monkeypatch.setattr(Purposes, "alone", lambda _, one: Alone(1.0, 1 / one.slower, one.ratio))
+    purposes = purposes_of(raw, lz4)
+    return [raw, lz4], purposes.choose(), purposes.sample
+
+
+@pytest.mark.parametrize("ratio", [50, 0.9])
+def test_raw_labels_have_no_speed(monkeypatch, ratio):
+    """Also where nothing is smaller, and they are the answer."""
+    cells, choices, sample = raw_and(monkeypatch, ratio)
+    text = tell.as_text("title", cells, choices, sample)
+    assert not [line for line in text.splitlines() if re.match(r"[cd]+ +none", line)]
+    assert re.search(r"^cd +cpso +lz4 ", text, re.MULTILINE)
+    assert "soonest is cpso + lz4" in text
+    assert "000,000" not in text
+    answer = tell.as_json(choices, sample)["archive"]
+    assert (answer["encoding"] == "none") == (ratio < 1)
+    assert (answer["compress_speed"] is None) == (ratio < 1)
+
+
+@pytest.mark.parametrize("runs", [1, 2, 3])
+def test_few_runs_have_no_interval_of_seconds(monkeypatch, runs):
+    cells, choices, sample = raw_and(monkeypatch, 50, runs)
+    answer = tell.as_json(choices, sample)["archive"]
+    assert answer["runs"] == runs
+    assert (answer["seconds_low"] is None) == (answer["seconds_high"] is None) == (runs < 3)
+    text = tell.as_text("title", cells, choices, sample)
+    assert (f"(n = {runs})" in text) == (runs < 3)
+    assert (" for both)" in text) == (runs == 3)
+
+
+def test_an_answer_says_that_its_encoding_was_trained_on_the_volume(monkeypatch):
+    trained = {"dataset": "pinky40-z000-255.h5", "encoding": "ristretto"}
+    cells, choices, sample = raw_and(monkeypatch, 50, **trained)
+    text = tell.as_text("title", cells, choices, sample)
+    assert "trained on this volume" in tell.as_json(choices, sample)["archive"]["why"]
+    assert "cpso\u2020" in text  # the cell is made up, its rows are ristretto's
+    cells, choices, sample = raw_and(monkeypatch, 50, **trained | {"dataset": "ac3"})
+    assert "\u2020" not in tell.as_text("title", cells, choices, sample)
+
+
+def test_the_heading_says_synthetic(out):
+    result = run("phantom:size=24x20x3", "--runs", 1, *out)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("phantom:size=24x20x3 (synthetic), ")

@@ -1,23 +1,18 @@
-"""The CSV: its columns, appending and reading it, and the measurement of one cell."""
+"""The CSV: its columns, appending and reading it."""
 
 import multiprocessing
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from compresso import Compressor, Encoding, MissingPackageError, compressors, encodings
-from experiments import records
-from experiments.datasets import EM, Volume
+from experiments import figures, records
+from experiments.commands import main
 from experiments.errors import ResultsError
-from experiments.measure import Cell, measure
-from experiments.measure.isolate import measure_apart
-from experiments.records.columns import told_threads
-from experiments.records.derived import derive, left_out, newest
+from experiments.records.columns import SECONDS, told_threads
+from experiments.records.derived import derive, left_out, newest, unusable
 
 FIRST_COLUMNS = [
     *["time", "dataset", "source", "shape", "dtype", "encoding", "compression", "run", "threads"],
@@ -26,109 +21,8 @@ FIRST_COLUMNS = [
 ]
 
 
-def volume(labels):
-    return Volume("here", "/a/file", EM, labels)
-
-
-def cell(encoding, compressor, threads=1):
-    return Cell(encodings.parse(encoding), compressors.parse(compressor), threads)
-
-
 def test_columns():
     assert list(records.COLUMNS[: len(FIRST_COLUMNS)]) == FIRST_COLUMNS
-
-
-@pytest.mark.parametrize("dtype", [np.uint64, np.int16, bool, ">u4"])
-def test_measured_row(phantom, dtype):
-    labels = (phantom % 50).astype(dtype)
-    row = measure(volume(labels), cell("compresso", "zlib", 2), 3)
-    assert row["status"] == "ok"
-    assert row["lossless"] is True
-    assert row["raw_bytes"] == 8 * labels.size
-    assert row["native_bytes"] == labels.nbytes
-    stream = encodings.parse("compresso").encode(labels)
-    assert row["encoded_bytes"] == len(stream)
-    assert row["compressed_bytes"] == len(compressors.parse("zlib").compress(stream))
-    assert min(row[f"{step}_s"] for step in ("encode", "compress", "decompress", "decode")) > 0
-    assert (row["run"], row["threads"], row["shape"]) == (3, 2, "16x96x150")
-
-
-def test_refused_volume_is_a_row():
-    top = volume(np.full((1, 2, 2), 2**64 - 1, np.uint64))
-    row = measure(top, cell("compresso", "none"))
-    assert "18446744073709551615" in row["status"]
-    assert "compressed_bytes" not in row
-
-
-class Forgetful(Encoding):
-    """An encoding that loses one label."""
-
-    name = "forgetful"
-
-    def encode_volume(self, volume, threads=1, watch=None):
-        return volume.tobytes()
-
-    def shape_of(self, stream):
-        return None
-
-    def decode_volume(self, stream, out, threads=1, watch=None):
-        out[...] = np.frombuffer(stream, out.dtype).reshape(out.shape)
-        out.flat[-1] ^= out.dtype.type(1)
-
-
-def test_loss_is_noticed(phantom):
-    row = measure(volume(phantom), Cell(Forgetful(), compressors.parse("none")))
-    assert row["lossless"] is False
-    assert "differ" in row["status"]
-
-
-class Absent(Compressor):
-    """A compressor whose package nobody has."""
-
-    name = "absent"
-
-    def compress(self, data):
-        raise MissingPackageError("absent needs the package x; run: pip install x")
-
-    def decompress_pieces(self, data, piece_bytes):
-        yield data
-
-
-def test_codec_that_is_not_installed_is_a_row(phantom):
-    row = measure(volume(phantom), Cell(encodings.parse("none"), Absent()))
-    assert row["status"].startswith("unavailable: absent needs")
-
-
-class Crashing(Compressor):
-    """A compressor that takes its process down."""
-
-    name = "crashing"
-
-    def compress(self, data):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def decompress_pieces(self, data, piece_bytes):
-        yield data
-
-
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process is forked here")
-def test_ctrl_c_that_comes_during_fork_is_not_swallowed(phantom):
-    """What a handler raises in a hook of ``fork`` is only printed; hooks stay for ever."""
-    armed = [True]
-    os.register_at_fork(before=lambda: armed and armed.pop() and signal.raise_signal(signal.SIGINT))
-    handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        measure_apart(volume(phantom), cell("none", "none"), 1, 30)
-    assert not armed
-    assert signal.getsignal(signal.SIGINT) is handler
-
-
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_isolated_cell_that_crashes_is_a_row(phantom):
-    row = measure_apart(volume(phantom), Cell(encodings.parse("none"), Crashing()), 2, 30)
-    assert row["run"] == 2
-    assert row["status"].startswith("crash: its process ended (SIGKILL")
 
 
 def row(**changes):
@@ -293,3 +187,71 @@ def test_an_empty_file_is_a_table_without_rows(tmp_path):
 )
 def test_threads_in_words(threads, depth, text):
     assert told_threads({"threads": threads, "depth": depth}) == text
+
+
+@pytest.mark.parametrize("name", ["encode_s", "compress_s", "decompress_s", "decode_s"])
+@pytest.mark.parametrize("value", ["nan", "0", "-1", "inf", "", "abc", "1e-320", "1e300"])
+def test_a_result_whose_seconds_cannot_be_right_is_left_out(tmp_path, name, value):
+    path = tmp_path / "r.csv"
+    for run in (1, 2):
+        records.append(path, row(encoding="compresso", run=run))
+    records.append(path, row(encoding="compresso", run=3) | {name: value})
+    table = records.read(path)
+    assert newest(table)["run"].tolist() == derive(table)["run"].tolist() == [1, 2]
+    told = unusable(table)
+    assert "\n" not in told
+    assert f"line 4 (d: compresso + zlib: {name} is {value or 'empty'})" in told
+    assert len(records.measured(path, failed=False)) == 0  # of no fingerprint
+    assert unusable(table[:2]) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in ("raw_bytes", "run", "threads") for value in ("", "nan", "-1")),
+        *((name, "0") for name in ("native_bytes", "encoded_bytes", "compressed_bytes")),
+        *((name, "") for name in ("dataset", "shape", "encoding", "compression")),
+    ],
+)
+def test_so_is_one_whose_other_columns_cannot(name, value):
+    table = records.tabulate([row(), row(run=2) | {name: value}])
+    assert derive(newest(table))["run"].tolist() == [1]
+    assert f"{name} is {value or 'empty'}" in unusable(table)
+
+
+def test_what_takes_no_time_is_usable():
+    """Raw labels, and what has no voxels."""
+    raw = row(encoding="none", compression="none", **dict.fromkeys(SECONDS, 0))
+    empty = row(raw_bytes=0, native_bytes=0, encoded_bytes=0, compressed_bytes=0)
+    assert unusable(records.tabulate([raw, empty])) == ""
+    speeds = derive(records.tabulate([raw]))[["compress_speed", "decompress_speed"]]
+    assert speeds.isna().all(axis=None)
+
+
+def test_many_unusable_rows_are_one_line():
+    told = unusable(records.tabulate(row(run=n, compressed_bytes=0) for n in range(99)))
+    assert told.endswith("; 96 more")
+    assert told.count("line") == 3
+
+
+def test_plot_leaves_out_what_it_cannot_draw(tmp_path, monkeypatch):
+    """It was an internal error."""
+    monkeypatch.setattr(figures.of_results, "names", lambda: ["compression_speed", "pareto"])
+    path = tmp_path / "r.csv"
+    options = ["plot", "-o", str(path), "--figures", str(tmp_path)]
+    for run, seconds in enumerate((0.1, 0.0, "nan"), 1):
+        records.append(path, row(encoding="compresso", run=run, encode_s=seconds))
+    done = CliRunner().invoke(main, options)
+    assert done.exit_code == 0, done.output
+    (line,) = done.stderr.splitlines()
+    assert "line 3" in line
+    assert "line 4" in line
+    assert "unusable: encode_s is 0.0" in (tmp_path / "report.html").read_text()
+    header, _, *bad = path.read_text().splitlines()
+    for lines in ([], [header], [header, *bad], [header.replace("encode_s,", "")], ["a", "b"]):
+        path.write_text("".join(f"{line}\n" for line in lines))
+        done = CliRunner().invoke(main, options)
+        assert done.exit_code == 1
+        assert done.stderr.splitlines()[-1].startswith("Error: ")
+        assert "bug" not in done.stderr
+        assert len(done.stderr.splitlines()) == 1 + (lines == [header, *bad])

@@ -275,9 +275,9 @@ def test_bad_parameters():
     ],
 )
 def test_real_volume(name, effort, ratio):
-    from compresso.formats import open_volume
+    from compresso.volumes import open_file
 
-    with open_volume(shared(f"data/{name}.nrrd")) as reader:
+    with open_file(shared(f"data/{name}.nrrd")) as reader:
         labels = reader.read(0, reader.shape[0])
     stream = check(np.ascontiguousarray(labels), Ristretto(effort=effort))
     assert labels.size * 8 / len(stream) >= ratio

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import shared
 
-from compresso.formats import open_volume
+from compresso.volumes import open_file
 
 PLACES = {
     "spl-knee": ("data/spl-knee.nrrd", (slice(32, 96), slice(128, 384), slice(128, 384))),
@@ -21,7 +21,7 @@ def test_chunks_with_the_start_are_smaller(name, tmp_path):
     zarr.registry.register_codec("compresso", CompressoCodec)
     path, part = PLACES[name]
     file, _, inner = path.partition(":")
-    with open_volume(shared(file), inner or None) as reader:
+    with open_file(shared(file), inner or None) as reader:
         labels = np.ascontiguousarray(reader.read(part[0].start, part[0].stop)[:, *part[1:]])
     sizes = []
     for start in (0, 1):

@@ -13,10 +13,9 @@ import tifffile
 from click.testing import CliRunner
 
 import compresso as C
-from compresso import formats, stores
+from compresso import volumes
 from compresso.__main__ import main
-from compresso.formats import split
-from compresso.sources import of_file, open_boxes
+from compresso.volumes import split
 from experiments import datasets
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,7 +39,7 @@ def two_series(path):
     return path
 
 
-@pytest.mark.parametrize("ending", [*formats.suffixes(), *map(str.upper, formats.suffixes())])
+@pytest.mark.parametrize("ending", [*volumes.suffixes(), *map(str.upper, volumes.suffixes())])
 def test_every_ending_splits_in_any_case(ending):
     assert split(f"a/seg{ending}:/x/y:z") == (Path(f"a/seg{ending}"), "/x/y:z")
     assert split(f"a/seg{ending}") == (Path(f"a/seg{ending}"), "")
@@ -69,18 +68,18 @@ def test_capital_endings(tmp_path, name):
     done = run("convert", tmp_path / name, tmp_path / "A.ZARR", "--chunks", "8x8x8")
     assert done.exit_code == 0, done.output
     for text in (tmp_path / "A.ZARR", f"file://{tmp_path}/A.ZARR"):
-        with stores.open_volume(str(text)) as volume:
+        with volumes.open_store(str(text)) as volume:
             assert np.array_equal(volume.read(0, 9), expected)
 
 
 def test_capital_endings_of_targets(tmp_path):
     (tmp_path / "a.cps").write_bytes(C.dumps(LABELS))
-    for ending in formats.suffixes():
+    for ending in volumes.suffixes():
         if ending in (".nhdr",):
             continue
         target = tmp_path / f"A{ending.upper()}"
         assert run("decompress", tmp_path / "a.cps", target).exit_code == 0
-        with formats.open_volume(target) as volume:
+        with volumes.open_file(target) as volume:
             assert np.array_equal(volume.read(0, 9), LABELS)
     done = run("decompress", tmp_path / "a.cps", tmp_path / "plain", "--format", "NPY")
     assert done.exit_code == 0, done.output
@@ -90,11 +89,11 @@ def test_capital_endings_of_targets(tmp_path):
 def test_stores_with_capital_endings(tmp_path):
     zarr = pytest.importorskip("zarr", reason="needs the package zarr")
     (tmp_path / "EMPTY.ZARR").mkdir()
-    assert stores.names_store(str(tmp_path / "EMPTY.ZARR"))
+    assert volumes.names_store(str(tmp_path / "EMPTY.ZARR"))
     root = zarr.open_group(str(tmp_path / "A.ZARR"), mode="w")
     root.create_array("in/side", data=LABELS)
     for text in (f"{tmp_path}/A.ZARR:/in/side", f"file://{tmp_path}/A.ZARR:/in/side"):
-        with stores.open_volume(text) as volume:
+        with volumes.open_store(text) as volume:
             assert np.array_equal(volume.read(0, 9), LABELS)
 
 
@@ -138,7 +137,7 @@ def test_the_name_in_a_hint_works_for_pipes(tmp_path, source):
 def test_a_slice_that_does_not_fit_has_a_hint_only_where_there_is_the_option(tmp_path):
     path, voxel = tmp_path / "a.npy", ((0, 1), (0, 1), (0, 1))
     np.save(path, LABELS)
-    with open_boxes(str(path), 1) as boxes, pytest.raises(C.FileError, match="--memory"):
-        boxes.fetch(voxel)
-    with formats.open_volume(path) as volume, pytest.raises(C.FileError, match=r"for reading$"):
-        of_file("a.npy", volume, 1).fetch(voxel)
+    with volumes.open(str(path), 1) as boxes, pytest.raises(C.FileError, match="--memory"):
+        boxes.read_box(voxel)
+    with volumes.open_file(path) as volume, pytest.raises(C.FileError, match=r"for reading$"):
+        volumes.with_boxes("a.npy", volume, 1).read_box(voxel)

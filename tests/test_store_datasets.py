@@ -12,7 +12,7 @@ pytest.importorskip("tensorstore", reason="needs the package tensorstore")
 
 import depots
 
-from compresso import stores
+from compresso import volumes
 from compresso.errors import FileError
 from experiments import datasets
 from experiments.errors import DatasetError
@@ -61,8 +61,8 @@ def test_more_than_the_memory_holds(tmp_path, monkeypatch):
     folder = depots.precomputed(tmp_path / "seg", depots.labels())
     (dataset,) = datasets.choose(str(folder), tmp_path)
     size = 20 * 33 * 41 * 8
-    monkeypatch.setattr(stores, "available", lambda: 2 * size - 1)
-    monkeypatch.setattr(stores, "open_volume", None)  # nothing is read
+    monkeypatch.setattr(volumes, "available", lambda: 2 * size - 1)
+    monkeypatch.setattr(volumes, "open_store", None)  # nothing is read
     for refused in (lambda: datasets.checked([dataset], None), dataset.load):
         with pytest.raises(DatasetError, match=r"41 x 33 x 20 uint64, 211\.4 KiB; .* choose a box"):
             refused()

@@ -14,10 +14,10 @@ pytest.importorskip("tensorstore", reason="needs the package tensorstore")
 import depots
 from depots import place, read, refusal, same, scales, zarr_array, zarr_group
 
-from compresso import files, formats, stores
+from compresso import files, volumes
 from compresso.errors import SpecError
-from compresso.formats import _metadata
-from compresso.stores._location import Box, Selection, locate, split
+from compresso.volumes import _metadata
+from compresso.volumes._location import Box, Selection, locate, split
 
 DTYPES = ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 
@@ -85,7 +85,7 @@ def test_every_way_to_write_a_local_place(tmp_path, monkeypatch):
         f"{folder}|neuroglancer-precomputed:",
         url.replace(" ", "%20"),
     ):
-        assert stores.names_store(str(text))
+        assert volumes.names_store(str(text))
         same(text, volume)
     monkeypatch.chdir(tmp_path)
     same("my seg", volume)
@@ -110,7 +110,7 @@ def test_files_and_names_are_no_stores(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     if name == "x|y":
         Path(name).touch()
-    assert not stores.names_store(name)
+    assert not volumes.names_store(name)
 
 
 @pytest.mark.parametrize("bucket", ["gs", "s3"])
@@ -337,6 +337,11 @@ def test_an_error_shows_how_to_name_a_volume_in_a_group(tmp_path, version):
         same(example, volume[1:9, 1:9, 1:9] if "box" in str(text) else volume)
 
 
+def test_a_path_inside_of_a_store_is_one_path(tmp_path):
+    depots.zarr_group(tmp_path / "x.zarr").create_array("a/seg", shape=(3, 4, 5), dtype="u1")
+    assert "absent" in refusal(f"{tmp_path}/x.zarr:/a:/seg")
+
+
 def test_buckets_that_refuse_what_they_do_not_have(tmp_path):
     volume = depots.labels(dtype="u4")
     depots.precomputed(tmp_path / "pre", volume)
@@ -369,7 +374,7 @@ def test_compressing_a_store(tmp_path):
     target = tmp_path / "seg.cps"
     files.compress_file(f"precomputed://{folder}", target, "neuroglancer", "zstd", 1 << 20)
     files.decompress_file(target, tmp_path / "seg.nrrd")
-    with formats.open_volume(tmp_path / "seg.nrrd") as reader:
+    with volumes.open_file(tmp_path / "seg.nrrd") as reader:
         np.testing.assert_array_equal(reader.read(0, 50), volume)
         found = _metadata.geometry_of(reader.metadata).in_unit("nm")
     assert found.spacing == pytest.approx((40, 4, 4))

@@ -12,7 +12,7 @@ import depots
 import places
 from depots import place, refusal, same, zarr_array
 
-from compresso import container, files, formats, stores
+from compresso import container, files, volumes
 from compresso.__main__ import main
 
 VOLUME = depots.labels((6, 20, 24), "u4")
@@ -29,7 +29,7 @@ def n5(folder, said, volume=VOLUME, **group):
 
 def described(text):
     """The metadata of a store."""
-    with stores.open_volume(str(text)) as reader:
+    with volumes.open_store(str(text)) as reader:
         return reader.metadata
 
 
@@ -103,6 +103,26 @@ def test_absurd_attributes(tmp_path, value):
     same(n5(tmp_path / "n5" / "s0", said, **said), VOLUME)
 
 
+@pytest.mark.parametrize(
+    "ours",
+    [
+        5,
+        {"metadata": 5},
+        {"metadata": {"geometry": 5, "nrrd": 5, "zarr": 5, "mine": float("inf")}},
+        {"metadata": {"geometry": {"steps": [[0, 0, float("nan")], None, None]}, "tiff": [[]]}},
+    ],
+)
+def test_absurd_metadata_of_ours(tmp_path, ours):
+    said = {"compresso": ours, "other": 1}
+    names = ["z", "y", "x"]
+    folder = zarr_array(tmp_path / "seg", VOLUME, dimension_names=names, attributes=said)
+    same(folder, VOLUME)
+    run("compress", folder, tmp_path / "a.cps", "--encoding", "cpso")
+    run("convert", folder, tmp_path / "t", "--encoding", "cpso")
+    for name in ("nrrd", "h5", "tif", "nii"):
+        run("decompress", tmp_path / "a.cps", tmp_path / f"a.{name}")
+
+
 @pytest.mark.parametrize("version", [2, 3])
 def test_labels_of_an_ome_image_keep_their_names(tmp_path, version):
     label = {"version": "0.4", "colors": [{"label-value": 1, "rgba": [1, 2, 3, 4]}]}
@@ -148,14 +168,14 @@ def test_convert_names_what_the_target_cannot_hold(tmp_path):
 
 def test_convert_keeps_fields_and_oblique_axes(tmp_path):
     source = places.itk_file(tmp_path / "v.nrrd", places.TURN)
-    with formats.open_volume(source) as volume:
+    with volumes.open_file(source) as volume:
         expected = volume.metadata
     run("convert", source, tmp_path / "t", "--encoding", "cpso")
     assert described(tmp_path / "t") == expected
     files.compress_file(f"{tmp_path}/t:box=1-6x2-5x3-7", tmp_path / "b.cps", "cpso", "zstd")
     files.decompress_file(tmp_path / "b.cps", tmp_path / "b.nrrd")
     part = places.LABELS[3:7, 2:5, 1:6]
-    with formats.open_volume(tmp_path / "b.nrrd") as volume:
+    with volumes.open_file(tmp_path / "b.nrrd") as volume:
         np.testing.assert_array_equal(volume.read(0, 4), part)
     steps = places.TURN * places.SPACING
     expected = np.array(places.ORIGIN) + steps @ (1, 2, 3)

@@ -18,7 +18,7 @@ from conftest import shared
 from depots import place, refusal, same
 
 import compresso as C
-from compresso import encodings, files, stores
+from compresso import encodings, files, volumes
 from compresso.errors import FileError
 
 STEP = (8, 16, 16)
@@ -128,6 +128,51 @@ def test_an_info_that_leads_to_no_chunk_is_refused(tmp_path, suffix, said):
     refusal(change(folder, **said))
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_chunks_whose_names_go_beyond_the_volume_are_refused(tmp_path, suffix):
+    """Others would be read, and those at the edges as zeros."""
+    volume = depots.labels(dtype="u4")
+    folder = packed(tmp_path / "seg", volume, suffix)
+    (edge,) = (folder / "4_4_40").glob(f"42-51_20-36_30-38{suffix}")
+    beyond = edge.rename(edge.with_name(f"42-58_20-36_30-38{suffix}"))
+    assert beyond.name in refusal(folder)
+    edge.write_bytes(beyond.read_bytes())
+    same(folder, volume)
+    (edge.parent / "99-115_20-36_30-38").touch()
+    same(folder, volume)
+
+
+def test_other_sizes_of_chunks_next_to_the_first(tmp_path):
+    volume = depots.labels(dtype="u4")
+    folder = depots.precomputed(tmp_path / "seg", volume)
+    change(folder, chunk_sizes=[[16, 16, 8], [64, 64, 1]])
+    (folder / "4_4_40" / "0-41_0-33_3-4").touch()
+    same(folder, volume)
+    for chunk in depots.chunks(folder):
+        if chunk.name != "0-41_0-33_3-4":
+            chunk.unlink()
+    refusal(folder)
+
+
+def test_packed_shards_are_refused(tmp_path):
+    folder = depots.precomputed(tmp_path / "seg", depots.labels(), sharding=depots.SHARDS)
+    for shard in depots.chunks(folder):
+        shard.rename(shard.with_name(f"{shard.name}.gz"))
+    assert "in .gz shards" in refusal(folder)
+
+
+def test_what_lies_next_to_the_labels_is_named(tmp_path):
+    folder = depots.precomputed(tmp_path / "seg", depots.labels(dtype="u4"))
+    info = json.loads((folder / "info").read_text())
+    said = {"mesh": "mesh", "segment_properties": "names"}
+    (folder / "info").write_text(json.dumps(info | said))
+    lines = []
+    work = files.Work(announce=lines.append)
+    files.compress_file(str(folder), tmp_path / "seg.cps", "cpso", "zstd", work=work)
+    assert len(lines) == 1
+    assert all(name in lines[0] for name in said)
+
+
 def test_shards_that_the_info_does_not_name_are_refused(tmp_path):
     folder = depots.precomputed(tmp_path / "seg", depots.labels(), sharding=depots.SHARDS)
     refusal(change(folder, sharding=None))
@@ -160,11 +205,11 @@ def test_strict_names_an_absent_chunk(tmp_path, kind):
     folder = make.get(kind, in_shards)(tmp_path / "seg", depots.labels())
     chunk = depots.chunks(folder)[0]
     chunk.unlink()
-    volume = stores.open_array(str(folder))
+    volume = volumes.open_store(str(folder)).__enter__()
     box = tuple((0, n) for n in volume.shape)
-    volume.fetch(box)
+    volume.read_box(box)
     with pytest.raises(FileError, match=r"4_4_40/[\d_-]+ is missing"):
-        stores.open_array(str(folder), strict=True).fetch(box)
+        volumes.open_store(str(folder), strict=True).__enter__().read_box(box)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8"])

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("tensorstore", reason="needs the package tensorstore")
 
 from compresso.errors import FileError
-from compresso.stores import _client
+from compresso.volumes import _client
 
 ANSWERS = [
     (401, "private, or asks for a login ("),

@@ -110,26 +110,38 @@ def test_misplaced_chunks_of_an_image(tmp_path):
 
 
 @pytest.mark.parametrize("version", [2, 3])
-@pytest.mark.parametrize("fill", ["7", 7])
-def test_a_fill_value_that_is_text(tmp_path, version, fill):
-    volume = depots.labels(dtype="u4")
-    volume[:8] = 7
-    folder = zarr_array(tmp_path / "seg", volume, zarr_format=version, fill_value=7)
+@pytest.mark.parametrize(
+    ("dtype", "value", "fill"),
+    [
+        *(("u4", 7, "7"), ("i8", -1, "-1"), ("u8", 2**64 - 1, str(2**64 - 1)), ("u1", 0, False)),
+        *(("bool", True, 1), ("bool", False, 0)),
+    ],
+)
+def test_fill_values_of_other_types(tmp_path, version, dtype, value, fill):
+    volume = depots.labels(dtype=dtype)
+    volume[:8] = value
+    folder = zarr_array(tmp_path / "seg", volume, zarr_format=version, fill_value=value)
     head = folder / HEADS[f"zarr{version}"]
     head.write_text(json.dumps(json.loads(head.read_text()) | {"fill_value": fill}))
     assert len(depots.chunks(folder)) == 2 * 3 * 3
     same(folder, volume)
 
 
-@pytest.mark.parametrize("checksum", [True, False])
-def test_a_codec_that_says_whether_it_has_checksums(tmp_path, checksum):
+@pytest.mark.parametrize(
+    ("codec", "more"),
+    [
+        ({"id": "zstd", "level": 3}, {"checksum": True}),
+        ({"id": "zstd", "level": 3}, {"checksum": False}),
+        ({"id": "blosc"}, {"typesize": None}),
+    ],
+)
+def test_settings_of_codecs_that_only_encoding_needs(tmp_path, codec, more):
     numcodecs = pytest.importorskip("numcodecs", reason="needs the package numcodecs")
-    codec = {"id": "zstd", "level": 3}
     volume = depots.labels(dtype="u4")
-    codecs = numcodecs.get_codec(codec)
+    codecs = numcodecs.get_codec(dict(codec))
     folder = zarr_array(tmp_path / "seg", volume, zarr_format=2, compressors=codecs)
     head = json.loads((folder / ".zarray").read_text())
-    head["compressor"] = codec | {"checksum": checksum}
+    head["compressor"] |= more
     (folder / ".zarray").write_text(json.dumps(head))
     same(folder, volume)
     same(f"{folder}:box=12-20x21-29x3-20", volume[3:20, 21:29, 12:20])

@@ -12,7 +12,7 @@ from depots import place, refusal, same, scales, zarr_group
 from test_zarr import numcodecs, zarr  # noqa: F401  fixtures
 
 import compresso as C
-from compresso import files, stores
+from compresso import files, volumes
 from compresso.errors import FileError
 
 DTYPES = ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
@@ -70,11 +70,11 @@ def test_keys_and_holes(zarr, tmp_path, encoding, separator, shards):  # noqa: F
 def test_strict_names_an_absent_chunk(zarr, tmp_path, shards):  # noqa: F811
     folder = own(zarr, tmp_path / "seg", depots.labels(), shards=shards)
     (folder / "c" / "1" / "0" / "0").unlink()
-    volume = stores.open_array(str(folder))
+    volume = volumes.open_store(str(folder)).__enter__()
     box = tuple((0, n) for n in volume.shape)
-    volume.fetch(box)
+    volume.read_box(box)
     with pytest.raises(FileError, match="c/1/0/0 is missing"):
-        stores.open_array(str(folder), strict=True).fetch(box)
+        volumes.open_store(str(folder), strict=True).__enter__().read_box(box)
 
 
 def test_misplaced_chunks_are_refused(zarr, tmp_path):  # noqa: F811

@@ -16,10 +16,10 @@ pytest.importorskip("tensorstore", reason="needs the package tensorstore")
 import depots
 from depots import read, refusal, same, scales, zarr_array, zarr_group
 
-from compresso import files, stores
+from compresso import files, volumes
 from compresso.__main__ import main
 from compresso.errors import FileError
-from compresso.stores import _client, _errors, _layers
+from compresso.volumes import _client, _layers
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -91,7 +91,7 @@ def test_damaged_chunks(tmp_path, kind, damage):
     assert f"{folder}: slices 8 to 15: damaged, or not of a kind that TensorStore reads" in refusal(
         folder
     )
-    with stores.open_volume(str(folder)) as reader:
+    with volumes.open_store(str(folder)) as reader:
         reader.read(0, 8)
         reader.read(16, 20)
         with pytest.raises(FileError, match="slices 8 to 15"):
@@ -126,7 +126,7 @@ def _in_second_layer(kind, path):
 )
 def test_damaged_metadata(tmp_path, name, text):
     (tmp_path / name).write_bytes(text.encode("latin-1"))
-    assert stores.names_store(str(tmp_path))
+    assert volumes.names_store(str(tmp_path))
     refusal(tmp_path)
 
 
@@ -173,7 +173,7 @@ def test_slices_in_any_order(tmp_path_factory, data):
     wanted = volume[z0:z1]
     memory = data.draw(st.sampled_from([None, 1]))
     text = f"{folder}:box=3-14x5-14x{7 + z0}-{7 + z1}"
-    with stores.open_volume(text, memory) as reader:
+    with volumes.open_store(text, memory) as reader:
         for _ in range(4):
             start, stop = data.draw(st.tuples(*[st.integers(-40, 40)] * 2))
             np.testing.assert_array_equal(reader.read(start, stop), wanted[start:stop])
@@ -187,7 +187,7 @@ def test_a_layer_of_chunks_is_read_once(tmp_path, monkeypatch):
     monkeypatch.setattr(
         _layers.Layers, "_read", lambda self, a, b: spans.append((a, b)) or plain(self, a, b)
     )
-    with stores.open_volume(str(folder)) as reader:
+    with volumes.open_store(str(folder)) as reader:
         parts = [reader.read(z, z + 3) for z in range(0, 20, 3)]
     np.testing.assert_array_equal(np.concatenate(parts), volume)
     assert spans == [(0, 8), (8, 16), (16, 20)]
@@ -270,16 +270,16 @@ def test_without_tensorstore(tmp_path, monkeypatch):
 def test_what_the_file_system_forbids_is_no_login(reason):
     """As TensorStore words it where a folder cannot be made."""
     error = ValueError(f'PERMISSION_DENIED: Failed to create directory: "/t/zarr.json": {reason}')
-    told = _errors.explain(error)
+    told = _client.explain(error)
     assert told.startswith("not allowed on this machine (Failed to create directory")
     bucket = ValueError(f"PERMISSION_DENIED: {reason} [HTTP code 403]")
-    assert _errors.explain(bucket).startswith("private, or asks for a login")
+    assert _client.explain(bucket).startswith("private, or asks for a login")
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder where none can be made")
 def test_a_folder_that_cannot_be_made_is_told_by_its_path():
     with pytest.raises(FileError, match='"/proc/none/deep/c/0": No such file') as error:
-        stores.folder("/proc/none/deep").write({"c/0": b""})
+        volumes.folder("/proc/none/deep").write({"c/0": b""})
     assert "\\" not in str(error.value)
 
 

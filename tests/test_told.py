@@ -8,10 +8,10 @@ import pytest
 import tifffile
 from click.testing import CliRunner
 
-from compresso import formats
+from compresso import volumes
 from compresso.__main__ import main
 from compresso.errors import FileError
-from compresso.stores._errors import explain
+from compresso.volumes._client import explain
 
 
 def test_a_full_disk_is_no_lack_of_memory():
@@ -24,7 +24,7 @@ def test_a_full_disk_is_no_lack_of_memory():
 def test_a_packed_format_is_named_whole(tmp_path):
     path = tmp_path / "a.nii.gz"
     with pytest.raises(FileError, match=r"^\.nii\.gz files cannot hold an empty volume"):
-        formats.writer(path)(path, (0, 6, 7), np.dtype("u1"), iter(()), {})
+        volumes.writer(path)(path, (0, 6, 7), np.dtype("u1"), iter(()), {})
 
 
 @pytest.mark.parametrize(("inner", "said"), [("9", "has no series 9; it has 0 of"), ("", "which")])
@@ -34,7 +34,7 @@ def test_a_series_that_is_not_there(tmp_path, inner, said):
         file.write(np.ones((2, 8, 9), "u1"), photometric="minisblack")
     with (
         pytest.raises(FileError, match=said),
-        formats.open_volume(tmp_path / "two.tif", inner),
+        volumes.open_file(tmp_path / "two.tif", inner),
     ):
         pass
 

@@ -426,7 +426,7 @@ def _volume(data: Labels) -> Labels:
         raise LabelTypeError(f"labels must have at most three dimensions, not {array.ndim}")
     if array.dtype.kind not in "ub":
         raise LabelTypeError(
-            f"a cpso stream holds unsigned integers or bool, not {array.dtype}; convert the "
+            f"a cpso stream holds unsigned integers or bool, not {array.dtype.name}; convert the "
             "labels, or use compresso.dumps"
         )
     if array.dtype.kind == "b":

@@ -1,4 +1,4 @@
-"""The frame: a checked, self-describing container (docs/formats.md, section 6).
+"""The compressed file: a checked, self-describing container (docs/formats.md, section 6).
 
 A volume is cut into groups of slices; each is encoded, compressed and checked by itself, so that
 damage is located, intact groups stay readable, slices can be read without the rest, each thread has
@@ -6,7 +6,7 @@ a group of its own, and neither writing nor reading needs more memory than the g
 a thread, and the next.
 
 ``layout`` owns the bytes, ``writer`` and ``reader`` go through them, ``walk`` finds the parts of a
-file that may be damaged, ``array`` is a frame as an array.
+file that may be damaged, ``array`` indexes a file like an array.
 """
 
 import io
@@ -24,7 +24,7 @@ from compresso.container.description import (
     describe,
 )
 from compresso.container.group import shift_of
-from compresso.container.layout import CHECK, GROUP, HEAD, MAGIC, MARK, VERSION
+from compresso.container.layout import CHECK, GROUP, HEAD, MAGIC, MARK, VERSION, check_magic
 from compresso.container.reader import Damage, Reader
 from compresso.container.writer import write
 
@@ -42,6 +42,7 @@ __all__ = [
     "Damage",
     "Description",
     "Reader",
+    "check_magic",
     "depth_within",
     "describe",
     "dumps",
@@ -60,7 +61,7 @@ def dumps(
     depth: int | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> bytes:
-    """Compress a label array to a frame of bytes that :func:`loads` restores exactly.
+    """Compress a label array to bytes that :func:`loads` restores exactly.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def dumps(
     depth : int, optional
         Slices that are encoded and checked together; about 16 million voxels by default.
     metadata : dict, optional
-        What else is known of the volume, as JSON can hold it, at most 48 KiB.
+        What else is known of the volume, as JSON can hold it, at most 4 MiB.
 
     Returns
     -------
@@ -87,7 +88,7 @@ def dumps(
     SpecError
         For an unknown codec or parameter.
     EncodeError
-        Where the encoding cannot hold the array, or a frame the depth or metadata.
+        If the encoding cannot hold the array, or the depth or the metadata are invalid.
     """
     array = unmasked(labels)
     volume = as_volume(array)
@@ -100,7 +101,7 @@ def dumps(
 
 
 def loads(data: Buffer, threads: int = 1, limit: int = LIMIT) -> Labels:
-    """Restore the array of a frame, with its dtype and shape.
+    """Restore the array that :func:`dumps` compressed, with its dtype and shape.
 
     Parameters
     ----------
@@ -108,12 +109,12 @@ def loads(data: Buffer, threads: int = 1, limit: int = LIMIT) -> Labels:
     threads : int
         Groups that are decoded at once, as in :func:`dumps`.
     limit : int
-        Refuse a frame whose labels are more bytes than this, 16 GiB unless told otherwise.
+        Refuse to make more bytes of labels than this; 16 GiB by default.
 
     Raises
     ------
     DecodeError
-        For anything but a whole and undamaged frame.
+        If the bytes are not a whole, undamaged compressed file.
     """
     reader = Reader(io.BytesIO(data), limit=limit)
     volume = reader.read(threads=threads)

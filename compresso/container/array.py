@@ -1,4 +1,4 @@
-"""A frame as an array: its shape and dtype at once, its labels when they are asked for."""
+"""A compressed file as an array: shape and dtype at once, labels when they are indexed."""
 
 import builtins
 import io
@@ -20,12 +20,12 @@ from compresso.container.description import Description
 from compresso.container.reader import Reader
 from compresso.errors import DecodeError, FileError
 
-#: What a frame can be opened from.
+#: Everything that :func:`open` takes.
 Openable = str | os.PathLike[str] | Buffer | BinaryIO
 
 
 class CompressedArray:
-    """The labels of a frame, indexed as NumPy does with integers, slices and ``...``.
+    """The labels of a compressed file, indexed with integers, slices and ``...`` as in NumPy.
 
     Only the groups of slices that an index needs are read and decoded; the last one is kept, so
     that slice after slice costs no more than all at once. It may be used from several threads.
@@ -43,7 +43,7 @@ class CompressedArray:
     ndim, size, nbytes : int
         As NumPy's, of the labels.
     description : Description
-        What the frame says of itself: codecs, slices of a group, metadata.
+        The contents of the file's head: codecs, slices per group, metadata.
 
     Raises
     ------
@@ -67,7 +67,7 @@ class CompressedArray:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What was stored beside the labels."""
+        """The metadata that was stored with the labels."""
         return dict(self.description.metadata or {})
 
     def __len__(self) -> int:
@@ -75,7 +75,7 @@ class CompressedArray:
 
     def __repr__(self) -> str:
         what = f"{self.description.encoding} + {self.description.compression}"
-        return f"<compresso frame, shape {self.shape}, {self.dtype}, {what}>"
+        return f"<compresso.CompressedArray, shape {self.shape}, {self.dtype.name}, {what}>"
 
     def __getitem__(self, key: Any) -> Any:
         first, *rest = _split(key, self.shape)
@@ -93,20 +93,22 @@ class CompressedArray:
         return (self[z] for z in range(len(self)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle where the frame is, or the bytes that were given, and not what was decoded."""
+        """Pickle the path of the file, or the bytes that were given, without decoded labels."""
         origin = self._origin
         if isinstance(origin, io.BytesIO):
             origin = origin.getvalue()
         if not isinstance(origin, str | bytes):
             kind = type(origin).__name__
             raise TypeError(
-                f"a frame opened from a {kind} cannot be pickled; open it by its path or from bytes"
+                f"cannot pickle an array opened from a {kind}; open it by its path or from bytes"
             )
         return _again, (origin, self._threads, self._limit, self._reader.fingerprint)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Labels:
         if copy is False:
-            raise ValueError("the labels of a frame cannot be had without decoding them")
+            raise ValueError(
+                "compressed labels cannot be used without a copy; leave out copy=False"
+            )
         labels = self._whole()
         return labels if dtype is None else labels.astype(dtype, copy=False)
 
@@ -188,17 +190,17 @@ class CompressedArray:
 
 
 def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> CompressedArray:
-    """Open a frame as an array that decodes what is asked for.
+    """Open a compressed file as an array that decodes only the parts that are indexed.
 
     Parameters
     ----------
     file : path, bytes-like, or binary file that can seek
         From a path or from bytes it can be pickled, and another process opens it again.
     threads : int
-        Groups that are decoded at once; where there are fewer groups, each has several. 0: all
-        cores.
+        Groups that are decoded at once; if there are fewer groups, each uses several threads.
+        0: all cores.
     limit : int
-        Refuse to make more bytes of labels than this at once, 16 GiB unless told otherwise.
+        Refuse to make more bytes of labels than this at once; 16 GiB by default.
 
     Returns
     -------
@@ -209,7 +211,7 @@ def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> CompressedArra
     Raises
     ------
     DecodeError
-        Where it is no whole frame.
+        If it is not a whole compressed file.
     OSError
         Where the file cannot be opened.
     """
@@ -217,7 +219,7 @@ def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> CompressedArra
 
 
 def _origin(file: Openable) -> str | bytes | BinaryIO:
-    """What a frame can be opened from again: a path, in any folder, bytes or a file."""
+    """The argument that opens the same data again: an absolute path, bytes or a file."""
     if isinstance(file, str | os.PathLike):
         return os.path.abspath(os.fsdecode(file))
     if hasattr(file, "seek") and not isinstance(file, io.TextIOBase):
@@ -227,7 +229,7 @@ def _origin(file: Openable) -> str | bytes | BinaryIO:
     except (TypeError, ValueError):
         kind = type(file).__name__
         raise TypeError(
-            f"cannot open a frame from {kind}; give its path, its bytes or a binary file"
+            f"cannot open an object of type {kind}; give a path, bytes or a binary file"
         ) from None
 
 
@@ -239,11 +241,11 @@ def _opened(origin: str | bytes | BinaryIO, stack: ExitStack) -> BinaryIO:
 
 
 def _again(origin: str | bytes, threads: int, limit: int, fingerprint: int) -> CompressedArray:
-    """Open a frame that was pickled; raises FileError where it is another one by now."""
+    """Open a pickled array again; raises FileError if the file has changed since."""
     array = CompressedArray(origin, threads, limit)
     if array._reader.fingerprint != fingerprint:
         array.close()
-        raise FileError(f"{origin!s}: not the frame that was pickled; open it by its path again")
+        raise FileError(f"{origin!s}: not the file that was pickled; open it by its path again")
     weakref.finalize(array, array._file.close)  # dask, which unpickles it, does not close it
     return array
 
@@ -253,8 +255,8 @@ def _split(key: Any, shape: tuple[int, ...]) -> list[Any]:
     keys, ndim = list(key) if isinstance(key, tuple) else [key], len(shape)
     if not all(k is ... or isinstance(k, slice) or _is_integer(k) for k in keys):
         raise IndexError(
-            f"a frame is indexed with integers, slices and ..., not {key!r}; "
-            "for more take numpy.asarray of it, or of a part"
+            f"indices must be integers, slices and ..., not {key!r}; "
+            "for other indices use numpy.asarray of the array, or of a part"
         )
     gaps = [i for i, k in enumerate(keys) if k is ...]
     if len(gaps) > 1 or len(keys) - len(gaps) > ndim:

@@ -82,7 +82,7 @@ class Layout:
 
     def __post_init__(self) -> None:
         if self.dtype.kind not in "uib" or self.dtype.itemsize > 8:
-            raise EncodeError(f"labels must be integers or bool, not {self.dtype}")
+            raise EncodeError(f"labels must be integers or bool, not {self.dtype.name}")
 
     @property
     def grid(self) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""What a frame says of itself, as JSON in its head."""
+"""The description in the head of a compressed file: codecs, dtype, shape, metadata, as JSON."""
 
 import json
 import math
@@ -14,25 +14,25 @@ from compresso.arrays import Shape, as_shape
 from compresso.container.group import Codec
 from compresso.errors import DecodeError, EncodeError
 
-#: The two stages where none is named.
+#: The default encoding and compression.
 ENCODING, COMPRESSION = "compresso", "zstd"
-METADATA_LIMIT = 48 << 10  # bytes of metadata, encoded
-#: Integers and bool, as NumPy spells them.
+METADATA_LIMIT = 4 << 20  # bytes of metadata, encoded
+#: Integers and bool, in NumPy's notation.
 DTYPES = {f"{order}{kind}{size}" for order in "<>|" for kind in "ui" for size in (1, 2, 4, 8)}
 DTYPES.add("|b1")
-#: Memory that encoding a group needs, of 8 bytes a voxel: it is read, encoded, compressed and
+#: Memory that encoding a group needs, of 8 bytes per voxel: it is read, encoded, compressed and
 #: compared, while the next one is read.
 COPIES = 6
-#: In a group, about, where the writer is not told otherwise: deeper groups are a little smaller
-#: (docs/performance.md), and leave cores idle.
+#: Voxels of a group by default: deeper groups compress slightly better (docs/performance.md), but
+#: leave cores idle.
 GROUP_VOXELS = 1 << 24
-#: What the parts of a description raise that are of another type, or of no known name.
+#: Errors of parts of a description that have a wrong type or an unknown name.
 NONSENSE = (TypeError, ValueError, KeyError, AttributeError, RecursionError, OverflowError)
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a frame says of itself."""
+    """The contents of a compressed file's head."""
 
     encoding: str
     compression: str
@@ -86,19 +86,19 @@ class Description:
         return min(z, self.depth) * y * x * np.dtype(self.dtype).itemsize
 
     def to_json(self) -> bytes:
-        """The description as the head has it."""
+        """The description as JSON."""
         fields = {name: value for name, value in vars(self).items() if value is not None}
         return json.dumps(fields).encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> "Description":
-        """Take a description from a head; raises DecodeError for what no writer makes."""
+        """Parse a description; raises DecodeError if it is invalid."""
         try:
             fields = json.loads(text)
             description = cls(**fields | {"shape": tuple(fields["shape"])})
             description._check()
         except NONSENSE as error:
-            raise DecodeError(f"frame: its description makes no sense ({error})") from None
+            raise DecodeError(f"the description in its head is invalid ({error})") from None
         return description
 
     def _check(self) -> None:
@@ -126,7 +126,7 @@ def describe(
     shift: int = 0,
     metadata: dict[str, Any] | None = None,
 ) -> Description:
-    """Describe a frame that is to be written.
+    """Describe a file that is to be written.
 
     Parameters
     ----------
@@ -140,14 +140,14 @@ def describe(
     shift : int
         Added to labels before encoding; for signed 64-bit labels, see ``group.shift_of``.
     metadata : dict, optional
-        What else is known of the volume; at most 48 KiB as JSON.
+        What else is known of the volume; at most 4 MiB as JSON.
 
     Raises
     ------
     SpecError
         For an unknown codec or parameter.
     EncodeError
-        For a depth or metadata that a frame cannot have.
+        For an invalid depth or metadata.
     """
     codec = Codec.parse(encoding, compression)
     return Description(
@@ -162,9 +162,9 @@ def describe(
 
 
 def depth_of(depth: Any, shape: tuple[int, ...], voxels: int = 0) -> int:
-    """Slices of a group: as asked for, or as many as have about so many voxels; 0: 16 million.
+    """Slices of a group: ``depth``, or as many as have about ``voxels`` voxels; 0 is 16 million.
 
-    Raises EncodeError for what is no number of slices.
+    Raises EncodeError if ``depth`` is not a number of slices.
     """
     if depth is None:
         return max(1, round((voxels or GROUP_VOXELS) / max(1, math.prod(shape[-2:]))))
@@ -173,23 +173,23 @@ def depth_of(depth: Any, shape: tuple[int, ...], voxels: int = 0) -> int:
     except TypeError:
         number = 0
     if not 1 <= number < 1 << 62:
-        raise EncodeError(f"depth={depth!r} is no number of slices; give 1 or more, or None")
+        raise EncodeError(f"depth={depth!r} is not a number of slices; give 1 or more, or None")
     return number
 
 
 def group_memory(shape: tuple[int, ...], depth: int) -> int:
-    """Bytes that it takes to encode a group of so many slices, all its copies together."""
+    """Bytes that it takes to encode a group of ``depth`` slices, all copies together."""
     z, y, x = as_shape(shape)
     return COPIES * 8 * min(depth, z) * y * x
 
 
 def depth_within(memory: int, shape: tuple[int, ...]) -> int:
-    """Slices of a group by default, or as many as take so many bytes to encode; at least 1."""
+    """Slices of a group by default, or as many as ``memory`` bytes allow to encode; at least 1."""
     return max(1, min(depth_of(None, shape), memory // max(1, group_memory(shape, 1))))
 
 
 def metadata_of(metadata: Any) -> dict[str, Any] | None:
-    """Metadata as they come back from a frame; raises EncodeError for what JSON cannot hold."""
+    """Metadata as a file returns them; raises EncodeError for values that JSON cannot hold."""
     if metadata is None:
         return None
     if not isinstance(metadata, dict):

@@ -1,10 +1,12 @@
-"""The bytes of a frame: its head, the heads of its groups, and its end (docs/formats.md, 6).
+"""The bytes of a compressed file: head, heads of groups, and end (docs/formats.md, section 6).
 
 The heads of the groups are bound to the file's own head. The end has that head once more, and an
 index of the groups.
 """
 
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from struct import Struct
 from typing import Any, NamedTuple
@@ -13,15 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
-from compresso.container.description import Description
+from compresso.container.description import METADATA_LIMIT, Description
 from compresso.container.group import Group
 from compresso.errors import DecodeError
 
 VERSION = 1
 MAGIC = b"CPSOFRM\0"
-HEAD = Struct("<8sHHI")  # magic, version, 0, bytes of the description
+HEAD = Struct("<8sHHI")  # magic, version, whether it is compressed, bytes of the description
 CHECK = Struct("<Q")  # XXH3-64 of the bytes before
-DESCRIPTION_LIMIT = 1 << 16
+#: The longest description, compressed or not, and the longest that is stored as it is.
+DESCRIPTION_LIMIT, PLAIN_LIMIT = METADATA_LIMIT + (1 << 16), 1 << 12
 
 MARK = b"GRP\0"
 GROUP = Struct("<4sIQQQQ")  # mark, number, stream and body bytes, hashes of body and labels
@@ -32,12 +35,12 @@ PLACE = np.dtype([("at", "<u8"), ("check", "<u8")])  # of a group: its offset, i
 TAIL = Struct("<QQQ8s")  # where the end begins, its bytes, its hash, the last mark
 LAST_MARK = b"CPSOEND\0"
 
-#: Gives so many bytes from an offset on, or fewer where the file ends.
+#: Reads a number of bytes from an offset on, or fewer at the end of the file.
 ReadAt = Callable[[int, int], bytes]
 
 
 class Head(NamedTuple):
-    """A frame's head: its bytes, and what they say."""
+    """The head of a file: its bytes, and the description in them."""
 
     data: bytes
     description: Description
@@ -58,10 +61,10 @@ class GroupHead(NamedTuple):
 
 @dataclass(frozen=True)
 class End:
-    """The end of a frame."""
+    """The end of a file."""
 
     start: int  # where it begins
-    head: bytes  # the frame's head once more
+    head: bytes  # the file's head once more
     places: NDArray[Any]  # of the groups, as PLACE
 
     @property
@@ -70,37 +73,56 @@ class End:
         return len(END_MARK) + len(self.head) + self.places.nbytes + TAIL.size
 
     def body_bytes(self, number: int) -> int:
-        """Bytes between a group's head and what follows the group."""
+        """Bytes between a group's head and the next group."""
         places = self.places["at"]
         after = self.start if number + 1 == len(places) else int(places[number + 1])
         return after - int(places[number]) - GROUP_BYTES
 
 
 def pack_head(description: Description) -> Head:
-    """The head of a new frame."""
+    """The head of a new file."""
     text = description.to_json()
-    data = HEAD.pack(MAGIC, VERSION, 0, len(text)) + text
+    packed = len(text) > PLAIN_LIMIT
+    if packed:
+        text = zlib.compress(text)
+    data = HEAD.pack(MAGIC, VERSION, packed, len(text)) + text
     return Head(data + CHECK.pack(xxh3_64_intdigest(data)), description)
 
 
-def read_head(at: ReadAt, offset: int = 0) -> Head:
-    """Read a head; raises DecodeError where it is damaged, or of another version."""
-    data = at(offset, HEAD.size)
+def check_magic(data: bytes) -> None:
+    """Raise DecodeError if these are not the first bytes of a compresso file."""
     if len(data) < HEAD.size or not data.startswith(MAGIC):
         raise DecodeError(
-            "these bytes are no compresso frame; a bare stream needs its codec's own "
-            "decompress, such as COMPRESSO.decompress"
+            "not a compresso file; a codec's raw output needs the decompress of that codec, such "
+            "as COMPRESSO.decompress"
         )
-    _, version, zero, length = HEAD.unpack(data)
-    if version != VERSION or zero or length > DESCRIPTION_LIMIT:
-        raise DecodeError(f"frame: version {version} is not known to this release")
+
+
+def read_head(at: ReadAt, offset: int = 0) -> Head:
+    """Read a head; raises DecodeError if it is damaged, or of another version."""
+    data = at(offset, HEAD.size)
+    check_magic(data)
+    _, version, packed, length = HEAD.unpack(data)
+    if version != VERSION or packed > 1 or length > DESCRIPTION_LIMIT:
+        raise DecodeError(f"format version {version} is unknown; update compresso to read it")
     end = HEAD.size + length
     data = at(offset, end + CHECK.size)
     if len(data) < end + CHECK.size:
-        raise DecodeError("frame: it ends inside its head")
+        raise DecodeError("the file ends inside its head")
     if CHECK.unpack_from(data, end)[0] != xxh3_64_intdigest(data[:end]):
-        raise DecodeError("frame: the hash of its head does not match")
-    return Head(data, Description.from_json(data[HEAD.size : end]))
+        raise DecodeError("the hash of its head does not match")
+    text = data[HEAD.size : end]
+    return Head(data, Description.from_json(_unpacked(text) if packed else text))
+
+
+def _unpacked(data: bytes) -> bytes:
+    """The text of a compressed description; raises DecodeError."""
+    unpacker = zlib.decompressobj()
+    with suppress(zlib.error):
+        text = unpacker.decompress(data, DESCRIPTION_LIMIT)
+        if unpacker.eof and not unpacker.unused_data:
+            return text
+    raise DecodeError("its description is damaged or too long")
 
 
 def pack_group(number: int, group: Group, key: int) -> tuple[bytes, int]:
@@ -122,16 +144,16 @@ def unpack_group(data: bytes, key: int) -> GroupHead | None:
 
 
 def pack_end(end: End) -> bytes:
-    """The end of a frame."""
+    """The end of a file."""
     data = END_MARK + end.head + end.places.tobytes()
     data += TAIL.pack(end.start, len(data) + TAIL.size, 0, b"")[:16]
     return data + CHECK.pack(xxh3_64_intdigest(data)) + LAST_MARK
 
 
 def read_end(at: ReadAt, size: int) -> End | None:
-    """Read the end that the first ``size`` bytes of a file have last; None where there is none.
+    """Read the end of the first ``size`` bytes of a file; None if there is not one.
 
-    No more is read than the groups of its own description need, which fit the file.
+    No more bytes are read than the index of its own groups needs.
     """
     tail = at(size - TAIL.size, TAIL.size) if size >= TAIL.size else b""
     if len(tail) < TAIL.size or not tail.endswith(LAST_MARK):
@@ -157,7 +179,7 @@ def read_end(at: ReadAt, size: int) -> End | None:
 
 
 def end_bytes(head: Head) -> int:
-    """Bytes of the end of a frame."""
+    """Bytes of the end of a file."""
     index = PLACE.itemsize * head.description.n_groups
     return len(END_MARK) + len(head.data) + index + TAIL.size
 
@@ -172,6 +194,6 @@ def _in_order(end: End) -> bool:
 
 
 def check_size(description: Description, size: int) -> None:
-    """Raise DecodeError where a file of ``size`` bytes cannot hold all the groups."""
+    """Raise DecodeError if a file of ``size`` bytes cannot hold all the groups."""
     if description.n_groups * GROUP.size > size:
-        raise DecodeError(f"frame: {size} bytes cannot hold its {description.n_groups} groups")
+        raise DecodeError(f"{size} bytes cannot hold its {description.n_groups} groups")

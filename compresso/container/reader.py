@@ -1,4 +1,4 @@
-"""Reads a frame: any of its groups, checked, and what is damaged."""
+"""Reads a compressed file: any of its groups, checked, and a list of the damage."""
 
 import math
 from collections.abc import Generator, Iterator, Sequence
@@ -20,7 +20,7 @@ from compresso.parallel import cores, in_order, shares
 
 @dataclass(frozen=True)
 class Damage:
-    """Slices z0..z1-1 of a frame that cannot be read, and why; no slice: the rest of the file."""
+    """Slices z0..z1-1 that cannot be read, and why; no slices: the rest of the file."""
 
     z0: int
     z1: int
@@ -28,21 +28,21 @@ class Damage:
 
 
 class Reader:
-    """Reads a frame from a file that can seek; nothing is decoded before it is asked for.
+    """Reads a compressed file that can seek; decodes only the requested groups.
 
     Parameters
     ----------
     file : binary file
     salvage : bool
-        Look for groups that are not where they ought to be.
+        Search for groups that are not in their place.
     limit : int
-        Refuse to make more bytes of labels than this at once, 16 GiB unless told otherwise.
+        Refuse to make more bytes of labels than this at once; 16 GiB by default.
 
     Raises
     ------
     DecodeError
-        Where neither head nor end tells what the frame is. What else is wrong with the file is
-        told by :meth:`check_end` and :meth:`damage`.
+        If neither head nor end can be read. :meth:`check_end` and :meth:`damage` report all
+        other faults.
     """
 
     def __init__(self, file: BinaryIO, salvage: bool = False, limit: int = LIMIT) -> None:
@@ -54,7 +54,7 @@ class Reader:
 
     @property
     def fingerprint(self) -> int:
-        """A hash of the file's length, head and index: another frame has another one."""
+        """A hash of the file's length, head and index, to recognise the file."""
         parts = self._parts
         index = parts.end.places.tobytes() if parts.end else b""
         return xxh3_64_intdigest(parts.head.data + index, self._source.size)
@@ -62,7 +62,7 @@ class Reader:
     def read(self, z0: int = 0, z1: int | None = None, threads: int = 1) -> Labels:
         """Slices z0..z1-1, [z, y, x] in the array's dtype; decodes only the groups they are in.
 
-        Raises DecodeError, which names the slices that are damaged.
+        Raises DecodeError, which names the damaged slices.
         """
         z0, z1, _ = slice(z0, z1).indices(self.description.grid[0])
         out = self._empty(max(0, z1 - z0))
@@ -93,32 +93,32 @@ class Reader:
     def groups(
         self, numbers: Sequence[int], threads: int = 1
     ) -> Generator[Labels | DecodeError, None, None]:
-        """Decode groups, in this order; in place of one that is damaged comes the error.
+        """Decode groups, in this order; a damaged one is replaced by its error.
 
-        There are never more of them at once than ``threads`` and one that is the caller's, nor more
-        than the limit allows.
+        At most ``threads`` groups are decoded ahead of the caller, and no more than the limit
+        allows.
         """
         at_once, each = self._shares(threads, len(numbers))
         yield from in_order(partial(self._attempt, threads=each), numbers, at_once)
 
     def damage(self, threads: int = 1) -> Iterator[Damage]:
-        """Decode everything and tell what cannot be read, or is wrong with the file."""
+        """Decode everything and list the damaged slices and other faults of the file."""
         numbers = range(self.description.n_groups)
         at_once, each = self._shares(threads, len(numbers))
-        told = False
+        damaged = False
         with closing(in_order(partial(self._fault, threads=each), numbers, at_once)) as faults:
             for number, fault in zip(numbers, faults, strict=True):
                 if fault:
-                    told = True
+                    damaged = True
                     yield Damage(*self.description.group(number), fault)
         try:
             self.check_end()
         except DecodeError as error:
-            if not (told and self._parts.moved):  # a group that is lost has moved the rest
+            if not (damaged and self._parts.moved):  # a group that is lost has moved the rest
                 yield Damage(0, 0, str(error))
 
     def check_end(self) -> None:
-        """Raise DecodeError where the file is not a frame from its first byte to its last."""
+        """Raise DecodeError if anything is wrong with the file outside its groups."""
         if self._parts.fault:
             raise DecodeError(self._parts.fault)
 
@@ -126,8 +126,8 @@ class Reader:
         """Raise DecodeError for more bytes of labels than the limit."""
         if nbytes > self._limit:
             raise DecodeError(
-                f"frame: its labels are {nbytes} bytes, more than the limit of {self._limit}; "
-                "raise the limit if that is right"
+                f"its labels are {nbytes} bytes, more than the limit of {self._limit}; "
+                "raise the limit if that is expected"
             )
 
     def _attempt(self, number: int, threads: int) -> Labels | DecodeError:
@@ -137,12 +137,12 @@ class Reader:
             return error
 
     def _fault(self, number: int, threads: int) -> str | None:
-        """What is wrong with a group, whose labels are not kept."""
+        """The fault of a group, without its labels."""
         group = self._attempt(number, threads)
         return str(group) if isinstance(group, DecodeError) else None
 
     def _shares(self, threads: int, parts: int) -> tuple[int, int]:
-        """As :func:`shares`, of groups that are all in the memory with the one before them."""
+        """As :func:`shares`, within the limit for the labels of all groups at once."""
         room = self._limit // max(1, self.description.group_nbytes) - 1
         return shares(threads, min(parts, max(1, room)))
 
@@ -151,7 +151,7 @@ class Reader:
         return np.dtype(self.description.dtype)
 
     def _empty(self, depth: int) -> Labels:
-        """Room for so many slices, in native byte order."""
+        """An array for ``depth`` slices, in native byte order."""
         shape = (depth, *self.description.grid[1:])
         self.check_size(math.prod(shape) * self._dtype.itemsize)
         return np.empty(shape, self._dtype.newbyteorder("="))
@@ -161,7 +161,7 @@ class Reader:
         try:
             self._decode(number, out, threads)
         except DecodeError as error:
-            raise DecodeError(f"frame: slices {z0} to {z1 - 1} are damaged: {error}") from None
+            raise DecodeError(f"slices {z0} to {z1 - 1} are damaged: {error}") from None
 
     def _decode(self, number: int, out: Labels, threads: int) -> None:
         at, group = self._find(number)
@@ -171,7 +171,7 @@ class Reader:
         decode_group(self._codec, group, body, out, self.description.shift, threads)
 
     def _find(self, number: int) -> tuple[int, Group]:
-        """Where a group's body is, and what its head says; raises DecodeError."""
+        """The offset of a group's body, and its head; raises DecodeError."""
         end, check = self._parts.end, None
         if end is not None:
             check = int(end.places["check"][number])
@@ -182,7 +182,9 @@ class Reader:
                 return at + GROUP_BYTES, head.group
             if not self._salvage:
                 raise DecodeError(
-                    "another group is in its place" if head else "its head is damaged, or foreign"
+                    "another group is in its place"
+                    if head
+                    else "its head is damaged, or of another file"
                 )
         found = self._parts.walk.find(number, check)
         if found is None:

@@ -1,4 +1,4 @@
-"""Where the parts of a frame are in a file, whatever has happened to it."""
+"""Finds the parts of a compressed file, also of a damaged one."""
 
 import io
 import mmap
@@ -47,9 +47,9 @@ class Source:
             self._read = self._positioned
 
     def at(self, offset: int, size: int) -> bytes:
-        """Read ``size`` bytes from an offset on, or fewer where the file ends.
+        """Read ``size`` bytes from an offset on, or fewer at the end of the file.
 
-        Raises DecodeError where the system cannot read them, and FileError for a stream in a forked
+        Raises DecodeError if the system cannot read them, and FileError for a stream in a forked
         process.
         """
         try:
@@ -72,8 +72,8 @@ class Source:
     def _streamed(self, offset: int, size: int) -> bytes:
         if os.getpid() != self._process:
             raise FileError(
-                "frame: a stream cannot be read in a forked process; open the frame there, or open "
-                "it by its path"
+                "a stream cannot be read in a forked process; open it there, or open a file by "
+                "its path"
             )
         with self._lock:
             self._file.seek(offset)
@@ -81,36 +81,36 @@ class Source:
 
 
 class Walk:
-    """Goes from head to head, and where there is none searches for the next from the last one on.
+    """Goes from head to head, and searches for the next one where none is found.
 
-    What is found is kept: each head is read once. It may be asked from any thread.
+    Heads are kept, so each is read once. Any thread may use it.
     """
 
     def __init__(self, source: Source, start: int, key: int) -> None:
         self._source, self._key = source, key
         self._at = start  # where the next head ought to be
-        self._behind: int | None = None  # the last one, if not searched already
+        self._resume: int | None = None  # the last one, if not searched already
         self._part = 0, b""  # of the file, that is searched
         self._found: dict[int, list[tuple[int, GroupHead]]] = {}
         # One for each process: a fork may come while another thread of the parent holds its own.
         self._locks: dict[int, threading.Lock] = {}
 
     def find(self, number: int, check: int | None = None) -> tuple[int, GroupHead] | None:
-        """Where the body of a group is, and its head; the first one of that hash, if it is given.
+        """The offset of a group's body, and its head; the first with that hash, if one is given.
 
-        None where there is none up to the end of the file.
+        None if the group is not found.
         """
         with self._locks.setdefault(os.getpid(), threading.Lock()):
             while True:
                 for at, head in self._found.get(number, ()):
                     if check in (None, head.check):
                         return at, head
-                if self._at >= self._source.size and self._behind is None:
+                if self._at >= self._source.size and self._resume is None:
                     return None
                 self._step()
 
-    def behind(self, head: Head) -> int | None:
-        """Where the last group ends; None where its head is not found."""
+    def end_of_groups(self, head: Head) -> int | None:
+        """The end of the last group; None if its head is not found."""
         n_groups = head.description.n_groups
         if not n_groups:
             return len(head.data)
@@ -120,15 +120,15 @@ class Walk:
     def _step(self) -> None:
         head = unpack_group(self._source.at(self._at, GROUP_BYTES), self._key)
         if head is None:
-            start = self._at + 1 if self._behind is None else self._behind
-            self._at, self._behind = self._search(start), None
+            start = self._at + 1 if self._resume is None else self._resume
+            self._at, self._resume = self._search(start), None
             return
         body = self._at + GROUP_BYTES
         self._found.setdefault(head.number, []).append((body, head))
-        self._at, self._behind = body + head.group.body_bytes, body
+        self._at, self._resume = body + head.group.body_bytes, body
 
     def _search(self, at: int) -> int:
-        """Where the next mark is, or the file's end. Each part of the file is read once."""
+        """The offset of the next mark, or of the file's end. Each part of the file is read once."""
         while at + len(MARK) <= self._source.size:
             start, part = self._part
             if not start <= at <= start + len(part) - len(MARK):
@@ -144,11 +144,11 @@ class Walk:
 
 @dataclass(frozen=True)
 class Parts:
-    """A frame's head, its end where it has one, and what is wrong with them."""
+    """A file's head, its end if there is one, and their fault."""
 
     head: Head
     end: End | None
-    in_place: bool  # whether the groups may be looked for where the end says
+    in_place: bool  # whether the index in the end gives the offsets of the groups
     fault: str | None
     walk: Walk
 
@@ -161,7 +161,7 @@ class Parts:
 def find_parts(source: Source) -> Parts:
     """Look at both ends of a file, and walk only where they do not fit each other.
 
-    Raises DecodeError where neither tells what the frame is.
+    Raises DecodeError if neither can be read.
     """
     last = read_end(source.at, source.size)
     fault = None
@@ -173,7 +173,7 @@ def find_parts(source: Source) -> Parts:
             raise
         head = read_head(lambda offset, size: last.head[offset : offset + size])
         walk = Walk(source, 0, head.key)
-        fault = f"frame: its head is damaged, and read from the copy in its end ({error})"
+        fault = f"its head is damaged, and read from the copy in its end ({error})"
     check_size(head.description, source.size)
     if last and last.head == head.data and last.start + last.nbytes == source.size:
         return Parts(head, last, True, fault, walk)
@@ -182,19 +182,19 @@ def find_parts(source: Source) -> Parts:
 
 
 def _end_elsewhere(source: Source, head: Head, last: End | None, walk: Walk) -> Parts:
-    """The parts of a frame whose end is not where and what it ought to be."""
-    start = walk.behind(head)
+    """The parts of a file whose end is missing, damaged or misplaced."""
+    start = walk.end_of_groups(head)
     if start is not None:
         stop = start + end_bytes(head)
         end = read_end(source.at, stop)
         if end and end.head == head.data and end.start == start:
-            fault = f"frame: {source.size - stop} bytes follow its end"
+            fault = f"{source.size - stop} bytes follow its end"
             return Parts(head, end, True, fault, walk)
     if last and last.head == head.data:
         more = source.size - last.nbytes - last.start
         what = f"{more} bytes too many" if more > 0 else f"{-more} bytes missing"
-        return Parts(head, last, False, f"frame: there are {what} in it", walk)
-    fault = "frame: its end is damaged or missing: the file was cut, or never finished"
+        return Parts(head, last, False, f"there are {what} in it", walk)
+    fault = "its end is damaged or missing: the file was cut, or never finished"
     if last:
-        fault = "frame: the end of the file belongs to another frame"
+        fault = "the end of the file belongs to another file"
     return Parts(head, None, False, fault, walk)

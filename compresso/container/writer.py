@@ -1,4 +1,4 @@
-"""Writes a frame group by group, from its head to its end, without going back."""
+"""Writes a compressed file group by group, from head to end, without seeking."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -27,21 +27,22 @@ def write(
     threads: int = 1,
     memory: int | None = None,
 ) -> int:
-    """Write a frame to a file that need not seek; its bytes are the same for any ``threads``.
+    """Write a compressed file; the bytes are the same for any number of threads.
 
     Parameters
     ----------
     file : binary file
+        It need not seek.
     description : Description
         By :func:`compresso.container.describe`.
     read : callable
-        Asked for the slices of each group, from the first to the last, from the caller's thread.
-        No more than ``threads`` groups that it gave are encoded while it reads the next.
+        Returns the slices of each group; called from the first to the last, in the caller's
+        thread, while at most ``threads`` earlier groups are encoded.
     threads : int
-        Groups that are encoded and compressed at once; where there are fewer groups, each has
-        several. 0: all cores.
+        Groups that are encoded at once; if there are fewer groups, each uses several threads.
+        0: all cores.
     memory : int, optional
-        Bytes that may be used, about: no more groups are encoded at once than it has room for.
+        Approximate memory limit in bytes; bounds the number of groups that are encoded at once.
 
     Returns
     -------
@@ -51,7 +52,7 @@ def write(
     Raises
     ------
     EncodeError
-        Where the encoding cannot hold the labels, or ``read`` gives other slices.
+        If the encoding cannot hold the labels, or ``read`` returns other slices.
     """
     groups = description.groups
     of_each = group_memory(description.shape, description.depth)

@@ -9,7 +9,7 @@ import json
 
 from compresso.convert.target import HEAD, OURS, same
 from compresso.errors import FileError
-from compresso.stores import UNFINISHED, Folder
+from compresso.volumes import UNFINISHED, Folder
 
 #: Where a target keeps which of its parts are done.
 MARKS = ".compresso/"

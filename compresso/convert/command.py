@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from compresso import formats
+from compresso import volumes
 from compresso.cli import complain, left_behind
 from compresso.convert.plan import Wanted, begin, make
 from compresso.convert.target import Codec
@@ -53,7 +53,7 @@ def run(
                 bar.update(1)
 
             total = convert_all(begin(wanted, plan), workers, tell)
-    for line in formats.tell(source, plan.lost, "the target cannot hold"):
+    for line in volumes.tell(source, plan.lost, "the target cannot hold"):
         complain(line)
     click.echo(
         f"{total.written:,} written ({total.nbytes:,} bytes), {total.kept:,} there already, "

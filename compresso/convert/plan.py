@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from compresso import formats, stores
-from compresso.boxes import Box, Boxes, Shape, grid
+from compresso import volumes
 from compresso.convert.claim import claim
 from compresso.convert.target import Codec, attributes, head
 from compresso.errors import FileError
-from compresso.sources import absolute, open_boxes
 from compresso.targets import STANDARD, Stamp, check_unchanged, stamp
+from compresso.volumes.volume import Box, Shape, Volume, grid
 
 #: Voxels of a task, at most: what a kill may cost, and what progress is counted in.
 LARGEST = 1 << 24
@@ -99,7 +98,7 @@ class Plan:
     def check_source(self) -> None:
         """Raise FileError where the source is a file that changed since the plan was made."""
         if self.stamp:
-            sources = formats.files(self.source)
+            sources = volumes.files(self.source)
             check_unchanged(sources, self.stamp, "run it again with --force")
 
     def units(self, task: Box) -> dict[str, Box]:
@@ -122,25 +121,25 @@ def make(wanted: Wanted, at_once: int) -> Plan:
             raise FileError(
                 f"{text!r}: cannot be read or written box by box; name a file or a folder"
             )
-    memory = wanted.memory or stores.available() // 2
-    source = absolute(wanted.source)
-    folder = stores.folder(wanted.target)
+    memory = wanted.memory or volumes.available() // 2
+    source = volumes.absolute(wanted.source)
+    folder = volumes.folder(wanted.target)
     _check_apart(wanted, folder)
     if folder.path and os.path.lexists(folder.path) and not os.path.isdir(folder.path):
         raise FileError(f"{wanted.target}: is a file, and a store is a folder; choose another name")
-    before = None if stores.names_store(source) else stamp(formats.files(source))
-    with open_boxes(source, memory, wanted.strict) as volume:
+    before = None if volumes.names_store(source) else stamp(volumes.files(source))
+    with volumes.open(source, memory, wanted.strict) as volume:
         share = max(0, memory - BASE) // at_once
         task = _task(volume, wanted, memory, at_once)
         room = share - needs(task, volume, wanted.codec) + _across(task, volume)
-        fields, dropped = formats.fit(volume.metadata)
+        fields, dropped = volumes.fit(volume.metadata)
         # JSON has no place for a name's bytes that are no UTF-8.
         name = source.encode(errors="backslashreplace").decode()
         origin = {"source": name, **({"stamp": before} if before else {})}
         said = attributes(fields, origin)
         metadata = head(volume.shape, volume.dtype, wanted.codec, said)
         shape, lost = volume.shape, (*volume.lost, *dropped)
-        notes = tuple(formats.reshaped(wanted.source, volume.own, shape))
+        notes = tuple(volumes.reshaped(wanted.source, volume.own, shape))
     return Plan(
         source=source,
         target=folder.path or wanted.target,
@@ -159,10 +158,10 @@ def make(wanted: Wanted, at_once: int) -> Plan:
 
 def begin(wanted: Wanted, plan: Plan) -> Plan:
     """Create the plan's target, or recognise it; raises FileError where it is another's."""
-    return replace(plan, resumed=claim(stores.folder(wanted.target), plan.head, wanted.force))
+    return replace(plan, resumed=claim(volumes.folder(wanted.target), plan.head, wanted.force))
 
 
-def needs(task: Shape, volume: Boxes, codec: Codec) -> int:
+def needs(task: Shape, volume: Volume, codec: Codec) -> int:
     """Bytes that a task takes, about."""
     # Its labels, the target's to compare with them, and chunks of the source that lie across.
     size = volume.dtype.itemsize
@@ -172,7 +171,7 @@ def needs(task: Shape, volume: Boxes, codec: Codec) -> int:
     return own + _across(task, volume)
 
 
-def _across(task: Shape, volume: Boxes) -> int:
+def _across(task: Shape, volume: Volume) -> int:
     """Bytes of the chunks, or slices, that are read at a time for a task."""
     touched = math.prod(
         min(n, -(-t // c) * c + (c if t % c else 0))
@@ -181,19 +180,19 @@ def _across(task: Shape, volume: Boxes) -> int:
     return volume.dtype.itemsize * min(touched, 4 * math.prod(volume.chunk))
 
 
-def _task(volume: Boxes, wanted: Wanted, memory: int, at_once: int) -> Shape:
+def _task(volume: Volume, wanted: Wanted, memory: int, at_once: int) -> Shape:
     """The shape of a task: whole objects of the target, and of the source as far as that goes."""
     unit = wanted.codec.unit
     share = max(0, memory - BASE) // at_once
     least = needs(unit, volume, wanted.codec)
     if least > share:
-        given = f"--memory is {stores.spelled(memory)}"
+        given = f"--memory is {volumes.format_size(memory)}"
         if wanted.memory is None:
-            given = f"half of the free memory is {stores.spelled(memory)}"
+            given = f"half of the free memory is {volumes.format_size(memory)}"
         enough = -(-(least * at_once + BASE) >> 20)
         raise FileError(
-            f"{wanted.source}: {given}, but the program takes {stores.spelled(BASE)}, and a task "
-            f"{stores.spelled(least)} ({at_once} at a time); give --memory {enough}M, "
+            f"{wanted.source}: {given}, but the program takes {volumes.format_size(BASE)}, and a "
+            f"task {volumes.format_size(least)} ({at_once} at a time); give --memory {enough}M, "
             f"{'fewer threads, ' if at_once > 1 else ''}or smaller chunks or shards"
         )
     task = unit
@@ -220,14 +219,14 @@ def _grown(task: Shape, unit: Shape, goal: Shape, shape: Shape) -> Shape | None:
     return (*task[:axis], length, *task[axis + 1 :])
 
 
-def _check_apart(wanted: Wanted, folder: stores.Folder) -> None:
+def _check_apart(wanted: Wanted, folder: volumes.Folder) -> None:
     """Raise FileError where the target is the source, or is in it, or the other way round."""
     if not folder.path:
         if wanted.source.rstrip("/") == wanted.target.rstrip("/"):
             raise FileError(f"{wanted.target}: is the source itself; choose another name")
         return
-    store = stores.names_store(wanted.source)
-    source = stores.local(wanted.source) if store else formats.split(wanted.source)[0]
+    store = volumes.names_store(wanted.source)
+    source = volumes.local(wanted.source) if store else volumes.split(wanted.source)[0]
     if source is None:
         return
     one, other = Path(os.path.realpath(source)), Path(folder.path)

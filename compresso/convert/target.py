@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from compresso.arrays import Labels
-from compresso.boxes import Box, Shape, slices_of
 from compresso.errors import EncodeError
-from compresso.formats import Metadata
-from compresso.formats._metadata import geometry_of
 from compresso.plugins import require
+from compresso.volumes import Metadata
+from compresso.volumes._metadata import geometry_of
+from compresso.volumes.volume import Box, Shape, slices_of
 
 HEAD = "zarr.json"
 #: The array's attribute in which we keep what Zarr has no place for.

@@ -8,15 +8,14 @@ from typing import NamedTuple
 
 from xxhash import xxh3_64_hexdigest
 
-from compresso import stores
+from compresso import volumes
 from compresso.arrays import Labels
-from compresso.boxes import Box, Boxes, around, slices_of, spelled
 from compresso.convert.claim import MARKS, check, finish
 from compresso.convert.plan import Plan
 from compresso.convert.target import Target
 from compresso.errors import CompressoError, FileError, LabelError
 from compresso.scheduling import Scheduler
-from compresso.sources import open_boxes
+from compresso.volumes.volume import Box, Volume, around, format_box, slices_of
 
 #: Objects of the target by their names, and a hash of each.
 Hashes = dict[str, str]
@@ -70,7 +69,7 @@ def convert(plan: Plan, scheduler: Scheduler, tell: Callable[[Done], None]) -> D
     finally:
         _source.cache_clear()
     plan.check_source()
-    finish(stores.folder(plan.target), plan.head)
+    finish(volumes.folder(plan.target), plan.head)
     return total
 
 
@@ -83,7 +82,7 @@ def work(plan: Plan, task: Box) -> Done:
     or is another's by now.
     """
     folder, target = _folder(plan.target), Target(plan.head)
-    units, mark = plan.units(task), f"{MARKS}{spelled(task)}"
+    units, mark = plan.units(task), f"{MARKS}{format_box(task)}"
     hashes, marked = _found(folder, target, units, mark) if plan.resumed else ({}, False)
     missing = {name: box for name, box in units.items() if name not in hashes}
     kept = sum(map(bool, hashes.values()))
@@ -100,7 +99,7 @@ def work(plan: Plan, task: Box) -> Done:
                 error = error.moved([low for low, _ in box])
                 refused += 1
             source = "" if isinstance(error, FileError) else f"{plan.source}: "
-            where = f"{name} is left out, voxels {spelled(box)}"
+            where = f"{name} is left out, voxels {format_box(box)}"
             problems.append(f"{where}: {source}{error}")
     if made:
         check(folder, plan.head)
@@ -118,7 +117,7 @@ def _read(plan: Plan, units: dict[str, Box]) -> Iterator[tuple[str, Labels | Com
     source = _source(plan)[0]
     whole = around(list(units.values())) if units else ()
     try:
-        labels = source.fetch(whole) if units else None
+        labels = source.read_box(whole) if units else None
     except CompressoError:
         labels = None
     for name, box in units.items():
@@ -126,13 +125,13 @@ def _read(plan: Plan, units: dict[str, Box]) -> Iterator[tuple[str, Labels | Com
             yield name, labels[slices_of(box, whole)]
             continue
         try:
-            yield name, source.fetch(box)
+            yield name, source.read_box(box)
         except CompressoError as error:
             yield name, error
 
 
 def _found(
-    folder: stores.Folder, target: Target, units: dict[str, Box], mark: str
+    folder: volumes.Folder, target: Target, units: dict[str, Box], mark: str
 ) -> tuple[Hashes, bool]:
     """What of a task is there, and whole, and whether it is marked."""
     *found, marked = folder.read([*units, mark])
@@ -157,7 +156,7 @@ def _hash(data: bytes | None) -> str:
     return "" if data is None else xxh3_64_hexdigest(data)
 
 
-def _write(folder: stores.Folder, objects: dict[str, bytes | None], resumed: bool) -> None:
+def _write(folder: volumes.Folder, objects: dict[str, bytes | None], resumed: bool) -> None:
     """Write objects and read them back; what is empty is not there. Raises FileError."""
     full = {name: data for name, data in objects.items() if data is not None}
     folder.write(full)
@@ -169,12 +168,12 @@ def _write(folder: stores.Folder, objects: dict[str, bytes | None], resumed: boo
 
 
 @lru_cache(maxsize=4)
-def _source(plan: Plan) -> tuple[Boxes, ExitStack]:
+def _source(plan: Plan) -> tuple[Volume, ExitStack]:
     """The source, and what keeps it open, as long as it is kept here."""
     opened = ExitStack()
-    return opened.enter_context(open_boxes(plan.source, plan.room, plan.strict)), opened
+    return opened.enter_context(volumes.open(plan.source, plan.room, plan.strict)), opened
 
 
 @lru_cache(maxsize=4)
-def _folder(text: str) -> stores.Folder:
-    return stores.folder(text)
+def _folder(text: str) -> volumes.Folder:
+    return volumes.folder(text)

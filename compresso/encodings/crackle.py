@@ -100,7 +100,7 @@ class Crackle(Encoding):
         except Exception as error:
             raise DecodeError(f"crackle stream: {_line(error)}") from None
         if labels.dtype.kind != "u":
-            raise DecodeError(f"crackle stream: its labels are {labels.dtype}, not unsigned")
+            raise DecodeError(f"crackle stream: its labels are {labels.dtype.name}, not unsigned")
         return labels
 
 

@@ -1,84 +1,95 @@
-"""The benchmark: our encodings and kernels, a memory copy, and other codecs, side by side.
+"""The benchmark: our encodings, a memory copy and other packages, measured in the same rounds.
 
-It measures as the grid does: in rounds, so that a machine that slows down slows everything, by the
-same clock, to memory that is there. What counts are the ratios, each taken within a round.
+A machine that slows down slows everything in a round, so ratios are taken within each round.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from experiments.bench import page
-from experiments.bench.entries import Entry, copies, framed, ours
-from experiments.bench.kernels import scaling, stages
-from experiments.bench.others import PeerError, peers
-from experiments.bench.tables import (
-    beside_copies,
-    beside_peers,
-    draw,
-    of_frame,
-    of_kernels,
-    speeds,
-)
-from experiments.bench.waiting import commands
-from experiments.datasets import Volume
-from experiments.measure import rounds as in_rounds
+import numpy as np
 
-__all__ = ["Entry", "commands", "draw", "page", "report", "run"]
+from compresso import Encoding, compressors
+from experiments.bench import commands, figure, peers, tables
+from experiments.bench.peers import Measurement
+from experiments.bench.tables import Results
+from experiments.datasets import LoadedVolume
+from experiments.measure import Clock, Method, measure, rounds
+from experiments.records import OK, Row
 
-Announce = Callable[[str], None]
+__all__ = ["commands", "figure", "ours", "peers", "run", "tables"]
 
 
 def run(
-    volume: Volume, rounds: int, threads: int, python: str | None, announce: Announce
-) -> list[Entry]:
-    """Measure everything ``rounds`` times, in turn.
+    volume: LoadedVolume,
+    encodings: Sequence[Encoding],
+    count: int,
+    threads: int,
+    python: str | None,
+    announce: Callable[[str], None],
+) -> Results:
+    """Measure everything ``count`` times, after an untimed round; what fails is left out.
 
     Parameters
     ----------
-    volume : Volume
+    volume : LoadedVolume
         Of unsigned labels in C order.
-    rounds : int
-        After an untimed one.
+    encodings : sequence of Encoding
+    count : int
+        Number of rounds.
     threads : int
-        Also measure our encodings with so many.
+        Measure the encodings with this number of threads, too.
     python : str, optional
-        A Python interpreter that has other codecs installed.
+        A Python interpreter that has other packages installed.
     announce : callable
-        Told which round it is.
+        Called with what is going on.
+
+    Returns
+    -------
+    dict
+        The rows of each candidate by its title, in the order of the rounds.
     """
-    labels = volume.labels
-    entries = [*copies(labels), *ours(volume, threads), *framed(labels)]
-    with peers(labels, python) as others:
+    with peers.connect(volume, python) as others:
+        candidates = {"memory copy": partial(_copy, volume)} | ours(volume, encodings, threads)
+        candidates |= others
         announce("warm-up")
-        for entry in entries:
-            entry.measure(0)
-        for entry in others:
-            try:
-                entry.measure(0)
-                entries.append(entry)
-            except PeerError as error:
-                announce(str(error))
-        told = 0
-        for number, entry in in_rounds(entries, rounds):
-            if number > told:
-                told = number
-                announce(f"round {number} of {rounds}")
-            entry.rounds[number] = entry.measure(number)
-    return entries
+        found: Results = {}
+        for title, measurement in candidates.items():
+            status = measurement(0)["status"]
+            if status == str(OK):
+                found[title] = []
+            else:
+                announce(f"{title} is left out: {status}")
+        last = 0
+        for number, title in rounds(list(found), count):
+            if number > last:
+                announce(f"round {number} of {count}")
+            last = number
+            found[title].append(candidates[title](number))
+    return {title: rows for title, rows in found.items() if all(map(_succeeded, rows))}
 
 
-def report(volume: Volume, entries: list[Entry], rounds: int, threads: int) -> str:
-    """The benchmark of a volume as Markdown: what a machine can do, codecs, kernels."""
-    labels = volume.labels
-    lines = [
-        *page.of_machine(labels, entries, threads, scaling(threads)),
-        "",
-        *speeds(labels, entries),
-        "",
-        *beside_peers(entries),
-        *beside_copies(entries),
-        "",
-        of_frame(entries),
-        "",
-        *of_kernels(labels, stages(labels, rounds)),
-    ]
-    return "\n".join(lines)
+def ours(
+    volume: LoadedVolume, encodings: Sequence[Encoding], threads: int
+) -> dict[str, Measurement]:
+    """Each encoding, with one thread and with ``threads``."""
+    found: dict[str, Measurement] = {}
+    for encoding in encodings:
+        for count in sorted({1, threads}):
+            method = Method(encoding, compressors.parse("none"), count)
+            title = f"{encoding}, {count} threads" if count > 1 else str(encoding)
+            found[title] = partial(measure, volume, method, new_array=True)
+    return found
+
+
+def _copy(volume: LoadedVolume, run: int) -> Row:
+    """Copy the labels to an array that has been written to, and to a new one."""
+    labels, clock = volume.labels, Clock()
+    target = clock.touched(labels.shape, labels.dtype)
+    labels.max(initial=0)
+    clock.time("decode", np.copyto, target, labels)
+    clock.time("decode_new", labels.copy)
+    return {"kind": "copy", "run": run, "status": str(OK)} | clock.seconds
+
+
+def _succeeded(row: Row) -> bool:
+    return bool(row["status"] == str(OK))

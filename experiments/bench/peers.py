@@ -1,56 +1,67 @@
-"""Times other label codecs inside their own Python, as a process that answers one line a request.
-
-Run by ``run.py bench --peers PYTHON`` in the environment where the peers are installed. It imports
-nothing of this project but the list of adapters beside it. A request is a JSON list
-``[name, "encode" | "decode"]`` on standard input, the answer a JSON object with the seconds and the
-size of the stream, or the error.
-"""
+"""Other packages, which are measured in a process of another Python interpreter."""
 
 import json
-import sys
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from time import perf_counter
+from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
+from compresso import compressors, encodings
+from experiments.datasets import LoadedVolume
+from experiments.errors import HarnessError
+from experiments.measure import Method
+from experiments.measure.method import describe
+from experiments.records import Outcome, Row, Status
 
-import adapters
-
-
-def find_peers(labels):
-    """Encode and decode functions by name, of the packages that are installed."""
-    peers = {}
-    turned = np.asfortranarray(labels.T)  # the peers' order: x, y, z
-    for package, title in adapters.TITLES.items():
-        if version := adapters.version(package):
-            codecs = adapters.find(package, turned.shape, turned.dtype)
-            for variant, (encode, decode) in codecs.items():
-                name = f"{title} {version} {variant}".strip()
-                peers[name] = (lambda encode=encode: encode(turned), decode)
-    return peers
+#: Measures something once, in the round that it is given; the row's status says if that failed.
+Measurement = Callable[[int], Row]
 
 
-def main():
-    labels = np.load(sys.argv[1])
-    peers = find_peers(labels)
-    streams = {}
-    print(json.dumps(list(peers)), flush=True)
-    for line in sys.stdin:
-        name, task = json.loads(line)
-        encode, decode = peers[name]
-        labels.max(initial=0)  # in the caches as far as they reach, whoever was measured before
-        start = perf_counter()
+@contextmanager
+def connect(volume: LoadedVolume, python: str | None) -> Iterator[dict[str, Measurement]]:
+    """The packages that an interpreter has, by their titles; raises HarnessError without any."""
+    if python is None:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "labels.npy"
+        np.save(path, volume.labels)
+        command = [python, "-I", str(Path(__file__).with_name("other_codecs.py")), str(path)]
         try:
-            if task == "encode":
-                streams[name] = encode()
-            else:
-                decode(streams[name])
-            answer = {"seconds": perf_counter() - start, "bytes": len(streams[name])}
-        except Exception as error:  # whatever a peer raises is the peer's result
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), flush=True)
+            process: Any = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+        except OSError as error:
+            raise HarnessError(f"--peers {python}: cannot run it ({error.strerror})") from None
+        try:
+            titles = json.loads(process.stdout.readline() or "null")
+            if titles is None:
+                raise HarnessError(f"--peers {python}: it exited at once. Install NumPy there.")
+            if not titles:
+                raise HarnessError(
+                    f"--peers {python}: has no other codec. Install some there: pip install "
+                    "compresso crackle-codec compressed-segmentation"
+                )
+            yield {title: partial(_measure, process, volume, title) for title in titles}
+        finally:
+            process.kill()
+            process.communicate()  # which closes the pipes
 
 
-if __name__ == "__main__":
-    main()
+def _measure(process: Any, volume: LoadedVolume, title: str, run: int) -> Row:
+    """Have a package measured; its row has the columns of every other row."""
+    answer: Row = {"status": str(Status(Outcome.CRASH, "its process ended"))}
+    try:
+        process.stdin.write(json.dumps(title) + "\n")
+        process.stdin.flush()
+        if line := process.stdout.readline():
+            answer = json.loads(line)
+    except BrokenPipeError:
+        pass
+    method = Method(encodings.parse("none"), compressors.parse("none"))
+    return describe(volume, method, run) | {"kind": "peer", "encoding": title} | answer

@@ -32,7 +32,7 @@ def own(kind, encoding, compression, labels):
 def source(name, labels):
     """The same for a source file, which is read a few slices at a time."""
     import compresso
-    from compresso import formats
+    from compresso import volumes
     from experiments.checks.sources import SOURCES
 
     path = Path(tempfile.mkdtemp(dir=Path(sys.argv[2]).parent)) / f"x{SOURCES[name].ending}"
@@ -43,7 +43,7 @@ def source(name, labels):
 
     def decode(data):
         path.write_bytes(data)
-        with formats.open_volume(path) as reader:
+        with volumes.open_file(path) as reader:
             depth = min(reader.shape[0], 99)  # a header may claim millions
             return np.concatenate([reader.read(z, z + 3) for z in range(0, depth, 3)])
 
@@ -53,10 +53,10 @@ def source(name, labels):
 def peer(name, labels):
     """The same for another package, which may raise any error."""
     sys.path.append(str(Path(__file__).parents[1] / "bench"))
-    import adapters
+    import other_codecs
 
     turned = np.asfortranarray(labels.T)
-    encode, decode = next(iter(adapters.find(name, turned.shape, turned.dtype).values()))
+    encode, decode = next(iter(other_codecs.codecs(name, turned.shape, turned.dtype).values()))
     return lambda: encode(turned), lambda data: decode(data).T, Exception
 
 

@@ -1,4 +1,4 @@
-"""Small source files of every format, in every way that it packs and checks its labels."""
+"""Source files of every format, compressed and protected in all the ways that it knows."""
 
 import importlib
 from collections.abc import Callable
@@ -20,11 +20,11 @@ class Source:
     Parameters
     ----------
     ending : str
-        Of its name.
+        The end of the file name.
     write : callable
         Writes labels to a path.
     checked : callable, optional
-        Where in a file (from, to before) the format has a checksum over the labels, if anywhere.
+        Returns the ranges of bytes that are under a checksum; by default none is.
     """
 
     ending: str
@@ -45,7 +45,7 @@ def _nrrd(encoding: str) -> Callable[[Path, Labels], object]:
     return write
 
 
-def _behind_header(path: Path) -> Spans:
+def _after_header(path: Path) -> Spans:
     data = path.read_bytes()
     return [(data.index(b"\n\n") + 2, len(data))]
 
@@ -55,7 +55,7 @@ def _nifti(path: Path, labels: Labels) -> None:
     nibabel.Nifti1Image(labels.T, np.eye(4), dtype=labels.dtype).to_filename(path)
 
 
-def _behind_gzip_head(path: Path) -> Spans:
+def _after_gzip_header(path: Path) -> Spans:
     return [(10, path.stat().st_size)]
 
 
@@ -102,9 +102,9 @@ def _tiff_strips(path: Path) -> Spans:
 
 
 def _own(path: Path, labels: Labels) -> None:
-    from compresso import formats
+    from compresso import volumes
 
-    formats.writer(path)(path, labels.shape, labels.dtype, [labels], {})
+    volumes.writer(path)(path, labels.shape, labels.dtype, [labels], {})
 
 
 ZYX = {"axes": "ZYX"}
@@ -113,10 +113,10 @@ SOURCES = {
     "npy-fortran": Source(".npy", _npy("F")),
     "nrrd-raw": Source(".nrrd", _nrrd("raw")),
     "nrrd-text": Source(".nrrd", _nrrd("text")),
-    "nrrd-gzip": Source(".nrrd", _nrrd("gzip"), _behind_header),
-    "nrrd-bz2": Source(".nrrd", _nrrd("bz2"), _behind_header),
+    "nrrd-gzip": Source(".nrrd", _nrrd("gzip"), _after_header),
+    "nrrd-bz2": Source(".nrrd", _nrrd("bz2"), _after_header),
     "nii": Source(".nii", _nifti),
-    "nii-gz": Source(".nii.gz", _nifti, _behind_gzip_head),
+    "nii-gz": Source(".nii.gz", _nifti, _after_gzip_header),
     "h5": Source(".h5", _h5()),
     "h5-lzf": Source(".h5", _h5(compression="lzf")),
     "h5-gzip": Source(".h5", _h5(compression="gzip", shuffle=True), _h5_chunks),

@@ -14,7 +14,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso import formats
+from compresso import volumes
 from compresso.arrays import Labels
 from compresso.encodings import _ristretto_start as start
 from compresso.encodings._ristretto_layout import Box
@@ -57,7 +57,7 @@ def _encode_pieces(
 @click.argument("target", type=click.Path(dir_okay=False, writable=True, path_type=Path))
 def main(file: str, target: Path) -> None:
     """Train the counters on a file and the phantom, and write them to TARGET."""
-    with formats.open_volume(*formats.split(file)) as reader:
+    with volumes.open_file(*volumes.split(file)) as reader:
         pinky = np.ascontiguousarray(reader.read(0, reader.shape[0]))
     packed = start.pack(train([PHANTOM.load().labels, pinky]), LEAST)
     target.write_bytes(packed)

@@ -168,3 +168,21 @@ VERBOSE = click.option(
     callback=_be_verbose,
     help="Show each run, and tracebacks of errors.",
 )
+
+
+def codecs(what: str, text: str, registry: Any) -> list[Any]:
+    """The codecs of a comma-separated list, each once; raises SpecError if there are none."""
+    from compresso.errors import SpecError
+    from compresso.plugins import split_list
+
+    given, installed = split_list(text), registry.installed()
+    specs = [s for spec in given for s in (installed if spec.lower() == "all" else [spec])]
+    if not specs:
+        raise SpecError(
+            f"{what} names nothing; give all, or some of: {', '.join(registry.names())}"
+        )
+    for name in registry.names():
+        if name not in installed and len(specs) > len(given):
+            needed = " ".join(registry.parse(name).missing())
+            click.echo(f"all leaves out {name}; to have it: pip install {needed}", err=True)
+    return list({codec.spec: codec for codec in map(registry.parse, specs)}.values())

@@ -12,13 +12,14 @@ import pandas as pd
 from tqdm import tqdm
 
 from experiments import figures, page, records
-from experiments.measure import Grid, Spread
+from experiments.measure import Grid
 from experiments.records import OK, Row
-from experiments.records.derived import left_out
+from experiments.records.derived import left_out, unusable
 from experiments.records.table import render
+from experiments.text import shown
 
 
-def run(grid: Grid | Spread, verbose: bool, directory: Path | None) -> list[Row]:
+def run(grid: Grid, verbose: bool, directory: Path | None) -> list[Row]:
     """Run a grid and show its table; returns all rows that were asked for.
 
     Figures are to go to ``directory``, which is tried first. Ctrl-C ends the program with what is
@@ -77,7 +78,7 @@ def draw(output: Path, directory: Path) -> None:
 
 def tell_left_out(table: pd.DataFrame) -> None:
     """Say on standard error which rows of a CSV are not shown, where there are any."""
-    if told := left_out(table):
+    for told in filter(None, (left_out(table), unusable(table))):
         click.echo(told, err=True)
 
 
@@ -103,7 +104,7 @@ def _ticking(bar: Any) -> Iterator[None]:
 
 
 def _line(row: Row) -> str:
-    where = " ".join(filter(None, (row["dataset"], row.get("chunk"))))
+    where = " ".join(filter(None, (shown(row["dataset"], row["group"]), row.get("chunk"))))
     cell = f"{where} {row['encoding']} {row['compression']} run {row['run']}: "
     if not succeeded([row]):
         return f"{cell}{row['status']}"

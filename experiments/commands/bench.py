@@ -1,38 +1,27 @@
-"""bench: time the encodings beside a memory copy and other codecs."""
+"""bench: compare the encodings with other packages."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from experiments.commands._options import DIRECTORY, FIGURES, SLICES, VERBOSE
+from experiments.commands._options import DIRECTORY, FIGURES, SLICES, VERBOSE, codecs
+from experiments.commands._options import runs as runs_option
 from experiments.commands._options import threads as threads_option
 
 if TYPE_CHECKING:
-    from experiments.datasets import Volume
+    from experiments.datasets import LoadedVolume
 
-
-@dataclass(frozen=True)
-class Settings:
-    """What the command line says."""
-
-    dataset: str
-    directory: Path
-    slices: int | None
-    dtypes: tuple[str, ...]
-    rounds: int
-    threads: int
-    peers: str | None
-    figures: Path
-    markdown: Path | None
-    commands: bool
-    verbose: bool
+#: Each has a counterpart in another package.
+ENCODINGS = (
+    "compresso,compresso:window=4x4x1,cpso,cpso:index=0,cpso:window=8x8x1,index=0,"
+    "neuroglancer,compressed_segmentation,ristretto"
+)
 
 
 @click.command()
 @click.argument("dataset", default="phantom:size=512x512x128")
-@click.option("-r", "--rounds", type=click.IntRange(1), default=7, help="Rounds.")
+@runs_option(7, "Rounds, in each of which everything is measured once.")
 @SLICES
 @click.option(
     "--dtype",
@@ -41,70 +30,73 @@ class Settings:
     multiple=True,
     help="Convert the volume first; given twice, measure both.",
 )
-@threads_option(2, "Also with so many threads")
-@click.option("--peers", metavar="PYTHON", help="Interpreter that has other codecs installed.")
-@click.option(
-    "--markdown",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Page to write to, in this machine's section, in place of what it says there.",
-)
+@click.option("--encodings", default=ENCODINGS, help="Encodings to measure, separated by commas.")
+@threads_option(2, "Measure with this number of threads, too")
+@click.option("--peers", metavar="PYTHON", help="Interpreter that has other packages installed.")
 @click.option(
     "--commands/--no-commands",
     default=True,
-    help="Time whole commands too; their first time, they compile kernels.",
+    help="Also time `python -m compresso`, whose first run compiles kernels.",
 )
 @DIRECTORY
 @FIGURES
 @VERBOSE
-def command(**options: Any) -> None:
-    """Time the encodings beside a memory copy and, with --peers, beside other codecs.
+def command(
+    dataset: str,
+    runs: int,
+    slices: int | None,
+    dtypes: tuple[str, ...],
+    encodings: str,
+    threads: int,
+    peers: str | None,
+    commands: bool,
+    directory: Path,
+    figures: Path,
+    verbose: bool,
+) -> None:
+    """Compare the encodings with a memory copy and, with --peers, with other packages.
 
-    The peers are measured in a Python of their own, for PyPI's compresso has our package's name:
+    Prints Markdown tables of speeds and, for each package, of ratios within the same round, with
+    95% intervals; and draws a figure. The packages need a Python of their own, because PyPI's
+    compresso has the name of ours:
 
     \b
       python3 -m venv peers
       peers/bin/pip install compresso crackle-codec compressed-segmentation
       python run.py bench --peers peers/bin/python
     """
-    from experiments import bench, datasets, figures
+    import os
 
-    settings = Settings(**options)
-    chosen = datasets.choose_one(settings.dataset, settings.directory, "bench")
-    for line in chosen.notes():
-        click.echo(line, err=True)
-    figures.check(settings.figures)
-    volume = chosen.load(settings.slices)
-    sections = [
-        _measure(_converted(volume, dtype), settings) for dtype in settings.dtypes or [None]
-    ]
-    if settings.markdown:
-        bench.page.write(settings.markdown, "\n\n".join(sections))
-        click.echo(f"\n{bench.page.machine()}: section in {settings.markdown}")
+    from compresso import encodings as registry
+    from experiments import bench, datasets, records
+    from experiments.figures import check
+    from experiments.records.intervals import LEAST
+    from experiments.text import shown
 
-
-def _measure(volume: "Volume", settings: Settings) -> str:
-    """Measure a volume and tell of it; returns its part of a machine's section."""
-    from experiments import bench
-    from experiments.names import shown
-
-    labels, rounds, threads = volume.labels, settings.rounds, settings.threads
-    entries = bench.run(
-        volume, rounds, threads, settings.peers, lambda text: click.echo(text, err=True)
-    )
-    size = " x ".join(map(str, labels.shape[::-1]))
-    title = f"{shown(volume.name, volume.group)}, {size} {labels.dtype}"
-    told = f"Medians of {rounds} rounds, in brackets their 95% intervals."
-    lines = [told, "", bench.report(volume, entries, rounds, threads)]
-    if settings.commands:
-        lines += ["", *bench.commands(labels, rounds)]
-    text = "\n".join(lines)
-    click.echo(f"{title}, {bench.page.machine()}\n\n{text}")
-    path = bench.draw(labels, entries, f"{title}, {bench.page.machine()}", settings.figures)
-    click.echo(f"\nfigure in {path}")
-    return f"### {title}\n\n{text}"
+    chosen = datasets.choose_one(dataset, directory, "bench")
+    check(figures)
+    measured = codecs("--encodings", encodings, registry)
+    whole = chosen.load(slices)
+    for dtype in dtypes or [None]:
+        volume = _converted(whole, dtype)
+        labels = volume.labels
+        results = bench.run(
+            volume, measured, runs, threads, peers, lambda text: click.echo(text, err=True)
+        )
+        size = " x ".join(map(str, labels.shape[::-1]))
+        title = f"{shown(volume.name, volume.group)}, {size} {labels.dtype}"
+        title += f", {records.cpu()}, {os.cpu_count()} cores"
+        brackets = "their 95% intervals" if runs >= LEAST else "their number"
+        click.echo(f"{title}\n\nMedians of {runs} rounds, in brackets {brackets}.\n")
+        tables = [bench.tables.speeds(labels.size, results), bench.tables.ratios(results)]
+        if commands:
+            tables.append(bench.commands.table(labels, runs))
+        for table in tables:
+            click.echo("".join(f"{line}\n" for line in table))
+        click.echo(f"figure in {bench.figure.draw(labels, results, title, figures)}")
 
 
-def _converted(volume: "Volume", dtype: str | None) -> "Volume":
+def _converted(volume: "LoadedVolume", dtype: str | None) -> "LoadedVolume":
     """The volume in C order, as unsigned integers of a dtype that holds all its labels."""
     from dataclasses import replace
 
@@ -115,8 +107,8 @@ def _converted(volume: "Volume", dtype: str | None) -> "Volume":
 
     labels = as_volume(volume.labels)
     if labels.size == 0:
-        raise HarnessError(f"{volume.name} is empty: nothing to time")
-    wanted = np.dtype(dtype or labels.dtype.newbyteorder("="))
-    if labels.max() > np.iinfo(wanted).max:
+        raise HarnessError(f"{volume.name}: nothing to measure, it is empty")
+    target = np.dtype(dtype or labels.dtype.newbyteorder("="))
+    if labels.max() > np.iinfo(target).max:
         raise HarnessError(f"--dtype {dtype}: label {labels.max()} does not fit; use uint64")
-    return replace(volume, labels=np.ascontiguousarray(labels, wanted))
+    return replace(volume, labels=np.ascontiguousarray(labels, target))

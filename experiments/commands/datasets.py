@@ -12,7 +12,7 @@ from experiments.commands._options import DIRECTORY
 def command(directory: Path) -> None:
     """List the datasets, and what is here of them."""
     from experiments import datasets
-    from experiments.names import shown
+    from experiments.text import shown
 
     for dataset in datasets.known(directory):
         title = shown(dataset.title, dataset.group)

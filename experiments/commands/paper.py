@@ -66,7 +66,7 @@ def command(**options: Any) -> None:
     """
     from experiments import datasets, paper, records
     from experiments.commands import _progress
-    from experiments.measure import Conditions, Grid, Skip, isolate
+    from experiments.measure import Grid, isolate
 
     settings = Settings(**options)
     timeout = settings.timeout if isolate.available() else None
@@ -82,8 +82,12 @@ def command(**options: Any) -> None:
         [*paper.cells(), *paper.cells_of_today()],
         chosen,
         settings.output,
-        Conditions(settings.runs, settings.slices, timeout=timeout, seed=settings.seed),
-        Skip.of(settings.resume, settings.keep_failed),
+        runs=settings.runs,
+        slices=settings.slices,
+        seed=settings.seed,
+        resume=settings.resume,
+        keep_failed=settings.keep_failed,
+        timeout=timeout,
     )
     rows = _progress.run(grid, settings.verbose, settings.figures)
     _report(records.tabulate(rows), chosen, settings)

@@ -86,6 +86,7 @@ def command(**options: Any) -> None:
     """
     from experiments import datasets, figures, page, recommend, records
     from experiments.commands import _progress
+    from experiments.text import shown
 
     settings = Settings(**options)
     dataset = datasets.choose_one(settings.dataset, settings.directory, "recommend")
@@ -108,7 +109,8 @@ def command(**options: Any) -> None:
             advice = recommend.recommend(dataset, question, recommend.Measurer(announce, record))
     except KeyboardInterrupt:
         _progress.stop(kept, settings.output)
-    _tell(settings, advice, f"{dataset.name}, {records.cpu()}")
+    title = f"{shown(dataset.name, dataset.group)}, {records.cpu()}"
+    _tell(settings, advice, title)
     click.echo(f"{kept} rows added to {settings.output}", err=True)
     if settings.plot:
         rows = [row for one in (*advice.failed, *advice.standing) for row in one.rows]

@@ -8,19 +8,29 @@ import os
 import re
 from pathlib import Path
 
-from compresso import stores
+from compresso import volumes
 from compresso.errors import SpecError
 from compresso.plugins import Registry, split, split_list
 from experiments.datasets import _files
-from experiments.datasets._base import Dataset, Published, Source, Volume
+from experiments.datasets._base import Dataset, LoadedVolume, Published, Source
 from experiments.datasets._files import FileDataset
 from experiments.datasets._published import PublishedDataset
 from experiments.datasets._stores import StoreDataset
 from experiments.errors import DatasetError
-from experiments.names import EM, OTHER, SYNTHETIC, printable, told_apart
+from experiments.text import EM, OTHER, SYNTHETIC, distinct, printable
 
-__all__ = ["EM", "OTHER", "SYNTHETIC", "Dataset", "Volume", "choose", "known", "names", "parse"]
-__all__ += ["Published", "checked", "published", "sources"]
+__all__ = [
+    "EM",
+    "OTHER",
+    "SYNTHETIC",
+    "Dataset",
+    "LoadedVolume",
+    "choose",
+    "known",
+    "names",
+    "parse",
+]
+__all__ += ["Published", "checked", "parse", "published", "sources"]
 
 #: A spec in double quotes.
 QUOTED = re.compile(r'(?:^|(?<=,))\s*"([^"]*)"\s*(?=,|$)')
@@ -64,7 +74,7 @@ def choose(text: str, directory: Path, group: str = EM) -> list[Dataset]:
     for dataset in found:
         if isinstance(dataset, FileDataset | StoreDataset):
             given.setdefault(dataset.name, []).append(dataset.source)
-    clashing = {name: told_apart(name, paths) for name, paths in given.items() if len(paths) > 1}
+    clashing = {name: distinct(name, paths) for name, paths in given.items() if len(paths) > 1}
     return [
         dataclasses.replace(d, name=clashing[d.name][d.source])
         if isinstance(d, FileDataset | StoreDataset) and d.name in clashing
@@ -153,7 +163,7 @@ def parse(spec: str, directory: Path, group: str = EM) -> list[Dataset]:
                 f"all: none of the paper's datasets is in {directory}; see: run.py datasets"
             )
         return list(present)
-    if stores.names_store(spec):
+    if volumes.names_store(spec):
         return [StoreDataset.find(spec, group)]
     path, inner = _files.split(spec)
     if os.path.exists(path):

@@ -11,8 +11,7 @@ import numpy as np
 
 from compresso.arrays import Labels
 from compresso.errors import FileError, MissingPackageError
-from compresso.formats import Metadata, Reader
-from compresso.formats import open_volume as open_file
+from compresso.volumes import Metadata, Volume, open_file
 from experiments.datasets._base import ReadArchive
 
 
@@ -69,11 +68,11 @@ def nrrd_in_zip(name: str) -> ReadArchive:
 
 
 @contextmanager
-def open_volume(path: Path, inner: str) -> Iterator[Reader]:
+def open_volume(path: Path, inner: str) -> Iterator[Volume]:
     """Read an archive whole; it is kept for as long as the same one is asked for."""
     state = path.stat()
     labels, metadata = _read(path, inner, (state.st_mtime_ns, state.st_size))
-    yield Reader(labels.shape, labels.dtype, lambda start, stop: labels[start:stop], metadata)
+    yield Volume(labels.shape, labels.dtype, lambda start, stop: labels[start:stop], metadata)
 
 
 @lru_cache(maxsize=1)
@@ -90,6 +89,6 @@ def _read(path: Path, inner: str, _: tuple[int, int]) -> tuple[Labels, Metadata]
         raise FileError(f"{path}: not the archive it is named as, or damaged ({reason})") from None
     if labels.ndim != 3 or labels.dtype.kind not in "uib":
         raise FileError(
-            f"{path}: holds {labels.dtype} of shape {labels.shape}, no volume of labels"
+            f"{path}: holds {labels.dtype.name} of shape {labels.shape}, no volume of labels"
         )
     return labels, metadata

@@ -12,10 +12,10 @@ import numpy as np
 import xxhash
 
 from compresso.arrays import Labels
-from compresso.boxes import Boxes, of_array
-from compresso.formats import Metadata
 from compresso.plugins import Plugin
-from experiments.names import SYNTHETIC
+from compresso.volumes import Metadata
+from compresso.volumes.volume import Volume, of_array
+from experiments.text import SYNTHETIC
 
 #: Reads the labels of a published archive, and what it says beside them; it may raise whatever it
 #: likes on another file.
@@ -23,7 +23,7 @@ ReadArchive = Callable[[Path], tuple[Labels, Metadata]]
 
 
 @dataclass(frozen=True)
-class Volume:
+class LoadedVolume:
     """A label volume in memory, in its file's own dtype, and where it is from.
 
     Parameters
@@ -69,7 +69,7 @@ class Dataset(ABC):
     group: str
 
     @abstractmethod
-    def load(self, slices: int | None = None) -> Volume:
+    def load(self, slices: int | None = None) -> LoadedVolume:
         """Read the first ``slices`` slices, or all; raises DatasetError and FileError."""
 
     @abstractmethod
@@ -84,7 +84,7 @@ class Dataset(ABC):
         return []
 
     @contextmanager
-    def boxes(self) -> Iterator[tuple[str, Boxes]]:
+    def boxes(self) -> Iterator[tuple[str, Volume]]:
         """Its ``source``, and any box of it; here it is loaded for that.
 
         Raises as :meth:`load` does.
@@ -143,7 +143,7 @@ class Synthetic(Source):
     group = SYNTHETIC
 
     @abstractmethod
-    def boxes(self) -> Boxes:
+    def boxes(self) -> Volume:
         """Any box of the volume, made when it is asked for if it can be."""
 
     @abstractmethod
@@ -155,12 +155,12 @@ class Synthetic(Source):
         """What a row of results tells it by."""
         return "synthetic"
 
-    def load(self, slices: int | None = None) -> Volume:
+    def load(self, slices: int | None = None) -> LoadedVolume:
         """Make the volume, or its first ``slices`` slices."""
         made = self.boxes()
         depth, part = first(slices, made.shape[0])
-        labels = made.fetch(((0, depth), *made.box[1:]))
-        return Volume(self.spec, self.source, self.group, labels, part)
+        labels = made.read_box(((0, depth), *made.box[1:]))
+        return LoadedVolume(self.spec, self.source, self.group, labels, part)
 
     def datasets(self, directory: Path) -> list[Dataset]:
         """The volume, made when it is loaded."""
@@ -186,12 +186,12 @@ class _Made(Dataset):
         """The maker's."""
         return self.maker.group
 
-    def load(self, slices: int | None = None) -> Volume:
+    def load(self, slices: int | None = None) -> LoadedVolume:
         """Make the volume, or its first ``slices`` slices."""
         return self.maker.load(slices)
 
     @contextmanager
-    def boxes(self) -> Iterator[tuple[str, Boxes]]:
+    def boxes(self) -> Iterator[tuple[str, Volume]]:
         """Make what is asked for."""
         yield self.maker.source, self.maker.boxes()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from compresso import formats
+from compresso import volumes
 from compresso.errors import FileError
 from compresso.targets import replacing, temporary_folder
 from experiments.datasets import published, sources
@@ -123,6 +123,6 @@ def convert(path: Path, inner: str, target: Path, url: str) -> None:
     origin = {"url": url, "file": path.name, "inner": inner, "sha256": digest}
     origin["labels_sha256"] = hashlib.sha256(labels.data).hexdigest()
     with replacing(target, force=True) as unfinished:
-        formats.writer(target)(unfinished, labels.shape, labels.dtype, [labels], metadata)
+        volumes.writer(target)(unfinished, labels.shape, labels.dtype, [labels], metadata)
         with h5py.File(unfinished, "r+") as out:
             out["main"].attrs.update(origin)

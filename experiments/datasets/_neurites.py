@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from compresso.arrays import Labels
-from compresso.boxes import Box, shape_of
+from compresso.volumes.volume import Box, shape_of
 
 #: A disc a neurite, ends (x, y, x, y) of its axis and radius, and their labels; 0 behind the last.
 Discs = tuple[NDArray[np.float64], NDArray[Any]]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import compresso
-from compresso import formats, stores
+from compresso import volumes
 from compresso.errors import DecodeError
 from compresso.targets import replacing
 
@@ -32,9 +32,9 @@ def download(url: str, target: Path) -> None:
     Raises
     ------
     FileError
-        As :func:`compresso.stores.open_volume` and its reader do, and where nothing can be written.
+        As :func:`compresso.volumes.open_store` does, or if nothing can be written.
     """
-    with stores.open_volume(url) as reader:
+    with volumes.open_store(url) as reader:
         parts = _Parts.of(url, target, reader)
         parts.folder.mkdir(exist_ok=True)
         with tqdm(total=parts.depth, unit="slice", disable=not sys.stderr.isatty()) as bar:
@@ -44,7 +44,7 @@ def download(url: str, target: Path) -> None:
                 bar.update(stop - start)
         with replacing(target, force=True) as unfinished:
             digest = hashlib.sha256()
-            write = formats.writer(target)
+            write = volumes.writer(target)
             write(unfinished, reader.shape, reader.dtype, parts.labels(digest), reader.metadata)
             with h5py.File(unfinished, "r+") as file:
                 file["main"].attrs.update({"url": url, "labels_sha256": digest.hexdigest()})
@@ -59,7 +59,7 @@ class _Parts:
     depth: int
 
     @classmethod
-    def of(cls, url: str, target: Path, reader: formats.Reader) -> "_Parts":
+    def of(cls, url: str, target: Path, reader: volumes.Volume) -> "_Parts":
         key = xxhash.xxh3_64_hexdigest(f"{url} {reader.shape} {reader.dtype.str}".encode())
         return cls(target.with_name(f".fetching-{target.stem}-{key}"), reader.shape[0])
 

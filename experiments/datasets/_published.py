@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from compresso.boxes import Boxes
-from experiments.datasets._base import Dataset, Source, Volume
+from compresso.volumes.volume import Volume
+from experiments.datasets._base import Dataset, LoadedVolume, Source
 from experiments.datasets._files import FileDataset, split
 from experiments.errors import DatasetError
 
@@ -75,12 +75,12 @@ class PublishedDataset(Dataset):
                 return FileDataset(self.name, path, inner, self.title, self.group)
         return None
 
-    def load(self, slices: int | None = None) -> Volume:
+    def load(self, slices: int | None = None) -> LoadedVolume:
         """Read the first ``slices`` slices, or all; raises DatasetError and FileError."""
         return self._found().load(slices)
 
     @contextmanager
-    def boxes(self) -> Iterator[tuple[str, Boxes]]:
+    def boxes(self) -> Iterator[tuple[str, Volume]]:
         """Read from the file that is there; raises DatasetError and FileError."""
         with self._found().boxes() as found:
             yield found

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from compresso import stores
-from compresso.boxes import Boxes
-from compresso.formats import reshaped
-from compresso.sources import open_boxes
-from experiments.datasets._base import Dataset, Volume, first
+from compresso import volumes
+from compresso.volumes import reshaped
+from compresso.volumes.volume import Volume
+from experiments.datasets._base import Dataset, LoadedVolume, first
 from experiments.errors import DatasetError
-from experiments.names import EM, printable
+from experiments.text import EM, printable
 
 #: Copies of the labels that a measurement needs at least: they are compared with the decoded ones.
 COPIES = 2
@@ -54,8 +53,8 @@ class StoreDataset(Dataset):
         Raises FileError where it is absent, private, out of reach or no volume, and SpecError for a
         selection that makes no sense.
         """
-        with stores.open_volume(text) as reader:
-            name = printable(stores.short(text))
+        with volumes.open_store(text) as reader:
+            name = printable(volumes.short(text))
             return cls(name, text, reader.shape, reader.dtype, name, group, reader.own)
 
     @property
@@ -64,33 +63,33 @@ class StoreDataset(Dataset):
         text = self.text if "://" in self.text else os.path.abspath(self.text)
         return printable(text)
 
-    def load(self, slices: int | None = None) -> Volume:
+    def load(self, slices: int | None = None) -> LoadedVolume:
         """Read the first ``slices`` slices, or all.
 
         Raises FileError, and DatasetError for more than the memory holds, before anything is read.
         """
         self.check(slices)
         depth, part = first(slices, self.shape[0])
-        with stores.open_volume(self.text) as reader:
+        with volumes.open_store(self.text) as reader:
             labels = reader.read(0, depth)
-        return Volume(self.name, self.source, self.group, labels, part)
+        return LoadedVolume(self.name, self.source, self.group, labels, part)
 
     @contextmanager
-    def boxes(self) -> Iterator[tuple[str, Boxes]]:
+    def boxes(self) -> Iterator[tuple[str, Volume]]:
         """Read from the store, chunk by chunk; raises FileError."""
-        with open_boxes(self.text, stores.available() // 4) as boxes:
+        with volumes.open(self.text, volumes.available() // 4) as boxes:
             yield self.source, boxes
 
     def check(self, slices: int | None = None) -> None:
         """Raise DatasetError where so many slices do not fit the memory."""
         depth, _ = first(slices, self.shape[0])
         size = math.prod((depth, *self.shape[1:])) * self.dtype.itemsize
-        room = stores.available()
+        room = volumes.available()
         if COPIES * size > room:
             raise DatasetError(
                 f"{self.text}: {self.status()}; {COPIES} copies of it do not fit the memory that "
-                f"is free, {stores.spelled(room)}; choose a box, such as :box=0-512x0-512x0-64 in "
-                "x, y and z, or --slices"
+                f"is free, {volumes.format_size(room)}; choose a box, "
+                ":box=X0-X1xY0-Y1xZ0-Z1, or --slices"
             )
 
     def notes(self) -> list[str]:
@@ -101,4 +100,4 @@ class StoreDataset(Dataset):
         """The size."""
         size = " x ".join(map(str, self.shape[::-1]))
         labels = math.prod(self.shape) * self.dtype.itemsize
-        return f"{size} {self.dtype}, {stores.spelled(labels)}"
+        return f"{size} {self.dtype.name}, {volumes.format_size(labels)}"

@@ -3,7 +3,7 @@
 from experiments.datasets._archives import tiff_in_zip
 from experiments.datasets._base import Published
 from experiments.datasets._published import ORIGINAL, PublishedSource
-from experiments.names import EM
+from experiments.text import EM
 
 PACKAGE = "AC3AC4Package.zip"
 

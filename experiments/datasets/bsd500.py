@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from compresso.arrays import Labels
-from compresso.formats import Metadata
+from compresso.volumes import Metadata
 from experiments.datasets._base import Published
 from experiments.datasets._published import PublishedSource
-from experiments.names import OTHER
+from experiments.text import OTHER
 
 SHAPE = (481, 321)
 

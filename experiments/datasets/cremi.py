@@ -2,7 +2,7 @@
 
 from experiments.datasets._base import Published
 from experiments.datasets._published import ORIGINAL, PublishedSource
-from experiments.names import EM
+from experiments.text import EM
 
 FILE = "sample_{}_20160501.hdf"
 INNER = "volumes/labels/neuron_ids"

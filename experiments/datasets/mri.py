@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from compresso import formats
+from compresso import volumes
 from experiments.datasets._base import Dataset, Source
 from experiments.datasets._files import FileDataset
-from experiments.names import OTHER, printable
+from experiments.text import OTHER, printable
 
 
 class Mri(Source):
@@ -17,7 +17,7 @@ class Mri(Source):
 
     def datasets(self, directory: Path) -> list[Dataset]:
         """Each file is one; files that differ only in their endings keep these."""
-        folder, known = directory / "MRI", tuple(formats.suffixes())
+        folder, known = directory / "MRI", tuple(volumes.suffixes())
         paths = [path for path in sorted(folder.glob("*")) if path.name.lower().endswith(known)]
         stems = [path.stem for path in paths]
         names = [path.stem if stems.count(path.stem) == 1 else path.name for path in paths]

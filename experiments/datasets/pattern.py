@@ -6,9 +6,9 @@ from collections.abc import Callable
 import numpy as np
 
 from compresso.arrays import Labels
-from compresso.boxes import Box, Boxes, Shape, shape_of, slices_of
 from compresso.errors import SpecError
 from compresso.plugins import Extent
+from compresso.volumes.volume import Box, Shape, Volume, shape_of, slices_of
 from experiments.datasets._base import Synthetic
 
 #: What makes a box of a pattern of a shape.
@@ -71,14 +71,14 @@ class Pattern(Synthetic):
         if self.kind not in KINDS:
             raise SpecError(f"pattern: kind={self.kind} is none of {', '.join(KINDS)}")
 
-    def boxes(self) -> Boxes:
+    def boxes(self) -> Volume:
         """Any box of it."""
         shape = self.size[::-1]
 
         def fetch(box: Box) -> Labels:
             return KINDS[self.kind](shape, box)
 
-        return Boxes(shape, np.dtype(np.uint64), (1, 1, 1), fetch)
+        return Volume(shape, np.dtype(np.uint64), fetch_box=fetch, chunk=(1, 1, 1))
 
     def status(self) -> str:
         """What there is, and its default size."""

@@ -9,9 +9,9 @@ slices do not depend on how many are made.
 
 from dataclasses import dataclass
 
-from compresso.boxes import Boxes
 from compresso.errors import SpecError
 from compresso.plugins import Extent
+from compresso.volumes.volume import Volume
 from experiments.datasets._base import Synthetic
 
 
@@ -45,12 +45,12 @@ class Phantom(Synthetic):
         """The seed, too."""
         return f"synthetic (seed {self.seed})"
 
-    def boxes(self) -> Boxes:
+    def boxes(self) -> Volume:
         """Any box of it, which costs little more than itself."""
         from experiments.datasets._neurites import Neurites  # compiled code
 
         made = Neurites(self.size, self.seed, self.bits)
-        return Boxes(self.size[::-1], made.dtype, (1, 1, 1), made.fetch)
+        return Volume(self.size[::-1], made.dtype, fetch_box=made.fetch, chunk=(1, 1, 1))
 
     def status(self) -> str:
         """What it is, and its default size."""

@@ -3,7 +3,7 @@
 from experiments.datasets._archives import nrrd_in_zip
 from experiments.datasets._base import Published
 from experiments.datasets._published import MRI, PublishedSource
-from experiments.names import OTHER
+from experiments.text import OTHER
 
 
 class Atlas(PublishedSource):

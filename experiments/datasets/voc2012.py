@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from compresso.arrays import Labels
-from compresso.formats import Metadata
+from compresso.volumes import Metadata
 from experiments.datasets._base import Published
 from experiments.datasets._published import PublishedSource
-from experiments.names import OTHER
+from experiments.text import OTHER
 
 SHAPE = (500, 500)
 ARCHIVE = "VOCtrainval_11-May-2012.tar"

@@ -18,11 +18,11 @@ from matplotlib.figure import Figure
 from compresso import FileError, SpecError, encodings
 from compresso.plugins import Registry
 from compresso.targets import replacing
-from experiments import disk
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.errors import ResultsError
 from experiments.figures._figure import ResultsFigure, VolumeFigure
 from experiments.records.derived import derive, newest
+from experiments.records.file import check_writable
 
 of_results = Registry(__name__, ResultsFigure, "figure")  # type: ignore[type-abstract]
 of_volumes = Registry(__name__, VolumeFigure, "figure")  # type: ignore[type-abstract]
@@ -47,7 +47,7 @@ STYLE: dict[Any, Any] = {
 def check(directory: Path) -> None:
     """Find out whether figures can be written, before anything is measured; raises FileError."""
     try:
-        disk.check_writable(directory)
+        check_writable(directory)
     except OSError as error:
         raise FileError(
             f"{directory}: cannot write figures ({error.strerror}); name another folder with "
@@ -68,7 +68,7 @@ def draw_all(table: pd.DataFrame, directory: Path) -> Iterator[Path]:
             yield from save(of_results.parse(name).draw(rows), directory, name)
 
 
-def draw_volume(volume: Volume, directory: Path) -> Iterator[Path]:
+def draw_volume(volume: LoadedVolume, directory: Path) -> Iterator[Path]:
     """Draw the figures that show a volume itself; yield the files."""
     label = re.sub(r"[^\w-]+", "_", volume.name)
     for name in of_volumes.names():

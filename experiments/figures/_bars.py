@@ -3,18 +3,22 @@
 import math
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from experiments.figures._palette import shade
-from experiments.names import shown
+from experiments.records.best import SMALLEST, best, is_raw
 from experiments.records.columns import told_threads
 from experiments.records.intervals import STAGES, interval
+from experiments.records.trained import MARK, NOTE, is_trained
+from experiments.text import natural, shown
 
 #: In Fig. 4's order.
 FIRST_TITLES = {"none": "no first stage", "neuroglancer": "Neuroglancer", "compresso": "Compresso"}
@@ -26,6 +30,8 @@ SECOND_TITLES = {
 }
 #: How wide a letter is, about, by the size of its font.
 LETTER = 0.65
+#: How many variants of an encoding are shown.
+VARIANTS = 3
 #: So many second stages, or letters in the names of all, stand beside each other below a panel.
 BESIDE, LETTERS = 6, 50
 #: The numbers at a logarithmic axis: 0.3, 10,000.
@@ -35,8 +41,8 @@ PLAIN = FuncFormatter(lambda value, _: f"{value:,.6g}")
 def panels(rows: pd.DataFrame, value: str, label: str, title: str) -> Figure | None:
     """Draw one panel of bars a dataset.
 
-    Speeds span four powers of ten and stand on a logarithmic axis; labels that no stage touches
-    have no speed, and no bar.
+    Speeds span four powers of ten and stand on a logarithmic axis. Raw labels have no speed, and
+    their size would hide all others: they have no bar there.
 
     Parameters
     ----------
@@ -46,8 +52,8 @@ def panels(rows: pd.DataFrame, value: str, label: str, title: str) -> Figure | N
         Column, and the text of its axis.
     title : str
     """
-    rows = without_sweep(rows)
-    if value in STAGES:
+    rows, notes = without_sweep(rows)
+    if value in STAGES or value in SMALLEST:
         rows = worked_on(rows)
     names = list(rows["dataset"].unique())
     if not names:
@@ -66,7 +72,9 @@ def panels(rows: pd.DataFrame, value: str, label: str, title: str) -> Figure | N
     for name, axis in zip(names, axes.flat, strict=False):
         part = rows[rows["dataset"] == name]
         compressors = order(part)[1]
-        grouped(axis, medians(part, ["encoding", "compression"], value), encodings, compressors)
+        bars = medians(part, ["encoding", "compression"], value)
+        first = best(bars["height"].rename(value))
+        grouped(axis, bars, encodings, compressors, second_stages(part, compressors), first)
         speeds = part[value][part[value] > 0]
         if value in STAGES and len(speeds):
             axis.set_yscale("log")
@@ -76,8 +84,8 @@ def panels(rows: pd.DataFrame, value: str, label: str, title: str) -> Figure | N
         axis.set_ylabel(label)
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
-    legend(figure, axes.flat[0])
     figure.suptitle(title, fontsize=12, fontweight="bold")
+    legend(figure, axes.flat[0], [*notes, *trained_note(rows)])
     return figure
 
 
@@ -87,15 +95,31 @@ def panel_width(encodings: list[str], compressors: list[str]) -> float:
 
 
 def worked_on(rows: pd.DataFrame) -> pd.DataFrame:
-    """Leave out labels that no stage touches, which take no time."""
-    return rows[(rows["encoding"] != "none") | (rows["compression"] != "none")]
+    """Leave out raw labels, which take no time."""
+    return rows[~is_raw(rows["encoding"], rows["compression"])]
 
 
-def without_sweep(rows: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the variants of an encoding where they are many: a sweep has its own figure."""
-    families = rows["encoding"].map(lambda spec: spec.partition(":")[0])
-    many = rows.groupby(families)["encoding"].transform("nunique") > 3
-    return rows[~many | ~rows["encoding"].str.contains(":").astype(bool)]
+def without_sweep(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out the variants of an encoding if they are many, and note how many.
+
+    Of each encoding ``VARIANTS`` are shown; of one that has more, the one without parameters, or
+    else the first ones.
+    """
+    families: dict[str, list[str]] = {}
+    for spec in sorted(rows["encoding"].unique(), key=natural):
+        families.setdefault(spec.partition(":")[0], []).append(spec)
+    left_out, notes = [], []
+    for name, specs in families.items():
+        if len(specs) > VARIANTS:
+            kept = [name] if name in specs else specs[:VARIANTS]
+            left_out += [spec for spec in specs if spec not in kept]
+            notes.append(f"Not shown: {len(specs) - len(kept)} of {len(specs)} variants of {name}")
+    return rows[~rows["encoding"].isin(left_out)], notes
+
+
+def trained_note(rows: pd.DataFrame) -> list[str]:
+    """The footnote on an encoding that was trained on a dataset, if there is one."""
+    return [NOTE] if any(map(is_trained, rows.to_dict("records"))) else []
 
 
 def dataset_title(rows: pd.DataFrame) -> str:
@@ -123,7 +147,7 @@ def fitted(text: str, inches: float, size: float = 10) -> str:
 def medians(rows: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
     """The median of each cell's runs and its 95% interval: ``height``, ``low``, ``high``.
 
-    Bounds are NaN where there is one run, or where all are the same, as ratios are.
+    Bounds are NaN where the runs are few, or where all are the same, as ratios are.
     """
     found = {}
     for key, runs in rows.groupby(by)[value]:
@@ -140,9 +164,10 @@ def grouped(
     bars: pd.DataFrame,
     encodings: list[str],
     compressors: list[str],
-    titles: Sequence[str] = (),
+    titles: Sequence[str],
+    first: Any = None,
 ) -> None:
-    """Draw the bars of one panel; the best one's tick label is bold.
+    """Draw the bars of one panel.
 
     Parameters
     ----------
@@ -152,7 +177,9 @@ def grouped(
     encodings, compressors : list of str
         In their order: colours, and groups.
     titles : sequence of str
-        What is below the groups, in lines that fit; by default the second stages' names.
+        The text below each group.
+    first : (str, str), optional
+        The best bar, whose group's text is bold.
     """
     width = 0.84 / len(encodings)
     whole = bars.set_axis(pd.Index(list(bars.index), tupleize_cols=False))
@@ -171,36 +198,65 @@ def grouped(
             yerr=error,
             error_kw={"elinewidth": 0.9, "capsize": 2, "ecolor": "0.15"},
         )
-    best = bars["height"].idxmax()[1]
-    names = titles or [second_stage(c) for c in compressors]
-    long = not titles and len(names) * max(map(len, names)) > LETTERS
-    slanted = long or len(names) > BESIDE
-    axis.set_xticks(range(len(names)), names)
+    wide = max(map(len, titles)) * len(titles)
+    slanted = len(titles) > BESIDE or (wide > LETTERS and "\n" not in "".join(titles))
+    axis.set_xticks(range(len(titles)), titles)
     axis.tick_params(axis="x", length=0, rotation=35 if slanted else 0)
     for compressor, tick in zip(compressors, axis.get_xticklabels(), strict=True):
-        tick.set_fontweight("bold" if compressor == best else "normal")
+        tick.set_fontweight("bold" if first and compressor == first[1] else "normal")
         if slanted:
             tick.set_horizontalalignment("right")
             tick.set_rotation_mode("anchor")
     axis.set_ylim(bottom=0)
 
 
-def legend(figure: Figure, axis: Axes) -> None:
-    """One legend for all panels, below them."""
-    handles, labels = axis.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+def legend(figure: Figure, axis: Axes, notes: Sequence[str] = ()) -> None:
+    """One legend for all panels, below them, with notes above it."""
+    place_legend(figure, *axis.get_legend_handles_labels(), notes, most=4)
+
+
+def place_legend(
+    figure: Figure,
+    handles: Sequence[Artist],
+    labels: Sequence[str],
+    notes: Sequence[str] = (),
+    most: int = 6,
+) -> None:
+    """A legend below everything, of at most so many columns, and of fewer if they do not fit."""
+    width = figure.get_figwidth() - 1
+    for columns in range(min(most, max(1, len(labels))), 0, -1):
+        drawn = figure.legend(
+            handles,
+            [fitted(label, width) for label in labels],
+            loc="outside lower center",
+            ncols=columns,
+            title="\n".join(fitted(note, width, 8) for note in notes),
+            title_fontsize=8,
+        )
+        box = drawn.get_window_extent()
+        if box.width <= figure.bbox.width or columns == 1:
+            break
+        drawn.remove()
+    rows = max(0.0, box.height / figure.dpi - 0.5)  # what a figure has room for anyway
+    figure.set_figheight(figure.get_figheight() + rows)
 
 
 def order(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
     """The paper's order: first stages by their list, second stages by their names."""
     known = list(FIRST_TITLES)
 
-    def rank(spec: str) -> tuple[int, str]:
+    def rank(spec: str) -> tuple[int, list[str | float]]:
         name = spec.partition(":")[0]
-        return (known.index(name) if name in known else len(known), spec)
+        return (known.index(name) if name in known else len(known), natural(spec))
 
     encodings = sorted(rows["encoding"].unique(), key=rank)
-    return encodings, sorted(rows["compression"].unique(), key=lambda c: second_stage(c).lower())
+    return encodings, sorted(rows["compression"].unique(), key=lambda c: natural(second_stage(c)))
+
+
+def second_stages(rows: pd.DataFrame, compressors: list[str]) -> list[str]:
+    """The texts below the groups of a panel, with a mark on what was trained on its dataset."""
+    trained = {row["compression"] for row in rows.to_dict("records") if is_trained(row)}
+    return [f"{second_stage(c)}{MARK if c in trained else ''}" for c in compressors]
 
 
 def first_stage(spec: str) -> str:

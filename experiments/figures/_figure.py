@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from compresso.plugins import Plugin
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 
 
 @dataclass(frozen=True)
@@ -24,5 +24,5 @@ class VolumeFigure(Plugin):
     """A figure that shows a volume itself."""
 
     @abstractmethod
-    def draw(self, volume: Volume) -> Figure | None:
+    def draw(self, volume: LoadedVolume) -> Figure | None:
         """Draw a volume; None where there is nothing to show."""

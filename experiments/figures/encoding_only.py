@@ -21,7 +21,7 @@ class EncodingOnly(ResultsFigure):
 
     def draw(self, rows: pd.DataFrame) -> Figure | None:
         """Draw the figure of derived rows; rows without a first stage are left out."""
-        rows = bars.without_sweep(rows[rows["encoding"] != "none"])
+        rows, notes = bars.without_sweep(rows[rows["encoding"] != "none"])
         if rows.empty:
             return None
         encodings, _ = bars.order(rows)
@@ -38,8 +38,8 @@ class EncodingOnly(ResultsFigure):
         for axis, (value, label) in zip(axes, METRICS.items(), strict=True):
             cells = bars.medians(rows, ["encoding", "dataset"], value)
             bars.grouped(axis, cells, encodings, names, titles)
-            plt.setp(axis.get_xticklabels(), fontsize=8, fontweight="normal")
+            plt.setp(axis.get_xticklabels(), fontsize=8)
             axis.set_ylabel(label)
-        bars.legend(figure, axes[0])
+        bars.legend(figure, axes[0], notes)
         figure.suptitle("First stage alone", fontsize=12, fontweight="bold")
         return figure

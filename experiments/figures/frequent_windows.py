@@ -5,10 +5,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.figures._figure import VolumeFigure
-from experiments.names import shown
 from experiments.paper.coverage import FREQUENT, window_counts
+from experiments.text import shown
 
 ABSENT = 5  # random windows that never occur
 
@@ -18,7 +18,7 @@ class FrequentWindows(VolumeFigure):
 
     name = "frequent_windows"
 
-    def draw(self, volume: Volume) -> Figure | None:
+    def draw(self, volume: LoadedVolume) -> Figure | None:
         """Draw the figure of one volume; the windows are 8x8x1."""
         values, counts = window_counts(volume)
         if counts.sum() == 0:

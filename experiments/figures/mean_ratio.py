@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 from experiments.figures import _bars as bars
 from experiments.figures._figure import ResultsFigure
-from experiments.names import EM, OTHER, SYNTHETIC
 from experiments.paper.published import FIGURE_4
+from experiments.records.best import best
+from experiments.text import EM, OTHER, SYNTHETIC
 
 
 class MeanRatio(ResultsFigure):
@@ -19,14 +20,21 @@ class MeanRatio(ResultsFigure):
     name = "mean_ratio"
 
     def draw(self, rows: pd.DataFrame) -> Figure | None:
-        """Draw derived rows; synthetic data is shown only where there is no real one."""
-        rows = bars.without_sweep(rows)
+        """Draw derived rows; synthetic data is shown only if there is no real data.
+
+        Error bars are the standard deviation over the datasets, as the paper has it: divided by
+        their number.
+        """
+        rows, notes = bars.without_sweep(rows)
         real = rows[rows["group"] != SYNTHETIC]
         panels = {"EM": real[real["group"] == EM], "Other": real[real["group"] == OTHER]}
         if real.empty:
             panels = {"Synthetic": rows}
         panels = {title: part for title, part in panels.items() if not part.empty}
-        encodings, compressors = bars.order(pd.concat(list(panels.values())))
+        if not panels:
+            return None
+        shown = pd.concat(list(panels.values()))
+        encodings, compressors = bars.order(shown)
         width = bars.panel_width(encodings, compressors)
         figure, axes = plt.subplots(
             1, len(panels), figsize=(width * len(panels), 4.6), squeeze=False, layout="constrained"
@@ -35,15 +43,19 @@ class MeanRatio(ResultsFigure):
             names = part["dataset"].unique()
             of_datasets = part.groupby(["encoding", "compression", "dataset"])["ratio"].mean()
             cells = of_datasets.groupby(["encoding", "compression"])
-            mean, deviation = cells.mean(), cells.std()
-            heights = {"height": mean, "low": mean - deviation, "high": mean + deviation}
-            bars.grouped(axis, pd.DataFrame(heights), encodings, compressors)
+            mean, deviation = cells.mean(), cells.std(ddof=0).where(cells.count() > 1)
+            heights = pd.DataFrame(
+                {"height": mean, "low": mean - deviation, "high": mean + deviation}
+            )
+            titles = bars.second_stages(part, compressors)
+            first = best(mean.rename("ratio"))
+            bars.grouped(axis, heights, encodings, compressors, titles, first)
             _mark_published(axis, title.lower(), encodings, compressors)
             plural = "s" if len(names) != 1 else ""
             axis.set_title(f"{title} ({len(names)} dataset{plural})")
             axis.set_ylabel("Compression Ratio\n(Original / Compressed)")
-        bars.legend(figure, axes.flat[0])
         figure.suptitle("Mean over datasets", fontsize=12, fontweight="bold")
+        bars.legend(figure, axes.flat[0], [*notes, *bars.trained_note(shown)])
         return figure
 
 

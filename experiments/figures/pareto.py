@@ -15,6 +15,7 @@ from experiments.figures._figure import ResultsFigure
 from experiments.figures._palette import COLOURS, colour
 from experiments.records.front import front
 from experiments.records.intervals import intervals
+from experiments.records.trained import MARK, NOTE
 
 SPEEDS = {"compress_speed": "Compression", "decompress_speed": "Decompression"}
 WIDTH = 13.0  # inches of both panels
@@ -32,8 +33,8 @@ class Pareto(ResultsFigure):
     name = "pareto"
 
     def draw(self, rows: pd.DataFrame) -> Figure | None:
-        """Draw derived rows; raw labels without a compressor are left out."""
-        cells = bars.worked_on(intervals(rows))
+        """Draw derived rows; raw labels, which have no speed, are left out."""
+        cells = intervals(rows)
         numbers = cells[["ratio", *SPEEDS]]
         known = (numbers.gt(0) & numbers.lt(math.inf)).all(axis=1)  # of no voxels they are 0
         cells = cells[known].assign(family=_families(cells[known]))
@@ -58,11 +59,8 @@ class Pareto(ResultsFigure):
         found: dict[str, Artist] = {}
         for axis in axes.flat:
             found |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
-        figure.legend(
-            handles=list(found.values()),
-            loc="outside lower center",
-            ncols=min(6, len(found)),
-        )
+        notes = [NOTE] if cells["trained"].any() else []
+        bars.place_legend(figure, list(found.values()), list(found), notes)
         figure.suptitle(
             "Ratio against speed; the line is the front: no cell is both smaller and faster",
             fontsize=12,
@@ -141,7 +139,7 @@ def _label(axis: Axes, cells: pd.DataFrame, speed: str) -> None:
     for i in _front(cells, speed):
         cell = cells.loc[i]
         text = axis.annotate(
-            _named(cell["encoding"], cell["compression"]),
+            _named(cell["encoding"], cell["compression"]) + (MARK if cell["trained"] else ""),
             (cell[speed], cell["ratio"]),
             (0, 0),
             textcoords="offset points",

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from compresso.arrays import as_volume
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 from experiments.figures._figure import VolumeFigure
-from experiments.names import shown
+from experiments.text import shown
 
 SHOWN = 3
 
@@ -19,12 +19,14 @@ class Slices(VolumeFigure):
 
     name = "slices"
 
-    def draw(self, volume: Volume) -> Figure | None:
-        """Draw the first, the middle and the last slice of a volume."""
+    def draw(self, volume: LoadedVolume) -> Figure | None:
+        """Draw the fullest slice of each third of those that hold labels."""
         labels = as_volume(volume.labels)
-        if labels.size == 0:
+        filled = np.array([np.count_nonzero(plane) for plane in labels])
+        thirds = np.array_split(np.flatnonzero(filled), SHOWN)
+        places = [int(third[np.argmax(filled[third])]) for third in thirds if third.size]
+        if not places:
             return None
-        places = sorted(set(np.linspace(0, len(labels) - 1, SHOWN).astype(int).tolist()))
         figure, axes = plt.subplots(
             1, len(places), figsize=(3.4 * len(places), 3.8), squeeze=False, layout="constrained"
         )

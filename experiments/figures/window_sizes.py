@@ -1,12 +1,16 @@
 """Ratio and speed of Compresso with windows of other sizes, with LZMA behind it."""
 
+import math
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from experiments.figures import _bars as bars
 from experiments.figures._figure import ResultsFigure
+from experiments.text import natural, shown
 
+#: The encodings that are shown.
+SPECS = r"compresso(?::window=\d+x\d+x\d+)?"
 METRICS = {
     "ratio": "Compression Ratio, with LZMA\n(Original / Compressed)",
     "encode_speed": "Encoding speed\n[MB/s, 8 bytes a voxel]",
@@ -20,9 +24,7 @@ class WindowSizes(ResultsFigure):
 
     def draw(self, rows: pd.DataFrame) -> Figure | None:
         """Draw a line a dataset over window sizes; needs at least three of them."""
-        rows = rows[
-            rows["encoding"].str.startswith("compresso") & (rows["compression"] == "lzma")
-        ].copy()
+        rows = rows[rows["encoding"].str.fullmatch(SPECS) & (rows["compression"] == "lzma")].copy()
         rows["window"] = rows["encoding"].map(_window)
         windows = sorted(rows["window"].unique(), key=_volume)
         if len(windows) < 3:
@@ -34,7 +36,9 @@ class WindowSizes(ResultsFigure):
             for _, part in rows.groupby("dataset", sort=False):
                 if part["window"].nunique() >= 3:
                     means = part.groupby("window")[value].mean().reindex(windows)
-                    axis.plot(windows, means, "o-", label=bars.dataset_title(part).split(",")[0])
+                    row = part.iloc[-1]
+                    name = shown(row["dataset"], row["group"])
+                    axis.plot(windows, means, "o-", label=name)
             axis.set_ylabel(label)
             axis.set_xlabel("window, x, y, z in voxels")
             axis.tick_params(axis="x", rotation=35)
@@ -44,11 +48,8 @@ class WindowSizes(ResultsFigure):
         return figure
 
 
-def _volume(window: str) -> tuple[int, str]:
-    size = 1
-    for side in window.split("x"):
-        size *= int(side)
-    return size, window
+def _volume(window: str) -> tuple[int, list[str | float]]:
+    return math.prod(map(int, window.split("x"))), natural(window)
 
 
 def _window(spec: str) -> str:

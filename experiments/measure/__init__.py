@@ -1,10 +1,7 @@
-"""Measuring: a cell, which cells, in which order, and where they run."""
+"""Measure methods, which are an encoding and a compressor each, on volumes of labels."""
 
-from experiments.measure.cell import Cell, measure, prepared, warm_up
-from experiments.measure.clock import Clock
-from experiments.measure.grid import Conditions, Grid, Skip, pairs
-from experiments.measure.rounds import SEED, rounds
-from experiments.measure.scheduler import Spread
+from experiments.measure.clock import SEED, Clock, rounds
+from experiments.measure.grid import Grid
+from experiments.measure.method import Method, combine, measure, prepared, warm_up
 
-__all__ = ["SEED", "Cell", "Clock", "Conditions", "Grid", "Skip", "measure", "pairs", "rounds"]
-__all__ += ["Spread", "prepared", "warm_up"]
+__all__ = ["SEED", "Clock", "Grid", "Method", "combine", "measure", "prepared", "rounds", "warm_up"]

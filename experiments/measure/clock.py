@@ -1,6 +1,7 @@
-"""The clock of every measurement, and memory that is there before it starts."""
+"""The clock of every measurement, and the order in which things are measured."""
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import perf_counter_ns
 from typing import Any, TypeVar
 
@@ -12,8 +13,33 @@ from compresso.parallel import in_order
 
 T = TypeVar("T")
 R = TypeVar("R")
-#: The stage of a clock that is the cost of new memory.
-NEW_MEMORY = "new_memory"
+SEED = 2017
+
+
+def rounds(items: Sequence[T], runs: int, seed: int = SEED) -> Iterator[tuple[int, T]]:
+    """Every item once per round, so that a machine that slows down slows all of them alike.
+
+    Parameters
+    ----------
+    items : sequence
+    runs : int
+        Number of rounds. A single round keeps the order of the items; several rounds are each in
+        a random order.
+    seed : int
+        Random seed of the orders.
+
+    Yields
+    ------
+    run : int
+        The round, from 1 on.
+    item
+    """
+    for run in range(1, runs + 1):
+        order = list(items)
+        if runs > 1:
+            random.Random(f"{seed} {run}").shuffle(order)
+        for item in order:
+            yield run, item
 
 
 class Clock:
@@ -22,33 +48,44 @@ class Clock:
     Parameters
     ----------
     now : callable
-        Tells the time, in nanoseconds; another one may count only what this process was given.
+        Returns the time in nanoseconds. Another one may count only the time of this process.
     """
 
     def __init__(self, now: Callable[[], int] = perf_counter_ns) -> None:
         self.now = now
         self.ns: dict[str, int] = {}
+        self._paused = 0  # ns, of all pauses
 
     def time(self, stage: str, work: Callable[..., T], *arguments: Any) -> T:
-        """Do the work, the clock running."""
-        start = self.now()
+        """Call a function, and add its time to a stage."""
+        start, paused = self.now(), self._paused
         result = work(*arguments)
-        self._add(stage, self.now() - start)
+        self._add(stage, self.now() - start - (self._paused - paused))
         return result
+
+    def pausing(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield items to a function that is timed, without the time of making the items."""
+        start = self.now()
+        for item in items:
+            self._paused += self.now() - start
+            yield item
+            del item  # the next one may need its memory
+            start = self.now()
+        self._paused += self.now() - start
 
     def share(
         self, work: Callable[["Clock", T], R], items: Sequence[T], at_once: int = 1
     ) -> list[R]:
-        """Do the work for each item, so many at once; the time is divided among its stages.
+        """Call a function for each item, ``at_once`` at a time, and add to the stages it times.
 
-        One at a time, a stage takes what its clock says. Of several the stages overlap: the time
-        from the first start to the last end is divided in proportion to what all threads spent in
-        each. What they did outside the stages has its part of it, which is left out.
+        The stages of several items overlap. Then the time from the first start to the last end is
+        divided in proportion to what all threads spent in each stage; what they spent outside the
+        stages is left out.
 
         Parameters
         ----------
         work : callable
-            Given a clock of its own, which it tells its stages, and an item.
+            Takes a clock of its own, with which it times its stages, and an item.
         items : sequence
         at_once : int
         """
@@ -77,10 +114,10 @@ class Clock:
         return {f"{stage}_s": ns / 1e9 for stage, ns in self.ns.items()}
 
     def touched(self, shape: tuple[int, ...], dtype: DTypeLike) -> Labels:
-        """A new array whose every page the system has given; what that took is a stage of its own.
+        """A new array that has been written to, which is a stage of its own, ``new_memory``.
 
         The first write to a page of new memory waits until the system has found and cleared it.
         """
         made = np.empty(shape, dtype)
-        self.time(NEW_MEMORY, made.fill, 0)
+        self.time("new_memory", made.fill, 0)
         return made

@@ -1,168 +1,296 @@
-"""The grid: every encoding x compressor asked for, on every dataset, into the CSV."""
+"""The grid: every method on every dataset, in this process or by workers, into the CSV.
 
-from collections.abc import Callable, Iterator, Sequence
+A task is one run of a method on a whole volume, or all runs on one chunk of a volume, which is then
+read once. Workers read the labels themselves, so that only rows travel.
+"""
+
+import secrets
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from enum import Enum
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from compresso import Compressor, Encoding
-from compresso.compressors import parse
+import numpy as np
+from xxhash import xxh3_64_hexdigest
+
+from compresso.plugins import Extent
+from compresso.scheduling import Scheduler, open_scheduler
+from compresso.volumes.volume import Box, Volume, format_box, grid
 from experiments import records
-from experiments.datasets import Dataset, Volume
+from experiments.datasets import Dataset, LoadedVolume
 from experiments.errors import HarnessError
 from experiments.measure import isolate
-from experiments.measure.cell import Cell, describe, measure, warm_up
-from experiments.measure.rounds import SEED, rounds
-from experiments.records import Row, Status
+from experiments.measure.clock import SEED, rounds
+from experiments.measure.method import Method, describe, identify, measure, warm_up
+from experiments.records import OK, Outcome, Row, Status
+from experiments.records.columns import BYTES, SECONDS, SURROUNDINGS
 
-Announce = Callable[[str], None]  # told what is being worked on, in a few words
-
-
-def pairs(encodings: Sequence[Encoding], compressors: Sequence[Compressor]) -> list[Cell]:
-    """Every encoding with every compressor; a scheme of its own once, without compressor."""
-    alone = [Cell(encoding, parse("none")) for encoding in encodings if encoding.alone]
-    return [Cell(e, c) for e in encodings if not e.alone for c in compressors] + alone
+#: A run, as :func:`records.key` returns it.
+Key = tuple[Any, ...]
 
 
-class Skip(Enum):
-    """Which runs are not measured again, of those that the CSV has of the same labels."""
-
-    NOTHING = 0
-    SUCCESSES = 1
-    ALL = 2  # the ones that failed, too
-
-    @classmethod
-    def of(cls, resume: bool, failed: bool) -> "Skip":
-        """From what the command line says."""
-        return cls.NOTHING if not resume else cls.ALL if failed else cls.SUCCESSES
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """How every cell is measured.
+class Task(NamedTuple):
+    """The work of a worker.
 
     Parameters
     ----------
-    runs : int
-        Rounds, in each of which every cell is measured once; each run is a row.
-    slices : int, optional
-        The first so many slices of each volume; all by default.
-    threads : int
-        Of a cell: groups of slices that are encoded and compressed at once, as in a frame.
-    timeout : float, optional
-        Seconds that a run may take; it then runs in a process of its own.
-    isolated : bool
-        Run every cell in a process of its own.
-    seed : int
-        Of the order of the cells in each round, where there are several.
+    grid : Grid
+        The settings; its datasets are not used.
+    dataset : Dataset
+    box : Box, optional
+        The chunk; by default the whole dataset.
+    runs : sequence of (int, Method)
+        In the order of the measurements.
+    known : set of Key
+        Runs that are not measured again, if the labels are still the same.
+    given_up : dict
+        The status of methods that took too long or crashed, which are not tried again.
+    token : str
+        Different for each call of :meth:`Grid.run`, which reads all labels anew.
     """
 
-    runs: int = 1
-    slices: int | None = None
-    threads: int = 1
-    timeout: float | None = None
-    isolated: bool = False
-    seed: int = SEED
-
-    def __post_init__(self) -> None:
-        if self.apart and not isolate.available():
-            raise HarnessError(
-                "--timeout and --isolate need processes that fork; not on this system"
-            )
-
-    @property
-    def apart(self) -> bool:
-        """Whether cells run in processes of their own."""
-        return self.isolated or self.timeout is not None
+    grid: "Grid"
+    dataset: Dataset
+    box: Box | None
+    runs: Sequence[tuple[int, Method]]
+    known: frozenset[Key]
+    given_up: Mapping[Method, str]
+    token: str
 
 
 @dataclass(frozen=True)
 class Grid:
-    """What to measure, how, and into which CSV."""
+    """What to measure, how, and the CSV for the rows.
 
-    cells: Sequence[Cell]
+    Parameters
+    ----------
+    methods : sequence of Method
+    datasets : sequence of Dataset
+    output : Path
+        The CSV.
+    runs : int
+        Rounds, in each of which every method is measured once.
+    slices : int, optional
+        Use only the first N slices of each volume.
+    seed : int
+        Random seed of the order in each round, if there are several.
+    resume : bool
+        Skip the runs that the CSV already has for the same labels, unless they failed.
+    keep_failed : bool
+        With ``resume``, skip those that failed, too.
+    timeout : float, optional
+        Seconds that a run may take; it then runs in a process of its own.
+    isolated : bool
+        Run every method in a process of its own.
+    scheduler : str
+        Where to run (:mod:`compresso.scheduling`); by default in this process.
+    chunks : Extent, optional
+        Measure chunk by chunk, and add the rows up.
+    """
+
+    methods: Sequence[Method]
     datasets: Sequence[Dataset]
     output: Path
-    conditions: Conditions = Conditions()
-    skip: Skip = Skip.NOTHING
+    runs: int = 1
+    slices: int | None = None
+    seed: int = SEED
+    resume: bool = False
+    keep_failed: bool = False
+    timeout: float | None = None
+    isolated: bool = False
+    scheduler: str = ""
+    chunks: Extent | None = None
+
+    def __post_init__(self) -> None:
+        if self.apart and not isolate.available():
+            raise HarnessError("--timeout and --isolate need fork, which this system does not have")
+
+    @property
+    def apart(self) -> bool:
+        """Whether methods run in processes of their own."""
+        return self.isolated or self.timeout is not None
 
     def __len__(self) -> int:
-        """Number of runs to measure or to leave out."""
-        return len(self.datasets) * len(self.cells) * self.conditions.runs
+        """Number of rows, including those of totals and of runs that are skipped."""
+        rows = sum(len(boxes) + (boxes != [None]) for _, _, boxes in self._divided)
+        return rows * len(self.methods) * self.runs
 
-    def run(self, announce: Announce) -> Iterator[tuple[Row, bool]]:
-        """Measure round after round; yield each row once it is safely in the CSV.
+    def run(self, announce: Callable[[str], None]) -> Iterator[tuple[Row, bool]]:
+        """Measure, and yield each row once it is safely in the CSV; totals of chunks come last.
 
         Yields
         ------
         row : dict
         new : bool
-            Whether it was measured now; otherwise it is from the CSV.
+            False for a row that was in the CSV already.
         """
         records.check(self.output)
-        past = self.past()
+        announce("starting workers" if self.scheduler else "loading")
+        past = records.measured(self.output, failed=self.keep_failed) if self.resume else {}
+        try:
+            with open_scheduler(self.scheduler) as scheduler:
+                for dataset, shape, boxes in self._divided:
+                    yield from self._run(scheduler, dataset, shape, boxes, past, announce)
+                    _forget()
+        finally:  # an error or Ctrl-C must not keep a volume in memory
+            _forget()
+
+    def _run(
+        self,
+        scheduler: Scheduler,
+        dataset: Dataset,
+        shape: Sequence[int],
+        boxes: Sequence[Box | None],
+        past: Mapping[Key, Row],
+        announce: Callable[[str], None],
+    ) -> Iterator[tuple[Row, bool]]:
+        """The rows of one dataset."""
+        known: dict[str, set[Key]] = defaultdict(set)  # by chunk
+        for key, row in past.items():
+            known[row["chunk"]].add(key)
+        given_up: dict[Method, str] = {}
+        by_run: dict[tuple[int, Method], list[Row]] = defaultdict(list)
+
+        def tasks() -> Iterator[Task]:
+            order = list(rounds(self.methods, self.runs, self.seed))
+            settings, token = replace(self, datasets=()), secrets.token_hex(8)
+            for box in boxes:
+                seen = frozenset(known[_chunk(box)])
+                for runs in [order] if box else [[one] for one in order]:
+                    where = f"{dataset.name} {_chunk(box)}".strip()
+                    announce(where if box or self.scheduler else f"{where} {runs[0][1]}")
+                    yield Task(settings, dataset, box, runs, seen, dict(given_up), token)
+
+        for task, rows, worker in scheduler.map(work, tasks()):
+            for (run, method), row in zip(task.runs, rows, strict=True):
+                new = "status" in row
+                if not new:  # the CSV may call the same volume by another name
+                    row = past[records.key(row)] | {"dataset": dataset.name}
+                elif self.scheduler or self.chunks:
+                    row |= {"worker": worker, "session": records.environment()["session"]}
+                if isolate.hopeless(row):
+                    given_up[method] = row["status"]
+                if task.box:
+                    by_run[run, method].append(row)
+                yield self._recorded(row, new), new
+        for (run, method), rows in by_run.items():
+            row = self._total(shape, rows) | identify(method, run)
+            kept = past.get(records.key(row))
+            yield self._recorded(kept or row, not kept), not kept
+
+    def _recorded(self, row: Row, new: bool) -> Row:
+        if new:
+            records.append(self.output, row)
+        return row
+
+    def _total(self, shape: Sequence[int], rows: Sequence[Row]) -> Row:
+        """Add the rows of a run's chunks up; seconds too, so that speeds are one worker's."""
+        good = [row for row in rows if row["status"] == str(OK)]
+        failed = [row["status"] for row in rows if row["status"] != str(OK)]
+        reason = f"{len(failed)} of {len(rows)} chunks failed: {failed[0]}" if failed else ""
+        prints = sorted((row["chunk"], row["fingerprint"]) for row in good)
+        workers = len({row.get("worker", "") for row in rows})
+        return {
+            **(good or rows)[0],
+            **{name: sum(int(row[name]) for row in good) for name in BYTES},
+            **{name: sum(row[name] for row in good) for name in (*SECONDS, "new_memory_s")},
+            **dict.fromkeys(SURROUNDINGS, ""),  # each chunk has its own
+            "shape": "x".join(map(str, shape)),
+            "fingerprint": xxh3_64_hexdigest(f"{self.chunks} {prints}".encode()),
+            "part": f"in chunks of {self.chunks}",
+            "chunk": "",
+            "depth": "",
+            "worker": f"{workers} worker{'s' * (workers != 1)}",
+            "lossless": not failed,
+            "status": str(Status(Outcome.ERROR, reason) if failed else OK),
+        }
+
+    @cached_property
+    def _divided(self) -> list[tuple[Dataset, Sequence[int], Sequence[Box | None]]]:
+        """Each dataset, its shape and its chunks; one that cannot be read has a chunk None."""
+        found: list[tuple[Dataset, Sequence[int], Sequence[Box | None]]] = []
         for dataset in self.datasets:
-            announce(f"loading {dataset.name}")
-            try:
-                volume = dataset.load(self.conditions.slices)
-            except Exception as error:  # whatever is wrong with a file costs only its own rows
-                for cell in self._threaded:
-                    for run in range(1, self.conditions.runs + 1):
-                        yield self._record(unread(dataset, cell, run, error)), True
-                continue
-            given_up: dict[Cell, str] = {}
-            for run, cell in self.order():
-                announce(f"{volume.name} {cell}")
-                kept = past.get(records.key(describe(volume, cell, run)))
-                if kept:  # the CSV may call the same volume by another name
-                    if isolate.hopeless(kept):
-                        given_up[cell] = kept["status"]
-                    yield kept | {"dataset": volume.name}, False
-                else:
-                    yield self._record(self._measure(volume, cell, run, given_up)), True
-
-    def order(self) -> Iterator[tuple[int, Cell]]:
-        """Every run of every cell on a dataset, in rounds."""
-        return rounds(self._threaded, self.conditions.runs, self.conditions.seed)
-
-    def past(self) -> dict[tuple[Any, ...], Row]:
-        """The rows that the CSV has of runs that need not be measured again, by their keys."""
-        if self.skip is Skip.NOTHING:
-            return {}
-        return records.measured(self.output, failed=self.skip is Skip.ALL)
-
-    @property
-    def _threaded(self) -> list[Cell]:
-        return [replace(cell, threads=self.conditions.threads) for cell in self.cells]
-
-    def _record(self, row: Row) -> Row:
-        records.append(self.output, row)
-        return row
-
-    def _measure(self, volume: Volume, cell: Cell, run: int, given_up: dict[Cell, str]) -> Row:
-        """Measure a run, unless one before it showed that no run of its cell ends."""
-        if cell in given_up:
-            return describe(volume, cell, run) | {"status": given_up[cell]}
-        if not self.conditions.apart:
-            warm_up(volume, cell)
-            return measure(volume, cell, run)
-        row = isolate.measure_apart(volume, cell, run, self.conditions.timeout)
-        if isolate.hopeless(row):
-            given_up[cell] = row["status"]
-        return row
+            shape: tuple[int, ...] = ()
+            boxes: list[Box | None] = [None]
+            if self.chunks:
+                try:
+                    with dataset.boxes() as (_, volume):
+                        depth = self.slices or volume.shape[0]
+                        shape = (min(depth, volume.shape[0]), *volume.shape[1:])
+                        boxes = list(grid(shape, self.chunks[::-1]))
+                except Exception:  # the worker meets it again, and records it
+                    pass
+            found.append((dataset, shape, boxes))
+        return found
 
 
-def unread(dataset: Dataset, cell: Cell, run: int, error: Exception) -> Row:
-    """The row of a run whose labels cannot be read."""
-    return {
-        "time": records.now(),
-        "dataset": dataset.name,
-        "encoding": cell.encoding.spec,
-        "compression": cell.compressor.spec,
-        "run": run,
-        "threads": cell.threads,
-        "group": dataset.group,
-        "status": str(Status.of(error)),
-        **records.environment(),
-    }
+def work(task: Task) -> list[Row]:
+    """A row for each run of a task; of a run that is known, only the columns that describe it."""
+    grid, rows = task.grid, []
+    volume = _volume(task)
+    for run, method in task.runs:
+        if isinstance(volume, str):
+            about = {"dataset": task.dataset.name, "group": task.dataset.group}
+            about |= {"chunk": _chunk(task.box), "status": volume}
+            rows.append(identify(method, run) | about)
+            continue
+        row = describe(volume, method, run)
+        if records.key(row) not in task.known:
+            if method in task.given_up:
+                row["status"] = task.given_up[method]
+            elif grid.apart:
+                row = isolate.measure_apart(volume, method, run, grid.timeout)
+            else:
+                warm_up(volume, method)
+                row = measure(volume, method, run)
+        rows.append(row)
+    return rows
+
+
+def _chunk(box: Box | None) -> str:
+    return format_box(box) if box else ""
+
+
+def _volume(task: Task) -> LoadedVolume | str:
+    """The labels of a task, or the status of its runs if these cannot be read."""
+    if task.box is None:
+        with _loading:
+            return _loaded(task.dataset, task.grid.slices, task.token)
+    try:
+        boxes, source, _ = _opened(task.dataset, task.token)
+        labels = np.ascontiguousarray(boxes.read_box(task.box))
+    except Exception as error:  # whatever is wrong with a chunk costs only its own rows
+        return str(Status.of(error))
+    return LoadedVolume(task.dataset.name, source, task.dataset.group, labels, "", _chunk(task.box))
+
+
+_loading = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _loaded(dataset: Dataset, slices: int | None, token: str) -> LoadedVolume | str:
+    """A whole volume, kept for the next tasks, or why it cannot be read."""
+    try:
+        volume = dataset.load(slices)
+        volume.fingerprint  # noqa: B018  (computed once, and kept)
+    except Exception as error:  # whatever is wrong with a file costs only its own rows
+        return str(Status.of(error))
+    return volume
+
+
+@lru_cache(maxsize=2)
+def _opened(dataset: Dataset, token: str) -> tuple[Volume, str, ExitStack]:
+    """A dataset's boxes, its source, and the context that keeps it open."""
+    opened = ExitStack()
+    source, boxes = opened.enter_context(dataset.boxes())
+    return boxes, source, opened
+
+
+def _forget() -> None:
+    """Free the volumes that this process keeps."""
+    _loaded.cache_clear()
+    _opened.cache_clear()

@@ -1,23 +1,21 @@
-"""A cell in a process of its own, so that a hang, a crash or a full memory costs only it."""
+"""Measure a method in a process of its own, so that a hang or a crash costs only its row."""
 
-import ctypes
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import inf
 from time import monotonic, sleep
 from typing import Any
 
 from compresso.cli import SIGNALS
-from experiments.datasets import Volume
-from experiments.measure.cell import Cell, describe, measure, warm_up
+from experiments.datasets import LoadedVolume
+from experiments.measure.method import Method, describe, measure, warm_up
 from experiments.records import Outcome, Row, Status
 
-WARM_UP_S = 600.0  # for the kernels to be compiled, which no run is charged for
+WARM_UP_S = 600.0  # for the kernels to be compiled, which does not count as part of any run
+LONGEST_S = 1e6  # that the system can wait; it is eleven days
 
 
 def available() -> bool:
@@ -25,40 +23,36 @@ def available() -> bool:
     return "fork" in multiprocessing.get_all_start_methods()
 
 
-def measure_apart(volume: Volume, cell: Cell, run: int, timeout: float | None) -> Row:
-    """Measure one run of a cell, which may take ``timeout`` seconds; returns its row.
+def measure_apart(volume: LoadedVolume, method: Method, run: int, timeout: float | None) -> Row:
+    """Measure one run of a method in a new process, for at most ``timeout`` seconds.
 
-    What never came back is told in the row's status: :func:`hopeless` knows it.
+    The status of the row says if the process took too long or ended early (:func:`hopeless`).
     """
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(
-        target=_work, args=(os.getpid(), theirs, volume, cell, run), daemon=True
+        target=_work, args=(os.getpid(), theirs, volume, method, run), daemon=True
     )
-    with _sigint_held_back():
+    with _sigint_delayed():
         process.start()
     theirs.close()
 
-    def receive(seconds: float | None, what: str) -> tuple[float, Row] | Status:
-        """What the process sends and how long it took, or why nothing comes."""
-        limit = inf if seconds is None else seconds
-        late = Status(Outcome.TIMEOUT, f"{what}more than {limit:g} s")
+    def receive(limit: float | None, what: str) -> Row:
+        """What the process sends; a row with only a status if it sends nothing in time."""
         try:
-            if not _poll(ours, limit):
-                return late
-            took, row = ours.recv()
-            return late if took > limit else (took, row)
+            if ours.poll(limit and min(limit, LONGEST_S)):
+                took, row = ours.recv()
+                if limit is None or took <= limit:
+                    return dict(row)
+            status = Status(Outcome.TIMEOUT, f"{what}more than {limit:g} s")
         except EOFError:
             process.join()
-            return Status(Outcome.CRASH, f"its process ended ({_reason(process.exitcode)})")
+            status = Status(Outcome.CRASH, f"its process ended ({_reason(process.exitcode)})")
+        return {"status": str(status)}
 
     try:
-        answer = receive(WARM_UP_S if timeout else None, "compiling its kernels took ")
-        if not isinstance(answer, Status):
-            answer = receive(timeout, "")
-        if isinstance(answer, Status):
-            return describe(volume, cell, run) | {"status": str(answer)}
-        return answer[1]
+        row = receive(WARM_UP_S if timeout else None, "compiling its kernels took ")
+        return describe(volume, method, run) | (row or receive(timeout, ""))
     finally:
         process.kill()
         process.join()
@@ -66,15 +60,15 @@ def measure_apart(volume: Volume, cell: Cell, run: int, timeout: float | None) -
 
 
 def hopeless(row: Row) -> bool:
-    """Whether a run took too long or ended its process, as any other of its cell would."""
+    """Whether a run took too long or ended its process, as any other run of its method would."""
     return Status.parse(row["status"]).outcome in (Outcome.TIMEOUT, Outcome.CRASH)
 
 
 @contextmanager
-def _sigint_held_back() -> Iterator[None]:
-    """Answer a Ctrl-C that comes meanwhile afterwards: what it raises in ``fork`` is swallowed.
+def _sigint_delayed() -> Iterator[None]:
+    """Handle a Ctrl-C afterwards, because an exception that is raised in ``fork`` is swallowed.
 
-    Its handler is replaced, and not only its signal blocked, as any other thread may receive it.
+    The handler is replaced. To block the signal would not do, as another thread may receive it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # handlers run in the main thread only
@@ -89,41 +83,20 @@ def _sigint_held_back() -> Iterator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
-def _poll(pipe: Any, seconds: float) -> bool:
-    """Wait for the pipe, for ever where ``seconds`` is infinite; no number is too large."""
-    end = monotonic() + seconds
-    while True:
-        left = min(3600.0, end - monotonic())
-        if pipe.poll(max(0.0, left)):
-            return True
-        if left <= 0:
-            return False
-
-
-def _work(parent: int, pipe: Any, volume: Volume, cell: Cell, run: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+def _work(parent: int, pipe: Any, volume: LoadedVolume, method: Method, run: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
-    _die_with(parent)
-    warm_up(volume, cell)
-    pipe.send((0.0, {}))  # the clock of the run starts
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    warm_up(volume, method)
+    pipe.send((0.0, {}))  # the time of the run starts
     start = monotonic()
-    row = measure(volume, cell, run)
+    row = measure(volume, method, run)
     pipe.send((monotonic() - start, row))
 
 
-def _die_with(parent: int) -> None:
-    """End this process when its parent ends, even by SIGKILL."""
-    if sys.platform == "linux":
-        death_signal = 1  # PR_SET_PDEATHSIG
-        ctypes.CDLL(None).prctl(death_signal, signal.SIGKILL, 0, 0, 0)
-    else:
-        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-    if os.getppid() != parent:  # it ended before it could be watched
-        os._exit(1)
-
-
-def _watch(parent: int) -> None:
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent has ended, even by SIGKILL."""
     while os.getppid() == parent:
         sleep(1)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""What else the machine did during a measurement, as far as the system tells."""
+"""What else the machine did during a measurement, as far as the system reports it."""
 
 import os
 from dataclasses import dataclass
@@ -7,27 +7,27 @@ from time import perf_counter
 
 from experiments.records import Row
 
-#: Seconds below which the system's count of busy time, in hundredths, says nothing.
-TELLING_S = 0.2
+#: Shorter measurements have no share of other processes: the system counts hundredths of a second.
+SHORTEST_S = 0.2
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 STAT = Path("/proc/stat")
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The state of the machine at one moment; what is None the system does not tell.
+    """The state of the machine at one moment; None is not reported by this system.
 
     Parameters
     ----------
     at : float
-        Seconds, of a clock that only goes forward.
+        Seconds of a clock that only goes forward.
     load : float, optional
         Load average over a minute.
     busy : float, optional
-        Seconds that all processors together were busy since the system started; time that a
+        Seconds that all processors together were busy since the system started. Time that a
         virtual machine was not given counts as busy.
     own : float
-        Seconds that this process was running, all its threads.
+        Processor seconds of this process, all its threads.
     faults : (int, int), optional
         Minor and major page faults of this process.
     """
@@ -40,20 +40,20 @@ class Surroundings:
 
     @classmethod
     def now(cls) -> "Surroundings":
-        """Look around."""
+        """The state at this moment."""
         spent = os.times()
         return cls(perf_counter(), _load(), _busy(), spent.user + spent.system, _faults())
 
     def until(self, end: "Surroundings") -> Row:
-        """The columns of a row that tell what was around a measurement, from here to ``end``."""
+        """The columns of a row for a measurement from here to ``end``."""
         row: Row = {"governor": governor()}
         if self.load is not None:
             row["load"] = self.load
-        if self.faults is not None and end.faults is not None:
+        if self.faults and end.faults:
             row["minor_faults"] = end.faults[0] - self.faults[0]
             row["major_faults"] = end.faults[1] - self.faults[1]
         elapsed = end.at - self.at
-        if self.busy is not None and end.busy is not None and elapsed >= TELLING_S:
+        if self.busy is not None and end.busy is not None and elapsed >= SHORTEST_S:
             others = (end.busy - self.busy) - (end.own - self.own)
             share = others / elapsed / (os.cpu_count() or 1)
             row["other_cpu"] = round(min(1.0, max(0.0, share)), 3)
@@ -61,7 +61,7 @@ class Surroundings:
 
 
 def governor() -> str:
-    """How the processor chooses its frequency; empty where the system does not tell."""
+    """How the processor chooses its frequency; empty if the system does not report it."""
     try:
         return GOVERNOR.read_text().strip()
     except OSError:
@@ -71,7 +71,7 @@ def governor() -> str:
 def _load() -> float | None:
     try:
         return round(os.getloadavg()[0], 2)
-    except (AttributeError, OSError):  # not on Windows
+    except (AttributeError, OSError):  # on Windows
         return None
 
 
@@ -79,7 +79,7 @@ def _busy() -> float | None:
     try:
         with STAT.open() as file:
             user, nice, system, _idle, _wait, *interrupts = map(int, file.readline().split()[1:9])
-    except (OSError, ValueError):  # only Linux tells
+    except (OSError, ValueError):  # only Linux has it
         return None
     return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
 
@@ -87,7 +87,7 @@ def _busy() -> float | None:
 def _faults() -> tuple[int, int] | None:
     try:
         import resource
-    except ImportError:  # not on Windows
+    except ImportError:  # on Windows
         return None
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_minflt, usage.ru_majflt

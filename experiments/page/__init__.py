@@ -14,12 +14,12 @@ import pandas as pd
 
 from compresso.targets import replacing
 from experiments import figures
-from experiments.names import shown
-from experiments.numbers import plainly
 from experiments.records import OK
 from experiments.records.columns import CELL
 from experiments.records.derived import derive, left_out, newest
-from experiments.records.intervals import intervals
+from experiments.records.intervals import STAGES, intervals, of_line
+from experiments.records.trained import NOTE, marked
+from experiments.text import natural, plainly, shown
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -80,10 +80,12 @@ def write(
     environment.filters["breakable"] = _breakable
     shown_rows = newest(rows)
     pictures = sorted({path for path in drawn if path.suffix == ".png"}, key=_first_pareto)
+    cells = _cells(derive(shown_rows))
     text = environment.get_template("page.html.j2").render(
         volumes=_volumes(shown_rows),
         columns=[heading for heading, _, _ in COLUMNS],
-        lines=_lines(derive(shown_rows)),
+        lines=_lines(cells),
+        note=NOTE if cells["trained"].any() else "",
         left_out=left_out(rows),
         failed=_failed(rows),
         pictures=[(path.stem.replace("_", " "), _inline(path)) for path in pictures],
@@ -130,20 +132,28 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def _lines(good: pd.DataFrame) -> list[list[tuple[str, str, str]]]:
-    """The table: of each cell its text, what it is sorted by, and its interval."""
-    cells = intervals(good).sort_values(["dataset", "ratio"], ascending=[True, False])
+def _cells(good: pd.DataFrame) -> pd.DataFrame:
+    """The lines of the table in their order: by dataset, the best ratio first."""
+    cells = intervals(good)
+    keys = [(natural(cell["dataset"]), -cell["ratio"]) for _, cell in cells.iterrows()]
+    return cells.iloc[sorted(range(len(keys)), key=keys.__getitem__)]
+
+
+def _lines(cells: pd.DataFrame) -> list[list[tuple[str, str, str]]]:
+    """The table: the text of each field, what it is sorted by if it is a number, its interval."""
     lines = []
     for _, cell in cells.iterrows():
+        texts = {"dataset": shown(cell["dataset"], cell["group"]), "encoding": marked(cell)}
         line = []
         for _, column, spell in COLUMNS:
             value = cell[column]
             if spell is None:
-                line.append((str(value), "", ""))
-                continue
-            low, high = cell.get(f"{column}_low", math.nan), cell.get(f"{column}_high", math.nan)
-            span = "" if math.isnan(low) else f"{spell(low)} to {spell(high)}"
-            line.append((spell(value), str(value), span))
+                line.append((texts.get(column, str(value)), "", ""))
+            elif math.isnan(value):
+                line.append(("-", "0", ""))  # raw labels are sorted as the slowest
+            else:
+                span = of_line(cell, column).span(spell) if column in STAGES else ""
+                line.append((spell(value), str(value), span))
         lines.append(line)
     return lines
 
@@ -154,7 +164,7 @@ def _failed(rows: pd.DataFrame) -> list[str]:
     bad = last[(last["status"] != str(OK)) | ~last["lossless"]]
     return list(
         dict.fromkeys(
-            f"{row.dataset}: {row.encoding} + {row.compression}: {row.status}"
+            f"{shown(row.dataset, row.group)}: {row.encoding} + {row.compression}: {row.status}"
             for row in bad.itertuples()
         )
     )

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from experiments import datasets
-from experiments.names import EM
 from experiments.paper.coverage import Coverage
 from experiments.paper.measured import Measured
 from experiments.paper.published import COVERED_BY_100, LEAD_ON_EM
+from experiments.records.best import best
+from experiments.text import EM
 
 OURS = ("compresso", "lzma")
 NO_EM = "not tested: no EM set was measured"
@@ -46,13 +47,14 @@ def _best_on_em(measured: Measured) -> Iterator[str]:
             told = f"{name} | {measured.untested(name)}"
             yield from (f"| {claim} | {told} |" for claim in (best_claim, lead_claim))
             continue
-        best = means.idxmax()
-        yield f"| {best_claim} | {name}: {' + '.join(best)} | {_verdict(best == OURS, part)} |"
+        first = best(means)
+        yield f"| {best_claim} | {name}: {' + '.join(first)} | {_verdict(first == OURS, part)} |"
         others = means[means.index.get_level_values("encoding") != "compresso"]
         if len(others):
-            lead = means[OURS] / others.max() - 1
+            next_ = best(others)
+            lead = means[OURS] / others[next_] - 1
             yield (
-                f"| {lead_claim} | {name}: {_lead(lead)} {' + '.join(others.idxmax())} | "
+                f"| {lead_claim} | {name}: {_lead(lead)} {' + '.join(next_)} | "
                 f"{_verdict(lead >= LEAD_ON_EM - 0.05, part)} |"
             )
 

@@ -7,6 +7,7 @@ import pandas as pd
 from experiments.paper.measured import UNMEASURED, Measured
 from experiments.paper.schemes import cells
 from experiments.records.columns import CELL
+from experiments.records.intervals import LEAST
 
 
 def conditions(measured: Measured) -> list[str]:
@@ -19,8 +20,9 @@ def conditions(measured: Measured) -> list[str]:
     machine = " and ".join(filter(None, rows["cpu"].unique())) or "a machine that is not known"
     told = [f"Speeds are of a single run of each cell, on {machine}."]
     if usual > 1:
+        brackets = "their 95% intervals" if usual >= LEAST else "how many"
         told = [
-            f"Speeds are medians of {usual} runs of each cell, in brackets their 95% intervals,",
+            f"Speeds are medians of {usual} runs of each cell, in brackets {brackets},",
             f"on {machine}. The runs of a cell are spread over rounds, in each of which every cell",
             "comes once, in an order that is drawn.",
         ]
@@ -31,8 +33,12 @@ def conditions(measured: Measured) -> list[str]:
         "Each codec is warmed up first, and decodes into memory that is already there.",
         _surroundings(rows),
         "",
-        *_listed("Fewer runs", {cell: f"{n} of {usual}" for cell, n in runs.items() if n < usual}),
-        *_listed("Missing", _missing(measured)),
+        *_listed(
+            measured,
+            "Fewer runs",
+            {cell: f"{n} of {usual}" for cell, n in runs.items() if n < usual},
+        ),
+        *_listed(measured, "Missing", _missing(measured)),
     ]
 
 
@@ -59,7 +65,9 @@ def _missing(measured: Measured) -> dict[tuple[str, str, str], str]:
     return found
 
 
-def _listed(title: str, cells: dict[tuple[str, str, str], str]) -> Iterator[str]:
+def _listed(
+    measured: Measured, title: str, cells: dict[tuple[str, str, str], str]
+) -> Iterator[str]:
     """A line a dataset and reason, and what it is the reason of."""
     if not cells:
         return
@@ -68,5 +76,5 @@ def _listed(title: str, cells: dict[tuple[str, str, str], str]) -> Iterator[str]
         lines.setdefault((name, reason), []).append(f"{encoding} + {compression}")
     yield from (f"{title}:", "")
     for (name, reason), found in lines.items():
-        yield f"- {name}, {reason}: {', '.join(found)}"
+        yield f"- {measured.title(name)}, {reason}: {', '.join(found)}"
     yield ""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from compresso.arrays import as_volume
 from compresso.boundaries import WindowCollector, mark_boundaries
 from compresso.codec import unwatched
-from experiments.datasets import Volume
+from experiments.datasets import LoadedVolume
 
 FREQUENT = 100
 
@@ -22,14 +22,14 @@ class Coverage(NamedTuple):
     part: str = ""
 
 
-def coverage(volume: Volume) -> Coverage:
+def coverage(volume: LoadedVolume) -> Coverage:
     """Measure what Figure 3 claims, on one volume."""
     counts = np.sort(window_counts(volume)[1])[::-1]
     share = float(counts[:FREQUENT].sum() / max(1, counts.sum()))
     return Coverage(volume.name, volume.group, share, volume.part)
 
 
-def window_counts(volume: Volume) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def window_counts(volume: LoadedVolume) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """The distinct 8x8x1 windows of a volume, ascending, and how often each occurs."""
     labels = as_volume(volume.labels)
     if labels.size == 0:

@@ -6,6 +6,7 @@ from experiments.paper.schemes import ALONE, FIRST_STAGES, SECOND_STAGES
 from experiments.records.columns import CELL
 from experiments.records.derived import derive
 from experiments.records.intervals import intervals
+from experiments.text import shown
 
 UNMEASURED = "not measured"
 
@@ -63,6 +64,10 @@ class Measured:
         """The ratio of an encoding with LZMA behind it, as text, or nothing."""
         ratios = self._runs(name, encoding, "lzma")["ratio"]
         return f"{ratios.median():,.1f}" if len(ratios) else ""
+
+    def title(self, name: str) -> str:
+        """What a dataset is called; the synthetic ones say so."""
+        return shown(name, str(self.of(name)["group"].iloc[-1]))
 
     def part(self, name: str) -> str:
         """Which part of a dataset was measured, empty for the whole."""

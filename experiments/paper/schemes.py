@@ -1,7 +1,7 @@
 """What the paper measured: its own list, which no encoding or compressor added since is on."""
 
 from compresso import compressors, encodings
-from experiments.measure import Cell, pairs
+from experiments.measure import Method, combine
 
 #: First stages.
 FIRST_STAGES = ("none", "neuroglancer", "compresso")
@@ -16,14 +16,14 @@ WINDOWS = (
 )
 
 
-def cells() -> list[Cell]:
+def cells() -> list[Method]:
     """Every scheme of the paper, and the sweep of window sizes."""
-    schemes = pairs(
+    schemes = combine(
         [encodings.parse(name) for name in (*FIRST_STAGES, *ALONE)],
         [compressors.parse(second) for second in SECOND_STAGES],
     )
     sweep = [
-        Cell(encodings.parse(f"compresso:window={window}"), compressors.parse("lzma"))
+        Method(encodings.parse(f"compresso:window={window}"), compressors.parse("lzma"))
         for window in WINDOWS
     ]
     return schemes + sweep

@@ -2,11 +2,11 @@
 
 from experiments import datasets
 from experiments.datasets import Published
-from experiments.names import EM, OTHER, shown
 from experiments.paper.measured import Measured
 from experiments.paper.published import FIGURE_4
 from experiments.paper.schemes import ALONE, FIRST_STAGES, SECOND_STAGES
 from experiments.records.intervals import BOTH, spelled
+from experiments.text import EM, OTHER
 
 
 def table_1(measured: Measured) -> list[str]:
@@ -33,7 +33,7 @@ def _line(measured: Measured, name: str, paper: Published | None) -> str | None:
         untested = measured.untested(name)
         return f"| {name} | {paper.size} | {paper.ratio} | {untested} | | {paper_speeds} | | | |"
     row = measured.of(name).iloc[-1]
-    title = shown(f"{name} (gt)" if paper and paper.ground_truth else name, row["group"])
+    title = f"{name} (gt)" if paper and paper.ground_truth else measured.title(name)
     difference = f"{cell['ratio'] / paper.ratio - 1:+.1%}" if paper else ""
     columns = (
         title,

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pandas as pd
 
 from compresso import compressors, encodings
-from experiments.measure import Cell, pairs
-from experiments.names import shown
+from experiments.measure import Method, combine
 from experiments.paper.measured import Measured
 from experiments.records.intervals import BOTH, intervals, places, spelled, told_fastest
+from experiments.records.trained import MARK, NOTE
 
 #: Encodings since the paper, and what may stand behind those that are no schemes of their own.
 ENCODINGS = (
@@ -21,11 +21,11 @@ REFERENCES = (("compresso", "lzma"), ("compresso", "zstd"), ("neuroglancer", "zs
 NAMES = {"cpso": "cpso (the stream of PyPI's compresso)"}
 
 
-def cells() -> list[Cell]:
+def cells() -> list[Method]:
     """The methods of today whose packages are installed."""
     found = [encodings.parse(spec) for spec in ENCODINGS]
     here = [encoding for encoding in found if not encoding.missing()]
-    return pairs(here, [compressors.parse(second) for second in SECOND_STAGES])
+    return combine(here, [compressors.parse(second) for second in SECOND_STAGES])
 
 
 def section(measured: Measured) -> list[str]:
@@ -37,20 +37,24 @@ def section(measured: Measured) -> list[str]:
         "## Methods of today",
         "",
         "Not in the paper, and in none of its claims. MB/s are of both stages on the paper's",
-        "basis, medians with their 95% intervals in brackets. *Place* ranks the lines of a dataset",
-        "by speed: where it is a range, intervals overlap, and the runs show no difference.",
+        "basis: medians, in brackets their 95% intervals where there are three runs or more.",
+        "*Place* ranks the lines of a dataset by speed. Where it is a range, intervals overlap,",
+        "and the runs show no difference.",
         "",
         "| dataset | method | ratio | compress MB/s | place | decompress MB/s | place |",
         "|---|---|---:|---:|:---:|---:|:---:|",
     ]
     fast: list[str] = []
+    trained = False
     for name in names:
         methods = _methods(measured, name)
         assert methods is not None
-        title = shown(name, str(measured.of(name).iloc[-1]["group"]))
+        title = measured.title(name)
         lines += _lines(title, methods)
         fast += _fastest(title, methods)
-    return [*lines, "", *fast, *_missing(measured), ""]
+        trained |= methods["trained"].any()
+    note = [f"{NOTE}.", ""] if trained else []
+    return [*lines, "", *note, *fast, *_missing(measured), ""]
 
 
 def _methods(measured: Measured, name: str) -> pd.DataFrame | None:
@@ -67,7 +71,8 @@ def _methods(measured: Measured, name: str) -> pd.DataFrame | None:
 def _lines(title: str, methods: pd.DataFrame) -> Iterator[str]:
     ranked = [places(methods, speed) for speed in BOTH]
     for index, method in methods.iterrows():
-        columns = [title, _called(method), f"{method['ratio']:,.1f}"]
+        mark = MARK if method["trained"] else ""
+        columns = [title, f"{_called(method)}{mark}", f"{method['ratio']:,.1f}"]
         for speed, place in zip(BOTH, ranked, strict=True):
             columns += [spelled(method, speed), place[index]]
         yield f"| {' | '.join(columns)} |"

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compresso.boxes import Shape
-from experiments.datasets import Dataset, Volume
+from compresso.volumes.volume import Shape
+from experiments.datasets import Dataset, LoadedVolume
 from experiments.recommend.cells import sensible
 from experiments.recommend.measurer import Measurer
 from experiments.recommend.purposes import Choice, Purposes
 from experiments.recommend.race import Race
-from experiments.recommend.sample import Sample, draw, opened, plan
+from experiments.recommend.sample import Sample, draw, plan
 from experiments.recommend.standing import Standing, sifted
 from experiments.recommend.tell import as_json, as_text
 
@@ -52,11 +52,11 @@ class Advice:
 
 def recommend(dataset: Dataset, question: Question, measurer: Measurer) -> Advice:
     """Find the cells to use for a volume; raises DatasetError, FileError and HarnessError."""
-    with opened(dataset) as (source, volume):
+    with dataset.boxes() as (source, volume):
         wanted = plan(volume.shape, question.share, question.chunk, question.seed)
         sample = draw(volume, wanted, measurer.announce)
     nothing = np.empty((0, 0, 0), volume.dtype)
-    described = Volume(dataset.name, source, dataset.group, nothing)
+    described = LoadedVolume(dataset.name, source, dataset.group, nothing)
     race = Race(sample, described, question.runs, measurer)
     standing, failed = sifted(dataset.name, list(race.run(sensible())))
     purposes = Purposes(sample, described, standing, measurer)

@@ -1,6 +1,10 @@
-"""The cells that may be an answer: what is installed, but for what has never been one."""
+"""The cells that may be an answer: what is installed, but for what has never been one.
 
-from experiments.measure import Cell, pairs
+Raw labels without a compressor are not an answer: nothing is compressed, and nothing takes time.
+"""
+
+from experiments.measure import Method, combine
+from experiments.records.best import is_raw
 
 #: First stages that a compressor follows.
 ENCODINGS = (
@@ -17,14 +21,15 @@ COMPRESSORS = (
 ALONE = ("ristretto", "ristretto:effort=2", "ristretto:effort=3", "png")
 
 
-def sensible() -> list[Cell]:
+def sensible() -> list[Method]:
     """Every cell that takes part, of the codecs that are installed."""
     from compresso import compressors, encodings
 
     def here(specs: tuple[str, ...], installed: list[str]) -> list[str]:
         return [spec for spec in specs if spec.partition(":")[0] in installed]
 
-    return pairs(
+    cells = combine(
         [encodings.parse(spec) for spec in here((*ENCODINGS, *ALONE), encodings.installed())],
         [compressors.parse(spec) for spec in here(COMPRESSORS, compressors.installed())],
     )
+    return [cell for cell in cells if not is_raw(cell.encoding.spec, cell.compressor.spec)]

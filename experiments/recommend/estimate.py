@@ -14,7 +14,9 @@ edges
     The same in y and x, where chunks are narrower than the volume.
 
 The interval adds, as independent errors, what other chunks might have been (Student's, of what
-density does not explain) and what the continuation may be wrong by.
+density does not explain), what the continuation may be wrong by, and how large the part of the
+volume may be that the chunks stand for. The rest of the volume has one label, so its bytes follow
+from three pieces of that label: what another slice takes, and what a wider one.
 """
 
 import itertools
@@ -26,8 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import Labels
-from compresso.boxes import Shape
-from experiments.measure import Cell, prepared
+from experiments.measure import Method, prepared
 from experiments.recommend.sample import Sample, stack
 from experiments.records.intervals import CONFIDENCE
 
@@ -37,11 +38,18 @@ DECLINE, SLOWEST = 0.8, 0.97
 HALVED = (0.25, 0.5)
 #: No interval of a sample is narrower than this, relative, on either side.
 NARROWEST = 0.03
+#: Pieces of one label: slices, and rows and columns at most. Blocks are 8 voxels along each axis.
+PIECE = (8, 512)
+#: By what their sizes may be wrong: bytes, and a share.
+ROUNDING, DRIFT = 8, 0.1
 
 
 @dataclass(frozen=True)
 class Bytes:
-    """The bytes of the whole volume: expected, and the bounds of the 95% interval."""
+    """The bytes of the whole volume: expected, and the bounds of the 95% interval.
+
+    The bounds are NaN if nothing is known about the error.
+    """
 
     expected: float
     low: float
@@ -53,7 +61,7 @@ def exactly(size: float) -> Bytes:
     return Bytes(size, size, size)
 
 
-def size(cell: Cell, labels: Labels) -> int:
+def size(cell: Method, labels: Labels) -> int:
     """The bytes that a cell makes of labels."""
     stream = cell.encoding.encode_volume(prepared(labels, cell.encoding), cell.threads)
     return memoryview(cell.compressor.compress(stream)).nbytes
@@ -72,25 +80,64 @@ class Continuation:
 NOTHING = Continuation(0.0, 0.0, 0.0)
 
 
-def estimate(cell: Cell, sample: Sample) -> Bytes:
+def estimate(cell: Method, sample: Sample) -> Bytes:
     """The bytes of the whole volume, in one piece as the grid measures it."""
-    chunks, whole = sample.chunks, sample.volume
+    other = rest(cell, sample)
+    if not sample.content.share:
+        return Bytes(other.expected, math.nan, math.nan)
+    found = _content(cell, sample)
+    expected = found.expected + other.expected
+    low = math.hypot(found.expected - found.low, other.expected - other.low)
+    high = math.hypot(found.high - found.expected, other.high - other.expected)
+    return Bytes(expected, expected - low, expected + high)
+
+
+def rest(cell: Method, sample: Sample) -> Bytes:
+    """The bytes of the part of the volume that has one label, and is not sampled."""
+    share = 1 - sample.content.share
+    if not share:
+        return exactly(0)
+    pieces = [blank(sample, deeper, wider) for deeper, wider in ((1, 1), (2, 1), (1, 8))]
+    one, deep, wide = (size(cell, labels) for labels in pieces)
+    depth, more = len(pieces[0]), pieces[2].size - pieces[0].size
+    voxel = max(0, wide - one) / more
+    plane = max(0.0, (deep - one) / depth - voxel * pieces[0][0].size)
+    least = max(1.0, one - depth * plane - pieces[0].size * voxel)
+    voxels, planes = share * sample.volume.voxels, share * sample.volume.shape[0]
+    expected = least + planes * plane + voxels * voxel
+    error = ROUNDING * voxels / more + DRIFT * expected
+    return Bytes(expected, max(1.0, expected - error), expected + error)
+
+
+def blank(sample: Sample, deeper: int = 1, wider: int = 1) -> Labels:
+    """A piece of the label of the part that is not sampled, not much larger than the volume."""
+    depth, most = PIECE
+    side = math.isqrt(sample.volume.voxels // (64 * depth))
+    side = min(most, max(64, side // 8 * 8))
+    return np.full((deeper * depth, side, wider * side), sample.content.label, sample.volume.dtype)
+
+
+def _content(cell: Method, sample: Sample) -> Bytes:
+    """The bytes of the part of the volume that the chunks stand for."""
+    chunks, whole, content = sample.chunks, sample.volume, sample.content
     alone = np.array([size(cell, chunk) for chunk in chunks], float)
     grown = _grown(cell, chunks, float(alone.sum()))
     voxels = sum(chunk.size for chunk in chunks)
+    times = content.share * whole.voxels / voxels
     steps = [
-        growth(grown, math.log2(max(1.0, whole.voxels / voxels))),
-        *(_seams(cell, chunks, axis, whole.shape, grown[-1]) for axis in range(3)),
+        growth(grown, math.log2(max(1.0, times))),
+        *(_seams(cell, chunks, axis, content.joined[axis], grown[-1]) for axis in range(3)),
     ]
     mean, reach = _of_a_chunk(alone, sample)
-    expected = grown[-1] * mean / alone.mean() * whole.voxels / voxels
+    expected = grown[-1] * mean / alone.mean() * times
     expected *= math.exp(sum(step.expected for step in steps))
-    low = math.hypot(reach, NARROWEST, *(step.expected - step.low for step in steps))
-    high = math.hypot(reach, NARROWEST, *(step.high - step.expected for step in steps))
+    sides = math.log(content.share / content.low), math.log(content.high / content.share)
+    low = math.hypot(reach, NARROWEST, sides[0], *(step.expected - step.low for step in steps))
+    high = math.hypot(reach, NARROWEST, sides[1], *(step.high - step.expected for step in steps))
     return Bytes(expected, expected * math.exp(-low), expected * math.exp(high))
 
 
-def _grown(cell: Cell, chunks: Sequence[Labels], alone: float) -> list[float]:
+def _grown(cell: Method, chunks: Sequence[Labels], alone: float) -> list[float]:
     """All bytes of the chunks in a quarter of a stack each, in half of one, and in one.
 
     The numbers of chunks are powers of 2, up to the first that holds all; one chunk is known.
@@ -122,11 +169,11 @@ def _series(ratio: float, terms: float) -> float:
 
 
 def _seams(
-    cell: Cell, chunks: Sequence[Labels], axis: int, shape: Shape, together: float
+    cell: Method, chunks: Sequence[Labels], axis: int, joined: float, together: float
 ) -> Continuation:
-    """What is saved where a chunk goes on along an axis, as it does in the volume."""
+    """What is saved where a chunk goes on along an axis, as this share of them does."""
     side = chunks[0].shape[axis]
-    if side == shape[axis] or side < 2:
+    if not joined or side < 2:
         return NOTHING
     halves = _apart(cell, chunks, axis, 2) / together - 1
     share = HALVED[1]
@@ -134,12 +181,12 @@ def _seams(
         quarters = _apart(cell, chunks, axis, 4) / together - 1
         if quarters > halves > 0:
             share = min(HALVED[1], max(HALVED[0], halves / (quarters - halves)))
-    excess = max(0.0, halves) * share / (1 - share) * (1 - side / shape[axis])
+    excess = max(0.0, halves) * share / (1 - share) * joined
     excess = min(excess, 0.5)
     return Continuation(math.log1p(-excess), math.log1p(-min(0.75, 1.75 * excess)), 0.0)
 
 
-def _apart(cell: Cell, chunks: Sequence[Labels], axis: int, parts: int) -> float:
+def _apart(cell: Method, chunks: Sequence[Labels], axis: int, parts: int) -> float:
     """The bytes of the chunks in parts along an axis, stacked so that neighbours are apart."""
     cut = [np.array_split(chunk, parts, axis) for chunk in chunks]
     index = [slice(None)] * 3
@@ -158,6 +205,8 @@ def _of_a_chunk(alone: NDArray[np.float64], sample: Sample) -> tuple[float, floa
     from scipy import stats
 
     count, density = len(alone), sample.density
+    if sample.content.weights is not None:
+        alone = alone * sample.content.weights
     slope, left = 0.0, count - 1
     if count > 3 and np.ptp(density) > 0:
         slope = max(0.0, float(np.polyfit(density, alone, 1)[0]))

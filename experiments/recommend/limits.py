@@ -16,7 +16,8 @@ DISK = 500.0  # MB/s: a SATA SSD; 8 bytes a voxel
 LINE = 125.0  # MB/s: a line of one gigabit a second
 #: By how many times as long as for the soonest one waits for a smaller one.
 ALIKE = 1.1
-#: From so many times smaller on, labels are called packed: raw ones keep up with any disk.
+#: Labels are called packed if they take this many times fewer bytes than in their own dtype: raw
+#: ones keep up with any disk.
 PACKED = 2.0
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ def everyday(standing: Sequence[Standing], doubt: Doubt = AS_MEASURED) -> Limit:
     def seconds(one: Standing) -> Interval:
         return _each(max, [doubt(one.compress_s), doubt(one.decompress_s)])
 
-    nearest = min(packed(standing, attrgetter("ratio")), key=lambda one: seconds(one).median)
+    nearest = min(packed(standing, attrgetter("native_ratio")), key=lambda one: seconds(one).median)
     most = max(8e-6 / DISK, seconds(nearest).median)
     return Limit(seconds, Interval(most, most, most))
 

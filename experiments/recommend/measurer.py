@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter_ns
 
-from experiments.datasets import Volume
-from experiments.measure import Cell, measure, warm_up
+from experiments.datasets import LoadedVolume
+from experiments.measure import Method, measure, warm_up
 from experiments.records import Row
 
 
@@ -31,7 +31,7 @@ class Measurer:
     record: Callable[[Row], None] = _ignore
     now: Callable[[], int] = perf_counter_ns
 
-    def measure(self, volume: Volume, cell: Cell, run: int = 1) -> Row:
+    def measure(self, volume: LoadedVolume, cell: Method, run: int = 1) -> Row:
         """Measure one run of a cell."""
         warm_up(volume, cell)
         row = measure(volume, cell, run, self.now)

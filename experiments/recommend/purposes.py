@@ -5,7 +5,7 @@ archive
 everyday
     The smallest of those that compress and decompress at ``DISK`` MB/s or more, so that neither
     waits longer than for a disk; where none does, the one that comes nearest. A cell counts only
-    where it makes the labels ``PACKED`` times smaller, unless none does.
+    where it makes the labels ``PACKED`` times smaller than in their own dtype, unless none does.
 interactive
     The labels are in memory soonest: their bytes over a line of ``LINE`` MB/s, and then to be
     decompressed. The smallest of those that take no more than ``ALIKE`` times the least.
@@ -15,15 +15,14 @@ random_access
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from compresso.arrays import Labels
-from compresso.boxes import Box, spelled
-from experiments.datasets import Volume
-from experiments.measure import Cell
-from experiments.numbers import plainly
+from compresso.volumes.volume import Box, format_box
+from experiments.datasets import LoadedVolume
+from experiments.measure import Method
 from experiments.recommend import limits
 from experiments.recommend.estimate import Bytes, estimate, exactly
 from experiments.recommend.limits import ALIKE, DISK, LINE, packed
@@ -31,6 +30,7 @@ from experiments.recommend.measurer import Measurer
 from experiments.recommend.sample import Sample
 from experiments.recommend.standing import Standing
 from experiments.records import Row
+from experiments.text import plainly
 
 #: By what a speed may be wrong of which there is one run, beside another one of the same round.
 DOUBT = 1.25
@@ -75,20 +75,20 @@ class Purposes:
     Parameters
     ----------
     sample : Sample
-    described : Volume
+    described : LoadedVolume
         What the rows of boxes are of; its labels are not used.
     standing : sequence of Standing
     measurer : Measurer
     """
 
     sample: Sample
-    described: Volume
+    described: LoadedVolume
     standing: Sequence[Standing]
     measurer: Measurer
 
     def __post_init__(self) -> None:
-        self._sizes: dict[Cell, Bytes] = {}
-        self._boxes: dict[Cell, Standing] = {}
+        self._sizes: dict[Method, Bytes] = {}
+        self._boxes: dict[Method, Standing] = {}
 
     def choose(self) -> dict[str, Choice]:
         """The choice for each purpose, by its name; none for boxes that every cell refuses."""
@@ -124,7 +124,7 @@ class Purposes:
 
     def _everyday(self) -> Choice:
         limit = limits.everyday(self.standing)
-        cells = packed(self.standing, attrgetter("ratio"))
+        cells = packed(self.standing, attrgetter("native_ratio"))
         fast = [one for one in cells if limit.is_met(one)]
         one = self._smallest(fast)
         if one.slower < DISK:
@@ -134,7 +134,9 @@ class Purposes:
         smaller = [other for other in cells if other not in fast and other.ratio > one.ratio]
         if smaller:
             next_ = min(smaller, key=lambda other: other.ratio)
-            why += f" ({next_.cell.told}, at {plainly(next_.slower)} MB/s the slower way, does not)"
+            why += (
+                f" ({next_.cell.title}, at {plainly(next_.slower)} MB/s the slower way, does not)"
+            )
         return self._choice(one, why)
 
     def _interactive(self) -> Choice:
@@ -145,7 +147,7 @@ class Purposes:
             f"its labels are in memory soon, {plainly(1e9 * limit.seconds(one).median)} s a "
             f"gigavoxel over a line of {LINE:,.0f} MB/s, decompressing included"
         )
-        others = [other.cell.told for other in alike if other is not one]
+        others = [other.cell.title for other in alike if other is not one]
         if others:
             why += f"; the smallest of {len(alike)} within {ALIKE - 1:.0%} of the soonest"
             why += f" ({', '.join(others)})"
@@ -157,13 +159,15 @@ class Purposes:
             return None
         quick = [pair for pair in found if pair[1].seconds <= BLINK_S]
         one, alone = max(quick or found, key=lambda pair: pair[1].ratio)
-        small = packed(found, lambda pair: pair[1].ratio)
+        at_work = [pair for pair in found if not pair[0].raw] or found
+        small = packed(at_work, lambda pair: pair[1].ratio * self._native)
         first, soonest = min(small, key=lambda pair: pair[1].seconds)
         box = " x ".join(map(str, reversed(self.sample.boxes[0][1].shape)))
+        ratio = self._bases(lambda size: f"{alone.ratio * size / 8:,.1f} x")
         why = (
-            f"the smallest where each box of {box} is compressed alone: {alone.ratio:,.1f} x, "
+            f"the smallest where each box of {box} is compressed alone: {ratio}, "
             f"{alone.bytes:,.0f} bytes and {plainly(1e3 * alone.seconds)} ms a box; soonest is "
-            f"{first.cell.told}, "
+            f"{first.cell.title}, "
             f"{soonest.bytes:,.0f} bytes and {plainly(1e3 * soonest.seconds)} ms; "
             f"the volume in one piece: {self._ratio(one)}"
         )
@@ -183,18 +187,32 @@ class Purposes:
         count = len(boxes.rows)
         return Alone(size / count, seconds / count, sum(r["raw_bytes"] for r in boxes.rows) / size)
 
-    def _measure(self, cell: Cell, place: Box, labels: Labels) -> Row:
-        box = replace(self.described, labels=labels, chunk=spelled(place))
+    def _measure(self, cell: Method, place: Box, labels: Labels) -> Row:
+        box = replace(self.described, labels=labels, chunk=format_box(place))
         return self.measurer.measure(box, cell)
+
+    @property
+    def _native(self) -> float:
+        """The bytes of a label in the volume's own dtype, by those of uint64."""
+        return self.sample.volume.dtype.itemsize / 8
 
     def _ratio(self, one: Standing) -> str:
         found, voxels = self.size(one), self.sample.volume.voxels
-        if found.low == found.high:
-            return f"{8 * voxels / found.expected:,.1f} x"
-        return (
-            f"{8 * voxels / found.expected:,.1f} x, with 95% confidence "
-            f"{8 * voxels / found.high:,.1f} to {8 * voxels / found.low:,.1f}"
-        )
+
+        def ratio(size: int) -> str:
+            text = f"{size * voxels / found.expected:,.1f} x"
+            if not found.low < found.high:
+                return text
+            low, high = size * voxels / found.high, size * voxels / found.low
+            return f"{text} (95% interval {low:,.1f} to {high:,.1f})"
+
+        return "; ".join(filter(None, (self._bases(ratio), self.sample.unknown)))
+
+    def _bases(self, ratio: Callable[[int], str]) -> str:
+        """A ratio on each basis, given the bytes of a label there."""
+        dtype = self.sample.volume.dtype
+        native = f"{ratio(dtype.itemsize)} vs {dtype.name} (file)"
+        return native if dtype.itemsize == 8 else f"{native}, {ratio(8)} vs uint64"
 
     def _choice(self, one: Standing, why: str) -> Choice:
         """An answer whose reason ends with what the cell reaches."""
@@ -218,7 +236,7 @@ def contenders(standing: Sequence[Standing], whole: bool, runs: int) -> list[Sta
     doubt = limits.within(DOUBT ** (1 / math.sqrt(runs)))
     smallest = max(one.ratio for one in standing)
     everyday, interactive = limits.everyday(standing, doubt), limits.interactive(standing, doubt)
-    small = packed(standing, attrgetter("ratio"))
+    small = packed(standing, attrgetter("native_ratio"))
     sure = max((one.ratio for one in small if everyday.is_met(one)), default=0.0)
     return [
         one
@@ -230,7 +248,9 @@ def contenders(standing: Sequence[Standing], whole: bool, runs: int) -> list[Sta
 
 
 def _speeds(one: Standing) -> str:
+    if one.raw:
+        return "raw labels have no speed"
     return (
         f"compresses at {plainly(one.compress_speed)} and decompresses at "
-        f"{plainly(one.decompress_speed)} MB/s"
+        f"{plainly(one.decompress_speed)} MB/s of 8 bytes per voxel"
     )

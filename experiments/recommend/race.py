@@ -6,19 +6,22 @@ again that a purpose may take.
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from time import process_time
 
 import numpy as np
 
 from compresso.arrays import Labels
-from experiments.datasets import Volume
-from experiments.measure import Cell, rounds
+from experiments.datasets import LoadedVolume
+from experiments.measure import Method, rounds
+from experiments.recommend.estimate import blank, rest
 from experiments.recommend.measurer import Measurer
 from experiments.recommend.purposes import contenders
 from experiments.recommend.sample import Sample, stack
-from experiments.recommend.standing import Standing, dominates
+from experiments.recommend.standing import Rest, Standing, dominates
 
 #: Voxels of the first two parts, about.
 PARTS = (1 << 18, 1 << 21)
@@ -39,7 +42,7 @@ class Rung:
 
     Parameters
     ----------
-    part : Volume
+    part : LoadedVolume
         Of the sample, or all of it.
     margins : (float, float)
         By how much another cell must be smaller, and faster, for one to drop out at the end.
@@ -51,7 +54,7 @@ class Rung:
         Only those are run again that a purpose may take.
     """
 
-    part: Volume
+    part: LoadedVolume
     margins: tuple[float, float]
     runs: int = FEW
     patience: float = IMPATIENCE_S
@@ -65,7 +68,7 @@ class Race:
     Parameters
     ----------
     sample : Sample
-    described : Volume
+    described : LoadedVolume
         What the rows are of; its labels are not used.
     runs : int
         On the last part, of what a purpose may take, unless they take longer than ``PATIENCE_S``.
@@ -73,11 +76,14 @@ class Race:
     """
 
     sample: Sample
-    described: Volume
+    described: LoadedVolume
     runs: int
     measurer: Measurer
 
-    def run(self, cells: Sequence[Cell]) -> Iterator[Standing]:
+    def __post_init__(self) -> None:
+        self._rests: dict[Method, Rest] = {}
+
+    def run(self, cells: Sequence[Method]) -> Iterator[Standing]:
         """Yield the cells that failed on a part once it is measured, then those that are left."""
         for rung in self._rungs():
             standing = self._run(rung, cells)
@@ -95,12 +101,33 @@ class Race:
         whole = self._described(last, self.sample.part)
         return [*rungs, Rung(whole, MARGINS[-1], self.runs, PATIENCE_S, last=True)]
 
-    def _described(self, labels: Labels, part: str) -> Volume:
+    @cached_property
+    def _blank(self) -> LoadedVolume | None:
+        """A piece of the part that is not sampled, as it has one label; None if there is none."""
+        if self.sample.content.share == 1:
+            return None
+        return self._described(blank(self.sample), f"a piece of label {self.sample.content.label}")
+
+    def _rest(self, cell: Method) -> Rest | None:
+        """What a cell makes of that part, found out once; its runs are still to be made."""
+        if self._blank is None:
+            return None
+        if cell not in self._rests:
+            share, voxels = 1 - self.sample.content.share, self.sample.volume.voxels
+            self.measurer.announce(f"{cell}, pieces of one label")
+            try:
+                found = rest(cell, self.sample).expected / (share * voxels)
+            except Exception:  # its runs meet it again, and record it
+                found = math.nan
+            self._rests[cell] = Rest(share, found)
+        return self._rests[cell]
+
+    def _described(self, labels: Labels, part: str) -> LoadedVolume:
         return replace(self.described, labels=labels, part=part)
 
-    def _run(self, rung: Rung, cells: Sequence[Cell]) -> list[Standing]:
+    def _run(self, rung: Rung, cells: Sequence[Method]) -> list[Standing]:
         """What each cell reaches on a rung."""
-        reached = {cell: Standing(cell) for cell in cells}
+        reached = {cell: Standing(cell, rest=self._rest(cell)) for cell in cells}
         spent = dict.fromkeys(cells, 0.0)
         size = f"{rung.part.labels.size:,} voxels"
         for run, order in itertools.groupby(rounds(cells, rung.runs), lambda pair: pair[0]):
@@ -112,8 +139,11 @@ class Race:
                 if cell in wanted:
                     self.measurer.announce(f"{cell}, {size}, run {run} of {rung.runs}")
                     start = process_time()
+                    other = None
+                    if self._blank:
+                        other = self.measurer.measure(self._blank, cell, run)
                     row = self.measurer.measure(rung.part, cell, run)
-                    reached[cell] = reached[cell].with_row(row)
+                    reached[cell] = reached[cell].with_row(row, other)
                     spent[cell] += process_time() - start
         return list(reached.values())
 

@@ -4,21 +4,34 @@ Some places more than are needed are looked at, one slice of a chunk each, sprea
 volume. They are sorted by how dense the labels are there, from absent to crowded, and one of every
 few is drawn: so each stratum of density has its share of the sample, and the chunks can be stacked
 and taken for a small copy of the whole.
+
+Most of a volume may hold one label only. If so, chunks are drawn from the remaining part, whose
+share of the volume is known exactly where the source lists its stored chunks, and is otherwise
+estimated from the places. The rest needs no sample, as its labels are known.
 """
 
-import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.arrays import Labels, as_volume
-from compresso.boxes import Box, Boxes, Shape, of_array
-from experiments.datasets import Dataset
+from compresso.arrays import Labels
+from compresso.volumes.volume import Box, Shape, Volume, grid, of_array, slices_of
 from experiments.errors import DatasetError
+from experiments.recommend.places import (
+    FURTHER,
+    LOOKS,
+    Content,
+    Places,
+    list_places,
+    look,
+    one_of_each,
+    read,
+    varies,
+    weigh,
+)
 
 #: What a chunk is by default, about, z, y, x: deep enough for encodings that look at the slice
 #: before, and whole blocks of 8x8x8.
@@ -31,8 +44,6 @@ FEWEST, MOST = 16, 64
 SHARE = 0.05
 #: Whatever the share: fewer tell nothing of what each doubling saves.
 LEAST = 4
-#: Of each chunk that is drawn so many places are looked at.
-LOOKS = 4
 #: A volume of which the sample would be a larger share than this, or that has fewer voxels than
 #: this, is measured whole.
 LARGEST_SHARE = 0.25
@@ -56,10 +67,6 @@ class Plan:
     count: int
     seed: int
 
-    def share(self, shape: Shape) -> float:
-        """The part of the volume that is drawn."""
-        return self.count * math.prod(self.chunk) / math.prod(shape) if self.count else 1.0
-
 
 @dataclass(frozen=True)
 class Sample:
@@ -68,12 +75,12 @@ class Sample:
     Parameters
     ----------
     plan : Plan
-    volume : Boxes
+    volume : Volume
         What it is of.
     chunks : list of (nz, ny, nx)
         In the order of their places.
     density : (n,) float
-        At the first slice of each: the share of voxels whose label differs from the one before.
+        In one slice of each: the share of voxels whose label differs from the one before.
     boxes : list of (Box, (nz, ny, nx))
         What random access fetches: where, and the labels.
     mean_density : float
@@ -82,24 +89,34 @@ class Sample:
         The standard error of that.
     looked_at : int
         How many.
-    drawn_from : int
-        Chunks that the volume has.
+    drawn_from : float
+        Chunks of that part, about.
+    content : Content
+        The part of the volume that the chunks stand for.
     """
 
     plan: Plan
-    volume: Boxes
+    volume: Volume
     chunks: list[Labels]
     density: NDArray[np.float64]
     boxes: list[tuple[Box, Labels]]
     mean_density: float
     density_error: float
     looked_at: int
-    drawn_from: int
+    drawn_from: float
+    content: Content = Content()
 
     @property
     def whole(self) -> bool:
         """Whether all of the volume is measured."""
         return not self.plan.count
+
+    @property
+    def unknown(self) -> str:
+        """Why nothing is known about the ratio's error; empty if it is known."""
+        if self.content.share:
+            return ""
+        return f"no interval, as only one label was found ({self.content.source})"
 
     @property
     def part(self) -> str:
@@ -113,10 +130,19 @@ class Sample:
         if self.whole:
             return f"the whole volume, {size} voxels, is measured"
         chunk = " x ".join(map(str, reversed(self.plan.chunk)))
-        return (
+        read = len(self.chunks) * math.prod(self.plan.chunk) / self.volume.voxels
+        told = (
             f"a sample of {len(self.chunks)} chunks of {chunk} of {size} voxels, "
-            f"{self.plan.share(self.volume.shape):.2g} of the volume, drawn by density at "
+            f"{read:.2g} of the volume, drawn by density at "
             f"{self.looked_at} places, seed {self.plan.seed}"
+        )
+        found = self.content
+        if not found.source or not found.share:
+            return told
+        span = "" if found.low == found.high else f" ({found.low:.2g} to {found.high:.2g})"
+        return (
+            f"{told}; they stand for the {found.share:.2g}{span} of the volume that may have "
+            f"several labels ({found.source}), and the rest counts as label {found.label}"
         )
 
 
@@ -157,114 +183,85 @@ def _side(size: int, wanted: int) -> int:
     return min(size, -(-size // round(size / wanted) // 8) * 8)
 
 
-@contextmanager
-def opened(dataset: Dataset) -> Iterator[tuple[str, Boxes]]:
-    """Open a dataset: its source, and boxes of it as encodings take them.
-
-    Raises what reading it raises.
-    """
-    with dataset.boxes() as (source, boxes):
-
-        def fetch(box: Box) -> Labels:
-            return as_volume(boxes.fetch(box))
-
-        dtype = as_volume(np.empty((0, 0, 0), boxes.dtype)).dtype
-        yield source, replace(boxes, dtype=dtype, fetch=fetch)
-
-
-def draw(volume: Boxes, wanted: Plan, announce: Callable[[str], None]) -> Sample:
+def draw(volume: Volume, wanted: Plan, announce: Callable[[str], None]) -> Sample:
     """Read a sample, or the whole volume."""
     random = np.random.default_rng(wanted.seed)
     if not wanted.count:
         announce("reading the volume")
-        labels = _read(volume, volume.box)
-        boxes = _boxes(of_array(labels), random)
+        labels = read(volume, volume.box)
         return Sample(
             wanted,
             volume,
             chunks=[labels],
             density=np.zeros(1),
-            boxes=boxes,
+            boxes=_boxes(of_array(labels), [volume.box], [labels], random),
             mean_density=0.0,
             density_error=0.0,
             looked_at=0,
             drawn_from=1,
         )
     places = Places(volume.shape, wanted.chunk)
-    looked = places.spread(LOOKS * wanted.count, random)
-    density = np.empty(len(looked))
-    for i, ((z, _), *across) in enumerate(looked):
-        announce(f"looking at place {i + 1} of {len(looked)}")
-        density[i] = _density(_read(volume, ((z, z + 1), *across)))
-    order = np.argsort(density, kind="stable")
-    chosen = sorted(order[_one_of_each(len(looked), wanted.count, random)])
+    known = list_places(volume, places, random, announce)
+    for count in (LOOKS * wanted.count, FURTHER * LOOKS * wanted.count):
+        looks = look(volume, places, known, count, random, announce)
+        if not looks.rare or not known.share or len(looks) == len(known.numbers):
+            break
+    pool = np.arange(len(looks))
+    if looks.rare and looks.varies.any():
+        pool = np.flatnonzero(looks.varies)
+    order = pool[np.argsort(looks.density[pool], kind="stable")]
+    chosen = sorted(order[one_of_each(len(pool), min(wanted.count, len(pool)), random)])
     chunks = []
     for i, at in enumerate(chosen):
         announce(f"reading chunk {i + 1} of {len(chosen)}")
-        chunks.append(_read(volume, looked[at]))
-    missing = 1 - len(looked) / len(places)
-    error = math.sqrt(missing * float((np.diff(density) ** 2).mean()) / 2 / len(looked))
+        chunks.append(read(volume, looks.boxes[at]))
+    drawn_from = len(known.numbers) * len(pool) / len(looks)
+    density = looks.density[pool]
     return Sample(
         wanted,
         volume,
         chunks=chunks,
-        density=density[chosen],
-        boxes=_boxes(volume, random),
+        density=looks.density[chosen],
+        boxes=_boxes(volume, [looks.boxes[at] for at in chosen], chunks, random),
         mean_density=float(density.mean()),
-        density_error=error,
-        looked_at=len(looked),
-        drawn_from=len(places),
+        density_error=_error(density, 1 - len(looks) / len(known.numbers)),
+        looked_at=len(looks),
+        drawn_from=drawn_from,
+        content=weigh(known, looks, chunks),
     )
 
 
-def _read(volume: Boxes, box: Box) -> Labels:
-    return np.ascontiguousarray(volume.fetch(box))
+def _error(density: NDArray[np.float64], missing: float) -> float:
+    """The standard error of the mean density of places that were spread evenly."""
+    if len(density) < 2:
+        return 0.0
+    return math.sqrt(missing * float((np.diff(density) ** 2).mean()) / 2 / len(density))
 
 
-@dataclass(frozen=True)
-class Places:
-    """The boxes of a volume's chunks, all of one shape: the last of each axis are moved inside."""
-
-    shape: Shape
-    chunk: Shape
-
-    @property
-    def _across(self) -> Shape:
-        return tuple(-(-n // c) for n, c in zip(self.shape, self.chunk, strict=True))
-
-    def __len__(self) -> int:
-        return math.prod(self._across)
-
-    def __getitem__(self, number: int) -> Box:
-        if not 0 <= number < len(self):
-            raise IndexError(number)
-        box = []
-        for across, n, c in reversed(list(zip(self._across, self.shape, self.chunk, strict=True))):
-            number, i = divmod(number, across)
-            at = min(i * c, n - c)
-            box.append((at, at + c))
-        return tuple(reversed(box))
-
-    def spread(self, count: int, random: np.random.Generator) -> list[Box]:
-        """So many places at most, spread evenly over the volume, in their order."""
-        return [self[i] for i in _one_of_each(len(self), min(count, len(self)), random)]
-
-
-def _one_of_each(total: int, count: int, random: np.random.Generator) -> list[int]:
-    """One number of each of ``count`` equal parts of ``range(total)``."""
-    edges = [total * i // count for i in range(count + 1)]
-    return [int(random.integers(a, b)) for a, b in itertools.pairwise(edges)]
-
-
-def _boxes(volume: Boxes, random: np.random.Generator) -> list[tuple[Box, Labels]]:
+def _boxes(
+    volume: Volume, places: Sequence[Box], chunks: Sequence[Labels], random: np.random.Generator
+) -> list[tuple[Box, Labels]]:
+    """What random access fetches, around parts of chunks that have several labels."""
     side = tuple(map(min, BOX, volume.shape))
-    places = Places(volume.shape, side).spread(BOXES, random)
-    return [(box, _read(volume, box)) for box in places]
+    varied: list[Box] = []
+    others: list[Box] = []
+    for place, labels in zip(places, chunks, strict=True):
+        for part in grid(labels.shape, side):
+            box = tuple((a + at, b + at) for (a, b), (at, _) in zip(part, place, strict=True))
+            (varied if varies(labels[slices_of(part)]) else others).append(box)
+    found = varied or others
+    picked = [found[i] for i in one_of_each(len(found), min(BOXES, len(found)), random)]
+    around = dict.fromkeys(_around(box, side, volume.shape) for box in picked)
+    return [(box, read(volume, box)) for box in around]
 
 
-def _density(labels: Labels) -> float:
-    """The share of voxels of a slice whose label differs from the one before in its row."""
-    return float(np.count_nonzero(labels[..., 1:] != labels[..., :-1])) / labels.size
+def _around(box: Box, side: Shape, shape: Shape) -> Box:
+    """The box of a given size inside of a volume that has the same centre, as far as it fits."""
+    first = [
+        max(0, min((a + b - n) // 2, size - n))
+        for (a, b), n, size in zip(box, side, shape, strict=True)
+    ]
+    return tuple((at, at + n) for at, n in zip(first, side, strict=True))
 
 
 def stack(chunks: Sequence[Labels]) -> Labels:

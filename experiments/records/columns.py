@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from experiments.records.status import OK, Outcome, Status
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -30,6 +32,12 @@ COLUMNS = (
 )
 NUMBERS = FIRST_COLUMNS[FIRST_COLUMNS.index("run") : FIRST_COLUMNS.index("lossless")]
 NUMBERS += ("new_memory_s", *LOADS)
+#: What a result is computed and named from; stages take no time where their codec is ``none``.
+NEEDED = ("dataset", "shape", "encoding", "compression", "run", "threads", *BYTES, *SECONDS)
+#: A nanosecond, in which the clock counts, and a number above all that can be measured.
+TICK, MOST = 1e-9, 1e18
+CODECS = dict.fromkeys(("encode_s", "decode_s"), "encoding")
+CODECS |= dict.fromkeys(("compress_s", "decompress_s"), "compression")
 #: A cell of the grid, as far as its numbers can be compared.
 CELL = ["dataset", "encoding", "compression"]
 #: What tells one run from another, whatever its dataset is called.
@@ -54,12 +62,36 @@ def told_threads(row: Mapping[str, Any]) -> str:
 
 
 def tabulate(rows: Iterable[Mapping[str, Any]]) -> "pd.DataFrame":
-    """Make a table of rows, whatever columns they have, with all columns in their types."""
+    """Make a table of rows, whatever columns they have, with all columns in their types.
+
+    A result whose numbers cannot be right, such as 0 seconds, gets the status ``unusable``.
+    """
     import pandas as pd
 
     whole = [[row.get(name, "") for name in COLUMNS] for row in rows]
-    table = pd.DataFrame(whole, columns=list(COLUMNS), dtype=object)
+    given = pd.DataFrame(whole, columns=list(COLUMNS), dtype=object)
+    table = given.copy()
     for name in NUMBERS:
         table[name] = pd.to_numeric(table[name], errors="coerce")
     table["lossless"] = table["lossless"].map(lambda value: value in (True, "True")).astype(bool)
+    for name, wrong in _wrong(table).items():
+        wrong &= table["status"] == str(OK)
+        reasons = [f"{name} is {str(value).strip() or 'empty'}" for value in given[name][wrong]]
+        table.loc[wrong, "status"] = [str(Status(Outcome.UNUSABLE, text)) for text in reasons]
     return table
+
+
+def _wrong(table: "pd.DataFrame") -> "dict[str, pd.Series[bool]]":
+    """The rows of which each column cannot be what was measured."""
+    found = {}
+    for name in NEEDED:
+        values = table[name]
+        if name not in NUMBERS:
+            found[name] = values == ""
+            continue
+        found[name] = ~values.between(0, MOST)  # so is NaN
+        if name in CODECS:
+            found[name] |= (values < TICK) & (table[CODECS[name]] != "none")
+        elif name in BYTES:
+            found[name] |= (values == 0) & (table["raw_bytes"] > 0)
+    return found

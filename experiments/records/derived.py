@@ -1,15 +1,20 @@
 """What is computed from rows when they are read: which of them count, their ratios and speeds."""
 
+import math
 from typing import Any
 
 import pandas as pd
 
-from experiments.names import told_apart
+from experiments.records.best import is_raw
 from experiments.records.columns import CELL, told_threads
-from experiments.records.status import OK
+from experiments.records.intervals import STAGES
+from experiments.records.status import OK, Outcome, Status
+from experiments.text import distinct, shown
 
 #: What the rows of a dataset must have in common to be compared.
 VOLUME = ["source", "shape", "dtype", "threads", "depth", "fingerprint"]
+#: How many unusable rows are listed.
+LISTED = 3
 
 
 def newest(table: pd.DataFrame) -> pd.DataFrame:
@@ -32,7 +37,7 @@ def left_out(table: pd.DataFrame) -> str:
     counts: dict[str, int] = {}
     for index in table.index[others]:
         row = table.loc[index]
-        what = f"{row['dataset']}, {_difference(row, last.loc[index])}"
+        what = f"{shown(row['dataset'], row['group'])}, {_difference(row, last.loc[index])}"
         counts[what] = counts.get(what, 0) + 1
     if not counts:
         return ""
@@ -40,9 +45,25 @@ def left_out(table: pd.DataFrame) -> str:
     return f"Not shown, as newer rows are of other labels or threads: {'; '.join(told)}"
 
 
+def unusable(table: pd.DataFrame) -> str:
+    """Which rows of a CSV have numbers that cannot be right, in one line; empty if none has."""
+    bad = table[_is_unusable(table)]
+    listed = [
+        f"line {index} ({shown(row['dataset'], row['group'])}: {row['encoding']} + "
+        f"{row['compression']}: {Status.parse(row['status']).reason})"
+        for index, row in bad[:LISTED].iterrows()
+    ]
+    more = [f"{len(bad) - LISTED} more"] if len(bad) > LISTED else []
+    return f"Left out, as their numbers cannot be right: {'; '.join(listed + more)}" * bool(listed)
+
+
+def _is_unusable(table: pd.DataFrame) -> "pd.Series[bool]":
+    return table["status"].str.startswith(f"{Outcome.UNUSABLE}: ")
+
+
 def _of_volumes(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of whole volumes that were read, their datasets told apart."""
-    table = table[(table["shape"] != "") & (table["chunk"] == "")]
+    """The usable rows of whole volumes that were read, their datasets told apart."""
+    table = table[(table["shape"] != "") & (table["chunk"] == "") & ~_is_unusable(table)]
     return table.assign(dataset=_told_apart(table))
 
 
@@ -88,7 +109,7 @@ def _told_apart(table: pd.DataFrame) -> list[str]:
     names: dict[tuple[str, str], str] = {}
     for name, sources in folders.items():
         if len(sources) > 1:
-            names |= {(name, s): new for s, new in told_apart(name, sorted(sources)).items()}
+            names |= {(name, s): new for s, new in distinct(name, sorted(sources)).items()}
     return [names.get(row, row[0]) for row in rows]
 
 
@@ -97,6 +118,7 @@ def derive(table: pd.DataFrame) -> pd.DataFrame:
 
     ``ratio`` counts 8 bytes a voxel as the paper does, ``native_ratio`` the input's own dtype;
     speeds are MB (10**6 bytes, 8 a voxel) a second, first and second stage together where total.
+    Raw labels have no speed: it is NaN.
     """
     table = table[(table["status"] == str(OK)) & table["lossless"]].copy()
     mb = table["raw_bytes"] / 1e6
@@ -108,4 +130,5 @@ def derive(table: pd.DataFrame) -> pd.DataFrame:
     table["decode_speed"] = mb / table["decode_s"]
     table["compress_speed"] = mb / (table["encode_s"] + table["compress_s"])
     table["decompress_speed"] = mb / (table["decompress_s"] + table["decode_s"])
+    table.loc[is_raw(table["encoding"], table["compression"]), list(STAGES)] = math.nan
     return table

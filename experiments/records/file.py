@@ -3,13 +3,13 @@
 import csv
 import io
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from compresso.targets import replacing
-from experiments import disk
 from experiments.errors import ResultsError
 from experiments.records.columns import COLUMNS, FIRST_COLUMNS, Row, key, tabulate
 from experiments.records.status import OK
@@ -55,11 +55,20 @@ def check(path: Path) -> None:
             with open(path, "r+b", buffering=0) as file:
                 _columns(path, file)
         else:
-            disk.check_writable(path.parent)
+            check_writable(path.parent)
     except OSError as error:
         raise ResultsError(
             f"{path}: cannot write results ({error.strerror}); name another file with --output"
         ) from None
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder, and find out whether files can be written to it; raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(1 << 12))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _refuse_streams(path: Path) -> None:
@@ -123,23 +132,28 @@ def _widen(path: Path, file: BinaryIO) -> None:
 
 
 def read(path: Path) -> "pd.DataFrame":
-    """Read the CSV, leaving out rows that a killed process left incomplete; raises ResultsError."""
+    """Read the CSV, leaving out rows that a killed process left incomplete; raises ResultsError.
+
+    The index of the table is the number of each row's line in the file.
+    """
     _refuse_streams(path)
     try:
         with open(path, newline="", encoding="utf-8", errors="backslashreplace") as file:
-            lines = list(csv.reader(file))
+            reader = csv.reader(file)
+            lines = [(reader.line_num, row) for row in reader]
     except (OSError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise ResultsError(
             f"{path}: no readable table of results ({reason}); run a grid first"
         ) from None
-    lines = lines or [list(COLUMNS)]  # an empty file is a table without rows
-    if not _known(lines[0]):
+    (_, header), *rest = lines or [(1, list(COLUMNS))]  # an empty file is a table without rows
+    if not _known(header):
         raise ResultsError(
             f"{path}: not a table of results of this version (its first line differs)"
         )
-    header, *rows = lines
-    return tabulate(dict(zip(header, row, strict=True)) for row in rows if len(row) == len(header))
+    rows = {number: row for number, row in rest if len(row) == len(header)}
+    table = tabulate(dict(zip(header, row, strict=True)) for row in rows.values())
+    return table.set_axis(list(rows))
 
 
 def measured(path: Path, failed: bool) -> dict[tuple[Any, ...], Row]:

@@ -1,24 +1,29 @@
 """Medians of runs with their 95% intervals, and which cells the runs tell apart.
 
 Bytes are the same in every run, so ratios are exact and always ranked. Seconds are not: where two
-intervals of a speed overlap, there is *no difference* that these runs can show.
+intervals of a speed overlap, there is *no difference* that these runs can show. Raw labels have no
+speed: it is NaN.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from experiments.numbers import plainly
+from experiments.records.best import best, is_raw
 from experiments.records.columns import CELL
+from experiments.records.trained import is_trained
+from experiments.text import plainly
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
 SEED = 2017
+#: Fewer runs have no interval: that of two that differ a little reaches from 0.2 to 300,000 MB/s.
+LEAST = 3
 #: From so many runs on the interval is bootstrapped: the range of fewer holds the median less
 #: often than the interval promises (of n runs with the probability 1 - 2**(1 - n)).
 ENOUGH = 5
@@ -40,31 +45,52 @@ EXACT = ("ratio", "native_ratio", "encoding_ratio", "encoded_bytes", "compressed
 
 @dataclass(frozen=True)
 class Interval:
-    """A median and its 95% interval; the bounds are NaN where one run cannot tell."""
+    """A median and its 95% interval; the bounds are NaN where the runs are too few.
+
+    Parameters
+    ----------
+    median, low, high : float
+    runs : int
+        How many runs it is of; 0 where it is of none, but computed.
+    """
 
     median: float
     low: float
     high: float
+    runs: int = field(default=0, compare=False)
 
     def over(self, amount: float) -> "Interval":
         """The interval of an amount by this: of bytes by seconds, a speed."""
         with np.errstate(divide="ignore", invalid="ignore"):
             median, low, high = amount / np.array([self.median, self.high, self.low])
-        return Interval(float(median), float(low), float(high))
+        return Interval(float(median), float(low), float(high), self.runs)
 
     def within(self, factor: float) -> "Interval":
         """The median, which may be wrong by a factor either way."""
-        return Interval(self.median, self.median / factor, self.median * factor)
+        return Interval(self.median, self.median / factor, self.median * factor, self.runs)
 
     def spelled(self, form: str = ",.2f") -> str:
-        """The median, and where there are several runs the interval behind it, in a format."""
+        """The median, and if there are enough runs the interval after it, in a format."""
         return self.told(lambda value: format(value, form))
 
     def told(self, spell: Callable[[float], str]) -> str:
-        """The same, each number as a function spells it."""
+        """The same, each number as a function spells it; a speed that is unknown is a dash."""
+        if math.isnan(self.median):
+            return "-"
+        span = self.span(spell)
+        return f"{spell(self.median)} ({span})" if span else spell(self.median)
+
+    def span(self, spell: Callable[[float], str]) -> str:
+        """The bounds, ``860 to 901``; ``n = 2`` if there are none, and nothing for one run."""
+        if math.isnan(self.median):
+            return ""
         if math.isnan(self.low):
-            return spell(self.median)
-        return f"{spell(self.median)} ({spell(self.low)} to {spell(self.high)})"
+            return f"n = {self.runs}" if self.runs > 1 else ""
+        return f"{spell(self.low)} to {spell(self.high)}"
+
+
+#: Of what has no speed.
+UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 def interval(values: ArrayLike) -> Interval:
@@ -78,22 +104,22 @@ def interval(values: ArrayLike) -> Interval:
     Returns
     -------
     Interval
-        Of 5 runs or more by the percentile bootstrap, seeded; of 2 to 4, whose own range is too
-        narrow, Student's interval of the logarithms; of one none.
+        Of 5 runs or more by the percentile bootstrap, seeded; of 3 and 4, whose own range is too
+        narrow, Student's interval of the logarithms; of fewer none.
     """
     runs = np.asarray(values, float)
     median = float(np.median(runs))
-    if len(runs) < 2 or not np.all((runs > 0) & np.isfinite(runs)):
-        return Interval(median, math.nan, math.nan)
+    if len(runs) < LEAST or not np.all((runs > 0) & np.isfinite(runs)):
+        return Interval(median, math.nan, math.nan, len(runs))
     if np.ptp(runs) == 0:
-        return Interval(median, median, median)
+        return Interval(median, median, median, len(runs))
     from scipy import stats
 
     if len(runs) < ENOUGH:
         logs = np.log(runs)
         reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(runs) - 1) * stats.sem(logs)
         low, high = np.exp([logs.mean() - reach, logs.mean() + reach])
-        return Interval(median, float(low), float(high))
+        return Interval(median, float(low), float(high), len(runs))
     found = stats.bootstrap(
         (runs,),
         np.median,
@@ -102,7 +128,7 @@ def interval(values: ArrayLike) -> Interval:
         method="percentile",
         rng=np.random.default_rng(SEED),
     ).confidence_interval
-    return Interval(median, float(found.low), float(found.high))
+    return Interval(median, float(found.low), float(found.high), len(runs))
 
 
 def intervals(rows: pd.DataFrame) -> pd.DataFrame:
@@ -116,7 +142,8 @@ def intervals(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``dataset``, ``encoding``, ``compression``, ``runs``; ``ratio``, ``native_ratio``,
+        ``dataset``, ``encoding``, ``compression``, ``group``; ``runs``; ``trained``, whether the
+        encoding was trained on the dataset; ``ratio``, ``native_ratio``,
         ``encoding_ratio``, ``encoded_bytes`` and ``compressed_bytes``; of each speed, which is the
         size by the median of the seconds, ``compress_speed``, ``compress_speed_low`` and
         ``compress_speed_high``, and so on; in the order of the rows.
@@ -124,20 +151,29 @@ def intervals(rows: pd.DataFrame) -> pd.DataFrame:
     lines: list[dict[str, Any]] = []
     for key, cell in rows.groupby(CELL, sort=False):
         line: dict[str, Any] = dict(zip(CELL, key, strict=True)) | {"runs": len(cell)}
+        line |= {"group": cell["group"].iloc[-1], "trained": is_trained(cell.iloc[-1])}
         line |= {name: cell[name].median() for name in EXACT}
         size = cell["raw_bytes"].median() / 1e6
         for speed, stages in STAGES.items():
             found = interval(cell[list(stages)].sum(axis=1)).over(size)
+            if is_raw(line["encoding"], line["compression"]):
+                found = UNKNOWN
             line |= {speed: found.median, f"{speed}_low": found.low, f"{speed}_high": found.high}
         lines.append(line)
-    columns = [*CELL, "runs", *EXACT]
+    columns = [*CELL, "group", "runs", "trained", *EXACT]
     columns += [f"{speed}{end}" for speed in STAGES for end in ("", "_low", "_high")]
     return pd.DataFrame(lines, columns=columns)
 
 
-def spelled(cell: "pd.Series[Any]", speed: str) -> str:
-    """A speed of one line of :func:`intervals`, ``882 (860 to 901)``."""
-    return Interval(*(cell[f"{speed}{end}"] for end in ("", "_low", "_high"))).told(plainly)
+def of_line(cell: Mapping[str, Any], speed: str) -> Interval:
+    """A speed of one line of :func:`intervals`."""
+    median, low, high = (cell[f"{speed}{end}"] for end in ("", "_low", "_high"))
+    return Interval(median, low, high, cell["runs"])
+
+
+def spelled(cell: Mapping[str, Any], speed: str) -> str:
+    """A speed of one line of :func:`intervals` as text, ``882 (860 to 901)``."""
+    return of_line(cell, speed).told(plainly)
 
 
 def cautious(cells: pd.DataFrame, speed: str) -> pd.DataFrame:
@@ -171,7 +207,7 @@ def places(cells: pd.DataFrame, speed: str) -> "pd.Series[str]":
 
     A cell is behind all that are surely faster and before all that are surely slower. So two cells
     whose places do not overlap have intervals that do not either; the others show no difference.
-    A cell of a single run, which has no interval, has no place.
+    A cell of few runs, which has no interval, has no place, nor have raw labels.
     """
     bounds = cautious(cells, speed)
     found = pd.Series("", index=cells.index)
@@ -189,10 +225,10 @@ def fastest(cells: pd.DataFrame, speed: str) -> "pd.Index[int]":
     bounds = cautious(cells, speed).dropna()
     if bounds.empty:
         return bounds.index
-    best = cells.loc[bounds.index, speed].idxmax()
+    first = best(cells.loc[bounds.index, speed])
     equal = bounds.index[bounds["high"] >= bounds["low"].max()]
-    others = cells.loc[equal.difference([best]), speed].sort_values(ascending=False)
-    return pd.Index([best, *others.index])
+    others = cells.loc[equal.difference([first]), speed].sort_values(ascending=False)
+    return pd.Index([first, *others.index])
 
 
 def told_fastest(cells: pd.DataFrame, speed: str, name: Callable[[Any], str]) -> str:

@@ -17,6 +17,7 @@ class Outcome(StrEnum):
     CRASH = "crash"  # its process ended, and sent nothing
     UNAVAILABLE = "unavailable"  # a package is not installed
     REFUSED = "refused"  # a label that the encoding by definition cannot hold
+    UNUSABLE = "unusable"  # a row whose numbers cannot be right; never written
     ERROR = "error"
 
 

@@ -1,14 +1,17 @@
 """The table at the end of a grid: every cell, the best ratio first."""
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
 
 from compresso.cli import shortened
-from experiments.names import shown
+from experiments.records.best import best, is_raw
 from experiments.records.columns import told_threads
 from experiments.records.derived import derive
-from experiments.records.intervals import BOTH, intervals, places, told_fastest
+from experiments.records.intervals import BOTH, intervals, of_line, places, told_fastest
+from experiments.records.trained import NOTE, marked
+from experiments.text import shown
 
 HEADINGS = (
     *("encoding", "compression", "ratio", "native ratio", "bytes"),
@@ -24,7 +27,8 @@ def render(rows: pd.DataFrame) -> str:
     Numbers are medians over runs. ``ratio`` and MB/s count 8 bytes a voxel, ``native ratio`` the
     volume's own dtype. The best ratio of a dataset is marked with a star. Where cells were measured
     repeatedly, a second block has the 95% intervals of the speeds and the places by them; a place
-    such as ``2-4`` means that the intervals overlap: no difference from those beside it.
+    such as ``2-4`` means that the intervals overlap: no difference from those beside it. Raw labels
+    have no speed. A dagger marks an encoding that was trained on the dataset.
     """
     blocks = [_block(str(name), part) for name, part in rows.groupby("dataset", sort=False)]
     return "\n\n".join(blocks)
@@ -35,22 +39,24 @@ def _block(name: str, rows: pd.DataFrame) -> str:
     cells = intervals(good).sort_values("ratio", ascending=False, kind="stable")
     lines = [
         (
-            str(cell.encoding),
-            str(cell.compression),
-            f"{cell.ratio:,.2f}",
-            f"{cell.native_ratio:,.2f}",
-            f"{cell.compressed_bytes:,.0f}",
-            f"{cell.compress_speed:,.1f}",
-            f"{cell.decompress_speed:,.1f}",
+            marked(cell),
+            str(cell["compression"]),
+            f"{cell['ratio']:,.2f}",
+            f"{cell['native_ratio']:,.2f}",
+            f"{cell['compressed_bytes']:,.0f}",
+            *(_speed(cell[speed]) for speed in BOTH),
             "yes",
         )
-        for cell in cells.itertuples()
+        for _, cell in cells.iterrows()
     ]
     text = [_title(name, rows)]
     if lines:
-        head, best, *others = _aligned([HEADINGS, *lines])
-        text += [f"  {head}", f"* {best}", *(f"  {line}" for line in others)]
+        first = best(cells["ratio"])
+        stars = [" ", *("*" if index == first else " " for index in cells.index)]
+        whole = _aligned([HEADINGS, *lines])
+        text += [f"{star} {line}" for star, line in zip(stars, whole, strict=True)]
     text += _speeds(good, cells)
+    text += [f"  {NOTE}"] if cells["trained"].any() else []
     failed = rows[~rows.index.isin(good.index)]
     reasons = failed["status"].unique()
     if len(failed) == len(rows) > 1 and len(reasons) == 1:
@@ -62,16 +68,15 @@ def _block(name: str, rows: pd.DataFrame) -> str:
 
 def _speeds(rows: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
     """The intervals of the speeds and the places by them, where cells were measured repeatedly."""
-    known = cells[cells["runs"] > 1]
+    known = cells[(cells["runs"] > 1) & ~is_raw(cells["encoding"], cells["compression"])]
     if known.empty:
         return []
-    columns = [list(known["encoding"]), list(known["compression"])]
+    columns = [[marked(cell) for _, cell in known.iterrows()], list(known["compression"])]
     headings = ["encoding", "compression"]
     for speed, heading in BOTH.items():
-        bounds = known[[speed, f"{speed}_low", f"{speed}_high"]].to_numpy()
         headings += [f"{heading} MB/s", "95% interval", "place"]
-        columns.append([f"{median:,.1f}" for median, _, _ in bounds])
-        columns.append([f"{low:,.1f} to {high:,.1f}" for _, low, high in bounds])
+        columns.append([_speed(median) for median in known[speed]])
+        columns.append([of_line(cell, speed).span(_speed) for _, cell in known.iterrows()])
         columns.append(list(places(known, speed)))
     text = ["", *(f"  {line}" for line in _aligned([headings, *zip(*columns, strict=True)]))]
     for speed, verb in BOTH.items():
@@ -80,6 +85,10 @@ def _speeds(rows: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
     if rows["other_cpu"].median() > BUSY:
         text.append(f"  other processes took {rows['other_cpu'].median():.0%} of the processors")
     return text
+
+
+def _speed(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:,.1f}"
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:

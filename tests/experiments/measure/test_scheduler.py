@@ -128,7 +128,7 @@ def test_chunks_without_a_scheduler_and_what_a_damaged_chunk_costs(tmp_path, cap
     [
         (["--scheduler", "tcp://127.0.0.1:9"], "Error: tcp://127.0.0.1:9: "),
         (["--scheduler", "processes:0"], "Error: not a scheduler: 'processes:0'"),
-        (["--scheduler", "threads:2", "--isolate"], "are for whole volumes, measured here"),
+        (["--scheduler", "threads:2", "--isolate"], "cannot be combined"),
         (["--chunks", "64x64"], "expected XxYxZ voxels"),
     ],
 )

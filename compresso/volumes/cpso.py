@@ -1,0 +1,59 @@
+"""Files of PyPI's ``compresso`` package: one ``cpso`` stream, x fastest."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compresso.encodings._cpso import parse
+from compresso.encodings.cpso import Cpso
+from compresso.errors import FileError
+from compresso.volumes._format import Format
+from compresso.volumes._metadata import Metadata, unplaced
+from compresso.volumes.volume import Volume
+
+
+class CpsoFile(Format):
+    """One stream, without a checksum and without metadata; slices are read by its index."""
+
+    name = "cpso"
+    suffixes = (".cpso",)
+    magic = (b"cpso",)
+    empty = True
+
+    @contextmanager
+    def open(self, path: Path, inner: str) -> Iterator[Volume]:
+        """Open a file that is one ``cpso`` stream."""
+        stream = path.read_bytes()
+        header = parse(stream).header
+        shape, dtype = header.shape, header.label_type
+
+        def fetch(start: int, stop: int) -> NDArray[Any]:
+            return Cpso().decode_slices(stream, start, stop, shape, dtype)
+
+        yield Volume(shape, dtype, fetch)
+
+    def write(
+        self,
+        path: Path,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        parts: Iterable[NDArray[Any]],
+        metadata: Metadata,
+    ) -> list[str]:
+        """Write the bytes that PyPI's package writes by default; the volume is held in memory."""
+        if dtype.kind != "u":
+            raise FileError(
+                f"{path.suffix} files hold unsigned labels, not {dtype.name}; "
+                "write an .h5 or .npy file"
+            )
+        volume = np.empty(shape, dtype.newbyteorder("="))
+        z = 0
+        for part in parts:
+            volume[z : z + len(part)] = part
+            z += len(part)
+        path.write_bytes(Cpso().encode(volume))
+        return unplaced(metadata)

@@ -1,0 +1,483 @@
+"""HDF5, by h5py: the authors' stacks, CREMI's .hdf, and most segmentations of the field."""
+
+import io
+import math
+import re
+import shlex
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compresso.arrays import LIMIT, space_axes
+from compresso.errors import EncodeError, FileError
+from compresso.plugins import require
+from compresso.volumes import _metadata
+from compresso.volumes._format import Format, bytes_of, check_room, volume_shape
+from compresso.volumes._geometry import Geometry, Vector, unit_of
+from compresso.volumes._metadata import Metadata
+from compresso.volumes.volume import Box, Stored, Volume, shape_of, slices_of
+
+#: Where label volumes are, in the original program's files and in CREMI's.
+USUAL = ("main", "volumes/labels/neuron_ids")
+#: Soft links that lead to one another, at most; HDF5's own limit.
+LINKS = 16
+#: Datasets that an error lists, at most.
+NAMED = 6
+#: Filters of the package hdf5plugin, by their registered numbers.
+FILTERS = {32000: "LZF", 32001: "Blosc", 32004: "LZ4", 32008: "Bitshuffle", 32013: "ZFP"}
+FILTERS |= {307: "bzip2", 32015: "Zstandard", 32017: "SZ", 32018: "FCIDECOMP", 32024: "SZ3"}
+FILTERS |= {32026: "Blosc2", 32028: "SPERR"}
+#: The number of the filter that sorts the bytes of labels by their place.
+SHUFFLE = 2
+
+
+class Hdf5(Format):
+    """Datasets in a tree of groups; chunks may have checksums: zlib's, or fletcher32.
+
+    Chunks that were never written are legal, and hold the fill value.
+    """
+
+    name = "HDF5"
+    suffixes = (".h5", ".hdf5", ".hdf", ".he5")
+    magic = (b"\x89HDF\r\n\x1a\n",)
+    head_size = 1 << 20
+    several = True
+    empty = True
+    any_shape = True
+
+    def begins(self, path: Path, head: bytes) -> bool:
+        """Whether its signature is at the start, or after another program's 512 bytes or more."""
+        starts = (0, *(512 << n for n in range(12)))
+        return any(head.startswith(self.magic, start) for start in starts)
+
+    @contextmanager
+    def open(self, path: Path, inner: str) -> Iterator[Volume]:
+        """Open one dataset of an HDF5 file; ``inner`` may be left out where there is no choice."""
+        with require("h5py", "h5py", "this file").File(path, "r") as file:
+            dataset = _find(path, file, inner)
+            own, dtype = dataset.shape or (), dataset.dtype
+            shape = volume_shape(path, own, dtype)
+            axes = space_axes(own)
+            _load_filters(path, dataset)
+            size = path.stat().st_size
+            _check_storage(dataset, size)
+            # What was never written takes no room; more of that than LIMIT is no volume.
+            check_room(bytes_of(shape, dtype) - LIMIT, size, 1 << 16)
+
+            def fetch(start: int, stop: int) -> NDArray[Any]:
+                return fetch_box(((start, stop), *((0, n) for n in shape[1:])))
+
+            def fetch_box(box: Box) -> NDArray[Any]:
+                index: list[int | slice] = [0] * len(own)
+                for axis, part in zip(axes, slices_of(box)[-len(axes) :], strict=True):
+                    index[axis] = part
+                labels: NDArray[Any] = dataset[tuple(index)]
+                return labels.reshape(shape_of(box))
+
+            chunk = tuple(dataset.chunks[axis] for axis in axes) if dataset.chunks else shape[2:]
+            chunk = (1,) * (3 - len(chunk)) + chunk
+            said = read_metadata(dataset)
+            stored = _stored(dataset, axes)
+            yield Volume(shape, dtype, fetch, *said, fetch_box, chunk, own, stored)
+
+    def write(
+        self,
+        path: Path,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        parts: Iterable[NDArray[Any]],
+        metadata: Metadata,
+    ) -> list[str]:
+        """Write the dataset ``main``, packed with gzip, a chunk a slice."""
+        attributes, lost = attributes_of(metadata)
+        chunks = (1, *shape[1:]) if len(shape) == 3 else True
+        packing = {} if 0 in shape else {"chunks": chunks, "compression": "gzip"}
+        with _Patient(path, "w+") as disk:
+            with require("h5py", "h5py", "this file").File(disk, "w") as file:
+                main = file.create_dataset("main", shape, dtype, **packing)
+                for name, (value, kind) in attributes.items():
+                    main.attrs.create(name, value, dtype=kind)
+                z = 0
+                for part in parts:
+                    main[z : z + len(part)] = part
+                    z += len(part)
+                    disk.check()
+            disk.check()
+        return lost
+
+
+class _Patient(io.FileIO):
+    """A file that keeps errors until it is asked: HDF5 crashes where a disk is full."""
+
+    error: OSError | None = None
+
+    def check(self) -> None:
+        """Raise OSError where anything could not be written."""
+        if self.error:
+            raise self.error
+
+    def write(self, data: Any) -> int:
+        """Write all the bytes, or keep the error."""
+        view = memoryview(data).cast("B")
+        try:
+            while len(view) and not self.error:
+                view = view[super().write(view) :]
+        except OSError as error:
+            self.error = error
+        return memoryview(data).nbytes
+
+    def truncate(self, size: int | None = None) -> int:
+        """Change the length, or keep the error."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = error
+            return size or 0
+
+
+def _find(path: Path, file: Any, inner: str) -> Any:
+    """The dataset to read; raises FileError for none, a group, or one that other files hold."""
+    import h5py
+
+    name = inner or _guess(path, file)
+    item = _follow(path, file, name)
+    if item is None:
+        raise FileError(f"{path}: no dataset {inner!r}; {_choices(path, file)}")
+    if not isinstance(item, h5py.Dataset):
+        raise FileError(f"{path}: {inner} is a group; {_choices(path, file)}")
+    if item.external or item.is_virtual:
+        raise FileError(f"{path}: {name} is stored in other files, which are not opened")
+    return item
+
+
+def _follow(path: Path, file: Any, name: str) -> Any:
+    """What a name leads to, by hard and soft links; None where it leads to nothing.
+
+    h5py would follow a link to another file as soon as it is asked whether the name exists.
+    """
+    import h5py
+
+    item, parts, links = file["/"], deque(name.split("/")), 0
+    while parts:
+        part = parts.popleft()
+        if part in ("", "."):
+            continue
+        if not isinstance(item, h5py.Group) or not item.id.links.exists(part.encode()):
+            return None
+        kind = item.id.links.get_info(part.encode()).type
+        if kind == h5py.h5l.TYPE_HARD:
+            item = item[part]
+        elif kind == h5py.h5l.TYPE_SOFT:
+            target = item.id.links.get_val(part.encode()).decode()
+            item = file["/"] if target.startswith("/") else item
+            parts.extendleft(reversed(target.split("/")))
+            links += 1
+        else:
+            raise FileError(f"{path}: {name} is a link to another file, which is not followed")
+        if links > LINKS:
+            raise FileError(f"{path}: {name} is a link that leads to more than {LINKS} others")
+    return item
+
+
+def _load_filters(path: Path, dataset: Any) -> None:
+    """Make the filters of a dataset's chunks known to HDF5.
+
+    Raises MissingPackageError if they need hdf5plugin, and FileError if that lacks them too.
+    """
+    from h5py.h5z import filter_avail
+
+    settings = dataset.id.get_create_plist()
+    codes = [settings.get_filter(number)[0] for number in range(settings.get_nfilters())]
+
+    def missing() -> str:
+        found = (FILTERS.get(code, f"number {code}") for code in codes if not filter_avail(code))
+        return ", ".join(found)
+
+    if names := missing():
+        require("hdf5plugin", "hdf5plugin", f"{path}: the HDF5 filter {names}")
+    if names := missing():
+        raise FileError(
+            f"{path}: the HDF5 filter {names} is not installed. Store the file with gzip, where it "
+            "was made: h5repack -f GZIP=6 OLD NEW"
+        )
+
+
+def _check_storage(dataset: Any, size: int) -> None:
+    """Raise ValueError for labels that HDF5 would overlook, or take for more than they are.
+
+    Shapes and tables of chunks have no checksum in files of the usual, earliest version.
+    """
+    if dataset.chunks is None:
+        if dataset.id.get_storage_size() not in (0, bytes_of(dataset.shape, dataset.dtype)):
+            raise ValueError(f"it stores another volume than one of shape {dataset.shape}")
+        return
+    whole = bytes_of(dataset.chunks, dataset.dtype)
+    settings = dataset.id.get_create_plist()
+    filters = [settings.get_filter(i)[::2] for i in range(settings.get_nfilters())]
+    if any(code == SHUFFLE and size[0] != dataset.dtype.itemsize for code, size in filters):
+        raise ValueError("its bytes are shuffled for labels of another size")
+    found = set()
+
+    def visit(chunk: Any) -> None:
+        at = chunk.chunk_offset
+        if (
+            any(z % c or z >= n for z, c, n in zip(at, dataset.chunks, dataset.shape, strict=True))
+            or at in found
+            or chunk.byte_offset + chunk.size > size
+            or ((not filters or chunk.filter_mask) and chunk.size < whole)
+        ):
+            raise ValueError(f"damaged table of chunks, at {at}")
+        found.add(at)
+
+    dataset.id.chunk_iter(visit)
+
+
+def _stored(dataset: Any, axes: Sequence[int]) -> Stored | None:
+    """Lists the chunks of a dataset; None for one piece that is written."""
+    if dataset.chunks is None:
+        return None if dataset.id.get_storage_size() else list
+
+    def stored() -> Iterable[tuple[Box, int]]:
+        found: list[tuple[Box, int]] = []
+
+        def visit(chunk: Any) -> None:
+            at, step, size = chunk.chunk_offset, dataset.chunks, dataset.shape
+            box = ((at[i], min(at[i] + step[i], size[i])) for i in axes)
+            found.append((((0, 1),) * (3 - len(axes)) + tuple(box), chunk.size))
+
+        dataset.id.chunk_iter(visit)
+        return found
+
+    return stored
+
+
+def _volumes(file: Any) -> list[str]:
+    """Names of the integer datasets of a file that have the most axes, as volumes have them.
+
+    If none of them is a volume, they are all named. Links are not followed.
+    """
+    import h5py
+
+    names: dict[int, list[str]] = {}
+
+    def visit(name: str, item: Any) -> None:
+        with suppress(TypeError):  # a type that NumPy does not have
+            if isinstance(item, h5py.Dataset) and item.dtype.kind in "uib":
+                axes: tuple[int, ...] = ()
+                with suppress(EncodeError):
+                    axes = space_axes(item.shape or ())
+                names.setdefault(len(axes), []).append(name)
+
+    file.visititems(visit)
+    return names[max(names)] if names else []
+
+
+def _guess(path: Path, file: Any) -> str:
+    names = _volumes(file)
+    if len(names) == 1:
+        return names[0]
+    usual = [name for name in USUAL if name in names]
+    if len(usual) == 1:
+        return usual[0]
+    raise FileError(f"{path}: which dataset? {_choices(path, file)}")
+
+
+def _choices(path: Path, file: Any) -> str:
+    names = [f"/{name}" for name in _volumes(file)]
+    if not names:
+        return "it does not hold a dataset of integers"
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    listed = ", ".join(names[:NAMED])
+    return f"its volumes are {listed}{more}; name one as {shlex.quote(f'{path}:{names[0]}')}"
+
+
+#: The largest attribute that is kept, in bytes, and how many are.
+LARGEST = 4096
+MOST = 256
+DTYPE = re.compile(r"[<>|][iufbS]\d{1,4}")
+TEXTS = ("ascii", "utf-8")
+#: What h5py raises for attributes that are damaged, or of types that NumPy does not have.
+ERRORS = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError)
+
+
+def read_metadata(dataset: Any) -> tuple[Metadata, list[str]]:
+    """What the attributes of a dataset say, and the names of what cannot be kept.
+
+    Also named are the attributes of the groups that it is in, and the names of enum values.
+    """
+    import h5py
+
+    fields: dict[str, Any] = {}
+    lost = ["the names of its enum values"] if h5py.check_enum_dtype(dataset.dtype) else []
+    lost += _outer(dataset)
+    try:
+        names = list(islice(dataset.attrs, MOST + 1))
+    except ERRORS:
+        return {}, ["its attributes"]
+    for name in names[:MOST]:
+        if isinstance(name, bytes):  # it is not UTF-8
+            lost.append(name.decode("latin-1"))
+            continue
+        try:
+            name.encode()
+            fields[name] = _to_json(dataset.attrs, name)
+            if h5py.check_enum_dtype(dataset.attrs.get_id(name).dtype):
+                lost.append(f"the names of the enum values of {name}")
+        except ERRORS:
+            lost.append(name)
+    if len(names) > MOST:
+        lost.append(f"attributes beyond {MOST}")
+    return _metadata.make("hdf5", fields, geometry(fields)), lost
+
+
+def _outer(dataset: Any) -> list[str]:
+    """Return the names of the attributes of all groups that a dataset is in, from the root."""
+    found: list[str] = []
+    group = dataset
+    try:
+        while group.name and group.name != "/":
+            group = group.parent
+            found = [f"{name} of {group.name}" for name in islice(group.attrs, MOST)] + found
+    except ERRORS:
+        found.append("the attributes of its groups")
+    return found
+
+
+def attributes_of(metadata: Metadata) -> tuple[dict[str, tuple[Any, Any]], list[str]]:
+    """The attributes that say the same, each a value and h5py's dtype, and what they cannot."""
+    own = _metadata.own(metadata, "hdf5")
+    found, lost = {}, []
+    for name, field in own.items():
+        value = _value(field)
+        if value is None or not 0 < len(name) < LARGEST or "\0" in name:
+            lost.append(name)
+        else:
+            found[name] = value
+    place = _metadata.geometry_of(metadata)
+    if place is not None and place != geometry(own):
+        found = {n: v for n, v in found.items() if n not in _metadata.PLACED["hdf5"]}
+        found |= render(place)
+    return found, lost + _metadata.foreign(metadata, "hdf5")
+
+
+def geometry(fields: dict[str, Any]) -> Geometry | None:
+    """What ``resolution`` and ``offset`` say, [z, y, x] as CREMI has them; None where they do not.
+
+    ``units``, ``directions`` and ``world`` are what :func:`render` writes beside them;
+    ``element_size_um`` is ilastik's.
+    """
+    size, unit = _row(fields, "resolution"), unit_of(_plain(fields, "units"))
+    if size is None and (micrometres := _row(fields, "element_size_um")):
+        size, unit = micrometres, "um"
+    offset = _row(fields, "offset")
+    place = offset and (offset[2], offset[1], offset[0])
+    world = _plain(fields, "world")
+    try:
+        flat = Geometry.along_axes(size or (None, None, None), place, unit)
+        turned = np.array(_plain(fields, "directions"), float)
+        z, y, x = flat.steps
+        if turned.shape == (3, 3):
+            rows = (turned[:, ::-1] * np.array(flat.spacing, float)[:, None]).tolist()
+            z, y, x = (step and tuple(row) for step, row in zip(flat.steps, rows, strict=True))
+        return Geometry((z, y, x), place, world if world in ("LPS", "RAS") else None, flat.unit)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def render(place: Geometry) -> dict[str, tuple[Any, Any]]:
+    """The attributes of a geometry, in nm, as CREMI's files are read."""
+    place = place.in_unit("nm")
+    texts = {"units": place.unit, "world": place.world}
+    rows: dict[str, Any] = {}
+    if any(place.steps):
+        rows["resolution"] = [math.nan if n is None else n for n in place.spacing]
+    if place.origin is not None:
+        rows["offset"] = place.origin[::-1]
+    if not place.is_plain:
+        rows["directions"] = place.directions[:, ::-1]
+    found = {name: (np.array(row, "<f8"), np.dtype("<f8")) for name, row in rows.items()}
+    return found | {name: (text, _text_type("utf-8")) for name, text in texts.items() if text}
+
+
+def _to_json(attributes: Any, name: str) -> dict[str, Any]:
+    """An attribute as JSON has it; raises one of ``ERRORS`` where it is not to be kept."""
+    import h5py
+
+    about = attributes.get_id(name)
+    text = h5py.check_string_dtype(about.dtype)
+    size = 0 if about.shape is None else math.prod(about.shape) * about.dtype.itemsize
+    if not 0 < size <= LARGEST:
+        raise ValueError("empty or too large")
+    value = attributes[name]
+    if text is not None and text.length is None:
+        words = np.asarray(value, object)
+        if sum(len(word.encode()) for word in words.ravel()) > LARGEST:
+            raise ValueError("too large")
+        return {"dtype": text.encoding, "value": words.tolist()}
+    dtype = about.dtype
+    if not DTYPE.fullmatch(dtype.str) or (dtype.itemsize > 8 and dtype.kind != "S"):
+        raise TypeError(f"{dtype} is not kept")
+    return {"dtype": dtype.str, "value": _listed(np.asarray(value, dtype).tolist())}
+
+
+def _listed(value: Any) -> Any:
+    """Nested lists whose bytes are characters, and whose numbers are finite or words."""
+    if isinstance(value, list):
+        return [_listed(item) for item in value]
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _value(field: Any) -> tuple[Any, Any] | None:
+    """The value and dtype of an attribute; None where they make no sense."""
+    try:
+        dtype, value = field["dtype"], field["value"]
+        if dtype in TEXTS:
+            words = np.array(value, object)
+            if not all(isinstance(word, str) and "\0" not in word for word in words.ravel()):
+                return None
+            "".join(words.ravel()).encode(dtype)
+            return (value if isinstance(value, str) else words), _text_type(dtype)
+        if not DTYPE.fullmatch(dtype):
+            return None
+        kind = np.dtype(dtype)
+        items = np.array(value, object)
+        if kind.kind == "S":
+            packed = [item.encode("latin-1") for item in items.ravel()]
+        elif kind.kind == "f":
+            packed = [float(item) for item in items.ravel()]
+        else:
+            packed = [int(item) for item in items.ravel()]
+        with np.errstate(over="ignore"):
+            array = np.array(packed, kind).reshape(items.shape)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return (array, kind) if array.nbytes <= LARGEST else None
+
+
+def _text_type(encoding: str) -> Any:
+    import h5py
+
+    return h5py.string_dtype(encoding)
+
+
+def _plain(fields: dict[str, Any], name: str) -> Any:
+    field = fields.get(name)
+    return field.get("value") if isinstance(field, dict) else None
+
+
+def _row(fields: dict[str, Any], name: str) -> Vector | None:
+    """Three numbers of an attribute."""
+    value = _plain(fields, name)
+    try:
+        z, y, x = (float(n) for n in (value if isinstance(value, list) else []))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return z, y, x

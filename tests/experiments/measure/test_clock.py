@@ -1,0 +1,67 @@
+"""The clock, and the order of rounds."""
+
+import itertools
+import threading
+import time
+from collections import Counter
+
+import numpy as np
+
+from experiments.measure import Clock, rounds
+
+
+def test_every_round_has_every_item():
+    order = list(rounds("ABCDEFGH", 6))
+    assert [run for run, _ in order] == [run for run in range(1, 7) for _ in range(8)]
+    drawn = ["".join(item for run, item in order if run == number) for number in range(1, 7)]
+    assert all(Counter(part) == Counter("ABCDEFGH") for part in drawn)
+    assert len(set(drawn)) == 6  # 8! orders: the seed that draws one twice is another seed
+    assert order == list(rounds("ABCDEFGH", 6))
+    assert order != list(rounds("ABCDEFGH", 6, seed=1))
+
+
+def test_a_single_round_goes_in_the_order_given():
+    assert [item for _, item in rounds("DCBA", 1, seed=5)] == list("DCBA")
+
+
+def test_a_clock_adds_up():
+    watch = Clock()
+    assert watch.time("a", lambda x: x + 1, 2) == 3
+    watch.time("a", time.sleep, 0.02)
+    watch.time("b", time.sleep, 0.01)
+    assert watch.seconds["a_s"] > 0.02
+    assert watch.seconds["b_s"] > 0.01
+    made = watch.touched((3, 4), np.uint16)
+    assert (made.shape, made.dtype, made.sum()) == ((3, 4), np.uint16, 0)
+    assert list(watch.ns) == ["a", "b", "new_memory"]
+
+
+def test_a_clock_pauses_while_items_are_made():
+    clock = Clock(itertools.count().__next__)  # each look at it takes 1 ns
+
+    def make():
+        for item in range(3):
+            for _ in range(100):
+                clock.now()
+            yield item
+
+    assert clock.time("work", list, clock.pausing(make())) == [0, 1, 2]
+    assert clock.ns["work"] < 20
+
+
+def test_a_shared_clock_divides_what_passed():
+    """Two items, each 300 and 100 ns of its 1,000 in stages: one after the other, twice that.
+
+    At once, all take 1,000 ns, of which 600 of 2,000 and 200 of 2,000 are the stages'.
+    """
+    own = threading.local()
+
+    def now():  # each thread's clock is 1,000 ns later whenever it is asked
+        own.ns = getattr(own, "ns", 0) + 1000
+        return own.ns
+
+    for at_once, expected in ((1, {"a": 600, "b": 200}), (2, {"a": 300, "b": 100})):
+        clock = Clock(now)
+        found = clock.share(lambda own, item: own.ns.update(a=300, b=100) or -item, [5, 7], at_once)
+        assert found == [-5, -7]
+        assert clock.ns == expected
