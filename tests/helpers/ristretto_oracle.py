@@ -400,8 +400,9 @@ class Piece:
         for template in more if self.effort == 3 else more[:2]:
             value = self.context(template, y, x)
             keys.append((template, self.spread(value, len(TEMPLATES[template]))))
-        if self.effort == 3 and name != "above":
-            keys.append((number, self.spread(*self.contour(name, y, x))))
+        edges = [] if name == "above" else list(self.edges(name, y, x))
+        for i, edge in enumerate(edges if self.effort == 3 else edges[:1] * self.deep):
+            keys.append(("edge", number, i, self.spread(*edge)))
         chosen = (number, self.context(f"{name} {kind} weights", y, x))
         return self.mix(keys, chosen, (number, context & 1023))
 
@@ -427,7 +428,7 @@ class Piece:
             refined = (low * (176 - f) + high * f) // 176
             bit = self.coder.bit(kept((mixed + refined) >> 1, 64, ONE - 64))
             self.counters.learn((*refinement, k + (2 * f >= 176)), bit)
-        error = 3 * ((ONE if bit else 0) - mixed)
+        error = 2 * ((ONE if bit else 0) - mixed)
         for i, key in enumerate(keys):
             weights[i] += (odds[i] * error + (1 << 23)) >> 24
             self.counters.learn(key, bit)
@@ -445,25 +446,34 @@ class Piece:
                 steps -= 1
         return steps
 
-    def contour(self, name, y, x):
-        """The context, and its bits."""
+    def edges(self, name, y, x):
+        """The contexts, and their bits."""
         left, above = self.at((0, 0, -1), y, x), self.at((0, -1, 0), y, x)
 
-        def move(dz, dy, dx, least, most, label=left):
+        def move(dz, dy, dx, least=8, most=8, label=left):
             return self.move((dz, dy, dx), y, x, least, most, label)
 
         def octal(number):
             return kept(number, -4, 3) + 4
 
+        def fine(number):
+            return kept(number, -7, 8) + 7
+
         if self.deep:
-            one = move(0, -1, 0, 8, 8)
-            two = move(0, -2, kept(one, -4, 4), 8, 8)
-            three = move(0, -3, kept(one + two, -6, 6), 8, 8)
-            now = move(-1, 0, 0, 8, 8)
-            parts = [now + one - move(-1, -1, 0, 8, 8), 2 * now - move(-2, 0, 0, 8, 8), three]
-            parts += [move(-1, 3, 0, 8, 8), two]
+            one, now = move(0, -1, 0), move(-1, 0, 0)
+            two = move(0, -2, kept(one, -4, 4))
+            three = move(0, -3, kept(one + two, -6, 6))
+            near = [move(-1, -1, 0), move(-1, 2, 0), move(-2, 0, 0)]
+            value = fine(now) + (octal(one) << 4)
+            yield value + sum(octal(m) << 7 + 3 * i for i, m in enumerate(near)), 16
+            value = fine(one) + (fine(now) << 4) + (octal(two) << 8) + (octal(move(-1, 1, 0)) << 11)
+            value += (fine(move(-1, 2, 0)) << 14) + (octal(move(-1, 4, 0)) << 18)
+            yield value + (octal(move(-2, 1, 0)) << 21), 24
+            parts = [now + one - move(-1, -1, 0), 2 * now - move(-2, 0, 0), three]
+            parts += [move(-1, 3, 0), two]
             value = sum(octal(part) << 3 * i for i, part in enumerate(parts))
-            return value + ((move(0, -1, 0, 8, 8, above) - 1) << 15), 18
+            yield value + ((move(0, -1, 0, label=above) - 1) << 15), 18
+            return
         if name == "same":
             k = move(0, -1, 0, 7, 7)
             one = move(0, -2, k, 6, 9)
@@ -472,7 +482,8 @@ class Piece:
             value = k + ((one + 6) << 3) + ((two + 6) << 7) + ((three + 4) << 11)
             value += (self.at((0, -1, -1), y, x) == left) << 15
             value += (self.at((0, -2, -1), y, x) == left) << 16
-            return value + ((self.at((0, -2, k), y, x) == self.at((0, -1, k), y, x)) << 17), 18
+            yield value + ((self.at((0, -2, k), y, x) == self.at((0, -1, k), y, x)) << 17), 18
+            return
         k = 0
         while k < 15 and (
             self.at((0, 0, -1 - k), y, x) == left and self.at((0, -1, -1 - k), y, x) == above
@@ -483,7 +494,7 @@ class Piece:
         kind = 5 if a == above else 4 if b == left else kind
         one = move(0, -2, -k, 9, 9)
         two = move(0, -3, one - k, 5, 5)
-        return k + (kind << 4) + ((one + 9) << 7) + ((two + 5) << 12), 16
+        yield k + (kind << 4) + ((one + 9) << 7) + ((two + 5) << 12), 16
 
     def run(self, y, x, flat):
         """How many of the flat voxels have W's label."""

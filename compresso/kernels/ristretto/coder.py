@@ -23,7 +23,9 @@ from numba.extending import intrinsic
 from compresso.kernels import PORTABLE, kernel
 
 U64 = np.uint64
-HELPER: dict[str, Any] = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+HELPER: dict[str, Any] = {
+    **{"nogil": True, "no_rewrites": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+}
 
 
 class _Library(JITCodeLibrary):
@@ -46,7 +48,8 @@ class _Helper(Compiler):
         state.flags.no_compile = True
         state.library = _Library(state.targetctx.codegen(), func.__qualname__)
         result = super().compile_extra(func)
-        key: Any = [].append  # the address: numba wants a built-in function, each another one
+        # The key stands for the address: numba wants built-in functions, all different.
+        key: Any = [].append
         state.targetctx.insert_user_function(key, result.fndesc, [result.library])
         return result._replace(entry_point=key)
 
@@ -86,14 +89,14 @@ FRESH = np.uint32(1 << 31)
 
 MOST = 2815  # of logits, which are ln(p / (1 - p)) in 1/256
 #: The logit of the middle of each of 4096 steps of probability.
-STRETCH = np.array([round(256 * math.log((i + 0.5) / (4095.5 - i))) for i in range(4096)], np.int64)
+STRETCH = np.array([round(256 * math.log((i + 0.5) / (4095.5 - i))) for i in range(4096)], np.int16)
 #: The probability, in 1/2**22, of each logit from -MOST - 1 to MOST + 1.
 SQUASH = np.array(
     [
         min(max(round((1 << 22) / (1 + math.exp(-(i - MOST - 1) / 256))), 64), (1 << 22) - 64)
         for i in range(2 * MOST + 3)
     ],
-    np.int64,
+    np.int32,
 )
 
 #: low, span: the interval; while decoding, low is the stream's value minus the interval's start.

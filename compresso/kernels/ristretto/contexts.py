@@ -6,6 +6,7 @@ are equal. A template is data: :func:`compare`, :func:`compare_row` and :func:`m
 """
 
 from collections import namedtuple
+from collections.abc import Callable
 
 import numpy as np
 from llvmlite import ir
@@ -15,7 +16,7 @@ from numba.extending import intrinsic
 
 from compresso.kernels import PORTABLE, kernel
 from compresso.kernels.ristretto.coder import inline, outline
-from compresso.kernels.words import _splat
+from compresso.kernels.words import _splat, leading_zeros, trailing_zeros
 
 ZERO = (1, 0, 0)  # stands for the label 0: no context looks at a slice that comes later
 
@@ -172,7 +173,6 @@ MORE_SAME_3D = (
         *(NE, prev(4, -1), NN, prev(0, 4), prev(-3, 1), P, prev2(-1, 0), prev(3, -3), Q),
         *((P, PS), PW, prev(-3, -2), prev(-2, 3)),
     ),
-    SAME_3D[:11],
     template(
         W,
         *(NE, NEE, NN, NNE, P, PE, PS, PSE, PN, PW, Q, prev2(0, 1), prev2(1, 0), prev(2, 0)),
@@ -200,7 +200,6 @@ MORE_LEFT_3D = (
         *(prev(0, 4), (prev(-2, -2), N), prev(-3, -1), NW, (prev(0, 2), N), (prev(1, -2), N)),
         *(prev(-3, 1), PW),
     ),
-    LEFT_3D[:11],
     template(
         W,
         *(NE, NW, WW, (WW, NW), (NW, N), P, (P, N), PE, PS, PSE, PN, PW, Q, (Q, N)),
@@ -483,7 +482,7 @@ def find_other(places, rows, columns):
     return plain if PORTABLE else llvm
 
 
-BITS_3D, BITS_SAME_2D, BITS_LEFT_2D = 18, 18, 16  # of the contours
+BITS_NEAR_3D, BITS_FAR_3D, BITS_MOTION_3D, BITS_SAME_2D, BITS_LEFT_2D = 16, 24, 18, 18, 16
 
 
 @outline
@@ -500,6 +499,41 @@ def moves(plane, at, label, least, most):
     return steps
 
 
+@intrinsic
+def _equal16_llvm(typing_context, plane, at, label):
+    def codegen(context, builder, signature, arguments):
+        plane, at, label = arguments
+        vector = ir.VectorType(label.type, 16)
+        place = builder.bitcast(builder.gep(plane, [at]), vector.as_pointer())
+        equal = builder.icmp_unsigned(
+            "==", builder.load(place, align=4), _splat(builder, label, 16)
+        )
+        return builder.zext(builder.bitcast(equal, ir.IntType(16)), WORD)
+
+    return types.uint64(plane, types.uint64, types.uint32), codegen
+
+
+@kernel
+def _equal16_plain(plane, at, label):
+    word = U64(0)
+    for k in range(16):
+        word |= U64(plane[at + U64(k)] == label) << U64(k)
+    return word
+
+
+#: ``_equal16(plane, at, label)``: bit k is set if ``plane[at + k]`` has that label, k in 0..15.
+_equal16: Callable[..., np.uint64] = _equal16_plain if PORTABLE else _equal16_llvm
+
+
+@inline
+def _edge(plane, at, label):
+    """The same as ``moves(plane, at, label, 8, 8)``, from a vector."""
+    equal = _equal16(plane, U64(at - 8), label)
+    if equal & U64(256):
+        return np.int64(trailing_zeros(~(equal >> U64(8))))
+    return -np.int64(min(leading_zeros(equal << U64(56)), U64(8)))
+
+
 @inline
 def _clip(number, least, most):
     return min(max(number, least), most)
@@ -511,26 +545,58 @@ def _octal(number):
     return _clip(number, -4, 3) + 4
 
 
+@inline
+def _fine(number):
+    """-7..8 as 0..15."""
+    return _clip(number, -7, 8) + 7
+
+
+@inline
+def edge_near_3d(view, here):
+    """The edge of W's label: where it is in the row above, in the slices before, and around."""
+    plane, row, before = view.plane, view.row, here + view.to_prev
+    label = plane[U64(here - 1)]
+    context = _fine(_edge(plane, before, label))
+    context |= _octal(_edge(plane, here - row, label)) << 4
+    context |= _octal(_edge(plane, before - row, label)) << 7
+    context |= _octal(_edge(plane, before + 2 * row, label)) << 10
+    return context | _octal(_edge(plane, here + view.to_prev2, label)) << 13
+
+
 @outline
-def contour_3d(view, here):
+def edge_far_3d(view, here):
+    """The same from more rows, and more precisely."""
+    plane, row, before = view.plane, view.row, here + view.to_prev
+    label = plane[U64(here - 1)]
+    one = _edge(plane, here - row, label)
+    context = _fine(one) | _fine(_edge(plane, before, label)) << 4
+    context |= _octal(_edge(plane, here - 2 * row + _clip(one, -4, 4), label)) << 8
+    context |= _octal(_edge(plane, before + row, label)) << 11
+    context |= _fine(_edge(plane, before + 2 * row, label)) << 14
+    context |= _octal(_edge(plane, before + 4 * row, label)) << 18
+    return context | _octal(_edge(plane, here + view.to_prev2 + row, label)) << 21
+
+
+@outline
+def edge_motion_3d(view, here):
     """How the edge moves: in the rows above, in the slices before, and over three rows below."""
     plane, row = view.plane, view.row
     label, above = plane[U64(here - 1)], plane[U64(here - row)]
     before, before2 = here + view.to_prev, here + view.to_prev2
-    one = moves(plane, here - row, label, 8, 8)
-    two = moves(plane, here - 2 * row + _clip(one, -4, 4), label, 8, 8)
-    three = moves(plane, here - 3 * row + _clip(one + two, -6, 6), label, 8, 8)
-    now = moves(plane, before, label, 8, 8)
-    context = _octal(now + one - moves(plane, before - row, label, 8, 8))
-    context |= _octal(2 * now - moves(plane, before2, label, 8, 8)) << 3
+    one = _edge(plane, here - row, label)
+    two = _edge(plane, here - 2 * row + _clip(one, -4, 4), label)
+    three = _edge(plane, here - 3 * row + _clip(one + two, -6, 6), label)
+    now = _edge(plane, before, label)
+    context = _octal(now + one - _edge(plane, before - row, label))
+    context |= _octal(2 * now - _edge(plane, before2, label)) << 3
     context |= _octal(three) << 6
-    context |= _octal(moves(plane, before + 3 * row, label, 8, 8)) << 9
+    context |= _octal(_edge(plane, before + 3 * row, label)) << 9
     context |= _octal(two) << 12
-    return context | (moves(plane, here - row, above, 8, 8) - 1) << 15
+    return context | (_edge(plane, here - row, above) - 1) << 15
 
 
 @outline
-def contour_same_2d(view, here):
+def edge_same_2d(view, here):
     """Where W and N agree: how the right end of N's label moves in the rows above."""
     plane, row, label = view.plane, view.row, view.plane[U64(here - 1)]
     far = moves(plane, here - row, label, 7, 7)
@@ -545,7 +611,7 @@ def contour_same_2d(view, here):
 
 
 @outline
-def contour_left_2d(view, here):
+def edge_left_2d(view, here):
     """Where they differ: how long the edge between them is, how it began, and the rows above."""
     plane, row = view.plane, view.row
     label, above = plane[U64(here - 1)], plane[U64(here - row)]

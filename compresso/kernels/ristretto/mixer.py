@@ -26,7 +26,19 @@ from compresso.kernels.ristretto.coder import (
     observe,
     outline,
 )
-from compresso.kernels.ristretto.contexts import _context, _fetch, _label
+from compresso.kernels.ristretto.contexts import (
+    BITS_FAR_3D,
+    BITS_LEFT_2D,
+    BITS_MOTION_3D,
+    BITS_NEAR_3D,
+    BITS_SAME_2D,
+    _context,
+    _fetch,
+    _label,
+    edge_far_3d,
+    edge_motion_3d,
+    edge_near_3d,
+)
 from compresso.kernels.ristretto.start import (
     ABOVE,
     BEFORE,
@@ -46,7 +58,7 @@ from compresso.kernels.ristretto.start import (
 )
 
 HASH = 0x9E3779B97F4A7C15
-RATE = 3  # of the training of weights
+RATE = 2  # of the training of weights
 
 #: effort; width: a model has 2**width counters; models, logits: scratch memory for the addresses of
 #: the counters of a question and their logits; weights: int64, in 1/65536.
@@ -119,7 +131,7 @@ def spread(context, bits, width):
     return np.int64((U64(context) * U64(HASH)) >> U64(64 - width))
 
 
-@outline
+@inline
 def decide_mixed(encoding, bit, count, weights_at, refine, mixer, coder):
     """Code a bit with the counters at ``mixer.models[:count]`` and train them; (bit, coder).
 
@@ -134,13 +146,13 @@ def decide_mixed(encoding, bit, count, weights_at, refine, mixer, coder):
     )
     total = np.int64(0)
     for n in range(count):
-        stretched = STRETCH[U64(counters[U64(models[U64(n)])] >> np.uint32(20))]
+        stretched = np.int64(STRETCH[U64(counters[U64(models[U64(n)])] >> np.uint32(20))])
         logits[U64(n)] = stretched
         total += stretched * weights[U64(weights_at + n)]
     total >>= 16
     total = max(total, np.int64(-MOST)) if total < 0 else min(total, np.int64(MOST))
     total += MOST + 1
-    mixed = SQUASH[U64(total)]
+    mixed = np.int64(SQUASH[U64(total)])
     if refine < 0:
         bit, coder = code(encoding, bit, mixed, coder)
     else:
@@ -161,21 +173,20 @@ def decide_mixed(encoding, bit, count, weights_at, refine, mixer, coder):
     return bit, coder
 
 
-@outline
+@inline
 def _first(question, is_3d, mixer):
     """The address of the counters of a question's further models."""
     return TABLES + (BEFORE[mixer.effort, question, np.int64(is_3d)] << mixer.width)
 
 
-@outline
-def _place_contour(context, bits, question, is_3d, mixer):
-    """Make a contour the last of a question's models."""
-    last = EXTRA[3, question, np.int64(is_3d)]
-    first = _first(question, is_3d, mixer) + ((last - 1) << mixer.width)
-    mixer.models[U64(last)] = first + spread(context, bits, mixer.width)
+@inline
+def _place(context, bits, number, first, mixer):
+    """Make a context the one of a question's further models with that number, from 1 on."""
+    at = first + ((number - 1) << mixer.width) + spread(context, bits, mixer.width)
+    mixer.models[U64(number)] = at
 
 
-@outline
+@inline
 def _mix(encoding, bit, question, is_3d, context, chosen, mixer, coder):
     """Code a bit with the counter of effort 1 and those in ``mixer.models[1:]``."""
     mixer.models[U64(0)] = slot(question, is_3d, context)
@@ -186,51 +197,41 @@ def _mix(encoding, bit, question, is_3d, context, chosen, mixer, coder):
     return decide_mixed(encoding, bit, count, weights_at, refine, mixer, coder)
 
 
-def _make_question(question, weigh_2d, weigh_3d, contour_2d, bits_2d, contour_3d):
-    """Make the function that asks one of SAME, LEFT and ABOVE."""
-    place_2d, place_3d = (place_models(templates, FEW) for templates in MORE[question])
-    weigh_2d, weigh_3d = contexts.compare(weigh_2d), contexts.compare(weigh_3d)
+def _make_question(question, weights_2d, weights_3d, edge_2d, bits_2d):
+    """Make the function that asks SAME, LEFT or ABOVE; without bits, no edge is used."""
+    place_2d, place_3d = (place_models(more, FEW) for more in MORE[question])
+    weigh_2d, weigh_3d = contexts.compare(weights_2d), contexts.compare(weights_3d)
+    many_2d, many_3d = (1 + len(templates) for templates in MORE[question])
 
     def ask(encoding, is_3d, bit, context, view, here, mixer, coder):
         first = _first(question, is_3d, mixer)
         if is_3d:
             place_3d(view, here, mixer, first)
             chosen = weigh_3d(view, here)
-            if mixer.effort > 2 and bits_2d > 0:
-                _place_contour(contour_3d(view, here), contexts.BITS_3D, question, is_3d, mixer)
+            if bits_2d > 0:
+                number = many_3d if mixer.effort > 2 else np.int64(1 + FEW)
+                _place(edge_near_3d(view, here), BITS_NEAR_3D, number, first, mixer)
+                if mixer.effort > 2:
+                    _place(edge_far_3d(view, here), BITS_FAR_3D, number + 1, first, mixer)
+                    _place(edge_motion_3d(view, here), BITS_MOTION_3D, number + 2, first, mixer)
         else:
             place_2d(view, here, mixer, first)
             chosen = weigh_2d(view, here)
-            if mixer.effort > 2 and bits_2d > 0:
-                _place_contour(contour_2d(view, here), bits_2d, question, is_3d, mixer)
+            if bits_2d > 0 and mixer.effort > 2:
+                _place(edge_2d(view, here), bits_2d, many_2d, first, mixer)
         return _mix(encoding, bit, question, is_3d, context, chosen, mixer, coder)
 
     return outline(ask)
 
 
 ask_same = _make_question(
-    SAME,
-    contexts.WEIGH_SAME_2D,
-    contexts.WEIGH_SAME_3D,
-    contexts.contour_same_2d,
-    contexts.BITS_SAME_2D,
-    contexts.contour_3d,
+    SAME, contexts.WEIGH_SAME_2D, contexts.WEIGH_SAME_3D, contexts.edge_same_2d, BITS_SAME_2D
 )
 ask_left = _make_question(
-    LEFT,
-    contexts.WEIGH_LEFT_2D,
-    contexts.WEIGH_LEFT_3D,
-    contexts.contour_left_2d,
-    contexts.BITS_LEFT_2D,
-    contexts.contour_3d,
+    LEFT, contexts.WEIGH_LEFT_2D, contexts.WEIGH_LEFT_3D, contexts.edge_left_2d, BITS_LEFT_2D
 )
 ask_above = _make_question(
-    ABOVE,
-    contexts.WEIGH_ABOVE_2D,
-    contexts.WEIGH_ABOVE_3D,
-    contexts.contour_left_2d,
-    0,
-    contexts.contour_3d,
+    ABOVE, contexts.WEIGH_ABOVE_2D, contexts.WEIGH_ABOVE_3D, contexts.edge_left_2d, 0
 )
 
 

@@ -69,9 +69,9 @@ MORE = (
     (contexts.MORE_ABOVE_2D, contexts.MORE_ABOVE_3D),
     (contexts.MORE_RUN_2D, contexts.MORE_RUN_3D),
 )
-FEW = 2  # further models at effort 2
+FEW = 2  # templates beside the one of effort 1, at effort 2
+EDGES = {2: (0, 1), 3: (1, 3)}  # models of the edge of W's label, by effort, in 2-D and in 3-D
 SETS = 32  # sets of weights of each question
-MODELS = 9  # models of a question, at most
 COLUMNS = 33  # counters of a row of refinements
 STEP = 176  # logits from one of them to the next
 REFINEMENTS = COUNTERS  # the address of the first one: 1024 rows of COLUMNS for each question
@@ -83,11 +83,12 @@ for _effort in (2, 3):
     _count = 0
     for _question in range(4):
         for _is_3d in range(2):
-            _extra = FEW
-            if _effort == 3:  # all, and the contour of the edge of W's label
-                _extra = len(MORE[_question][_is_3d]) + (_question < 2)
+            _extra = FEW if _effort == 2 else len(MORE[_question][_is_3d])
+            if _question in (SAME, LEFT):
+                _extra += EDGES[_effort][_is_3d]
             EXTRA[_effort, _question, _is_3d], BEFORE[_effort, _question, _is_3d] = _extra, _count
             _count += _extra
+MODELS = 1 + int(EXTRA.max())  # of a question, at most
 
 
 def width(effort: int, voxels: int) -> int:
@@ -103,7 +104,7 @@ def make_counters(trained: NDArray[np.uint32], effort: int, bits: int) -> NDArra
     counters = np.full(TABLES + tables, FRESH, np.uint32)
     counters[:COUNTERS] = trained
     row = SQUASH[np.minimum(np.arange(COLUMNS) * STEP, 2 * MOST + 2)]
-    counters[REFINEMENTS:TABLES] = np.tile(row << 10 | 6, 6 * 1024)
+    counters[REFINEMENTS:TABLES] = np.tile(row.astype(np.uint32) << 10 | 6, 6 * 1024)
     return counters
 
 
