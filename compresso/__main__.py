@@ -134,8 +134,8 @@ def main() -> None:
 @click.option(
     "--memory",
     type=MEMORY,
-    help="Memory to use at most, about; such as 1G. A group takes 0.8G by default; with less, they "
-    "are smaller, and there are never more at once than fit.",
+    help="Memory to use at most, about; such as 1G, and at least 16M. A group takes 0.8G by "
+    "default; with less, they are smaller, and there are never more at once than fit.",
 )
 @FORMAT
 @THREADS

@@ -75,7 +75,7 @@ def replacing(
     """
     ending = ending or target.name[-50:]
     try:
-        if target == STANDARD or _is_stream(target):
+        if target == STANDARD or is_stream(target):
             with _pouring(target, ending) as unfinished:
                 yield unfinished
         else:
@@ -107,7 +107,7 @@ def seekable(source: Path, ending: str = "", head: Head = ANY) -> Iterator[Path]
     FileError
         If the source cannot be read or copied, and what the check raises.
     """
-    if source != STANDARD and not _is_stream(source):
+    if source != STANDARD and not is_stream(source):
         yield source
         return
     with temporary_folder() as folder:
@@ -157,7 +157,7 @@ def check_unchanged(sources: Sequence[Path], before: Stamp | None, advice: str) 
         raise FileError(f"{sources[0]}: changed while it was read; {advice}")
 
 
-def _is_stream(path: Path) -> bool:
+def is_stream(path: Path) -> bool:
     """Whether a path is a FIFO or a device that takes or gives bytes one after the other."""
     try:
         mode = path.stat().st_mode

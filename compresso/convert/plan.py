@@ -11,7 +11,7 @@ from compresso import volumes
 from compresso.convert.claim import claim
 from compresso.convert.target import Codec, attributes, head
 from compresso.errors import FileError
-from compresso.targets import STANDARD, Stamp, check_unchanged, stamp
+from compresso.targets import STANDARD, Stamp, check_unchanged, is_stream, stamp
 from compresso.volumes.volume import Box, Shape, Volume, grid
 
 #: Voxels of a task, at most: what a kill may cost, and what progress is counted in.
@@ -117,7 +117,7 @@ def make(wanted: Wanted, at_once: int) -> Plan:
     ``at_once`` is how many tasks are at work in a process. Raises FileError and its like.
     """
     for text in (wanted.source, wanted.target):
-        if text in ("", str(STANDARD)):
+        if text in ("", str(STANDARD)) or is_stream(volumes.split(text)[0]):
             raise FileError(
                 f"{text!r}: cannot be read or written box by box; name a file or a folder"
             )

@@ -84,6 +84,17 @@ def test_a_damaged_magic_is_salvaged_from_a_pipe(tmp_path):
     assert np.array_equal(np.load(tmp_path / "a.npy"), LABELS)
 
 
+@pytest.mark.parametrize("name", ["fifo.npy", "fifo.h5:/labels", "/dev/null"])
+def test_a_pipe_is_not_converted(tmp_path, name):
+    """It can be read only once, and would keep the conversion waiting."""
+    pytest.importorskip("tensorstore", reason="needs the package tensorstore")
+    if name.startswith("fifo"):
+        os.mkfifo(tmp_path / name.partition(":")[0])
+    done = CliRunner().invoke(main, ["convert", str(tmp_path / name), str(tmp_path / "a.zarr")])
+    assert done.exit_code == 1
+    assert "cannot be read or written box by box" in done.stderr
+
+
 def test_a_full_temporary_folder_is_named(tmp_path):
     np.save(tmp_path / "a.npy", LABELS)
     data = (tmp_path / "a.npy").read_bytes()

@@ -13,6 +13,7 @@ from compresso import volumes
 from compresso.__main__ import main
 from compresso.arrays import as_shape
 from compresso.volumes import _metadata
+from experiments import datasets
 
 LABELS = (np.arange(4 * 5 * 6).reshape(4, 5, 6) // 3).astype(np.uint16)
 
@@ -253,3 +254,12 @@ def test_every_command_says_how_axes_are_read(tmp_path):
         assert "(4, 5, 6, 1)" in done.stderr
         with volumes.open_store(str(tmp_path / "b.zarr")) as volume:
             assert np.array_equal(volume.read(0, 9), LABELS)
+
+
+def test_the_harness_says_how_axes_are_read(tmp_path):
+    path = zarr(tmp_path / "a.zarr", LABELS[..., None])
+    np.save(tmp_path / "a.npy", LABELS[..., None])
+    for source in (path, tmp_path / "a.npy"):
+        (found,) = datasets.parse(str(source), tmp_path)
+        assert "(4, 5, 6, 1)" in datasets.checked([found], None)[-1]
+        assert np.array_equal(found.load().labels, LABELS)
