@@ -1,4 +1,4 @@
-"""Whole files: from a label volume to a frame and back, a group of slices at a time."""
+"""Whole files: from a label volume to a compressed file and back, one group of slices at a time."""
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
@@ -24,32 +24,34 @@ STEP = 64  # slices that are copied at a time
 
 
 class Written(NamedTuple):
-    """A frame that was written, and its bytes."""
+    """The description of a written file, and its size in bytes."""
 
     description: container.Description
     nbytes: int
 
 
 def quietly(text: str) -> None:
-    """Tell nobody."""
+    """Discard a message (the default ``announce`` callback)."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """How a file is made from another, whatever they hold.
+    """Settings that compressing and decompressing a file share.
 
     Parameters
     ----------
     threads : int
-        Groups that are worked on at once; where there are fewer, each has several. 0: all cores.
+        Groups that are processed at once; if there are fewer, each uses several threads. 0: all
+        cores.
     force : bool
         Overwrite the target.
     announce : callable
-        Told of damage, and of what the target cannot hold.
+        Called with each message about damage, or about metadata that the target cannot hold.
     form : str
-        The ending of the volume's format, where its file's name does not tell.
+        The file ending of the volume's format, if the file's name does not have it.
     limit : int
-        Refuse frames whose groups have more bytes of labels than this, and don't hold more at once.
+        Refuse files whose groups have more bytes of labels than this; also bounds the groups in
+        memory.
     """
 
     threads: int = 1
@@ -70,7 +72,7 @@ def compress_file(
     memory: int | None = None,
     work: Work = WORK,
 ) -> Written:
-    """Compress a volume's file to a frame's, group by group.
+    """Compress a volume to a file, group by group.
 
     Parameters
     ----------
@@ -80,18 +82,22 @@ def compress_file(
     target : Path
         ``-`` is the standard output.
     encoding, compression : str
-        Spec strings.
+        Codec strings, such as ``zstd:level=19``.
     memory : int, optional
-        Bytes that may be used, about. A group takes no more, and there are no more groups at once;
-        the bytes of the frame depend on it, and never on the threads.
+        Approximate memory limit in bytes. Smaller limits make smaller groups, so the compressed
+        bytes depend on it; they never depend on ``threads``.
     work : Work
 
-    Raises FileError where a file cannot be read or written or the source changes meanwhile, and
-    what :func:`compresso.container.write` raises.
+    Raises
+    ------
+    FileError
+        If a file cannot be read or written, or the source changes meanwhile.
+    EncodeError
+        If the encoding cannot hold the labels.
     """
     with (
         _opened(source, target, work, memory) as (volume, unfinished),
-        open(unfinished, "wb") as frame_file,
+        open(unfinished, "wb") as file,
     ):
         shape = volume.own if 0 < len(volume.own) < 3 else volume.shape
         depth = None if memory is None else container.depth_within(memory, shape)
@@ -100,7 +106,7 @@ def compress_file(
         description = container.describe(
             shape, volume.dtype, encoding, compression, depth, shift, kept or None
         )
-        nbytes = container.write(frame_file, description, volume.read, work.threads, memory)
+        nbytes = container.write(file, description, volume.read, work.threads, memory)
         lines = volumes.tell(source, [*volume.lost, *lost], "the frame cannot hold")
         for line in [*volumes.reshaped(source, volume.own, volume.shape), *lines]:
             work.announce(line)
@@ -186,14 +192,14 @@ def decompress_file(
     salvage: bool = False,
     work: Work = WORK,
 ) -> bool:
-    """Restore a frame's file to one of a known format, group by group.
+    """Restore a compressed file to a file of a known format, group by group.
 
     Parameters
     ----------
     source, target : Path
         ``-`` is the standard input or output.
     slices : (int, int or None)
-        Only those from the first to before the second.
+        Only the slices from the first to before the second.
     salvage : bool
         Fill damaged slices with 0 and go on.
     work : Work
@@ -201,10 +207,14 @@ def decompress_file(
     Returns
     -------
     bool
-        Whether all of the file is sound.
+        Whether the whole file is undamaged.
 
-    Raises FileError where a file cannot be read or written or there are no such slices, and
-    DecodeError where the frame is damaged, unless it is to be salvaged.
+    Raises
+    ------
+    FileError
+        If a file cannot be read or written, or there are no such slices.
+    DecodeError
+        If the file is damaged and ``salvage`` is not set.
     """
     name = Path(volumes.named(target, work.form, FORMAT) or target)
     write = volumes.writer(name)
@@ -215,6 +225,12 @@ def decompress_file(
         def announce(damage: str) -> None:
             work.announce(f"{source}: {damage}")
 
+        lost = []
+
+        def lose(error: DecodeError) -> None:
+            announce(f"{error}; they are filled with 0")
+            lost.append(error)
+
         sound = _check(reader, salvage, announce)
         span = _chosen(held.grid[0], slices, source, work.announce)
         shape: tuple[int, ...] = (span[1] - span[0], *held.grid[1:])
@@ -222,68 +238,61 @@ def decompress_file(
             shape = held.shape
         elif len(held.shape) < 3:
             work.announce(f"{target}: holds the array of shape {held.shape} as {shape}")
-        told = _Told(announce if salvage else None)
         with (
             replacing(target, work.force, [source], name.name[-50:]) as unfinished,
-            closing(_parts(reader, span, work.threads, told)) as parts,
+            closing(_parts(reader, span, work.threads, lose if salvage else None)) as parts,
         ):
             fitted = (part.reshape(shape) if len(shape) < 3 else part for part in parts)
             metadata = volumes.sliced(held.metadata or {}, *span, held.grid[0])
-            lost = write(unfinished, shape, np.dtype(held.dtype), fitted, metadata)
-        for line in volumes.tell(target, lost):
+            unheld = write(unfinished, shape, np.dtype(held.dtype), fitted, metadata)
+        for line in volumes.tell(target, unheld):
             work.announce(line)
-    return sound and not told.lost
-
-
-@dataclass
-class _Told:
-    """Who is told of damage, if anybody may be, and how many groups are lost."""
-
-    announce: Announce | None
-    lost: int = 0
+    return sound and not lost
 
 
 def _parts(
-    reader: container.Reader, span: Span, threads: int, told: _Told
+    reader: container.Reader, span: Span, threads: int, lose: Callable[[DecodeError], None] | None
 ) -> Generator[Labels, None, None]:
-    """Slices of a frame, group by group; where somebody is told, what is lost is 0."""
+    """Yield slices group by group; ``lose`` is called for a damaged group, which is then zeros.
+
+    Without ``lose``, a damaged group raises DecodeError.
+    """
     description = reader.description
     numbers = description.groups_of(*span)
     with closing(reader.groups(numbers, threads)) as groups:
         for number, group in zip(numbers, groups, strict=True):
             start, stop = description.group(number)
             low, high = max(start, span[0]), min(stop, span[1])
-            if isinstance(group, DecodeError):
-                if told.announce is None:
-                    raise group
-                told.announce(f"{group}; they are filled with 0")
-                told.lost += 1
-                yield np.zeros((high - low, *description.grid[1:]), description.dtype)
-            else:
+            if not isinstance(group, DecodeError):
                 yield group[low - start : high - start]
+                continue
+            if lose is None:
+                raise group
+            lose(group)
+            yield np.zeros((high - low, *description.grid[1:]), description.dtype)
 
 
 def describe_file(source: Path) -> container.Description:
-    """What a frame's file says of itself; raises FileError and DecodeError."""
+    """Return the description of a compressed file; raises FileError and DecodeError."""
     with _reader(source) as reader:
         reader.check_end()
         return reader.description
 
 
 def verify_file(source: Path, threads: int, limit: int = LIMIT) -> Iterator[container.Damage]:
-    """Decode a frame's file and tell what is damaged; raises FileError and DecodeError."""
+    """Decode a compressed file and yield its damage; raises FileError and DecodeError."""
     with _reader(source, limit=limit) as reader:
         yield from reader.damage(threads)
 
 
 def _shift(volume: volumes.Volume, step: int) -> int:
-    """What to add to the labels of a volume, which is read for it only where its dtype needs it."""
+    """Return the shift of a volume's labels; reads it only if its dtype needs one."""
     starts = range(0, volume.shape[0], step)
     return container.shift_of(volume.dtype, (volume.read(z, z + step) for z in starts))
 
 
 def _check(reader: container.Reader, salvage: bool, announce: Announce) -> bool:
-    """Whether a frame is whole from its head to its end; raises DecodeError, or tells it."""
+    """Whether head and end are undamaged; raises DecodeError, or announces it with ``salvage``."""
     try:
         reader.check_end()
     except DecodeError as error:
@@ -295,7 +304,7 @@ def _check(reader: container.Reader, salvage: bool, announce: Announce) -> bool:
 
 
 def _chosen(depth: int, slices: Slices, source: Path, announce: Announce) -> Span:
-    """The slices that are meant, of so many; raises FileError where there are none of them."""
+    """Resolve a range of slices; raises FileError if it is outside the volume."""
     z0, z1 = slices[0], depth if slices[1] is None else slices[1]
     if (z0, z1) != (0, depth) and not 0 <= z0 < min(z1, depth):
         asked = f"{z0}:{'' if slices[1] is None else z1}"
@@ -307,7 +316,7 @@ def _chosen(depth: int, slices: Slices, source: Path, announce: Announce) -> Spa
 
 @contextmanager
 def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator[container.Reader]:
-    """Open a frame's file; raises FileError, and DecodeError that names it."""
+    """Open a compressed file; raises FileError, and DecodeError that names it."""
     if source.is_dir():
         raise FileError(f"{source}: {volumes.what_is(source)}")
 
@@ -327,7 +336,7 @@ def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator
 
 @contextmanager
 def _named(source: object) -> Iterator[None]:
-    """Say whose labels or bytes an error is about."""
+    """Put the source's name in front of an error about its labels or bytes."""
     try:
         yield
     except DecodeError as error:

@@ -179,13 +179,13 @@ def renamed(sections: Sections, old: Unsigned, new: Unsigned) -> Sections:
     Returns
     -------
     Sections
-        Each entry is written as it was: a label that has been spelled out still is. Only where a
-        new label is too large to be shifted, it is spelled out too.
+        Every entry keeps its form, shifted or literal. A new label that is too large to be shifted
+        becomes literal.
     """
-    labels, shifted, spelled = _located(sections.locations)
+    labels, shifted, literal = _located(sections.locations)
     labels = new[np.searchsorted(old, labels)]
     locations = sections.locations.copy()
-    where = np.flatnonzero(shifted | spelled)
+    where = np.flatnonzero(shifted | literal)
     shift = shifted[where]
     too_large = shift & (labels > np.iinfo(labels.dtype).max - CODES)
     locations[where] = labels
@@ -205,11 +205,11 @@ def renamed(sections: Sections, old: Unsigned, new: Unsigned) -> Sections:
 
 
 def _located(locations: Unsigned) -> tuple[Unsigned, NDArray[np.bool_], NDArray[np.bool_]]:
-    """The labels among the locations, and which entries have them: shifted, and spelled out."""
+    """The labels among the locations, and which entries have them: shifted, and literal."""
     from compresso.kernels import cpso
 
-    shifted, spelled = np.empty(locations.size, np.bool_), np.empty(locations.size, np.bool_)
-    cpso.label_entries(locations, shifted, spelled)
+    shifted, literal = np.empty(locations.size, np.bool_), np.empty(locations.size, np.bool_)
+    cpso.label_entries(locations, shifted, literal)
     labels = locations.copy()
     labels[shifted] -= labels.dtype.type(CODES)
-    return labels[shifted | spelled], shifted, spelled
+    return labels[shifted | literal], shifted, literal

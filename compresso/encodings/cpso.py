@@ -259,7 +259,7 @@ def _locations(slab: Slab, deep: bool, across: bool) -> tuple[Unsigned, NDArray[
 def _squeezed(
     parts: Sequence[Windows], step: Sequence[int], threads: int
 ) -> tuple[Unsigned, Unsigned]:
-    """The distinct windows of all parts, and the entries that spell all windows."""
+    """The distinct windows of all parts, and the entries of all windows."""
     from compresso.kernels import cpso_runs
 
     merged = merge_windows(parts, threads)

@@ -171,10 +171,7 @@ def absolute(text: str) -> str:
 
 @dataclass
 class _Boxes:
-    """Volume of a volume that is read by whole slices, so many at a time as the memory holds.
-
-    Where its format gives boxes, these alone are read.
-    """
+    """Reads boxes, by whole slices if the format has no boxes, as many as the memory holds."""
 
     text: str
     volume: Volume

@@ -260,26 +260,27 @@ class Bucket(BaseHTTPRequestHandler):
 @contextmanager
 def serving(folder: Path, unlisted: bool = False) -> Iterator[str]:
     """The address of a server of a folder."""
-    with _server(partial(Handler, directory=str(folder), unlisted=unlisted)) as address:
+    with server(partial(Handler, directory=str(folder), unlisted=unlisted)) as address:
         yield address
 
 
 @contextmanager
 def bucket(objects: dict[str, bytes]) -> Iterator[str]:
     """The address of a server that TensorStore takes for Google's, of all buckets' objects."""
-    with _server(partial(Bucket, objects=objects)) as address:
+    with server(partial(Bucket, objects=objects)) as address:
         yield address
 
 
 @contextmanager
-def _server(handler) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+def server(handler) -> Iterator[str]:
+    """The address of a server with this handler, which ends with the block."""
+    made = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    made.daemon_threads = True
+    thread = threading.Thread(target=made.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{made.server_port}"
     finally:
-        server.shutdown()
-        server.server_close()
+        made.shutdown()
+        made.server_close()
         thread.join()

@@ -16,11 +16,10 @@ import subprocess
 import sys
 import tarfile
 import termios
-import threading
 import time
 import zipfile
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +46,7 @@ from experiments.records import Outcome, Status
 from experiments.records.derived import derive, newest
 from tests.experiments.commands.test_run import RUN, SMALL, run, run_here
 from tests.experiments.paper.test_paper import write_bsds
+from tests.helpers import stores
 from tests.helpers.paths import ROOT
 
 LABELS = np.arange(4 * 8 * 8, dtype=np.uint64).reshape(4, 8, 8) // 5
@@ -442,13 +442,8 @@ def server(tmp_path):
             self.wfile.write(page)
             return None
 
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), partial(Portal, directory=folder))
-    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
-    thread.start()
-    yield folder, f"http://127.0.0.1:{httpd.server_port}"
-    httpd.shutdown()
-    httpd.server_close()
-    thread.join()
+    with stores.server(partial(Portal, directory=folder)) as address:
+        yield folder, address
 
 
 def test_page_instead_of_an_archive_is_not_kept(tmp_path, server):

@@ -3,10 +3,7 @@
 import hashlib
 import io
 import tarfile
-import threading
 import zipfile
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import h5py
 import numpy as np
@@ -24,6 +21,7 @@ from experiments.paper import published
 from experiments.paper.coverage import window_counts
 from experiments.records.derived import newest
 from tests.experiments.commands.test_run import run, run_here
+from tests.helpers import stores
 from tests.helpers.paths import ROOT, shared
 
 
@@ -110,17 +108,8 @@ def server(tmp_path):
     folder = tmp_path / "served"
     folder.mkdir()
 
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
-    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
-    thread.start()
-    yield folder, f"http://127.0.0.1:{httpd.server_port}"
-    httpd.shutdown()
-    httpd.server_close()
-    thread.join()
+    with stores.serving(folder) as address:
+        yield folder, address
 
 
 def test_fetch_converts_once(tmp_path, server):
