@@ -26,3 +26,21 @@ def phantom():
     from experiments.datasets.phantom import Phantom
 
     return Phantom(size=Extent("150x96x16")).load().labels
+
+
+@pytest.fixture
+def zarr():
+    zarr = pytest.importorskip("zarr")
+    from compresso.adapters.zarr import CompressoCodec
+
+    zarr.registry.register_codec("compresso", CompressoCodec)
+    return zarr
+
+
+@pytest.fixture
+def numcodecs():
+    numcodecs = pytest.importorskip("numcodecs")
+    from compresso.adapters.numcodecs import CompressoCodec
+
+    numcodecs.register_codec(CompressoCodec)
+    return numcodecs

@@ -9,7 +9,6 @@ from click.testing import CliRunner
 
 import compresso as C
 from compresso.__main__ import main
-from tests.compresso.adapters.test_zarr import make, numcodecs, zarr  # noqa: F401  fixtures
 from tests.compresso.volumes.test_stores_chunks import in_compresso
 from tests.helpers import peers
 from tests.helpers import stores as depots
@@ -63,14 +62,14 @@ def test_files(tmp_path, path, labels):
 
 
 @pytest.mark.parametrize("shards", [None, (128, 256, 512)])
-def test_zarr(zarr, tmp_path, labels, shards):  # noqa: F811
-    make(zarr, tmp_path / "a.zarr", labels, CHUNKS, shards, depth=16)
+def test_zarr(zarr, tmp_path, labels, shards):
+    depots.make(zarr, tmp_path / "a.zarr", labels, CHUNKS, shards, depth=16)
     array = zarr.open_array(str(tmp_path / "a.zarr"))
     same(array[:], labels)
     same(array[3:200:50, 100:300], labels[3:200:50, 100:300])
 
 
-def test_numcodecs(zarr, numcodecs, tmp_path, labels):  # noqa: F811
+def test_numcodecs(zarr, numcodecs, tmp_path, labels):
     array = zarr.create_array(
         str(tmp_path / "a.zarr"),
         shape=labels.shape,

@@ -140,6 +140,20 @@ def zarr_array(path, volume, **options):
     return path
 
 
+def make(zarr, path, labels, chunks, shards=None, **configuration):
+    array = zarr.create_array(
+        str(path),
+        shape=labels.shape,
+        dtype=labels.dtype,
+        chunks=chunks,
+        shards=shards,
+        serializer={"name": "compresso", "configuration": configuration},
+        compressors=None,
+    )
+    array[:] = labels
+    return array
+
+
 def zarr_group(path, version=3):
     zarr = pytest.importorskip("zarr", reason="needs the package zarr")
     return zarr.open_group(str(path), mode="w", zarr_format=version)

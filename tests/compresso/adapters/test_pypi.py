@@ -12,8 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import compresso
-from tests.compresso.encodings.test_cpso import GOLDEN, STREAMS, noise, windows
 from tests.helpers import peers
+from tests.helpers.cpso import GOLDEN, STREAMS, noise, windows
 from tests.helpers.paths import shared
 from tests.helpers.peers import here, same
 from tests.helpers.strategies import UNSIGNED, volumes

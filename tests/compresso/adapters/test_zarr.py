@@ -19,6 +19,7 @@ from compresso import compressors, encodings
 from compresso.container.chunk import Codecs, Layout
 from tests.helpers import peers
 from tests.helpers.paths import ROOT, shared
+from tests.helpers.stores import make
 from tests.helpers.strategies import volumes
 
 ALONE = ROOT / "tests" / "helpers" / "zarr_alone.py"
@@ -31,38 +32,6 @@ def layout_of(labels, **configuration):
 
 def head_of(layout, data):
     return data[: layout.head_bytes]
-
-
-@pytest.fixture
-def zarr():
-    zarr = pytest.importorskip("zarr")
-    from compresso.adapters.zarr import CompressoCodec
-
-    zarr.registry.register_codec("compresso", CompressoCodec)
-    return zarr
-
-
-@pytest.fixture
-def numcodecs():
-    numcodecs = pytest.importorskip("numcodecs")
-    from compresso.adapters.numcodecs import CompressoCodec
-
-    numcodecs.register_codec(CompressoCodec)
-    return numcodecs
-
-
-def make(zarr, path, labels, chunks, shards=None, **configuration):
-    array = zarr.create_array(
-        str(path),
-        shape=labels.shape,
-        dtype=labels.dtype,
-        chunks=chunks,
-        shards=shards,
-        serializer={"name": "compresso", "configuration": configuration},
-        compressors=None,
-    )
-    array[:] = labels
-    return array
 
 
 @settings(max_examples=25)

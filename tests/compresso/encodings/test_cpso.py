@@ -1,6 +1,5 @@
 """The ``cpso`` stream: byte for byte that of PyPI's compresso, read and written."""
 
-import json
 import struct
 from pathlib import Path
 
@@ -14,21 +13,9 @@ from compresso.encodings._cpso import Header, index_type, parse
 from compresso.encodings.cpso import Cpso, TooManyWindowsError, decode, encode
 from compresso.plugins import Extent
 from tests.helpers import peers
-from tests.helpers.paths import ROOT, shared
+from tests.helpers.cpso import GOLDEN, STREAMS, noise, windows
+from tests.helpers.paths import shared
 from tests.helpers.strategies import UNSIGNED, volumes
-
-GOLDEN = np.load(ROOT / "tests" / "golden" / "pypi-compresso-3.3.3.npz")
-STREAMS = json.loads(str(GOLDEN["streams"]))
-
-
-@st.composite
-def windows(draw):
-    """Any window of at most 64 voxels, x, y, z."""
-    x = draw(st.integers(1, 64))
-    y = draw(st.integers(1, 64 // x))
-    z = draw(st.integers(1, 64 // x // y))
-    sides = draw(st.permutations([x, y, z]))
-    return draw(st.sampled_from([(4, 4, 1), (8, 8, 1), tuple(sides)]))
 
 
 def golden(number):
@@ -131,12 +118,6 @@ def test_index_type():
     assert [index_type((1, 1, n)).itemsize for n in (1, 126, 127, 128)] == [1, 1, 1, 2]
     assert [index_type((1, 1, n)).itemsize for n in (32766, 32767, 32768)] == [2, 2, 4]
     assert index_type((1, 65535, 65535)).itemsize == 8
-
-
-def noise():
-    """More different windows of 4x4 voxels than the 32768 that two bytes can number."""
-    share = np.linspace(0.12, 0.5, 32)[:, None, None]
-    return (np.random.default_rng(5).random((32, 600, 600)) < share).astype(np.uint32)
 
 
 def test_too_many_windows():

@@ -10,7 +10,6 @@ pytest.importorskip("tensorstore", reason="needs the package tensorstore")
 
 from compresso import volumes
 from compresso.volumes.volume import slices_of
-from tests.compresso.adapters.test_zarr import numcodecs, zarr  # noqa: F401  fixtures
 from tests.helpers import stores as depots
 from tests.helpers.stores import ts
 
@@ -131,7 +130,7 @@ def test_one_of_several_channels(tmp_path):
     assert stored(f"{tmp_path / 'seg'}:channel=1")[0].any()
 
 
-def test_arrays_of_the_own_codec(zarr, tmp_path):  # noqa: F811
+def test_arrays_of_the_own_codec(zarr, tmp_path):
     array = zarr.create_array(
         str(tmp_path / "seg"), shape=SHAPE, chunks=(4, 8, 8), shards=CHUNK, dtype="u4",
         serializer={"name": "compresso", "configuration": {"encoding": "cpso"}}, compressors=None,

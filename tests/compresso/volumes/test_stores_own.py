@@ -10,7 +10,6 @@ pytest.importorskip("tensorstore", reason="needs the package tensorstore")
 import compresso as C
 from compresso import files, volumes
 from compresso.errors import FileError
-from tests.compresso.adapters.test_zarr import numcodecs, zarr  # noqa: F401  fixtures
 from tests.helpers import stores as depots
 from tests.helpers.stores import place, refusal, same, scales, zarr_group
 
@@ -20,7 +19,7 @@ DTYPES = ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 SHARDING = {"name": "sharding_indexed", "configuration": {"codecs": [{"name": "compresso"}]}}
 
 
-def own(zarr, path, volume, chunks=(8, 16, 16), shards=None, codec=None, **options):  # noqa: F811
+def own(zarr, path, volume, chunks=(8, 16, 16), shards=None, codec=None, **options):
     codec = {"name": "compresso", "configuration": codec or {"encoding": "cpso"}}
     zarr.create_array(
         str(path), data=volume, chunks=chunks, shards=shards, serializer=codec, compressors=None,
@@ -31,7 +30,7 @@ def own(zarr, path, volume, chunks=(8, 16, 16), shards=None, codec=None, **optio
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shards", [None, (8, 32, 48)])
-def test_arrays(zarr, tmp_path, dtype, shards):  # noqa: F811
+def test_arrays(zarr, tmp_path, dtype, shards):
     volume = depots.labels(dtype=dtype)
     folder = own(zarr, tmp_path / "seg", volume, shards=shards, codec={"encoding": "cpso"})
     same(folder, volume)
@@ -45,7 +44,7 @@ def test_arrays(zarr, tmp_path, dtype, shards):  # noqa: F811
         {"encoding": "none", "depth": 3},
     ],
 )
-def test_codecs(zarr, tmp_path, codec):  # noqa: F811
+def test_codecs(zarr, tmp_path, codec):
     volume = depots.labels(dtype="u4")
     same(own(zarr, tmp_path / "seg", volume, codec=codec), volume)
 
@@ -53,7 +52,7 @@ def test_codecs(zarr, tmp_path, codec):  # noqa: F811
 @pytest.mark.parametrize("separator", "/.")
 @pytest.mark.parametrize("encoding", ["default", "v2"])
 @pytest.mark.parametrize("shards", [None, (8, 32, 48)])
-def test_keys_and_holes(zarr, tmp_path, encoding, separator, shards):  # noqa: F811
+def test_keys_and_holes(zarr, tmp_path, encoding, separator, shards):
     volume = depots.labels(dtype="u4")
     volume[8:] = 7
     folder = tmp_path / "seg"
@@ -66,7 +65,7 @@ def test_keys_and_holes(zarr, tmp_path, encoding, separator, shards):  # noqa: F
 
 
 @pytest.mark.parametrize("shards", [None, (8, 32, 48)])
-def test_strict_names_an_absent_chunk(zarr, tmp_path, shards):  # noqa: F811
+def test_strict_names_an_absent_chunk(zarr, tmp_path, shards):
     folder = own(zarr, tmp_path / "seg", depots.labels(), shards=shards)
     (folder / "c" / "1" / "0" / "0").unlink()
     volume = volumes.open_store(str(folder)).__enter__()
@@ -76,13 +75,13 @@ def test_strict_names_an_absent_chunk(zarr, tmp_path, shards):  # noqa: F811
         volumes.open_store(str(folder), strict=True).__enter__().read_box(box)
 
 
-def test_misplaced_chunks_are_refused(zarr, tmp_path):  # noqa: F811
+def test_misplaced_chunks_are_refused(zarr, tmp_path):
     folder = own(zarr, tmp_path / "seg", depots.labels())
     (folder / "c" / "1" / "0" / "0").rename(folder / "c.1.0.0")
     assert "c.1.0.0" in refusal(folder)
 
 
-def test_servers_and_frames(zarr, tmp_path):  # noqa: F811
+def test_servers_and_frames(zarr, tmp_path):
     volume = depots.labels(dtype="u4")
     own(zarr, tmp_path / "a", volume, shards=(16, 32, 48))
     with depots.serving(tmp_path) as address:
@@ -92,7 +91,7 @@ def test_servers_and_frames(zarr, tmp_path):  # noqa: F811
     assert np.array_equal(C.loads(target.read_bytes()), volume)
 
 
-def test_names_units_and_images(zarr, tmp_path):  # noqa: F811
+def test_names_units_and_images(zarr, tmp_path):
     volume = depots.labels(dtype="u4")
     units = {"dimension_units": ["4 nm", "5 nm", "40 nm"]}
     folder = own(
@@ -109,7 +108,7 @@ def test_names_units_and_images(zarr, tmp_path):  # noqa: F811
 
 
 @pytest.mark.parametrize("shards", [None, (8, 32, 48)])
-def test_damage_is_told(zarr, tmp_path, shards):  # noqa: F811
+def test_damage_is_told(zarr, tmp_path, shards):
     folder = own(zarr, tmp_path / "seg", depots.labels(), shards=shards)
     chunk = next(path for path in depots.chunks(folder) if "/c/1/" in str(path))
     data = bytearray(chunk.read_bytes())
@@ -123,7 +122,7 @@ def test_damage_is_told(zarr, tmp_path, shards):  # noqa: F811
 
 
 @pytest.mark.parametrize("depth", [None, 4])
-def test_zarr_names_a_damaged_chunk(zarr, tmp_path, depth):  # noqa: F811
+def test_zarr_names_a_damaged_chunk(zarr, tmp_path, depth):
     codec = {"encoding": "cpso"} | ({"depth": depth} if depth else {})
     folder = own(zarr, tmp_path / "seg", depots.labels(), codec=codec)
     chunk = folder / "c" / "1" / "0" / "2"
@@ -143,7 +142,7 @@ def test_zarr_names_a_damaged_chunk(zarr, tmp_path, depth):  # noqa: F811
         (5, "configured amiss"),
     ],
 )
-def test_absurd_configurations(zarr, tmp_path, configuration, reason):  # noqa: F811
+def test_absurd_configurations(zarr, tmp_path, configuration, reason):
     folder = own(zarr, tmp_path / "seg", depots.labels())
     head = json.loads((folder / "zarr.json").read_text())
     head["codecs"][0]["configuration"] = configuration
@@ -165,14 +164,14 @@ def test_absurd_configurations(zarr, tmp_path, configuration, reason):  # noqa: 
         },
     ],
 )
-def test_absurd_claims(zarr, tmp_path, change):  # noqa: F811
+def test_absurd_claims(zarr, tmp_path, change):
     folder = own(zarr, tmp_path / "seg", depots.labels())
     head = json.loads((folder / "zarr.json").read_text())
     (folder / "zarr.json").write_text(json.dumps(head | change))
     refusal(folder)
 
 
-def test_what_is_not_read_is_said(zarr, numcodecs, tmp_path):  # noqa: F811
+def test_what_is_not_read_is_said(zarr, numcodecs, tmp_path):
     volume = depots.labels(dtype="u4")
     folder = own(
         zarr, tmp_path / "turned", volume, filters=[zarr.codecs.TransposeCodec(order=(2, 1, 0))]

@@ -20,7 +20,6 @@ from experiments.recommend.estimate import estimate, size
 from experiments.recommend.places import Places
 from experiments.recommend.sample import Plan, draw
 from experiments.recommend.standing import Rest, Standing
-from tests.compresso.adapters.test_zarr import numcodecs, zarr  # noqa: F401  fixtures
 from tests.helpers import stores as depots
 
 SHAPE, CHUNK = (32, 384, 384), (8, 64, 64)
@@ -67,7 +66,7 @@ def only_the_block(path, labels):
         made[BLOCK] = labels[BLOCK]
 
 
-def make(kind, folder, labels, zarr):  # noqa: F811
+def make(kind, folder, labels, zarr):
     """A source of the labels, and how its chunks are known."""
     path = folder / f"a.{kind.partition('-')[0]}"
     if kind == "h5":
@@ -112,7 +111,7 @@ STORED = 2 * 3 * 3 / (4 * 6 * 6)
     ],
 )
 def test_the_interval_holds_if_most_of_a_volume_is_blank(
-    tmp_path, zarr, labels, truth, kind, known  # noqa: F811
+    tmp_path, zarr, labels, truth, kind, known
 ):  # fmt: skip
     with volumes.open(str(make(kind, tmp_path, labels, zarr)), 1 << 30) as volume:
         samples = [draw(volume, dataclasses.replace(PLAN, seed=seed), quiet) for seed in range(3)]
