@@ -14,14 +14,10 @@ Every function of PyPI's earlier ``compresso`` package is available under its ol
 ``labels`` and others. They are listed in :mod:`compresso.adapters.pypi`.
 """
 
-from typing import Any
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from compresso import compressors, encodings
-from compresso.arrays import Labels
-from compresso.codec import Buffer, Compressor, Encoding
-from compresso.container import CompressedArray, dumps, loads, open
 from compresso.errors import (
     CompressoError,
     DecodeError,
@@ -31,6 +27,12 @@ from compresso.errors import (
     MissingPackageError,
     SpecError,
 )
+
+if TYPE_CHECKING:
+    from compresso import compressors, encodings
+    from compresso.arrays import Labels
+    from compresso.codec import Buffer, Compressor, Encoding
+    from compresso.container import CompressedArray, dumps, loads, open
 
 __version__ = "1.0.0"
 
@@ -56,25 +58,35 @@ __all__ = [
 class _None:
     """Both stages' ``none``: arrays become their uint64 bytes, bytes stay as they are."""
 
-    def compress(self, data: Labels | Buffer) -> bytes:
-        if isinstance(data, np.ndarray):
-            return encodings.parse("none").encode(data)
-        return bytes(data)
+    def compress(self, data: "Labels | Buffer") -> bytes:
+        if isinstance(data, bytes | bytearray | memoryview):
+            return bytes(data)
+        return import_module("compresso.encodings").parse("none").encode(data)  # type: ignore[no-any-return]
 
-    def decompress(self, data: Buffer) -> Buffer:
+    def decompress(self, data: "Buffer") -> "Buffer":
         return data
 
 
 def __getattr__(name: str) -> Any:
-    """Return a codec by its upper-case name, or a function of PyPI's package."""
+    """Import a name when it is first used, so that a command's ``--help`` does not import NumPy.
+
+    An upper-case name is a codec; other names are modules or functions of PyPI's package.
+    """
+    if name.startswith("_"):
+        raise AttributeError(f"module 'compresso' has no attribute {name!r}")
+    if find_spec(f"compresso.{name}"):
+        return import_module(f"compresso.{name}")
+    if name in ("CompressedArray", "dumps", "loads", "open"):
+        return getattr(import_module("compresso.container"), name)
+    if name in ("Compressor", "Encoding"):
+        return getattr(import_module("compresso.codec"), name)
     if name == "NONE":
         return _None()
-    for registry in (encodings, compressors):
-        if name.isupper() and name.lower() in registry.names():
+    for kind in ("encodings", "compressors") if name.isupper() else ():
+        registry = import_module(f"compresso.{kind}")
+        if name.lower() in registry.names():
             return registry.parse(name)
-    if not name.startswith("_"):
-        from compresso.adapters import pypi
-
-        if name in pypi.__all__:
-            return getattr(pypi, name)
+    pypi = import_module("compresso.adapters.pypi")
+    if name in pypi.__all__:
+        return getattr(pypi, name)
     raise AttributeError(f"module 'compresso' has no attribute {name!r}")

@@ -10,48 +10,12 @@ import numpy as np
 
 from compresso import __version__, encodings, files, volumes
 from compresso.arrays import LIMIT
-from compresso.cli import VERBOSE, Commands, complain, threads_option
+from compresso.cli import DEBUG, FORCE, MEMORY, Commands, Size, complain, threads
 from compresso.container import COMPRESSION, Description
 from compresso.plugins import Extent
 from compresso.targets import STANDARD, file_or_standard
 
 SMALL = "ristretto"  # what files are compressed with, where nothing is named
-UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-class Size(click.ParamType[int]):
-    """A number of bytes, such as 1G.
-
-    Parameters
-    ----------
-    least : str
-        The smallest size that is accepted.
-    """
-
-    name = "size"
-
-    def __init__(self, least: str = "1") -> None:
-        self.least = least
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """Parse the text."""
-        size = self._parse(value)
-        if size is None:
-            self.fail(f"{value!r} is not a valid size (examples: 500M, 2G)", param, ctx)
-        if size < (self._parse(self.least) or 0):
-            self.fail(f"{value!r} is too small (at least {self.least})", param, ctx)
-        return size
-
-    @staticmethod
-    def _parse(value: object) -> int | None:
-        found = re.fullmatch(r"(\d+)([KMGT]?)B?", str(value).upper())
-        return int(found[1]) * UNITS[found[2]] if found else None
-
-
-#: With less, groups of slices become so small that files may be several times as large.
-MEMORY = Size(least="16M")
 
 
 class Slices(click.ParamType[tuple[int, int | None]]):
@@ -90,8 +54,7 @@ class FileOrStandard(click.ParamType[Path]):
 
 SOURCE = click.argument("source", type=FileOrStandard())
 TARGET = click.argument("target", type=FileOrStandard())
-THREADS = threads_option(1, "Groups of slices that are worked on at once; the result is the same")
-FORCE = click.option("--force", is_flag=True, help="Overwrite the target.")
+THREADS = threads(1)
 FORMAT = click.option(
     "--format",
     "form",
@@ -131,16 +94,11 @@ def main() -> None:
     show_default=f"none after an encoding that needs none, as {SMALL}; else {COMPRESSION}",
     help="Spec of the second.",
 )
-@click.option(
-    "--memory",
-    type=MEMORY,
-    help="Memory to use at most, about; such as 1G, and at least 16M. A group takes 0.8G by "
-    "default; with less, they are smaller, and there are never more at once than fit.",
-)
+@MEMORY
 @FORMAT
 @THREADS
 @FORCE
-@VERBOSE
+@DEBUG
 def compress(
     source: str,
     target: Path,
@@ -176,7 +134,7 @@ def compress(
 @LIMIT_OPTION
 @THREADS
 @FORCE
-@VERBOSE
+@DEBUG
 def decompress(
     source: Path,
     target: Path,
@@ -212,12 +170,12 @@ def decompress(
     help="Chunks of the target, x, y, z.",
 )
 @click.option("--shards", type=Extent, help="Shards that hold the chunks, x, y, z.")
-@click.option("--memory", type=MEMORY, help="Memory of all tasks of a process, about.")
+@MEMORY
 @THREADS
 @click.option("--scheduler", default="", help="threads:4, processes:4 or tcp://host:8786, by Dask.")
 @click.option("--strict", is_flag=True, help="A chunk that the source lacks is an error.")
 @click.option("--force", is_flag=True, help="Remove another array that is the target.")
-@VERBOSE
+@DEBUG
 def convert(**options: Any) -> None:
     """Convert a volume, a store of any size or a file, to Zarr v3 with our codec.
 
@@ -232,7 +190,7 @@ def convert(**options: Any) -> None:
 
 @main.command()
 @SOURCE
-@VERBOSE
+@DEBUG
 def info(source: Path) -> None:
     """Tell what a frame holds, without decoding it."""
     if files.is_stream(source):
@@ -245,7 +203,7 @@ def info(source: Path) -> None:
 @SOURCE
 @LIMIT_OPTION
 @THREADS
-@VERBOSE
+@DEBUG
 def verify(source: Path, limit: int, threads: int) -> None:
     """Decode a frame and check every hash; the exit code is 1 where anything is damaged."""
     if files.is_stream(source):

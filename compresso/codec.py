@@ -16,6 +16,9 @@ from compresso.arrays import Labels, Shape, as_shape, as_volume, check_shape, la
 from compresso.errors import DecodeError, EncodeError, LabelError
 from compresso.plugins import Plugin
 
+#: The codec of every function and command to which none is given.
+DEFAULT_ENCODING, DEFAULT_COMPRESSION = "ristretto", "none"
+
 Buffer = bytes | bytearray | memoryview
 #: Told of slices z0..z1-1, each once, in any order and from any thread, when they are about to be
 #: read or have just been written: to look at them then costs little. They must not be changed.

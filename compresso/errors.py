@@ -1,6 +1,7 @@
 """The errors this library raises on purpose; all of them are :class:`CompressoError`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,3 +53,13 @@ class FileError(CompressoError):
 
 class MissingPackageError(CompressoError, ImportError):
     """An optional package that a codec or a file format needs is not installed."""
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The most similar of some names, as the end of an error about an unknown one, or "".
+
+    >>> did_you_mean("recomend", ["fetch", "recommend"])
+    ' Did you mean "recommend"?'
+    """
+    similar = get_close_matches(name.lower(), names, n=1)
+    return f' Did you mean "{similar[0]}"?' if similar else ""

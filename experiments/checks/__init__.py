@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from compresso.cli import VERBOSE, reporting
+from compresso.cli import DEBUG, reporting
 from experiments.errors import HarnessError
 
 
@@ -13,7 +13,7 @@ class Program(click.Command):
 
     def __init__(self, *words: Any, **options: Any) -> None:
         super().__init__(*words, **options)
-        VERBOSE(self)
+        DEBUG(self)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from compresso.cli import TRACEBACKS
+
 if TYPE_CHECKING:
     from compresso.plugins import Extent
 
@@ -157,7 +159,7 @@ KEEP_FAILED = click.option(
 
 
 def _be_verbose(ctx: click.Context, _: click.Parameter, wanted: bool) -> bool:
-    ctx.meta["verbose"] = wanted
+    ctx.meta[TRACEBACKS] = wanted
     return wanted
 
 

@@ -443,13 +443,13 @@ def test_bugs_are_told_as_bugs(folder):
         )
 
     one_line(bug(), "Internal error: KeyError: 'lossless'; this is a bug", 70)
-    loud = bug("--verbose")
+    loud = bug("--debug")
     assert loud.returncode == 70
     assert b"Traceback" in loud.stderr
 
 
-def test_errors_with_verbose_show_where_they_are_from(folder):
-    done = run("info", folder / "in.npy", "--verbose")
+def test_errors_with_debug_show_where_they_are_from(folder):
+    done = run("info", folder / "in.npy", "--debug")
     assert done.returncode == 1
     assert b"Traceback" in done.stderr
     assert b"not a compresso file" in done.stderr

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from compresso.__main__ import main
-from compresso.cli import threads_option
+from compresso.cli import threads as threads_option
 from compresso.container import description
 from compresso.parallel import cores
 from experiments import records
