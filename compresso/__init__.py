@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from compresso.codec import Buffer, Compressor, Encoding
     from compresso.container import CompressedArray, dumps, loads, open
 
-__version__ = "1.0.0"
+__version__ = "4.0.0"
 
 __all__ = [
     "CompressedArray",

@@ -5,15 +5,26 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+import venv
 import zipfile
 from email import message_from_bytes
 
 import pytest
 
+import compresso
 from tests.helpers.paths import ROOT
-from tests.helpers.peers import interpreter
+from tests.helpers.peers import VERSIONS, install, interpreter
 
-CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())
+README = (ROOT / "README.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+#: Runs the README's CloudVolume snippet.
+ROUND_TRIP = """
+import sys, compresso, numpy as np
+corners = np.arange(1, 9, dtype=np.uint64).reshape(2, 2, 2)
+labels = before = np.kron(corners, np.ones((8, 99, 90), np.uint64))
+exec(sys.stdin.read())
+print(compresso.__version__, np.array_equal(labels, before))
+"""
 #: Targets of links and images in Markdown, in its references, and in HTML.
 LINK = re.compile(
     r"""\]\(\s*<?([^)\s>]+)|^\s*\[[^\]]+\]:\s*(\S+)|\b(?:src|href)=["']([^"']+)""", re.M
@@ -31,21 +42,31 @@ def test_a_relative_link_is_found():
     assert relative_links(text) == ["b.md", "h.md", "i.png"]
 
 
+def requirements(text):
+    """The lines of a requirements file, without comments."""
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return {line for line in lines if line}
+
+
 def test_the_long_description_has_no_relative_links():
-    assert not relative_links((ROOT / CONFIG["project"]["readme"]).read_text())
+    assert not relative_links(PROJECT["readme"]["text"])
 
 
 def test_the_licence_is_an_spdx_expression():
-    assert CONFIG["project"]["license"] == "MIT"
-    files = CONFIG["project"]["license-files"]
+    assert PROJECT["license"] == "MIT"
+    files = PROJECT["license-files"]
     assert files
     assert all((ROOT / name).is_file() for name in files)
 
 
-def test_requirements_have_the_dependencies_of_the_library():
-    assert set(CONFIG["project"]["dependencies"]) <= set(
-        (ROOT / "requirements.txt").read_text().splitlines()
-    )
+def test_requirements_are_the_dependencies_and_the_extra_bench():
+    extra = PROJECT["optional-dependencies"]["bench"]
+    found = requirements((ROOT / "requirements.txt").read_text())
+    assert found == {*PROJECT["dependencies"], *extra}
+
+
+def test_the_readme_lists_the_extras():
+    assert set(re.findall(r"^\| `(\w+)` \|", README, re.M)) >= set(PROJECT["optional-dependencies"])
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +90,23 @@ def test_the_wheel(built):
     assert not relative_links(found.get_payload())
     assert {"compresso/py.typed", "compresso/encodings/ristretto-start-1.xz"} <= set(names)
     assert {name.split("/")[0] for name in names} == {"compresso", metadata.split("/")[0]}
+
+
+@pytest.mark.slow
+def test_the_wheel_replaces_the_package_that_cloudvolume_asks_for(built, tmp_path):
+    (wheel,) = built.glob("*.whl")
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv/bin/python"
+    install(python, str(wheel), f"cloud-volume[compresso]=={VERSIONS['cloud-volume']}")
+    subprocess.run([python, "-m", "pip", "check"], check=True)
+    code = re.search(r"```python\n(from cloudvolume .*?)```", README, re.S)[1]
+    command = [python, "-c", ROUND_TRIP]
+    done = subprocess.run(
+        command, input=code, cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == [compresso.__version__, "True"]
+    command = [python.with_name("compresso"), "--version"]
+    assert compresso.__version__ in subprocess.run(command, capture_output=True, text=True).stdout
 
 
 @pytest.mark.slow

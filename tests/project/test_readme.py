@@ -1,23 +1,27 @@
-"""The README's Python, as it stands."""
+"""The README's snippets run as they stand, and its links lead somewhere."""
 
 import importlib
 import re
+import shlex
 
+import h5py
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from compresso.__main__ import main
 from tests.helpers.paths import ROOT
 
 README = (ROOT / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
+SHELL = [
+    line for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()
+]
 #: Packages that a snippet imports and not everybody has.
-OPTIONAL = ("zarr", "numcodecs", "tensorstore", "cloudvolume")
+OPTIONAL = ("zarr", "cloudvolume")
 
 
-#: Every block of Python, by the bold words before it.
-SNIPPETS = re.findall(r"\*\*([^*]+)\.\*\*(?:(?!\*\*|```).)*```python\n(.*?)```", README, re.S)
-
-
-@pytest.mark.parametrize("code", [code for _, code in SNIPPETS], ids=[t for t, _ in SNIPPETS])
+@pytest.mark.parametrize("code", PYTHON, ids=["library", "zarr", "cloudvolume"])
 def test_a_snippet_runs(code, phantom, tmp_path, monkeypatch):
     for package in OPTIONAL:
         if re.search(rf"^(import|from) {package}\b", code, re.M):
@@ -32,5 +36,23 @@ def test_a_snippet_runs(code, phantom, tmp_path, monkeypatch):
     assert np.array_equal(np.asarray(names["labels"]), phantom)
 
 
-def test_every_block_of_python_is_a_snippet():
-    assert len(SNIPPETS) == README.count("```python") >= 4
+def test_the_commands_run(phantom, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with h5py.File("seg.h5", "w") as file:
+        file["labels"] = phantom
+    commands = [shlex.split(line)[1:] for line in SHELL if line.startswith("compresso ")]
+    assert len(commands) >= 6
+    for command in commands:
+        if command[0] not in main.commands:
+            continue
+        done = CliRunner().invoke(main, command)
+        assert done.exit_code == 0, (command, done.output)
+    assert np.array_equal(np.load("part.npy"), phantom[4:8])
+
+
+def test_one_command_measures_and_one_tests():
+    setup = [line for line in SHELL if line.startswith("python3 -m venv .venv")]
+    install = "python3 -m venv .venv && .venv/bin/pip install -r {} && .venv/bin/python "
+    measure, test = setup
+    assert measure.startswith(install.format("requirements.txt") + "run.py ")
+    assert test == install.format("requirements-dev.txt") + "-m pytest"

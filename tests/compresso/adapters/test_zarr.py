@@ -293,9 +293,9 @@ def test_damage_to_numcodecs_is_refused(numcodecs, phantom):
 def as_installed(folder):
     """Make a folder that tells Python of our entry points, as an installed package does."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    info = folder / "compresso_harness-0.dist-info"
+    info = folder / "compresso-0.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: compresso-harness\nVersion: 0\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: compresso\nVersion: 0\n")
     lines = []
     for group, entries in project["entry-points"].items():
         lines += [f"[{group}]", *(f"{name} = {where}" for name, where in entries.items())]
