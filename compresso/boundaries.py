@@ -23,7 +23,7 @@ from compresso.parallel import Span, parallel, ranges, slab_depth, slabs
 
 @dataclass(frozen=True)
 class Slab:
-    """Some slices of a volume with their boundary map, and the slices beside them.
+    """Some slices of a volume with their boundary map, and their neighbouring slices.
 
     Parameters
     ----------
@@ -45,12 +45,12 @@ class Slab:
 
     @property
     def own_labels(self) -> Labels:
-        """Labels without those of the slices beside it."""
+        """Labels of its own slices."""
         return self.labels[self.start : self.stop]
 
     @property
     def own_bits(self) -> NDArray[np.uint64]:
-        """Boundary map without that of the slices beside it."""
+        """Boundary map of its own slices."""
         return self.bits[self.start : self.stop]
 
 
@@ -223,7 +223,7 @@ def fill_labels(
             finished = max(finished, s1 - 1)
 
     parallel(fill_range, found.ranges, threads)
-    # The outermost slices of each range may copy labels from the range beside it.
+    # The outermost slices of each range may copy labels from the neighbouring range.
     for z in sorted({z for span in found.ranges for z in (span[0][0], span[-1][1] - 1)}):
         finish(z, z + 1)
 
@@ -337,5 +337,5 @@ def unpack_windows(
     from compresso.kernels import windows
 
     packed = np.empty(indices.shape, packed_type(step))
-    windows.spell(indices.reshape(-1), values, packed.reshape(-1))
+    windows.look_up(indices.reshape(-1), values, packed.reshape(-1))
     windows.unpack(packed, nx, step, bits)

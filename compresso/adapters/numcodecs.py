@@ -1,6 +1,6 @@
-"""A numcodecs codec, for Zarr v2 and whoever else uses numcodecs (docs/zarr.md).
+"""A numcodecs codec, for Zarr v2 and other users of numcodecs (docs/zarr.md).
 
-numcodecs finds it by itself once this package is installed::
+Once this package is installed, numcodecs finds it::
 
     numcodecs.get_codec({"id": "compresso", "encoding": "cpso", "compression": "zstd"})
 """
@@ -16,10 +16,10 @@ from xxhash import xxh3_64_intdigest
 
 from compresso.arrays import LIMIT, Labels
 from compresso.container import COMPRESSION, ENCODING
-from compresso.container.chunk import CHECK, Codecs, Layout
+from compresso.container.chunk import CHECK, ChunkCodec, Layout
 from compresso.errors import DecodeError, EncodeError
 
-#: Mark, flags, axes, kind and bytes of the dtype; then the shape, uint64, and the hash of all that.
+#: Mark, flags, number of axes, kind and bytes of the dtype. The shape, uint64, and a hash follow.
 PREFIX = struct.Struct("<4sBB1sB")
 MARK = b"CPN1"
 FORTRAN, BIG_ENDIAN = 1, 2  # the flags
@@ -27,12 +27,12 @@ AXES_LIMIT = 32
 
 
 class CompressoCodec(Codec):  # type: ignore[misc]
-    """Labels, encoded and compressed; what is encoded has hashes, and damage raises DecodeError.
+    """A codec for labels; its output has hashes, and damage raises DecodeError.
 
     Parameters
     ----------
     encoding, compression : str
-        Specs, such as ``"cpso"`` and ``"zstd:level=19"``.
+        Codec strings, such as ``"cpso"`` and ``"zstd:level=19"``.
 
     Raises
     ------
@@ -43,13 +43,13 @@ class CompressoCodec(Codec):  # type: ignore[misc]
     codec_id: ClassVar[str] = "compresso"
 
     def __init__(self, encoding: str = ENCODING, compression: str = COMPRESSION) -> None:
-        codecs = Codecs(encoding, compression)
-        self.encoding, self.compression = codecs.encoding, codecs.compression
+        self._codec = ChunkCodec(encoding, compression)
+        self.encoding, self.compression = self._codec.encoding, self._codec.compression
 
     def encode(self, buf: Any) -> bytes:
-        """Encode an array of integers or bool; its shape, dtype and orders come back.
+        """Encode an array of integers or bool, with its shape, dtype, byte and axis order.
 
-        Bytes are encoded as the uint8 that they are. Raises EncodeError.
+        Bytes are encoded as uint8. Raises EncodeError.
         """
         array = buf if isinstance(buf, np.ndarray) else ensure_ndarray(buf)
         fortran = array.flags.f_contiguous and not array.flags.c_contiguous
@@ -57,36 +57,35 @@ class CompressoCodec(Codec):  # type: ignore[misc]
         kind, size = plain.dtype.kind.encode(), plain.dtype.itemsize
         if plain.ndim > AXES_LIMIT:
             raise EncodeError(f"{plain.ndim} axes are more than {AXES_LIMIT}")
-        chunk = self._layout(plain.shape, plain.dtype.newbyteorder("<")).encode(plain)
+        chunk = Layout(self._codec, plain.shape, plain.dtype.newbyteorder("<")).encode(plain)
         flags = (FORTRAN if fortran else 0) | (BIG_ENDIAN if plain.dtype.str[0] == ">" else 0)
         prefix = PREFIX.pack(MARK, flags, plain.ndim, kind, size)
         prefix += struct.pack(f"<{plain.ndim}Q", *plain.shape)
         return prefix + CHECK.pack(xxh3_64_intdigest(prefix)) + chunk
 
     def decode(self, buf: Any, out: Any = None) -> Labels:
-        """Decode to an array of the shape, dtype and orders, of axes and bytes, that was encoded.
+        """Decode to an array of the encoded shape, dtype, byte and axis order.
 
-        Zarr 2 takes its bytes for those of the store's dtype. It is copied to ``out`` where that is
-        given: by index to an array of that shape, and else, as numcodecs does, in the order of the
-        bytes. Raises DecodeError.
+        If ``out`` has the same shape and dtype, labels are copied by index; to any other ``out``,
+        byte by byte, as numcodecs does. Raises DecodeError.
         """
         view = memoryview(ensure_contiguous_ndarray(buf)).cast("B")
         if len(view) < PREFIX.size or bytes(view[:4]) != MARK:
-            raise DecodeError("these bytes are nothing that the codec compresso has encoded")
+            raise DecodeError("not a chunk of the codec compresso (other first bytes)")
         _, flags, ndim, kind, size = PREFIX.unpack_from(view)
         start = PREFIX.size + 8 * ndim
         if len(view) < start + CHECK.size:
-            raise DecodeError("chunk: it ends inside its prefix")
+            raise DecodeError("chunk: the data end inside the prefix")
         if CHECK.unpack_from(view, start)[0] != xxh3_64_intdigest(view[:start]):
             raise DecodeError("chunk: the hash of its prefix does not match")
         known = kind in b"uib" and size in (1, 2, 4, 8)
         if flags > FORTRAN | BIG_ENDIAN or ndim > AXES_LIMIT or not known:
-            raise DecodeError("chunk: its prefix makes no sense")
+            raise DecodeError("chunk: the prefix is invalid")
         shape = struct.unpack_from(f"<{ndim}Q", view, PREFIX.size)
         dtype = np.dtype("?" if kind == b"b" else f"{kind.decode()}{size}")
         if dtype.itemsize * math.prod(max(n, 1) for n in shape) > LIMIT:
-            raise DecodeError(f"chunk: it claims a shape of {shape}, more than {LIMIT} bytes")
-        labels = self._layout(shape, dtype).decode(view[start + CHECK.size :])
+            raise DecodeError(f"chunk: the shape {shape} is more than {LIMIT} bytes")
+        labels = Layout(self._codec, shape, dtype).decode(view[start + CHECK.size :])
         if flags & BIG_ENDIAN:
             labels = labels.astype(dtype.newbyteorder(">"))
         labels = labels.T if flags & FORTRAN else labels
@@ -94,6 +93,3 @@ class CompressoCodec(Codec):  # type: ignore[misc]
             np.copyto(out, labels)
             return out
         return labels if out is None else ndarray_copy(labels, out)
-
-    def _layout(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Layout:
-        return Layout(Codecs(self.encoding, self.compression), shape, dtype)

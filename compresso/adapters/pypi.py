@@ -1,8 +1,8 @@
 """PyPI's ``compresso`` 3.x: its functions with their names, arguments and results.
 
-Arrays are ``[x, y, z]``, streams are ``cpso`` (docs/formats.md, section 7). Where that package
-crashes these raise DecodeError, or do what was meant; and ``raw_windows`` leaves out the index,
-``raw_z_index`` reads it, and windows of one byte have labels and parts too.
+Arrays are ``[x, y, z]``, streams are ``cpso`` (docs/formats.md, section 7). If that
+package crashes, these raise DecodeError or return the intended result. ``raw_windows`` omits the
+index, ``raw_z_index`` returns it, and streams with windows of one byte are supported throughout.
 """
 
 import gzip
@@ -80,14 +80,14 @@ def compress(
     Parameters
     ----------
     data : (x, y, z) array of unsigned integers or bool
-        Any memory layout, quickest in Fortran order; missing dimensions are 1.
+        Any memory layout; Fortran order is fastest. Missing dimensions are 1.
     steps : 3 int, optional
-        Size of a window, x, y, z, at most 64 voxels. By default (4, 4, 1), and (8, 8, 1) where
-        that has too many different windows.
+        Size of a window, x, y, z, at most 64 voxels. By default (4, 4, 1), or (8, 8, 1) if
+        that gives too many different windows.
     connectivity : 4 or 6
-        Connectivity of the components: in each slice, or in the volume.
+        Connectivity of the components: 4 within each slice, 6 in the volume.
     random_access_z_index : bool
-        Whether slices can be decoded one by one; has no effect with connectivity 6.
+        Whether slices can be decoded one by one; ignored with connectivity 6.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def decompress(data: Buffer, z: int | Sequence[int] | None = None, *, limit: int
     ----------
     data : bytes-like
     z : int or (start, stop), optional
-        Decode only this slice, or these, of a stream that has an index.
+        Decode only this slice or range, from a stream with an index.
     limit : int
         Refuse to make more bytes of labels than this; 16 GiB by default.
 
@@ -131,7 +131,7 @@ def decompress(data: Buffer, z: int | Sequence[int] | None = None, *, limit: int
     Raises
     ------
     DecodeError
-        If the bytes are not a whole stream, or a part of a stream without index is asked for.
+        If the bytes are not a whole stream, or ``z`` selects slices of a stream without index.
     ValueError
         If a slice is outside the volume.
 
@@ -165,20 +165,20 @@ def labels(buf: Buffer) -> Labels:
 
 
 def remap(buf: Buffer, mapping: Mapping[int, int], preserve_missing_labels: bool = False) -> bytes:
-    """Give labels other ones without decoding the stream.
+    """Replace labels without decoding the stream.
 
     Parameters
     ----------
     buf : bytes-like
     mapping : dict of int to int
     preserve_missing_labels : bool
-        Whether labels that the mapping lacks are kept; else they raise KeyError.
+        Whether labels missing from the mapping are kept; otherwise they raise KeyError.
 
     Raises
     ------
     KeyError
     OverflowError
-        Where a new label does not fit the stream's data width.
+        If a new label does not fit the stream's data width.
     """
     if not isinstance(mapping, Mapping):
         raise TypeError(f"mapping must be a dict, not {type(mapping).__name__}")
@@ -192,12 +192,12 @@ def remap(buf: Buffer, mapping: Mapping[int, int], preserve_missing_labels: bool
 
 
 class CompressoArray:
-    """A stream as an array that decodes the slices that are asked for.
+    """A stream as an array that decodes only the indexed slices.
 
     Parameters
     ----------
     binary : bytes-like
-        Indexed as NumPy does; quickest with an index, and along the last axis.
+        Indexed as in NumPy; fastest for streams with an index, along the last axis.
     """
 
     def __init__(self, binary: Buffer) -> None:
@@ -242,7 +242,7 @@ class CompressoArray:
         mapping: Mapping[int, int] | bool = False,
         preserve_missing_labels: bool = False,
     ) -> "CompressoArray":
-        """:func:`remap` of a stream, or, where it is left out, of this one."""
+        """:func:`remap` of a stream, by default this array's."""
         if isinstance(buf, Mapping):
             kept = bool(mapping) or preserve_missing_labels
             return CompressoArray(remap(self.binary, buf, kept))
@@ -255,7 +255,9 @@ class CompressoArray:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Labels:
         if copy is False:
-            raise ValueError("the labels of a stream cannot be had without decoding them")
+            raise ValueError(
+                "compressed labels cannot be used without a copy; leave out copy=False"
+            )
         array = decompress(self.binary)
         return array if dtype is None else array.astype(dtype, copy=False)
 
@@ -333,7 +335,7 @@ def raw_values(buf: Buffer) -> Labels:
 
 
 def raw_locations(buf: Buffer) -> Labels:
-    """The entries for boundary voxels whose label their neighbours do not tell."""
+    """The entries for boundary voxels whose label does not follow from their neighbours."""
     return parse(buf).locations
 
 
@@ -343,7 +345,7 @@ def raw_windows(buf: Buffer) -> Labels:
 
 
 def raw_z_index(buf: Buffer) -> Labels | None:
-    """The index, (2, sz): for each slice its ids, and the locations of the one before it."""
+    """The index, (2, sz): the number of ids of each slice, and of locations of the one before."""
     index = parse(buf).index
     return None if index is None else index.astype(np.uint64)
 
@@ -367,17 +369,17 @@ def zindex_byte_width(sx: int, sy: int) -> int:
 
 
 def check_compatibility(buf: Buffer) -> None:
-    """Raise DecodeError where a stream is none that can be read."""
+    """Raise DecodeError if the stream's header cannot be read."""
     Header.unpack(buf)
 
 
 def clamp(val: float, low: float, high: float) -> float:
-    """The number of low..high that is nearest."""
+    """The nearest number in low..high."""
     return max(low, min(val, high))
 
 
 def check_bounds(val: float, low: float, high: float) -> float:
-    """Return a number; raises ValueError where it is not in low..high."""
+    """Return the number; raises ValueError if it is not in low..high."""
     if not low <= val <= high:
         raise ValueError(f"{val} is not in {low}..{high}")
     return val
@@ -398,7 +400,7 @@ def reify_slices(slices: Any, sx: int, sy: int, sz: int) -> list[slice]:
 
 
 def load(filelike: str | os.PathLike[str] | IO[bytes]) -> Labels:
-    """Decompress a file, or a path; one that ends in .gz is unpacked first."""
+    """Decompress a file or a path; a path that ends in .gz is gunzipped first."""
     if isinstance(filelike, str | bytes | os.PathLike):
         opened = gzip.open if os.fspath(filelike)[-3:] in (".gz", b".gz") else open
         with opened(filelike, "rb") as file:
@@ -407,7 +409,7 @@ def load(filelike: str | os.PathLike[str] | IO[bytes]) -> Labels:
 
 
 def save(labels: Labels, filelike: str | os.PathLike[str] | IO[bytes]) -> None:
-    """Compress labels to a file, or a path; one that ends in .gz is packed, too."""
+    """Compress labels to a file or a path; a path that ends in .gz is gzipped, too."""
     stream = compress(labels)
     if isinstance(filelike, str | bytes | os.PathLike):
         opened = gzip.open if os.fspath(filelike)[-3:] in (".gz", b".gz") else open
@@ -435,7 +437,7 @@ def _volume(data: Labels) -> Labels:
 
 
 def _step(steps: Sequence[int]) -> tuple[int, int, int]:
-    """A window x, y, z as z, y, x; raises EncodeError where it has no voxel or more than 64."""
+    """A window x, y, z as z, y, x; raises EncodeError unless it has 1 to 64 voxels."""
     x, y, z = (int(step) for step in steps)
     if min(x, y, z) < 1 or x * y * z > 64:
         raise EncodeError(f"steps={x, y, z}: a window has at least 1 and at most 64 voxels")
@@ -443,7 +445,7 @@ def _step(steps: Sequence[int]) -> tuple[int, int, int]:
 
 
 def _slices(z: int | Sequence[int], nz: int) -> tuple[int, int]:
-    """First slice and the one behind the last; raises SliceError outside 0..nz."""
+    """First and last slice (exclusive); raises SliceError outside 0..nz."""
     if np.ndim(z):
         z0, z1 = (int(edge) for edge in z[:2])  # type: ignore[index]
     else:
@@ -455,7 +457,7 @@ def _slices(z: int | Sequence[int], nz: int) -> tuple[int, int]:
 
 
 def _keys(key: Any) -> list[Any]:
-    """An index as one integer or slice an axis; raises IndexError."""
+    """An index as one integer or slice per axis; raises IndexError."""
     keys = list(key) if isinstance(key, tuple) else [key]
     gaps = [i for i, k in enumerate(keys) if k is ...]
     if len(gaps) > 1 or len(keys) - len(gaps) > 3:

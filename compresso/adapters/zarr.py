@@ -1,6 +1,6 @@
 """A Zarr v3 codec, array to bytes: every encoding and compressor, checked (docs/zarr.md).
 
-Zarr finds it by itself once this package is installed::
+Once this package is installed, Zarr finds it::
 
     zarr.create_array(
         "labels.zarr", shape=labels.shape, dtype=labels.dtype, chunks=(64, 64, 64),
@@ -20,22 +20,21 @@ from zarr.core.array_spec import ArraySpec
 from zarr.core.buffer import Buffer, NDBuffer
 from zarr.core.common import parse_named_configuration
 
-from compresso.container import COMPRESSION, ENCODING
-from compresso.container.chunk import Codecs, Layout
+from compresso.container.chunk import ChunkCodec, Layout
 from compresso.errors import DecodeError, SpecError
 
 
 @dataclass(frozen=True)
-class CompressoCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
-    """Labels, encoded and compressed; every chunk has hashes, and damage raises DecodeError.
+class CompressoCodec(ChunkCodec, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
+    """A codec for labels; every chunk has hashes, and damage raises DecodeError.
 
     Parameters
     ----------
     encoding, compression : str
-        Specs, such as ``"cpso"`` and ``"zstd:level=19"``.
+        Codec strings, such as ``"cpso"`` and ``"zstd:level=19"``.
     depth : int, optional
-        Slices along the first axis that are encoded together: those of a group can be read without
-        the rest. By default a chunk is one group.
+        Slices along the first axis that are encoded together and can be read without the rest of
+        the chunk. By default a chunk is one group.
 
     Raises
     ------
@@ -45,44 +44,32 @@ class CompressoCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
 
     is_fixed_size = False
 
-    encoding: str = ENCODING
-    compression: str = COMPRESSION
-    depth: int | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in self._codecs.configuration().items():
-            object.__setattr__(self, name, value)
-
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Make the codec that an array's metadata name."""
+        """Make the codec from an array's metadata."""
         _, configuration = parse_named_configuration(data, "compresso", require_configuration=False)
         given: dict[str, Any] = dict(configuration or {})
         if unknown := given.keys() - {"encoding", "compression", "depth"}:
             raise SpecError(
-                f"the codec compresso has no {', '.join(sorted(unknown))}; it has encoding, "
-                "compression, depth"
+                f"the codec compresso has no parameter {', '.join(sorted(unknown))} (only "
+                "encoding, compression, depth)"
             )
         return cls(**given)
 
     def to_dict(self) -> dict[str, Any]:
-        """What an array's metadata say."""
-        return {"name": "compresso", "configuration": self._codecs.configuration()}
+        """The codec as an array's metadata state it."""
+        return {"name": "compresso", "configuration": self.configuration()}
 
     def validate(self, *, shape: tuple[int, ...], dtype: Any, chunk_grid: Any) -> None:
-        """Refuse arrays that are not of labels."""
-        Layout(self._codecs, shape, dtype.to_native_dtype())
+        """Raise EncodeError for an array that is not of integers or bool."""
+        Layout(self, shape, dtype.to_native_dtype())
 
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
-        """Not known before."""
+        """Unknown before encoding."""
         raise NotImplementedError
 
-    @property
-    def _codecs(self) -> Codecs:
-        return Codecs(self.encoding, self.compression, self.depth)
-
     def _layout(self, spec: ArraySpec) -> Layout:
-        return Layout(self._codecs, spec.shape, spec.dtype.to_native_dtype())
+        return Layout(self, spec.shape, spec.dtype.to_native_dtype())
 
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer:
         data = self._layout(chunk_spec).encode(chunk_data.as_numpy_array())
@@ -124,7 +111,7 @@ class CompressoCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
             span = RangeByteRequest(*layout.span(_view(head), *steps))
             body = await byte_getter.get(chunk_spec.prototype, span)
             if body is None:
-                raise DecodeError("chunk: it is gone while it is read")
+                raise DecodeError("chunk: it was deleted while being read")
             labels = await asyncio.to_thread(layout.decode_steps, _view(head), _view(body), *steps)
             selection = (_moved(selection[0], steps[0], layout.shape[0]), *selection[1:])
         return chunk_spec.prototype.nd_buffer.from_numpy_array(np.asarray(labels[selection]))
@@ -137,13 +124,13 @@ def _name(byte_getter: ByteGetter) -> str:
 
 
 def _view(data: Buffer) -> memoryview:
-    """The bytes of a buffer of Zarr's."""
+    """The bytes of a Zarr buffer."""
     plain: Any = np.ascontiguousarray(data.as_numpy_array())
     return memoryview(plain)
 
 
 def _steps(selection: Any, layout: Layout) -> tuple[int, int] | None:
-    """The steps along the first axis that a selection needs; None where it may be all of them."""
+    """The steps along the first axis that a selection needs; None if they may be all."""
     if len(layout.shape) < 3 or not isinstance(selection, tuple) or not selection:
         return None
     wanted = selection[0]

@@ -31,7 +31,7 @@ class Zstd(Compressor):
         return compressed
 
     def compress_pieces(self, pieces: Iterable[Buffer], size: int) -> bytes:
-        """Compress bytes that come in pieces as such a frame, of about as many bytes."""
+        """Compress bytes that come in pieces; the frame has about the same size."""
         zstandard = self.require("zstandard")
         stream = zstandard.ZstdCompressor(level=self.level).compressobj(size=size)
         return b"".join([*map(stream.compress, pieces), stream.flush()])

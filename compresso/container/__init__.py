@@ -1,12 +1,11 @@
 """The compressed file: a checked, self-describing container (docs/formats.md, section 6).
 
-A volume is cut into groups of slices; each is encoded, compressed and checked by itself, so that
-damage is located, intact groups stay readable, slices can be read without the rest, each thread has
-a group of its own, and neither writing nor reading needs more memory than the groups at hand: one
-a thread, and the next.
+A volume is cut into groups of slices, and each group is encoded, compressed and hashed on its own.
+Damage is therefore located, other groups stay readable, slices can be read without the rest, each
+thread has its own group, and memory holds one group per thread and the next.
 
-``layout`` owns the bytes, ``writer`` and ``reader`` go through them, ``walk`` finds the parts of a
-file that may be damaged, ``array`` indexes a file like an array.
+``layout`` packs and unpacks the bytes, ``writer`` and ``reader`` process the groups, ``walk`` finds
+the parts of a damaged file, ``array`` indexes a file like an array.
 """
 
 import io
@@ -66,22 +65,22 @@ def dumps(
     Parameters
     ----------
     labels : array of unsigned, signed or bool, at most 64 bits
-        Any memory layout and byte order. An array of more than three axes loses axes of length
-        one, until it has three (:func:`compresso.arrays.space_axes`).
+        Any memory layout and byte order. If there are more than three axes, those of length one
+        are dropped (:func:`compresso.arrays.space_axes`).
     encoding, compression : str
-        Spec strings, such as ``compresso:window=4x4x1`` and ``zstd:level=19``.
+        Codec strings, such as ``compresso:window=4x4x1`` and ``zstd:level=19``.
     threads : int
-        Groups that are encoded and compressed at once; where there are fewer groups, each has
-        several. 0: all cores. The bytes are the same for any number.
+        Groups that are encoded at once; if there are fewer groups, each uses several threads.
+        0: all cores. The bytes do not depend on it.
     depth : int, optional
         Slices that are encoded and checked together; about 16 million voxels by default.
     metadata : dict, optional
-        What else is known of the volume, as JSON can hold it, at most 4 MiB.
+        Any JSON object to store with the labels, at most 4 MiB.
 
     Returns
     -------
     bytes
-        The same for the same labels and parameters.
+        Always the same for the same labels and parameters.
 
     Raises
     ------

@@ -28,7 +28,7 @@ class CompressedArray:
     """The labels of a compressed file, indexed with integers, slices and ``...`` as in NumPy.
 
     Only the groups of slices that an index needs are read and decoded; the last one is kept, so
-    that slice after slice costs no more than all at once. It may be used from several threads.
+    that reading slice after slice decodes each group once. It may be used from several threads.
 
     Parameters
     ----------
@@ -38,10 +38,10 @@ class CompressedArray:
     Attributes
     ----------
     shape : tuple of int
-        Of the array that was compressed, 1 to 3 dimensions.
+        Shape of the compressed array, 1 to 3 dimensions.
     dtype : numpy.dtype
     ndim, size, nbytes : int
-        As NumPy's, of the labels.
+        As NumPy's, for the labels.
     description : Description
         The contents of the file's head: codecs, slices per group, metadata.
 
@@ -160,7 +160,7 @@ class CompressedArray:
                 yield group
 
     def _slices(self, wanted: range, rest: tuple[Any, ...]) -> Labels:
-        """Slices in any order and step, and of each what ``rest`` picks."""
+        """Slices in any order and step, each indexed by ``rest``."""
         plane = np.broadcast_to(np.zeros((), self.dtype), self.shape[1:])[rest].shape
         self._reader.check_size(len(wanted) * math.prod(plane) * self.dtype.itemsize)
         out = np.empty((len(wanted), *plane), self.dtype)
@@ -213,7 +213,7 @@ def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> CompressedArra
     DecodeError
         If it is not a whole compressed file.
     OSError
-        Where the file cannot be opened.
+        If the file cannot be opened.
     """
     return CompressedArray(file, threads, limit)
 

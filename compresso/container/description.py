@@ -44,7 +44,7 @@ class Description:
 
     @property
     def codec(self) -> Codec:
-        """The encoding and the compressor themselves."""
+        """The encoding and the compressor as objects."""
         return Codec.parse(self.encoding, self.compression)
 
     @property
@@ -54,7 +54,7 @@ class Description:
 
     @property
     def n_groups(self) -> int:
-        """How many groups there are; none where the volume is empty."""
+        """Number of groups; 0 if the volume is empty."""
         return -(-self.grid[0] // self.depth) if math.prod(self.shape) else 0
 
     @property
@@ -113,7 +113,7 @@ class Description:
         if self.shift and dtype.itemsize < 8:
             raise ValueError(f"shift {self.shift}")
         if self.metadata is not None and not isinstance(self.metadata, dict):
-            raise ValueError("metadata that are no object")
+            raise ValueError("metadata that are not an object")
         self.codec  # noqa: B018 - raises for unknown names
 
 
@@ -131,16 +131,16 @@ def describe(
     Parameters
     ----------
     shape : sequence of int
-        Of the array, 1 to 3 dimensions.
+        Shape of the array, 1 to 3 dimensions.
     dtype : dtype
     encoding, compression : str
-        Spec strings.
+        Codec strings.
     depth : int, optional
-        Slices of a group; by default as many as make about 16 million voxels.
+        Slices per group; by default about 16 million voxels.
     shift : int
-        Added to labels before encoding; for signed 64-bit labels, see ``group.shift_of``.
+        Added to the labels before encoding; see :func:`compresso.container.shift_of`.
     metadata : dict, optional
-        What else is known of the volume; at most 4 MiB as JSON.
+        Any JSON object to store with the labels, at most 4 MiB.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def depth_of(depth: Any, shape: tuple[int, ...], voxels: int = 0) -> int:
 
 
 def group_memory(shape: tuple[int, ...], depth: int) -> int:
-    """Bytes that it takes to encode a group of ``depth`` slices, all copies together."""
+    """Bytes of memory needed to encode a group of ``depth`` slices, including all copies."""
     z, y, x = as_shape(shape)
     return COPIES * 8 * min(depth, z) * y * x
 

@@ -116,7 +116,9 @@ def decode_group(
 
 
 def shift_of(dtype: np.dtype[Any], parts: Iterable[Labels]) -> int:
-    """What to add to labels, modulo 2**64, to avoid the encodings' limits for negative ones.
+    """The number that makes signed 64-bit labels small and not negative, added modulo 2**64.
+
+    Negative labels would otherwise exceed the largest label of some encodings.
 
     Parameters
     ----------

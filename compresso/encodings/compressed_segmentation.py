@@ -37,7 +37,7 @@ class CompressedSegmentation(Encoding):
     """Neuroglancer's ``compressed_segmentation``, one channel.
 
     Tables have 64 bits a label where the labels have, and 32 bits where they have fewer. The stream
-    tells neither this nor its shape, so that it is decoded with the shape and the dtype given.
+    states neither dtype nor shape, so both must be given to decode it.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def _label_words(dtype: np.dtype[Any]) -> int:
 
 
 def _assemble(layers: Sequence[Layer], voxels: int, label_words: int) -> bytes:
-    """The stream of the layers of blocks, each block of so many voxels."""
+    """The stream of the layers of blocks, of the given voxels per block."""
     from compresso.kernels import compressed_segmentation as kernels
 
     counts = np.concatenate([layer.counts for layer in layers] or [np.empty(0, np.int64)])
@@ -187,7 +187,7 @@ def _assemble(layers: Sequence[Layer], voxels: int, label_words: int) -> bytes:
     if tables_at.max(initial=0) >= 1 << 24 or values_at.max(initial=0) >= 1 << 32:
         raise EncodeError(
             f"compressed_segmentation: {used} labels in the blocks' tables are more than 24-bit "
-            "offsets can tell apart; encode the volume in smaller pieces"
+            "offsets can address; encode the volume in smaller pieces"
         )
     headers = np.empty((counts.size, HEADER_WORDS), np.uint32)
     headers[:, 0] = tables_at | bits << 24
@@ -203,7 +203,7 @@ def _channel(stream: Buffer, channel: int | None = None) -> Words:
     if size < 4 or size % 4:
         raise DecodeError(f"compressed_segmentation stream: {size} bytes are no 32-bit words")
     words = native(np.frombuffer(stream, "<u4"))
-    count = int(words[0])  # the first channel begins behind the channels' offsets
+    count = int(words[0])  # the first channel follows the channels' offsets
     starts = words[:count].astype(np.int64)
     ends = np.append(starts[1:], words.size)
     if not 1 <= count <= words.size or not (starts <= ends).all():

@@ -33,7 +33,7 @@ CODES = 6  # a location below it names a neighbour; a label is stored past it
 
 
 class Part(NamedTuple):
-    """What one range of slices adds to the stream."""
+    """The contribution of one range of slices to the stream."""
 
     ids: list[NDArray[np.uint64]]
     locations: list[NDArray[np.uint64]]
@@ -42,12 +42,12 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Compresso(Encoding):
-    """Compresso: boundary windows, one id a component, and the exceptions.
+    """Compresso: boundary windows, one id per component, and the exceptions.
 
     Parameters
     ----------
     window : Extent
-        Size of a window, x, y, z, at most 64 voxels together. Default 8x8x1, as in the paper.
+        Size of a window, x, y, z, at most 64 voxels. Default 8x8x1, as in the paper.
 
     References
     ----------
@@ -71,7 +71,7 @@ class Compresso(Encoding):
         """Encode labels, to the bytes that the published program writes.
 
         Raises EncodeError for a label that the stream cannot hold: 2**64 - 1 as an id, or one
-        above 2**64 - 7 that has to be spelled out as a location.
+        above 2**64 - 7 that has to be stored literally as a location.
         """
         spans = ranges(volume.shape[0], threads, self._step[0]) if volume.size else []
         parts = parallel(partial(self._encode_range, volume, watch), spans, threads)
@@ -233,7 +233,7 @@ def _component_ids(sections: Sections, components: Components) -> NDArray[np.uin
     """The label of each component, without the extra id of each slice that has boundary voxels.
 
     All voxels before a slice's first boundary voxel are one component, if there are any: the extra
-    id comes first where that voxel is the slice's first, else behind one other. Raises DecodeError
+    id comes first where that voxel is the slice's first, else after one other. Raises DecodeError
     where the stream has more or fewer ids or locations than the boundary map needs.
     """
     counts, first = components.counts, components.first_marked

@@ -17,8 +17,8 @@ class Crackle(Encoding):
     """Crackle's stream: crack codes of the outlines in each slice, and the labels between them.
 
     A peer to measure, written and read by its own package. That package may crash the process on
-    damaged bytes, so there is no promise: decode only what you trust. In a frame the hash is
-    compared before the package sees a byte, which stops accidents, and nobody who makes frames.
+    damaged bytes, so there is no promise: decode only what you trust. In a compressed file the
+    hash is checked first, which catches accidents but not a file made to do harm.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ def _shape(stream: Buffer) -> Shape:
     """The header's shape; raises DecodeError."""
     size = memoryview(stream).nbytes
     if size < 8 * SHAPE_WORDS or size % 8:
-        raise DecodeError(f"neuroglancer stream: {size} bytes are no whole number of words")
+        raise DecodeError(f"neuroglancer stream: {size} bytes are not a whole number of words")
     return as_shape([int(n) for n in np.frombuffer(stream, "<u8", SHAPE_WORDS)])
 
 

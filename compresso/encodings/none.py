@@ -1,4 +1,4 @@
-"""No first stage: the labels themselves, 8 bytes a voxel, as the paper counts them."""
+"""Raw labels, 8 bytes per voxel, as the paper counts them."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from compresso.errors import DecodeError
 class Raw(Encoding):
     """Little-endian uint64 labels in C order, without a header.
 
-    Labels that are so already are neither copied to encode them nor to decode them.
+    Labels that are stored like this already are not copied.
     """
 
     name = "none"
@@ -26,7 +26,7 @@ class Raw(Encoding):
         return little(volume.astype("<u8", order="C", copy=False))
 
     def shape_of(self, stream: Buffer) -> None:
-        """A stream does not say its shape."""
+        """None: a stream does not state its shape."""
 
     def decode(
         self,
@@ -35,7 +35,7 @@ class Raw(Encoding):
         dtype: DTypeLike = np.uint64,
         threads: int = 1,
     ) -> Labels:
-        """Narrow the labels to ``dtype``, a view where it is uint64; one row without a shape."""
+        """Narrow the labels to ``dtype``, a view if it is uint64; one row without a shape."""
         labels = _labels(stream, shape)
         check_fits(labels, dtype)
         return labels.astype(dtype, copy=False)
@@ -50,9 +50,9 @@ class Raw(Encoding):
 
 
 def _labels(stream: Buffer, shape: Sequence[int] | None) -> Labels:
-    """The labels of a stream; raises DecodeError where it has another length."""
+    """The labels of a stream; raises DecodeError if it has another length."""
     size = memoryview(stream).nbytes
     count = size // 8 if shape is None else math.prod(shape)
     if size != 8 * count:
-        raise DecodeError(f"raw labels: {size} bytes are not 8 a voxel of shape {shape}")
+        raise DecodeError(f"raw labels: {size} bytes are not 8 per voxel of shape {shape}")
     return np.frombuffer(stream, "<u8").reshape(count if shape is None else shape)

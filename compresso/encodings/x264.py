@@ -14,7 +14,7 @@ from compresso.errors import DecodeError, SpecError
 
 @dataclass(frozen=True)
 class X264(ImageEncoding):
-    """Films in lossless H.264 4:4:4, a frame a slice, three bytes of a label as its colours.
+    """Films in lossless H.264 4:4:4: one frame per slice, three bytes of a label as its colours.
 
     Parameters
     ----------

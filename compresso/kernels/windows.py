@@ -325,7 +325,7 @@ def expand(entries, n_values, indices):
 
 
 @kernel
-def spell(indices, values, windows):
+def look_up(indices, values, windows):
     """Write ``values[indices]`` to ``windows``; every index is below ``values.size``."""
     for n in range(indices.size):
         windows[n] = values[indices[n]]

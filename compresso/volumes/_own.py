@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.container.chunk import Codecs, Layout
+from compresso.container.chunk import ChunkCodec, Layout
 from compresso.errors import EncodeError, FileError, SpecError
 from compresso.volumes._client import Client, telling
 from compresso.volumes._keys import Keys
@@ -75,8 +75,8 @@ def _named(codecs: object) -> list[dict[str, Any]]:
 def _layout(text: str, codec: dict[str, Any], meant: Any) -> Layout:
     dtype = meant.dtype.numpy_dtype
     try:
-        codecs = Codecs(**codec.get("configuration", {}))
-        for stage in codecs.codec:
+        codecs = ChunkCodec(**codec.get("configuration", {}))
+        for stage in codecs.stages:
             for package in stage.packages:
                 stage.require(package)
         return Layout(codecs, tuple(meant.chunk_layout.read_chunk.shape), dtype)
