@@ -16,12 +16,16 @@ import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numba
+import numpy as np
 import platformdirs
 from numba.core import caching, compiler
 from numba.core.serialize import dumps
+
+from compresso import warmup
 
 CHECK_BYTES = hashlib.sha256().digest_size
 #: Bytes of all kept code, about 50 times what one version needs.
@@ -48,7 +52,6 @@ class Cache(caching.FunctionCache):
         self._py_func, self._name = function, repr(function)
         self._variant = variant
         module = function.__module__.rpartition(".")[2]
-        self._line = function.__code__.co_firstlineno
         self._stem = f"{module}.{function.__name__}.{sys.implementation.cache_tag}"
         self.enable()
 
@@ -69,6 +72,7 @@ class Cache(caching.FunctionCache):
                     _touch(path)
                     parts = pickle.loads(data[CHECK_BYTES:])
                     return compiler.CompileResult._rebuild(target_context, *parts)
+        warmup.compiling()
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -87,8 +91,22 @@ class Cache(caching.FunctionCache):
 
     def _file(self, sig: Any, codegen: Any) -> str:
         """The name of the file of one kind of arguments."""
-        key = repr((self._index_key(sig, codegen), self._line, self._variant))
+        key = repr((sig, codegen.magic_tuple(), _identity(self._py_func), self._variant))
         return f"{self._stem}.{_stamp()}.{hashlib.sha256(key.encode()).hexdigest()[:16]}.nbc"
+
+
+def _identity(value: Any) -> Any:
+    """What distinguishes a function, or a value of its closure, the same in every process.
+
+    Numba pickles closures, but its pickle of a compiled function is a new one in every process.
+    """
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    function = getattr(value, "py_func", getattr(value, "_defn", value))  # compiled, intrinsic
+    if not isinstance(function, FunctionType):
+        return value
+    cells = [_identity(cell.cell_contents) for cell in function.__closure__ or ()]
+    return function.__module__, function.__qualname__, function.__code__.co_firstlineno, cells
 
 
 def folder() -> Path | None:

@@ -245,6 +245,30 @@ def test_many_processes_on_an_empty_folder(package, tmp_path):
     assert not list(tmp_path.glob("*.tmp"))
 
 
+WARM = """
+import sys
+from compresso import encodings, warmup
+warmup.announce_compilation(lambda: print("compiling"))
+warmup.warm([encodings.parse(sys.argv[1])], ["uint32"])
+"""
+
+
+@pytest.mark.parametrize("encoding", ["compresso", "neuroglancer", "ristretto"])
+def test_the_second_process_compiles_nothing(encoding):
+    """Whatever the kernels are made of: those of ristretto are made by functions."""
+    for _ in range(2):
+        command = [sys.executable, "-c", WARM, encoding]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+
+
+def test_the_first_compilation_is_announced_once(package, tmp_path):
+    before = "from compresso import warmup; warmup.announce_compilation(lambda: print('first'))\n"
+    stdout, _ = run(package, before, NUMBA_CACHE_DIR=str(tmp_path))
+    assert stdout == f"first\n{EXPECTED}"
+    assert run(package, before, NUMBA_CACHE_DIR=str(tmp_path)) == (EXPECTED, "")
+
+
 def test_a_change_in_a_called_kernel_drops_the_kept_code(package, kept):
     source = package / "compresso" / "kernels" / "boundary.py"
     text = source.read_text()
