@@ -10,10 +10,10 @@ import numpy as np
 
 from compresso import __version__, encodings, files, volumes
 from compresso.arrays import LIMIT
+from compresso.atomic import STANDARD, file_or_standard
 from compresso.cli import DEBUG, FORCE, MEMORY, Commands, Size, complain, threads
 from compresso.container import COMPRESSION, Description
 from compresso.plugins import Extent
-from compresso.targets import STANDARD, file_or_standard
 
 SMALL = "ristretto"  # what files are compressed with, where nothing is named
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import click
 
-from compresso import __version__, targets
+from compresso import __version__, atomic
 from compresso.errors import CompressoError, SpecError
 from compresso.errors import did_you_mean as did_you_mean
 from compresso.plugins import Extent
@@ -298,7 +298,7 @@ def _signals_clean_up(ctx: click.Context) -> Iterator[None]:
     """
 
     def end(number: int, _: FrameType | None) -> None:
-        targets.remove_unfinished()
+        atomic.remove_unfinished()
         line = f"Ended by a signal; {ctx.meta[LEFT]}\n"
         os.write(2, line.encode())
         os._exit(128 + number)

@@ -10,9 +10,9 @@ import numpy as np
 
 from compresso import container, volumes
 from compresso.arrays import LIMIT, Labels
+from compresso.atomic import check_unchanged, replacing, seekable, stamp
 from compresso.errors import DecodeError, EncodeError, FileError
 from compresso.parallel import Span
-from compresso.targets import ANY, Head, check_unchanged, replacing, seekable, stamp
 
 Announce = Callable[[str], None]
 #: Slices from the first to before the second, or to the end.
@@ -324,8 +324,7 @@ def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator
         with _named(source):
             container.check_magic(start)
 
-    head = ANY if salvage else Head(container.HEAD.size, check)
-    with seekable(source, "frame", head) as path:
+    with seekable(source, "frame", None if salvage else check) as path:
         try:
             file = path.open("rb")
         except OSError as error:

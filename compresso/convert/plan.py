@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from compresso import volumes
+from compresso.atomic import STANDARD, Stamp, check_unchanged, is_stream, stamp
 from compresso.convert.claim import claim
 from compresso.convert.target import Codec, attributes, head
 from compresso.errors import FileError
-from compresso.targets import STANDARD, Stamp, check_unchanged, is_stream, stamp
 from compresso.volumes.volume import Box, Shape, Volume, grid
 
 #: Voxels of a task, at most: what a kill may cost, and what progress is counted in.

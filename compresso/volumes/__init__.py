@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from compresso.arrays import Labels
+from compresso.atomic import STANDARD, seekable
 from compresso.errors import FileError
-from compresso.targets import STANDARD, seekable
 from compresso.volumes._files import (
     Writer,
     any_shape,

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compresso.atomic import file_or_standard
 from compresso.errors import CompressoError, FileError
 from compresso.plugins import Registry
-from compresso.targets import Head, file_or_standard
 from compresso.volumes import _metadata, _tiff, nrrd
 from compresso.volumes._format import Format, reading, volume_shape
 from compresso.volumes._metadata import Metadata
@@ -87,7 +87,7 @@ def open_file(path: Path, inner: str = "", name: Path | None = None) -> Iterator
         yield replace(reader, fetch=fetch, fetch_box=fetch_box if reader.fetch_box else None)
 
 
-def head(path: Path, name: Path | None = None) -> Head:
+def head(path: Path, name: Path | None = None) -> Callable[[bytes], None]:
     """Return the check of a stream's first bytes, which raises FileError as this does.
 
     The parameters are those of :func:`open_file`.
@@ -98,7 +98,7 @@ def head(path: Path, name: Path | None = None) -> Head:
         if not form.begins(start):
             raise FileError(f"{path}: not in the {form.name} format")
 
-    return Head(form.head_size, check)
+    return check
 
 
 def _readable(path: Path, name: Path | None) -> Format:

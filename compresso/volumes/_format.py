@@ -37,8 +37,6 @@ class Format(Plugin):
     suffixes: ClassVar[tuple[str, ...]]
     #: How its files begin, if they all begin with some of these bytes.
     magic: ClassVar[tuple[bytes, ...]] = ()
-    #: Bytes that :meth:`begins` needs.
-    head_size: ClassVar[int] = 16
     #: Whether a file can hold several volumes, of which one is named behind a colon.
     several: ClassVar[bool] = False
     #: Whether it holds volumes without voxels; elsewhere such a shape is damage.
@@ -55,7 +53,7 @@ class Format(Plugin):
         """
 
     def begins(self, head: bytes) -> bool:
-        """Whether a file can begin with these bytes."""
+        """Whether a file can begin with these bytes, the first MiB of a stream."""
         return not self.magic or head.startswith(self.magic)
 
     def files(self, path: Path) -> tuple[Path, ...]:

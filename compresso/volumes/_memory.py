@@ -1,24 +1,11 @@
 """How much memory there is."""
 
-import os
-from contextlib import suppress
-from pathlib import Path
-
-#: Where Linux tells the limit of a group of processes, such as a container's.
-GROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+import psutil
 
 
 def available() -> int:
-    """Bytes that can be allocated without swapping, about; all of the machine's if not known."""
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    with suppress(OSError, ValueError):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        values = dict(line.split(":", 1) for line in lines)
-        found.append(int(values["MemAvailable"].split()[0]) << 10)
-    for path in GROUPS:
-        with suppress(OSError, ValueError):  # "max" is no number, and no limit
-            found.append(int(Path(path).read_text()))
-    return min(found)
+    """Bytes that can be allocated without swapping, about."""
+    return int(psutil.virtual_memory().available)
 
 
 def format_size(size: int) -> str:

@@ -46,7 +46,6 @@ class Hdf5(Format):
     name = "HDF5"
     suffixes = (".h5", ".hdf5", ".hdf", ".he5")
     magic = (b"\x89HDF\r\n\x1a\n",)
-    head_size = 1 << 20
     several = True
     empty = True
     any_shape = True

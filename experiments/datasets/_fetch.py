@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 
 from compresso import volumes
+from compresso.atomic import replacing, temporary_folder
 from compresso.errors import FileError
-from compresso.targets import replacing, temporary_folder
 from experiments.datasets import published, sources
 from experiments.datasets._files import open_volume
 from experiments.datasets._parts import download

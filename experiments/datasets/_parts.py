@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 import compresso
 from compresso import volumes
+from compresso.atomic import replacing
 from compresso.errors import DecodeError
-from compresso.targets import replacing
 
 #: Slices of a part.
 DEPTH = 16

@@ -16,8 +16,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from compresso import FileError, SpecError, encodings
+from compresso.atomic import replacing
 from compresso.plugins import Registry
-from compresso.targets import replacing
 from experiments.datasets import LoadedVolume
 from experiments.errors import ResultsError
 from experiments.figures._figure import ResultsFigure, VolumeFigure

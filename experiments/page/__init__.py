@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from compresso.targets import replacing
+from compresso.atomic import replacing
 from experiments import figures
 from experiments.records import OK
 from experiments.records.columns import CELL

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from compresso.targets import replacing
+from compresso.atomic import replacing
 from experiments.paper.claims import claims
 from experiments.paper.conditions import conditions
 from experiments.paper.coverage import Coverage

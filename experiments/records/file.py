@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from compresso.targets import replacing
+from compresso.atomic import replacing
 from experiments.errors import ResultsError
 from experiments.records.columns import COLUMNS, FIRST_COLUMNS, Row, key, tabulate
 from experiments.records.status import OK

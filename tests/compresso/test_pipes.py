@@ -59,7 +59,7 @@ def test_an_endless_source_is_not_a_compresso_file(tmp_path, words):
 @pytest.mark.parametrize("suffix", volumes.suffixes())
 def test_every_format_begins_as_it_is_checked(tmp_path, suffix):
     path = tmp_path / f"A{suffix.upper()}"
-    check = volumes.head(Path("pipe"), path).check
+    check = volumes.head(Path("pipe"), path)
     for other in (b"", b"junk that is long enough to be a head", bytes(1 << 20)):
         with pytest.raises(C.FileError, match="pipe: not in the"):
             check(other)
@@ -73,7 +73,7 @@ def test_hdf5_behind_a_user_block(block):
     file = io.BytesIO()
     with h5py.File(file, "w", userblock_size=block) as h5:
         h5["labels"] = LABELS
-    volumes.head(Path("pipe"), Path("a.h5")).check(file.getvalue())
+    volumes.head(Path("pipe"), Path("a.h5"))(file.getvalue())
 
 
 def test_a_damaged_magic_is_salvaged_from_a_pipe(tmp_path):

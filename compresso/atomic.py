@@ -1,0 +1,302 @@
+"""Files that are written whole or not at all, pipes, and the standard streams."""
+
+import os
+import re
+import secrets
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from compresso.errors import FileError
+
+#: The standard input or output.
+STANDARD = Path("-")
+#: Identifies versions of files: the size of each, and when it was written, in ns.
+Stamp = tuple[int, ...]
+#: Bytes of a stream that are checked before it is copied.
+HEAD = 1 << 20
+
+_unfinished: set[Path] = set()
+
+
+def file_or_standard(text: str) -> Path:
+    """Return the path that a user wrote: ``-`` is STANDARD, and ``./-`` a file of that name."""
+    path = Path(text)
+    return path.absolute() if path == STANDARD and text != str(STANDARD) else path
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path is a FIFO or a device, which cannot seek."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+@contextmanager
+def replacing(
+    target: Path, force: bool = False, sources: Iterable[Path] = (), ending: str = ""
+) -> Iterator[Path]:
+    """Give the path of a temporary file, which becomes the target at the end.
+
+    Whatever happens, the target is the old file or the whole new one. A replaced file keeps its
+    mode and owner, and a link stays a link. For the standard output, a FIFO or a device, the
+    temporary file is copied into it at the end.
+
+    Parameters
+    ----------
+    target : Path
+        ``-`` is the standard output.
+    force : bool
+        Replace an existing file; otherwise also one that another program makes meanwhile is kept.
+    sources : iterable of Path
+        Files that must not be the target.
+    ending : str
+        The end of the temporary name; by default the target's name.
+
+    Raises
+    ------
+    FileError
+        If the target exists without ``force``, is a source, or cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder) / "a.txt") as unfinished:
+    ...         _ = unfinished.write_text("whole")
+    ...     os.listdir(folder)
+    ['a.txt']
+    """
+    ending = ending or target.name[-50:]
+    try:
+        if target == STANDARD or is_stream(target):
+            with _copied_into(target, ending) as unfinished:
+                yield unfinished
+        else:
+            _check(target, force, sources)
+            with _renamed_to(Path(os.path.realpath(target)), force, ending) as unfinished:
+                yield unfinished
+    except FileExistsError:
+        raise _exists(target) from None
+    except OSError as error:
+        raise FileError(f"{target}: cannot be written ({error.strerror or error})") from None
+
+
+def _check(target: Path, force: bool, sources: Iterable[Path]) -> None:
+    """Raise FileError if the target must not be replaced."""
+    if os.path.islink(os.path.realpath(target)):
+        raise FileError(f"{target}: is a link that leads nowhere; choose another name")
+    if target.exists():
+        if any(source.exists() and target.samefile(source) for source in sources):
+            raise FileError(f"{target}: is the source itself; choose another name")
+        if not target.is_file():
+            kind = "a folder" if target.is_dir() else "not a file"
+            raise FileError(f"{target}: is {kind} and is not overwritten; choose another name")
+        if not force:
+            raise _exists(target)
+
+
+def _exists(target: Path) -> FileError:
+    return FileError(f"{target}: exists; choose another name, or overwrite it with --force")
+
+
+@contextmanager
+def _renamed_to(target: Path, force: bool, ending: str) -> Iterator[Path]:
+    """Make or replace a file that is not a link; raises OSError."""
+    with _temporary(target.parent / _temporary_name(f".{ending}")) as unfinished:
+        yield unfinished
+        with open(unfinished, "rb+") as file:
+            os.fsync(file.fileno())
+        with suppress(FileNotFoundError):
+            old = target.stat()
+            with suppress(OSError):  # not allowed, or an owner that is unknown in this container
+                os.chown(unfinished, old.st_uid, old.st_gid)
+            os.chmod(unfinished, stat.S_IMODE(old.st_mode))
+        if force:
+            os.replace(unfinished, target)
+        else:
+            _rename_new(unfinished, target)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _rename_new(unfinished: Path, target: Path) -> None:
+    """Rename a file to a name that is free; raises FileExistsError, and other OSErrors."""
+    try:
+        os.link(unfinished, target)
+    except OSError:  # the name exists, or the file system has no hard links
+        if os.path.lexists(target):
+            raise FileExistsError from None
+        os.replace(unfinished, target)
+
+
+@contextmanager
+def _copied_into(target: Path, ending: str) -> Iterator[Path]:
+    """Copy a temporary file into a stream; raises OSError."""
+    with _opened(target) as number, temporary_folder() as folder:
+        unfinished = folder / ending
+        with _naming_folder(f"{target}: cannot be written", folder):
+            yield unfinished
+        with unfinished.open("rb") as whole, open(number, "wb", 0, closefd=False) as file:
+            while part := whole.read(1 << 20):
+                while part:
+                    part = part[file.write(part) :]
+
+
+@contextmanager
+def _opened(target: Path) -> Iterator[int]:
+    """Open a stream to write to it; raises FileError for a FIFO without a reader, and OSError."""
+    if target == STANDARD:
+        if sys.stdout.isatty():
+            raise FileError("-: is a terminal; redirect it to a file or to another program")
+        number = os.dup(1)
+    else:
+        try:
+            number = os.open(target, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        except OSError as error:
+            if stat.S_ISFIFO(target.stat().st_mode) and not isinstance(error, PermissionError):
+                raise FileError(
+                    f"{target}: no process is reading from this pipe; start the reader first"
+                ) from None
+            raise
+        os.set_blocking(number, True)
+    try:
+        yield number
+    finally:
+        os.close(number)
+
+
+@contextmanager
+def seekable(
+    source: Path, ending: str = "", check: Callable[[bytes], object] | None = None
+) -> Iterator[Path]:
+    """Give a file that can seek: the source, or a temporary copy of a stream.
+
+    Parameters
+    ----------
+    source : Path
+        ``-`` is the standard input.
+    ending : str
+        The name of the copy; by default that of the source.
+    check : callable, optional
+        Called with the first MiB of a stream before it is copied; raises an error to refuse it.
+
+    Raises
+    ------
+    FileError
+        If the source cannot be read or copied.
+    """
+    if source != STANDARD and not is_stream(source):
+        yield source
+        return
+    with temporary_folder() as folder:
+        copy = folder / (ending or source.name[-50:])
+        with _naming_folder(f"{source}: cannot be copied", folder), copy.open("wb") as file:
+            file.writelines(_parts(source, check))
+        try:
+            yield copy
+        except FileError as error:
+            text = str(error)
+            if source == STANDARD:  # "-:/labels" in a hint would be taken for an option
+                text = re.sub(rf"{re.escape(str(copy))}:(?=\S)", "/dev/stdin:", text)
+            raise FileError(text.replace(str(copy), str(source))) from error
+
+
+def _parts(source: Path, check: Callable[[bytes], object] | None) -> Iterator[bytes]:
+    """Yield the bytes of a stream once its first ones are checked; raises FileError."""
+    try:
+        number = os.dup(0) if source == STANDARD else os.open(source, os.O_RDONLY)
+        with open(number, "rb") as file:
+            part = file.read(HEAD)
+            if check:
+                check(part)
+            while part:
+                yield part
+                part = file.read(HEAD)
+    except OSError as error:
+        raise FileError(f"{source}: cannot be read ({error.strerror or error})") from None
+
+
+def stamp(sources: Iterable[Path]) -> Stamp | None:
+    """Return the stamp of files; None if one is missing or is not a regular file."""
+    stamps: Stamp = ()
+    for source in sources:
+        try:
+            found = os.stat(source)
+        except (OSError, ValueError):
+            return None
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        stamps += (found.st_size, found.st_mtime_ns)
+    return stamps
+
+
+def check_unchanged(sources: Sequence[Path], before: Stamp | None, advice: str) -> None:
+    """Raise FileError if the stamp of files is not what it was; ``advice`` ends its text."""
+    if stamp(sources) != before:
+        raise FileError(f"{sources[0]}: changed while it was read; {advice}")
+
+
+@contextmanager
+def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
+    """Make a folder that is removed at the end, in the system's temporary folder by default."""
+    try:
+        path = (parent or Path(tempfile.gettempdir())) / _temporary_name()
+        path.mkdir(0o700)
+    except OSError as error:
+        where = parent or os.environ.get("TMPDIR", "the temporary folder")
+        advice = "" if parent else ". Set TMPDIR to another folder."
+        reason = error.strerror or error
+        raise FileError(f"{where}: cannot make a folder there ({reason}){advice}") from None
+    with _temporary(path):
+        yield path
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder and its contents; a missing one is not an error."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_unfinished() -> None:
+    """Remove all temporary files of this process, before a signal ends it."""
+    for path in list(_unfinished):
+        remove(path)
+
+
+@contextmanager
+def _naming_folder(what: str, folder: Path) -> Iterator[None]:
+    """Raise FileError that names the temporary folder if it cannot be written to."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(
+            f"{what} to the temporary folder {folder.parent} ({error.strerror or error}). Set "
+            "TMPDIR to a folder with more room."
+        ) from None
+
+
+def _temporary_name(ending: str = "") -> str:
+    return f".compresso-{secrets.token_hex(4)}{ending}"
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """Remove a file or a folder at the end, whatever happens."""
+    _unfinished.add(path)
+    try:
+        yield path
+    finally:
+        remove(path)
+        _unfinished.discard(path)
