@@ -1,12 +1,12 @@
-"""What the harness tells its user in one line."""
+"""The harness's own errors, each of which is printed as one line."""
 
 
 class HarnessError(Exception):
-    """Base of the harness's own errors; its text names the file or argument and what to do."""
+    """Base class; the message names the file or argument and says what to do."""
 
 
 class DatasetError(HarnessError):
-    """A dataset is unknown, missing, unreadable, or not a volume of labels."""
+    """A dataset is unknown, missing, unreadable, or not a label volume."""
 
 
 class ResultsError(HarnessError):

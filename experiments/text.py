@@ -1,29 +1,31 @@
-"""Names of datasets and numbers, as people read them."""
+"""Names of datasets, codecs and sizes for people."""
 
 import re
 from collections.abc import Sequence
 
-import numpy as np
+from compresso.cli import digits
 
 #: The groups of datasets: the paper's EM sets, its other sets, and synthetic volumes.
 EM, OTHER, SYNTHETIC = "em", "other", "synthetic"
+#: For a number that is not known, and for no compressor.
+DASH = "\u2013"
 NUMBER = re.compile(r"((?<==)-?\d+(?:\.\d+)?|\d+(?:\.\d+)?)")
 
 
-def shown(name: str, group: str) -> str:
-    """A dataset's name or title; a synthetic one says so everywhere."""
+def display_name(name: str, group: str) -> str:
+    """Return a dataset's name or title, marked as synthetic if it is."""
     return f"{name} (synthetic)" if group == SYNTHETIC else name
 
 
 def printable(text: str) -> str:
-    """A file's name as text that can be shown and stored, with other characters escaped."""
+    """Return a file's name as text that can be printed and stored, with escapes."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def distinct(name: str, sources: Sequence[str]) -> dict[str, str]:
-    """A name for each of several files called ``name``, by their whole paths.
+    """Return a different name for each of several files called ``name``.
 
-    As many of its folders precede the name as it takes to differ from all others.
+    It is preceded by as many of the file's folders as make it differ from all others.
     """
 
     def longer(source: str) -> str:
@@ -37,14 +39,18 @@ def distinct(name: str, sources: Sequence[str]) -> dict[str, str]:
     return {source: longer(source) for source in sources}
 
 
-def plainly(value: float) -> str:
-    """A number without exponent: whole from 10 on, and with two digits below."""
-    if value >= 9.95:
-        return f"{value:,.0f}"
-    return np.format_float_positional(value, precision=2, fractional=False, trim="-")
-
-
 def natural(text: str) -> list[str | float]:
-    """The key that sorts specs as people do, by their numbers: ``level=2`` before ``level=10``."""
+    """Return a key that sorts codec strings by their numbers: ``level=2`` before ``level=10``."""
     parts = NUMBER.split(text.lower())
     return [float(part) if i % 2 else part for i, part in enumerate(parts)]
+
+
+def size(count: float) -> str:
+    """Return a number of bytes in powers of 1000: ``43.9 kB``."""
+    if count < 1000:
+        return f"{count:.0f} bytes"
+    for unit in ("kB", "MB", "GB", "TB"):
+        count /= 1000
+        if count < 999.5:
+            return f"{digits(count)} {unit}"
+    return f"{digits(count / 1000)} PB"

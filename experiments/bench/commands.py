@@ -34,8 +34,8 @@ def table(labels: Labels, count: int) -> Iterator[str]:
             later[command].append(_seconds(command, folder))
     for command, seconds in first.items():
         found = interval(later[command])
-        speed = found.over(labels.size / 1e6).spelled(",.1f")
-        yield f"| `{command}` | {seconds:.2f} | {found.spelled()} | {speed} |"
+        speed = found.over(labels.size / 1e6).text("{:,.1f}".format)
+        yield f"| `{command}` | {seconds:.2f} | {found.text()} | {speed} |"
 
 
 def _seconds(command: str, folder: Path) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from experiments.records import Row
 from experiments.records.intervals import interval
-from experiments.records.trained import MARK, NOTE, is_trained
+from experiments.records.results import MARK, NOTE, is_trained
 
 #: The rows of each candidate by its title, in the order of the rounds.
 Results = dict[str, list[Row]]
@@ -32,7 +32,7 @@ def speeds(voxels: int, results: Results) -> Iterator[str]:
     yield "|---|---:|---:|---:|---:|"
     for title, rows in results.items():
         found = [
-            interval(seconds).over(voxels / 1e6).spelled(",.0f") if seconds else ""
+            interval(seconds).over(voxels / 1e6).text("{:,.0f}".format) if seconds else ""
             for seconds in (seconds_of(rows, stage) for stage in STAGES)
         ]
         size = rows[0].get("encoded_bytes")
@@ -64,4 +64,4 @@ def ratios(results: Results) -> Iterator[str]:
 
 def _ratio(theirs: Sequence[Row], ours: Sequence[Row], stage: str) -> str:
     pairs = zip(seconds_of(theirs, stage), seconds_of(ours, stage), strict=False)
-    return interval([a / b for a, b in pairs]).spelled()
+    return interval([a / b for a, b in pairs]).text()

@@ -31,8 +31,8 @@ from experiments.recommend.purposes import BLINK_S, Purposes
 from experiments.recommend.sample import Plan, draw
 from experiments.recommend.standing import Standing, sifted
 from experiments.records import Row
-from experiments.records.columns import SECONDS
 from experiments.records.intervals import FLOOR, Interval
+from experiments.records.rows import SECONDS
 
 #: The factor by which the median time of eight boxes may be wrong.
 BOXES_MAY_BE = 1.5

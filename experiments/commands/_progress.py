@@ -14,9 +14,9 @@ from tqdm import tqdm
 from experiments import figures, page, records
 from experiments.measure import Grid
 from experiments.records import OK, Row
-from experiments.records.derived import left_out, unusable
+from experiments.records.results import describe_skipped, describe_unusable
 from experiments.records.table import render
-from experiments.text import shown
+from experiments.text import display_name
 
 
 def run(grid: Grid, verbose: bool, directory: Path | None) -> list[Row]:
@@ -70,15 +70,15 @@ def finish(rows: list[Row]) -> None:
 def draw(output: Path, directory: Path) -> None:
     """Draw the figures of a CSV, and write the page; say which rows neither shows."""
     table = records.read(output)
-    tell_left_out(table)
+    report_skipped(table)
     paths = list(figures.draw_all(table, directory))
     click.echo(f"{len(paths)} figures in {directory}")
     click.echo(f"page in {page.write(table, paths, directory)}")
 
 
-def tell_left_out(table: pd.DataFrame) -> None:
+def report_skipped(table: pd.DataFrame) -> None:
     """Say on standard error which rows of a CSV are not shown, where there are any."""
-    for told in filter(None, (left_out(table), unusable(table))):
+    for told in filter(None, (describe_skipped(table), describe_unusable(table))):
         click.echo(told, err=True)
 
 
@@ -104,7 +104,7 @@ def _ticking(bar: Any) -> Iterator[None]:
 
 
 def _line(row: Row) -> str:
-    where = " ".join(filter(None, (shown(row["dataset"], row["group"]), row.get("chunk"))))
+    where = " ".join(filter(None, (display_name(row["dataset"], row["group"]), row.get("chunk"))))
     run = f"{where} {row['encoding']} {row['compression']} run {row['run']}: "
     if not succeeded([row]):
         return f"{run}{row['status']}"

@@ -71,7 +71,7 @@ def command(
     from experiments import bench, datasets, records
     from experiments.figures import check
     from experiments.records.intervals import LEAST
-    from experiments.text import shown
+    from experiments.text import display_name
 
     chosen = datasets.choose_one(dataset, directory, "bench")
     check(figures)
@@ -84,7 +84,7 @@ def command(
             volume, measured, runs, threads, peers, lambda text: click.echo(text, err=True)
         )
         size = " x ".join(map(str, labels.shape[::-1]))
-        title = f"{shown(volume.name, volume.group)}, {size} {labels.dtype}"
+        title = f"{display_name(volume.name, volume.group)}, {size} {labels.dtype}"
         title += f", {records.cpu()}, {os.cpu_count()} cores"
         brackets = "their 95% intervals" if runs >= LEAST else "their number"
         click.echo(f"{title}\n\nMedians of {runs} rounds, in brackets {brackets}.\n")

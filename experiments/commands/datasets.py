@@ -12,8 +12,8 @@ from experiments.commands._options import DIRECTORY
 def command(directory: Path) -> None:
     """List the datasets, and what is here of them."""
     from experiments import datasets
-    from experiments.text import shown
+    from experiments.text import display_name
 
     for dataset in datasets.known(directory):
-        title = shown(dataset.title, dataset.group)
+        title = display_name(dataset.title, dataset.group)
         click.echo(f"{dataset.name:14} {title:20} {dataset.status()}")

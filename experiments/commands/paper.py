@@ -75,7 +75,7 @@ def command(**options: Any) -> None:
         click.echo(line, err=True)
     if settings.only_report:
         table = _rows_of(chosen, settings.output)
-        _progress.tell_left_out(table)
+        _progress.report_skipped(table)
         _report(table, chosen, settings)
         return
     grid = Grid(
@@ -113,7 +113,7 @@ def _rows_of(chosen: "Sequence[Dataset]", output: Path) -> "pd.DataFrame":
 def _report(table: "pd.DataFrame", chosen: "Sequence[Dataset]", settings: Settings) -> None:
     """Draw the figures of what was asked for, and write the report of the paper."""
     from experiments import figures, page, paper, records
-    from experiments.records.derived import newest
+    from experiments.records.results import newest
 
     directory = settings.figures
     rows = newest(table)

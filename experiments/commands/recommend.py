@@ -86,7 +86,7 @@ def command(**options: Any) -> None:
     """
     from experiments import datasets, figures, page, recommend, records
     from experiments.commands import _progress
-    from experiments.text import shown
+    from experiments.text import display_name
 
     settings = Settings(**options)
     dataset = datasets.choose_one(settings.dataset, settings.directory, "recommend")
@@ -109,7 +109,7 @@ def command(**options: Any) -> None:
             advice = recommend.recommend(dataset, question, recommend.Measurer(announce, record))
     except KeyboardInterrupt:
         _progress.stop(kept, settings.output)
-    title = f"{shown(dataset.name, dataset.group)}, {records.cpu()}"
+    title = f"{display_name(dataset.name, dataset.group)}, {records.cpu()}"
     _tell(settings, advice, title)
     click.echo(f"{kept} rows added to {settings.output}", err=True)
     if settings.plot:

@@ -21,8 +21,8 @@ from compresso.plugins import Registry
 from experiments.datasets import LoadedVolume
 from experiments.errors import ResultsError
 from experiments.figures._figure import ResultsFigure, VolumeFigure
-from experiments.records.derived import derive, newest
 from experiments.records.file import check_writable
+from experiments.records.results import derive, newest
 
 of_results = Registry(__name__, ResultsFigure, "figure")  # type: ignore[type-abstract]
 of_volumes = Registry(__name__, VolumeFigure, "figure")  # type: ignore[type-abstract]

@@ -14,11 +14,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from experiments.figures._palette import shade
-from experiments.records.best import SMALLEST, best, is_raw
-from experiments.records.columns import told_threads
-from experiments.records.intervals import STAGES, interval
-from experiments.records.trained import MARK, NOTE, is_trained
-from experiments.text import natural, shown
+from experiments.records.intervals import interval
+from experiments.records.results import (
+    MARK,
+    NOTE,
+    SMALLEST,
+    STAGES,
+    best,
+    describe_threads,
+    is_raw,
+    is_trained,
+)
+from experiments.text import display_name, natural
 
 #: In Fig. 4's order.
 FIRST_TITLES = {"none": "no first stage", "neuroglancer": "Neuroglancer", "compresso": "Compresso"}
@@ -126,8 +133,8 @@ def dataset_title(rows: pd.DataFrame) -> str:
     """Name and shape of a dataset; the synthetic ones say so."""
     row = rows.iloc[-1]
     size = " x ".join(reversed(row["shape"].split("x")))
-    name = shown(row["dataset"], row["group"])
-    return ", ".join(filter(None, (name, size, row["part"], told_threads(row))))
+    name = display_name(row["dataset"], row["group"])
+    return ", ".join(filter(None, (name, size, row["part"], describe_threads(row))))
 
 
 def number_decades(side: Axis, many: tuple[float, ...]) -> None:

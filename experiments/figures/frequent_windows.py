@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from experiments.datasets import LoadedVolume
 from experiments.figures._figure import VolumeFigure
 from experiments.paper.coverage import FREQUENT, window_counts
-from experiments.text import shown
+from experiments.text import display_name
 
 ABSENT = 5  # random windows that never occur
 
@@ -37,7 +37,7 @@ class FrequentWindows(VolumeFigure):
         for axis, window in zip(axes[-1], absent[:ABSENT], strict=False):
             _show(axis, window, "never")
         figure.suptitle(
-            f"{shown(volume.name, volume.group)}: {len(order)} windows cover {share:.1%} of "
+            f"{display_name(volume.name, volume.group)}: {len(order)} windows cover {share:.1%} of "
             f"{counts.sum():,}, {len(values):,} distinct; last row: random ones that never occur",
             fontsize=10,
         )

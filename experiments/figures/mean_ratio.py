@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from experiments.figures import _bars as bars
 from experiments.figures._figure import ResultsFigure
 from experiments.paper.published import FIGURE_4
-from experiments.records.best import best
+from experiments.records.results import best
 from experiments.text import EM, OTHER, SYNTHETIC
 
 

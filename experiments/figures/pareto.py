@@ -13,9 +13,8 @@ from matplotlib.transforms import Bbox
 from experiments.figures import _bars as bars
 from experiments.figures._figure import ResultsFigure
 from experiments.figures._palette import COLOURS, colour
-from experiments.records.front import front
 from experiments.records.intervals import intervals
-from experiments.records.trained import MARK, NOTE
+from experiments.records.results import MARK, NOTE, pareto_front
 
 SPEEDS = {"compress_speed": "Compression", "decompress_speed": "Decompression"}
 WIDTH = 13.0  # inches of both panels
@@ -127,7 +126,9 @@ def _panel(axis: Axes, cells: pd.DataFrame, speed: str) -> None:
 
 
 def _front(cells: pd.DataFrame, speed: str) -> list[int]:
-    return front(list(cells.index), lambda i: cells["ratio"][i], lambda i: float(cells[speed][i]))
+    return pareto_front(
+        list(cells.index), lambda i: cells["ratio"][i], lambda i: float(cells[speed][i])
+    )
 
 
 def _label(axis: Axes, cells: pd.DataFrame, speed: str) -> None:

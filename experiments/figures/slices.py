@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from compresso.arrays import as_volume
 from experiments.datasets import LoadedVolume
 from experiments.figures._figure import VolumeFigure
-from experiments.text import shown
+from experiments.text import display_name
 
 SHOWN = 3
 
@@ -34,7 +34,7 @@ class Slices(VolumeFigure):
             axis.imshow(colours(labels[z]), interpolation="nearest")
             axis.set_title(f"slice {z}", fontsize=9)
             axis.set_axis_off()
-        figure.suptitle(shown(volume.name, volume.group), fontsize=11, fontweight="bold")
+        figure.suptitle(display_name(volume.name, volume.group), fontsize=11, fontweight="bold")
         return figure
 
 

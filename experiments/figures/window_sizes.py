@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from experiments.figures._figure import ResultsFigure
-from experiments.text import natural, shown
+from experiments.text import display_name, natural
 
 #: The encodings that are shown.
 SPECS = r"compresso(?::window=\d+x\d+x\d+)?"
@@ -37,7 +37,7 @@ class WindowSizes(ResultsFigure):
                 if part["window"].nunique() >= 3:
                     means = part.groupby("window")[value].mean().reindex(windows)
                     row = part.iloc[-1]
-                    name = shown(row["dataset"], row["group"])
+                    name = display_name(row["dataset"], row["group"])
                     axis.plot(windows, means, "o-", label=name)
             axis.set_ylabel(label)
             axis.set_xlabel("window, x, y, z in voxels")

@@ -27,7 +27,7 @@ from experiments.measure import isolate
 from experiments.measure.clock import SEED, rounds
 from experiments.measure.method import Method, describe, identify, measure, warm_up
 from experiments.records import OK, Outcome, Row, Status
-from experiments.records.columns import BYTES, SECONDS, SURROUNDINGS
+from experiments.records.rows import BYTES, SECONDS, SURROUNDINGS
 
 #: A run, as :func:`records.key` returns it.
 Key = tuple[Any, ...]

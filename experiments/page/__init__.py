@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from compresso.atomic import replacing
+from compresso.cli import digits
 from experiments import figures
 from experiments.records import OK
-from experiments.records.columns import CELL
-from experiments.records.derived import derive, left_out, newest
-from experiments.records.intervals import STAGES, intervals, of_line
-from experiments.records.trained import NOTE, marked
-from experiments.text import natural, plainly, shown
+from experiments.records.intervals import intervals, speed_of
+from experiments.records.results import NOTE, STAGES, derive, describe_skipped, marked, newest
+from experiments.records.rows import METHOD
+from experiments.text import display_name, natural
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -34,8 +34,8 @@ COLUMNS: tuple[tuple[str, str, Spell | None], ...] = (
     ("ratio", "ratio", "{:,.2f}".format),
     ("native ratio", "native_ratio", "{:,.2f}".format),
     ("bytes", "compressed_bytes", "{:,.0f}".format),
-    ("compress MB/s", "compress_speed", plainly),
-    ("decompress MB/s", "decompress_speed", plainly),
+    ("compress MB/s", "compress_speed", digits),
+    ("decompress MB/s", "decompress_speed", digits),
     ("runs", "runs", "{:,.0f}".format),
 )
 #: What a volume's rows say of how it was measured.
@@ -86,7 +86,7 @@ def write(
         columns=[heading for heading, _, _ in COLUMNS],
         lines=_lines(cells),
         note=NOTE if cells["trained"].any() else "",
-        left_out=left_out(rows),
+        left_out=describe_skipped(rows),
         failed=_failed(rows),
         pictures=[(path.stem.replace("_", " "), _inline(path)) for path in pictures],
         answers=answers or {},
@@ -118,7 +118,7 @@ def _volumes(rows: pd.DataFrame) -> list[dict[str, str]]:
     found = []
     for name, part in rows.groupby("dataset", sort=False):
         row = part.iloc[-1]
-        told = {"dataset": shown(str(name), row["group"]), "source": str(row["source"])}
+        told = {"dataset": display_name(str(name), row["group"]), "source": str(row["source"])}
         told |= {column: _plain(row[column]) for column in MEASURED}
         told["runs"] = _plain(part["run"].max())
         told["measured"] = f"{part['time'].min()} to {part['time'].max()}"
@@ -143,7 +143,7 @@ def _lines(cells: pd.DataFrame) -> list[list[tuple[str, str, str]]]:
     """The table: the text of each field, what it is sorted by if it is a number, its interval."""
     lines = []
     for _, cell in cells.iterrows():
-        texts = {"dataset": shown(cell["dataset"], cell["group"]), "encoding": marked(cell)}
+        texts = {"dataset": display_name(cell["dataset"], cell["group"]), "encoding": marked(cell)}
         line = []
         for _, column, spell in COLUMNS:
             value = cell[column]
@@ -152,7 +152,7 @@ def _lines(cells: pd.DataFrame) -> list[list[tuple[str, str, str]]]:
             elif math.isnan(value):
                 line.append(("-", "0", ""))  # raw labels are sorted as the slowest
             else:
-                span = of_line(cell, column).span(spell) if column in STAGES else ""
+                span = speed_of(cell, column).span(spell) if column in STAGES else ""
                 line.append((spell(value), str(value), span))
         lines.append(line)
     return lines
@@ -160,11 +160,12 @@ def _lines(cells: pd.DataFrame) -> list[list[tuple[str, str, str]]]:
 
 def _failed(rows: pd.DataFrame) -> list[str]:
     """What became last of each run, where it failed."""
-    last = rows.drop_duplicates([*CELL, "chunk", "run"], keep="last")
+    last = rows.drop_duplicates([*METHOD, "chunk", "run"], keep="last")
     bad = last[(last["status"] != str(OK)) | ~last["lossless"]]
     return list(
         dict.fromkeys(
-            f"{shown(row.dataset, row.group)}: {row.encoding} + {row.compression}: {row.status}"
+            f"{display_name(row.dataset, row.group)}: "
+            f"{row.encoding} + {row.compression}: {row.status}"
             for row in bad.itertuples()
         )
     )

@@ -6,7 +6,7 @@ from experiments import datasets
 from experiments.paper.coverage import Coverage
 from experiments.paper.measured import Measured
 from experiments.paper.published import COVERED_BY_100, LEAD_ON_EM
-from experiments.records.best import best
+from experiments.records.results import best
 from experiments.text import EM
 
 OURS = ("compresso", "lzma")

@@ -6,8 +6,8 @@ import pandas as pd
 
 from experiments.paper.measured import UNMEASURED, Measured
 from experiments.paper.schemes import cells
-from experiments.records.columns import CELL
 from experiments.records.intervals import LEAST
+from experiments.records.rows import METHOD
 
 
 def conditions(measured: Measured) -> list[str]:
@@ -15,7 +15,7 @@ def conditions(measured: Measured) -> list[str]:
     rows = measured.rows
     if rows.empty:
         return []
-    runs = rows.groupby(CELL, sort=False).size()
+    runs = rows.groupby(METHOD, sort=False).size()
     usual = int(runs.max())
     machine = " and ".join(filter(None, rows["cpu"].unique())) or "a machine that is not known"
     told = [f"Speeds are of a single run of each cell, on {machine}."]
@@ -55,7 +55,7 @@ def _surroundings(rows: pd.DataFrame) -> str:
 def _missing(measured: Measured) -> dict[tuple[str, str, str], str]:
     """Why each of the paper's cells that has no result has none."""
     reasons = dict(measured.statuses())
-    done = set(zip(*(measured.rows[name] for name in CELL), strict=True))
+    done = set(zip(*(measured.rows[name] for name in METHOD), strict=True))
     found = {}
     for name in measured.datasets():
         for cell in cells():

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from experiments.paper.schemes import ALONE, FIRST_STAGES, SECOND_STAGES
-from experiments.records.columns import CELL
-from experiments.records.derived import derive
 from experiments.records.intervals import intervals
-from experiments.text import shown
+from experiments.records.results import derive
+from experiments.records.rows import METHOD
+from experiments.text import display_name
 
 UNMEASURED = "not measured"
 
@@ -57,7 +57,7 @@ class Measured:
 
     def statuses(self) -> "pd.Series[str]":
         """What became last of each cell that was tried, by dataset, encoding and compression."""
-        status = self._table[self._table["shape"] != ""].set_index(CELL)["status"]
+        status = self._table[self._table["shape"] != ""].set_index(METHOD)["status"]
         return status[~status.index.duplicated(keep="last")]
 
     def ratio(self, name: str, encoding: str) -> str:
@@ -67,7 +67,7 @@ class Measured:
 
     def title(self, name: str) -> str:
         """What a dataset is called; the synthetic ones say so."""
-        return shown(name, str(self.of(name)["group"].iloc[-1]))
+        return display_name(name, str(self.of(name)["group"].iloc[-1]))
 
     def part(self, name: str) -> str:
         """Which part of a dataset was measured, empty for the whole."""

@@ -12,7 +12,7 @@ from experiments.paper.coverage import Coverage
 from experiments.paper.measured import Measured, in_table
 from experiments.paper.tables import figure_4, means_over, table_1
 from experiments.paper.today import section
-from experiments.text import shown
+from experiments.text import display_name
 
 
 def report(
@@ -81,7 +81,9 @@ def _parts(rows: pd.DataFrame) -> list[str]:
     parts = rows[rows["part"] != ""].drop_duplicates("dataset")
     if parts.empty:
         return []
-    told = "; ".join(f"{shown(row.dataset, row.group)}: {row.part}" for row in parts.itertuples())
+    told = "; ".join(
+        f"{display_name(row.dataset, row.group)}: {row.part}" for row in parts.itertuples()
+    )
     return [
         f"**Only a part was measured of {told}.** The paper's numbers are of whole datasets, so",
         "those of a part are not judged by them.",

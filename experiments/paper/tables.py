@@ -5,7 +5,8 @@ from experiments.datasets import Published
 from experiments.paper.measured import Measured
 from experiments.paper.published import FIGURE_4
 from experiments.paper.schemes import ALONE, FIRST_STAGES, SECOND_STAGES
-from experiments.records.intervals import BOTH, spelled
+from experiments.records.intervals import format_speed
+from experiments.records.results import BOTH
 from experiments.text import EM, OTHER
 
 
@@ -42,7 +43,7 @@ def _line(measured: Measured, name: str, paper: Published | None) -> str | None:
         f"{cell['ratio']:,.1f}",
         "a part" if paper and row["part"] else difference,
         paper_speeds,
-        " / ".join(spelled(cell, speed) for speed in BOTH),
+        " / ".join(format_speed(cell, speed) for speed in BOTH),
         measured.ratio(name, "neuroglancer"),
         measured.ratio(name, "none"),
     )

@@ -7,8 +7,8 @@ import pandas as pd
 from compresso import compressors, encodings
 from experiments.measure import Method, combine
 from experiments.paper.measured import Measured
-from experiments.records.intervals import BOTH, intervals, places, spelled, told_fastest
-from experiments.records.trained import MARK, NOTE
+from experiments.records.intervals import describe_fastest, format_speed, intervals, ranks
+from experiments.records.results import BOTH, MARK, NOTE
 
 #: Encodings since the paper, and what may stand behind those that are no schemes of their own.
 ENCODINGS = (
@@ -69,18 +69,18 @@ def _methods(measured: Measured, name: str) -> pd.DataFrame | None:
 
 
 def _lines(title: str, methods: pd.DataFrame) -> Iterator[str]:
-    ranked = [places(methods, speed) for speed in BOTH]
+    ranked = [ranks(methods, speed) for speed in BOTH]
     for index, method in methods.iterrows():
         mark = MARK if method["trained"] else ""
         columns = [title, f"{_called(method)}{mark}", f"{method['ratio']:,.1f}"]
         for speed, place in zip(BOTH, ranked, strict=True):
-            columns += [spelled(method, speed), place[index]]
+            columns += [format_speed(method, speed), place[index]]
         yield f"| {' | '.join(columns)} |"
 
 
 def _fastest(title: str, methods: pd.DataFrame) -> Iterator[str]:
     for speed, verb in BOTH.items():
-        if told := told_fastest(methods, speed, _called):
+        if told := describe_fastest(methods, speed, _called):
             yield f"- {title}, fastest to {verb}: {told}"
 
 

@@ -4,7 +4,7 @@ Raw labels without a compressor are not an answer: nothing is compressed, and no
 """
 
 from experiments.measure import Method, combine
-from experiments.records.best import is_raw
+from experiments.records.results import is_raw
 
 #: First stages that a compressor follows.
 ENCODINGS = (

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from compresso.arrays import Labels
+from compresso.cli import digits
 from compresso.volumes.volume import Box, format_box
 from experiments.datasets import LoadedVolume
 from experiments.measure import Method
@@ -30,7 +31,6 @@ from experiments.recommend.measurer import Measurer
 from experiments.recommend.sample import Sample
 from experiments.recommend.standing import Standing
 from experiments.records import Row
-from experiments.text import plainly
 
 #: By what a speed may be wrong of which there is one run, beside another one of the same round.
 DOUBT = 1.25
@@ -134,9 +134,7 @@ class Purposes:
         smaller = [other for other in cells if other not in fast and other.ratio > one.ratio]
         if smaller:
             next_ = min(smaller, key=lambda other: other.ratio)
-            why += (
-                f" ({next_.cell.title}, at {plainly(next_.slower)} MB/s the slower way, does not)"
-            )
+            why += f" ({next_.cell.title}, at {digits(next_.slower)} MB/s the slower way, does not)"
         return self._choice(one, why)
 
     def _interactive(self) -> Choice:
@@ -144,7 +142,7 @@ class Purposes:
         alike = [one for one in self.standing if limit.is_met(one)]
         one = max(alike, key=lambda other: (other.ratio, other.decompress_speed))
         why = (
-            f"its labels are in memory soon, {plainly(1e9 * limit.seconds(one).median)} s a "
+            f"its labels are in memory soon, {digits(1e9 * limit.seconds(one).median)} s a "
             f"gigavoxel over a line of {LINE:,.0f} MB/s, decompressing included"
         )
         others = [other.cell.title for other in alike if other is not one]
@@ -166,9 +164,9 @@ class Purposes:
         ratio = self._bases(lambda size: f"{alone.ratio * size / 8:,.1f} x")
         why = (
             f"the smallest where each box of {box} is compressed alone: {ratio}, "
-            f"{alone.bytes:,.0f} bytes and {plainly(1e3 * alone.seconds)} ms a box; soonest is "
+            f"{alone.bytes:,.0f} bytes and {digits(1e3 * alone.seconds)} ms a box; soonest is "
             f"{first.cell.title}, "
-            f"{soonest.bytes:,.0f} bytes and {plainly(1e3 * soonest.seconds)} ms; "
+            f"{soonest.bytes:,.0f} bytes and {digits(1e3 * soonest.seconds)} ms; "
             f"the volume in one piece: {self._ratio(one)}"
         )
         return Choice(one, self.size(one), why, alone)
@@ -251,6 +249,6 @@ def _speeds(one: Standing) -> str:
     if one.raw:
         return "raw labels have no speed"
     return (
-        f"compresses at {plainly(one.compress_speed)} and decompresses at "
-        f"{plainly(one.decompress_speed)} MB/s of 8 bytes per voxel"
+        f"compresses at {digits(one.compress_speed)} and decompresses at "
+        f"{digits(one.decompress_speed)} MB/s of 8 bytes per voxel"
     )

@@ -9,8 +9,8 @@ import numpy as np
 from experiments.errors import HarnessError
 from experiments.measure import Method
 from experiments.records import OK, Outcome, Row, Status
-from experiments.records.best import is_raw
 from experiments.records.intervals import Interval, interval
+from experiments.records.results import is_raw
 
 #: By what a speed may be wrong of which there are one run or few.
 MAY_BE = 1.5

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from compresso.cli import digits
 from experiments.recommend.purposes import Choice
 from experiments.recommend.sample import Sample
 from experiments.recommend.standing import Standing
-from experiments.records.front import front
 from experiments.records.intervals import LEAST
-from experiments.records.trained import MARK, NOTE, is_trained
-from experiments.text import plainly
+from experiments.records.results import MARK, NOTE, is_trained, pareto_front
 
 Choices = dict[str, Choice]
 
@@ -91,8 +90,8 @@ def _table(standing: Sequence[Standing], sample: Sample) -> list[str]:
         return one.ratio
 
     at_work = [one for one in standing if not one.raw]
-    there = front(at_work, ratio, lambda one: one.compress_speed)
-    back = front(at_work, ratio, lambda one: one.decompress_speed)
+    there = pareto_front(at_work, ratio, lambda one: one.compress_speed)
+    back = pareto_front(at_work, ratio, lambda one: one.decompress_speed)
     dtype = sample.volume.dtype
     narrow = dtype.itemsize < 8
     bases = [f"vs {dtype.name} (file)", *(["vs uint64"] if narrow else [])]
@@ -107,8 +106,8 @@ def _table(standing: Sequence[Standing], sample: Sample) -> list[str]:
                     one.cell.compressor.spec,
                     f"{one.native_ratio:,.1f}",
                     *([f"{one.ratio:,.1f}"] if narrow else []),
-                    plainly(one.compress_speed),
-                    plainly(one.decompress_speed),
+                    digits(one.compress_speed),
+                    digits(one.decompress_speed),
                 )
             )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -138,5 +137,5 @@ def spelled(size: float) -> str:
 def _seconds(seconds: float) -> str:
     for name, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 2 * length:
-            return f"{plainly(seconds / length)} {name}"
-    return f"{plainly(seconds)} s"
+            return f"{digits(seconds / length)} {name}"
+    return f"{digits(seconds)} s"

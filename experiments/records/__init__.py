@@ -1,14 +1,22 @@
-"""The results: rows, the CSV that keeps them, what is derived from them, and their table.
+"""The results: rows, the CSV that keeps them, what is computed from them, and their table.
 
-A row is one run of one cell. Ratios and speeds are not stored; :func:`derived.derive` computes
-them, :func:`intervals.intervals` their medians and 95% intervals, :func:`intervals.places` who is
-faster than whom.
+A row is one run of one method. Ratios and speeds are not stored: ``results.derive`` computes them,
+``intervals.intervals`` their medians and 95% intervals, ``intervals.ranks`` who is faster.
 """
 
-from experiments.records.columns import COLUMNS, FIRST_COLUMNS, Row, key, tabulate
-from experiments.records.environment import cpu, environment, now
 from experiments.records.file import append, check, measured, read
-from experiments.records.status import OK, Outcome, Status
+from experiments.records.rows import (
+    COLUMNS,
+    OK,
+    Outcome,
+    Row,
+    Status,
+    cpu,
+    environment,
+    key,
+    now,
+    tabulate,
+)
 
-__all__ = ["COLUMNS", "FIRST_COLUMNS", "OK", "Outcome", "Row", "Status", "append", "check"]
-__all__ += ["cpu", "environment", "key", "measured", "now", "read", "tabulate"]
+__all__ = ["COLUMNS", "OK", "Outcome", "Row", "Status", "append", "check", "cpu", "environment"]
+__all__ += ["key", "measured", "now", "read", "tabulate"]

@@ -1,110 +1,128 @@
-"""The table at the end of a grid: every cell, the best ratio first."""
+"""The table at the end of a grid: one block per dataset, the best ratio first."""
 
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
-from compresso.cli import shortened
-from experiments.records.best import best, is_raw
-from experiments.records.columns import told_threads
-from experiments.records.derived import derive
-from experiments.records.intervals import BOTH, intervals, of_line, places, told_fastest
-from experiments.records.trained import NOTE, marked
-from experiments.text import shown
-
-HEADINGS = (
-    *("encoding", "compression", "ratio", "native ratio", "bytes"),
-    *("compress MB/s", "decompress MB/s", "lossless"),
+from compresso.cli import digits, extent, shortened
+from experiments.records.intervals import Interval, intervals, ranks, speed_of
+from experiments.records.results import (
+    BOTH,
+    NOTE,
+    best,
+    derive,
+    describe_threads,
+    is_raw,
+    marked,
 )
-#: Of all processors, what others may take before the table tells.
+from experiments.text import DASH, display_name, size
+
+#: The most columns of a line; long codec strings are shortened.
+WIDTH = 100
+#: The share of all processors' time from which on other processes are mentioned.
 BUSY = 0.1
 
 
 def render(rows: pd.DataFrame) -> str:
-    """Lay out the rows of one grid, one block a dataset.
+    """Lay out the rows of one grid.
 
-    Numbers are medians over runs. ``ratio`` and MB/s count 8 bytes a voxel, ``native ratio`` the
-    volume's own dtype. The best ratio of a dataset is marked with a star. Where cells were measured
-    repeatedly, a second block has the 95% intervals of the speeds and the places by them; a place
-    such as ``2-4`` means that the intervals overlap: no difference from those beside it. Raw labels
-    have no speed. A dagger marks an encoding that was trained on the dataset.
+    Numbers are medians over runs, with three significant digits. A speed is followed by the larger
+    half of its 95% interval, in percent of the median, if there are enough runs, and by its rank.
+    Raw labels have no speed, and are never the best.
     """
     blocks = [_block(str(name), part) for name, part in rows.groupby("dataset", sort=False)]
-    return "\n\n".join(blocks)
+    return "\n\n".join([*blocks, *_notes(rows)])
 
 
 def _block(name: str, rows: pd.DataFrame) -> str:
     good = derive(rows)
-    cells = intervals(good).sort_values("ratio", ascending=False, kind="stable")
-    lines = [
-        (
-            marked(cell),
-            str(cell["compression"]),
-            f"{cell['ratio']:,.2f}",
-            f"{cell['native_ratio']:,.2f}",
-            f"{cell['compressed_bytes']:,.0f}",
-            *(_speed(cell[speed]) for speed in BOTH),
-            "yes",
-        )
-        for _, cell in cells.iterrows()
-    ]
+    lines = intervals(good).sort_values("ratio", ascending=False, kind="stable")
     text = [_title(name, rows)]
-    if lines:
-        first = best(cells["ratio"])
-        stars = [" ", *("*" if index == first else " " for index in cells.index)]
-        whole = _aligned([HEADINGS, *lines])
-        text += [f"{star} {line}" for star, line in zip(stars, whole, strict=True)]
-    text += _speeds(good, cells)
-    text += [f"  {NOTE}"] if cells["trained"].any() else []
+    if len(lines):
+        text += _table(lines, str(rows["dtype"].iloc[0]))
+    text += [f"  {NOTE}"] if lines["trained"].any() else []
     failed = rows[~rows.index.isin(good.index)]
     reasons = failed["status"].unique()
     if len(failed) == len(rows) > 1 and len(reasons) == 1:
         return "\n".join([*text, shortened(f"! all {len(rows)} runs: {reasons[0]}")])
     for row in failed.drop_duplicates(["encoding", "compression", "status"]).itertuples():
-        text.append(shortened(f"! {row.encoding} {row.compression}: {row.status}"))
+        text.append(shortened(f"! {_method(row.encoding, row.compression)}: {row.status}"))
     return "\n".join(text)
 
 
-def _speeds(rows: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
-    """The intervals of the speeds and the places by them, where cells were measured repeatedly."""
-    known = cells[(cells["runs"] > 1) & ~is_raw(cells["encoding"], cells["compression"])]
-    if known.empty:
-        return []
-    columns = [[marked(cell) for _, cell in known.iterrows()], list(known["compression"])]
-    headings = ["encoding", "compression"]
-    for speed, heading in BOTH.items():
-        headings += [f"{heading} MB/s", "95% interval", "place"]
-        columns.append([_speed(median) for median in known[speed]])
-        columns.append([of_line(cell, speed).span(_speed) for _, cell in known.iterrows()])
-        columns.append(list(places(known, speed)))
-    text = ["", *(f"  {line}" for line in _aligned([headings, *zip(*columns, strict=True)]))]
+def _table(lines: pd.DataFrame, dtype: str) -> list[str]:
+    raw = is_raw(lines["encoding"], lines["compression"])
+    first = best(lines["ratio"][~raw])
+    narrow = (lines["native_ratio"] != lines["ratio"]).any()
+    renamed = lines.assign(encoding=lines["encoding"].replace("none", "raw"))
+    columns = [
+        ["", "", *("*" if index == first else "" for index in lines.index)],
+        ["", "encoding", *(marked(line) for _, line in renamed.iterrows())],
+        ["", "compressor", *lines["compression"].replace("none", DASH)],
+        ["vs", "uint64", *map(digits, lines["ratio"])],
+        *([[f"vs {dtype}", "(file)", *map(digits, lines["native_ratio"])]] if narrow else []),
+        ["", "size", *map(size, lines["compressed_bytes"])],
+    ]
     for speed, verb in BOTH.items():
-        if told := told_fastest(known, speed, "{0.encoding} {0.compression}".format):
-            text.append(f"  fastest to {verb}: {told}")
-    if rows["other_cpu"].median() > BUSY:
-        text.append(f"  other processes took {rows['other_cpu'].median():.0%} of the processors")
-    return text
+        speeds = [speed_of(line, speed) for _, line in lines.iterrows()]
+        timed = any(not math.isnan(one.low) for one in speeds)
+        columns.append([verb, "MB/s (95%)" if timed else "MB/s", *map(_speed, speeds)])
+        if timed:
+            columns.append(["", "rank", *ranks(lines, speed)])
+    widths = [max(map(len, column)) for column in columns]
+    widths[1] -= max(0, sum(widths) + 2 * len(widths) - 3 - WIDTH)
+    return [_line(line, widths) for line in zip(*columns, strict=True)]
 
 
-def _speed(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:,.1f}"
+def _line(line: Sequence[str], widths: Sequence[int]) -> str:
+    """Lay out a line, the first three columns to the left."""
+    star, encoding, compressor, *numbers = line
+    if len(encoding) > widths[1]:
+        encoding = f"{encoding[: widths[1] - 1]}\u2026"
+    left = f"{star:{widths[0]}} {encoding:{widths[1]}}  {compressor:{widths[2]}}"
+    right = (text.rjust(width) for text, width in zip(numbers, widths[3:], strict=True))
+    return "  ".join([left, *right]).rstrip()
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Lay out columns, the first two to the left."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+def _speed(speed: Interval) -> str:
+    if math.isnan(speed.median):
+        return DASH
+    text = digits(speed.median)
+    if math.isnan(speed.low):
+        return text
+    share = max(speed.high - speed.median, speed.median - speed.low) / speed.median
+    return f"{text} \u00b1{share:.0%}"
+
+
+def _method(encoding: str, compression: str) -> str:
+    return f"{encoding} {compression}".replace("none", "raw", 1 if encoding == "none" else 0)
+
+
+def _notes(rows: pd.DataFrame) -> list[str]:
+    """The legend, if there are results, and a warning if the machine was busy."""
+    good = derive(rows)
+    failed = len(rows) - len(good)
     text = []
-    for line in lines:
-        left = "  ".join(part.ljust(w) for part, w in zip(line[:2], widths[:2], strict=True))
-        right = "  ".join(part.rjust(w) for part, w in zip(line[2:], widths[2:], strict=True))
-        text.append(f"{left}  {right}")
-    return text
+    if len(good):
+        text += ["* smallest. MB/s count 8 bytes per voxel, as does the ratio vs uint64."]
+        if good.groupby(["dataset", "encoding", "compression"]).size().max() > 2:
+            text += ["\u00b1 95% interval. A rank with = is a tie: the intervals overlap."]
+    text += ["! failed." if failed else "All runs were lossless."]
+    busy = np.nanmedian(good["other_cpu"]) if good["other_cpu"].notna().any() else 0
+    if busy > BUSY:
+        text += [
+            f"Other processes took {busy:.0%} of the processors, so the speeds may be unreliable. "
+            "Stop them and run this again with --restart."
+        ]
+    return ["\n".join(text)]
 
 
 def _title(name: str, rows: pd.DataFrame) -> str:
-    """Name, shape and dtype of a dataset, of what could be read of it, and how it was measured."""
+    """Name, size and dtype of a dataset, the part that was read, and the threads."""
     row = rows.iloc[0]
-    known = f"{row['shape']} {row['dtype']}".strip()
-    words = (shown(name, row["group"]), known, row["part"], told_threads(row))
+    shape = [int(n) for n in row["shape"].split("x")] if row["shape"] else []
+    known = f"{extent(shape)} {row['dtype']}" if shape else ""
+    words = (display_name(name, row["group"]), known, row["part"], describe_threads(row))
     return ", ".join(filter(None, words))

@@ -20,7 +20,7 @@ KINDS = ("none", "neuroglancer", "compresso", "cpso", "crackle", "compressed_seg
 def drawn(name, rows):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return figures.of_results.parse(name).draw(records.derived.derive(records.tabulate(rows)))
+        return figures.of_results.parse(name).draw(records.results.derive(records.tabulate(rows)))
 
 
 def test_every_encoding_has_a_colour_of_its_own():
@@ -268,7 +268,7 @@ ALONE = {("ristretto", "none"): 9, ("ristretto:effort=2", "none"): 10, ("compres
 def test_what_was_trained_on_a_volume_is_marked(name, tmp_path):
     """In its own panel only, and in a note."""
     rows = rows_of("pinky40-z000-255.h5", "em", ALONE) + rows_of("spl-knee", "other", ALONE)
-    table = figures._alone_as_second_stage(records.derived.derive(records.tabulate(rows)))
+    table = figures._alone_as_second_stage(records.results.derive(records.tabulate(rows)))
     figure = figures.of_results.parse(name).draw(table)
     assert "trained on this volume" in notes(figure)
     half = len(figure.axes) // 2

@@ -9,7 +9,6 @@ import io
 import os
 import pty
 import re
-import shutil
 import signal
 import struct
 import subprocess
@@ -23,14 +22,11 @@ from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from compresso import (
     Encoding,
     FileError,
-    LabelError,
-    MissingPackageError,
     SpecError,
     compressors,
     encodings,
@@ -40,17 +36,14 @@ from experiments import datasets, figures, paper, records
 from experiments.commands import main
 from experiments.datasets import LoadedVolume
 from experiments.datasets import _fetch as fetch
-from experiments.errors import DatasetError, ResultsError
-from experiments.measure import Grid, Method, isolate, measure
-from experiments.records import Outcome, Status
-from experiments.records.derived import derive, newest
+from experiments.errors import DatasetError
+from experiments.measure import Grid, Method, measure
+from experiments.records.results import derive, newest
 from tests.experiments.commands.test_run import RUN, SMALL, run, run_here
 from tests.experiments.paper.test_paper import write_bsds
 from tests.helpers import stores
-from tests.helpers.paths import ROOT
 
 LABELS = np.arange(4 * 8 * 8, dtype=np.uint64).reshape(4, 8, 8) // 5
-VERSION_1 = ROOT / "tests" / "golden" / "results-v1.csv"
 
 
 @pytest.fixture
@@ -128,14 +121,6 @@ def test_resume_knows_groups_from_one_stream(tmp_path, monkeypatch):
 
     assert [again(threads) for threads in (1, 2, 3)] == [("", True), ("2", True), ("2", True)]
     assert [again(threads) for threads in (1, 2, 3)] == [("", False), ("2", False), ("2", False)]
-    path = tmp_path / "r.csv"
-    old = tmp_path / "old.csv"
-    head, *lines = path.read_text().splitlines()
-    assert head.endswith(",depth")
-    old.write_text("\n".join(line.rpartition(",")[0] for line in (head, *lines)) + "\n")
-    assert [again(threads, "old.csv") for threads in (1, 2)] == [("", False), ("2", True)]
-    table = newest(records.read(old))
-    assert list(table["depth"]) == ["2"]
 
 
 def test_fingerprint_is_of_the_labels():
@@ -153,40 +138,6 @@ def test_fingerprint_is_of_the_labels():
     assert len({of(labels) for labels in [LABELS, *others]}) == 1 + len(others)
 
 
-def newest_runs(tmp_path, *sessions):
-    """The session and run of each row that counts, of sessions of (run, status)."""
-    base = dict.fromkeys(records.COLUMNS, "") | {"dataset": "d", "shape": "1x1x1", "threads": 1}
-    base |= {name: 1 for name in records.COLUMNS if name.endswith(("_s", "_bytes"))}
-    base |= {"encoding": "none", "compression": "zlib"}
-    path = tmp_path / "r.csv"
-    for session, runs in enumerate(sessions, start=1):
-        for number, status in runs:
-            told = {"run": number, "status": status, "session": session}
-            records.append(path, base | told)
-    table = newest(records.read(path))
-    return sorted(zip(table["run"], table["session"].astype(int), strict=True))
-
-
-def well(*runs):
-    return [(run, "ok") for run in runs]
-
-
-def test_resumed_runs_are_drawn_with_those_before(tmp_path):
-    sessions = well(1, 2, 3), well(4, 5), well(1, 2), well(3)
-    assert newest_runs(tmp_path, *sessions) == [(1, 3), (2, 3), (3, 4)]
-
-
-def test_runs_count_in_whatever_order_workers_end(tmp_path):
-    first = well(3, 1, 4, 6, 5, 2)
-    assert newest_runs(tmp_path, first) == [(run, 1) for run in range(1, 7)]
-    assert newest_runs(tmp_path / "again", first, well(2, 3, 1)) == [(1, 2), (2, 2), (3, 2)]
-
-
-def test_a_run_that_failed_and_was_resumed_hides_no_later_one(tmp_path):
-    first = [*well(1), (2, "error: out of memory"), *well(3)]
-    assert newest_runs(tmp_path, first, well(2)) == [(1, 1), (2, 2), (3, 1)]
-
-
 def test_a_dataset_that_is_gone_hides_no_results(tmp_path):
     path = save(tmp_path / "x.npy")
     grid(tmp_path, str(path))
@@ -195,89 +146,6 @@ def test_a_dataset_that_is_gone_hides_no_results(tmp_path):
     cells = [Method(encodings.parse("none"), compressors.parse("zlib"))]
     list(Grid(cells, [dataset], tmp_path / "r.csv").run(lambda _: None))
     assert len(derive(newest(records.read(tmp_path / "r.csv")))) == 1
-
-
-# ---- the CSV of earlier versions
-
-
-def test_csv_of_version_1_is_read():
-    table = records.read(VERSION_1)
-    assert len(table) == 46
-    assert set(table["fingerprint"]) == set(table["part"]) == {""}
-    assert list(table.columns)[:27] == VERSION_1.read_text().splitlines()[0].split(",")
-    assert len(derive(newest(table))) == 45
-
-
-def test_csv_of_version_1_gets_the_new_columns(tmp_path):
-    path = tmp_path / "r.csv"
-    shutil.copy(VERSION_1, path)
-    with open(path, "a") as file:
-        file.write("2026,cut off")  # by a kill
-    before = records.read(path)
-    records.append(path, {"dataset": "new", "run": 1, "threads": 1, "fingerprint": "f"})
-    after = records.read(path)
-    pd.testing.assert_frame_equal(after.iloc[:-1], before, check_dtype=False)
-    assert after.iloc[-1]["fingerprint"] == "f"
-    assert path.read_text().splitlines()[0] == ",".join(records.COLUMNS)
-    assert [p.name for p in tmp_path.iterdir()] == ["r.csv"]
-
-
-def test_csv_with_an_encoding_that_is_gone_can_be_plotted(tmp_path):
-    path = tmp_path / "r.csv"
-    lines = VERSION_1.read_text().splitlines(keepends=True)[:30]
-    text = "".join(line for line in lines if "none,z" in line or "er,z" in line or "time," in line)
-    path.write_text(text.replace(",neuroglancer,", ",mine:level=3,").replace(",zlib,", ",squash,"))
-    done = run("plot", "-o", path, "--figures", tmp_path / "figures")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "figures" / "mean_ratio.png").exists()
-
-
-# ---- statuses
-
-
-def raised(error):
-    """An error with the place where it was raised."""
-    try:
-        raise error
-    except type(error) as found:
-        return found
-
-
-@pytest.mark.parametrize(
-    ("error", "outcome", "text"),
-    [
-        (MissingPackageError("run: pip install x"), Outcome.UNAVAILABLE, "unavailable: run: pip"),
-        (LabelError(9, (0, 1, 2), "here"), Outcome.REFUSED, "refused: label 9 at voxel"),
-        (FileError("a.npy: damaged"), Outcome.ERROR, "error: a.npy: damaged"),
-        (DatasetError("not here"), Outcome.ERROR, "error: not here"),
-        (MemoryError(), Outcome.ERROR, "error: out of memory"),
-        (KeyError("x"), Outcome.ERROR, "error: KeyError: 'x' (test_harness.py:"),
-    ],
-)
-def test_statuses_are_spelled_as_in_the_csv(error, outcome, text):
-    status = Status.of(raised(error))
-    assert status.outcome is outcome
-    assert str(status).startswith(text)
-    assert str(Status(Outcome.OK)) == "ok"
-    assert str(Status(Outcome.TIMEOUT, "more than 4 s")) == "timeout: more than 4 s"
-
-
-@pytest.mark.parametrize(
-    ("text", "outcome", "reason", "hopeless"),
-    [
-        ("ok", Outcome.OK, "", False),
-        ("timeout: more than 4 s", Outcome.TIMEOUT, "more than 4 s", True),
-        ("crash: its process ended (SIGKILL)", Outcome.CRASH, "its process ended (SIGKILL)", True),
-        ("error: timeout: a: b", Outcome.ERROR, "timeout: a: b", False),
-        ("unavailable: run: pip install x", Outcome.UNAVAILABLE, "run: pip install x", False),
-        ("timeouts: of a codec", Outcome.ERROR, "timeouts: of a codec", False),
-        ("", Outcome.ERROR, "", False),
-    ],
-)
-def test_statuses_are_read_as_they_are_spelled(text, outcome, reason, hopeless):
-    found = Status.parse(text)
-    assert (found.outcome, found.reason) == (outcome, reason)
-    assert isolate.hopeless({"status": text}) is hopeless
 
 
 # ---- reasons are told, work is not lost
@@ -292,13 +160,6 @@ def test_grid_without_success_tells_the_reason(tmp_path, keep, encoding):
     assert "nan" not in done.stdout
     assert "Internal" not in done.stderr
     assert "runs failed" in done.stderr
-
-
-def test_one_reason_for_all_is_told_once(tmp_path, keep):
-    (tmp_path / "x.npy").write_bytes(b"no array")
-    done = run_here("none,compresso", "zlib,zstd", tmp_path / "x.npy", *keep)
-    assert done.stdout.count("error: ") == 1
-    assert "! all 4 runs: error: " in done.stdout
 
 
 class Buggy(Encoding):
@@ -578,16 +439,6 @@ def test_full_disk_while_drawing_is_told(tmp_path, monkeypatch):
     with pytest.raises(FileError, match="No space left"):
         list(figures.draw_all(table, tmp_path))
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
-
-
-def test_full_disk_of_the_csv_is_told(tmp_path, monkeypatch):
-    def full(_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    for write in (records.check, partial(records.append, row={"run": 1})):
-        with pytest.raises(ResultsError, match=r"No space left.*--output"):
-            write(tmp_path / "r.csv")
 
 
 # ---- the report

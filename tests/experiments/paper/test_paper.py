@@ -19,7 +19,7 @@ from experiments.datasets import _fetch as fetch
 from experiments.errors import DatasetError
 from experiments.paper import published
 from experiments.paper.coverage import window_counts
-from experiments.records.derived import newest
+from experiments.records.results import newest
 from tests.experiments.commands.test_run import run, run_here
 from tests.helpers import stores
 from tests.helpers.paths import ROOT, shared

@@ -1,0 +1,241 @@
+"""Results that are computed from rows: which rows count, ratios and speeds, and the best ones."""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from experiments.records.rows import METHOD, OK, Outcome, Status
+from experiments.text import display_name, distinct
+
+T = TypeVar("T")
+#: Speeds, and the stages whose seconds count.
+STAGES = {
+    "encode_speed": ("encode_s",),
+    "decode_speed": ("decode_s",),
+    "compress_speed": ("encode_s", "compress_s"),
+    "decompress_speed": ("decompress_s", "decode_s"),
+}
+#: The speeds of encoding and compressor together, and their verbs.
+BOTH = {"compress_speed": "compress", "decompress_speed": "decompress"}
+#: Columns whose smallest value is the best; in all others it is the largest.
+SMALLEST = ("size_mb", "encoded_bytes", "compressed_bytes")
+#: What the rows of a dataset must have in common to be compared.
+VOLUME = ["source", "shape", "dtype", "threads", "depth", "fingerprint"]
+#: How many unusable rows are listed.
+LISTED = 3
+#: Follows the name of an encoding that was trained on the dataset, and what it means.
+MARK = "\u2020"
+NOTE = (
+    f"{MARK} trained on this volume: Ristretto's starting counters come from pinky40, slices 0 to "
+    "255, and from the phantom of 512x512x96 voxels"
+)
+#: The fingerprint of pinky40, slices 0 to 255, whatever the file is called; and how many they are.
+PINKY40, SLICES = "a7224fd85413dfe2", 256
+
+
+def derive(table: pd.DataFrame) -> pd.DataFrame:
+    """Add ratios and speeds to the successful rows, and drop all others.
+
+    ``ratio`` counts 8 bytes per voxel as the paper does, ``native_ratio`` the input's own dtype.
+    Speeds are MB (10**6 bytes, at 8 bytes per voxel) per second: ``compress_speed`` and
+    ``decompress_speed`` of encoding and compressor together. Raw labels have no speed (NaN).
+    """
+    table = table[(table["status"] == str(OK)) & table["lossless"]].copy()
+    table["ratio"] = table["raw_bytes"] / table["compressed_bytes"]
+    table["native_ratio"] = table["native_bytes"] / table["compressed_bytes"]
+    table["encoding_ratio"] = table["raw_bytes"] / table["encoded_bytes"]
+    table["size_mb"] = table["compressed_bytes"] / 1e6
+    for speed, stages in STAGES.items():
+        table[speed] = table["raw_bytes"] / 1e6 / table[list(stages)].sum(axis=1)
+    table.loc[is_raw(table["encoding"], table["compression"]), list(STAGES)] = math.nan
+    return table
+
+
+def newest(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows that can be compared, also failed ones.
+
+    For each dataset, these are the rows of its newest volume and setting, without those of chunks;
+    for each method, its newest runs.
+    """
+    table = _of_volumes(table)
+    table = table[(table[VOLUME] == _last(table)).all(axis=1)]
+    kept = [index for _, rows in table.groupby(METHOD) for index in _newest_runs(rows)]
+    return table.loc[sorted(kept)]
+
+
+def describe_skipped(table: pd.DataFrame) -> str:
+    """Describe in one line the rows of other volumes or settings that :func:`newest` drops.
+
+    Empty if there are none. Runs that were measured again do not count.
+    """
+    table = _of_volumes(table)
+    last = _last(table)
+    others = (table[VOLUME] != last).any(axis=1) & (table["status"] == str(OK))
+    counts: dict[str, int] = {}
+    for index in table.index[others]:
+        row = table.loc[index]
+        name = display_name(row["dataset"], row["group"])
+        what = f"{name}, {_difference(row, last.loc[index])}"
+        counts[what] = counts.get(what, 0) + 1
+    if not counts:
+        return ""
+    listed = (f"{what} ({n} row{'s' * (n != 1)})" for what, n in counts.items())
+    return f"Not shown, because newer rows are of other labels or threads: {'; '.join(listed)}"
+
+
+def describe_unusable(table: pd.DataFrame) -> str:
+    """Describe in one line the rows of a CSV with impossible numbers; empty if there are none."""
+    bad = table[_is_unusable(table)]
+    listed = [
+        f"line {index} ({display_name(row['dataset'], row['group'])}: {row['encoding']} + "
+        f"{row['compression']}: {Status.parse(row['status']).reason})"
+        for index, row in bad[:LISTED].iterrows()
+    ]
+    more = [f"{len(bad) - LISTED} more"] if len(bad) > LISTED else []
+    return f"Skipped, because the numbers are impossible: {'; '.join(listed + more)}" * bool(listed)
+
+
+def describe_threads(row: Mapping[str, Any]) -> str:
+    """Describe the threads of a run; empty if there was one."""
+    if not row["threads"] > 1:  # NaN, if unknown, is not above 1 either
+        return ""
+    plural = "" if str(row["depth"]) == "1" else "s"
+    groups = f", groups of {row['depth']} slice{plural}" if row["depth"] else ""
+    return f"{row['threads']:.0f} threads{groups}"
+
+
+def _is_unusable(table: pd.DataFrame) -> "pd.Series[bool]":
+    return table["status"].str.startswith(f"{Outcome.UNUSABLE}: ")
+
+
+def _of_volumes(table: pd.DataFrame) -> pd.DataFrame:
+    """The usable rows of whole volumes that were read, under names that differ."""
+    table = table[(table["shape"] != "") & (table["chunk"] == "") & ~_is_unusable(table)]
+    return table.assign(dataset=_distinct_names(table))
+
+
+def _last(table: pd.DataFrame) -> pd.DataFrame:
+    """For each row, the volume and setting of the last row of its dataset."""
+    return table.groupby("dataset")[VOLUME].transform("last")
+
+
+def _newest_runs(rows: pd.DataFrame) -> list[Any]:
+    """The rows of a method's newest runs.
+
+    A session that repeats a successful run replaces that run and all later ones; a session that
+    has other runs, or repeats failed ones, adds to them. Within a session runs may be in any order.
+    """
+    kept: dict[float, Any] = {}
+    for row in rows.dropna(subset="run").itertuples():
+        before = kept.get(row.run)
+        if before is not None and before.status == str(OK):
+            kept = {n: r for n, r in kept.items() if n < row.run or r.session == row.session}
+        kept[row.run] = row
+    return [row.Index for row in kept.values()]
+
+
+def _difference(row: "pd.Series[Any]", last: "pd.Series[Any]") -> str:
+    """How the volume and setting of a row differ from those of the last row."""
+    differs = row[VOLUME] != last
+    words = [row[name] for name in ("shape", "dtype") if differs[name]]
+    words += [row["part"]] if row["part"] else []
+    if differs["threads"] or differs["depth"]:
+        words.append(describe_threads(row) or "1 thread")
+    if differs["source"]:
+        words.append(f"from {row['source']}")
+    return ", ".join(words) or "other labels"
+
+
+def _distinct_names(table: pd.DataFrame) -> list[str]:
+    """The name of each row's dataset; files of one name in several folders get their folders."""
+    rows = list(zip(table["dataset"], table["source"], strict=True))
+    folders: dict[str, set[str]] = {}
+    for name, source in rows:
+        if source.endswith(name):  # so it was given as a file
+            folders.setdefault(name, set()).add(source)
+    names: dict[tuple[str, str], str] = {}
+    for name, sources in folders.items():
+        if len(sources) > 1:
+            names |= {(name, s): new for s, new in distinct(name, sorted(sources)).items()}
+    return [names.get(row, row[0]) for row in rows]
+
+
+def is_raw(encoding: Any, compression: Any) -> Any:
+    """Whether labels are stored raw, without encoding and compressor, and so have no speed.
+
+    Parameters
+    ----------
+    encoding, compression : str, or Series of them
+
+    Returns
+    -------
+    bool, or a Series of them
+    """
+    return (encoding == "none") & (compression == "none")
+
+
+def best(values: "pd.Series[float]") -> Any:
+    """Return the index of the best value, according to its column; None if every value is NaN."""
+    known = values.dropna()
+    if known.empty:
+        return None
+    return known.idxmin() if values.name in SMALLEST else known.idxmax()
+
+
+def pareto_front(
+    items: Sequence[T], ratio: Callable[[T], float], speed: Callable[[T], float]
+) -> list[T]:
+    """Return the items that no other item beats in both ratio and speed, the best ratio first.
+
+    If two items have the same ratio and speed, the first one is kept. Items without a speed (NaN)
+    are dropped.
+    """
+    found: list[T] = []
+    known = (item for item in items if not math.isnan(speed(item)))
+    for item in sorted(known, key=lambda one: (-ratio(one), -speed(one))):
+        if not found or speed(item) > speed(found[-1]):
+            found.append(item)
+    return found
+
+
+def is_trained(row: Mapping[str, Any]) -> bool:
+    """Whether a row is a result of Ristretto on a volume that it was trained on.
+
+    Such a ratio says little about other volumes.
+
+    Parameters
+    ----------
+    row : Mapping
+        A row of results: ``dataset``, ``fingerprint``, ``encoding`` and ``compression`` are used.
+        In figures an encoding that stands alone is a compressor.
+    """
+    codecs = (str(row.get(stage, "")).partition(":")[0] for stage in ("encoding", "compression"))
+    if "ristretto" not in codecs:
+        return False
+    name = str(row.get("dataset", ""))
+    return row.get("fingerprint") == PINKY40 or _is_pinky40(name) or _is_phantom(name)
+
+
+def _is_pinky40(name: str) -> bool:
+    """Whether a file is pinky40 according to its name, and not of later slices only."""
+    found = re.search(r"pinky40(?!\d)(?:.*?z_?(\d+))?", name, re.IGNORECASE)
+    return found is not None and int(found[1] or 0) < SLICES
+
+
+def _is_phantom(spec: str) -> bool:
+    """Whether a dataset is of slices of the phantom that was used, in any dtype."""
+    name, _, parameters = spec.partition(":")
+    size, seed = re.search(r"size=(\d+x\d+)x", parameters), re.search(r"seed=(\d+)", parameters)
+    return (
+        name == "phantom"
+        and (size is None or size[1] == "512x512")
+        and (seed is None or int(seed[1]) == 0)
+    )
+
+
+def marked(line: Mapping[str, Any]) -> str:
+    """Return the encoding of a line of ``intervals``, with its mark if it was trained on it."""
+    return f"{line['encoding']}{MARK if line['trained'] else ''}"

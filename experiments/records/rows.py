@@ -1,0 +1,182 @@
+"""A row of results, which is one run of one method: its columns, and how the run ended."""
+
+import platform
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compresso.errors import CompressoError, LabelError, MissingPackageError
+from experiments.errors import HarnessError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = dict[str, Any]
+BYTES = ("raw_bytes", "native_bytes", "encoded_bytes", "compressed_bytes")
+#: The seconds of the four stages of a run.
+SECONDS = ("encode_s", "compress_s", "decompress_s", "decode_s")
+#: What the machine did during the run, in numbers: load average over a minute, the share of all
+#: processors' time that other processes took, and this process's page faults.
+LOADS = ("load", "other_cpu", "minor_faults", "major_faults")
+SURROUNDINGS = (*LOADS, "governor")
+#: The columns of the CSV. ``new_memory_s`` is the time that a new array of the volume's size takes;
+#: ``chunk`` a box (x, y, z) of a volume that is measured chunk by chunk, empty in the row of their
+#: totals; ``worker`` the machine, process and thread of a scheduler, or the number of them;
+#: ``depth`` the slices of each group if several threads compressed groups, else empty.
+COLUMNS = (
+    *("time", "dataset", "source", "shape", "dtype", "encoding", "compression", "run", "threads"),
+    *(*BYTES, *SECONDS, "lossless", "status"),
+    *("group", "session", "version", "python", "numpy", "numba", "zstandard", "cpu"),
+    *("fingerprint", "part", "new_memory_s", *SURROUNDINGS, "chunk", "worker", "depth"),
+)
+NUMBERS = ("run", "threads", *BYTES, *SECONDS, "new_memory_s", *LOADS)
+#: The columns that ratios and speeds are computed from.
+NEEDED = ("dataset", "shape", "encoding", "compression", "run", "threads", *BYTES, *SECONDS)
+#: A nanosecond, the unit of the clock, and a number above everything that can be measured.
+TICK, MOST = 1e-9, 1e18
+#: The columns of seconds, and the codec without which they may be 0.
+CODECS = dict.fromkeys(("encode_s", "decode_s"), "encoding")
+CODECS |= dict.fromkeys(("compress_s", "decompress_s"), "compression")
+#: The columns that identify a method on a dataset.
+METHOD = ["dataset", "encoding", "compression"]
+#: The columns that identify a run, whatever its dataset is called.
+KEY = [
+    *("source", "dtype", "fingerprint", "chunk"),
+    *("encoding", "compression", "threads", "depth", "run"),
+]
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    OK = "ok"
+    TIMEOUT = "timeout"
+    CRASH = "crash"  # its process ended without a result
+    UNAVAILABLE = "unavailable"  # a package is not installed
+    REFUSED = "refused"  # a label that the encoding by definition cannot hold
+    UNUSABLE = "unusable"  # a row of a CSV with impossible numbers; never written
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Status:
+    """An outcome and its reason; ``ok`` or ``outcome: reason`` in the CSV."""
+
+    outcome: Outcome
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.outcome}: {self.reason}" if self.reason else str(self.outcome)
+
+    @classmethod
+    def parse(cls, text: str) -> "Status":
+        """Parse a status string; unknown text becomes an ``error`` status."""
+        outcome, _, reason = text.partition(": ")
+        try:
+            return cls(Outcome(outcome), reason)
+        except ValueError:
+            return cls(Outcome.ERROR, text)
+
+    @classmethod
+    def of(cls, error: Exception) -> "Status":
+        """Return the status of a run that raised ``error``; a bug's reason includes its line."""
+        if isinstance(error, MissingPackageError):
+            return cls(Outcome.UNAVAILABLE, str(error))
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            package = error.name.partition(".")[0]
+            reason = f"{package} is not installed; run: pip install {package}"
+            return cls(Outcome.UNAVAILABLE, reason)
+        if isinstance(error, LabelError):
+            return cls(Outcome.REFUSED, str(error))
+        if isinstance(error, CompressoError | HarnessError):
+            return cls(Outcome.ERROR, str(error))
+        if isinstance(error, MemoryError):
+            return cls(Outcome.ERROR, str(error) or "out of memory")
+        text = f"{type(error).__name__}: {error}".removesuffix(": ")
+        for line in traceback.extract_tb(error.__traceback__)[-1:]:
+            text += f" ({Path(line.filename).name}:{line.lineno})"
+        return cls(Outcome.ERROR, text)
+
+
+OK = Status(Outcome.OK)
+
+
+def key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what identifies a row's run, the columns of ``KEY``."""
+    return tuple(row.get(name, "") for name in KEY)
+
+
+def tabulate(rows: Iterable[Mapping[str, Any]]) -> "pd.DataFrame":
+    """Make a table of rows, with all columns in their types, whatever columns the rows have.
+
+    A result with impossible numbers, such as 0 seconds, gets the status ``unusable``.
+    """
+    import pandas as pd
+
+    whole = [[row.get(name, "") for name in COLUMNS] for row in rows]
+    given = pd.DataFrame(whole, columns=list(COLUMNS), dtype=object)
+    table = given.copy()
+    for name in NUMBERS:
+        table[name] = pd.to_numeric(table[name], errors="coerce")
+    table["lossless"] = table["lossless"].map(lambda value: value in (True, "True")).astype(bool)
+    for name, wrong in _impossible(table).items():
+        wrong &= table["status"] == str(OK)
+        reasons = [f"{name} is {str(value).strip() or 'empty'}" for value in given[name][wrong]]
+        table.loc[wrong, "status"] = [str(Status(Outcome.UNUSABLE, text)) for text in reasons]
+    return table
+
+
+def _impossible(table: "pd.DataFrame") -> "dict[str, pd.Series[bool]]":
+    """For each needed column, whether its value in each row is impossible."""
+    found = {}
+    for name in NEEDED:
+        values = table[name]
+        if name not in NUMBERS:
+            found[name] = values == ""
+            continue
+        found[name] = ~values.between(0, MOST)  # so is NaN
+        if name in CODECS:
+            found[name] |= (values < TICK) & (table[CODECS[name]] != "none")
+        elif name in BYTES:
+            found[name] |= (values == 0) & (table["raw_bytes"] > 0)
+    return found
+
+
+def now() -> str:
+    """Return the time in UTC, to the millisecond, in ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@cache
+def environment() -> dict[str, str]:
+    """Return versions and CPU, the same for all rows of a session."""
+    import compresso
+
+    packages = {name: _version(name) for name in ("numpy", "numba", "zstandard")}
+    python = platform.python_version()
+    session = {"session": now(), "version": compresso.__version__, "python": python}
+    return {**session, **packages, "cpu": cpu()}
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def cpu() -> str:
+    """Return the processor's name."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor() or platform.machine()
