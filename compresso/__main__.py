@@ -181,7 +181,7 @@ def convert(**options: Any) -> None:
 
     Stopped at any moment, even by kill -9, and called again, it goes on from there. Every chunk is
     proved to decode to the same labels before it is written. The exit code is 1 where some of the
-    source could not be read; all else is there then. See docs/scale.md.
+    source could not be read; all else is there then. See docs/large-volumes.md.
     """
     from compresso.convert import command
 

@@ -1,4 +1,4 @@
-"""A numcodecs codec, for Zarr v2 and other users of numcodecs (docs/zarr.md).
+"""A numcodecs codec, for Zarr v2 and other users of numcodecs (docs/zarr-codec.md).
 
 Once this package is installed, numcodecs finds it::
 

@@ -1,4 +1,4 @@
-"""A Zarr v3 codec, array to bytes: every encoding and compressor, checked (docs/zarr.md).
+"""A Zarr v3 codec, array to bytes: every encoding and compressor, checked (docs/zarr-codec.md).
 
 Once this package is installed, Zarr finds it::
 

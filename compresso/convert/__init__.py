@@ -1,4 +1,4 @@
-"""Volumes of any size, converted part by part to Zarr v3 with our codec (docs/scale.md)."""
+"""Volumes of any size, converted part by part to Zarr v3 with our codec (docs/large-volumes.md)."""
 
 from compresso.convert.plan import Plan, Wanted, begin, make
 from compresso.convert.target import Codec

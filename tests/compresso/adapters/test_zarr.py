@@ -348,7 +348,7 @@ def test_pinky40_through_both_doors(zarr, numcodecs, tmp_path):
 
 
 def test_the_specification_names_what_there_is(zarr, tmp_path):
-    text = (ROOT / "docs" / "zarr.md").read_text()
+    text = (ROOT / "docs" / "zarr-codec.md").read_text()
     example, schema, by_id = (
         json.loads(part.partition("```")[0]) for part in text.split("```json")[1:]
     )
@@ -363,10 +363,3 @@ def test_the_specification_names_what_there_is(zarr, tmp_path):
     described = next(line.strip() for line in text.splitlines() if line.startswith('    {"enc'))
     layout = Layout(ChunkCodec(), (64, 64, 64), np.dtype("<u8"))
     assert layout._key == xxh3_64_intdigest(described.encode())
-
-
-def test_the_documents_example_runs(zarr, tmp_path, monkeypatch, phantom):
-    monkeypatch.chdir(tmp_path)
-    code = (ROOT / "docs" / "zarr.md").read_text().split("```python")[1].partition("```")[0]
-    exec(code, {"labels": phantom})
-    assert np.array_equal(zarr.open_array("labels.zarr")[:], phantom)
