@@ -4,6 +4,7 @@ help:
 	@echo "make check    lint, format and types"
 	@echo "make test     the tests"
 	@echo "make slow     the tests that take minutes"
+	@echo "make docs     docs/cli.md and docs/api.md, from the help texts and docstrings"
 	@echo "make golden   golden files of today's version, where they are missing"
 
 check:
@@ -18,7 +19,10 @@ test:
 slow:
 	$(PYTHON) -m pytest -m slow
 
+docs:
+	$(PYTHON) docs/reference.py
+
 golden:
 	$(PYTHON) tests/golden/make.py
 
-.PHONY: help check test slow golden
+.PHONY: help check test slow docs golden

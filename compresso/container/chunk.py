@@ -1,4 +1,4 @@
-"""A chunk of a Zarr array: the groups of a compressed file, without a description (docs/zarr-codec.md).
+"""A chunk of a Zarr array: groups of slices without a description (docs/zarr-codec.md).
 
 The store's metadata have the description. A chunk is cut along its first axes into groups of
 slices, so that some of them can be read without the rest.

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
+GENERATED = {"cli.md", "api.md"}
 THINGS = "voxel|label|slice|row|chunk|block|group|file|dataset|panel|thread|task|method|run|object"
 #: Patterns to avoid, and what to write instead.
 RULES = {
@@ -143,8 +144,9 @@ def statistics(page: str) -> Statistics:
 
 
 def files() -> list[Path]:
-    """Return everything that people read: pages, and the sources of the programs."""
+    """Return pages that people write, and the sources of the programs."""
     found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "run.py"]
+    found = [path for path in found if path.name not in GENERATED]
     for folder in ("compresso", "experiments"):
         found += (ROOT / folder).rglob("*.py")
     return sorted(found)
