@@ -1,7 +1,6 @@
-"""Makes the golden frames of today's version: python tests/golden/make.py
+"""Makes the golden files of the current version: python tests/golden/make.py
 
-A file that is there is never made again: it stands for what was written once, and has to stay
-readable. Those of past versions cannot be made any more.
+An existing file is never made again: it proves that what was written once stays readable.
 """
 
 import sys
@@ -41,7 +40,7 @@ def place(version, encoding, compression):
 
 
 def main():
-    """Make what is missing; the exit code is 1 where there was nothing to make."""
+    """Make the missing files; the exit code is 1 if none was missing."""
     sys.path.insert(0, str(FOLDER.parents[1]))
     import compresso
     from compresso.container.layout import VERSION
@@ -50,7 +49,7 @@ def main():
     for pair in PAIRS:
         path = place(VERSION, *pair)
         if path.exists():
-            print(f"{path.name} is there, and is not made again")
+            print(f"{path.name} exists and is not made again")
             continue
         path.write_bytes(compresso.dumps(labels(), *pair, depth=DEPTH, metadata=METADATA))
         print(f"{path.name} made")

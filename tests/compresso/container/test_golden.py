@@ -1,4 +1,4 @@
-"""Frames of every version stay readable: the files in golden/ are never made again."""
+"""Files stay readable and bytes stay the same: those in golden/ are never made again."""
 
 import hashlib
 import subprocess
@@ -16,13 +16,13 @@ PATHS = sorted(FOLDER.glob("*.cps"))
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_golden_frame(path):
+def test_golden_files_are_readable(path):
     restored = C.loads(path.read_bytes())
     assert restored.dtype == np.int64
     assert np.array_equal(restored, labels())
 
 
-def test_golden_files_are_there():
+def test_no_golden_file_is_missing():
     assert len(PATHS) == len(PAIRS)
 
 
@@ -46,7 +46,7 @@ def test_another_hash_of_the_labels_is_refused(path):
 
 @pytest.mark.parametrize("encoding", ["compresso", "neuroglancer"])
 def test_the_same_labels_give_the_same_bytes(encoding):
-    """On every machine, as long as no other project's compressor has its say."""
+    """On every machine, unless another project's compressor is involved."""
     golden = place(1, encoding, "none").read_bytes()
     for array in (labels(), np.asfortranarray(labels()), labels().astype(">i8").astype("<i8")):
         assert C.dumps(array, encoding, "none", depth=DEPTH, metadata=METADATA) == golden
@@ -54,8 +54,8 @@ def test_the_same_labels_give_the_same_bytes(encoding):
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_metadata_are_kept(path):
-    with C.open(path) as frame:
-        assert frame.metadata == METADATA
+    with C.open(path) as array:
+        assert array.metadata == METADATA
 
 
 def test_golden_files_are_not_made_again():

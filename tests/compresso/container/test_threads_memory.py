@@ -1,4 +1,4 @@
-"""Groups of a frame on several threads: the same bytes, labels, errors and files as on one."""
+"""Groups on several threads, and memory: the same bytes, labels and errors as on one thread."""
 
 import io
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -14,13 +15,13 @@ import pytest
 import compresso as C
 from compresso import container, files
 from compresso.container import description, writer
-from tests.compresso.container.test_files import run
-from tests.compresso.container.test_frame_memory import DEPTH, GROUP, SHAPE, folder, peak  # noqa: F401
 from tests.helpers.paths import ROOT
 
-GOLDEN = ROOT / "tests" / "golden"
 PAIRS = [("compresso", "lzma"), ("neuroglancer", "zstd"), ("cpso", "zlib"), ("none", "lz78")]
 MANY = (2, 3, 8, 0)
+SHAPE, DEPTH = (256, 128, 128), 8
+VOLUME = 4 * 256 * 128 * 128  # bytes, 16 MiB
+GROUP = VOLUME * DEPTH // SHAPE[0]  # half a MiB
 
 
 @pytest.mark.parametrize("pair", PAIRS)
@@ -41,33 +42,8 @@ def test_fewer_groups_than_threads(phantom):
     assert C.loads(C.dumps(phantom[:0]), threads=6).shape == (0, 96, 150)
 
 
-def test_an_array_of_many_threads(phantom):
-    with C.open(io.BytesIO(C.dumps(phantom, depth=3)), threads=3) as array:
-        for key in (
-            np.s_[:],
-            np.s_[::-1],
-            np.s_[4:15:2],
-            np.s_[::4, 5],
-            np.s_[2:14, 5, 6],
-            np.s_[7],
-            np.s_[3:3],
-        ):
-            assert np.array_equal(array[key], phantom[key])
-        values, counts = np.unique(phantom, return_counts=True)
-        assert array.counts() == dict(zip(values.tolist(), counts.tolist(), strict=True))
-
-
-@pytest.mark.parametrize("path", sorted(GOLDEN.glob("v*-compresso-z*.cps")), ids=lambda p: p.name)
-def test_frames_of_every_version(path):
-    """Those of the first two have no index: their heads are found one behind the other."""
-    data = path.read_bytes()
-    one = C.loads(data)
-    assert np.array_equal(C.loads(data, threads=4), one)
-    assert list(container.Reader(io.BytesIO(data)).damage(4)) == []
-
-
 def broken(phantom):
-    """A frame of 16 groups, three of which are damaged, and what is left of the volume."""
+    """A file of 16 groups, three of which are damaged, and the volume with these zeroed."""
     data = bytearray(C.dumps(phantom, compression="zlib", depth=1))
     left = phantom.copy()
     heads = [at for at in range(len(data)) if data[at : at + 4] == b"GRP\0"]
@@ -77,7 +53,7 @@ def broken(phantom):
     return bytes(data), left
 
 
-def test_damage_is_told_in_order(phantom):
+def test_damage_is_listed_in_order(phantom):
     data, _ = broken(phantom)
     one = list(container.Reader(io.BytesIO(data)).damage())
     assert [part.z0 for part in one] == [2, 3, 11]
@@ -88,7 +64,7 @@ def test_damage_is_told_in_order(phantom):
 
 
 @pytest.mark.parametrize("missing", [False, True])
-def test_salvage(tmp_path, phantom, missing):
+def test_damaged_groups_are_filled_with_zeros(tmp_path, phantom, missing):
     data, left = broken(phantom)
     # Without its end, groups are found by their marks, from any thread.
     (tmp_path / "x.cps").write_bytes(data[:-8] if missing else data)
@@ -103,20 +79,6 @@ def test_salvage(tmp_path, phantom, missing):
         told.append(heard)
     assert all(heard == told[0] for heard in told)
     assert sum("filled with 0" in line for line in told[0]) == 3
-
-
-def test_the_command_says_the_same(tmp_path, phantom):
-    np.save(tmp_path / "in.npy", phantom)
-    verbs = {}
-    for threads in ("1", "2", "0"):
-        target, back = tmp_path / f"{threads}.cps", tmp_path / f"{threads}.npy"
-        done = run("compress", tmp_path / "in.npy", target, "--threads", threads)
-        assert done.returncode == 0, done.stderr
-        assert run("decompress", target, back, "--threads", threads).returncode == 0
-        assert run("verify", target, "--threads", threads).stdout == "sound\n"
-        verbs[threads] = done.stdout, target.read_bytes(), back.read_bytes()
-    assert verbs["1"] == verbs["2"] == verbs["0"]
-    assert verbs["1"][2] == (tmp_path / "in.npy").read_bytes()
 
 
 @pytest.fixture
@@ -172,8 +134,8 @@ def test_the_memory_sets_the_depth_and_not_the_threads(tmp_path, phantom):
 
 
 @pytest.mark.parametrize(("memory", "most"), [(None, 5), (3 * MEMORY, 3), (1, 1)])
-def test_the_memory_sets_how_many_groups_are_at_hand(phantom, memory, most, monkeypatch):
-    """One group is read while so many are encoded; with one at a time, none."""
+def test_the_memory_limits_the_groups_in_work(phantom, memory, most, monkeypatch):
+    """One group is read while others are encoded; with one at a time, none."""
     begun, done = [], []
 
     def read(z0, z1):
@@ -256,8 +218,8 @@ def test_a_signal_leaves_nothing(tmp_path, number):
 
 
 @pytest.mark.parametrize("threads", [2, 4])
-def test_memory_is_that_of_a_group_a_thread(folder, threads, monkeypatch):  # noqa: F811
-    """As many groups as threads, the one that is read, and one that is written."""
+def test_memory_is_that_of_a_group_a_thread(folder, threads, monkeypatch):
+    """One group per thread, the one that is read, and the one that is written."""
     monkeypatch.setattr(description, "GROUP_VOXELS", DEPTH * SHAPE[1] * SHAPE[2])
     memory = threads * 6 * 8 * DEPTH * SHAPE[1] * SHAPE[2]
     work = files.Work(threads, force=True)
@@ -271,8 +233,64 @@ def test_memory_is_that_of_a_group_a_thread(folder, threads, monkeypatch):  # no
     assert peak(lambda: list(files.verify_file(folder / "in.cps", threads))) < most
 
 
-def test_the_limit_is_of_all_groups_at_once(folder):  # noqa: F811
-    """Where the limit has room for two groups, there are no more, whatever the threads."""
+def test_the_limit_is_of_all_groups_at_once(folder):
+    """If the limit has room for two groups, there are no more, for any number of threads."""
     work = files.Work(8, force=True, limit=2 * GROUP)
     places = folder / "in.cps", folder / "t.npy"
     assert peak(lambda: files.decompress_file(*places, work=work)) < 5 * GROUP
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A volume and a file of 32 groups, after everything was imported and compiled."""
+    path = tmp_path_factory.mktemp("memory")
+    blocks = np.random.default_rng(0).integers(2**32, size=(256, 16, 16), dtype=np.uint32)
+    labels = blocks.repeat(8, 1).repeat(8, 2)
+    np.save(path / "in.npy", labels)
+    (path / "in.cps").write_bytes(C.dumps(labels, "compresso", "zlib", depth=DEPTH))
+    C.loads((path / "in.cps").read_bytes())
+    return path
+
+
+def peak(work):
+    """The most bytes that were allocated at once."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_measure_sees_a_volume(folder):
+    assert peak(lambda: C.loads((folder / "in.cps").read_bytes())) > VOLUME
+
+
+@pytest.mark.parametrize("target", ["t.npy", "t.nrrd"])
+def test_decompressing_a_file_holds_groups(folder, target):
+    places, work = (folder / "in.cps", folder / target), files.Work(force=True)
+    assert peak(lambda: files.decompress_file(*places, work=work)) < 8 * GROUP
+
+
+def test_compressing_a_file_holds_groups(folder):
+    arguments = (str(folder / "in.npy"), folder / "t.cps", "compresso", "zlib")
+    # --memory reckons with six copies of a slice as uint64.
+    memory, work = 6 * 8 * DEPTH * SHAPE[1] * SHAPE[2], files.Work(force=True)
+    assert peak(lambda: files.compress_file(*arguments, memory, work)) < memory
+    with C.open(folder / "t.cps") as array:
+        assert array.description.depth == DEPTH
+
+
+def test_an_array_holds_a_group_and_the_result(folder):
+    def look():
+        with C.open(folder / "in.cps") as array:
+            array[::50]
+            array[3:250, 5, 6]
+            array.labels()
+            assert sum(array.counts().values()) == VOLUME // 4
+
+    assert peak(look) < VOLUME / 2
+
+
+def test_verifying_holds_a_group(folder):
+    assert peak(lambda: list(files.verify_file(folder / "in.cps", 1))) < 8 * GROUP
