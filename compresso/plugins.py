@@ -114,7 +114,13 @@ class Registry(Generic[P]):
     def parse(self, spec: str) -> P:
         """Make the plug-in that a spec names, ``name[:key=value[,key=value...]]``.
 
-        Raises SpecError, which lists what there is to choose from.
+        Raises SpecError, which lists the names or parameters to choose from.
+
+        Examples
+        --------
+        >>> import compresso
+        >>> compresso.compressors.parse("ZSTD:level=19")
+        Zstd(level=19)
         """
         if not isinstance(spec, str):
             choices = ", ".join(self.classes)

@@ -99,7 +99,7 @@ def compress(
     --------
     >>> labels = np.zeros((64, 64, 8), np.uint32, order="F")
     >>> len(compress(labels, steps=(8, 8, 1)))
-    100
+    116
     """
     volume = _volume(data)
     if connectivity not in (4, 6):
@@ -160,7 +160,13 @@ def decompress(data: Buffer, z: int | Sequence[int] | None = None, *, limit: int
 
 
 def labels(buf: Buffer) -> Labels:
-    """The distinct labels of a stream, ascending, without decoding it."""
+    """The distinct labels of a stream, ascending, without decoding it.
+
+    Examples
+    --------
+    >>> labels(compress(np.array([[[5, 5, 2]]], np.uint8)))
+    array([2, 5], dtype=uint8)
+    """
     return unique(parse(buf))
 
 
@@ -179,6 +185,12 @@ def remap(buf: Buffer, mapping: Mapping[int, int], preserve_missing_labels: bool
     KeyError
     OverflowError
         If a new label does not fit the stream's data width.
+
+    Examples
+    --------
+    >>> stream = compress(np.array([[[5, 5, 2]]], np.uint8))
+    >>> decompress(remap(stream, {5: 9}, preserve_missing_labels=True))
+    array([[[9, 9, 2]]], dtype=uint8)
     """
     if not isinstance(mapping, Mapping):
         raise TypeError(f"mapping must be a dict, not {type(mapping).__name__}")

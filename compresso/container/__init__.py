@@ -88,6 +88,15 @@ def dumps(
         For an unknown codec or parameter.
     EncodeError
         If the encoding cannot hold the array, or the depth or the metadata are invalid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels = np.zeros((16, 64, 64), np.uint64)
+    >>> labels[4:9, 10:50, 20:40] = 7
+    >>> data = dumps(labels, encoding="compresso", compression="zstd")
+    >>> len(data) < labels.nbytes / 100
+    True
     """
     array = unmasked(labels)
     volume = as_volume(array)
@@ -114,6 +123,13 @@ def loads(data: Buffer, threads: int = 1, limit: int = LIMIT) -> Labels:
     ------
     DecodeError
         If the bytes are not a whole, undamaged compressed file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loads(dumps(np.array([[3, 3, 5], [3, 5, 5]], np.int16), "none", "zlib"))
+    array([[3, 3, 5],
+           [3, 5, 5]], dtype=int16)
     """
     reader = Reader(io.BytesIO(data), limit=limit)
     volume = reader.read(threads=threads)

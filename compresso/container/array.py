@@ -214,6 +214,14 @@ def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> CompressedArra
         If it is not a whole compressed file.
     OSError
         If the file cannot be opened.
+
+    Examples
+    --------
+    >>> import compresso, numpy as np
+    >>> labels = np.arange(24, dtype=np.uint32).reshape(4, 2, 3)
+    >>> with open(compresso.dumps(labels, "none", "zlib")) as array:
+    ...     array.shape, array[1, 0]
+    ((4, 2, 3), array([6, 7, 8], dtype=uint32))
     """
     return CompressedArray(file, threads, limit)
 
