@@ -23,6 +23,7 @@ import numba
 import numpy as np
 import platformdirs
 from numba.core import caching, compiler
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 from compresso import warmup
@@ -62,7 +63,9 @@ class Cache(caching.FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The kept code, or None."""
-        target_context.refresh()
+        # numba's own cache refreshes the context, which imports 0.6 s of code that only compiling
+        # needs. Running needs no more than the memory management of arrays.
+        rtsys.initialize(target_context)
         kept = folder()
         with suppress(Exception):  # damaged, or gone: it is compiled again
             if kept:
