@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 import compresso as C
 from compresso import encodings
-from compresso.kernels import compressed_segmentation as kernels
 from tests.helpers.paths import shared
 from tests.helpers.strategies import UNSIGNED, volumes
 
@@ -198,14 +197,6 @@ def test_values_of_32_bits(tmp_path):
     assert np.array_equal(store.read().result().T, labels)
 
 
-@pytest.mark.parametrize("dtype", UNSIGNED)
-def test_frames_of_every_dtype(dtype):
-    labels = np.random.default_rng(0).integers(np.iinfo(dtype).max, size=(9, 10, 11), dtype=dtype)
-    labels[0, 0, :2] = 0, np.iinfo(dtype).max
-    data = C.dumps(labels, "compressed_segmentation", "none")
-    assert np.array_equal(C.loads(data), labels)
-
-
 @pytest.mark.parametrize("block", ["8x8x8", "3x4x5"])
 def test_slices_are_decoded_without_the_others(phantom, block):
     labels = phantom[:, :20, :30]
@@ -226,15 +217,6 @@ def test_slices_are_decoded_without_the_others(phantom, block):
 def test_the_shape_must_be_given():
     with pytest.raises(C.DecodeError, match="do not say their shape; give it"):
         codec().decode(codec().encode(np.zeros((2, 3, 4), np.uint32)))
-
-
-def test_labels_that_do_not_fit_are_refused():
-    labels = np.zeros((1, 9, 20), np.uint32)
-    labels[0, 8, 8] = 256
-    stream = codec().encode(labels)
-    with pytest.raises(C.DecodeError, match="does not fit"):
-        codec().decode(stream, labels.shape, np.uint8)
-    assert np.array_equal(codec().decode(stream, labels.shape, np.uint16), labels)
 
 
 def test_words_behind_a_table_are_no_labels():
@@ -294,12 +276,6 @@ def test_any_bytes(data, dtype, block):
     except C.DecodeError:
         return
     assert found.shape == (3, 9, 10)
-
-
-def test_values_of_no_bits_are_bounded():
-    assert [kernels.value_bits(n) for n in (0, 1, 2, 3, 5, 17, 257, 65537)] == [
-        *(0, 0, 1, 2, 4, 8, 16, 32)
-    ]
 
 
 def test_pinky40_is_read_by_the_peer():

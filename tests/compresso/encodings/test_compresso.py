@@ -95,15 +95,6 @@ def test_round_trip(labels, window, threads):
     assert np.array_equal(decoded, labels)
 
 
-@pytest.mark.parametrize("nx", [1, 7, 8, 63, 64, 65, 127, 128, 129, 640])
-def test_rows_around_word_edges(nx):
-    random = np.random.default_rng(nx)
-    labels = np.repeat(random.integers(3, size=(2, 9, nx)), 2, axis=1).astype(np.uint16)
-    stream = C.COMPRESSO.compress(labels)
-    assert stream == oracle.compresso(labels)
-    assert np.array_equal(C.COMPRESSO.decompress(stream), labels)
-
-
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_phantom(phantom, threads):
     stream = encodings.parse("compresso").encode(phantom, threads)
@@ -172,20 +163,6 @@ def test_decoding_to_a_narrow_dtype_keeps_labels():
     stream = codec.encode(np.array([[300, 300]]))
     with pytest.raises(C.DecodeError, match="300"):
         codec.decode(stream, dtype=np.uint8)
-
-
-def test_shape_is_checked():
-    stream = C.COMPRESSO.compress(np.ones((2, 3, 4), U64))
-    with pytest.raises(C.DecodeError, match=r"\(2, 3, 4\), not \(2, 4, 3\)"):
-        encodings.parse("compresso").decode(stream, shape=(2, 4, 3))
-
-
-@pytest.mark.parametrize(
-    "labels", [np.zeros((1, 2, 3)), np.zeros((2, 2, 2, 2), np.uint8), np.array(5)]
-)
-def test_what_is_no_label_volume(labels):
-    with pytest.raises(C.EncodeError):
-        C.COMPRESSO.compress(labels)
 
 
 def test_every_prefix_is_refused_or_decodes(phantom):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from compresso import DecodeError, EncodeError, SpecError, encodings
+from compresso import DecodeError, EncodeError, encodings
 from compresso.encodings._cpso import Header, index_type, parse
 from compresso.encodings.cpso import Cpso, TooManyWindowsError, decode, encode
 from compresso.plugins import Extent
@@ -143,22 +143,6 @@ def test_empty(shape):
     expected = struct.pack("<4sBB3H3B", b"cpso", 0, 4, *shape[::-1], 4, 4, 1) + bytes(20) + b"\x04"
     assert stream == expected
     assert encodings.parse("cpso").decode(stream).shape == shape
-
-
-@pytest.mark.parametrize("spec", ["window=5x13x1", "connectivity=8", "index=2", "window=0x4x1"])
-def test_parameters(spec):
-    with pytest.raises(SpecError):
-        encodings.parse(f"cpso:{spec}")
-
-
-def test_labels_that_do_not_fit():
-    labels = np.full((2, 3, 4), 70000, np.uint32)
-    stream = encodings.parse("cpso").encode(labels)
-    with pytest.raises(DecodeError, match="70000"):
-        encodings.parse("cpso").decode(stream, dtype=np.uint16)
-    labels[:] = 60000
-    stream = encodings.parse("cpso").encode(labels)
-    assert np.array_equal(encodings.parse("cpso").decode(stream, dtype=np.uint16), labels)
 
 
 def sample(connectivity, index):

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 import compresso as C
 from compresso import encodings
-from experiments import paper
-from tests.helpers.paths import ROOT, shared
+from tests.helpers.paths import ROOT
 from tests.helpers.strategies import UNSIGNED, volumes
 
 RUN = ROOT / "run.py"
@@ -35,16 +34,6 @@ def test_it_is_the_packages_own_stream(labels, spec):
     assert codec.shape_of(stream) == labels.shape
     assert np.array_equal(codec.decode(stream, labels.shape, plain.dtype), labels)
     assert np.array_equal(crackle.decompress(stream, parallel=1), plain.T)
-
-
-@pytest.mark.usefixtures("crackle")
-@pytest.mark.parametrize("dtype", [np.int8, np.int64, bool, np.uint64])
-@pytest.mark.parametrize("shape", [(0, 0, 0), (4, 0, 3), (1, 1, 1), (5, 6, 7)])
-def test_frames_hold_any_dtype_and_shape(dtype, shape):
-    labels = np.random.default_rng(0).integers(-3, 4, size=shape).astype(dtype)
-    again = C.loads(C.dumps(labels, "crackle", "zstd"))
-    assert again.dtype == labels.dtype
-    assert np.array_equal(again, labels)
 
 
 @pytest.mark.usefixtures("crackle")
@@ -101,18 +90,3 @@ def test_asked_for_by_name_it_says_how_to_get_it(tmp_path):
     assert done.returncode == 1
     assert "pip install crackle-codec" in done.stdout
     assert "Traceback" not in done.stderr
-
-
-def test_the_paper_has_no_peers():
-    assert not {cell.encoding.name for cell in paper.cells()} & {
-        *("crackle", "compressed_segmentation", "cpso")
-    }
-
-
-@pytest.mark.usefixtures("crackle")
-def test_pinky40():
-    h5py = pytest.importorskip("h5py")
-    with h5py.File(shared("data/pinky40-z000-255.h5")) as file:
-        labels = file["main"][:32]
-    data = C.dumps(labels, "crackle:markov=5", "none")
-    assert np.array_equal(C.loads(data), labels)
