@@ -23,7 +23,7 @@ import numba
 import numpy as np
 import platformdirs
 from numba.core import caching, compiler
-from numba.core.runtime import rtsys
+from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
 
 from compresso import warmup
