@@ -1,4 +1,4 @@
-"""What is not imported where it is not needed: numba, and every optional package."""
+"""Commands import numba and optional packages only when they need them."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from tests.helpers.paths import ROOT
 
 HEAVY = {"numba", "llvmlite", "h5py", "tifffile", "tensorstore", "zarr", "numcodecs", "dask"}
 HEAVY |= {"pandas", "matplotlib", "scipy", "imagecodecs", "crackle"}
-TELL = """
+LIST_MODULES = """
 import atexit, json, sys
 atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))
 """
@@ -20,9 +20,9 @@ RUN = "import runpy; runpy.run_module('compresso', run_name='__main__', alter_sy
 
 
 def imported(code, *arguments):
-    """The exit code of a program, and what of HEAVY it has imported when it ends."""
+    """The exit code of a program, and the modules of HEAVY that it imported."""
     done = subprocess.run(
-        [sys.executable, "-c", TELL + code, *map(str, arguments)],
+        [sys.executable, "-c", LIST_MODULES + code, *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -32,9 +32,9 @@ def imported(code, *arguments):
 
 
 @pytest.fixture(scope="module")
-def frames(tmp_path_factory):
-    """Frames with and without codecs that have kernels."""
-    folder = tmp_path_factory.mktemp("frames")
+def compressed(tmp_path_factory):
+    """Compressed files with and without codecs that have kernels."""
+    folder = tmp_path_factory.mktemp("compressed")
     labels = np.arange(24, dtype=np.uint16).reshape(2, 3, 4)
     for pair in ("none", "zlib"), ("compresso", "zstd"):
         (folder / f"{pair[0]}.cps").write_bytes(C.dumps(labels, *pair))
@@ -54,13 +54,13 @@ def frames(tmp_path_factory):
         (["shrink"], 2),
     ],
 )
-def test_commands_without_kernels_import_no_compiler(frames, arguments, code):
-    places = [frames / word if word.endswith(".cps") else word for word in arguments]
+def test_commands_without_kernels_import_no_compiler(compressed, arguments, code):
+    places = [compressed / word if word.endswith(".cps") else word for word in arguments]
     assert imported(RUN, *places) == (code, set())
 
 
-def test_the_test_sees_the_compiler(frames):
-    code, found = imported(RUN, "verify", frames / "compresso.cps")
+def test_the_test_sees_the_compiler(compressed):
+    code, found = imported(RUN, "verify", compressed / "compresso.cps")
     assert code == 0
     assert "numba" in found
 
@@ -70,7 +70,7 @@ def test_the_package_and_its_codecs():
     assert imported(code) == (0, set())
 
 
-def test_the_harness_tells_its_options():
+def test_the_help_of_the_harness():
     code = "import runpy; runpy.run_path('run.py', run_name='__main__')"
     assert imported(code, "grid", "--help") == (0, set())
     assert imported(code, "--help") == (0, set())

@@ -24,7 +24,7 @@ RULES = {
     r"(?<!there )\b(is|are|was|were) no (?!longer|more|larger|smaller|less)\w+": "is not a ...",
     r"\b(so many|as many as there are)\b": "N, or the number",
     r"(^|[.;:!?] )Of (?!course|\d)\w": "start with the subject",
-    r"\bspell(s|ed|ing)?\b": "written as, format",
+    r"\bspell(s|ed)\b": "written as, format",
     r"\b(behind|beside)\b": "after, next to, compared with",
     r"\bframes?\b": "compressed file (a picture of a film: image)",
     r"\b(bare|naked) (stream|array)s?\b": "stream without a container",
