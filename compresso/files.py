@@ -107,7 +107,7 @@ def compress_file(
             shape, volume.dtype, encoding, compression, depth, shift, kept or None
         )
         nbytes = container.write(file, description, volume.read, work.threads, memory)
-        lines = volumes.tell(source, [*volume.lost, *lost], "the frame cannot hold")
+        lines = volumes.report_lost(source, [*volume.lost, *lost], "the frame cannot hold")
         for line in [*volumes.reshaped(source, volume.own, volume.shape), *lines]:
             work.announce(line)
         return Written(description, nbytes)
@@ -159,7 +159,7 @@ def copy_volume(source: str, target: Path, slices: Slices = ALL, work: Work = WO
         parts = (volume.read(z, min(z + STEP, z1)) for z in range(z0, z1, STEP))
         metadata = volumes.sliced(volume.metadata, z0, z1, volume.shape[0])
         lost = write(unfinished, (z1 - z0, *volume.shape[1:]), volume.dtype, parts, metadata)
-        lines = volumes.tell(target, [*volume.lost, *lost])
+        lines = volumes.report_lost(target, [*volume.lost, *lost])
         for line in [*volumes.reshaped(source, volume.own, volume.shape), *lines]:
             work.announce(line)
 
@@ -245,7 +245,7 @@ def decompress_file(
             fitted = (part.reshape(shape) if len(shape) < 3 else part for part in parts)
             metadata = volumes.sliced(held.metadata or {}, *span, held.grid[0])
             unheld = write(unfinished, shape, np.dtype(held.dtype), fitted, metadata)
-        for line in volumes.tell(target, unheld):
+        for line in volumes.report_lost(target, unheld):
             work.announce(line)
     return sound and not lost
 

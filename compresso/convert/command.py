@@ -53,7 +53,7 @@ def run(
                 bar.update(1)
 
             total = convert_all(begin(wanted, plan), workers, tell)
-    for line in volumes.tell(source, plan.lost, "the target cannot hold"):
+    for line in volumes.report_lost(source, plan.lost, "the target cannot hold"):
         complain(line)
     click.echo(
         f"{total.written:,} written ({total.nbytes:,} bytes), {total.kept:,} there already, "

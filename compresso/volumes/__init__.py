@@ -1,42 +1,37 @@
 """Label volumes in files and stores: one way to open, read and write all of them.
 
-:func:`open` understands every source that the commands take and returns a :class:`Volume`. A file
-format is one file of this folder with a class derived from ``Format`` (``_format.py``); a kind of
-store is one file with a class derived from ``Kind`` (``_kind.py``). Nothing else lists them.
+:func:`open` understands every source that the commands take and returns a :class:`Volume`;
+:func:`writer` returns the function that writes a file. A file format is one file of this folder
+with a class derived from ``Format`` (``_format.py``); a kind of store is one file with a class
+derived from ``Kind`` (``_stores.py``). No list names them.
+
+No file leads to another, because it may come from an untrusted source.
 """
 
 import itertools
 import math
 import os
+import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from compresso.arrays import Labels
-from compresso.atomic import STANDARD, seekable
-from compresso.errors import FileError
-from compresso.volumes._files import (
-    Writer,
-    any_shape,
-    files,
-    find_format,
-    head,
-    open_file,
-    sliced,
-    split,
-    suffixes,
-    writer,
-)
-from compresso.volumes._folder import Folder, folder
-from compresso.volumes._format import Format, reshaped
+from compresso.atomic import STANDARD, file_or_standard, seekable
+from compresso.cli import extent
+from compresso.errors import CompressoError, FileError
+from compresso.plugins import Registry
+from compresso.volumes import _metadata
+from compresso.volumes._format import Format, available, format_size, reading, volume_shape
 from compresso.volumes._location import UNFINISHED, holds, local, names_store, short, what_is
-from compresso.volumes._memory import available, format_size
-from compresso.volumes._metadata import Metadata, fit, summary, tell
-from compresso.volumes._stores import open_store
+from compresso.volumes._metadata import Metadata, fit, geometry_of, report_lost, summary
+from compresso.volumes._stores import Folder, folder, open_store
 from compresso.volumes.volume import Box, Volume, of_array, shape_of
 
 __all__ = [
@@ -53,6 +48,7 @@ __all__ = [
     "fit",
     "folder",
     "format_size",
+    "geometry_of",
     "holds",
     "local",
     "named",
@@ -61,21 +57,28 @@ __all__ = [
     "open",
     "open_file",
     "open_store",
+    "report_lost",
     "reshaped",
     "short",
     "sliced",
     "split",
     "suffixes",
     "summary",
-    "tell",
     "what_is",
     "with_boxes",
     "writer",
 ]
 
+Writer = Callable[[Path, tuple[int, ...], np.dtype[Any], Iterable[Labels], Metadata], list[str]]
+
+_registry = Registry("compresso.volumes", Format, "format")  # type: ignore[type-abstract]
+
+
+# -- opening --------------------------------------------------------------------------------------
+
 
 @contextmanager
-def open(  # as the built-in function, for volumes
+def open(
     text: str, memory: int | None = None, strict: bool = False, form: str = "", advice: str = ""
 ) -> Iterator[Volume]:
     """Open a volume, of which any part can be read.
@@ -89,7 +92,7 @@ def open(  # as the built-in function, for volumes
         Approximate memory in bytes for reading, without the returned labels; by default a quarter
         of the free memory.
     strict : bool
-        Refuse chunks that were never written; by default they have the fill value.
+        Refuse missing chunks; by default they have the fill value.
     form : str
         The file ending of the format, such as ``nii.gz``, if the file's name does not have it.
     advice : str
@@ -118,36 +121,104 @@ def open(  # as the built-in function, for volumes
         raise FileError(f"{path}: no such file")
     ending = named(path, form, advice)
     name = Path(ending or path)
-    begin = head(path, name)
-    with seekable(path, ending, begin) as file, open_file(file, inner, name) as volume:
+    first = _readable(path, name)
+
+    def check(start: bytes) -> None:
+        if not first.begins(start):
+            raise FileError(f"{path}: not in the {first.name} format")
+
+    with seekable(path, ending, check) as file, open_file(file, inner, name) as volume:
         room = available() // 4 if memory is None else memory
         found = with_boxes(text, volume, room, "; give it more with --memory")
         yield _strict(text, found) if strict else found
 
 
-def named(path: Path, form: str, advice: str = "") -> str:
-    """Return a file name that has the ending ``form``; empty if the path's own name decides.
+@contextmanager
+def open_file(path: Path, inner: str = "", name: Path | None = None) -> Iterator[Volume]:
+    """Open a file of a known format; opening and reading raise FileError.
 
-    Raises FileError if that is not the ending of a known format.
+    Parameters
+    ----------
+    path : Path
+    inner : str
+        The name of one of its volumes, if the format can hold several.
+    name : Path, optional
+        A file name with the ending of the format; by default the path.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     np.save(f"{parent}/a.npy", np.ones((4, 5, 6), np.uint16))
+    ...     with open_file(Path(parent, "a.npy")) as volume:
+    ...         volume.read(2, 9).shape
+    (2, 5, 6)
     """
-    if not form and not path.is_dir():
-        find_format(path, advice)
-    return f"volume.{form.lstrip('.')}" if form else ""
+    form = _readable(path, name)
+    with ExitStack() as opened:
+        with reading(path, form.name):
+            if not path.is_file():
+                raise FileError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+            if inner and not form.several:
+                raise FileError(
+                    f"{path}: holds one volume; remove the name after the colon: {inner}"
+                )
+            volume = opened.enter_context(form.open(path, inner))
+        volume_shape(path, volume.shape, volume.dtype)
+        if 0 in volume.shape and not form.empty:
+            raise FileError(f"{path}: holds no voxels; its size is {extent(volume.shape)}")
+
+        def fetch(start: int, stop: int) -> Labels:
+            with reading(path, form.name):
+                return volume.read(start, stop)
+
+        def fetch_box(box: Box) -> Labels:
+            with reading(path, form.name):
+                return volume.read_box(box)
+
+        yield replace(volume, fetch=fetch, fetch_box=fetch_box if volume.fetch_box else None)
 
 
 def with_boxes(text: str, volume: Volume, memory: int, advice: str = "") -> Volume:
-    """Return a volume any box of which can be read, also if its format has only whole slices.
+    """Return a volume any box of which can be read, even if its format has only whole slices.
 
     At most ``memory`` bytes of slices are read at a time; ``advice`` ends the error message if one
     slice does not fit.
     """
-    fetch = _Boxes(text, volume, memory, advice).fetch
+    lock = threading.Lock()
+    last: dict[int, Labels] = {}  # one slice, of which more boxes may be needed
+    plane = math.prod(volume.shape[1:]) * volume.dtype.itemsize
+
+    def fetch(box: Box) -> Labels:
+        (z0, z1), (y0, y1), (x0, x1) = box
+        if volume.fetch_box:
+            with lock:
+                return volume.read_box(box)
+        whole = shape_of(box)[1:] == volume.shape[1:]
+        depth = z1 - z0 if whole else memory // max(1, plane)
+        if depth < 1:
+            raise FileError(
+                f"{text}: a slice of {format_size(plane)} does not fit the "
+                f"{format_size(memory)} for reading{advice}"
+            )
+        with lock:
+            if z1 - z0 == 1:
+                if z0 not in last:
+                    last.clear()
+                    last[z0] = volume.read(z0, z1)
+                return last[z0][:, y0:y1, x0:x1].copy()
+            parts = [
+                volume.read(z, min(z + depth, z1))[:, y0:y1, x0:x1].copy()
+                for z in range(z0, z1, depth)
+            ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
     chunk = tuple(max(1, n) for n in volume.chunk or (1, *volume.shape[1:]))
     return replace(volume, fetch_box=fetch, chunk=chunk)
 
 
 def _strict(text: str, volume: Volume) -> Volume:
-    """The same volume, but a box with a chunk that was never written raises FileError."""
+    """Return the same volume, but a box with a missing chunk raises FileError."""
     if volume.stored is None:
         return volume
     stored = {tuple(low for low, _ in box) for box, _ in volume.stored()}
@@ -156,51 +227,153 @@ def _strict(text: str, volume: Volume) -> Volume:
         steps = zip(box, volume.chunk, strict=True)
         for at in itertools.product(*(range(a - a % by, b, by) for (a, b), by in steps)):
             if at not in stored:
-                raise FileError(f"{text}: its chunk at voxel (z, y, x) = {at} was never written")
+                raise FileError(f"{text}: its chunk at voxel (z, y, x) = {at} is missing")
         return volume.read_box(box)
 
     return replace(volume, fetch=None, fetch_box=fetch)
 
 
+# -- names ----------------------------------------------------------------------------------------
+
+
+@cache
+def suffixes() -> dict[str, Format]:
+    """Return every known file ending, with its format.
+
+    Examples
+    --------
+    >>> suffixes()[".nii.gz"].name
+    'NIfTI'
+    """
+    formats = [make() for make in _registry.classes.values()]
+    return {suffix: form for form in formats for suffix in form.suffixes}
+
+
+def find_format(path: Path, advice: str = "") -> Format:
+    """Return the format of a file name.
+
+    Raises FileError for an unknown ending; ``advice`` ends its text.
+    """
+    for suffix, form in suffixes().items():
+        if path.name.lower().endswith(suffix):
+            return form
+    known = ", ".join(suffixes())
+    raise FileError(f"{path}: unknown file format (known endings: {known}){advice}")
+
+
+def named(path: Path, form: str, advice: str = "") -> str:
+    """Return a file name with the ending ``form``; empty if the path's own name decides.
+
+    Raises FileError if the format is unknown.
+
+    Examples
+    --------
+    >>> named(Path("pipe"), "npy")
+    'volume.npy'
+    """
+    if not form and not path.is_dir():
+        find_format(path, advice)
+    return f"volume.{form.lstrip('.')}" if form else ""
+
+
+def _readable(path: Path, name: Path | None) -> Format:
+    if path.is_dir():
+        raise FileError(f"{path}: is a folder and not a known store; name a file or a store")
+    return find_format(name or path)
+
+
+def split(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:
+    """Split a name into the file and the name of a volume inside it.
+
+    The part before the colon exists or has the ending of a format, in upper or lower case.
+    ``more`` are further endings of files that can hold several volumes.
+
+    Examples
+    --------
+    >>> path, inner = split("my.h5:/volumes/labels")
+    >>> str(path), inner
+    ('my.h5', '/volumes/labels')
+    """
+    endings = "|".join(map(re.escape, (*suffixes(), *more)))
+    ends = [found.end(1) for found in re.finditer(rf"(?i)({endings}):", text)]
+    ends += [at for at, sign in enumerate(text) if sign == ":" and os.path.exists(text[:at])]
+    if not ends or os.path.exists(text):
+        return file_or_standard(text), ""
+    return file_or_standard(text[: ends[0]]), text[ends[0] + 1 :]
+
+
+def files(text: str) -> tuple[Path, ...]:
+    """Return all files that hold a volume, first the named one, whose errors opening reports."""
+    path, _ = split(text)
+    with suppress(CompressoError):
+        form = find_format(path)
+        with reading(path, form.name):
+            return form.files(path) if path.is_file() else (path,)
+    return (path,)
+
+
 def absolute(text: str) -> str:
-    """A volume's name that means the same in another folder."""
+    """Return a volume's name that means the same in another working directory."""
     if "://" in text or "|" in text:
         return text
     return os.path.abspath(text)
 
 
-@dataclass
-class _Boxes:
-    """Reads boxes, by whole slices if the format has no boxes, as many as the memory holds."""
+def reshaped(where: object, own: tuple[int, ...], shape: tuple[int, ...]) -> list[str]:
+    """Return one line if an array's own shape is not that of the volume, else none."""
+    return [f"{where}: the array of shape {own} is read as {shape}"] * (own not in ((), shape))
 
-    text: str
-    volume: Volume
-    memory: int
-    advice: str
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _last: tuple[int, Labels] | None = None  # a slice, of which more boxes may be wanted
 
-    def fetch(self, box: Box) -> Labels:
-        if self.volume.fetch_box:
-            with self._lock:
-                return self.volume.read_box(box)
-        (z0, z1), (y0, y1), (x0, x1) = box
-        plane = math.prod(self.volume.shape[1:]) * self.volume.dtype.itemsize
-        depth = self.memory // max(1, plane)
-        if shape_of(box)[1:] == self.volume.shape[1:]:
-            depth = z1 - z0
-        if depth < 1:
-            raise FileError(
-                f"{self.text}: a slice of {format_size(plane)} does not fit the "
-                f"{format_size(self.memory)} for reading{self.advice}"
-            )
-        with self._lock:
-            if z1 - z0 == 1:
-                if self._last is None or self._last[0] != z0:
-                    self._last = z0, self.volume.read(z0, z1)
-                return self._last[1][:, y0:y1, x0:x1].copy()
-            parts = [
-                self.volume.read(z, min(z + depth, z1))[:, y0:y1, x0:x1].copy()
-                for z in range(z0, z1, depth)
-            ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+# -- writing --------------------------------------------------------------------------------------
+
+
+def writer(path: Path) -> Writer:
+    """Return the function that writes files such as ``path``.
+
+    It takes a path, the shape (z, y, x), the dtype, all slices in parts, from the first to the
+    last, and the metadata of a volume. It returns the names of metadata that the format cannot
+    hold. It raises FileError for labels that it cannot hold, and OSError.
+
+    Raises
+    ------
+    FileError
+        For an unknown file ending.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> labels = np.ones((4, 5, 6), np.uint16)
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     path = Path(parent, "a.nrrd")
+    ...     lost = writer(path)(path, labels.shape, labels.dtype, [labels[:2], labels[2:]], {})
+    ...     with open_file(path) as volume:
+    ...         lost, volume.shape
+    ([], (4, 5, 6))
+    """
+    return find_format(path).write
+
+
+def any_shape(path: Path) -> bool:
+    """Whether files such as ``path`` hold arrays of one and two dimensions; raises FileError.
+
+    Examples
+    --------
+    >>> any_shape(Path("a.npy")), any_shape(Path("a.nrrd"))
+    (True, False)
+    """
+    return find_format(path).any_shape
+
+
+def sliced(metadata: Metadata, z0: int, z1: int, depth: int) -> Metadata:
+    """Return the metadata of slices z0..z1-1 of a volume that has ``depth``.
+
+    Their origin differs, and so do fields about single slices.
+    """
+    if (z0, z1) == (0, depth):
+        return metadata
+    found = _metadata.sliced(metadata, z0)
+    for form in suffixes().values():
+        fields = _metadata.own(metadata, form.key)
+        if fields:
+            found = found | {form.key: form.sliced(fields, z0, z1)}
+    return found

@@ -1,55 +1,60 @@
-"""The base class of file formats, and the checks that they share."""
+"""The base class of file formats, and what their readers share: checks, streams and memory."""
 
+import bz2
 import errno
+import gzip
+import io
 import math
 import os
 import warnings
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+import psutil
 
-from compresso.arrays import Shape, as_shape
+from compresso.arrays import Labels, Shape, as_shape
 from compresso.errors import CompressoError, DecodeError, EncodeError, FileError
 from compresso.plugins import Plugin
 from compresso.volumes._metadata import Metadata
 from compresso.volumes.volume import Volume
 
-#: Bytes that a byte of a deflate stream can stand for, at most.
+#: The largest number of bytes that a byte of a deflate stream can stand for.
 DEFLATE = 1040
-
-
-#: What the system says of a file, whatever is in it.
+#: System errors that do not depend on the content of a file.
 REFUSALS = (errno.EACCES, errno.EPERM, errno.EIO)
+#: The memory limit of a container, on Linux.
+LIMIT_FILE = Path("/sys/fs/cgroup/memory.max")
 
 
 class Format(Plugin):
-    """One kind of file. A class of this is one file in this folder; nothing else lists it.
+    """A file format. A subclass is one file in this folder and is not listed anywhere.
 
-    The packages behind it are imported only when a file needs them.
+    Packages that a format needs are imported when a file is opened or written.
     """
 
     #: The endings of its files, in lower case.
     suffixes: ClassVar[tuple[str, ...]]
-    #: How its files begin, if they all begin with some of these bytes.
+    #: The first bytes of its files; every file begins with one of these.
     magic: ClassVar[tuple[bytes, ...]] = ()
-    #: Whether a file can hold several volumes, of which one is named behind a colon.
+    #: The name of its own fields in the metadata.
+    key: ClassVar[str] = ""
+    #: Whether a file can hold several volumes, one of which is named after a colon.
     several: ClassVar[bool] = False
-    #: Whether it holds volumes without voxels; elsewhere such a shape is damage.
+    #: Whether it can hold volumes without voxels; in other formats such a shape is damage.
     empty: ClassVar[bool] = False
     #: Whether it can be given arrays of one and two dimensions to write, in one part.
     any_shape: ClassVar[bool] = False
 
     @abstractmethod
     def open(self, path: Path, inner: str) -> AbstractContextManager[Volume]:
-        """Open a file, or what is called ``inner`` inside of it.
+        """Open a file, or its volume ``inner``.
 
-        Whatever it or the reader raises is told as a FileError by the caller. It opens no other
-        file than ``path``, and allocates nothing that the size of the file does not warrant.
+        The caller turns every exception into a FileError. No other file than ``path`` may be
+        opened, and nothing may be allocated that is larger than the file can justify.
         """
 
     def begins(self, head: bytes) -> bool:
@@ -57,8 +62,12 @@ class Format(Plugin):
         return not self.magic or head.startswith(self.magic)
 
     def files(self, path: Path) -> tuple[Path, ...]:
-        """All files that hold a file's volume, itself first; raises as :meth:`open` does."""
+        """Return all files of a file's volume, itself first; raises as :meth:`open` does."""
         return (path,)
+
+    def sliced(self, fields: Metadata, z0: int, z1: int) -> Metadata:
+        """Return its own fields for slices z0..z1-1, without the geometry."""
+        return fields
 
     @abstractmethod
     def write(
@@ -66,19 +75,19 @@ class Format(Plugin):
         path: Path,
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
-        parts: Iterable[NDArray[Any]],
+        parts: Iterable[Labels],
         metadata: Metadata,
     ) -> list[str]:
         """Write a volume (z, y, x) that comes in parts, from the first slice to the last.
 
-        Returns the names of what of the metadata the format cannot hold. Raises FileError for
-        labels that it cannot hold, and OSError.
+        Returns the names of the metadata that the format cannot hold. Raises FileError for labels
+        that it cannot hold, and OSError.
         """
 
 
 @contextmanager
 def reading(path: Path, kind: str) -> Iterator[None]:
-    """Tell whatever a file makes the libraries raise as a FileError of one line, and no more."""
+    """Turn whatever the libraries raise for a file into a FileError of one line."""
     try:
         with warnings.catch_warnings():
             for category in (RuntimeWarning, UserWarning):
@@ -92,21 +101,23 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         raise FileError(f"{path}: its labels do not fit the memory") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno in REFUSALS:
-            told = os.strerror(error.errno)
-            raise FileError(f"{path}: cannot be read ({told})") from error
+            reason = os.strerror(error.errno)
+            raise FileError(f"{path}: cannot be read ({reason})") from error
         expected = isinstance(error, OSError | EOFError | ValueError) and str(error)
-        reason = error if expected else f"{type(error).__name__}: {error}"
-        line = " ".join(str(reason).split())[:300]
+        text = str(error) if expected else f"{type(error).__name__}: {error}"
+        line = " ".join(text.split())[:300]
         raise FileError(f"{path}: not readable as {kind} ({line})") from error
+
+
+# -- checks ---------------------------------------------------------------------------------------
 
 
 def volume_shape(
     path: Path | str, shape: Sequence[int], dtype: np.dtype[Any], others: Collection[int] = ()
 ) -> Shape:
-    """Return the shape [z, y, x] of an array in a file.
+    """Return the shape [z, y, x] of an array in a file, as :func:`compresso.arrays.as_shape` does.
 
-    The parameters are those of :func:`compresso.arrays.as_shape`, which has the rule for arrays
-    that do not have three axes. Raises FileError for an array that is not a volume of integers.
+    Raises FileError for an array that is not a volume of integers.
     """
     if dtype.kind not in "uib" or dtype.itemsize > 8 or min(shape, default=0) < 0:
         raise FileError(
@@ -119,35 +130,140 @@ def volume_shape(
         raise FileError(f"{path}: {error}") from None
 
 
-def reshaped(where: object, own: tuple[int, ...], shape: tuple[int, ...]) -> list[str]:
-    """Return one line if an array's own shape is not that of the volume, else none."""
-    return [f"{where}: the array of shape {own} is read as {shape}"] * (own not in ((), shape))
-
-
 def check_room(promised: int, stored: int, ratio: int) -> None:
-    """Raise EOFError where the file is too small for its labels, before they are allocated.
+    """Raise EOFError if a file is too small for its labels, before they are allocated.
 
     Parameters
     ----------
     promised : int
-        Bytes of the labels.
+        Bytes of the labels, according to the header.
     stored : int
         Bytes of the file that can hold them.
     ratio : int
-        Bytes that one of these can stand for, at most.
+        The largest number of bytes of labels per byte of the file.
     """
     if promised > stored * ratio:
-        raise EOFError(f"it promises {promised} bytes of labels, and has {stored} for them")
+        raise EOFError(f"its header promises {promised} bytes of labels; the file has {stored}")
 
 
 def check_writable(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Raise FileError for an empty volume or bool, which every .h5 and .npy file can hold."""
+    """Raise FileError for an empty volume or bool, which only .h5 and .npy files can hold."""
     what = "bool" if dtype.kind == "b" else "an empty volume" if 0 in shape else None
     if what:
         ending = "".join(path.suffixes[-2:]) if path.suffix.lower() == ".gz" else path.suffix
         raise FileError(f"{ending} files cannot hold {what}; write an .h5 or .npy file")
 
 
-def bytes_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
-    """Bytes of a volume in memory; a Python integer, which does not overflow."""
-    return math.prod(shape) * dtype.itemsize
+def bytes_of(shape: Sequence[int], dtype: np.dtype[Any]) -> int:
+    """Return the bytes of a volume in memory, as a Python integer, which does not overflow."""
+    return math.prod(map(int, shape)) * dtype.itemsize
+
+
+# -- memory ---------------------------------------------------------------------------------------
+
+
+def available() -> int:
+    """Return about how many bytes can be allocated without swapping."""
+    free = int(psutil.virtual_memory().available)
+    with suppress(OSError, ValueError):  # there is no limit, or it is "max"
+        free = min(free, int(LIMIT_FILE.read_text()))
+    return free
+
+
+def format_size(size: int) -> str:
+    """Return a number of bytes for people.
+
+    Examples
+    --------
+    >>> format_size(1610612736)
+    '1.5 GiB'
+    """
+    units = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
+    power = min(len(units) - 1, max(0, size.bit_length() - 1) // 10)
+    return f"{size / (1 << 10 * power):.4g} {units[power]}"
+
+
+# -- slices that follow one another in a file -----------------------------------------------------
+
+
+class Stream:
+    """Reads slices in C order from a file that may be compressed.
+
+    Parameters
+    ----------
+    path : Path
+    shape : (int, int, int)
+    dtype : dtype
+    packing : {"raw", "gzip", "bz2"}
+        gzip has a checksum and a length, and only zeros may follow it. bzip2 has a checksum for
+        each block, and bytes that follow are ignored, as by its own program.
+    start : int
+        Bytes of the file before the labels.
+    skip : int
+        Unpacked bytes before the labels.
+    last : bool
+        Whether nothing may follow the labels.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        packing: str = "raw",
+        start: int = 0,
+        skip: int = 0,
+        last: bool = True,
+    ) -> None:
+        self._path, self._packing, self._start, self._skip = path, packing, start, skip
+        self._shape, self._dtype, self._last = shape, dtype, last
+        self._plane = bytes_of(shape[1:], dtype)
+        self._opened = ExitStack()
+        self._file: Any = None
+        self._at = 0  # the next slice of the file, or -1
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def fetch(self, start: int, stop: int) -> Labels:
+        """Return slices start..stop-1; nothing is read twice as long as slices are in order.
+
+        After the last slice, the end is checked: a checksum, and that nothing follows.
+        """
+        labels = np.empty((stop - start, *self._shape[1:]), self._dtype)
+        self._seek(start)
+        self._at = -1  # until the read succeeds
+        view = labels.view(np.uint8).data.cast("B")
+        while view:
+            count = self._file.readinto(view)
+            if not count:
+                raise EOFError(f"it ends before slice {stop - len(view) // self._plane}")
+            view = view[count:]
+        if self._last and stop == self._shape[0] and self._file.read(1):
+            raise ValueError("there are more bytes than its header says")
+        self._at = stop
+        return labels
+
+    def _seek(self, start: int) -> None:
+        if self._file is None or not 0 <= self._at <= start:
+            self._opened.close()
+            opening = unpacked(self._path, self._packing, self._start)
+            self._file, self._at = self._opened.enter_context(opening), 0
+            self._file.seek(self._skip, io.SEEK_CUR)
+        self._file.seek((start - self._at) * self._plane, io.SEEK_CUR)
+
+
+@contextmanager
+def unpacked(path: Path, packing: str, start: int = 0) -> Iterator[Any]:
+    """Open a file at byte ``start`` and unpack the rest: ``raw``, ``gzip`` or ``bz2``."""
+    with path.open("rb") as file:
+        file.seek(start)
+        if packing == "raw":
+            yield file
+        else:
+            kind: Any = gzip.GzipFile if packing == "gzip" else bz2.BZ2File
+            with kind(fileobj=file) if packing == "gzip" else kind(file) as content:
+                yield content

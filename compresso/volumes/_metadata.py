@@ -1,20 +1,28 @@
-"""What a file says beside its labels: the geometry, and a format's own fields, as JSON.
+"""The metadata of a file as JSON: its geometry, and the fields of its own format.
 
-Whatever a file or a frame holds, nothing here fails: what makes no sense is left out and named.
+Whatever a file contains, nothing here fails: invalid fields are left out and named.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
-from compresso.volumes._geometry import Geometry
+import numpy as np
+from numpy.typing import NDArray
 
 Metadata = dict[str, Any]
 Path = tuple[str, ...]
-#: The most that a frame's description keeps, in bytes of JSON.
+Vector = tuple[float, float, float]
+
+# -- the metadata of all formats ------------------------------------------------------------------
+
+#: The most that is kept by default, in bytes of JSON.
 LIMIT = 48 << 10
-#: Names told in one line.
-TOLD = 6
+#: Names that a message lists.
+LISTED = 6
 #: The fields of each format that the geometry contains, and the part of it that must be known.
 PLACED: dict[str, dict[str, str]] = {
     "nrrd": {
@@ -40,7 +48,7 @@ PLACED: dict[str, dict[str, str]] = {
     "zarr": {},
     "n5": {},
 }
-#: Values that need no mention: the axes are those of space, no unit, NIfTI's usual world.
+#: Values that need no mention: spatial axes, no unit, NIfTI's usual world.
 USUAL = {
     "kinds": ("domain domain domain", "space space space"),
     "unit": ("pixel",),
@@ -49,20 +57,20 @@ USUAL = {
 }
 
 
-def make(name: str, fields: dict[str, Any], geometry: Geometry | None) -> Metadata:
-    """The metadata of a file of the format ``name``; empty parts are left out."""
+def make(name: str, fields: dict[str, Any], geometry: "Geometry | None") -> Metadata:
+    """Return the metadata of a file of the format ``name``; empty parts are left out."""
     place = {"geometry": geometry.to_json()} if geometry and geometry.is_sane else {}
     return place | ({name: fields} if fields else {})
 
 
 def own(metadata: Metadata, name: str) -> dict[str, Any]:
-    """The fields of the format ``name``; none where another format's file was the source."""
+    """Return the fields of the format ``name``; empty if the source has another format."""
     fields = metadata.get(name)
     return fields if isinstance(fields, dict) else {}
 
 
-def geometry_of(metadata: Metadata) -> Geometry | None:
-    """The geometry; None where there is none, or it makes no sense."""
+def geometry_of(metadata: Metadata) -> "Geometry | None":
+    """Return the geometry; None if it is missing or invalid."""
     try:
         geometry = Geometry.from_json(metadata.get("geometry"))
     except ValueError:
@@ -71,18 +79,30 @@ def geometry_of(metadata: Metadata) -> Geometry | None:
 
 
 def sliced(metadata: Metadata, z: int) -> Metadata:
-    """That of the slices from ``z`` on: they begin elsewhere."""
+    """Return the metadata of the slices from ``z`` on, which have another origin."""
     geometry = geometry_of(metadata)
     if geometry is None:
         return metadata
     try:
         return metadata | {"geometry": geometry.moved(z).to_json()}
-    except ValueError:  # beyond all places
+    except ValueError:  # the origin overflows
         return {key: value for key, value in metadata.items() if key != "geometry"}
 
 
 def fit(metadata: Metadata, limit: int = LIMIT) -> tuple[Metadata, list[str]]:
-    """Leave out the largest fields until the JSON has at most ``limit`` bytes; name them."""
+    """Leave out the largest fields until the JSON has at most ``limit`` bytes.
+
+    Returns
+    -------
+    metadata : dict
+    lost : list of str
+        The names of the fields that were left out.
+
+    Examples
+    --------
+    >>> fit({"nrrd": {"content": "x" * 99, "space": "LPS"}}, 50)
+    ({'nrrd': {'space': 'LPS'}}, ['content'])
+    """
     excess = _size(metadata) - limit
     if excess <= 0:
         return metadata, []
@@ -102,7 +122,7 @@ def fit(metadata: Metadata, limit: int = LIMIT) -> tuple[Metadata, list[str]]:
 
 
 def foreign(metadata: Metadata, name: str) -> list[str]:
-    """What a file of the format ``name`` cannot hold of the other formats' own fields."""
+    """Return the names of the other formats' fields that a file of the format ``name`` loses."""
     lost = []
     geometry = geometry_of(metadata)
     for kind in metadata:
@@ -116,13 +136,19 @@ def foreign(metadata: Metadata, name: str) -> list[str]:
 
 
 def unplaced(metadata: Metadata) -> list[str]:
-    """What a file that has room for nothing beside the labels cannot hold."""
+    """Return the names of all fields, for a file that holds only labels."""
     place = ["the geometry"] if geometry_of(metadata) else []
     return place + foreign(metadata, "")
 
 
 def summary(metadata: Metadata) -> str:
-    """One line about the geometry, and how many fields there are besides; it may be empty."""
+    """Return one line about the geometry and the number of other fields; it may be empty.
+
+    Examples
+    --------
+    >>> summary({"nrrd": {"space": "LPS"}})
+    'nrrd: 1 field'
+    """
     geometry = geometry_of(metadata)
     parts = [str(geometry)] if geometry else []
     for name in metadata:
@@ -132,17 +158,23 @@ def summary(metadata: Metadata) -> str:
     return "; ".join(parts)
 
 
-def tell(where: object, lost: Iterable[str], why: str = "cannot hold") -> list[str]:
-    """One line about what was lost, no line where nothing was."""
+def report_lost(where: object, lost: Iterable[str], why: str = "cannot hold") -> list[str]:
+    """Return one line about lost metadata; an empty list if nothing is lost.
+
+    Examples
+    --------
+    >>> report_lost("a.npy", ["the geometry"])
+    ['a.npy: cannot hold the geometry']
+    """
     names = list(dict.fromkeys(map(_printable, lost)))
     if not names:
         return []
-    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
-    return [f"{where}: {why} {', '.join(names[:TOLD])}{more}"]
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return [f"{where}: {why} {', '.join(names[:LISTED])}{more}"]
 
 
 def _printable(text: str) -> str:
-    """A name of anybody's, for a terminal."""
+    """Return an untrusted name for a terminal."""
     return text.encode("unicode_escape").decode()[:80]
 
 
@@ -151,7 +183,7 @@ def _size(value: Any) -> int:
 
 
 def _leaves(metadata: Metadata, parents: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Each field: the names that lead to it, and its value."""
+    """Yield each field: the names that lead to it, and its value."""
     for name, value in metadata.items():
         if isinstance(value, dict) and name != "geometry" and len(parents) < 2 and value:
             yield from _leaves(value, (*parents, name))
@@ -159,8 +191,241 @@ def _leaves(metadata: Metadata, parents: Path = ()) -> Iterator[tuple[Path, Any]
             yield (*parents, name), value
 
 
-def _is_placed(kind: str, path: Path, geometry: Geometry | None) -> bool:
+def _is_placed(kind: str, path: Path, geometry: "Geometry | None") -> bool:
     """Whether the geometry contains a field."""
     parts = [PLACED[kind][name] for name in path if name in PLACED[kind]]
     unknown = (None, (None, None, None))
     return any(not part or getattr(geometry, part, None) not in unknown for part in parts)
+
+
+# -- the geometry ---------------------------------------------------------------------------------
+
+#: The largest sane length in metres; its inverse is the smallest.
+LARGEST = 1e18
+#: Directions that differ by less are equal; 32-bit floats are not more precise.
+TOLERANCE = 1e-5
+#: The known units of length, in metres.
+METRES = {
+    "m": Fraction(1),
+    "dm": Fraction(1, 10),
+    "cm": Fraction(1, 100),
+    "mm": Fraction(1, 10**3),
+    "um": Fraction(1, 10**6),
+    "nm": Fraction(1, 10**9),
+    "angstrom": Fraction(1, 10**10),
+    "pm": Fraction(1, 10**12),
+    "inch": Fraction(254, 10**4),
+}
+#: Other names of the units; those of the metre are made with prefixes.
+SYNONYMS = {"\u00b5m": "um", "\u03bcm": "um", "\\u00b5m": "um", "micron": "um", "in": "inch"}
+SYNONYMS |= {"\u00c5": "angstrom", "\u212b": "angstrom", "a": "angstrom", "centimeter": "cm"}
+PREFIXES = {"": "m", "deci": "dm", "centi": "cm", "milli": "mm", "micro": "um"}
+PREFIXES |= {"nano": "nm", "pico": "pm"}
+SYNONYMS |= {f"{p}met{end}": unit for p, unit in PREFIXES.items() for end in ("er", "re")}
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The positions of a volume's voxel centres, the same for every format (docs/formats.md).
+
+    Parameters
+    ----------
+    steps : three of (float, float, float) or None
+        From a voxel to the next one along z, y and x, as x, y and z of the world; None if unknown.
+    origin : (float, float, float), optional
+        Centre of voxel [0, 0, 0]: x, y and z of the world.
+    world : str, optional
+        ``LPS`` or ``RAS``: x, y and z grow to the patient's left (right), posterior (anterior) and
+        superior. None is unknown; formats that need a world take it for ``LPS``, as ITK does.
+    unit : str, optional
+        A key of ``METRES``; None is unknown.
+
+    Raises
+    ------
+    ValueError
+        For numbers that are not finite, for steps of 0, and if everything is unknown.
+    """
+
+    steps: tuple[Vector | None, Vector | None, Vector | None]
+    origin: Vector | None = None
+    world: str | None = None
+    unit: str | None = None
+
+    def __post_init__(self) -> None:
+        numbers = [n for vector in (*self.steps, self.origin) for n in vector or ()]
+        if not numbers or not all(map(math.isfinite, numbers)):
+            raise ValueError("positions must be finite")
+        if 0.0 in self.spacing:
+            raise ValueError("steps must not be 0")
+
+    @classmethod
+    def along_axes(
+        cls,
+        spacing: Sequence[float | None],
+        origin: Vector | None = None,
+        unit: str | None = None,
+    ) -> "Geometry":
+        """Make a geometry with the axes of an unknown world; ``spacing`` is along z, y and x."""
+        z, y, x = (n if n and math.isfinite(n) else None for n in spacing)
+        steps = (z and (0.0, 0.0, z), y and (0.0, y, 0.0), x and (x, 0.0, 0.0))
+        return cls(tuple(step or None for step in steps), origin, None, unit)  # type: ignore[arg-type]
+
+    @classmethod
+    def from_json(cls, value: Any) -> "Geometry":
+        """Make a geometry from the result of ``to_json``; raises ValueError for anything else."""
+        if not isinstance(value, dict) or not set(value) <= {"steps", "origin", "world", "unit"}:
+            raise ValueError("not a geometry")
+        steps, unit, world = value.get("steps"), value.get("unit"), value.get("world")
+        if not isinstance(steps, list) or len(steps) != 3:
+            raise ValueError("steps must be those of three axes")
+        if world not in (None, "LPS", "RAS") or not (unit is None or unit in list(METRES)):
+            raise ValueError(f"unknown world {world!r} or unit {unit!r}")
+        z, y, x = (_vector(step) for step in steps)
+        return cls((z, y, x), _vector(value.get("origin")), world, unit)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the geometry as a JSON object."""
+        origin = self.origin and list(self.origin)
+        steps = [step and list(step) for step in self.steps]
+        return {"steps": steps, "origin": origin, "world": self.world, "unit": self.unit}
+
+    @property
+    def length(self) -> str | None:
+        """The unit; by default mm in the worlds ``LPS`` and ``RAS``, as in ITK."""
+        return self.unit or (self.world and "mm")
+
+    @property
+    def spacing(self) -> tuple[float | None, float | None, float | None]:
+        """The lengths of the steps along z, y and x."""
+        z, y, x = (step and math.hypot(*step) for step in self.steps)
+        return z, y, x
+
+    @property
+    def directions(self) -> NDArray[np.float64]:
+        """A unit vector (x, y, z) for each of z, y and x; an unknown step's is its own axis."""
+        axes = np.eye(3)[::-1]
+        steps = [step and np.array(step) / math.hypot(*step) for step in self.steps]
+        return np.array([axes[i] if step is None else step for i, step in enumerate(steps)])
+
+    @property
+    def is_sane(self) -> bool:
+        """Whether every format's numbers can hold all lengths in any unit."""
+        metres = float(METRES[self.length or "m"])
+        numbers = [n for vector in (*self.steps, self.origin) for n in vector or ()]
+        steps = [step for step in self.spacing if step is not None]
+        return all(abs(n) * metres <= LARGEST for n in numbers) and all(
+            step * metres >= 1 / LARGEST for step in steps
+        )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether z, y and x are those of the world, in the same direction."""
+        return bool(np.abs(self.directions - np.eye(3)[::-1]).max() < TOLERANCE)
+
+    @property
+    def is_orthogonal(self) -> bool:
+        """Whether the axes are at right angles."""
+        products = self.directions @ self.directions.T
+        return bool(np.abs(products - np.eye(3)).max() < TOLERANCE)
+
+    @property
+    def is_solid(self) -> bool:
+        """Whether the axes span the world."""
+        with np.errstate(all="ignore"):
+            return bool(abs(np.linalg.det(self.directions)) > TOLERANCE)
+
+    def moved(self, z: int, y: int = 0, x: int = 0) -> "Geometry":
+        """Return that of the box from voxel [z, y, x] on; unchanged if a step is unknown."""
+        moves = [(n, step) for n, step in zip((z, y, x), self.steps, strict=True) if n]
+        origin = self.origin or (0.0, 0.0, 0.0)
+        for number, step in moves:
+            if step is None:
+                return self
+            a, b, c = (at + number * by for at, by in zip(origin, step, strict=True))
+            origin = a, b, c
+        return replace(self, origin=origin) if moves else self
+
+    def in_unit(self, unit: str) -> "Geometry":
+        """Return the same positions in another unit; unchanged if the unit is unknown."""
+        if self.length is None:
+            return self
+        scale = METRES[self.length] / METRES[unit]
+        z, y, x = (_scaled(step, scale) for step in self.steps)
+        return Geometry((z, y, x), _scaled(self.origin, scale), self.world, unit)
+
+    def in_world(self, world: str) -> "Geometry":
+        """Return the same positions in ``LPS`` or ``RAS``; an unknown world is ``LPS``."""
+        if world == (self.world or "LPS"):
+            return replace(self, world=world)
+        z, y, x = (_turned(step) for step in self.steps)
+        return Geometry((z, y, x), _turned(self.origin), world, self.unit)
+
+    def affine(self) -> NDArray[np.float64]:
+        """Return the 4 x 4 matrix from a voxel (x, y, z, 1) to the world; unknown steps are 1."""
+        affine = np.eye(4)
+        for axis, (direction, step) in enumerate(zip(self.directions, self.steps, strict=True)):
+            affine[:3, 2 - axis] = direction if step is None else step
+        affine[:3, 3] = self.origin or (0.0, 0.0, 0.0)
+        return affine
+
+    def __str__(self) -> str:
+        spacing = " x ".join("?" if n is None else f"{n:.6g}" for n in self.spacing[::-1])
+        text = f"spacing {spacing} {self.length or '(unit unknown)'}"
+        if self.origin is not None:
+            text += f", origin ({', '.join(f'{n:.6g}' for n in self.origin)})"
+        if self.world:
+            text += f" {self.world}"
+        return text if self.is_plain else f"{text}, {'turned' if self.is_solid else 'flat'} axes"
+
+
+def unit_of(text: object) -> str | None:
+    """Return the unit of length of a word; None for any other word."""
+    word = str(text).strip().strip('"').strip()
+    if word in METRES:
+        return word
+    word = word.lower()
+    found = SYNONYMS.get(word) or SYNONYMS.get(word.removesuffix("s"))
+    return found or (word if word in METRES else None)
+
+
+def common_unit(
+    spacing: Sequence[float | None], units: Sequence[str | None]
+) -> tuple[list[float | None], str | None]:
+    """Return spacings in one unit, the last axis's; it is unknown if any unit is unknown."""
+    unit = units[-1]
+    if unit is None or None in units:
+        return list(spacing), None
+    scales = [METRES[u or unit] / METRES[unit] for u in units]
+    pairs = zip(spacing, scales, strict=True)
+    return [n if n is None else _times(n, scale) for n, scale in pairs], unit
+
+
+def _times(number: float, scale: Fraction) -> float:
+    """Return the number that is nearest to the exact product."""
+    return float(Fraction(number) * scale) if math.isfinite(number) else number
+
+
+def _scaled(vector: Vector | None, scale: Fraction) -> Vector | None:
+    if vector is None:
+        return None
+    x, y, z = (_times(n, scale) for n in vector)
+    return x, y, z
+
+
+def _turned(vector: Vector | None) -> Vector | None:
+    """Turn a vector from LPS to RAS, or back."""
+    return vector and (0.0 - vector[0], 0.0 - vector[1], vector[2])
+
+
+def _vector(value: Any) -> Vector | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 3:
+        raise ValueError("positions must be lists of three numbers")
+    if not all(type(n) in (int, float) for n in value):
+        raise ValueError("positions must be numbers")
+    try:
+        x, y, z = map(float, value)
+    except OverflowError:
+        raise ValueError("positions must be finite") from None
+    return x, y, z

@@ -1,35 +1,116 @@
-"""Stores of chunks as sources of label volumes: Neuroglancer's precomputed, Zarr and N5.
+"""Chunked stores as label volumes: Neuroglancer precomputed, Zarr and N5, read by TensorStore.
 
-They are read by TensorStore, wherever it can read them: in a local folder, at http(s):// or in a
-bucket. One kind of store is one file in this folder; ``_kind.py`` has what a kind is.
+A kind of store is one file in this folder with a class derived from :class:`Kind`.
 """
 
-from collections.abc import Iterator
+import math
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 
-from compresso.arrays import Labels
-from compresso.errors import FileError
-from compresso.plugins import Registry
+from compresso.arrays import Labels, space_axes
+from compresso.errors import EncodeError, FileError, SpecError
+from compresso.plugins import Plugin, Registry
 from compresso.volumes import _metadata
-from compresso.volumes._axes import arrange
-from compresso.volumes._client import Client, telling
-from compresso.volumes._format import volume_shape
-from compresso.volumes._keys import listing
-from compresso.volumes._kind import Found, Kind
-from compresso.volumes._layers import Layers
-from compresso.volumes._location import GOES_ON, MARKERS, UNFINISHED, Location, locate
-from compresso.volumes._metadata import Metadata
-from compresso.volumes.volume import Box, Shape, Stored, Volume, format_box, slices_of
+from compresso.volumes._client import Client, as_file_error
+from compresso.volumes._format import available, format_size, volume_shape
+from compresso.volumes._location import (
+    MARKERS,
+    RESUMABLE,
+    UNFINISHED,
+    Location,
+    Selection,
+    locate,
+)
+from compresso.volumes._metadata import Geometry, Metadata, common_unit, unit_of
+from compresso.volumes.volume import Box, Stored, Volume, format_box, slices_of
+
+T = TypeVar("T")
+#: The names of spatial axes, and the long names of the others.
+SPACE = ("z", "y", "x")
+NAMES = {"c": "channel", "t": "time"}
+#: Threads that decode chunks which TensorStore cannot.
+DECODERS = 32
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """The files of an array's chunks: their folder, and the voxels of each file.
+
+    Parameters
+    ----------
+    kvstore : dict
+    box_of : callable
+        Returns the box of a file along the store's own axes; None for files that are not chunks.
+    whole : bool
+        Whether each file has all of its voxels. If not, its size says nothing about them.
+    """
+
+    kvstore: dict[str, Any]
+    box_of: Callable[[str], Box | None]
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class Found:
+    """An array in a store.
+
+    Parameters
+    ----------
+    array : TensorStore
+    usual : str
+        Its axes if nothing names them, including those that may be missing: ``tczyx``, ``xyzct``.
+    names : sequence of str
+        Its axes, as its format names them; empty if TensorStore knows them.
+    spacing : sequence of (float or None, str or None)
+        Voxel size and unit for each axis or each spatial axis; empty if TensorStore knows them.
+    shift : sequence of float
+        Position of index 0 along the same axes, in their units; empty for zeros.
+    metadata : dict
+        All other fields, by the name of the format.
+    lost : sequence of str
+        The names of fields that the metadata cannot hold.
+    geometry : Geometry, optional
+        The position of index 0, if the store has it for [z, y, x].
+    chunks : Chunks, optional
+        The files of its chunks.
+    """
+
+    array: Any
+    usual: str
+    names: Sequence[str] = ()
+    spacing: Sequence[tuple[float | None, str | None]] = ()
+    shift: Sequence[float] = ()
+    metadata: Metadata = field(default_factory=dict)
+    lost: Sequence[str] = ()
+    geometry: Geometry | None = None
+    chunks: Chunks | None = None
+
+
+@dataclass(frozen=True)
+class Kind(Plugin):
+    """A kind of store. A subclass is one file in this folder and is not listed anywhere."""
+
+    @abstractmethod
+    def find(self, client: Client, location: Location, document: dict[str, Any]) -> Found:
+        """Find the selected array; raises FileError.
+
+        ``document`` is the JSON file that marks this kind of store; it is untrusted.
+        """
+
 
 kinds = Registry("compresso.volumes", Kind, "store")  # type: ignore[type-abstract]
 
 
 @contextmanager
 def open_store(text: str, memory: int | None = None, strict: bool = False) -> Iterator[Volume]:
-    """Open a store.
+    """Open a chunked store.
 
     Parameters
     ----------
@@ -40,65 +121,430 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
         Approximate memory in bytes for reading, without the returned slices; by default the free
         memory.
     strict : bool
-        Refuse chunks that the store lacks; by default they have the fill value.
+        Refuse missing chunks; by default they have the fill value.
 
     Raises
     ------
     SpecError
         If the selection is invalid.
     FileError
-        If the store is absent, private, unreachable, damaged, or not a volume; reading raises it
-        too, and names the slices.
+        If the store is absent, private, unreachable, damaged or not a volume. Reading raises it
+        too and names the slices.
     MissingPackageError
         Without TensorStore.
-    """
-    array, metadata, lost, own, stored = _open(text, strict)
-    layout = array.chunk_layout.read_chunk.shape
-    chunk = tuple(int(n or whole) for n, whole in zip(layout, array.shape, strict=True))
-
-    def fetch_box(box: Box) -> Labels:
-        part = f"its voxels {format_box(box)} (x, y, z, counted from the first)"
-        with telling(text, part):
-            labels: Labels = array[slices_of(box)].read(order="C").result()
-            return labels
-
-    dtype = np.dtype(array.dtype.numpy_dtype)
-    fetch = Layers(text, array, memory).fetch
-    yield Volume(array.shape, dtype, fetch, metadata, lost, fetch_box, chunk, own, stored)
-
-
-def _open(
-    text: str, strict: bool = False
-) -> tuple[Any, Metadata, tuple[str, ...], Shape, Stored | None]:
-    """Open an array of TensorStore's as [z, y, x].
-
-    Also returned are what else the store says, the names of what it says and metadata cannot hold,
-    the array's own shape if it may surprise, and the list of its chunks if it is known.
     """
     client = Client.make(text, strict)
     location = locate(text, client.tensorstore)
     found = _find(client, location)
-    array = client.open(found.spec) if found.array is None else found.array
-    named = found.names or any(array.domain.labels) or location.selection.axes
-    own = tuple(array.shape) if array.rank < 3 or (array.rank > 3 and not named) else ()
-    array, geometry = arrange(text, array, found, location.selection)
-    volume_shape(text, array.shape, np.dtype(array.dtype.numpy_dtype))
-    place = _metadata.make("", {}, geometry)
-    stored = listing(found.chunks, array) if found.chunks else None
-    return array, place | found.metadata, tuple(found.lost), own, stored
+    named = found.names or any(found.array.domain.labels) or location.selection.axes
+    rank = found.array.rank
+    own = tuple(found.array.shape) if rank < 3 or (rank > 3 and not named) else ()
+    array, geometry = arrange(text, found, location.selection)
+    dtype = np.dtype(array.dtype.numpy_dtype)
+    volume_shape(text, array.shape, dtype)
+    layout = array.chunk_layout.read_chunk.shape
+    chunk = tuple(int(n or whole) for n, whole in zip(layout, array.shape, strict=True))
+
+    def fetch_box(box: Box) -> Labels:
+        with as_file_error(text, f"voxels {format_box(box)} (x, y, z, counted from the first)"):
+            labels: Labels = array[slices_of(box)].read(order="C").result()
+            return labels
+
+    yield Volume(
+        array.shape,
+        dtype,
+        Layers(text, array, memory).fetch,
+        _metadata.make("", {}, geometry) | found.metadata,
+        tuple(found.lost),
+        fetch_box,
+        chunk,
+        own,
+        list_chunks(found.chunks, array) if found.chunks else None,
+    )
 
 
 def _find(client: Client, location: Location) -> Found:
-    """The array that is meant; raises FileError."""
+    """Find the selected array; raises FileError."""
     if not location.kinds:
-        return Found({"driver": location.driver, "kvstore": location.kvstore}, "tczyx")
+        spec = {"driver": location.driver, "kvstore": location.kvstore}
+        return Found(client.open(spec), "tczyx")
     names = {name: kind for kind in location.kinds for name in MARKERS[kind]}
     name, document = client.first(location.kvstore, tuple(names))
     if name:
         return kinds.classes[names[name]]().find(client, location, document)
     if "n5" in location.kinds and client.optional(location.kvstore, "s0/attributes.json"):
-        # A group of N5 may have nothing of its own.
+        # An N5 group need not have attributes of its own.
         return kinds.classes["n5"]().find(client, location, {})
     if "zarr3" in location.kinds and client.optional(location.kvstore, UNFINISHED):
-        raise FileError(f"{location.text}: {GOES_ON}")
-    raise FileError(f"{location.text}: absent, or no store: it has no {', '.join(names)}")
+        raise FileError(f"{location.text}: {RESUMABLE}")
+    raise FileError(f"{location.text}: absent, or not a store: it has no {', '.join(names)}")
+
+
+def check_mip(text: str, mip: int, scales: Sequence[str]) -> None:
+    """Raise FileError if the scale does not exist."""
+    if mip >= len(scales):
+        listed = ", ".join(f"mip={number} ({scale})" for number, scale in enumerate(scales[:9]))
+        raise FileError(f"{text}: has no scale mip={mip}; it has {listed or 'none'}")
+
+
+def numbers(value: object, count: int) -> list[float]:
+    """Return a JSON list of ``count`` numbers; raises ValueError for anything else."""
+    if not isinstance(value, list) or len(value) != count:
+        raise ValueError(f"expected {count} numbers")
+    if any(type(item) not in (int, float) for item in value):
+        raise ValueError("expected numbers")
+    return [float(item) for item in value]
+
+
+def decoded(
+    client: Client, domain: Any, dtype: Any, chunk: Sequence[int], units: Any, read: Any
+) -> Any:
+    """Return a TensorStore whose chunks are decoded in Python.
+
+    ``read`` returns the labels between two corners, or None for the value 0.
+    """
+
+    def fill(part: Any, labels: Any, _: Any) -> None:
+        found = read(part.inclusive_min, part.exclusive_max)
+        labels[...] = 0 if found is None else found
+
+    # Threads of its own: those of the client's context must be free for what read waits for.
+    threads = client.tensorstore.Context({"data_copy_concurrency": {"limit": DECODERS}})
+    layout = client.tensorstore.ChunkLayout(
+        read_chunk_shape=chunk, grid_origin=domain.inclusive_min
+    )
+    return client.tensorstore.virtual_chunked(
+        fill,
+        dtype=dtype,
+        domain=domain,
+        chunk_layout=layout,
+        dimension_units=units,
+        context=threads,
+    )
+
+
+# -- axes -----------------------------------------------------------------------------------------
+
+
+def arrange(text: str, found: Found, selection: Selection) -> tuple[Any, Geometry | None]:
+    """Select part of an array and order its axes.
+
+    Returns
+    -------
+    TensorStore
+        [z, y, x], with coordinates from 0.
+    Geometry or None
+        Index i of the store lies at i times the spacing; None if the spacing is unknown.
+
+    Raises
+    ------
+    FileError
+        If the axes are not those of a volume, if a channel must be selected, or if the box is
+        outside.
+    """
+    array = found.array
+    names = axis_names(text, found, selection)
+    axes = [names.index(name) for name in SPACE if name in names]
+    missing = len(SPACE) - len(axes)
+    spacing = found.spacing or [
+        (None, None) if unit is None else (unit.multiplier, unit.base_unit)
+        for unit in array.dimension_units
+    ]
+    steps = _of_space(spacing, axes, array.rank, (None, None)) or [(None, None)] * 3
+    shift = _of_space(found.shift, axes, array.rank, 0.0)
+    for axis in reversed(range(array.rank)):
+        if names[axis] not in SPACE:
+            index = _pick(text, array, axis, names[axis], selection)
+            array = array[(slice(None),) * axis + (index,)]
+    order = sorted(axes)
+    array = array.transpose([order.index(axis) for axis in axes])[(None,) * missing]
+    if selection.box:
+        array = _cut(text, array, selection)
+    low = array.domain.inclusive_min
+    array = array.translate_to[(0,) * 3]
+    if found.geometry and axes == [0, 1, 2]:
+        return array, found.geometry.moved(*low)
+    at = [
+        None if step is None and (n or not shift) else s + n * (step or 0.0)
+        for s, n, (step, _) in zip(shift or (0.0,) * 3, low, steps, strict=True)
+    ]
+    return array, _geometry(steps, at)
+
+
+def _of_space(values: Sequence[T], axes: Sequence[int], rank: int, unknown: T) -> list[T]:
+    """Return the values for z, y and x; empty if there is neither one per axis nor three."""
+    missing = [unknown] * (len(SPACE) - len(axes))
+    if len(values) == rank:
+        return missing + [values[axis] for axis in axes]
+    if len(values) == len(SPACE):
+        order = sorted(axes)
+        own = values[len(missing) :]
+        return [*values[: len(missing)], *(own[order.index(axis)] for axis in axes)]
+    return []
+
+
+def axis_names(text: str, found: Found, selection: Selection) -> list[str]:
+    """Return a name for each axis, among them the last of z, y and x; raises FileError."""
+    array, given = found.array, selection.axes
+    known = [label.lower() for label in found.names or array.domain.labels]
+    if given:
+        if len(given) != array.rank:
+            raise FileError(f"{text}: has {array.rank} axes, but axes={given} names {len(given)}")
+        known = list(given)
+    elif not set(SPACE) & set(known):
+        known = _usual_names(text, array.shape, found.usual, selection)
+    named = [name for name in known if name in SPACE]
+    if not named or sorted(named) != sorted(SPACE[-len(named) :]):
+        listed = ", ".join(map(repr, known))
+        advice = f"; say axes={'tczyx'[-array.rank :]}" if array.rank <= 5 else ""
+        raise FileError(f"{text}: has axes {listed}, not x, y and z once each{advice}")
+    return [NAMES.get(name, name) for name in known]
+
+
+def _usual_names(text: str, shape: Sequence[int], usual: str, selection: Selection) -> list[str]:
+    """Return names for unnamed axes; axes that are dropped get an empty name."""
+    picks = selection.channel >= 0 or selection.time >= 0
+    axes: Sequence[int] = range(len(shape))
+    try:
+        axes = axes if picks else space_axes(shape)
+    except EncodeError as error:
+        if len(shape) > len(usual):
+            raise FileError(f"{text}: {error}") from None
+    last = usual.endswith("x")
+    names = usual[-len(axes) :] if last else usual[usual.index("x") :][: len(axes)]
+    named = dict(zip(axes, names, strict=True))
+    return [named.get(axis, "") for axis in range(len(shape))]
+
+
+def _pick(text: str, array: Any, axis: int, name: str, selection: Selection) -> int:
+    """Return the selected index of an axis that is not spatial; raises FileError."""
+    low, high = array.domain.inclusive_min[axis], array.domain.exclusive_max[axis]
+    key = "time" if name == "time" else "channel"
+    picked = getattr(selection, key)
+    if picked < 0 and high - low == 1:
+        return int(low)
+    if not low <= picked < high:
+        raise FileError(
+            f"{text}: axis {name or '(unnamed)'} has {high - low} entries ({low} to {high - 1}); "
+            f"select one with :{key}={low}"
+        )
+    return int(picked)
+
+
+def _cut(text: str, array: Any, selection: Selection) -> Any:
+    low, high = array.domain.inclusive_min, array.domain.exclusive_max
+    box = selection.box[::-1]
+    if any(a < n or b > m for (a, b), n, m in zip(box, low, high, strict=True)):
+        whole = format_box(tuple(zip(low, high, strict=True)))
+        raise FileError(f"{text}: box={selection.box} is not inside {whole} (x, y, z)")
+    return array[tuple(slice(a, b) for a, b in box)]
+
+
+def _geometry(
+    steps: Sequence[tuple[float | None, str | None]], at: Sequence[float | None]
+) -> Geometry | None:
+    """Make a geometry of steps and positions along z, y and x, each in its own unit."""
+    last = steps[-1][1]  # an unknown step has any unit
+    units = [unit and unit_of(unit) for unit in (last if n is None else u for n, u in steps)]
+    spacing, unit = common_unit([step for step, _ in steps], units)
+    (z, y, x), _ = common_unit(at, units)
+    try:
+        origin = None if x is None or y is None or z is None else (x, y, z)
+        return Geometry.along_axes(spacing, origin, unit)
+    except (ValueError, OverflowError):
+        return None
+
+
+# -- reading --------------------------------------------------------------------------------------
+
+
+class Layers:
+    """Reads slices of an array [z, y, x]; a layer of chunks that is needed in parts is read once.
+
+    Parameters
+    ----------
+    text : str
+        The store as the user wrote it, for messages.
+    array : TensorStore
+    memory : int, optional
+        Approximate memory in bytes; by default the free memory.
+    """
+
+    def __init__(self, text: str, array: Any, memory: int | None = None) -> None:
+        layout = array.chunk_layout
+        sizes = zip(layout.read_chunk.shape, array.shape, strict=True)
+        chunk = [int(size or whole) for size, whole in sizes]
+        self._text, self._array = text, array
+        self._chunk_bytes = math.prod(chunk) * array.dtype.numpy_dtype.itemsize
+        self._depth = max(1, chunk[0])
+        self._origin = (layout.grid_origin[0] or 0) % self._depth
+        self._room = (memory or available()) // 4
+        self._kept: tuple[int, Labels] | None = None  # the last layer of which a part was needed
+
+    def fetch(self, start: int, stop: int) -> Labels:
+        """Return slices start..stop-1; raises FileError, which names the slices."""
+        self._check_memory(start, stop)
+        first, last = self._layer(start), self._layer(stop - 1)
+        # Whole layers are read together, the incomplete ones before and after them by themselves.
+        inner = [start if first[0] == start else first[1], stop if last[1] == stop else last[0]]
+        ends = sorted({start, stop, *(z for z in inner if start < z < stop)})
+        parts = list(pairwise(ends))
+        if len(parts) == 1:
+            return self._part(start, stop)
+        labels = np.empty((stop - start, *self._array.shape[1:]), self._array.dtype.numpy_dtype)
+        for low, high in parts:
+            labels[low - start : high - start] = self._part(low, high)
+        return labels
+
+    def _layer(self, z: int) -> tuple[int, int]:
+        low = z - (z - self._origin) % self._depth
+        return max(0, low), min(self._array.shape[0], low + self._depth)
+
+    def _part(self, start: int, stop: int) -> Labels:
+        low, high = self._layer(start)
+        if (start, stop) == (low, high) or stop > high or self._bytes(high - low) > self._room:
+            self._kept = None
+            return self._read(start, stop)
+        if self._kept is None or self._kept[0] != low:
+            self._kept = None  # not two at a time
+            self._kept = low, self._read(low, high)
+        return self._kept[1][start - low : stop - low]
+
+    def _read(self, start: int, stop: int) -> Labels:
+        try:
+            with as_file_error(self._text, f"slices {start} to {stop - 1}"):
+                labels: Labels = self._array[start:stop].read(order="C").result()
+                return labels
+        except FileError:
+            # Find the layer of chunks that cannot be read.
+            while (low := start) < stop:
+                start = min(stop, self._layer(low)[1])
+                with as_file_error(self._text, f"slices {low} to {start - 1}"):
+                    self._array[low:start].read().result()
+            raise
+
+    def _check_memory(self, start: int, stop: int) -> None:
+        """Raise FileError for slices that do not fit the memory, before they are allocated."""
+        room = available()
+        if self._chunk_bytes > room:
+            raise FileError(
+                f"{self._text}: its chunks of {format_size(self._chunk_bytes)} do not fit the "
+                "memory"
+            )
+        if self._bytes(stop - start) > room:
+            size = format_size(self._bytes(stop - start))
+            raise FileError(
+                f"{self._text}: slices {start} to {stop - 1}, {size}, do not fit the memory; "
+                "choose a box, :box=X0-X1xY0-Y1xZ0-Z1"
+            )
+
+    def _bytes(self, slices: int) -> int:
+        shape = (slices, *self._array.shape[1:], self._array.dtype.numpy_dtype.itemsize)
+        return math.prod(map(int, shape))
+
+
+def list_chunks(chunks: Chunks, array: Any) -> Stored | None:
+    """Return a function that lists the stored chunks of a view; None if they are not local."""
+    if chunks.kvstore["driver"] != "file":
+        return None
+    root = chunks.kvstore["path"]
+    output, shape = array.spec().transform.output, array.shape
+
+    def stored() -> Iterator[tuple[Box, int]]:
+        for folder, _, files in os.walk(root):
+            for name in files:
+                path = os.path.join(folder, name)
+                found = chunks.box_of(os.path.relpath(path, root).replace(os.sep, "/"))
+                if box := found and _in_view(found, output, shape):
+                    yield box, os.stat(path).st_size if chunks.whole else 0
+
+    return stored
+
+
+def _in_view(box: Box, output: Any, shape: Sequence[int]) -> Box | None:
+    """Return a box of the store in the view's coordinates; None if it is outside the view."""
+    seen = [(0, size) for size in shape]
+    for (low, high), axis in zip(box, output, strict=False):  # chunks may have no channel axis
+        if axis.input_dimension is None:
+            if not low <= axis.offset < high:
+                return None
+            continue
+        size = shape[axis.input_dimension]
+        low, high = max(0, low - axis.offset), min(size, high - axis.offset)
+        if low >= high:
+            return None
+        seen[axis.input_dimension] = low, high
+    return tuple(seen)
+
+
+# -- writing --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The objects below an address, by name; each is written completely or not at all.
+
+    Parameters
+    ----------
+    text : str
+        The address as the user wrote it, for messages.
+    path : str
+        The local folder; empty for other addresses.
+    tensorstore, store : Any
+        The library, and its KvStore of the folder.
+    """
+
+    text: str
+    path: str
+    tensorstore: Any
+    store: Any
+
+    def read(self, names: Iterable[str]) -> list[bytes | None]:
+        """Return objects, None for those that do not exist; raises FileError."""
+        with as_file_error(self.text):
+            found = [reading.result() for reading in [self.store.read(name) for name in names]]
+        return [bytes(one.value) if one.state == "value" else None for one in found]
+
+    def write(self, objects: dict[str, bytes]) -> None:
+        """Write or replace objects; raises FileError."""
+        with as_file_error(self.text):
+            for writing in [self.store.write(name, data) for name, data in objects.items()]:
+                writing.result()
+
+    def remove(self, name: str) -> None:
+        """Remove an object, or all below a name that ends with a slash; raises FileError."""
+        with as_file_error(self.text):
+            if name.endswith("/"):
+                below = self.tensorstore.KvStore.KeyRange(name, name[:-1] + chr(ord("/") + 1))
+                self.store.delete_range(below).result()
+            else:
+                self.store.write(name, None).result()
+
+    def names(self) -> list[str]:
+        """Return the names in a local folder; other addresses are not listed."""
+        return sorted(os.listdir(self.path)) if self.path and os.path.isdir(self.path) else []
+
+
+def folder(text: str) -> Folder:
+    """Return the folder of an address, which need not exist.
+
+    Raises
+    ------
+    SpecError, FileError
+        For an invalid address.
+    MissingPackageError
+        Without TensorStore.
+    """
+    client = Client.make(text)
+    location = locate(text, client.tensorstore)
+    spec, path = location.kvstore, ""
+    if spec["driver"] == "file":  # the target of a link need not exist
+        path = os.path.realpath(spec["path"])
+        spec = spec | {"path": os.path.join(path, "")}
+    if location.kinds and "zarr3" not in location.kinds:
+        raise FileError(f"{text}: cannot be written; only Zarr v3 can")
+    if location.selection != Selection():
+        raise SpecError(f"{text}: a target cannot have a selection; remove it")
+    with as_file_error(text):
+        store = client.tensorstore.KvStore.open(spec, context=client.context).result()
+    return Folder(text, path, client.tensorstore, store)

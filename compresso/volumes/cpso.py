@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from compresso.arrays import Labels
 from compresso.encodings._cpso import parse
 from compresso.encodings.cpso import Cpso
 from compresso.errors import FileError
@@ -17,7 +17,7 @@ from compresso.volumes.volume import Volume
 
 
 class CpsoFile(Format):
-    """One stream, without a checksum and without metadata; slices are read by its index."""
+    """One stream without checksum and metadata; its index allows reading single slices."""
 
     name = "cpso"
     suffixes = (".cpso",)
@@ -31,7 +31,7 @@ class CpsoFile(Format):
         header = parse(stream).header
         shape, dtype = header.shape, header.label_type
 
-        def fetch(start: int, stop: int) -> NDArray[Any]:
+        def fetch(start: int, stop: int) -> Labels:
             return Cpso().decode_slices(stream, start, stop, shape, dtype)
 
         yield Volume(shape, dtype, fetch)
@@ -41,10 +41,10 @@ class CpsoFile(Format):
         path: Path,
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
-        parts: Iterable[NDArray[Any]],
+        parts: Iterable[Labels],
         metadata: Metadata,
     ) -> list[str]:
-        """Write the bytes that PyPI's package writes by default; the volume is held in memory."""
+        """Write the bytes that PyPI's package writes by default; the volume is kept in memory."""
         if dtype.kind != "u":
             raise FileError(
                 f"{path.suffix} files hold unsigned labels, not {dtype.name}; "

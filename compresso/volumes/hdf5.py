@@ -12,40 +12,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from compresso.arrays import LIMIT, space_axes
+from compresso.arrays import LIMIT, Labels, space_axes
 from compresso.errors import EncodeError, FileError
 from compresso.plugins import require
 from compresso.volumes import _metadata
 from compresso.volumes._format import Format, bytes_of, check_room, volume_shape
-from compresso.volumes._geometry import Geometry, Vector, unit_of
-from compresso.volumes._metadata import Metadata
+from compresso.volumes._metadata import Geometry, Metadata, Vector, unit_of
 from compresso.volumes.volume import Box, Stored, Volume, shape_of, slices_of
 
 #: Where label volumes are, in the original program's files and in CREMI's.
 USUAL = ("main", "volumes/labels/neuron_ids")
-#: Soft links that lead to one another, at most; HDF5's own limit.
+#: Most soft links in a row, as in HDF5 itself.
 LINKS = 16
-#: Datasets that an error lists, at most.
-NAMED = 6
-#: Filters of the package hdf5plugin, by their registered numbers.
-FILTERS = {32000: "LZF", 32001: "Blosc", 32004: "LZ4", 32008: "Bitshuffle", 32013: "ZFP"}
-FILTERS |= {307: "bzip2", 32015: "Zstandard", 32017: "SZ", 32018: "FCIDECOMP", 32024: "SZ3"}
-FILTERS |= {32026: "Blosc2", 32028: "SPERR"}
-#: The number of the filter that sorts the bytes of labels by their place.
+#: Datasets that an error lists.
+LISTED = 6
+#: The number of the filter that sorts the bytes of labels.
 SHUFFLE = 2
 
 
 class Hdf5(Format):
     """Datasets in a tree of groups; chunks may have checksums: zlib's, or fletcher32.
 
-    Chunks that were never written are legal, and hold the fill value.
+    Chunks may be missing and hold the fill value.
     """
 
     name = "HDF5"
     suffixes = (".h5", ".hdf5", ".hdf", ".he5")
     magic = (b"\x89HDF\r\n\x1a\n",)
+    key = "hdf5"
     several = True
     empty = True
     any_shape = True
@@ -57,7 +52,7 @@ class Hdf5(Format):
 
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Volume]:
-        """Open one dataset of an HDF5 file; ``inner`` may be left out where there is no choice."""
+        """Open one dataset of an HDF5 file; ``inner`` may be empty if there is no choice."""
         with require("h5py", "h5py", "this file").File(path, "r") as file:
             dataset = _find(path, file, inner)
             own, dtype = dataset.shape or (), dataset.dtype
@@ -66,38 +61,35 @@ class Hdf5(Format):
             _load_filters(path, dataset)
             size = path.stat().st_size
             _check_storage(dataset, size)
-            # What was never written takes no room; more of that than LIMIT is no volume.
+            # Missing chunks take no room in the file, but LIMIT bytes of them do not make sense.
             check_room(bytes_of(shape, dtype) - LIMIT, size, 1 << 16)
 
-            def fetch(start: int, stop: int) -> NDArray[Any]:
-                return fetch_box(((start, stop), *((0, n) for n in shape[1:])))
-
-            def fetch_box(box: Box) -> NDArray[Any]:
+            def fetch_box(box: Box) -> Labels:
                 index: list[int | slice] = [0] * len(own)
                 for axis, part in zip(axes, slices_of(box)[-len(axes) :], strict=True):
                     index[axis] = part
-                labels: NDArray[Any] = dataset[tuple(index)]
+                labels: Labels = dataset[tuple(index)]
                 return labels.reshape(shape_of(box))
 
             chunk = tuple(dataset.chunks[axis] for axis in axes) if dataset.chunks else shape[2:]
             chunk = (1,) * (3 - len(chunk)) + chunk
-            said = read_metadata(dataset)
+            fields, lost = read_metadata(dataset)
             stored = _stored(dataset, axes)
-            yield Volume(shape, dtype, fetch, *said, fetch_box, chunk, own, stored)
+            yield Volume(shape, dtype, None, fields, lost, fetch_box, chunk, own, stored)
 
     def write(
         self,
         path: Path,
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
-        parts: Iterable[NDArray[Any]],
+        parts: Iterable[Labels],
         metadata: Metadata,
     ) -> list[str]:
-        """Write the dataset ``main``, packed with gzip, a chunk a slice."""
+        """Write the dataset ``main``, packed with gzip, one chunk per slice."""
         attributes, lost = attributes_of(metadata)
         chunks = (1, *shape[1:]) if len(shape) == 3 else True
         packing = {} if 0 in shape else {"chunks": chunks, "compression": "gzip"}
-        with _Patient(path, "w+") as disk:
+        with _Disk(path, "w+") as disk:
             with require("h5py", "h5py", "this file").File(disk, "w") as file:
                 main = file.create_dataset("main", shape, dtype, **packing)
                 for name, (value, kind) in attributes.items():
@@ -111,18 +103,18 @@ class Hdf5(Format):
         return lost
 
 
-class _Patient(io.FileIO):
-    """A file that keeps errors until it is asked: HDF5 crashes where a disk is full."""
+class _Disk(io.FileIO):
+    """A file that raises errors only in :meth:`check`: HDF5 crashes if a disk is full."""
 
     error: OSError | None = None
 
     def check(self) -> None:
-        """Raise OSError where anything could not be written."""
+        """Raise the first error of writing."""
         if self.error:
             raise self.error
 
     def write(self, data: Any) -> int:
-        """Write all the bytes, or keep the error."""
+        """Write all the bytes, or remember the error."""
         view = memoryview(data).cast("B")
         try:
             while len(view) and not self.error:
@@ -132,7 +124,7 @@ class _Patient(io.FileIO):
         return memoryview(data).nbytes
 
     def truncate(self, size: int | None = None) -> int:
-        """Change the length, or keep the error."""
+        """Change the length, or remember the error."""
         try:
             return super().truncate(size)
         except OSError as error:
@@ -140,8 +132,11 @@ class _Patient(io.FileIO):
             return size or 0
 
 
+# -- datasets -------------------------------------------------------------------------------------
+
+
 def _find(path: Path, file: Any, inner: str) -> Any:
-    """The dataset to read; raises FileError for none, a group, or one that other files hold."""
+    """Return the dataset to read; raises FileError if it is missing or in other files."""
     import h5py
 
     name = inner or _guess(path, file)
@@ -156,9 +151,9 @@ def _find(path: Path, file: Any, inner: str) -> Any:
 
 
 def _follow(path: Path, file: Any, name: str) -> Any:
-    """What a name leads to, by hard and soft links; None where it leads to nothing.
+    """Return the object of a name, by hard and soft links; None if it does not exist.
 
-    h5py would follow a link to another file as soon as it is asked whether the name exists.
+    h5py itself would follow a link to another file, even to check whether the name exists.
     """
     import h5py
 
@@ -180,35 +175,71 @@ def _follow(path: Path, file: Any, name: str) -> Any:
         else:
             raise FileError(f"{path}: {name} is a link to another file, which is not followed")
         if links > LINKS:
-            raise FileError(f"{path}: {name} is a link that leads to more than {LINKS} others")
+            raise FileError(f"{path}: {name} leads through more than {LINKS} links")
     return item
 
 
-def _load_filters(path: Path, dataset: Any) -> None:
-    """Make the filters of a dataset's chunks known to HDF5.
+def _volumes(file: Any) -> list[str]:
+    """Return the names of the integer datasets with the most axes of a volume, without links.
 
-    Raises MissingPackageError if they need hdf5plugin, and FileError if that lacks them too.
+    If none of them is a volume, all are returned.
+    """
+    import h5py
+
+    names: dict[int, list[str]] = {}
+
+    def visit(name: str, item: Any) -> None:
+        with suppress(TypeError):  # a type that NumPy does not have
+            if isinstance(item, h5py.Dataset) and item.dtype.kind in "uib":
+                axes: tuple[int, ...] = ()
+                with suppress(EncodeError):
+                    axes = space_axes(item.shape or ())
+                names.setdefault(len(axes), []).append(name)
+
+    file.visititems(visit)
+    return names[max(names)] if names else []
+
+
+def _guess(path: Path, file: Any) -> str:
+    names = _volumes(file)
+    usual = [name for name in USUAL if name in names]
+    for found in (names, usual):
+        if len(found) == 1:
+            return found[0]
+    raise FileError(f"{path}: which dataset? {_choices(path, file)}")
+
+
+def _choices(path: Path, file: Any) -> str:
+    names = [f"/{name}" for name in _volumes(file)]
+    if not names:
+        return "it does not hold a dataset of integers"
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    listed = ", ".join(names[:LISTED])
+    return f"its volumes are {listed}{more}; name one as {shlex.quote(f'{path}:{names[0]}')}"
+
+
+def _load_filters(path: Path, dataset: Any) -> None:
+    """Register the filters of a dataset's chunks with HDF5.
+
+    Raises MissingPackageError without hdf5plugin, and FileError for filters that it lacks.
     """
     from h5py.h5z import filter_avail
 
     settings = dataset.id.get_create_plist()
     codes = [settings.get_filter(number)[0] for number in range(settings.get_nfilters())]
-
-    def missing() -> str:
-        found = (FILTERS.get(code, f"number {code}") for code in codes if not filter_avail(code))
-        return ", ".join(found)
-
-    if names := missing():
-        require("hdf5plugin", "hdf5plugin", f"{path}: the HDF5 filter {names}")
-    if names := missing():
+    missing = [str(code) for code in codes if not filter_avail(code)]
+    if missing:
+        require("hdf5plugin", "hdf5plugin", f"{path}: the HDF5 filter {', '.join(missing)}")
+    missing = [str(code) for code in codes if not filter_avail(code)]
+    if missing:
         raise FileError(
-            f"{path}: the HDF5 filter {names} is not installed. Store the file with gzip, where it "
-            "was made: h5repack -f GZIP=6 OLD NEW"
+            f"{path}: the HDF5 filter {', '.join(missing)} is not installed. Store the file with "
+            "gzip on the machine where it was made: h5repack -f GZIP=6 OLD NEW"
         )
 
 
 def _check_storage(dataset: Any, size: int) -> None:
-    """Raise ValueError for labels that HDF5 would overlook, or take for more than they are.
+    """Raise ValueError for damage that HDF5 does not notice.
 
     Shapes and tables of chunks have no checksum in files of the usual, earliest version.
     """
@@ -238,7 +269,7 @@ def _check_storage(dataset: Any, size: int) -> None:
 
 
 def _stored(dataset: Any, axes: Sequence[int]) -> Stored | None:
-    """Lists the chunks of a dataset; None for one piece that is written."""
+    """Return a function that lists the chunks of a dataset; None if it is not chunked."""
     if dataset.chunks is None:
         return None if dataset.id.get_storage_size() else list
 
@@ -256,73 +287,39 @@ def _stored(dataset: Any, axes: Sequence[int]) -> Stored | None:
     return stored
 
 
-def _volumes(file: Any) -> list[str]:
-    """Names of the integer datasets of a file that have the most axes, as volumes have them.
+# -- attributes -----------------------------------------------------------------------------------
 
-    If none of them is a volume, they are all named. Links are not followed.
-    """
-    import h5py
-
-    names: dict[int, list[str]] = {}
-
-    def visit(name: str, item: Any) -> None:
-        with suppress(TypeError):  # a type that NumPy does not have
-            if isinstance(item, h5py.Dataset) and item.dtype.kind in "uib":
-                axes: tuple[int, ...] = ()
-                with suppress(EncodeError):
-                    axes = space_axes(item.shape or ())
-                names.setdefault(len(axes), []).append(name)
-
-    file.visititems(visit)
-    return names[max(names)] if names else []
-
-
-def _guess(path: Path, file: Any) -> str:
-    names = _volumes(file)
-    if len(names) == 1:
-        return names[0]
-    usual = [name for name in USUAL if name in names]
-    if len(usual) == 1:
-        return usual[0]
-    raise FileError(f"{path}: which dataset? {_choices(path, file)}")
-
-
-def _choices(path: Path, file: Any) -> str:
-    names = [f"/{name}" for name in _volumes(file)]
-    if not names:
-        return "it does not hold a dataset of integers"
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    listed = ", ".join(names[:NAMED])
-    return f"its volumes are {listed}{more}; name one as {shlex.quote(f'{path}:{names[0]}')}"
-
-
-#: The largest attribute that is kept, in bytes, and how many are.
+#: The largest attribute that is kept, in bytes, and the largest number of them.
 LARGEST = 4096
 MOST = 256
 DTYPE = re.compile(r"[<>|][iufbS]\d{1,4}")
 TEXTS = ("ascii", "utf-8")
 #: Attributes that describe each axis of the dataset.
 AXES = ("axistags", "DIMENSION_LABELS", "DIMENSION_LIST", "_ARRAY_DIMENSIONS")
-#: What h5py raises for attributes that are damaged, or of types that NumPy does not have.
+#: The errors of h5py for attributes that are damaged, or of types that NumPy does not have.
 ERRORS = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError)
 
 
 def read_metadata(dataset: Any) -> tuple[Metadata, list[str]]:
-    """What the attributes of a dataset say, and the names of what cannot be kept.
+    """Return the metadata in the attributes of a dataset, and the names of lost fields.
 
-    Also named are the attributes of the groups that it is in, and the names of enum values.
+    Attributes of its groups and the names of enum values are lost.
     """
     import h5py
 
     fields: dict[str, Any] = {}
     lost = ["the names of its enum values"] if h5py.check_enum_dtype(dataset.dtype) else []
-    lost += _outer(dataset)
     try:
+        lost += [
+            f"{name} of {group.name}"
+            for group in (dataset.parent, *_parents(dataset.parent))
+            for name in islice(group.attrs, MOST)
+        ]
         names = list(islice(dataset.attrs, MOST + 1))
     except ERRORS:
         return {}, [*lost, "its attributes"]
     for name in names[:MOST]:
-        if isinstance(name, bytes):  # it is not UTF-8
+        if isinstance(name, bytes):  # not UTF-8
             lost.append(name.decode("latin-1"))
             continue
         if name in AXES and dataset.ndim > 3:  # some of the axes are dropped
@@ -340,21 +337,14 @@ def read_metadata(dataset: Any) -> tuple[Metadata, list[str]]:
     return _metadata.make("hdf5", fields, geometry(fields)), lost
 
 
-def _outer(dataset: Any) -> list[str]:
-    """Return the names of the attributes of all groups that a dataset is in, from the root."""
-    found: list[str] = []
-    group = dataset
-    try:
-        while group.name and group.name != "/":
-            group = group.parent
-            found = [f"{name} of {group.name}" for name in islice(group.attrs, MOST)] + found
-    except ERRORS:
-        found.append("the attributes of its groups")
-    return found
+def _parents(group: Any) -> Iterator[Any]:
+    while group.name and group.name != "/":
+        group = group.parent
+        yield group
 
 
 def attributes_of(metadata: Metadata) -> tuple[dict[str, tuple[Any, Any]], list[str]]:
-    """The attributes that say the same, each a value and h5py's dtype, and what they cannot."""
+    """Return the attributes for metadata, each a value and h5py's dtype, and lost fields."""
     own = _metadata.own(metadata, "hdf5")
     found, lost = {}, []
     for name, field in own.items():
@@ -371,10 +361,10 @@ def attributes_of(metadata: Metadata) -> tuple[dict[str, tuple[Any, Any]], list[
 
 
 def geometry(fields: dict[str, Any]) -> Geometry | None:
-    """What ``resolution`` and ``offset`` say, [z, y, x] as CREMI has them; None where they do not.
+    """Return the geometry in ``resolution`` and ``offset``, [z, y, x] as in CREMI's files.
 
-    ``units``, ``directions`` and ``world`` are what :func:`render` writes beside them;
-    ``element_size_um`` is ilastik's.
+    :func:`render` also writes ``units``, ``directions`` and ``world``; ``element_size_um`` is
+    ilastik's.
     """
     size, unit = _row(fields, "resolution"), unit_of(_plain(fields, "units"))
     if size is None and (micrometres := _row(fields, "element_size_um")):
@@ -395,7 +385,7 @@ def geometry(fields: dict[str, Any]) -> Geometry | None:
 
 
 def render(place: Geometry) -> dict[str, tuple[Any, Any]]:
-    """The attributes of a geometry, in nm, as CREMI's files are read."""
+    """Return the attributes for a geometry, in nm, as in CREMI's files."""
     place = place.in_unit("nm")
     texts = {"units": place.unit, "world": place.world}
     rows: dict[str, Any] = {}
@@ -410,7 +400,7 @@ def render(place: Geometry) -> dict[str, tuple[Any, Any]]:
 
 
 def _to_json(attributes: Any, name: str) -> dict[str, Any]:
-    """An attribute as JSON has it; raises one of ``ERRORS`` where it is not to be kept."""
+    """Return an attribute as JSON; raises one of ``ERRORS`` if it cannot be kept."""
     import h5py
 
     about = attributes.get_id(name)
@@ -431,7 +421,7 @@ def _to_json(attributes: Any, name: str) -> dict[str, Any]:
 
 
 def _listed(value: Any) -> Any:
-    """Nested lists whose bytes are characters, and whose numbers are finite or words."""
+    """Return nested lists in which bytes are Latin-1 and numbers are finite or words."""
     if isinstance(value, list):
         return [_listed(item) for item in value]
     if isinstance(value, bytes):
@@ -440,27 +430,21 @@ def _listed(value: Any) -> Any:
 
 
 def _value(field: Any) -> tuple[Any, Any] | None:
-    """The value and dtype of an attribute; None where they make no sense."""
+    """Return the value and dtype of an attribute; None if they are invalid."""
     try:
         dtype, value = field["dtype"], field["value"]
+        items = np.array(value, object)
         if dtype in TEXTS:
-            words = np.array(value, object)
-            if not all(isinstance(word, str) and "\0" not in word for word in words.ravel()):
+            if not all(isinstance(word, str) and "\0" not in word for word in items.ravel()):
                 return None
-            "".join(words.ravel()).encode(dtype)
-            return (value if isinstance(value, str) else words), _text_type(dtype)
+            "".join(items.ravel()).encode(dtype)
+            return (value if isinstance(value, str) else items), _text_type(dtype)
         if not DTYPE.fullmatch(dtype):
             return None
         kind = np.dtype(dtype)
-        items = np.array(value, object)
-        if kind.kind == "S":
-            packed = [item.encode("latin-1") for item in items.ravel()]
-        elif kind.kind == "f":
-            packed = [float(item) for item in items.ravel()]
-        else:
-            packed = [int(item) for item in items.ravel()]
+        convert: Any = {"S": lambda text: text.encode("latin-1"), "f": float}.get(kind.kind, int)
         with np.errstate(over="ignore"):
-            array = np.array(packed, kind).reshape(items.shape)
+            array = np.array([convert(item) for item in items.ravel()], kind).reshape(items.shape)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         return None
     return (array, kind) if array.nbytes <= LARGEST else None
@@ -478,7 +462,7 @@ def _plain(fields: dict[str, Any], name: str) -> Any:
 
 
 def _row(fields: dict[str, Any], name: str) -> Vector | None:
-    """Three numbers of an attribute."""
+    """Return the three numbers of an attribute."""
     value = _plain(fields, name)
     try:
         z, y, x = (float(n) for n in (value if isinstance(value, list) else []))

@@ -5,16 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from compresso.errors import FileError
-from compresso.volumes._attributes import fields_of, place_of
 from compresso.volumes._client import Client, child
-from compresso.volumes._keys import Chunks, Keys, check_keys, numbered
-from compresso.volumes._kind import Found, Kind, check_mip, numbers
 from compresso.volumes._location import Location
-from compresso.volumes._tree import choices, volumes
+from compresso.volumes._nodes import Keys, check_keys, fields_of, only_volume, place_of
+from compresso.volumes._stores import Chunks, Found, Kind, check_mip, numbers
 
 #: The folder of a scale.
 SCALE = re.compile(r"s\d+")
-#: Attributes that say how labels are stored, and in which scales.
+#: Attributes that say how labels are stored, and at which scales.
 KNOWN = {"n5", "dimensions", "blockSize", "dataType", "compression", "axes"}
 KNOWN |= {"downsamplingFactors", "multiScale"}
 
@@ -25,36 +23,33 @@ class N5(Kind):
     name = "n5"
 
     def find(self, client: Client, location: Location, document: dict[str, Any]) -> Found:
-        """The array itself, the scale ``mip`` of a group, or the only volume in it."""
+        """Find the array itself, the scale ``mip`` of a group, or its only volume."""
         text, kvstore = location.text, location.kvstore
         if "dimensions" in document:
             check_mip(text, location.selection.mip, ["the only one"])
             if document.get("isLabelMultiset"):
                 raise FileError(
-                    f"{text}: holds label multisets, which are not read (only one label per voxel "
-                    "is); convert it to labels with Paintera"
+                    f"{text}: holds label multisets, but a volume has one label per voxel; "
+                    "convert it to labels with Paintera"
                 )
-            keys, sizes = Keys("", "/"), (document["dimensions"], document.get("blockSize"))
-            check_keys(client, kvstore, document, keys, *sizes)
-            chunks = Chunks(kvstore, numbered(keys, sizes[1]))
-            return replace(_described(client, kvstore, document), chunks=chunks)
+            keys, chunk = Keys("", "/"), document.get("blockSize")
+            check_keys(client, kvstore, keys, document["dimensions"], chunk)
+            found = _described(client, kvstore, document)
+            return replace(found, chunks=Chunks(kvstore, keys.boxes(chunk)))
         scale = child(text, kvstore, f"s{location.selection.mip}")
         inside = client.optional(scale, "attributes.json")
         if "dimensions" not in inside:
-            found = volumes(kvstore, None)
-            if found is None or len(found) != 1:
-                raise FileError(f"{text}: is a group; {choices(text, found)}")
-            scale = child(text, kvstore, found[0])
+            scale = child(text, kvstore, only_volume(text, kvstore))
             inside = client.optional(scale, "attributes.json")
         only = replace(location.selection, mip=0)
         return self.find(client, replace(location, kvstore=scale, selection=only), inside)
 
 
 def _described(client: Client, kvstore: dict[str, Any], document: dict[str, Any]) -> Found:
-    """An array with what its attributes say, and those of its group if it is one of the scales.
+    """Open an array and read its attributes; a scale has those of its group, too.
 
-    Of a scale, ``resolution`` and ``offset`` are those of ``s0``; ``downsamplingFactors`` say how
-    much larger its voxels are. Positions are those of centres, as Paintera and n5-viewer have them.
+    ``resolution`` and ``offset`` of a scale are those of ``s0``, whose voxels are smaller by its
+    ``downsamplingFactors``. Positions are those of voxel centres, as in Paintera and n5-viewer.
     """
     parent, _, last = kvstore.get("path", "").rstrip("/").rpartition("/")
     attributes = document
@@ -64,29 +59,27 @@ def _described(client: Client, kvstore: dict[str, Any], document: dict[str, Any]
         attributes = (group if "dimensions" not in group else {}) | document
     dimensions = document["dimensions"]
     rank = len(dimensions) if isinstance(dimensions, list) else 0
-    place = place_of(attributes, rank)
-    factors = _factors(document, len(place.spacing))
-    spacing, shift = place.spacing, place.shift
+    spacing, shift, names = place_of(attributes, rank)
+    factors = _factors(document, len(spacing))
     if factors:
         shift = shift if len(shift) == len(spacing) else [0.0] * len(spacing)
         parts = list(zip(spacing, factors, shift, strict=True))
         spacing = [(n and n * by, unit) for (n, unit), by, _ in parts]
         shift = [at + (n or 0.0) * (by - 1) / 2 for (n, _), by, at in parts]
     elif last not in ("s0", "") and SCALE.fullmatch(last) and attributes != document:
-        place = place_of(document, rank)  # nobody says how much larger its voxels are
-        spacing, shift = place.spacing, place.shift
-    fields, lost = fields_of(attributes, {*KNOWN, *place.names})
-    # TensorStore would refuse a resolution in any form but its own, and JSON with NaN.
+        spacing, shift, _ = place_of(document, rank)  # the factors of its voxels are unknown
+    fields, lost = fields_of(attributes, {*KNOWN, *names})
+    # TensorStore would refuse some forms of the resolution, and JSON with NaN.
     plain = {name: value for name, value in document.items() if name in KNOWN}
     if plain != document:
         kvstore = client.replaced(kvstore, "attributes.json", plain)
-    spec = {"driver": "n5", "kvstore": kvstore}
-    said = {"n5": fields} if fields else {}
-    return Found(spec, "xyzct", (), spacing, shift, metadata=said, lost=lost)
+    array = client.open({"driver": "n5", "kvstore": kvstore})
+    metadata = {"n5": fields} if fields else {}
+    return Found(array, "xyzct", (), spacing, shift, metadata, lost)
 
 
 def _factors(document: dict[str, Any], count: int) -> list[float]:
-    """How much larger a scale's voxels are than those of ``s0``; none where it does not say."""
+    """Return the size of a scale's voxels in voxels of ``s0``; empty if unknown."""
     try:
         return numbers(document.get("downsamplingFactors"), count) if count else []
     except (ValueError, OverflowError):

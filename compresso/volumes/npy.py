@@ -2,23 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.lib.format import MAGIC_PREFIX, dtype_to_descr, write_array_header_1_0
-from numpy.typing import NDArray
 
+from compresso.arrays import Labels
 from compresso.errors import FileError
-from compresso.volumes._format import Format, bytes_of, volume_shape
+from compresso.volumes._format import Format, Stream, bytes_of, volume_shape
 from compresso.volumes._metadata import Metadata, unplaced
-from compresso.volumes._stream import Stream, open_file
 from compresso.volumes.volume import Volume
 
 
 class Npy(Format):
-    """One array; it has no checksum, but must be as long as its header says."""
+    """One array, without a checksum; its length must be that of its header."""
 
     name = ".npy"
     suffixes = (".npy",)
@@ -35,27 +33,27 @@ class Npy(Format):
         labels: Any = np.load(path, mmap_mode="r", allow_pickle=False)
         own, dtype, offset = labels.shape, labels.dtype, labels.offset
         shape = volume_shape(path, own, dtype)
-        follow = path.stat().st_size - offset - bytes_of(shape, dtype)
-        if follow:
-            raise ValueError(f"{follow} bytes follow the labels that its header promises")
-        # Pages of the map would count as the process's memory, and be fatal where the file is cut
-        # meanwhile; so it is read as any other. In Fortran order its planes lie along x.
+        if follow := path.stat().st_size - offset - bytes_of(shape, dtype):
+            raise ValueError(f"it has {follow} bytes more than its header says")
+        # A memory map would count as the process's memory, and crash it if the file is truncated;
+        # so the file is read. In Fortran order its planes lie along x.
         as_c = labels.flags.c_contiguous
-        stream = Stream(
-            lambda: open_file(path, "raw", offset), shape if as_c else shape[::-1], dtype
-        )
-        fetch = stream.fetch if as_c else partial(_across, stream, shape, dtype)
-        try:
-            yield Volume(shape, dtype, fetch, own=own)
-        finally:
-            stream.close()
+        with Stream(path, shape if as_c else shape[::-1], dtype, start=offset) as stream:
+
+            def across(start: int, stop: int) -> Labels:
+                found = np.empty((*shape[:0:-1], stop - start), dtype)
+                for x, plane in enumerate(found):
+                    plane[...] = stream.fetch(x, x + 1)[0, :, start:stop]
+                return found.T
+
+            yield Volume(shape, dtype, stream.fetch if as_c else across, own=own)
 
     def write(
         self,
         path: Path,
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
-        parts: Iterable[NDArray[Any]],
+        parts: Iterable[Labels],
         metadata: Metadata,
     ) -> list[str]:
         """Write an .npy file in C order."""
@@ -65,14 +63,3 @@ class Npy(Format):
             for part in parts:
                 file.write(np.ascontiguousarray(part, dtype).data)
         return unplaced(metadata)
-
-
-def _across(
-    stream: Stream, shape: tuple[int, ...], dtype: np.dtype[Any], start: int, stop: int
-) -> NDArray[Any]:
-    """Slices start..stop-1 of planes along x, one of which is read at a time."""
-    _, ny, nx = shape
-    found = np.empty((nx, ny, stop - start), dtype)
-    for x in range(nx):
-        found[x] = stream.fetch(x, x + 1)[0, :, start:stop]
-    return found.T

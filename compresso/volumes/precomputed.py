@@ -1,26 +1,51 @@
-"""Neuroglancer's precomputed volumes: x, y, z, channel; raw, compressed or in shards."""
+"""Neuroglancer's precomputed volumes: x, y, z, channel; raw, compressed or in shards.
+
+TensorStore reads them, but not the encoding ``compresso`` and the packed files of CloudVolume,
+whose chunks are decoded here.
+"""
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from compresso import compressors
+from compresso.arrays import Labels
+from compresso.encodings.compressed_segmentation import CompressedSegmentation
+from compresso.encodings.cpso import Cpso
 from compresso.errors import FileError
-from compresso.volumes._chunks import BLOCK, DECODED, DEFAULT_BLOCK, PACKED, chunk_name, open_chunks
-from compresso.volumes._client import Client, child
-from compresso.volumes._keys import Chunks
-from compresso.volumes._kind import Found, Kind, check_mip
+from compresso.plugins import Extent
+from compresso.volumes._client import Client, as_file_error, child
 from compresso.volumes._location import Location
+from compresso.volumes._stores import Chunks, Found, Kind, check_mip, decoded
 from compresso.volumes.volume import Box
 
-#: The encodings that TensorStore reads.
+#: The encodings that TensorStore reads, and those that are decoded here.
 READ = ("raw", "compressed_segmentation", "jpeg", "png")
-#: What may follow the name of a packed chunk; only those of ``PACKED`` are read.
+DECODED = ("raw", "compressed_segmentation", "compresso")
+#: The suffixes of CloudVolume's packed chunks in a local folder, and their compressors. If a chunk
+#: has several files, the first of these is read, as by a CloudVolume that has just started.
+PACKED = {
+    "": "none",
+    ".gz": "gzip",
+    ".br": "brotli",
+    ".zstd": "zstd",
+    ".xz": "lzma",
+    ".bz2": "bz2",
+}
+#: All suffixes that packed chunks may have; only those of ``PACKED`` are read.
 SUFFIXES = (*filter(None, PACKED), ".zst", ".lz4", ".lzma")
-#: What an info names next to the labels.
+#: What an info may name next to the labels.
 OTHERS = ("mesh", "skeletons", "segment_properties")
+#: The fields of a scale that do not depend on its encoding.
+PLAIN = ("size", "voxel_offset", "resolution", "chunk_sizes")
+#: The field with the size of compressed_segmentation's blocks, and the size without it.
+BLOCK, DEFAULT_BLOCK = "compressed_segmentation_block_size", [8, 8, 8]
+#: A chunk's stream takes at most twice the bytes of its labels, and some headers.
+SPARE = 1 << 16
 #: The names of chunks and of shards.
 CHUNK = re.compile(r"(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)")
 SHARD = re.compile(r"[0-9a-f]+\.(shard|index|data)")
@@ -36,75 +61,174 @@ class Precomputed(Kind):
     name = "precomputed"
 
     def find(self, client: Client, location: Location, document: dict[str, Any]) -> Found:
-        """The scale ``mip``."""
+        """Find the scale ``mip``."""
         text, mip = location.text, location.selection.mip
         try:
-            scales = [
-                (str(s["key"]), str(s.get("encoding")), s.get("size")) for s in document["scales"]
-            ]
+            scales = document["scales"]
+            names = [(str(scale["key"]), scale.get("size")) for scale in scales]
         except (KeyError, TypeError, AttributeError):
-            kind = document.get("@type", "no kind")
+            kind = document.get("@type", "unknown")
             raise FileError(
-                f"{text}: its info lists no scales of a volume; it is of {kind}"
+                f"{text}: its info does not list the scales of a volume (type {kind})"
             ) from None
-        check_mip(
-            text, mip, [" x ".join(map(str, s)) if isinstance(s, list) else k for k, _, s in scales]
-        )
-        key, encoding, _ = scales[mip]
-        folder = child(text, location.kvstore, key)
+        sizes = [" x ".join(map(str, s)) if isinstance(s, list) else key for key, s in names]
+        check_mip(text, mip, sizes)
+        scale, encoding = scales[mip], str(scales[mip].get("encoding"))
+        folder = child(text, location.kvstore, names[mip][0])
         known = encoding in (*READ, *DECODED)
-        packed = _packed(client, folder, document["scales"][mip]) if known else set()
-        sharded = document["scales"][mip].get("sharding") is not None
-        chunks = None if sharded else Chunks(folder, _box_of)
+        packed = _packed(client, folder, scale) if known else set()
+        sharded = scale.get("sharding") is not None
         if encoding in READ and not packed:
-            return replace(_read_by_tensorstore(client, location, document), chunks=chunks)
-        if encoding not in DECODED or not packed <= PACKED.keys() or (packed and sharded):
+            array = _read_by_tensorstore(client, location.kvstore, document, mip)
+        elif encoding in DECODED and packed <= PACKED.keys() and not (packed and sharded):
+            array = _decode(client, folder, document, scale, tuple(PACKED) if packed else ("",))
+        else:
             kind = "shards" if sharded else "files"
             files = f" in {', '.join(sorted(packed))} {kind}" if packed else ""
             raise FileError(
-                f"{text}: scale {mip} is stored as {encoding}{files}, which is not read; "
+                f"{text}: scale {mip} is stored as {encoding}{files}, which is not supported; "
                 f"{', '.join(READ)} and compresso are"
             )
-        suffixes = tuple(PACKED) if packed else ("",)
-        array = open_chunks(client, location.kvstore, document, mip, suffixes)
-        return Found({}, "xyzc", array=array, lost=_others(document), chunks=chunks)
+        lost = [name for name in OTHERS if document.get(name)]
+        return Found(array, "xyzc", lost=lost, chunks=None if sharded else Chunks(folder, _box_of))
 
 
 def _box_of(name: str) -> Box | None:
-    """The voxels of a chunk's file, along x, y and z; None for another file."""
+    """Return the voxels of a chunk's file along x, y and z; None for another file."""
     suffix = next((one for one in PACKED if one and name.endswith(one)), "")
     found = CHUNK.fullmatch(name.removesuffix(suffix))
     ends = [int(number) for number in found.groups()] if found else []
     return tuple(zip(ends[::2], ends[1::2], strict=True)) if found else None
 
 
-def _read_by_tensorstore(client: Client, location: Location, document: dict[str, Any]) -> Found:
-    """A scale as TensorStore opens it; it would refuse an info for any of the other scales."""
-    kvstore, mip, scales = location.kvstore, location.selection.mip, document["scales"]
+def _read_by_tensorstore(
+    client: Client, kvstore: dict[str, Any], document: dict[str, Any], mip: int
+) -> Any:
+    """Open a scale with TensorStore, which would refuse an info for any of the other scales."""
+    scales = document["scales"]
     understood = [_with_block(scale) for scale in scales]
     if understood != scales or not all(scale.get("encoding") in READ for scale in scales):
         kvstore = client.replaced(kvstore, "info", document | {"scales": [understood[mip]]})
         mip = 0
     spec = {"driver": "neuroglancer_precomputed", "kvstore": kvstore, "scale_index": mip}
-    return Found(spec, "xyzc", lost=_others(document))
-
-
-def _others(document: dict[str, Any]) -> list[str]:
-    """The names of what lies next to the labels, such as meshes and the properties of segments."""
-    return [name for name in OTHERS if document.get(name)]
+    return client.open(spec)
 
 
 def _with_block(scale: dict[str, Any]) -> dict[str, Any]:
-    """A scale that has a size of blocks if its encoding needs one, and only then."""
+    """Return a scale that has a size of blocks if and only if its encoding needs one."""
     if scale.get("encoding") == "compressed_segmentation":
         return scale | {BLOCK: scale.get(BLOCK) or DEFAULT_BLOCK}
     return {name: value for name, value in scale.items() if name != BLOCK}
 
 
-def _packed(client: Client, folder: dict[str, Any], scale: dict[str, Any]) -> set[str]:
-    """Return the suffixes of a scale's chunks; TensorStore would not find these, and read zeros.
+# -- chunks that are decoded here -----------------------------------------------------------------
 
-    Raises FileError if the folder has files of chunks, and the info leads to none of them.
+
+def _decode(
+    client: Client,
+    folder: dict[str, Any],
+    document: dict[str, Any],
+    scale: dict[str, Any],
+    suffixes: Sequence[str],
+) -> Any:
+    """Return a TensorStore of a scale; for each chunk, the suffixes are tried in turn."""
+    plain = {name: value for name, value in scale.items() if name in PLAIN}
+    plain = document | {"scales": [plain | {"encoding": "raw", "key": "k"}]}
+    claimed = client.claimed("neuroglancer_precomputed", "info", plain)
+    if claimed.shape[3] != 1:
+        raise FileError(f"{client.text}: has {claimed.shape[3]} channels; one is supported here")
+    dtype, decode = np.dtype(claimed.dtype.numpy_dtype), _decoder(client.text, scale)
+    with as_file_error(client.text):
+        where, key_of = _keys(folder, scale, claimed)
+        store = client.folder(where)
+
+    def read(low: Corner, high: Corner) -> Labels | None:
+        name, shape = chunk_name(low[:3], high[:3]), [b - a for a, b in zip(low, high, strict=True)]
+        for suffix in suffixes:
+            key = key_of(low[:3], high[:3])
+            try:
+                found = store.read(key + suffix if suffix else key).result()
+                if found.state == "value":
+                    size = int(np.prod(shape)) * dtype.itemsize
+                    packing = compressors.parse(PACKED[suffix])
+                    stream = packing.decompress(found.value, 2 * size + SPARE)
+                    labels: Labels = decode(stream, tuple(shape[2::-1]), dtype)
+                    return labels.T[..., None]
+            except Exception as error:
+                path = f"{scale['key']}/{name}{suffix}"
+                raise ValueError(f"Error reading {path}: {error}") from error
+        if client.strict:
+            raise ValueError(f"NOT_FOUND: chunk {scale['key']}/{name} is missing")
+        return None
+
+    chunk = claimed.chunk_layout.read_chunk.shape
+    return decoded(client, claimed.domain, claimed.dtype, chunk, claimed.dimension_units, read)
+
+
+def _decoder(text: str, scale: dict[str, Any]) -> Callable[..., Labels]:
+    """Return the decoder of a scale's streams; raises FileError."""
+    if scale["encoding"] == "compresso":
+        return Cpso().decode
+    if scale["encoding"] == "raw":
+        return _decode_raw
+    block = scale.get(BLOCK) or DEFAULT_BLOCK
+    try:
+        return CompressedSegmentation(Extent("x".join(map(str, block)))).decode
+    except (TypeError, ValueError):
+        raise FileError(f"{text}: its info is damaged: blocks of {block}") from None
+
+
+def _decode_raw(stream: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Labels:
+    size = int(np.prod(shape)) * dtype.itemsize
+    if len(stream) != size:
+        raise ValueError(f"it has {len(stream)} bytes instead of {size}")
+    return np.frombuffer(stream, dtype.newbyteorder("<")).reshape(shape)
+
+
+def _keys(
+    folder: dict[str, Any], scale: dict[str, Any], claimed: Any
+) -> tuple[dict[str, Any], Callable[[Corner, Corner], Any]]:
+    """Return the store of the chunks, and a function from two corners to a chunk's key."""
+    if scale.get("sharding") is None:
+        return folder, chunk_name
+    driver = "neuroglancer_uint64_sharded"
+    shards = {"driver": driver, "metadata": scale["sharding"], "base": folder}
+    origin, size = claimed.domain.inclusive_min[:3], claimed.chunk_layout.read_chunk.shape[:3]
+    grid = [-(-n // step) for n, step in zip(claimed.shape[:3], size, strict=True)]
+
+    def key(low: Corner, _: Corner) -> bytes:
+        at = [(n - first) // step for n, first, step in zip(low, origin, size, strict=True)]
+        return morton(at, grid).to_bytes(8, "big")
+
+    return shards, key
+
+
+def morton(at: Sequence[int], grid: Sequence[int]) -> int:
+    """Return a chunk's number in shards: the bits of its index along x, y and z, interleaved.
+
+    An axis has as many bits as its last chunk needs.
+    """
+    code = filled = 0
+    for bit in range(max(grid).bit_length()):
+        for number, count in zip(at, grid, strict=True):
+            if 1 << bit < count:
+                code |= (number >> bit & 1) << filled
+                filled += 1
+    return code
+
+
+# -- the names of chunks --------------------------------------------------------------------------
+
+
+def chunk_name(low: Corner, high: Corner) -> str:
+    """Return the name of the chunk between two corners, without a suffix."""
+    return "_".join(f"{a}-{b}" for a, b in zip(low, high, strict=True))
+
+
+def _packed(client: Client, folder: dict[str, Any], scale: dict[str, Any]) -> set[str]:
+    """Return the suffixes of a scale's chunks; TensorStore would read these chunks as missing.
+
+    Raises FileError if a local folder has chunks under names that the info does not lead to.
     """
     sharded, grids = scale.get("sharding") is not None, _grids(scale)
     if folder["driver"] != "file":  # there may be too many files to list them
@@ -115,8 +239,8 @@ def _packed(client: Client, folder: dict[str, Any], scale: dict[str, Any]) -> se
         bases = [_chunk_at(voxel, grids[0]) for voxel in voxels]
         names = {base + suffix: suffix for base in bases for suffix in PACKED if suffix}
         return {names[name] for name in client.existing(folder, tuple(names))}
-    suffixes, placed, others = set(), False, ""
-    astray: dict[str, str] = {}
+    suffixes, found_any, others = set(), False, ""
+    misnamed: dict[str, str] = {}
     with suppress(OSError):
         for entry in os.scandir(folder["path"]):
             suffix = next((one for one in SUFFIXES if entry.name.endswith(one)), "")
@@ -129,14 +253,14 @@ def _packed(client: Client, folder: dict[str, Any], scale: dict[str, Any]) -> se
             if sharded == bool(chunk):
                 others = entry.name
             elif not chunk or not grids or name == _chunk_at(low, grids[0]):
-                placed = True
+                found_any = True
             elif any(name == _chunk_at(low, grid) for grid in grids[1:]) or not _has(grids[0], low):
                 others = entry.name
             else:
-                astray[entry.name] = _chunk_at(low, grids[0])
-    names_of = ((name, [at + suffix for suffix in ("", *SUFFIXES)]) for name, at in astray.items())
-    lost = next((name for name, at in names_of if not client.existing(folder, at)), "")
-    if lost or (others and not placed):
+                misnamed[entry.name] = _chunk_at(low, grids[0])
+    expected = ((name, [at + end for end in ("", *SUFFIXES)]) for name, at in misnamed.items())
+    lost = next((name for name, files in expected if not client.existing(folder, files)), "")
+    if lost or (others and not found_any):
         raise FileError(
             f"{client.text}: its info does not lead to {lost or others} of scale {scale['key']}; "
             "correct its sharding, chunk_sizes or voxel_offset, or rename the files"
@@ -145,9 +269,9 @@ def _packed(client: Client, folder: dict[str, Any], scale: dict[str, Any]) -> se
 
 
 def _grids(scale: dict[str, Any]) -> list[Grid]:
-    """The grid of each size of chunks, of which TensorStore uses the first.
+    """Return the grid of each chunk size, of which TensorStore uses the first.
 
-    There is none if they make no sense: TensorStore says what is wrong with them.
+    Empty for invalid sizes, which TensorStore refuses.
     """
     try:
         low = [int(n) for n in scale.get("voxel_offset") or (0, 0, 0)]
@@ -165,7 +289,7 @@ def _has(grid: Grid, voxel: Corner) -> bool:
 
 
 def _chunk_at(voxel: Corner, grid: Grid) -> str:
-    """The name of the chunk that has a voxel."""
+    """Return the name of the chunk with a voxel."""
     axes = list(zip(voxel, *grid, strict=True))
     lows = [n - (n - first) % by for n, first, by, _ in axes]
     highs = [min(n + by, first + size) for n, (_, first, by, size) in zip(lows, axes, strict=True)]

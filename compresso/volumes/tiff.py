@@ -1,44 +1,51 @@
-"""TIFF stacks, by tifffile."""
+"""TIFF stacks, by tifffile: pages, and the metadata of ImageJ, OME and tifffile itself."""
 
+import html
 import io
+import json
 import logging
 import math
+import re
 import shlex
 import struct
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+from xml.sax.saxutils import quoteattr
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compresso.arrays import Labels
 from compresso.errors import FileError
 from compresso.plugins import require
-from compresso.volumes import _tiff
+from compresso.volumes import _metadata
 from compresso.volumes._format import (
     DEFLATE,
     Format,
+    Stream,
     bytes_of,
     check_room,
     check_writable,
     volume_shape,
 )
-from compresso.volumes._metadata import Metadata
-from compresso.volumes._stream import Stream, open_file
+from compresso.volumes._metadata import Geometry, Metadata, common_unit, unit_of
 from compresso.volumes.volume import Volume
 
-#: Bytes that a byte of the data can stand for at most, by the number of the compression.
+#: The largest number of bytes per compressed byte, by the number of the compression.
 RATIOS = {1: 1, 5: 2600, 8: DEFLATE, 32773: 64, 32946: DEFLATE}
 LARGEST_RATIO = 1 << 16
-#: Bytes of a TIFF file, at most, less room for its last tags; a larger one is a BigTIFF.
+#: Labels of more bytes are written as BigTIFF, which ImageJ itself does not read.
 CLASSIC = (1 << 32) - (1 << 25)
 #: Series that an error lists.
-SHOWN = 4
-#: What OME metadata count pages by.
+LISTED = 4
+#: The attributes of OME that count pages.
 OME_COUNTS = (
     *(f"{what}{axis}" for what in ("Size", "First") for axis in "ZCT"),
     *("IFD", "NumPlanes", "PlaneCount"),
@@ -48,103 +55,79 @@ OME_COUNTS = (
 class Tiff(Format):
     """Pages, of which those of one series are the slices, in the series' own order.
 
-    Only deflate has a checksum. Of all others, every strip and tile must be there and whole, and
-    the pages as many as the file's metadata say, where it is from ImageJ, OME or tifffile.
+    Only deflate has a checksum. Otherwise every strip and tile must exist and be complete, and
+    there must be as many pages as the metadata of ImageJ, OME or tifffile say.
     """
 
     name = "TIFF"
     suffixes = (".tif", ".tiff")
     magic = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    key = "tiff"
     several = True
 
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Volume]:
-        """Open a series of a TIFF file; ``inner`` is its number where there are several."""
+        """Open a series of a TIFF file; ``inner`` is its number if there are several."""
         tifffile = require("tifffile", "tifffile", "this file")
         size = path.stat().st_size
-        with io.BufferedReader(_Lonely(path)) as disk:
-            with _heeding():
+        with io.BufferedReader(_Anonymous(path)) as disk:
+            with _warnings_as_errors():
                 file = tifffile.TiffFile(disk, _multifile=False)
                 series = _choose(path, file, inner)
                 shape, start = _shape(path, series), series.dataoffset
-                said = _tiff.read(series.keyframe.tags, int(inner or 0))
+                fields = read_metadata(series.keyframe.tags, int(inner or 0))
             dtype = np.dtype(series.dtype)
             if start is None:
-                pages = _Pages(series, shape, dtype, size)
-                yield Volume(shape, dtype, pages.fetch, *said)
+                fetch = _Pages(series, shape, dtype, size).fetch
+                yield Volume(shape, dtype, fetch, *fields)
                 return
-            # One run of bytes, of which some programs describe but the first slice.
+            # One run of bytes, of which some programs describe only the first slice.
             dtype = dtype.newbyteorder(file.byteorder)
             check_room(bytes_of(shape, dtype), max(0, size - start), 1)
-            stream = Stream(lambda: open_file(path, "raw", start), shape, dtype, last=False)
-            try:
-                yield Volume(shape, dtype, stream.fetch, *said)
-            finally:
-                stream.close()
+            with Stream(path, shape, dtype, start=start, last=False) as stream:
+                yield Volume(shape, dtype, stream.fetch, *fields)
 
     def write(
         self,
         path: Path,
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
-        parts: Iterable[NDArray[Any]],
+        parts: Iterable[Labels],
         metadata: Metadata,
     ) -> list[str]:
-        """Write a TIFF file, one page per slice, compressed with zlib.
-
-        A file that would be larger than 4 GiB becomes a BigTIFF; ImageJ reads only the others.
-        """
+        """Write a TIFF file, one page per slice, compressed with zlib."""
         check_writable(path, shape, np.dtype("u1") if dtype.kind == "b" else dtype)
-        every, first, lost = _tiff.tags(metadata, shape, dtype)
+        every, first, lost = tags(metadata, shape, dtype)
         dtype = dtype.newbyteorder("=")
         options = {"shape": shape[1:], "dtype": dtype, "compression": "zlib", "metadata": None}
-        pages = chain.from_iterable(parts)
-        big = 3 * bytes_of(shape[1:], dtype) > CLASSIC
-        rest = _write_pages(path, pages, options | first, options | every, big)
-        if rest is not None:
-            with path.open("rb") as disk:
-                path.unlink()  # the file is read to its end, but cannot be left over
-                with require("tifffile", "tifffile", "this file").TiffFile(disk) as file:
-                    pages = chain(map(_strips, file.pages), [rest], pages)
-                    _write_pages(path, pages, options | first, options | every, big=True)
+        big = bytes_of(shape, dtype) > CLASSIC
+        with require("tifffile", "tifffile", "this file").TiffWriter(path, bigtiff=big) as file:
+            for number, page in enumerate(chain.from_iterable(parts)):
+                file.write(page, **options | (every if number else first))
         return lost
 
-
-def _write_pages(
-    path: Path,
-    pages: Iterator[Any],
-    first: dict[str, Any],
-    every: dict[str, Any],
-    big: bool,
-) -> Any:
-    """Write pages, labels or compressed strips; return the page for which there is no room."""
-    nbytes = bytes_of(every["shape"], every["dtype"])
-    with require("tifffile", "tifffile", "this file").TiffWriter(path, bigtiff=big) as file:
-        options = first
-        for page in pages:
-            if not big and path.stat().st_size + 2 * nbytes > CLASSIC:
-                return page
-            file.write(page, **options)
-            options = every
-    return None
+    def sliced(self, fields: Metadata, z0: int, z1: int) -> Metadata:
+        """Return the fields with ImageJ's labels of these slices."""
+        imagej = _metadata.own(fields, "IJMetadata")
+        labels = imagej.get("Labels")
+        if not isinstance(labels, list):
+            return fields
+        return fields | {"IJMetadata": imagej | {"Labels": labels[z0:z1]}}
 
 
-def _strips(page: Any) -> Iterator[bytes]:
-    """The strips of a page as they are in its file."""
-    segments = page.parent.filehandle.read_segments
-    return (data for data, _ in segments(page.dataoffsets, page.databytecounts, sort=False))
+# -- pages ----------------------------------------------------------------------------------------
 
 
-class _Lonely(io.FileIO):
-    """A file that does not tell tifffile in which folder it is, with others that it could open."""
+class _Anonymous(io.FileIO):
+    """A file that hides its folder from tifffile, which could open other files there."""
 
     def fileno(self) -> int:
-        """There is none."""
+        """Raise an error, as a file without a number does."""
         raise io.UnsupportedOperation("fileno")
 
 
-class _Told(logging.Handler):
-    """Keeps what is logged by the thread that made it."""
+class _Messages(logging.Handler):
+    """Keeps the warnings of the thread that made it."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -158,20 +141,20 @@ class _Told(logging.Handler):
 
 
 @contextmanager
-def _heeding() -> Iterator[None]:
-    """Raise ValueError for what tifffile only logs: damage, and pages taken for zeros."""
-    told, log = _Told(), logging.getLogger("tifffile")
-    log.addHandler(told)
+def _warnings_as_errors() -> Iterator[None]:
+    """Raise ValueError for damage that tifffile only logs, such as pages read as zeros."""
+    handler, log = _Messages(), logging.getLogger("tifffile")
+    log.addHandler(handler)
     try:
         yield
     finally:
-        log.removeHandler(told)
-    if told.messages:
-        raise ValueError(told.messages[0])
+        log.removeHandler(handler)
+    if handler.messages:
+        raise ValueError(handler.messages[0])
 
 
 def _choose(path: Path, file: Any, inner: str) -> Any:
-    """The series to read; raises FileError where there are several, and none is named."""
+    """Return the series to read; raises FileError if several exist and none is named."""
     _check_chain(file)
     if file.is_ome:
         _check_ome(file)
@@ -180,17 +163,17 @@ def _choose(path: Path, file: Any, inner: str) -> Any:
         raise FileError(f"{path}: its OME metadata lead to other files, which are not opened")
     levels = [level for each in series for level in each.levels]
     if sum(map(len, levels)) < len(file.pages):
-        raise ValueError("its metadata promise less slices than it has pages")
+        raise ValueError("its metadata promise fewer slices than it has pages")
     if not inner and _are_slices(series):
         first, pages = series[0], [each.keyframe for each in series]
         shape = (len(series), *first.shape)
         return type(first)(pages, shape, first.dtype, "ZYX", kind=first.kind)
     if (inner or len(series) > 1) and not (inner.isdecimal() and int(inner) < len(series)):
-        what = [f"{i} of {each.dtype.name} {each.shape}" for i, each in enumerate(series[:SHOWN])]
-        what += [f"{len(series) - SHOWN} more"] * (len(series) > SHOWN)
+        what = [f"{i} of {each.dtype.name} {each.shape}" for i, each in enumerate(series[:LISTED])]
+        what += [f"{len(series) - LISTED} more"] * (len(series) > LISTED)
         last = shlex.quote(f"{path}:{len(series) - 1}")
-        asked = f"has no series {inner}" if inner else "which series?"
-        raise FileError(f"{path}: {asked}; it has {', '.join(what)}; name one as {last}")
+        problem = f"has no series {inner}" if inner else "which series?"
+        raise FileError(f"{path}: {problem}; it has {', '.join(what)}; name one as {last}")
     return series[int(inner or 0)]
 
 
@@ -205,7 +188,7 @@ def _are_slices(series: list[Any]) -> bool:
 
 
 def _check_chain(file: Any) -> None:
-    """Raise EOFError where the chain of pages is cut, and ValueError where it is a circle.
+    """Raise EOFError if the chain of pages is cut, and ValueError if it is a circle.
 
     tifffile takes the first for the last page, and follows the second for ever.
     """
@@ -217,30 +200,30 @@ def _check_chain(file: Any) -> None:
         found.add(offset)
         try:
             disk.seek(offset)
-            (tags,) = struct.unpack(form.tagnoformat, disk.read(form.tagnosize))
-            disk.seek(offset + form.tagnosize + tags * form.tagsize)
+            (number,) = struct.unpack(form.tagnoformat, disk.read(form.tagnosize))
+            disk.seek(offset + form.tagnosize + number * form.tagsize)
             (offset,) = struct.unpack(form.offsetformat, disk.read(form.offsetsize))
         except struct.error:
             raise EOFError("it ends before its last page") from None
 
 
 def _check_ome(file: Any) -> None:
-    """Raise ValueError for more pages than there are; tifffile would make room for them all."""
+    """Raise ValueError if OME promises more pages than exist; tifffile would allocate them."""
     most = len(file.pages) * file.pages.first.samplesperpixel
     for element in ElementTree.fromstring(file.ome_metadata).iter():
-        said = {name: int(n) for name, n in element.attrib.items() if name in OME_COUNTS}
-        planes = math.prod(n for name, n in said.items() if name.startswith("Size"))
-        if max(planes, *said.values(), 0) > most:
+        counts = {name: int(n) for name, n in element.attrib.items() if name in OME_COUNTS}
+        planes = math.prod(n for name, n in counts.items() if name.startswith("Size"))
+        if max(planes, *counts.values(), 0) > most:
             raise ValueError(
                 f"its OME metadata promise more than {most} pages, maybe in other files"
             )
 
 
 def _shape(path: Path, series: Any) -> tuple[int, int, int]:
-    """The number of slices, rows and columns; raises FileError for what is no volume of labels."""
+    """Return slices, rows and columns; raises FileError for other images than volumes."""
     page, whole = series.keyframe, series.get_shape(False)
     if page.samplesperpixel != 1:
-        raise FileError(f"{path}: its pixels have {page.samplesperpixel} colours; a label is one")
+        raise FileError(f"{path}: its pixels have {page.samplesperpixel} colours; labels have one")
     plane = (page.imagelength, page.imagewidth)
     others = [n for n, axis in zip(whole, series.get_axes(False), strict=True) if axis not in "YX"]
     depth = math.prod(others)
@@ -248,23 +231,23 @@ def _shape(path: Path, series: Any) -> tuple[int, int, int]:
         volume_shape(path, series.shape, np.dtype(series.dtype))
         raise FileError(f"{path}: its pages are not the slices of a volume {series.shape}")
     if math.prod(whole) != depth * math.prod(plane):
-        raise ValueError(f"its metadata promise {whole}, and its pages are {plane}")
+        raise ValueError(f"its metadata promise {whole}, but its pages are {plane}")
     if len(series) != depth and not series.is_truncated:
-        raise ValueError(f"its metadata promise {depth} slices, and it has {len(series)}")
+        raise ValueError(f"its metadata promise {depth} slices, but it has {len(series)}")
     return (depth, *plane)
 
 
 class _Pages:
-    """Reads slices that are pages of their own; their strips and tiles must all be there."""
+    """Reads slices that are separate pages, whose strips and tiles must all exist."""
 
     def __init__(
         self, series: Any, shape: tuple[int, ...], dtype: np.dtype[Any], size: int
     ) -> None:
         self._series, self._shape, self._dtype, self._size = series, shape, dtype, size
 
-    def fetch(self, start: int, stop: int) -> NDArray[Any]:
-        """Slices start..stop-1."""
-        with _heeding():
+    def fetch(self, start: int, stop: int) -> Labels:
+        """Return slices start..stop-1."""
+        with _warnings_as_errors():
             pages = [self._page(z) for z in range(start, stop)]
             labels = np.empty((stop - start, *self._shape[1:]), self._dtype)
             for plane, page in zip(labels, pages, strict=True):
@@ -278,16 +261,364 @@ class _Pages:
         if page.is_frame and not page.is_virtual:
             page = page.aspage()  # with all its tags, not those of the first
             if page.hash != self._series.keyframe.hash:
-                raise ValueError(f"slice {z} is of another kind than the others")
+                raise ValueError(f"slice {z} has another format than the others")
         count = 1 if page.is_contiguous else math.prod(page.keyframe.chunked)
         sizes = (page.nbytes,) if page.is_contiguous else page.databytecounts[:count]
         offsets = page.dataoffsets[:count]
-        whole = len(offsets) == len(sizes) == count
-        if not whole or any(
+        if not len(offsets) == len(sizes) == count or any(
             not at or not n or at + n > self._size for at, n in zip(offsets, sizes, strict=True)
         ):
-            raise EOFError(f"slice {z} is not whole")
+            raise EOFError(f"slice {z} is incomplete")
         packing = max(1, 8 * self._dtype.itemsize // page.keyframe.bitspersample)
         ratio = RATIOS.get(page.keyframe.compression, LARGEST_RATIO)
         check_room(page.nbytes, sum(sizes), ratio * packing)
         return page
+
+
+# -- reading metadata -----------------------------------------------------------------------------
+
+X_RESOLUTION, Y_RESOLUTION, UNIT, DESCRIPTION = 282, 283, 296, 270
+PHOTOMETRIC, ORIENTATION, SOFTWARE, COLOUR_MAP, IMAGEJ = 262, 274, 305, 320, 50839
+#: Tags with a line of text that are kept.
+TEXTS = {269: "DocumentName", 271: "Make", 272: "Model", SOFTWARE: "Software", 306: "DateTime"}
+TEXTS |= {315: "Artist", 316: "HostComputer", 33432: "Copyright"}
+#: Values that every viewer assumes: black is 0, or a palette; the first row is the top one.
+USUAL = {PHOTOMETRIC: (1, 3), ORIENTATION: (1,), SOFTWARE: ("tifffile.py",)}
+#: Tags that say how the pixels are stored and what values they have; each file has its own.
+STORAGE = {
+    *(254, 255, 256, 257, 258, 259, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288),
+    *(289, 292, 293, 297, 317, 322, 323, 324, 325, 338, 339, 340, 341, 347, 32997, 32998, 50838),
+}
+#: Tags that :func:`read_metadata` reads one by one.
+PLACED = {X_RESOLUTION, Y_RESOLUTION, UNIT, DESCRIPTION, IMAGEJ}
+#: ImageJ's metadata that are not bytes of its own objects, and how a value becomes JSON.
+IMAGEJ_FIELDS: dict[str, Callable[[Any], Any]] = {
+    "Info": str,
+    "Labels": lambda labels: labels if isinstance(labels, list) else [labels],
+    "LUTs": lambda tables: np.asarray(tables).reshape(-1, 3, 256).tolist(),
+    "Properties": dict,
+    "Ranges": list,
+}
+#: The values of ResolutionUnit.
+NO_UNIT, INCH, CM = 1, 2, 3
+UNITS = {INCH: "inch", CM: "cm"}
+#: What programs write if no resolution is known.
+NOTHING = {"XResolution": [1, 1], "YResolution": [1, 1], "ResolutionUnit": NO_UNIT}
+#: Numerators and denominators have 32 bits.
+LARGEST = 2**32 - 1
+#: ImageJ's lines and tifffile's JSON that count pages; each file has its own.
+COUNTS = {"ImageJ", "images", "slices", "channels", "frames", "hyperstack", "mode", "loop"}
+SHAPE = ("shape", "axes", "truncated")
+ORIGINS = ("zorigin", "yorigin", "xorigin")
+OME_TYPES = {"u1": "uint8", "u2": "uint16", "u4": "uint32"}
+OME_TYPES |= {"i1": "int8", "i2": "int16", "i4": "int32"}
+OME = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+SIZES = ("PhysicalSizeZ", "PhysicalSizeY", "PhysicalSizeX")
+
+
+def read_metadata(found: Any, number: int = 0) -> tuple[Metadata, list[str]]:
+    """Return the metadata in the tags of the first page, and the names of lost fields.
+
+    Parameters
+    ----------
+    found : tifffile.TiffTags
+    number : int
+        The index of an image of OME.
+    """
+    fields: dict[str, Any] = {}
+    lost = []
+    for code, name in ((X_RESOLUTION, "XResolution"), (Y_RESOLUTION, "YResolution")):
+        value = _tag(found, code)
+        if isinstance(value, tuple) and len(value) == 2:
+            fields[name] = [int(n) for n in value]
+    if "XResolution" in fields and isinstance(unit := _tag(found, UNIT), int):
+        fields["ResolutionUnit"] = int(unit)
+    if fields == NOTHING:
+        fields = {}
+    for tag in found:
+        if tag.code not in STORAGE | PLACED:
+            value = _kept(tag.code, _tag(found, tag.code))
+            if value is None:
+                lost.append(f"tag {tag.name}")
+            elif value not in USUAL.get(tag.code, ()):
+                fields[tag.name] = value
+    imagej = _tag(found, IMAGEJ)
+    if isinstance(imagej, dict):
+        values = {name: _from_imagej(name, value) for name, value in imagej.items()}
+        fields["IJMetadata"] = {name: value for name, value in values.items() if value is not None}
+        lost += [f"ImageJ's {name}" for name, value in values.items() if value is None]
+    text = _tag(found, DESCRIPTION)
+    if isinstance(text, str) and text.startswith("ImageJ="):
+        lines = dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
+        fields["imagej"] = {name: value for name, value in lines.items() if name not in COUNTS}
+    elif isinstance(text, str) and re.search(r"<(\w+:)?OME\b", text):
+        pixels = re.findall(r"<(?:\w+:)?Pixels\b[^>]*>", text)[number : number + 1]
+        size = r"\b(PhysicalSize[XYZ](?:Unit)?)\s*=\s*[\"']([^\"'<]*)"
+        sizes = re.findall(size, "".join(pixels))
+        fields["ome"] = {name: html.unescape(value) for name, value in sizes}
+        lost.append("OME-XML other than the voxels' size")
+    elif isinstance(text, str):
+        fields |= _unwrapped(text)
+    return _metadata.make("tiff", fields, geometry(fields)), lost
+
+
+def geometry(fields: dict[str, Any]) -> Geometry | None:
+    """Return the spacing and origin in the fields; None without them."""
+    try:
+        if "ome" in fields:
+            sizes = _metadata.own(fields, "ome")
+            units = [unit_of(sizes.get(f"{name}Unit", "um")) for name in SIZES]
+            spacing, unit = common_unit([_size(sizes.get(name)) for name in SIZES], units)
+            return Geometry.along_axes(spacing, None, unit)
+        imagej = _metadata.own(fields, "imagej")
+        tag_unit = UNITS.get(fields.get("ResolutionUnit", INCH))
+        pairs = [_pair(fields.get(name)) for name in ("YResolution", "XResolution")]
+        y, x = (pair and (pair[1] / pair[0] if pair[0] else None) for pair in pairs)
+        spacing = [_size(imagej.get("spacing")), y, x]
+        unit = unit_of(imagej["unit"]) if "unit" in imagej else tag_unit
+        origins = [_number(imagej.get(name)) for name in ORIGINS]
+        if None not in spacing and any(origins):
+            z, y, x = (0.0 - (at or 0) * (n or 0) for at, n in zip(origins, spacing, strict=True))
+            return Geometry.along_axes(spacing, (x, y, z), unit)
+        return Geometry.along_axes(spacing, None, unit)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _unwrapped(text: str) -> dict[str, Any]:
+    """Return the fields of a description; tifffile's and ours are JSON with a shape."""
+    fields: dict[str, Any] = {"ImageDescription": text}
+    if text.startswith('{"shape"'):
+        with suppress(ValueError, RecursionError):
+            found = json.loads(text, parse_constant=str)
+            fields = {"ImageDescription": found.pop("ImageDescription", "")}
+            fields["shaped"] = [list(item) for item in found.items() if item[0] not in SHAPE]
+    return {name: value for name, value in fields.items() if value}
+
+
+def _kept(code: int, value: Any) -> Any:
+    """Return the value of a tag as JSON; None if it is not kept."""
+    if code in (PHOTOMETRIC, ORIENTATION):
+        return int(value) if isinstance(value, int) else None
+    if code == COLOUR_MAP:
+        return value.tolist() if isinstance(value, np.ndarray) else None
+    return value if code in TEXTS and isinstance(value, str) else None
+
+
+def _from_imagej(name: str, value: Any) -> Any:
+    """Return a value of ImageJ's metadata as JSON; None if it is not kept."""
+    try:
+        value = IMAGEJ_FIELDS[name](value)
+        json.dumps(value, allow_nan=False)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return value
+
+
+def _tag(found: Any, code: int) -> Any:
+    """Return the value of a tag; None if it is missing or damaged."""
+    try:
+        tag = found.get(code)
+        return None if tag is None else tag.value
+    except (OSError, ValueError, TypeError, IndexError, KeyError, OverflowError):
+        return None
+
+
+def _number(text: Any) -> float | None:
+    """Return the finite number of a text; None for any other text."""
+    try:
+        number = float(text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _size(text: Any) -> float | None:
+    number = _number(text)
+    return number if number and number > 0 else None
+
+
+def _pair(value: Any) -> tuple[int, int] | None:
+    """Return numerator and denominator of a tag; None if they are invalid."""
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    over, under = value
+    sound = all(type(n) is int and 0 <= n <= LARGEST for n in value)
+    return (over, under) if sound and under else None
+
+
+# -- writing metadata -----------------------------------------------------------------------------
+
+
+def tags(
+    metadata: Metadata, shape: Sequence[int], dtype: np.dtype[Any]
+) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """Return arguments for tifffile's ``write``.
+
+    Returns
+    -------
+    every : dict
+        Arguments for every page.
+    first : dict
+        Arguments for the first page, whose description has the number of slices.
+    lost : list of str
+        The names of lost fields.
+    """
+    fields = _metadata.own(metadata, "tiff")
+    lost = _metadata.foreign(metadata, "tiff")
+    place, was = _metadata.geometry_of(metadata), geometry(fields)
+    if place is not None and place != was:
+        if was is None or _without_origin(place) != _without_origin(was):
+            fields, more = render(place)
+            lost += more
+        elif "imagej" in fields and place.is_plain:
+            fields = fields | {"imagej": fields["imagej"] | _origins(place)}
+        else:
+            lost.append("the position of its first slice")
+    every: dict[str, Any] = {"photometric": "minisblack", "extratags": []}
+    if fields.get("PhotometricInterpretation") == 0:
+        every["photometric"] = "miniswhite"
+    if "ColorMap" in fields:
+        colours = _colours(fields["ColorMap"], dtype)
+        every |= {} if colours is None else {"photometric": "palette", "colormap": colours}
+        lost += ["ColorMap"] * (colours is None)
+    turned = fields.get("Orientation", 1)
+    if type(turned) is not int or not 1 <= turned <= 8:
+        lost.append("Orientation")
+    elif turned > 1:
+        every["extratags"] = [(ORIENTATION, "H", 1, turned, False)]
+    resolution = [_pair(fields.get(name)) for name in ("XResolution", "YResolution")]
+    if None not in resolution:
+        unit = fields.get("ResolutionUnit", INCH)
+        every["resolution"] = tuple(resolution)
+        every["resolutionunit"] = unit if type(unit) is int and 1 <= unit <= 3 else NO_UNIT
+    texts = {code: fields[name] for code, name in TEXTS.items() if name in fields}
+    lost += [TEXTS[code] for code, text in texts.items() if not _is_text(text)]
+    lines = {code: text.encode() for code, text in texts.items() if _is_text(text)}
+    description, unwritten = _description(fields, shape, dtype)
+    first = every | {"description": description, "software": lines.pop(SOFTWARE, None)}
+    more_tags, more = _imagej_tags(_metadata.own(fields, "IJMetadata"))
+    more_tags += [(code, "s", 0, line, True) for code, line in lines.items()]
+    first["extratags"] = every["extratags"] + more_tags
+    return every, first, lost + unwritten + more
+
+
+def render(place: Geometry) -> tuple[dict[str, Any], list[str]]:
+    """Return the fields for a geometry, in cm, and the names of lost fields."""
+    lost = []
+    place = place.in_unit("cm")
+    z, y, x = place.spacing
+    pairs = [_rational(n) for n in (x, y)]
+    fields: dict[str, Any] = {"ResolutionUnit": CM if place.unit else NO_UNIT}
+    fields |= {f"{n}Resolution": p for n, p in zip("XY", pairs, strict=True)}
+    if None in pairs:
+        lost.append("the spacing of x and y")
+    imagej = {"unit": place.unit} if place.unit else {}
+    if z:
+        imagej["spacing"] = repr(z)
+    plain = place.in_world("LPS") if place.world else place
+    if plain.is_plain and None not in plain.spacing:
+        imagej |= _origins(plain)
+    else:
+        lost += ["the axes' directions"] * (not plain.is_plain)
+        lost += ["the origin"] * (place.origin is not None)
+    return fields | {"imagej": imagej}, lost
+
+
+def _without_origin(place: Geometry) -> Geometry | None:
+    return replace(place, origin=None) if any(place.steps) else None
+
+
+def _origins(place: Geometry) -> dict[str, str]:
+    """Return ImageJ's origins: the voxel, counted from the first, at the world's 0."""
+    if place.origin is None:
+        return {}
+    at = zip(ORIGINS, place.origin[::-1], place.spacing, strict=True)
+    return {name: repr(0.0 - n / (step or 1)) for name, n, step in at if n}
+
+
+def _colours(value: Any, dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    """Return a colour map for all labels of a dtype, black by default; None if it is invalid."""
+    if dtype.str[1:] not in ("u1", "u2"):
+        return None
+    colours = np.zeros((3, 1 << 8 * dtype.itemsize), np.uint16)
+    try:
+        rows = np.array(value)
+        if rows.dtype.kind not in "ui" or rows.ndim != 2:
+            return None
+        colours[:, : rows.shape[1]] = rows
+        return colours if np.array_equal(colours[:, : rows.shape[1]], rows) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _imagej_tags(fields: dict[str, Any]) -> tuple[list[Any], list[str]]:
+    """Return the tags of ImageJ's metadata for tifffile, and the names of lost fields."""
+    pack = require("tifffile", "tifffile", "this file").tifffile.imagej_metadata_tag
+    found, lost = {}, []
+    for name, value in fields.items():
+        try:
+            if name == "LUTs":
+                value = list(np.array(value, np.uint8).reshape(-1, 3, 256))
+            if name in IMAGEJ_FIELDS and pack({name: value}, "<"):
+                found[name] = value
+                continue
+        except (AttributeError, TypeError, ValueError, OverflowError, struct.error):
+            pass
+        lost.append(f"ImageJ's {name}")
+    return list(pack(found, "<")), lost
+
+
+def _description(
+    fields: dict[str, Any], shape: Sequence[int], dtype: np.dtype[Any]
+) -> tuple[bytes, list[str]]:
+    """Return a description with the number of slices, and the names of lost fields."""
+    kind = OME_TYPES.get(dtype.str[1:])
+    if "ome" in fields and kind:
+        return _ome(_metadata.own(fields, "ome"), shape, kind), []
+    if "imagej" in fields:
+        counts = {"ImageJ": "1.54f", "images": shape[0], "slices": shape[0]}
+        lines = _metadata.own(fields, "imagej") | {"loop": "false"}
+        lines = counts | {name: line for name, line in lines.items() if name not in counts}
+        found = [f"{name}={value}\n" for name, value in lines.items()]
+        sound = [line for line in found if len(line.splitlines()) == 1 and "\0" not in line]
+        lost = ["ImageJ's lines"] * (len(sound) < len(found))
+        return "".join(sound).encode("utf-8", "replace"), lost
+    about: dict[str, Any] = {"shape": list(shape)}  # like the beginning of tifffile's own files
+    more = fields.get("shaped")
+    for item in more if isinstance(more, list) else []:
+        if isinstance(item, list) and len(item) == 2 and item[0] not in SHAPE:
+            about[str(item[0])] = item[1]
+    if "ImageDescription" in fields:
+        about["ImageDescription"] = fields["ImageDescription"]
+    return json.dumps(about).encode(), ["OME's sizes of voxels"] * ("ome" in fields)
+
+
+def _ome(sizes: dict[str, Any], shape: Sequence[int], kind: str) -> bytes:
+    """Return minimal valid OME-XML: one image, its size, and its pages in order."""
+    z, y, x = shape
+    known: dict[str, Any] = {"ID": "Pixels:0", "DimensionOrder": "XYZCT", "Type": kind}
+    known |= {"SizeX": x, "SizeY": y, "SizeZ": z, "SizeC": 1, "SizeT": 1}
+    names = [name + end for name in SIZES for end in ("", "Unit")]
+    known |= {name: sizes[name] for name in names if _is_text(sizes.get(name))}
+    words = " ".join(f"{name}={quoteattr(str(value))}" for name, value in known.items())
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?><OME xmlns="{OME}"><Image ID="Image:0">'
+        f'<Pixels {words}><Channel ID="Channel:0" SamplesPerPixel="1"/>'
+        f'<TiffData IFD="0" PlaneCount="{z}"/></Pixels></Image></OME>'
+    ).encode()
+
+
+def _rational(step: float | None) -> list[int] | None:
+    """Return the pixels per unit of a step as a tag; None if a tag cannot hold them."""
+    if not step:
+        return None
+    limit = min(LARGEST, int(LARGEST / step)) if step > 1 else LARGEST
+    near = Fraction(step).limit_denominator(max(1, limit))
+    if not 0 < near.numerator <= LARGEST or abs(float(near) - step) > 1e-6 * step:
+        return None
+    return [near.denominator, near.numerator]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable()

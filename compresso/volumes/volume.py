@@ -12,10 +12,10 @@ from compresso.arrays import Labels
 from compresso.errors import FileError
 from compresso.volumes._metadata import Metadata
 
-#: The first and the end (exclusive), along z, y and x.
+#: The start and the stop (exclusive) along z, y and x.
 Box = tuple[tuple[int, int], ...]
 Shape = tuple[int, ...]
-#: Lists the chunks that a source has stored: the box of each, and its bytes there.
+#: Lists the stored chunks of a source: the box of each, and its bytes in the source.
 Stored = Callable[[], Iterable[tuple[Box, int]]]
 
 
@@ -31,18 +31,27 @@ class Volume:
     fetch : callable, optional
         Returns slices start..stop-1 for 0 <= start < stop <= shape[0].
     metadata : dict
-        Everything else that the source says, as JSON (docs/formats.md, Metadata).
+        The other fields of the source, as JSON (docs/formats.md, Metadata).
     lost : sequence of str
-        The names of the fields that the metadata cannot hold.
+        The names of fields that the metadata cannot hold.
     fetch_box : callable, optional
-        Returns the labels of a box; threads may call it at the same time. One of ``fetch`` and
-        ``fetch_box`` is given.
+        Returns the labels of a box; thread-safe. At least one of ``fetch`` and ``fetch_box`` is
+        given.
     chunk : (int, int, int), optional
-        What is read for a box of one voxel, counted from the first voxel; by default a slice.
+        The chunk that is read for one voxel, counted from the first voxel; by default a slice.
     own : tuple of int, optional
         The shape of the source's array, if it does not have three axes.
     stored : callable, optional
-        Lists the stored chunks, if not all need be stored; all other voxels have one fill value.
+        Lists the stored chunks, if some may be missing; all other voxels have one fill value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> volume = of_array(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
+    >>> volume.read(1, 2).shape
+    (1, 3, 4)
+    >>> volume.read_box(((0, 1), (0, 1), (2, 4)))
+    array([[[2, 3]]], dtype=uint8)
     """
 
     shape: Shape
@@ -57,19 +66,19 @@ class Volume:
 
     @property
     def voxels(self) -> int:
-        """Voxels of the whole volume."""
+        """The number of voxels."""
         return math.prod(self.shape)
 
     @property
     def box(self) -> Box:
-        """The box that contains the whole volume."""
+        """The box of the whole volume."""
         return tuple((0, n) for n in self.shape)
 
     def read(self, start: int, stop: int) -> Labels:
-        """Return slices ``[start:stop]``, clamped as Python does, in any order.
+        """Return slices ``[start:stop]``, clamped as Python does.
 
-        Forwards, a read costs no more than its own slices. Checksums and lengths are checked as far
-        as the format has them; the read of the last slice checks the end of the file.
+        Slices may be read in any order; reading forwards is fastest. Checksums and lengths are
+        checked if the format has them; the read of the last slice checks the end of the file.
 
         Raises
         ------
@@ -84,7 +93,7 @@ class Volume:
     def read_box(self, box: Box) -> Labels:
         """Return the labels of a box that lies inside, checked as those of :meth:`read`.
 
-        Without ``fetch_box`` its slices are read whole, and all at once.
+        Without ``fetch_box``, its slices are read completely and all at once.
 
         Raises
         ------
@@ -104,7 +113,14 @@ class Volume:
 
 
 def of_array(labels: Labels) -> Volume:
-    """Return an array in memory as a volume."""
+    """Return an array in memory as a volume.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> of_array(np.ones((4, 5, 6), np.uint16)).voxels
+    120
+    """
     return Volume(
         labels.shape,
         labels.dtype,
@@ -114,7 +130,13 @@ def of_array(labels: Labels) -> Volume:
 
 
 def grid(shape: Shape, step: Shape) -> Iterator[Box]:
-    """The boxes of a regular grid, x fastest; those at the end may be smaller."""
+    """Yield the boxes of a regular grid, x fastest; those at the end may be smaller.
+
+    Examples
+    --------
+    >>> list(grid((1, 1, 3), (1, 1, 2)))
+    [((0, 1), (0, 1), (0, 2)), ((0, 1), (0, 1), (2, 3))]
+    """
     axes = [
         [(at, min(at + by, size)) for at in range(0, size, by)]
         for size, by in zip(shape, step, strict=True)
@@ -123,22 +145,46 @@ def grid(shape: Shape, step: Shape) -> Iterator[Box]:
 
 
 def slices_of(box: Box, origin: Box | None = None) -> tuple[slice, ...]:
-    """A box as an index, of an array that begins where ``origin`` does."""
+    """Return a box as an index of an array that begins at the corner of ``origin``.
+
+    Examples
+    --------
+    >>> slices_of(((2, 4), (0, 1)), ((1, 9), (0, 9)))
+    (slice(1, 3, None), slice(0, 1, None))
+    """
     first = [0 if origin is None else low for low, _ in origin or box]
     return tuple(slice(a - at, b - at) for (a, b), at in zip(box, first, strict=True))
 
 
 def around(boxes: list[Box]) -> Box:
-    """The smallest box that holds all of these."""
+    """Return the smallest box that contains all of these.
+
+    Examples
+    --------
+    >>> around([((0, 2), (4, 5)), ((1, 3), (0, 1))])
+    ((0, 3), (0, 5))
+    """
     axes = zip(*boxes, strict=True)
     return tuple((min(a for a, _ in axis), max(b for _, b in axis)) for axis in axes)
 
 
 def shape_of(box: Box) -> Shape:
-    """Slices, rows and columns of a box."""
+    """Return slices, rows and columns of a box.
+
+    Examples
+    --------
+    >>> shape_of(((0, 64), (0, 512), (256, 512)))
+    (64, 512, 256)
+    """
     return tuple(high - low for low, high in box)
 
 
 def format_box(box: Box) -> str:
-    """Return a box as text: x, y and z, ``0-512x0-512x0-64``."""
+    """Return a box as text: x, y and z.
+
+    Examples
+    --------
+    >>> format_box(((0, 64), (0, 512), (0, 512)))
+    '0-512x0-512x0-64'
+    """
     return "x".join(f"{low}-{high}" for low, high in reversed(box))

@@ -1,181 +1,187 @@
-"""Zarr, versions 2 and 3, and the multiscale images that OME puts into it."""
+"""Zarr, versions 2 and 3, and OME's multiscale images in it."""
 
 import json
 import re
-from abc import abstractmethod
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 from compresso.errors import FileError
-from compresso.volumes._attributes import Place, fields_of, place_of
-from compresso.volumes._client import Client, child
-from compresso.volumes._keys import Chunks, Keys, check_keys, numbered
-from compresso.volumes._kind import SPACE, Found, Kind, check_mip, numbers
+from compresso.plugins import require
+from compresso.volumes._client import Client, as_file_error, child
 from compresso.volumes._location import MARKERS, Location
 from compresso.volumes._metadata import geometry_of
-from compresso.volumes._own import open_own
-from compresso.volumes._tree import choices, multiscales, volumes
+from compresso.volumes._nodes import (
+    Keys,
+    check_keys,
+    fields_of,
+    multiscales,
+    only_volume,
+    place_of,
+)
+from compresso.volumes._stores import SPACE, Chunks, Found, Kind, check_mip, decoded, numbers
 
-#: The axes of an array that does not name them: as NumPy indexes it, and OME's first versions did.
+#: The axes of an array that does not name them: NumPy's order, and that of OME's first versions.
 USUAL = "tczyx"
-#: Attributes with the size of a voxel in the order of the array's axes.
+#: Attributes with the voxel size in the order of the array's axes.
 NUMPY_ORDER = ("resolution", "voxel_size", "element_size_um")
 #: Settings of numcodecs' codecs that only encoding needs, and TensorStore does not know.
 ENCODING = {"checksum", "typesize"}
 INTEGER = re.compile(r"-?\d{1,20}", re.ASCII)
+#: Our own codec, which zarr-python decodes.
+OWN = "compresso"
 
 
 class _Zarr(Kind):
-    driver: ClassVar[str]
-
     def find(self, client: Client, location: Location, document: dict[str, Any]) -> Found:
-        """The array itself, the scale ``mip`` of a group, or the only volume in it."""
-        text, kvstore = location.text, location.kvstore
-        attributes = self._attributes(client, location, document)
-        if not self._is_group(document):
-            check_mip(text, location.selection.mip, ["the only one"])
-            spec, array, chunks = self._array(client, kvstore, document)
-            return _described(Found(spec, USUAL, array=array, chunks=chunks), attributes, document)
-        image = multiscales({"attributes": attributes})
+        """Find the array itself, the scale ``mip`` of an image, or the only volume of a group."""
+        text, kvstore, mip = location.text, location.kvstore, location.selection.mip
+        is_2 = self.name == "zarr2"
+        attributes = _object(document.get("attributes"))
+        is_group = document.get("node_type") == "group"
+        if is_2:
+            attributes = client.optional(kvstore, ".zattrs")
+            is_group = document.keys() <= {"zarr_format"}
+        if not is_group:
+            check_mip(text, mip, ["the only one"])
+            return _described(self._open(client, kvstore, document), attributes, document)
+        image = multiscales(attributes)
         if image is not None:
-            scale = _scale(location, image)
-            folder = scale.spec["kvstore"]
+            path, names, spacing, shift = _scale(text, image, mip)
+            folder = child(text, kvstore, path)
             head = client.optional(folder, MARKERS[self.name][0])
-            spec, array, chunks = self._array(client, folder, head)
             fields, lost = fields_of(attributes, ("multiscales",))
-            said: dict[str, Any] = {"zarr": fields} if fields else {}
-            return replace(scale, spec=spec, array=array, metadata=said, lost=lost, chunks=chunks)
-        found = volumes(kvstore, self._consolidated(client, location, document))
-        if found is None or len(found) != 1:
-            raise FileError(f"{text}: is a group; {choices(text, found)}")
-        inside = replace(location, kvstore=child(text, kvstore, found[0]))
+            return replace(
+                self._open(client, folder, head),
+                names=names,
+                spacing=spacing,
+                shift=shift,
+                metadata={"zarr": fields} if fields else {},
+                lost=lost,
+            )
+        listed = client.optional(kvstore, ".zmetadata") if is_2 else document
+        listed = listed if is_2 else _object(listed.get("consolidated_metadata"))
+        path = only_volume(text, kvstore, listed.get("metadata"))
+        inside = replace(location, kvstore=child(text, kvstore, path))
         _, document = client.first(inside.kvstore, MARKERS[self.name])
         if document is None:
-            raise FileError(f"{text}: has no {found[0]}, which it lists")
+            raise FileError(f"{text}: has no {path}, which it lists")
         return self.find(client, inside, document)
 
-    def _array(
-        self, client: Client, kvstore: dict[str, Any], document: dict[str, Any]
-    ) -> tuple[dict[str, Any], Any, Chunks]:
-        """How TensorStore opens an array, the array if its chunks are decoded here, and its files.
-
-        The files may be shards, of some chunks or all.
-        """
-        chunk = document.get("chunks")
+    def _open(self, client: Client, kvstore: dict[str, Any], document: dict[str, Any]) -> Found:
+        """Open an array; its files may be shards, of some chunks or all."""
         grid = _object(document.get("chunk_grid"))
-        if grid is not None:
-            chunk = (_object(grid.get("configuration")) or {}).get("chunk_shape")
+        chunk = _object(grid.get("configuration")).get("chunk_shape", document.get("chunks"))
         keys = Keys.of(document)
-        check_keys(client, kvstore, document, keys, document.get("shape"), chunk)
-        shards = "sharding_indexed" in json.dumps(document.get("codecs"))
-        chunks = Chunks(kvstore, numbered(keys, chunk), not shards)
+        check_keys(client, kvstore, keys, document.get("shape"), chunk)
+        codecs = json.dumps([document.get("codecs"), document.get("compressor")])
+        chunks = Chunks(kvstore, keys.boxes(chunk), "sharding_indexed" not in codecs)
+        if f'"{OWN}"' in codecs:
+            return Found(_read_by_zarr(client, kvstore, document), USUAL, chunks=chunks)
         understood = _understood(document)
-        array = open_own(client, kvstore, understood)
-        if json.dumps(understood) != json.dumps(document):  # 0 and False are not the same
+        if json.dumps(understood) != json.dumps(document):  # 0 and False differ
             kvstore = client.replaced(kvstore, MARKERS[self.name][0], understood)
-        return {"driver": self.driver, "kvstore": kvstore}, array, chunks
-
-    @abstractmethod
-    def _is_group(self, document: dict[str, Any]) -> bool:
-        """Whether this is a group's."""
-
-    @abstractmethod
-    def _attributes(
-        self, client: Client, location: Location, document: dict[str, Any]
-    ) -> dict[str, Any]:
-        """The user's attributes."""
-
-    @abstractmethod
-    def _consolidated(
-        self, client: Client, location: Location, document: dict[str, Any]
-    ) -> dict[str, Any] | None:
-        """The metadata of all that is inside, by path."""
+        driver = "zarr" if self.name == "zarr2" else self.name
+        return Found(client.open({"driver": driver, "kvstore": kvstore}), USUAL, chunks=chunks)
 
 
 class Zarr3(_Zarr):
     """A folder with ``zarr.json``, which may name the axes."""
 
     name = "zarr3"
-    driver = "zarr3"
-
-    def _is_group(self, document: dict[str, Any]) -> bool:
-        return document.get("node_type") == "group"
-
-    def _attributes(
-        self, client: Client, location: Location, document: dict[str, Any]
-    ) -> dict[str, Any]:
-        return _object(document.get("attributes")) or {}
-
-    def _consolidated(
-        self, client: Client, location: Location, document: dict[str, Any]
-    ) -> dict[str, Any] | None:
-        listed = _object(document.get("consolidated_metadata"))
-        return _object(listed.get("metadata")) if listed else None
 
 
 class Zarr2(_Zarr):
     """A folder with ``.zarray`` or ``.zgroup``; xarray names the axes in ``.zattrs``."""
 
     name = "zarr2"
-    driver = "zarr"
 
-    def _is_group(self, document: dict[str, Any]) -> bool:
-        return set(document) <= {"zarr_format"}
 
-    def _attributes(
-        self, client: Client, location: Location, document: dict[str, Any]
-    ) -> dict[str, Any]:
-        return client.optional(location.kvstore, ".zattrs")
+def _read_by_zarr(client: Client, kvstore: dict[str, Any], document: dict[str, Any]) -> Any:
+    """Open an array with zarr-python, which knows our own codec, as a TensorStore."""
+    zarr = require("zarr", "zarr", "a Zarr array in the codec compresso")
+    from compresso.adapters.zarr import CompressoCodec
 
-    def _consolidated(
-        self, client: Client, location: Location, document: dict[str, Any]
-    ) -> dict[str, Any] | None:
-        return _object(client.optional(location.kvstore, ".zmetadata").get("metadata"))
+    zarr.registry.register_codec(OWN, CompressoCodec)
+    with as_file_error(client.text):
+        folder = client.folder(kvstore)
+
+        class Store(zarr.storage.MemoryStore):  # type: ignore[misc,name-defined]
+            """The objects of a folder, wherever TensorStore can read it."""
+
+            async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
+                span = slice(
+                    getattr(byte_range, "start", getattr(byte_range, "offset", None)),
+                    getattr(byte_range, "end", None),
+                )
+                if hasattr(byte_range, "suffix"):
+                    span = slice(-byte_range.suffix, None)
+                found = await folder.read(key, byte_range=span if byte_range else None)
+                if found.state == "value":
+                    return prototype.buffer.from_bytes(found.value)
+                if client.strict and not key.rpartition("/")[2].startswith((".z", "zarr.json")):
+                    raise FileNotFoundError(f"NOT_FOUND: chunk {key} is missing")
+                return None
+
+        array = zarr.open_array(Store(read_only=True), mode="r")
+        attributes = array.metadata.attributes
+        names = getattr(array.metadata, "dimension_names", None)
+        domain = client.tensorstore.IndexDomain(shape=array.shape, labels=names)
+        units = attributes.get("dimension_units")
+
+        def read(low: Any, high: Any) -> Any:
+            try:
+                return array[tuple(map(slice, low, high))]
+            except Exception as error:
+                index = [n // by for n, by in zip(low, array.shards or array.chunks, strict=True)]
+                name = Keys.of(document).name(index)
+                raise ValueError(f"Error reading {name}: {error}") from error
+
+        return decoded(client, domain, array.dtype.newbyteorder("="), array.chunks, units, read)
 
 
 def _described(found: Found, attributes: dict[str, Any], document: dict[str, Any]) -> Found:
-    """An array with what its attributes say: ours, TensorStore's, xarray's and funlib's.
+    """Add the attributes of an array: ours, TensorStore's, xarray's and funlib's.
 
-    A converted array has the metadata of its source, as long as its axes are z, y and x.
+    A converted array has the metadata of its source if its axes are z, y and x.
     """
-    known = {"compresso", "dimension_units", "_ARRAY_DIMENSIONS", "axis_names"}
+    known = {OWN, "dimension_units", "_ARRAY_DIMENSIONS", "axis_names"}
     shape = document.get("shape")
     rank = len(shape) if isinstance(shape, list) else 0
-    named = attributes.get("_ARRAY_DIMENSIONS")
+    names = attributes.get("_ARRAY_DIMENSIONS")
     funlib = attributes.get("axis_names")
-    if not isinstance(named, list) and isinstance(funlib, list) and len(funlib) == rank:
-        named = [str(name).rstrip("^") for name in funlib]  # which marks channels
-    names: tuple[str, ...] = ()
-    if isinstance(named, list) and not document.get("dimension_names"):
-        names = tuple(map(str, named))
-    place = Place([], [], ())
-    if "dimension_units" not in attributes:
-        place = place_of(attributes, rank, NUMPY_ORDER)
-    fields, lost = fields_of(attributes, {*known, *place.names})
-    ours = (_object(attributes.get("compresso")) or {}).get("metadata")
-    if document.get("dimension_names") != [*SPACE] or not isinstance(ours, dict):
+    if not isinstance(names, list) and isinstance(funlib, list) and len(funlib) == rank:
+        names = [str(name).rstrip("^") for name in funlib]  # ^ marks channels
+    if not isinstance(names, list) or document.get("dimension_names"):
+        names = ()
+    sizes = () if "dimension_units" in attributes else NUMPY_ORDER
+    spacing, shift, used = place_of(attributes, rank, sizes)
+    if not sizes:
+        shift, used = [], []
+    fields, lost = fields_of(attributes, {*known, *used})
+    ours = _object(_object(attributes.get(OWN)).get("metadata"))
+    if document.get("dimension_names") != [*SPACE]:
         ours = {}
-    geometry = geometry_of(ours)
-    said, unknown = fields_of(ours, ("geometry",))
+    metadata, unknown = fields_of(ours, ("geometry",))
     if fields:
-        said["zarr"] = (_object(said.get("zarr")) or {}) | fields
+        metadata["zarr"] = _object(metadata.get("zarr")) | fields
     return replace(
         found,
-        names=names,
-        spacing=place.spacing,
-        shift=place.shift,
-        metadata=said,
+        names=tuple(map(str, names)),
+        spacing=spacing,
+        shift=shift,
+        metadata=metadata,
         lost=[*lost, *unknown],
-        geometry=geometry,
+        geometry=geometry_of(ours),
     )
 
 
-def _object(value: Any) -> dict[str, Any] | None:
-    return value if isinstance(value, dict) else None
+def _object(value: Any) -> dict[str, Any]:
+    """Return a JSON object; empty for any other value."""
+    return value if isinstance(value, dict) else {}
 
 
 def _understood(document: dict[str, Any]) -> dict[str, Any]:
-    """An array's metadata as TensorStore takes them, where other writers have another form."""
+    """Return an array's metadata as TensorStore understands them; other writers differ."""
     changed = dict(document)
     fill, compressor = document.get("fill_value"), _object(document.get("compressor"))
     if isinstance(fill, str) and INTEGER.fullmatch(fill):  # n5-zarr and others
@@ -183,18 +189,18 @@ def _understood(document: dict[str, Any]) -> dict[str, Any]:
     of_bool = document.get("dtype", document.get("data_type")) in ("|b1", "bool")
     if type(fill) in (bool, int) and fill in (0, 1):
         changed["fill_value"] = bool(fill) if of_bool else int(fill)
-    if compressor and ENCODING & compressor.keys():
+    if ENCODING & compressor.keys():
         changed["compressor"] = {n: v for n, v in compressor.items() if n not in ENCODING}
-    attributes = _object(document.get("attributes")) or {}
-    fields, lost = fields_of(attributes, ())
+    fields, lost = fields_of(_object(document.get("attributes")), ())
     if lost:  # TensorStore refuses JSON with NaN
         changed["attributes"] = fields
     return changed
 
 
-def _scale(location: Location, image: Any) -> Found:
-    """The scale ``mip`` of a multiscale image, with its axes, spacing and position."""
-    text, mip = location.text, location.selection.mip
+def _scale(
+    text: str, image: Any, mip: int
+) -> tuple[str, tuple[str, ...], list[tuple[float | None, str | None]], list[float]]:
+    """Return the path, axes, spacing and shift of a scale of a multiscale image."""
     try:
         paths = [str(scale["path"]) for scale in image["datasets"]]
         check_mip(text, mip, paths)
@@ -216,10 +222,5 @@ def _scale(location: Location, image: Any) -> Found:
         reason = f"{type(error).__name__}: {error}"
         raise FileError(f"{text}: its multiscales metadata is damaged ({reason})") from None
     units = [axis.get("unit") for axis in axes]
-    return Found(
-        {"kvstore": child(text, location.kvstore, paths[mip])},
-        USUAL,
-        names,
-        [(step, unit and str(unit)) for step, unit in zip(steps, units, strict=True)],
-        shift if any(steps) or any(shift) else (),
-    )
+    spacing = [(step, unit and str(unit)) for step, unit in zip(steps, units, strict=True)]
+    return paths[mip], names, spacing, shift if any(steps) or any(shift) else []

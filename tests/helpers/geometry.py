@@ -36,7 +36,7 @@ def carry(source: Path, target: Path, first: int = 0) -> list[str]:
     lost = write(target, labels.shape, labels.dtype, [labels], metadata)
     with volumes.open_file(target) as back:
         np.testing.assert_array_equal(back.read(0, back.shape[0]), labels)
-    return _metadata.tell(target, lost)
+    return _metadata.report_lost(target, lost)
 
 
 def corners(shape: tuple[int, ...]) -> np.ndarray:

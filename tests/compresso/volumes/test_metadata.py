@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from compresso import volumes
-from compresso.volumes._geometry import Geometry
+from compresso.volumes._metadata import Geometry
 from tests.helpers.geometry import (
     LABELS,
     ORIGIN,

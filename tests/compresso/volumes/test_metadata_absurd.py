@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from compresso import volumes
 from compresso.errors import FileError
-from compresso.volumes import _metadata, _tiff, nifti
+from compresso.volumes import _metadata, nifti, tiff
 from compresso.volumes import nrrd as nrrd_format
-from compresso.volumes._geometry import Geometry
+from compresso.volumes._metadata import Geometry
 from tests.helpers.geometry import (
     LABELS,
     carry,
@@ -156,7 +156,7 @@ def test_frames_of_anybody_write_files_that_are_read(tmp_path_factory, metadata)
         path = folder / f"a{kind}"
         moved = volumes.sliced(metadata, 3, 9, 9)
         lost = volumes.writer(path)(path, LABELS.shape, LABELS.dtype, [LABELS], moved)
-        lines = _metadata.tell(path, lost)
+        lines = _metadata.report_lost(path, lost)
         assert all(isinstance(line, str) and line.isprintable() for line in lines)
         with volumes.open_file(path) as volume:
             np.testing.assert_array_equal(volume.read(0, 7), LABELS)
@@ -172,7 +172,7 @@ def test_no_line_of_a_frame_becomes_another_field(tmp_path):
     assert (magic, lines) == ("NRRD0004", [])
     assert len(lost) == 6
     fields = {"imagej": {"unit": "mm\nimages=5", "slices": "9"}, "ome": {}}
-    _, first, _ = _tiff.tags({"tiff": {"imagej": fields["imagej"]}}, (1, 2, 3), np.dtype("u1"))
+    _, first, _ = tiff.tags({"tiff": {"imagej": fields["imagej"]}}, (1, 2, 3), np.dtype("u1"))
     assert b"images=5" not in first["description"]
     assert b"slices=1\n" in first["description"]
 

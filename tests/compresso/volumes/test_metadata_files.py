@@ -81,7 +81,7 @@ def test_info_tells_the_place(tmp_path):
     run("compress", source, tmp_path / "a.cps")
     told = run("info", tmp_path / "a.cps").stdout.splitlines()
     assert (
-        told[1] == "spacing 3 x 0.25 x 0.5 mm, origin (1, 2, -3.5) RAS, turned axes; nrrd: 4 fields"
+        told[1] == "spacing 0.5 x 0.25 x 3 mm, origin (1, 2, -3.5) RAS, turned axes; nrrd: 4 fields"
     )
     slicers = nrrd_file(
         tmp_path / "c.nrrd", "space: LPS", "space directions: (1,0,0) (0,1,0) (0,0,1)"

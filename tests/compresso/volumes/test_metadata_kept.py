@@ -314,7 +314,7 @@ def test_zeros_behind_niftis_extensions_are_none(tmp_path):
     (tmp_path / "a.nii").write_bytes(raw)
     with volumes.open_file(tmp_path / "a.nii") as volume:
         assert volume.lost == []
-        assert volume.metadata["nifti"]["extensions"] == [[6, "a comment"]]
+        assert volume.metadata["nifti"]["extensions"] == [[6, "a comment" + "\0" * 15]]
 
 
 @pytest.mark.parametrize("name", ["A.NII.GZ", "A.Nii.gZ", "A.NII", "A.NRRD", "A.TIF", "A.TIFF"])

@@ -130,8 +130,7 @@ def test_buckets(bucket):
     ("text", "reason"), [("graphene://https://x/y", "graphene"), ("file:///x|foo:", "foo")]
 )
 def test_unknown_addresses(text, reason):
-    assert "is no address that TensorStore knows" in (line := refusal(text))
-    assert reason in line
+    assert reason in refusal(text)
 
 
 def test_scales_and_boxes_are_in_the_stores_own_coordinates(tmp_path):
@@ -143,7 +142,7 @@ def test_scales_and_boxes_are_in_the_stores_own_coordinates(tmp_path):
     assert "has no scale mip=2; it has mip=0 (41 x 33 x 20), mip=1 (21 x 17 x 20)" in refusal(
         f"{folder}:mip=2"
     )
-    assert "it is 10-51x20-53x30-50 (x, y, z)" in refusal(f"{folder}:box=9-20x21-29x33-50")
+    assert "10-51x20-53x30-50 (x, y, z)" in refusal(f"{folder}:box=9-20x21-29x33-50")
 
 
 def test_negative_offsets(tmp_path):
@@ -210,11 +209,11 @@ def test_channels(tmp_path):
     same(zarr_array(tmp_path / "film", volume[None, None], chunks=(1, 1, 8, 8, 8)), volume)
     two = np.stack([volume, volume + np.uint32(1)])
     folder = zarr_array(tmp_path / "two", two, chunks=(1, 8, 8, 8))
-    assert "channel has 2, 0 to 1; pick one with :channel=0" in refusal(folder)
-    assert "pick one" in refusal(f"{folder}:channel=2")
+    assert ":channel=0" in refusal(folder)
+    assert ":channel=0" in refusal(f"{folder}:channel=2")
     same(f"{folder}:channel=1", two[1])
     folder = zarr_array(tmp_path / "times", two[:, None], chunks=(1, 1, 8, 8, 8))
-    assert "time has 2" in refusal(folder)
+    assert ":time=0" in refusal(folder)
     same(f"{folder}:time=1,box=0-5x0-6x0-7", two[1, :7, :6, :5])
 
 

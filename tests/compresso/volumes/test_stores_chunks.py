@@ -310,7 +310,6 @@ def test_a_packed_chunk_takes_no_more_than_its_labels(tmp_path):
         {"chunk_sizes": []},
         {"chunk_sizes": [[0] * 3]},
         {"resolution": [1]},
-        {"compressed_segmentation_block_size": 7},
     ],
 )
 def test_absurd_claims(tmp_path, scale):

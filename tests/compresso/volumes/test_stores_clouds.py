@@ -68,7 +68,8 @@ def test_what_s3_does_not_have(cloud):
 
 
 @pytest.mark.parametrize(
-    ("status", "reason"), [(404, "absent, or no store"), *ANSWERS[1:3], (0, "cannot be reached (")]
+    ("status", "reason"),
+    [(404, "absent, or not a store"), *ANSWERS[1:3], (0, "cannot be reached (")],
 )
 def test_gs(cloud, tmp_path, status, reason):
     program = "import sys; from compresso.__main__ import main; main(sys.argv[1:])"

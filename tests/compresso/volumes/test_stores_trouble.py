@@ -18,7 +18,7 @@ pytest.importorskip("tensorstore", reason="needs the package tensorstore")
 from compresso import files, volumes
 from compresso.__main__ import main
 from compresso.errors import FileError
-from compresso.volumes import _client, _layers
+from compresso.volumes import _client, _stores
 from tests.helpers import stores as depots
 from tests.helpers.stores import read, refusal, same, scales, zarr_array, zarr_group
 
@@ -33,11 +33,11 @@ def impatient(monkeypatch):
 def test_nothing_leads_out_of_a_store(tmp_path):
     depots.precomputed(tmp_path / "secret", depots.labels(dtype="u4"))
     folder = depots.info(tmp_path / "seg", key="../secret/4_4_40")
-    assert "leads out of the store, and is not followed" in refusal(folder)
+    assert "leads out of the store" in refusal(folder)
     image = scales("zyx", [None] * 3, [[1, 1, 1]], [])
     image[0]["datasets"][0]["path"] = "../secret"
     zarr_group(tmp_path / "ome").attrs["ome"] = {"multiscales": image}
-    assert "leads out of the store, and is not followed" in refusal(tmp_path / "ome")
+    assert "leads out of the store" in refusal(tmp_path / "ome")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_other_encodings(tmp_path, suffix, scale, stored):
     folder = depots.info(tmp_path / "seg", **scale)
     (folder / "k").mkdir()
     (folder / "k" / f"0-5_0-5_0-5{suffix}").touch()
-    assert f"scale 0 is stored as {stored}, which is not read" in refusal(folder)
+    assert f"scale 0 is stored as {stored}, which is not supported" in refusal(folder)
 
 
 def test_missing_chunks_are_the_fill_value(tmp_path):
@@ -154,10 +154,10 @@ def test_absurd_claims(tmp_path, scale):
 
 def test_no_more_memory_is_taken_than_there_is(tmp_path, monkeypatch):
     folder = depots.precomputed(tmp_path / "seg", depots.labels())
-    monkeypatch.setattr(_layers, "available", lambda: 20 * 33 * 41 * 8 - 1)
+    monkeypatch.setattr(_stores, "available", lambda: 20 * 33 * 41 * 8 - 1)
     assert "slices 0 to 19, 211.4 KiB, do not fit the memory; choose a box" in refusal(folder)
     same(f"{folder}:box=0-41x0-33x0-19", depots.labels()[:19])
-    monkeypatch.setattr(_layers, "available", lambda: 16 * 16 * 8 * 8 - 1)
+    monkeypatch.setattr(_stores, "available", lambda: 16 * 16 * 8 * 8 - 1)
     assert "its chunks of 16 KiB do not fit the memory" in refusal(folder)
 
 
@@ -182,9 +182,9 @@ def test_a_layer_of_chunks_is_read_once(tmp_path, monkeypatch):
     volume = depots.labels()
     folder = depots.precomputed(tmp_path / "seg", volume)
     spans = []
-    plain = _layers.Layers._read
+    plain = _stores.Layers._read
     monkeypatch.setattr(
-        _layers.Layers, "_read", lambda self, a, b: spans.append((a, b)) or plain(self, a, b)
+        _stores.Layers, "_read", lambda self, a, b: spans.append((a, b)) or plain(self, a, b)
     )
     with volumes.open_store(str(folder)) as reader:
         parts = [reader.read(z, z + 3) for z in range(0, 20, 3)]
@@ -198,14 +198,14 @@ def test_a_layer_of_chunks_is_read_once(tmp_path, monkeypatch):
     [
         (
             "404",
-            "absent, or no store: it has no info, zarr.json, .zarray, .zgroup, attributes.json",
+            "absent, or not a store: it has no info, zarr.json, .zarray, .zgroup, attributes.json",
         ),
         ("403", "private, or asks for a login"),
         ("401", "private, or asks for a login"),
         ("500", "cannot be read: its server fails"),
         ("503", "cannot be read: its server fails"),
         ("garbage", "cannot be reached"),
-        ("page", "its info is damaged: no JSON"),
+        ("page", "its info is damaged"),
     ],
 )
 def test_servers(tmp_path, path, reason):

@@ -68,7 +68,7 @@ def test_more_than_the_memory_holds(tmp_path, monkeypatch):
 
 
 def test_what_is_not_there_ends_it_at_once(tmp_path):
-    with pytest.raises(FileError, match="absent, or no store"):
+    with pytest.raises(FileError, match="absent, or not a store"):
         datasets.choose(f"file://{tmp_path}/nothing", tmp_path)
 
 

@@ -1,0 +1,293 @@
+"""What Zarr and N5 share: the names of chunks, the attributes of arrays, and groups."""
+
+import json
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compresso.errors import FileError
+from compresso.volumes._client import Client
+from compresso.volumes._location import split, split_inner
+from compresso.volumes._metadata import Metadata
+from compresso.volumes._stores import numbers
+from compresso.volumes.volume import Box
+
+Spacing = list[tuple[float | None, str | None]]
+
+# -- the names of chunks --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Keys:
+    """How chunks are named: ``c/0/1/2`` has the prefix ``c`` and the separator ``/``."""
+
+    prefix: str
+    separator: str
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> "Keys":
+        """Read a ``.zarray`` or a ``zarr.json``; TensorStore refuses invalid ones."""
+        encoding = document.get("chunk_key_encoding")
+        if not isinstance(encoding, dict):
+            return cls("", str(document.get("dimension_separator") or "."))
+        settings = encoding.get("configuration")
+        separator = settings.get("separator") if isinstance(settings, dict) else None
+        default = ("c", "/") if encoding.get("name") == "default" else ("", ".")
+        return cls(default[0], str(separator or default[1]))
+
+    def name(self, index: Sequence[object]) -> str:
+        """Return the name of the chunk with this index."""
+        return self.separator.join([*filter(None, [self.prefix]), *map(str, index)]) or "0"
+
+    def index(self, name: str) -> list[int]:
+        """Return the index in a chunk's name; empty for other names."""
+        parts = name.split(self.separator)
+        if self.prefix and parts.pop(0) != self.prefix:
+            return []
+        sound = all(part.isascii() and part.isdecimal() for part in parts)
+        return [int(part) for part in parts] if sound else []
+
+    def boxes(self, chunk: object) -> Callable[[str], Box | None]:
+        """Return a function from a chunk's name to its box; ``chunk`` is the shape of all."""
+        sizes = chunk if isinstance(chunk, list) else []
+
+        def box_of(name: str) -> Box | None:
+            index = self.index(name)
+            if not index or len(index) != len(sizes):
+                return None
+            return tuple((i * size, (i + 1) * size) for i, size in zip(index, sizes, strict=True))
+
+        return box_of
+
+
+EVERY = [Keys(prefix, separator) for prefix in ("", "c") for separator in "./"]
+
+
+def check_keys(
+    client: Client, kvstore: dict[str, Any], keys: Keys, shape: object, chunk: object
+) -> None:
+    """Raise FileError for a misnamed chunk, which would be read as missing.
+
+    ``keys``, ``shape`` and ``chunk`` are from the metadata. Nothing is checked if they are
+    invalid, because TensorStore refuses them.
+    """
+    try:
+        counts = [-(-int(n) // int(by)) for n, by in zip(shape, chunk, strict=True)]  # type: ignore
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        return
+    for other, index in _chunks(client, kvstore, [each for each in EVERY if each != keys], counts):
+        name, expected = other.name(index), keys.name(index)
+        if not client.existing(kvstore, [expected]):
+            raise FileError(
+                f"{client.text}: its metadata name a chunk {expected}, but it is in {name}; "
+                "correct the separator or chunk_key_encoding in its metadata, or rename the chunks"
+            )
+
+
+def _chunks(
+    client: Client, kvstore: dict[str, Any], names: Sequence[Keys], counts: Sequence[int]
+) -> Iterator[tuple[Keys, Sequence[int]]]:
+    """Find chunks with such names: all in a local folder, elsewhere at most two."""
+    if kvstore["driver"] != "file":  # there may be too many to list them
+        some = [0] * len(counts), [n // 2 for n in counts]
+        tried = {keys.name(index): (keys, index) for keys in names for index in some}
+        yield from (tried[name] for name in client.existing(kvstore, tuple(tried)))
+        return
+    folder = Path(kvstore["path"])
+    for keys in names:
+        for path in folder.glob(keys.name(["[0-9]*"] * len(counts))):
+            index = keys.index(path.relative_to(folder).as_posix())
+            inside = len(index) == len(counts) and all(map(int.__lt__, index, counts))
+            if inside and path.is_file():
+                yield keys, index
+
+
+# -- attributes -----------------------------------------------------------------------------------
+
+#: Attributes with the voxel size, and the unit that they imply.
+SIZES = {"resolution": None, "voxel_size": None, "pixelResolution": None, "element_size_um": "um"}
+
+
+def place_of(
+    attributes: dict[str, Any], rank: int, sizes: Collection[str] = tuple(SIZES)
+) -> tuple[Spacing, list[float], list[str]]:
+    """Read the voxel size and the offset of an array of ``rank`` axes.
+
+    Returns
+    -------
+    spacing : list of (float or None, str or None)
+        Voxel size and unit for each axis or each spatial axis; empty if unknown.
+    shift : list of float
+        The position of index 0 along the same axes; empty if unknown.
+    names : list of str
+        The attributes that say so.
+    """
+    names = []
+    spacing: Spacing = []
+    for name in sizes:
+        value = attributes.get(name)
+        found = value if isinstance(value, dict) else {"dimensions": value}  # n5-viewer's form
+        if steps := _row(found.get("dimensions"), rank):
+            units = found.get("unit") or SIZES[name] or attributes.get("units")
+            words = units if isinstance(units, list) else [units] * len(steps)
+            words = words if len(words) == len(steps) else [None] * len(steps)
+            texts = [None if word is None else str(word) for word in words]
+            spacing = list(zip(steps, texts, strict=True))
+            names += [name, "units"]
+            break
+    shift = _row(attributes.get("offset"), rank)
+    return spacing, shift, [*names, *(["offset"] if shift else [])]
+
+
+def _row(value: object, rank: int) -> list[float]:
+    """Return the numbers of all axes or of the spatial ones; empty for anything else."""
+    try:
+        return numbers(value, 3 if isinstance(value, list) and len(value) == 3 else rank)
+    except (ValueError, OverflowError):
+        return []
+
+
+def fields_of(attributes: dict[str, Any], known: Collection[str]) -> tuple[Metadata, list[str]]:
+    """Return the attributes that are not in ``known``, and the names of those JSON cannot hold.
+
+    The parts of OME's attribute ``ome`` (since 0.5) are attributes of their own before.
+    """
+    ome = attributes.get("ome")
+    if isinstance(ome, dict):
+        rest = {name: value for name, value in attributes.items() if name != "ome"}
+        return fields_of(rest | ome, {*known, "version"})
+    fields, lost = {}, []
+    for name, value in attributes.items():
+        if name not in known:
+            try:
+                json.dumps(value, allow_nan=False)
+                fields[name] = value
+            except (ValueError, RecursionError):
+                lost.append(name)
+    return fields, lost
+
+
+def multiscales(attributes: dict[str, Any]) -> Any:
+    """Return the first multiscale image of OME's attributes, or None."""
+    ome = attributes.get("ome")
+    listed = (ome if isinstance(ome, dict) else attributes).get("multiscales")
+    return listed[0] if isinstance(listed, list) and listed else None
+
+
+# -- groups ---------------------------------------------------------------------------------------
+
+#: Most folders that are searched, and volumes that an error lists.
+MOST, LISTED = 2000, 12
+INTEGER = re.compile(r"u?int\d+|bool|[<>|][iub][1248]")
+
+Nodes = dict[str, dict[str, Any]]
+
+
+def only_volume(text: str, kvstore: dict[str, Any], consolidated: object = None) -> str:
+    """Return the path of the only volume in a group; raises FileError, which lists all volumes.
+
+    ``consolidated`` is the untrusted metadata of all nodes, if the group has it.
+    """
+    if isinstance(consolidated, dict):
+        found = _volumes(_listed(consolidated))
+    elif kvstore["driver"] == "file":
+        found = _volumes(dict(_walked(Path(kvstore["path"]))))
+    else:
+        raise FileError(
+            f"{text}: is a group; name an array inside it, such as {_example(text, 'path/inside')}"
+        )
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise FileError(f"{text}: is a group without an array of integers")
+    more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+    listed = ", ".join(f"/{path}" for path in found[:LISTED])
+    raise FileError(
+        f"{text}: is a group; its volumes are {listed}{more}; name one as "
+        f"{_example(text, found[0])}"
+    )
+
+
+def _volumes(nodes: Nodes) -> list[str]:
+    """Return the paths of the images and of the arrays of integers with the most axes."""
+    scaled = [path for path, node in nodes.items() if multiscales(_attributes(node))]
+    axes = {
+        path: 3 if path in scaled else _axes(node)
+        for path, node in nodes.items()
+        if path in scaled or not any(path.startswith(f"{group}/") for group in scaled)
+    }
+    most = max([1, *axes.values()])
+    return sorted(path for path, number in axes.items() if number == most)
+
+
+def _attributes(node: dict[str, Any]) -> dict[str, Any]:
+    found = node.get("attributes")
+    return found if isinstance(found, dict) else {}
+
+
+def _axes(node: dict[str, Any]) -> int:
+    """Return the number of axes of an array of integers, at most 3; 0 for other nodes."""
+    shape = node.get("shape", node.get("dimensions"))
+    dtype = node.get("data_type", node.get("dtype", node.get("dataType")))
+    if not isinstance(shape, list) or not INTEGER.fullmatch(str(dtype)):
+        return 0
+    return min(len(shape), 3)
+
+
+def _example(text: str, path: str) -> str:
+    """Write the name of a node inside a store, whose name may have an inner path already."""
+    address, chosen = split(text)
+    end = chosen and f":{chosen}"
+    if "|" in address:
+        container, _, driver = address.rpartition("|")
+        kind, _, inner = driver.partition(":")
+        inside = "/".join(filter(None, [inner.strip("/"), path]))
+        return f"'{container}|{kind}:{inside}{end}'"
+    folder = "://" in address or split_inner(address)[1]
+    return f"{address.rstrip('/')}{'/' if folder else ':/'}{path}{end}"
+
+
+def _listed(consolidated: dict[str, Any]) -> Nodes:
+    """Return nodes by path, from consolidated metadata of Zarr 2 or 3."""
+    nodes: Nodes = {}
+    for key, value in consolidated.items():
+        if not isinstance(value, dict):
+            continue
+        path, _, name = key.rpartition("/")
+        if name == ".zattrs":
+            nodes.setdefault(path, {})["attributes"] = value
+        elif name in (".zarray", ".zgroup"):
+            nodes[path] = nodes.get(path, {}) | value
+        else:
+            nodes[key] = value
+    return {path: node for path, node in nodes.items() if path}
+
+
+def _walked(root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield nodes by path, from the folders; arrays are not searched."""
+    for seen, (folder, below, files) in enumerate(os.walk(root)):
+        if seen >= MOST:
+            return
+        below.sort()
+        node: dict[str, Any] = {}
+        for name in ("attributes.json", ".zarray", "zarr.json"):
+            node |= _read(Path(folder) / name) if name in files else {}
+        if ".zattrs" in files:
+            node["attributes"] = _read(Path(folder) / ".zattrs")
+        if "shape" in node or "dimensions" in node:
+            below.clear()
+        path = Path(folder).relative_to(root).as_posix()
+        if node and path != ".":
+            yield path, node
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError, RecursionError):
+        value = json.loads(path.read_bytes())
+        if isinstance(value, dict):
+            return value
+    return {}
