@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from compresso.arrays import Labels
+from compresso.plugins import require
 from compresso.volumes import Metadata
 from experiments.datasets._base import Published
 from experiments.datasets._published import PublishedSource
@@ -18,8 +19,7 @@ ARCHIVE = "VOCtrainval_11-May-2012.tar"
 
 def read_images(path: Path) -> tuple[Labels, Metadata]:
     """The class segmentations of VOC 2012's trainval list, zero-padded, palette index as label."""
-    from PIL import Image
-
+    image = require("PIL.Image", "pillow", "voc2012")
     root = "VOCdevkit/VOC2012"
     with tarfile.open(path) as archive:
         members = {str(PurePosixPath(m.name)): m for m in archive if m.isfile()}
@@ -32,8 +32,8 @@ def read_images(path: Path) -> tuple[Labels, Metadata]:
         ids = read("ImageSets/Segmentation/trainval.txt").decode().split()
         labels = np.zeros((len(ids), *SHAPE), np.uint8)
         for target, name in zip(labels, ids, strict=True):
-            with Image.open(io.BytesIO(read(f"SegmentationClass/{name}.png"))) as image:
-                picture = np.asarray(image)
+            with image.open(io.BytesIO(read(f"SegmentationClass/{name}.png"))) as file:
+                picture = np.asarray(file)
             target[: picture.shape[0], : picture.shape[1]] = picture
     return labels, {}
 
