@@ -16,25 +16,26 @@ from compresso.plugins import split_list
 from experiments import datasets
 from experiments.checks import Program
 from experiments.measure import Method
-from experiments.recommend.estimate import Bytes, estimate, size
-from experiments.recommend.sample import draw, plan
+from experiments.recommend.estimate import Estimate, estimate, size
+from experiments.recommend.sample import draw, plan, stack
 
 METHODS = "ristretto,ristretto:effort=3,crackle+lzma,cpso+zstd,compressed_segmentation+zstd:level=9"
 
 
 def estimates(
     methods: list[Method], dataset: datasets.Dataset, seeds: int
-) -> dict[Method, tuple[list[Bytes], int]]:
+) -> dict[Method, tuple[list[Estimate], int]]:
     """The estimate of each seed, and the bytes of the whole volume; none if all of it is read."""
-    found: dict[Method, list[Bytes]] = {method: [] for method in methods}
+    found: dict[Method, list[Estimate]] = {method: [] for method in methods}
     with dataset.boxes() as (_, volume):
+        chunk, count = plan(volume.shape)
+        if not count:
+            return {}
         for seed in range(seeds):
-            drawn = plan(volume.shape, None, None, seed)
-            if not drawn.count:
-                return {}
-            sample = draw(volume, drawn, lambda _: None)
+            sample = draw(volume, chunk, count, seed)
             for method in methods:
-                found[method].append(estimate(method, sample))
+                stacked = size(method, stack(sample.chunks))
+                found[method].append(estimate(method, sample, stacked))
         labels = volume.read_box(volume.box)
     return {method: (found[method], size(method, labels)) for method in methods}
 

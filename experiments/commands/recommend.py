@@ -4,19 +4,20 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from experiments.commands._options import DIRECTORY, FIGURES, VERBOSE, Voxels
+from compresso.cli import chunks as chunks_option
+from compresso.cli import seed as seed_option
+from experiments.commands._options import DIRECTORY, FIGURES, VERBOSE
 from experiments.commands._options import output as output_option
 from experiments.commands._options import runs as runs_option
 
 if TYPE_CHECKING:
     from compresso.plugins import Extent
-    from experiments.recommend import Advice, Standing
+    from experiments.recommend import Candidate
 
 
 class Share(click.ParamType[float]):
@@ -34,25 +35,8 @@ class Share(click.ParamType[float]):
         except ValueError:
             share = 0.0
         if not 0 < share <= 1:
-            self.fail(f"{value!r} is no share above 0 and at most 1, such as 0.05", param, ctx)
+            self.fail(f"{value!r} is not a share above 0 and at most 1 (example: 5%)", param, ctx)
         return share
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the command line says."""
-
-    dataset: str
-    directory: Path
-    sample: float | None
-    chunk: "Extent | None"
-    seed: int
-    runs: int
-    output: Path
-    figures: Path
-    plot: bool
-    json: bool
-    verbose: bool
 
 
 @click.command()
@@ -60,98 +44,100 @@ class Settings:
 @click.option(
     "--sample",
     type=Share(),
-    show_default="0.05, 16 to 64 chunks",
+    metavar="SHARE",
+    show_default="5%, 16 to 64 chunks",
     help="Share of the volume to measure.",
 )
-@click.option(
-    "--chunk",
-    type=Voxels(),
-    show_default="about 256x256x16",
-    help="Size of a chunk of the sample, x, y, z.",
-)
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of the sample.")
-@runs_option(5, "Runs of each cell that a purpose may take.")
+@chunks_option(None, "Size of a chunk of the sample in voxels (about 256,256,16 by default).")
+@seed_option("Random seed for choosing the sample.")
+@runs_option(5, "Measure the best methods N times.")
 @DIRECTORY
 @output_option("recommend.csv")
 @FIGURES
 @click.option("--plot/--no-plot", default=True, help="Draw the figures at the end.")
-@click.option("--json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
 @VERBOSE
-def command(**options: Any) -> None:
-    """Name the encoding and compressor to use for a volume, of any size, for each purpose.
+def command(
+    dataset: str,
+    sample: float | None,
+    chunks: "Extent | None",
+    seed: int,
+    runs: int,
+    directory: Path,
+    output: Path,
+    plot: bool,
+    as_json: bool,
+    verbose: bool,
+    **settings: Any,
+) -> None:
+    """Recommend an encoding and a compressor for a volume of any size.
 
-    Reads a sample only, unless the volume is small: chunks drawn by how dense the labels are. Every
-    cell that makes sense is run on a little of it, the better ones on more, the best on all.
-    docs/recommend.md says what the purposes are, and how sure the numbers.
+    There are four answers: for the smallest archive, general use, interactive viewing and random
+    access. Only a sample is read, unless the volume is small. All methods are measured on a small
+    block, and the best ones on larger parts. docs/choosing.md explains the answers.
     """
     from experiments import datasets, figures, page, recommend, records
     from experiments.commands import _progress
     from experiments.text import display_name
 
-    settings = Settings(**options)
-    dataset = datasets.choose_one(settings.dataset, settings.directory, "recommend")
-    for line in dataset.notes():
+    chosen = datasets.choose_one(dataset, directory, "recommend")
+    for line in chosen.notes():
         click.echo(line, err=True)
-    records.check(settings.output)
-    if settings.plot:
-        figures.check(settings.figures)
-    chunk = settings.chunk and tuple(reversed(settings.chunk))
-    question = recommend.Question(settings.sample, chunk, settings.seed, settings.runs)
-    kept = 0
+    records.check(output)
+    if plot:
+        figures.check(settings["figures"])
+    source = "" if dataset.partition(":")[0] in datasets.names() else dataset
+    added = 0
 
     def record(row: records.Row) -> None:
-        nonlocal kept
-        records.append(settings.output, row)
-        kept += 1
+        nonlocal added
+        records.append(output, row)
+        added += 1
 
     try:
-        with _announcing(settings.verbose) as announce:
-            advice = recommend.recommend(dataset, question, recommend.Measurer(announce, record))
+        with _announcing(verbose) as (announce, write):
+            measurer = recommend.Measurer(announce, record)
+            chunk = chunks and tuple(reversed(chunks))
+            for advice in recommend.recommend(chosen, measurer, sample, chunk, seed, runs):
+                if not advice.final:
+                    write(recommend.as_line(advice))
     except KeyboardInterrupt:
-        _progress.stop(kept, settings.output)
-    title = f"{display_name(dataset.name, dataset.group)}, {records.cpu()}"
-    _tell(settings, advice, title)
-    click.echo(f"{kept} rows added to {settings.output}", err=True)
-    if settings.plot:
-        rows = [row for one in (*advice.failed, *advice.standing) for row in one.rows]
+        _progress.stop(added, output)
+    answers = recommend.as_json(advice, source)
+    if as_json:
+        click.echo(json.dumps(answers, indent=2))
+    else:
+        click.echo(f"{display_name(chosen.name, chosen.group)}, {recommend.as_text(advice, source)}")
+    click.echo(f"{added} rows added to {output}", err=True)
+    if plot:
+        rows = [row for one in (*advice.failed, *advice.candidates) for row in one.rows]
         table = records.tabulate(rows)
-        paths = list(figures.draw_all(table, settings.figures))
-        answers = recommend.as_json(advice.choices, advice.sample)
-        written = page.write(table, paths, settings.figures, answers)
-        click.echo(f"{len(paths)} figures in {settings.figures}", err=True)
+        paths = list(figures.draw_all(table, settings["figures"]))
+        written = page.write(table, paths, settings["figures"], answers)
+        click.echo(f"{len(paths)} figures in {settings['figures']}", err=True)
         click.echo(f"page in {written}", err=True)
-    _tell_failed(advice.failed)
+    _complain(advice.failed)
 
 
-def _tell(settings: Settings, advice: "Advice", title: str) -> None:
-    """The answer on standard output."""
-    from experiments import recommend
-
-    if settings.json:
-        click.echo(json.dumps(recommend.as_json(advice.choices, advice.sample), indent=2))
-        click.echo(f"Measured: {advice.sample.told()}", err=True)
-        return
-    click.echo(recommend.as_text(title, advice.standing, advice.choices, advice.sample))
-
-
-def _tell_failed(failed: "Sequence[Standing]") -> None:
-    """What failed, which ends the run with 1, and which encodings have no stream of such labels."""
+def _complain(failed: "Sequence[Candidate]") -> None:
+    """Print what failed, and end with 1; an encoding that cannot hold a label is not a failure."""
     from compresso.cli import complain
 
-    refused = {str(one.cell.encoding): one.failure for one in failed if one.refused}
-    for encoding, status in refused.items():
+    for encoding, status in {
+        str(o.method.encoding): o.failure for o in failed if o.refused
+    }.items():
         complain(f"{encoding} is left out: {status}")
     broken = [one for one in failed if not one.refused]
     for one in broken:
-        complain(f"! {one.cell}: {one.failure}")
+        complain(f"! {one.method}: {one.failure}")
     if broken:
-        click.echo(f"Error: {len(broken)} cells failed; see ! above", err=True)
+        click.echo(f"Error: {len(broken)} methods failed; see ! above", err=True)
         sys.exit(1)
 
 
 @contextmanager
-def _announcing(verbose: bool) -> Iterator[Callable[[str], None]]:
-    """Tell on standard error what is going on: in one line that changes, or a line each."""
+def _announcing(verbose: bool) -> Iterator[tuple[Callable[[str], None], Callable[[str], None]]]:
+    """Show on standard error what is measured, in a line that changes, or a line each."""
     from tqdm import tqdm
 
     tqdm.monitor_interval = 0  # it would be one thread more
@@ -163,4 +149,8 @@ def _announcing(verbose: bool) -> Iterator[Callable[[str], None]]:
             if verbose:
                 click.echo(text, err=True)
 
-        yield announce
+        def write(text: str) -> None:
+            bar.clear()
+            click.echo(text, err=True)
+
+        yield announce, write

@@ -1,64 +1,333 @@
-"""Which cell to use for a volume: a sample, a race, the front, and an answer for each purpose."""
+"""Recommend a method for each purpose: sample a volume, measure in stages, estimate, choose."""
 
-from collections.abc import Sequence
+import math
+import re
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from compresso.cli import digits, extent
 from compresso.volumes.volume import Shape
 from experiments.datasets import Dataset, LoadedVolume
-from experiments.recommend.cells import sensible
-from experiments.recommend.measurer import Measurer
-from experiments.recommend.purposes import Choice, Purposes
-from experiments.recommend.race import Race
+from experiments.errors import HarnessError
+from experiments.measure import Method
+from experiments.recommend.candidates import (
+    AS_MEASURED,
+    DISK,
+    GENERAL,
+    INTERACTIVE,
+    LINK,
+    NEAR,
+    PURPOSES,
+    RANDOM_ACCESS,
+    Candidate,
+    Doubt,
+    Measurer,
+    Purpose,
+    Stages,
+    methods,
+)
+from experiments.recommend.estimate import Estimate, estimate
 from experiments.recommend.sample import Sample, draw, plan
-from experiments.recommend.standing import Standing, sifted
-from experiments.recommend.tell import as_json, as_text
+from experiments.records.intervals import LEAST
+from experiments.records.results import NOTE, is_trained
 
-__all__ = ["Advice", "Measurer", "Question", "Standing", "as_json", "as_text", "recommend"]
+__all__ = [
+    "Advice",
+    "Candidate",
+    "Measurer",
+    "as_json",
+    "as_line",
+    "as_text",
+    "choose",
+    "recommend",
+]
 
 
 @dataclass(frozen=True)
-class Question:
-    """How to look for an answer.
+class Choice:
+    """The answer for a purpose.
 
     Parameters
     ----------
-    share : float, optional
-        Of the volume that is sampled.
-    chunk : (int, int, int), optional
-        The shape of a chunk of the sample, z, y, x.
-    seed : int
-        Of the sample.
-    runs : int
-        On all of the sample, of each cell that a purpose may take.
+    purpose : Purpose
+    candidate : Candidate
+    size : Estimate
+        The bytes of the whole volume in one piece.
+    boxes : Candidate, optional
+        For random access, the sum over boxes that are compressed alone.
     """
 
-    share: float | None = None
-    chunk: Shape | None = None
-    seed: int = 0
-    runs: int = 5
+    purpose: Purpose
+    candidate: Candidate
+    size: Estimate
+    boxes: Candidate | None = None
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What was found out about a volume."""
+    """The answers, and what they are based on.
+
+    Parameters
+    ----------
+    sample : Sample
+    candidates : sequence of Candidate
+        Those of the last stage.
+    failed : sequence of Candidate
+    choices : sequence of Choice
+        One per purpose; none for random access if every candidate failed on a box.
+    final : bool
+        False for the first answer, which has no intervals.
+    """
 
     sample: Sample
-    standing: Sequence[Standing]
-    failed: Sequence[Standing]
-    choices: dict[str, Choice]
+    candidates: Sequence[Candidate]
+    failed: Sequence[Candidate]
+    choices: Sequence[Choice]
+    final: bool = True
 
 
-def recommend(dataset: Dataset, question: Question, measurer: Measurer) -> Advice:
-    """Find the cells to use for a volume; raises DatasetError, FileError and HarnessError."""
+def recommend(
+    dataset: Dataset,
+    measurer: Measurer,
+    share: float | None = None,
+    chunk: Shape | None = None,
+    seed: int = 0,
+    runs: int = 5,
+) -> Iterator[Advice]:
+    """Yield a first answer from small blocks, and then the final one.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    measurer : Measurer
+    share : float, optional
+        The share of the volume to measure; by default 0.05, with 16 to 64 chunks.
+    chunk : (int, int, int), optional
+        The shape of a chunk of the sample, z, y, x.
+    seed : int
+        Random seed of the sample.
+    runs : int
+        Runs on the sample of each candidate that may be an answer.
+
+    Raises
+    ------
+    DatasetError, FileError
+    HarnessError
+        Every candidate failed.
+    """
     with dataset.boxes() as (source, volume):
-        wanted = plan(volume.shape, question.share, question.chunk, question.seed)
-        sample = draw(volume, wanted, measurer.announce)
+        sample = draw(volume, *plan(volume.shape, share, chunk), seed, measurer.announce)
     nothing = np.empty((0, 0, 0), volume.dtype)
     described = LoadedVolume(dataset.name, source, dataset.group, nothing)
-    race = Race(sample, described, question.runs, measurer)
-    standing, failed = sifted(dataset.name, list(race.run(sensible())))
-    purposes = Purposes(sample, described, standing, measurer)
-    choices = purposes.choose()
-    return Advice(sample, standing, [*failed, *purposes.failed], choices)
+    stages = Stages(sample, described, runs, measurer)
+    estimates: dict[Method, Estimate] = {}
+
+    def on_sample(one: Candidate) -> Estimate:
+        return Estimate(8 * volume.voxels / one.ratio, math.nan, math.nan)
+
+    def of_volume(one: Candidate) -> Estimate:
+        if one.method not in estimates:
+            measurer.announce(f"{one.method.title}, estimating the whole volume")
+            measured = one.rows[0]["compressed_bytes"]
+            estimates[one.method] = (
+                Estimate(measured, measured, measured)
+                if sample.whole
+                else estimate(one.method, sample, measured)
+            )
+        return estimates[one.method]
+
+    blocks, left, for_boxes = stages.on_blocks(methods())
+    if not blocks:
+        one = stages.failed[0]
+        raise HarnessError(f"{dataset.name}: every method failed; {one.method}: {one.failure}")
+    boxes = stages.on_boxes(for_boxes)[:1]
+    yield Advice(sample, blocks, stages.failed, choose(blocks, boxes, on_sample, 1.0), final=False)
+    left = list(dict.fromkeys([*left, *(one.method for one in boxes)]))
+    found = stages.on_sample(left)
+    near = 1.0 if sample.whole else NEAR
+    yield Advice(sample, found, stages.failed, choose(found, boxes, of_volume, near))
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    boxes: Sequence[Candidate],
+    size: Callable[[Candidate], Estimate],
+    near: float,
+) -> list[Choice]:
+    """Choose for each purpose; methods whose ratios are near the best one's by their sizes."""
+    choices = []
+    for purpose in PURPOSES:
+        # For interactive viewing the time depends on the ratio.
+        doubt = Doubt(1.0 if purpose is INTERACTIVE else near)
+        best, *others = purpose.open(candidates, doubt)
+        similar = {_family(best): best}  # the others of a family save as much in one piece
+        for one in others:
+            if one.ratio * doubt.ratio >= best.ratio:
+                similar.setdefault(_family(one), one)
+        one = min(similar.values(), key=lambda each: size(each).expected if others else 0)
+        choices.append(Choice(purpose, one, size(one)))
+    for alone in boxes:
+        for one in candidates:
+            if one.method == alone.method:
+                choices.append(Choice(RANDOM_ACCESS, one, size(one), alone))
+    return choices
+
+
+def _family(one: Candidate) -> tuple[str, str]:
+    return one.method.encoding.name, one.method.compressor.name
+
+
+def as_json(advice: Advice, source: str = "") -> dict[str, Any]:
+    """One entry per purpose: the method, how to use it, ratio, bytes, speeds and seconds.
+
+    ``ratio``, ``low`` and ``high`` are those of the whole volume in one piece, at 8 bytes per
+    voxel, and ``native_ratio`` and its bounds at those of its own ``dtype``. Speeds are MB/s of 8
+    bytes per voxel. ``seconds`` are those to compress and decompress the volume once with one
+    thread. ``low`` and ``high`` are the bounds of 95% intervals. They are None if they are not
+    known: for seconds of fewer than ``LEAST`` runs, and for the ratio of a sample without several
+    labels.
+
+    Parameters
+    ----------
+    advice : Advice
+    source : str
+        The user's file or store, for the commands.
+    """
+    return {choice.purpose.name: _entry(choice, advice.sample, source) for choice in advice.choices}
+
+
+def _entry(choice: Choice, sample: Sample, source: str) -> dict[str, Any]:
+    one, size, dtype = choice.candidate, choice.size, sample.volume.dtype
+    voxels, known, timed = sample.volume.voxels, size.low == size.low, len(one.rows) >= LEAST
+    there, back = one.compress, one.decompress
+    command, python = _usage(choice, sample, source)
+    entry = {
+        "encoding": one.method.encoding.spec,
+        "compression": one.method.compressor.spec,
+        "command": command,
+        "python": python,
+        "ratio": 8 * voxels / size.expected,
+        "low": 8 * voxels / size.high if known else None,
+        "high": 8 * voxels / size.low if known else None,
+        "dtype": dtype.name,
+        "native_ratio": dtype.itemsize * voxels / size.expected,
+        "native_low": dtype.itemsize * voxels / size.high if known else None,
+        "native_high": dtype.itemsize * voxels / size.low if known else None,
+        "compress_speed": one.speeds[0],
+        "decompress_speed": one.speeds[1],
+        "bytes": round(size.expected),
+        "bytes_low": round(size.low) if known else None,
+        "bytes_high": round(size.high) if known else None,
+        "runs": len(one.rows),
+        "seconds": voxels * (there.median + back.median),
+        "seconds_low": voxels * (there.low + back.low) if timed else None,
+        "seconds_high": voxels * (there.high + back.high) if timed else None,
+        "compress_seconds": voxels * there.median,
+        "decompress_seconds": voxels * back.median,
+        "why": _why(choice, sample),
+    }
+    if choice.boxes:
+        rows, count = choice.boxes.rows[0], len(sample.boxes)
+        entry["box_bytes"] = rows["compressed_bytes"] / count
+        entry["box_seconds"] = _box_seconds(choice, sample)
+        entry["box_ratio"] = choice.boxes.ratio
+    return entry
+
+
+def _box_seconds(choice: Choice, sample: Sample) -> float:
+    assert choice.boxes
+    return choice.boxes.decompress.median * sample.boxes[0][1].size
+
+
+def _why(choice: Choice, sample: Sample) -> str:
+    """What makes a method the answer, on one line."""
+    one, purpose = choice.candidate, choice.purpose
+    if choice.boxes:
+        return (
+            f"boxes of {extent(sample.boxes[0][1].shape)} compressed alone: "
+            f"{digits(choice.boxes.ratio)}x smaller, "
+            f"{digits(1e3 * _box_seconds(choice, sample))} ms to decompress one"
+        )
+    if purpose is INTERACTIVE:
+        seconds = 1e9 * purpose.bounds(one, AS_MEASURED)[0]
+        link = f"over a {LINK:.0f} MB/s link, decoding included"
+        return f"{digits(seconds)} s per gigavoxel to load {link}"
+    if purpose is GENERAL:
+        if min(one.speeds) < DISK:
+            return f"no method reaches {DISK:.0f} MB/s both ways; this one comes nearest"
+        return f"the smallest that compresses and decompresses at {DISK:.0f} MB/s or more"
+    return f"{_bytes(choice.size.expected)} for the whole volume"
+
+
+def _bytes(size: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if size < 1000:
+            return f"{size:,.0f} bytes" if unit == "bytes" else f"{digits(size)} {unit}"
+        size /= 1000
+    return f"{digits(size)} PB"
+
+
+def _usage(choice: Choice, sample: Sample, source: str) -> tuple[str, str]:
+    """The shell command and the Python line that use a method."""
+    encoding, compression = (
+        codec.spec
+        for codec in (choice.candidate.method.encoding, choice.candidate.method.compressor)
+    )
+    name = re.split(r"[.:]", re.split(r"[/|]", source.rstrip("/|:"))[-1])[0] or "labels"
+    codecs = f"--encoding {encoding} --compression {compression}"
+    given = shlex.quote(source or "labels.h5")
+    if not choice.boxes:
+        return (
+            f"compresso compress {given} {name}.cps {codecs}",
+            f'compresso.dumps(labels, "{encoding}", "{compression}")',
+        )
+    shape = sample.boxes[0][1].shape
+    chunks = ",".join(map(str, reversed(shape)))
+    return (
+        f"compresso convert {given} {name}.zarr {codecs} --chunks {chunks}",
+        f'zarr.create_array("{name}.zarr", data=labels, chunks={shape}, compressors=None, '
+        f'serializer=CompressoCodec("{encoding}", "{compression}"))',
+    )
+
+
+def as_line(advice: Advice) -> str:
+    """The methods and their ratios on one line."""
+    answers = (
+        f"{choice.purpose.title}: {choice.candidate.method.title} "
+        f"({digits((choice.boxes or choice.candidate).ratio)}x)"
+        for choice in advice.choices
+    )
+    return f"First answer, still measuring. {'; '.join(answers)}"
+
+
+def as_text(advice: Advice, source: str = "") -> str:
+    """What was measured, and a block per purpose."""
+    volume = advice.sample.volume
+    lines = [f"{extent(volume.shape)} {volume.dtype.name}; measured: {advice.sample.describe()}"]
+    lines.append("Ratios compare with 8 bytes per voxel (uint64), and MB/s count these; 1 thread.")
+    for choice in advice.choices:
+        entry = _entry(choice, advice.sample, source)
+        ratio = f"{digits(entry['ratio'])}x smaller"
+        if choice.size.low != choice.size.high:
+            known = entry["low"] is not None
+            ratio += (
+                f" (95% interval {digits(entry['low'])}x to {digits(entry['high'])}x)"
+                if known
+                else f" ({advice.sample.unknown})"
+            )
+        speeds = [digits(speed) for speed in choice.candidate.speeds]
+        lines += [
+            "",
+            f"For {choice.purpose.title}:  {choice.candidate.method.title}    {ratio}",
+            f"    {entry['why']}",
+            f"    compress {speeds[0]} MB/s, decompress {speeds[1]} MB/s",
+            f"    use it:  {entry['command']}",
+            f"             {entry['python']}",
+        ]
+        if is_trained(choice.candidate.rows[0]):
+            lines.append(f"    {NOTE}")
+    return "\n".join(lines)

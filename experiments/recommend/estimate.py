@@ -1,104 +1,98 @@
-"""From the bytes of a sample to those of the whole volume, and how sure that is.
+"""Estimate the bytes of the whole volume from a sample, with a 95% interval.
 
-A volume in one piece takes fewer bytes than its chunks do together, for three reasons, each of
-which is measured with the cell itself on the same voxels:
+A volume in one piece takes fewer bytes than its chunks together, for three reasons. Each is
+measured on the sample with the method itself:
 
 growth
-    Models, dictionaries and tables of windows or labels are learnt once. The chunks are encoded
-    in quarters of one stack, in halves, and in one: each doubling saves some, and what the
-    doublings that are missing would save is continued from these.
+    Models, dictionaries and tables are learnt once. The chunks are compressed in quarters of one
+    stack, in halves, and in one. Each doubling saves bytes; the savings of the missing doublings
+    are extrapolated from these.
 seams
-    The first slice of a chunk has no slice before it. The chunks are cut in halves and in quarters
-    and stacked so that what belongs together is apart: what more seams cost tells what fewer save.
+    The first slice of a chunk has no slice before it. Some chunks are cut into halves and quarters,
+    and stacked with other slices between neighbours. The cost of these seams shows what the volume
+    saves, which has fewer.
 edges
-    The same in y and x, where chunks are narrower than the volume.
+    The same in y and x, as chunks are narrower than the volume.
 
-The interval adds, as independent errors, what other chunks might have been (Student's, of what
-density does not explain), what the continuation may be wrong by, and how large the part of the
-volume may be that the chunks stand for. The rest of the volume has one label, so its bytes follow
-from three pieces of that label: what another slice takes, and what a wider one.
+The interval adds independent errors: that other chunks might have been drawn (Student's interval
+of the variation that density does not explain), of the extrapolation, and of the content's share
+of the volume. The rest of the volume has one label, and its bytes follow from three pieces of it.
 """
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compresso.arrays import Labels
+from compresso.parallel import cores, parallel
 from experiments.measure import Method, prepared
 from experiments.recommend.sample import Sample, stack
 from experiments.records.intervals import CONFIDENCE
 
-#: What the next doubling saves of what the last one saved: expected, and at most.
+#: What a doubling saves compared with the one before: expected, and at most.
 DECLINE, SLOWEST = 0.8, 0.97
-#: How much smaller an excess is where seams are half as many: expected bounds.
+#: How much smaller the cost of seams is where they are half as many: bounds.
 HALVED = (0.25, 0.5)
+#: Chunks that are cut to measure seams and edges.
+CUT = 4
 #: No interval of a sample is narrower than this, relative, on either side.
 NARROWEST = 0.03
 #: Pieces of one label: slices, and rows and columns at most. Blocks are 8 voxels along each axis.
 PIECE = (8, 512)
-#: By what their sizes may be wrong: bytes, and a share.
+#: What the sizes of these may be wrong by: bytes, and a share.
 ROUNDING, DRIFT = 8, 0.1
 
 
-@dataclass(frozen=True)
-class Bytes:
-    """The bytes of the whole volume: expected, and the bounds of the 95% interval.
+class Estimate(NamedTuple):
+    """A number, and the bounds of its 95% interval, which are NaN if nothing is known about it."""
 
-    The bounds are NaN if nothing is known about the error.
+    expected: float
+    low: float
+    high: float
+
+
+#: A logarithm of a factor: nothing is saved.
+NOTHING = Estimate(0.0, 0.0, 0.0)
+
+
+def size(method: Method, labels: Labels) -> int:
+    """The compressed bytes of labels."""
+    stream = method.encoding.encode_volume(prepared(labels, method.encoding), method.threads)
+    return memoryview(method.compressor.compress(stream)).nbytes
+
+
+def estimate(method: Method, sample: Sample, stacked: int) -> Estimate:
+    """Estimate the bytes of the whole volume in one piece, as the grid measures it.
+
+    Parameters
+    ----------
+    method : Method
+    sample : Sample
+    stacked : int
+        The bytes of all chunks in one stack.
     """
-
-    expected: float
-    low: float
-    high: float
-
-
-def exactly(size: float) -> Bytes:
-    """What was measured, and not estimated."""
-    return Bytes(size, size, size)
-
-
-def size(cell: Method, labels: Labels) -> int:
-    """The bytes that a cell makes of labels."""
-    stream = cell.encoding.encode_volume(prepared(labels, cell.encoding), cell.threads)
-    return memoryview(cell.compressor.compress(stream)).nbytes
-
-
-@dataclass(frozen=True)
-class Continuation:
-    """By which a size is to be multiplied, as a logarithm: expected, and its bounds."""
-
-    expected: float
-    low: float
-    high: float
-
-
-#: Where there is nothing to save.
-NOTHING = Continuation(0.0, 0.0, 0.0)
-
-
-def estimate(cell: Method, sample: Sample) -> Bytes:
-    """The bytes of the whole volume, in one piece as the grid measures it."""
-    other = rest(cell, sample)
+    rest = blank_size(method, sample)
     if not sample.content.share:
-        return Bytes(other.expected, math.nan, math.nan)
-    found = _content(cell, sample)
-    expected = found.expected + other.expected
-    low = math.hypot(found.expected - found.low, other.expected - other.low)
-    high = math.hypot(found.high - found.expected, other.high - other.expected)
-    return Bytes(expected, expected - low, expected + high)
+        return Estimate(rest.expected, math.nan, math.nan)
+    found = _content_size(method, sample, stacked)
+    expected = found.expected + rest.expected
+    low = math.hypot(found.expected - found.low, rest.expected - rest.low)
+    high = math.hypot(found.high - found.expected, rest.high - rest.expected)
+    return Estimate(expected, expected - low, expected + high)
 
 
-def rest(cell: Method, sample: Sample) -> Bytes:
-    """The bytes of the part of the volume that has one label, and is not sampled."""
+def blank_size(method: Method, sample: Sample) -> Estimate:
+    """Estimate the bytes of the part of the volume that has one label, which is not sampled."""
     share = 1 - sample.content.share
     if not share:
-        return exactly(0)
+        return NOTHING
     pieces = [blank(sample, deeper, wider) for deeper, wider in ((1, 1), (2, 1), (1, 8))]
-    one, deep, wide = (size(cell, labels) for labels in pieces)
+    one, deep, wide = (size(method, labels) for labels in pieces)
     depth, more = len(pieces[0]), pieces[2].size - pieces[0].size
     voxel = max(0, wide - one) / more
     plane = max(0.0, (deep - one) / depth - voxel * pieces[0][0].size)
@@ -106,7 +100,7 @@ def rest(cell: Method, sample: Sample) -> Bytes:
     voxels, planes = share * sample.volume.voxels, share * sample.volume.shape[0]
     expected = least + planes * plane + voxels * voxel
     error = ROUNDING * voxels / more + DRIFT * expected
-    return Bytes(expected, max(1.0, expected - error), expected + error)
+    return Estimate(expected, max(1.0, expected - error), expected + error)
 
 
 def blank(sample: Sample, deeper: int = 1, wider: int = 1) -> Labels:
@@ -117,42 +111,65 @@ def blank(sample: Sample, deeper: int = 1, wider: int = 1) -> Labels:
     return np.full((deeper * depth, side, wider * side), sample.content.label, sample.volume.dtype)
 
 
-def _content(cell: Method, sample: Sample) -> Bytes:
-    """The bytes of the part of the volume that the chunks stand for."""
-    chunks, whole, content = sample.chunks, sample.volume, sample.content
-    alone = np.array([size(cell, chunk) for chunk in chunks], float)
-    grown = _grown(cell, chunks, float(alone.sum()))
-    voxels = sum(chunk.size for chunk in chunks)
-    times = content.share * whole.voxels / voxels
-    steps = [
-        growth(grown, math.log2(max(1.0, times))),
-        *(_seams(cell, chunks, axis, content.joined[axis], grown[-1]) for axis in range(3)),
-    ]
+def _content_size(method: Method, sample: Sample, stacked: int) -> Estimate:
+    """Estimate the bytes of the part of the volume that the chunks stand for."""
+    chunks, content = sample.chunks, sample.content
+    sizes = _sizes(method, sample)
+    grown = [sum(sizes[key]) for key in sorted(key for key in sizes if isinstance(key, int))]
+    grown.append(stacked)
+    times = content.share * sample.volume.voxels / sum(chunk.size for chunk in chunks)
+    steps = [growth(grown[-3:], math.log2(max(1.0, times)))]
+    steps += [_seams(sizes, axis, joined) for axis, joined in enumerate(content.joined)]
+    alone = np.array(sizes[1], float)
     mean, reach = _of_a_chunk(alone, sample)
     expected = grown[-1] * mean / alone.mean() * times
     expected *= math.exp(sum(step.expected for step in steps))
     sides = math.log(content.share / content.low), math.log(content.high / content.share)
     low = math.hypot(reach, NARROWEST, sides[0], *(step.expected - step.low for step in steps))
     high = math.hypot(reach, NARROWEST, sides[1], *(step.high - step.expected for step in steps))
-    return Bytes(expected, expected * math.exp(-low), expected * math.exp(high))
+    return Estimate(expected, expected * math.exp(-low), expected * math.exp(high))
 
 
-def _grown(cell: Method, chunks: Sequence[Labels], alone: float) -> list[float]:
-    """All bytes of the chunks in a quarter of a stack each, in half of one, and in one.
+def _sizes(method: Method, sample: Sample) -> dict[Hashable, list[int]]:
+    """The bytes of every stack of chunks that an estimate needs, made on all cores.
 
-    The numbers of chunks are powers of 2, up to the first that holds all; one chunk is known.
+    The keys are the number of chunks in a stack, which is a power of 2, or (axis, parts) for
+    ``CUT`` chunks that are cut, or "uncut" for the same ones as they are.
     """
+    chunks = sample.chunks
     deepest = (len(chunks) - 1).bit_length()
-    found = []
-    for together in (1 << power for power in range(max(0, deepest - 2), deepest + 1)):
-        groups = [chunks[i : i + together] for i in range(0, len(chunks), together)]
-        sizes = (size(cell, stack(group)) for group in groups)
-        found.append(alone if together == 1 else float(sum(sizes)))
+    few = chunks[:: max(1, len(chunks) // CUT)]
+    jobs: list[tuple[Hashable, Callable[[], Labels]]] = [("uncut", partial(stack, few))]
+    for together in {1, *(1 << power for power in range(max(0, deepest - 2), deepest))}:
+        for start in range(0, len(chunks), together):
+            jobs.append((together, partial(stack, chunks[start : start + together])))
+    for axis, parts in ((0, 2), (0, 4), (1, 2), (2, 2)):
+        if sample.content.joined[axis] and few[0].shape[axis] >= parts:
+            jobs.append(((axis, parts), partial(_cut, few, axis, parts)))
+
+    def measured(job: tuple[Hashable, Callable[[], Labels]]) -> int:
+        labels = job[1]()
+        voxels = sum(chunk.size for chunk in few)
+        times = voxels / labels.size if isinstance(job[0], tuple) else 1
+        return round(times * size(method, labels))
+
+    found: dict[Hashable, list[int]] = defaultdict(list)
+    for (key, _), bytes_ in zip(jobs, parallel(measured, jobs, cores(0)), strict=True):
+        found[key].append(bytes_)
     return found
 
 
-def growth(grown: Sequence[float], doublings: float) -> Continuation:
-    """What so many more doublings save, by what the last ones saved."""
+def _cut(chunks: Sequence[Labels], axis: int, parts: int) -> Labels:
+    """The chunks in parts along an axis, stacked so that no neighbours meet."""
+    cut = [np.array_split(chunk, parts, axis) for chunk in chunks]
+    index = [slice(None)] * 3
+    index[axis] = slice(0, chunks[0].shape[axis] // parts)  # an odd rest is left out
+    order = (*range(0, parts, 2), *range(1, parts, 2))
+    return stack([np.ascontiguousarray(one[i][tuple(index)]) for i in order for one in cut])
+
+
+def growth(grown: Sequence[float], doublings: float) -> Estimate:
+    """Extrapolate what more doublings save from what the last ones saved, as a logarithm."""
     saved = [math.log(b / a) for a, b in itertools.pairwise(grown)]
     if not saved:
         return NOTHING
@@ -160,47 +177,33 @@ def growth(grown: Sequence[float], doublings: float) -> Continuation:
     typical = min(0.0, (2 * last + DECLINE * before) / 3)
     expected = typical * _series(DECLINE, doublings)
     most = min(last, (last + before) / 2, 0.0) * _series(SLOWEST, doublings)
-    return Continuation(expected, min(most, 1.5 * expected), 0.0)
+    return Estimate(expected, min(most, 1.5 * expected), 0.0)
 
 
 def _series(ratio: float, terms: float) -> float:
-    """The sum of ratio + ratio**2 + ..., of so many terms, whole or not."""
+    """The sum of ratio + ratio**2 + ..., also of a fractional number of terms."""
     return float(ratio * (1 - ratio**terms) / (1 - ratio))
 
 
-def _seams(
-    cell: Method, chunks: Sequence[Labels], axis: int, joined: float, together: float
-) -> Continuation:
-    """What is saved where a chunk goes on along an axis, as this share of them does."""
-    side = chunks[0].shape[axis]
-    if not joined or side < 2:
+def _seams(sizes: dict[Hashable, list[int]], axis: int, joined: float) -> Estimate:
+    """What is saved if this share of the chunks continues along an axis, as a logarithm."""
+    if (axis, 2) not in sizes:
         return NOTHING
-    halves = _apart(cell, chunks, axis, 2) / together - 1
+    halves, quarters = (
+        sum(sizes.get((axis, parts), [])) / sum(sizes["uncut"]) - 1 for parts in (2, 4)
+    )
     share = HALVED[1]
-    if axis == 0 and side >= 4:
-        quarters = _apart(cell, chunks, axis, 4) / together - 1
-        if quarters > halves > 0:
-            share = min(HALVED[1], max(HALVED[0], halves / (quarters - halves)))
-    excess = max(0.0, halves) * share / (1 - share) * joined
-    excess = min(excess, 0.5)
-    return Continuation(math.log1p(-excess), math.log1p(-min(0.75, 1.75 * excess)), 0.0)
+    if quarters > halves > 0:
+        share = min(HALVED[1], max(HALVED[0], halves / (quarters - halves)))
+    excess = min(0.5, max(0.0, halves) * share / (1 - share) * joined)
+    return Estimate(math.log1p(-excess), math.log1p(-min(0.75, 1.75 * excess)), 0.0)
 
 
-def _apart(cell: Method, chunks: Sequence[Labels], axis: int, parts: int) -> float:
-    """The bytes of the chunks in parts along an axis, stacked so that neighbours are apart."""
-    cut = [np.array_split(chunk, parts, axis) for chunk in chunks]
-    index = [slice(None)] * 3
-    index[axis] = slice(0, chunks[0].shape[axis] // parts)  # what is odd is left out
-    order = (*range(0, parts, 2), *range(1, parts, 2))
-    labels = stack([np.ascontiguousarray(c[i][tuple(index)]) for i in order for c in cut])
-    return size(cell, labels) * sum(chunk.size for chunk in chunks) / labels.size
+def _of_a_chunk(alone: Labels, sample: Sample) -> tuple[float, float]:
+    """The bytes of a chunk on average over the volume, and their relative error, a logarithm.
 
-
-def _of_a_chunk(alone: NDArray[np.float64], sample: Sample) -> tuple[float, float]:
-    """The bytes of a chunk on average over the volume, and the interval's reach, a logarithm.
-
-    The bytes follow the density of labels, which is known at more places than were read. What it
-    does not explain is what another draw would have changed.
+    The bytes follow the density of labels, which is known at more places than were read. Other
+    chunks would have differed in what density does not explain.
     """
     from scipy import stats
 

@@ -1,262 +1,408 @@
-"""Chunks of a volume that may be larger than any memory, drawn so that they stand for all of it.
+"""Choose a sample: chunks that stand for a volume, which may be larger than any memory.
 
-Some places more than are needed are looked at, one slice of a chunk each, spread evenly over the
-volume. They are sorted by how dense the labels are there, from absent to crowded, and one of every
-few is drawn: so each stratum of density has its share of the sample, and the chunks can be stacked
-and taken for a small copy of the whole.
+More places than needed are looked at first, one slice of a chunk each, spread evenly over the
+volume. They are sorted by the density of their labels, and one of every few is drawn. So each
+density has its share of the sample, and a stack of the chunks is a small copy of the volume.
 
-Most of a volume may hold one label only. If so, chunks are drawn from the remaining part, whose
-share of the volume is known exactly where the source lists its stored chunks, and is otherwise
-estimated from the places. The rest needs no sample, as its labels are known.
+Most of a volume may have a single label. Chunks are then drawn from the rest, the content. Its
+share of the volume is exact if the source lists its stored chunks, and otherwise estimated from the
+places.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import Labels
-from compresso.volumes.volume import Box, Shape, Volume, grid, of_array, slices_of
+from compresso.cli import digits, extent
+from compresso.volumes.volume import Box, Shape, Volume, grid, of_array, shape_of, slices_of
 from experiments.errors import DatasetError
-from experiments.recommend.places import (
-    FURTHER,
-    LOOKS,
-    Content,
-    Places,
-    list_places,
-    look,
-    one_of_each,
-    read,
-    varies,
-    weigh,
-)
 
-#: What a chunk is by default, about, z, y, x: deep enough for encodings that look at the slice
+#: The default chunk, z, y, x: several slices, as some encodings compare a slice with the one
 #: before, and whole blocks of 8x8x8.
 CHUNK = (16, 256, 256)
-#: What is fetched alone at random access, z, y, x.
-BOX = (64, 64, 64)
-BOXES = 8
-#: Chunks of a sample by default: at least, and at most.
-FEWEST, MOST = 16, 64
-SHARE = 0.05
-#: Whatever the share: fewer tell nothing of what each doubling saves.
+#: What a random access reads, z, y, x, and how many such boxes are measured.
+BOX, BOXES = (64, 64, 64), 8
+#: Voxels of the blocks that the first stages measure; the second one is used if the sample is at
+#: least ``WORTH`` times as large.
+BLOCKS, WORTH = (1 << 18, 1 << 21), 3
+#: Chunks of a default sample, and its share of the volume.
+FEWEST, MOST, SHARE = 16, 64, 0.05
+#: Chunks of any sample: fewer do not show what each doubling of the size saves.
 LEAST = 4
-#: A volume of which the sample would be a larger share than this, or that has fewer voxels than
-#: this, is measured whole.
-LARGEST_SHARE = 0.25
-SMALL = 1 << 24
+#: A smaller volume is measured whole, and so is one of which the sample would be a larger share.
+SMALL, LARGEST_SHARE = 1 << 24, 0.25
+#: Places per chunk that are looked at, and how many times more if fewer than one in ``LOOKS`` has
+#: several labels.
+LOOKS, FURTHER = 4, 16
+#: Places without stored chunks are left out if they are at least this share.
+LEFT_OUT = 0.1
+#: Places that are read to check that the smallest stored chunks have a single label.
+CHECKED = 8
+#: Longer lists of stored chunks or places take too long.
+LONGEST = 1 << 24
+
+Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is read.
+class Places:
+    """The boxes that a chunk may have; they cover the volume, the last of each axis overlaps."""
+
+    shape: Shape
+    chunk: Shape
+
+    @property
+    def across(self) -> Shape:
+        """The number of places along each axis."""
+        return tuple(-(-n // c) for n, c in zip(self.shape, self.chunk, strict=True))
+
+    def __len__(self) -> int:
+        return math.prod(self.across)
+
+    def __getitem__(self, number: int) -> Box:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        box = []
+        for across, n, c in reversed(list(zip(self.across, self.shape, self.chunk, strict=True))):
+            number, i = divmod(number, across)
+            start = min(i * c, n - c)
+            box.append((start, start + c))
+        return tuple(reversed(box))
+
+    def touching(self, box: Box) -> tuple[slice, ...]:
+        """The places that share a voxel with a box, as an index of their grid."""
+        found = []
+        for (a, b), across, n, c in zip(box, self.across, self.shape, self.chunk, strict=True):
+            last = across - 1 if b > n - c else (b - 1) // c  # the last one overlaps
+            found.append(slice(a // c, last + 1))
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class Content:
+    """The part of a volume that its sample stands for; all other voxels have one label.
 
     Parameters
     ----------
-    chunk : (int, int, int)
-        The shape of each.
-    count : int
-        Chunks of the sample; 0 where the whole volume is measured.
-    seed : int
+    joined : (float, float, float)
+        The share of its chunks that have a neighbour after them along each axis.
+    share, low, high : float
+        The share of the volume, and its 95% interval; 0 if only one label was found.
+    label : int
+        The label of the other voxels.
+    reason : str
+        How this is known; empty if the content is the whole volume.
+    weights : (n,) float, optional
+        Factors for the bytes of each chunk of the sample.
     """
 
-    chunk: Shape
-    count: int
-    seed: int
+    joined: tuple[float, ...] = (0.0, 0.0, 0.0)
+    share: float = 1.0
+    low: float = 1.0
+    high: float = 1.0
+    label: int = 0
+    reason: str = ""
+    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Chunks, or one that is the whole volume.
+    """Chunks of a volume, or one that is the whole volume.
 
     Parameters
     ----------
-    plan : Plan
     volume : Volume
-        What it is of.
     chunks : list of (nz, ny, nx)
-        In the order of their places.
-    density : (n,) float
-        In one slice of each: the share of voxels whose label differs from the one before.
+        In the order of their positions.
     boxes : list of (Box, (nz, ny, nx))
-        What random access fetches: where, and the labels.
-    mean_density : float
-        Of all places that were looked at.
-    density_error : float
-        The standard error of that.
-    looked_at : int
-        How many.
+        What random access reads: the positions, and the labels.
+    blocks : list of (nz, ny, nx)
+        Parts for the first stages, each larger than the one before.
+    seed : int, optional
+        The random seed; None if the whole volume is measured.
+    density : (n,) float
+        For one slice of each chunk, the share of voxels that differ from their left neighbour.
+    mean_density, density_error : float
+        The mean over all places that were looked at, and its standard error.
     drawn_from : float
-        Chunks of that part, about.
+        The number of chunks that the content consists of, about.
     content : Content
-        The part of the volume that the chunks stand for.
     """
 
-    plan: Plan
     volume: Volume
     chunks: list[Labels]
-    density: NDArray[np.float64]
     boxes: list[tuple[Box, Labels]]
-    mean_density: float
-    density_error: float
-    looked_at: int
-    drawn_from: float
+    blocks: list[Labels]
+    seed: int | None = None
+    density: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
+    mean_density: float = 0.0
+    density_error: float = 0.0
+    drawn_from: float = 1.0
     content: Content = Content()
 
     @property
     def whole(self) -> bool:
         """Whether all of the volume is measured."""
-        return not self.plan.count
+        return self.seed is None
 
     @property
     def unknown(self) -> str:
-        """Why nothing is known about the ratio's error; empty if it is known."""
-        if self.content.share:
-            return ""
-        return f"no interval, as only one label was found ({self.content.source})"
+        """Why the ratio has no interval; empty if it has one."""
+        one = f"no interval, as only one label was found ({self.content.reason})"
+        return "" if self.content.share else one
 
     @property
     def part(self) -> str:
-        """Which part of the volume is measured, in a few words; empty for all of it."""
-        chunk = "x".join(map(str, reversed(self.plan.chunk)))
-        return "" if self.whole else f"{len(self.chunks)} chunks of {chunk}, seed {self.plan.seed}"
+        """Which part of the volume is measured, for rows; empty for all of it."""
+        chunk = extent(self.chunks[0].shape).replace(" ", "")
+        return "" if self.whole else f"{len(self.chunks)} chunks of {chunk}, seed {self.seed}"
 
-    def told(self) -> str:
-        """What was read, in words."""
-        size = " x ".join(map(str, reversed(self.volume.shape)))
+    def describe(self) -> str:
+        """Say what is measured."""
         if self.whole:
-            return f"the whole volume, {size} voxels, is measured"
-        chunk = " x ".join(map(str, reversed(self.plan.chunk)))
-        read = len(self.chunks) * math.prod(self.plan.chunk) / self.volume.voxels
-        told = (
-            f"a sample of {len(self.chunks)} chunks of {chunk} of {size} voxels, "
-            f"{read:.2g} of the volume, drawn by density at "
-            f"{self.looked_at} places, seed {self.plan.seed}"
+            return "the whole volume"
+        share = sum(chunk.size for chunk in self.chunks) / self.volume.voxels
+        text = (
+            f"{len(self.chunks)} chunks of {extent(self.chunks[0].shape)}, {digits(100 * share)}% "
+            f"of the volume (seed {self.seed})"
         )
-        found = self.content
-        if not found.source or not found.share:
-            return told
-        span = "" if found.low == found.high else f" ({found.low:.2g} to {found.high:.2g})"
+        content = self.content
+        if not content.reason or not content.share:
+            return text
+        found = f"{digits(100 * content.share)}%"
+        if content.low < content.high:
+            found += f" ({digits(100 * content.low)} to {digits(100 * content.high)}%)"
         return (
-            f"{told}; they stand for the {found.share:.2g}{span} of the volume that may have "
-            f"several labels ({found.source}), and the rest counts as label {found.label}"
+            f"{text}; they stand for the {found} of the volume that may have several labels "
+            f"({content.reason}), all else counts as label {content.label}"
         )
 
 
-def plan(shape: Shape, share: float | None, chunk: Shape | None, seed: int) -> Plan:
-    """Decide what to read of a volume.
+def plan(shape: Shape, share: float | None = None, chunk: Shape | None = None) -> tuple[Shape, int]:
+    """Decide the shape of the chunks and their number, which is 0 to measure the whole volume.
 
     Parameters
     ----------
     shape : (int, int, int)
+        The volume's.
     share : float, optional
-        Of the volume, but 4 chunks at least; by default 0.05, but 16 to 64 chunks.
+        The share of the volume; by default 0.05, with 16 to 64 chunks.
     chunk : (int, int, int), optional
-        By default about 16 x 256 x 256, in whole rows where they are hardly longer.
-    seed : int
+        By default about 16 x 256 x 256, and whole rows if they are hardly longer.
 
-    Raises DatasetError for a volume that is empty.
+    Raises
+    ------
+    DatasetError
+        The volume is empty.
     """
     if 0 in shape:
-        size = " x ".join(map(str, reversed(shape)))
-        raise DatasetError(f"the volume is empty ({size} voxels): there is nothing to recommend")
-    cut = chunk or tuple(map(_side, shape, CHUNK))
-    cut = tuple(map(min, cut, shape))
+        raise DatasetError(f"the volume is empty ({extent(shape)} voxels). Choose another one.")
+    if not chunk:
+        chunk = tuple(map(_side, shape, CHUNK))
+    chunk = tuple(map(min, chunk, shape))
     voxels = math.prod(shape)
-    wanted = (SHARE if share is None else share) * voxels / math.prod(cut)
-    count = max(LEAST, math.ceil(wanted))
+    count = max(LEAST, math.ceil((share or SHARE) * voxels / math.prod(chunk)))
     if share is None:
         count = min(MOST, max(FEWEST, count))
     small = share is None and voxels < SMALL
-    if small or count * math.prod(cut) > LARGEST_SHARE * voxels:
-        count = 0
-    return Plan(cut, count, seed)
+    whole = small or count * math.prod(chunk) > LARGEST_SHARE * voxels
+    return chunk, 0 if whole else count
 
 
-def _side(size: int, wanted: int) -> int:
-    """A chunk's side: all of it where it is hardly longer, else even parts of whole blocks."""
-    if size <= wanted * 3 // 2:
-        return size
-    return min(size, -(-size // round(size / wanted) // 8) * 8)
+def _side(length: int, side: int) -> int:
+    """The side of a chunk: the volume's if it is hardly longer, else even parts of whole blocks."""
+    if length <= side * 3 // 2:
+        return length
+    return min(length, -(-length // round(length / side) // 8) * 8)
 
 
-def draw(volume: Volume, wanted: Plan, announce: Callable[[str], None]) -> Sample:
-    """Read a sample, or the whole volume."""
-    random = np.random.default_rng(wanted.seed)
-    if not wanted.count:
+def draw(
+    volume: Volume, chunk: Shape, count: int, seed: int = 0, announce: Announce = lambda _: None
+) -> Sample:
+    """Read a sample, or the whole volume if ``count`` is 0."""
+    random = np.random.default_rng(seed)
+    if not count:
         announce("reading the volume")
         labels = read(volume, volume.box)
-        return Sample(
-            wanted,
-            volume,
-            chunks=[labels],
-            density=np.zeros(1),
-            boxes=_boxes(of_array(labels), [volume.box], [labels], random),
-            mean_density=0.0,
-            density_error=0.0,
-            looked_at=0,
-            drawn_from=1,
-        )
-    places = Places(volume.shape, wanted.chunk)
-    known = list_places(volume, places, random, announce)
-    for count in (LOOKS * wanted.count, FURTHER * LOOKS * wanted.count):
-        looks = look(volume, places, known, count, random, announce)
-        if not looks.rare or not known.share or len(looks) == len(known.numbers):
+        memory = of_array(labels)
+        boxes = _boxes(memory, [memory.box], [labels], random)
+        return Sample(volume, [labels], boxes, _blocks(memory, boxes, labels.size))
+    places = Places(volume.shape, chunk)
+    numbers, content = _stored(volume, places, random, announce)
+    for looked in (LOOKS * count, FURTHER * LOOKS * count):
+        looks = _look(volume, places, numbers, looked, random, announce)
+        if not looks.rare or not content.share or len(looks.boxes) == len(numbers):
             break
-    pool = np.arange(len(looks))
-    if looks.rare and looks.varies.any():
-        pool = np.flatnonzero(looks.varies)
+    pool = np.flatnonzero(looks.varies if looks.rare and looks.varies.any() else looks.varies >= 0)
     order = pool[np.argsort(looks.density[pool], kind="stable")]
-    chosen = sorted(order[one_of_each(len(pool), min(wanted.count, len(pool)), random)])
+    chosen = sorted(order[_one_of_each(len(pool), count, random)])
     chunks = []
-    for i, at in enumerate(chosen):
+    for i, number in enumerate(chosen):
         announce(f"reading chunk {i + 1} of {len(chosen)}")
-        chunks.append(read(volume, looks.boxes[at]))
-    drawn_from = len(known.numbers) * len(pool) / len(looks)
-    density = looks.density[pool]
+        chunks.append(read(volume, looks.boxes[number]))
+    density, share = looks.density[pool], len(looks.boxes) / len(numbers)
+    boxes = _boxes(volume, [looks.boxes[number] for number in chosen], chunks, random)
+    error = math.sqrt((1 - share) * np.square(np.diff(density)).sum() / 2 / len(density) ** 2)
     return Sample(
-        wanted,
         volume,
-        chunks=chunks,
-        density=looks.density[chosen],
-        boxes=_boxes(volume, [looks.boxes[at] for at in chosen], chunks, random),
-        mean_density=float(density.mean()),
-        density_error=_error(density, 1 - len(looks) / len(known.numbers)),
-        looked_at=len(looks),
-        drawn_from=drawn_from,
-        content=weigh(known, looks, chunks),
+        chunks,
+        boxes,
+        _blocks(volume, boxes, sum(chunk.size for chunk in chunks)),
+        seed,
+        looks.density[chosen],
+        float(density.mean()),
+        float(error),
+        len(pool) / share,
+        _weigh(content, len(numbers), looks, chunks),
     )
 
 
-def _error(density: NDArray[np.float64], missing: float) -> float:
-    """The standard error of the mean density of places that were spread evenly."""
-    if len(density) < 2:
-        return 0.0
-    return math.sqrt(missing * float((np.diff(density) ** 2).mean()) / 2 / len(density))
+def _stored(
+    volume: Volume, places: Places, random: np.random.Generator, announce: Announce
+) -> tuple[Sequence[int] | NDArray[np.intp], Content]:
+    """The places that may have several labels according to the source's list of stored chunks.
+
+    In a list of compressed chunks, those of one shape that are all as small as the smallest one,
+    while others are larger, have a single label each. Some are read to check that.
+    """
+    joined = tuple(1 - c / n for n, c in zip(places.shape, places.chunk, strict=True))
+    everywhere = range(len(places)), Content(joined)
+    if volume.stored is None or len(places) > LONGEST:
+        return everywhere
+    announce("listing the stored chunks")
+    stored = list(itertools.islice(volume.stored(), LONGEST))
+    if len(stored) == LONGEST:
+        return everywhere
+    sizes: dict[Shape, list[int]] = {}
+    for box, size in stored:
+        sizes.setdefault(shape_of(box), []).append(size)
+    least = {s: min(n) for s, n in sizes.items() if min(n) < max(n) and n.count(min(n)) > 1}
+    level = np.zeros(places.across, np.int8)  # 1: stored, 2: stored and not of the least size
+    for box, size in stored:
+        index = places.touching(box)
+        level[index] = np.maximum(level[index], 1 if least.get(shape_of(box)) == size else 2)
+    numbers, reason = np.flatnonzero(level), "all others have no stored chunk"
+    small = np.flatnonzero(level == 1)
+    some = small[_one_of_each(len(small), CHECKED, random)]
+    if len(some) and not any(varies(read(volume, places[number])) for number in some):
+        numbers = np.flatnonzero(level == 2)
+        reason = "all others have no stored chunk, or one of the smallest size"
+    if len(numbers) > (1 - LEFT_OUT) * len(places):
+        return everywhere
+    other = int(np.setdiff1d(np.arange(len(places)), numbers)[0])
+    label = int(read(volume, tuple((a, a + 1) for a, _ in places[other])).item())
+    if not len(numbers):
+        return range(len(places)), Content(joined, 0, 0, 0, label, "no chunk is stored")
+    known = np.zeros(places.across, bool)
+    known.flat[numbers] = True
+    pairs = (np.swapaxes(known, 0, axis) for axis in range(3))
+    joined = tuple(float((one[1:] & one[:-1]).sum()) / len(numbers) for one in pairs)
+    share = len(numbers) / len(places)
+    return numbers, Content(joined, share, share, share, label, reason)
+
+
+@dataclass(frozen=True)
+class _Looks:
+    """One slice of each of some places: density, whether it has several labels, its first label."""
+
+    boxes: list[Box]
+    density: NDArray[np.float64]
+    varies: NDArray[np.bool_]
+    labels: list[int]
+
+    @property
+    def rare(self) -> bool:
+        """Whether few have several labels."""
+        return bool(self.varies.mean() < 1 / LOOKS)
+
+
+def _look(
+    volume: Volume,
+    places: Places,
+    numbers: Sequence[int] | NDArray[np.intp],
+    count: int,
+    random: np.random.Generator,
+    announce: Announce,
+) -> _Looks:
+    """Read one slice, drawn at random, of places that are spread evenly."""
+    boxes = [places[int(numbers[i])] for i in _one_of_each(len(numbers), count, random)]
+    slices = [int(random.integers(a, b)) for (a, b), *_ in boxes]
+    looks = _Looks(boxes, np.empty(len(boxes)), np.empty(len(boxes), bool), [0] * len(boxes))
+    for done, i in enumerate(np.argsort(slices, kind="stable")):  # some files give whole slices
+        announce(f"looking at place {done + 1} of {len(boxes)}")
+        found = read(volume, ((slices[i], slices[i] + 1), *boxes[i][1:]))
+        looks.density[i], looks.varies[i] = _density(found), varies(found)
+        looks.labels[i] = int(found.flat[0])
+    return looks
+
+
+def _weigh(content: Content, places: int, looks: _Looks, chunks: Sequence[Labels]) -> Content:
+    """The share of the volume that the chunks stand for, and the weight of each chunk's bytes.
+
+    If places with several labels are rare, only such places have been drawn. A chunk with several
+    labels in n of its 16 slices was found with a probability of n / 16, so its bytes count 16 / n
+    times.
+    """
+    if not content.share:
+        return content
+    if not any(map(varies, chunks)):
+        reason = f"at none of the {len(looks.boxes):,} places that were looked at"
+        return replace(content, share=0.0, low=0.0, label=looks.labels[0], reason=reason)
+    if not (looks.rare and looks.varies.any()):
+        return content
+    from scipy import stats
+
+    filled = np.array([np.mean([varies(plane) for plane in chunk]) for chunk in chunks])
+    found, looked = int(looks.varies.sum()), len(looks.boxes)
+    share, bounds = found / looked, stats.binomtest(found, looked).proportion_ci()
+    unseen = math.sqrt(max(0.0, 1 - looked / places * float(filled.mean())))
+    share, low, high = (content.share * share * (end / share) ** unseen for end in (share, *bounds))
+    label, reason = content.label, f"{found:,} of {looked:,} places that were looked at"
+    if content.reason:
+        reason = f"{content.reason}; {reason}"
+    else:
+        others = [looks.labels[i] for i in np.flatnonzero(~looks.varies)]
+        label = max(set(others), key=others.count)
+    return Content(content.joined, share, low, high, label, reason, 1 / filled)
 
 
 def _boxes(
-    volume: Volume, places: Sequence[Box], chunks: Sequence[Labels], random: np.random.Generator
+    volume: Volume, positions: Sequence[Box], chunks: Sequence[Labels], random: np.random.Generator
 ) -> list[tuple[Box, Labels]]:
-    """What random access fetches, around parts of chunks that have several labels."""
+    """What random access reads, around parts of chunks that have several labels."""
     side = tuple(map(min, BOX, volume.shape))
     varied: list[Box] = []
     others: list[Box] = []
-    for place, labels in zip(places, chunks, strict=True):
+    for position, labels in zip(positions, chunks, strict=True):
         for part in grid(labels.shape, side):
-            box = tuple((a + at, b + at) for (a, b), (at, _) in zip(part, place, strict=True))
+            box = tuple((a + at, b + at) for (a, b), (at, _) in zip(part, position, strict=True))
             (varied if varies(labels[slices_of(part)]) else others).append(box)
     found = varied or others
-    picked = [found[i] for i in one_of_each(len(found), min(BOXES, len(found)), random)]
+    picked = [found[i] for i in _one_of_each(len(found), BOXES, random)]
     around = dict.fromkeys(_around(box, side, volume.shape) for box in picked)
     return [(box, read(volume, box)) for box in around]
 
 
+def _blocks(volume: Volume, boxes: list[tuple[Box, Labels]], most: int) -> list[Labels]:
+    """Parts for the first stages, around the box of the median density."""
+    box, _ = sorted(boxes, key=lambda pair: _density(pair[1]))[len(boxes) // 2]
+    blocks: list[Labels] = []
+    for voxels in BLOCKS:
+        if not blocks or most >= WORTH * voxels:
+            depth = min(volume.shape[0], round(voxels ** (1 / 3) / 4) or 1)
+            rows = min(volume.shape[1], math.isqrt(voxels // depth))
+            columns = min(volume.shape[2], voxels // depth // rows)
+            blocks.append(read(volume, _around(box, (depth, rows, columns), volume.shape)))
+    return blocks
+
+
 def _around(box: Box, side: Shape, shape: Shape) -> Box:
-    """The box of a given size inside of a volume that has the same centre, as far as it fits."""
+    """The box of a given size inside a volume that has the same centre, as far as possible."""
     first = [
         max(0, min((a + b - n) // 2, size - n))
         for (a, b), n, size in zip(box, side, shape, strict=True)
@@ -265,5 +411,27 @@ def _around(box: Box, side: Shape, shape: Shape) -> Box:
 
 
 def stack(chunks: Sequence[Labels]) -> Labels:
-    """Chunks of one shape as one volume, one behind the other."""
+    """Join chunks of one shape along z."""
     return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+
+
+def read(volume: Volume, box: Box) -> Labels:
+    """The labels of a box, in C order."""
+    return np.ascontiguousarray(volume.read_box(box))
+
+
+def _one_of_each(total: int, count: int, random: np.random.Generator) -> list[int]:
+    """One number from each of at most ``count`` equal parts of ``range(total)``."""
+    count = min(count, total)
+    edges = [total * i // count for i in range(count + 1)] if count else []
+    return [int(random.integers(a, b)) for a, b in itertools.pairwise(edges)]
+
+
+def varies(labels: Labels) -> bool:
+    """Whether there are several labels."""
+    return bool(labels.min() != labels.max())
+
+
+def _density(labels: Labels) -> float:
+    """The share of voxels whose label differs from their left neighbour's."""
+    return float(np.count_nonzero(labels[..., 1:] != labels[..., :-1])) / labels.size
