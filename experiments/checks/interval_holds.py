@@ -16,7 +16,7 @@ from compresso.plugins import split_list
 from experiments import datasets
 from experiments.checks import Program
 from experiments.measure import Method
-from experiments.recommend.estimate import Estimate, estimate, size
+from experiments.recommend.estimate import Estimate, estimate_size, size
 from experiments.recommend.sample import draw, plan, stack
 
 METHODS = "ristretto,ristretto:effort=3,crackle+lzma,cpso+zstd,compressed_segmentation+zstd:level=9"
@@ -35,7 +35,7 @@ def estimates(
             sample = draw(volume, chunk, count, seed)
             for method in methods:
                 stacked = size(method, stack(sample.chunks))
-                found[method].append(estimate(method, sample, stacked))
+                found[method].append(estimate_size(method, sample, stacked))
         labels = volume.read_box(volume.box)
     return {method: (found[method], size(method, labels)) for method in methods}
 

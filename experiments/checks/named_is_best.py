@@ -25,10 +25,11 @@ from experiments.recommend.candidates import Candidate, Doubt, Measurer, Purpose
 from experiments.recommend.estimate import Estimate
 from experiments.recommend.sample import draw
 from experiments.records import Row
+from experiments.records.intervals import FLOOR
 from experiments.records.rows import SECONDS
 
 #: The speeds of either run may be wrong by this factor.
-DOUBT = Doubt(speed=1.1)
+DOUBT = Doubt(speed=1 + FLOOR)
 
 
 def verdict(purpose: Purpose, candidates: list[Candidate], best: Candidate, method: Method) -> str:
@@ -38,11 +39,12 @@ def verdict(purpose: Purpose, candidates: list[Candidate], best: Candidate, meth
         return "failed"
     if named is best:
         return "the best"
-    if named in purpose.open(candidates, DOUBT):
+    least, most = purpose.limits(candidates, DOUBT)
+    if purpose.bounds(named, DOUBT)[0] > most:
+        return "too slow"
+    if named.ratio > best.ratio or purpose.bounds(best, DOUBT)[1] > least:
         return "no difference"
-    if named.ratio < best.ratio:
-        return f"{named.ratio / best.ratio:.1%} of the best one's ratio"
-    return "too slow"
+    return f"{named.ratio / best.ratio:.1%} of the best one's ratio"
 
 
 def grid(volume: LoadedVolume, runs: int, patience: float, output: Path) -> dict[Method, list[Row]]:

@@ -107,7 +107,9 @@ def command(
     if as_json:
         click.echo(json.dumps(answers, indent=2))
     else:
-        click.echo(f"{display_name(chosen.name, chosen.group)}, {recommend.as_text(advice, source)}")
+        click.echo(
+            f"{display_name(chosen.name, chosen.group)}, {recommend.as_text(advice, source)}"
+        )
     click.echo(f"{added} rows added to {output}", err=True)
     if plot:
         rows = [row for one in (*advice.failed, *advice.candidates) for row in one.rows]

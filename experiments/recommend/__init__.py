@@ -30,7 +30,7 @@ from experiments.recommend.candidates import (
     Stages,
     methods,
 )
-from experiments.recommend.estimate import Estimate, estimate
+from experiments.recommend.estimate import Estimate, estimate_size
 from experiments.recommend.sample import Sample, draw, plan
 from experiments.records.intervals import LEAST
 from experiments.records.results import NOTE, is_trained
@@ -136,7 +136,7 @@ def recommend(
             estimates[one.method] = (
                 Estimate(measured, measured, measured)
                 if sample.whole
-                else estimate(one.method, sample, measured)
+                else estimate_size(one.method, sample, measured)
             )
         return estimates[one.method]
 
@@ -279,19 +279,18 @@ def _usage(choice: Choice, sample: Sample, source: str) -> tuple[str, str]:
     )
     name = re.split(r"[.:]", re.split(r"[/|]", source.rstrip("/|:"))[-1])[0] or "labels"
     codecs = f"--encoding {encoding} --compression {compression}"
-    given = shlex.quote(source or "labels.h5")
     if not choice.boxes:
-        return (
-            f"compresso compress {given} {name}.cps {codecs}",
-            f'compresso.dumps(labels, "{encoding}", "{compression}")',
+        words = ["compress", source or "labels.h5", f"{name}.cps", *codecs.split()]
+        python = f'compresso.dumps(labels, "{encoding}", "{compression}")'
+    else:
+        shape = sample.boxes[0][1].shape
+        words = ["convert", source or "labels.h5", f"{name}.zarr", *codecs.split()]
+        words += ["--chunks", extent(shape).replace(" ", "")]
+        python = (
+            f'zarr.create_array("{name}.zarr", data=labels, chunks={shape}, compressors=None, '
+            f'serializer=CompressoCodec("{encoding}", "{compression}"))'
         )
-    shape = sample.boxes[0][1].shape
-    chunks = ",".join(map(str, reversed(shape)))
-    return (
-        f"compresso convert {given} {name}.zarr {codecs} --chunks {chunks}",
-        f'zarr.create_array("{name}.zarr", data=labels, chunks={shape}, compressors=None, '
-        f'serializer=CompressoCodec("{encoding}", "{compression}"))',
-    )
+    return shlex.join(["compresso", *words]), python
 
 
 def as_line(advice: Advice) -> str:

@@ -21,8 +21,8 @@ from experiments.measure import Method, combine, measure, rounds, warm_up
 from experiments.recommend.estimate import blank, blank_size
 from experiments.recommend.sample import Announce, Sample, stack
 from experiments.records import OK, Outcome, Row, Status
-from experiments.records.rows import BYTES, SECONDS
 from experiments.records.intervals import Interval, interval
+from experiments.records.rows import BYTES, SECONDS
 
 #: Encodings that a compressor follows. Those that are left out were larger, with any compressor,
 #: than one of these on every volume in docs/paper; so were the compressors that are left out.
@@ -217,24 +217,27 @@ class Purpose:
             self.seconds(size * doubt.ratio, *(way * slow for way in ways)),
         )
 
+    def limits(self, candidates: Sequence[Candidate], doubt: Doubt) -> tuple[float, float]:
+        """The least and the most seconds that may be fast enough."""
+        spans = [self.bounds(one, doubt) for one in candidates]
+        least, most = (self.slower * min(ends) for ends in zip(*spans, strict=True))
+        return max(self.limit, least), max(self.limit, most)
+
     def open(self, candidates: Sequence[Candidate], doubt: Doubt = AS_MEASURED) -> list[Candidate]:
         """The candidates that may be the answer, the smallest first."""
         if not candidates:
             return []
         packed = [one for one in candidates if one.native_ratio * doubt.ratio >= LEAST_RATIO]
-        spans = {one.method: self.bounds(one, doubt) for one in packed or candidates}
-        least, most = (
-            max(self.limit, self.slower * min(span[end] for span in spans.values()))
-            for end in (0, 1)
-        )
-        sure = [one.ratio for one in candidates if spans.get(one.method, (0, math.inf))[1] <= least]
+        candidates = packed or candidates
+        least, most = self.limits(candidates, doubt)
+        sure = [one.ratio for one in candidates if self.bounds(one, doubt)[1] <= least]
         small = max(sure, default=0.0) / doubt.ratio
-        found = [
-            one
-            for one in packed or candidates
-            if (low := spans[one.method][0]) <= most
-            and (one.ratio >= small or (most > self.limit and self.slower * low <= most))
-        ]
+        found = []
+        for one in candidates:
+            low, _ = self.bounds(one, doubt)
+            may_be_fastest = most > self.limit and self.slower * low <= most
+            if low <= most and (one.ratio >= small or may_be_fastest):
+                found.append(one)
         return sorted(found, key=lambda one: (-one.ratio, one.compress.median))
 
 

@@ -66,7 +66,7 @@ def size(method: Method, labels: Labels) -> int:
     return memoryview(method.compressor.compress(stream)).nbytes
 
 
-def estimate(method: Method, sample: Sample, stacked: int) -> Estimate:
+def estimate_size(method: Method, sample: Sample, stacked: int) -> Estimate:
     """Estimate the bytes of the whole volume in one piece, as the grid measures it.
 
     Parameters

@@ -1,0 +1,72 @@
+"""The checks of recommend: how often its interval holds, and whether it names the best."""
+
+import pytest
+from click.testing import CliRunner
+
+from compresso import compressors, encodings
+from experiments import records
+from experiments.checks import interval_holds, named_is_best
+from experiments.measure import Method
+from experiments.recommend.candidates import ARCHIVE, GENERAL, INTERACTIVE, Candidate, methods
+from tests.helpers.rows import row
+
+
+def table(check, *words):
+    done = CliRunner().invoke(check.main, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+    return [line.split(" | ") for line in done.stdout.splitlines()[2:]]
+
+
+def test_a_small_volume_is_measured_whole():
+    words = ("phantom:size=32x32x8", "--seeds", 1, "--methods", "cpso+zstd")
+    ((_, said, *_),) = table(interval_holds, *words)
+    assert said == "measured whole: exact"
+
+
+def test_samples_are_compared_with_the_volume(monkeypatch):
+    monkeypatch.setattr(interval_holds, "plan", lambda _: ((8, 32, 32), 4))
+    words = ("pattern:kind=noise,size=128x128x32", "--seeds", 2, "--methods", "none")
+    ((_, method, contained, *_),) = table(interval_holds, *words)
+    assert (method, contained) == ("none none", "2 of 2")
+
+
+def candidate(compressor, ratio, compress, decompress):
+    method = Method(encodings.parse("cpso"), compressors.parse(compressor))
+    sizes = {"raw_bytes": 8e6, "native_bytes": 8e6, "compressed_bytes": 8e6 / ratio}
+    seconds = {"compress_s": 8 / compress, "decompress_s": 8 / decompress}
+    one = row(**sizes, **seconds, encode_s=0.0, decode_s=0.0)
+    return Candidate(method, (one,) * 5)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "best", "named", "verdict"),
+    [
+        (ARCHIVE, (200, 10, 10), (100, 900, 900), "50.0% of the best one's ratio"),
+        (GENERAL, (200, 900, 900), (100, 900, 900), "50.0% of the best one's ratio"),
+        (GENERAL, (200, 900, 510), (100, 900, 900), "no difference"),  # 510 may be 490
+        (GENERAL, (200, 900, 900), (300, 900, 490), "no difference"),  # 490 may be 510
+        (GENERAL, (200, 900, 900), (300, 900, 400), "too slow"),
+        (GENERAL, (100, 400, 400), (200, 300, 300), "too slow"),  # none is as fast as a disk
+        (GENERAL, (100, 400, 400), (200, 390, 390), "no difference"),
+        (INTERACTIVE, (200, 900, 9000), (190, 900, 9000), "95.0% of the best one's ratio"),
+        (INTERACTIVE, (200, 900, 9000), (300, 900, 1000), "too slow"),
+    ],
+)
+def test_speeds_that_may_be_equal_are_no_difference(purpose, best, named, verdict):
+    one, other = candidate("zstd", *best), candidate("lz4", *named)
+    absent = Method(encodings.parse("cpso"), compressors.parse("bz2"))
+    for method, expected in ((one.method, "the best"), (other.method, verdict), (absent, "failed")):
+        assert named_is_best.verdict(purpose, [one, other], one, method) == expected
+
+
+def test_the_table_has_a_line_per_purpose_and_rows_are_kept(tmp_path):
+    words = ["phantom:size=24x20x3", "--runs", 1, "--patience", 0, "-d", tmp_path]
+    words += ["-o", tmp_path / "grid.csv"]
+    found = []
+    for _ in range(2):
+        found.append(table(named_is_best, *words))
+        assert len(records.read(tmp_path / "grid.csv")) == len(methods())
+    lines, again = found
+    assert len(lines) == 4
+    assert lines[0][2:5] == [lines[0][2], lines[0][2], "the best"]  # bytes are exact
+    assert [line[3] for line in again[:1]] == [line[3] for line in lines[:1]]

@@ -1,0 +1,260 @@
+"""Samples: what is read, what they stand for, and the interval of the estimate."""
+
+import dataclasses
+import math
+
+import h5py
+import numpy as np
+import pytest
+
+from compresso import compressors, encodings, volumes
+from compresso.volumes.volume import of_array, shape_of, slices_of
+from experiments.errors import DatasetError
+from experiments.measure import Method
+from experiments.recommend.estimate import estimate_size, growth, size
+from experiments.recommend.sample import Places, draw, plan, stack
+
+SHAPE, CHUNK = (32, 384, 384), (8, 64, 64)
+BLOCK = (slice(10, 22), slice(100, 228), slice(200, 328))
+#: The share of chunks that have voxels of the block.
+STORED = 2 * 3 * 3 / (4 * 6 * 6)
+
+
+def method(encoding, compression):
+    return Method(encodings.parse(encoding), compressors.parse(compression))
+
+
+METHODS = [method("cpso", "none"), method("cpso", "zstd"), method("compresso", "zstd")]
+
+
+def estimated(one, sample):
+    return estimate_size(one, sample, size(one, stack(sample.chunks)))
+
+
+def drawn(path, *arguments):
+    with volumes.open(str(path), 1 << 30) as volume:
+        return draw(volume, *arguments)
+
+
+def spying(volume):
+    """A volume, and the boxes that are read of it."""
+    read = []
+    return dataclasses.replace(
+        volume, fetch_box=lambda box: read.append(box) or volume.read_box(box)
+    ), read
+
+
+@pytest.fixture(scope="module")
+def labels():
+    """Cells around random points in one block; all else is 0."""
+    volume = np.zeros(SHAPE, np.uint32)
+    block = volume[BLOCK]
+    voxels = np.moveaxis(np.indices(block.shape), 0, -1) * (4, 1, 1)
+    points = np.random.default_rng(0).random((60, 3)) * block.shape * (4, 1, 1)
+    far = np.stack([((voxels - point) ** 2).sum(-1) for point in points])
+    block[...] = far.argmin(0) + 1
+    return volume
+
+
+@pytest.fixture(scope="module")
+def truth(labels):
+    return {one: size(one, labels) for one in METHODS}
+
+
+def test_the_plan_follows_the_request():
+    assert plan((1000, 2000, 3000), 0.01, (10, 100, 100)) == ((10, 100, 100), 600)
+    assert plan((100, 100, 100))[1] == 0  # small: all of it
+    assert plan((1000, 1000, 1000), 0.3)[1] == 0  # more than a quarter
+    assert plan((1000, 1000, 1000), 1e-9)[1] == 4  # enough for quarters, halves and the whole
+    chunk, count = plan((100_000, 100_000, 100_000))
+    assert count == 64
+    assert math.prod(chunk) < 1 << 21
+    with pytest.raises(DatasetError):
+        plan((0, 4, 4))
+
+
+def test_places_cover_the_volume():
+    places = Places((10, 7, 5), (4, 3, 5))
+    seen = np.zeros(places.shape, int)
+    for box in places:
+        assert shape_of(box) == places.chunk
+        seen[slices_of(box)] += 1
+    assert seen.min() == 1
+    assert len(places) == 3 * 3 * 1
+
+
+def test_a_place_that_ends_inside_a_chunk_counts():
+    places = Places((10, 10, 10), (4, 4, 4))
+    marked = np.zeros(places.across, bool)
+    marked[places.touching(((7, 8), (0, 4), (3, 5)))] = True
+    expected = [z[0] < 8 and z[1] > 7 and y[0] < 4 and x[0] < 5 for z, y, x in places]
+    assert marked.ravel().tolist() == expected
+
+
+def test_a_sample_is_part_of_the_volume_and_the_same_for_a_seed():
+    labels = np.random.RandomState(3).randint(99, size=(40, 64, 64)).astype(np.uint32)
+    one, same, other = (draw(of_array(labels), (8, 16, 16), 5, seed) for seed in (1, 1, 2))
+    assert np.array_equal(stack(one.chunks), stack(same.chunks))
+    assert not np.array_equal(stack(one.chunks), stack(other.chunks))
+    places = [labels[slices_of(box)] for box in Places(labels.shape, (8, 16, 16))]
+    assert all(any(np.array_equal(chunk, part) for part in places) for chunk in one.chunks)
+
+
+def test_absent_labels_have_their_share_of_the_sample():
+    labels = np.zeros((32, 64, 64), np.uint32)
+    labels[:16] = np.random.RandomState(0).randint(9, size=(16, 64, 64))
+    for seed in range(10):
+        chunks = draw(of_array(labels), (4, 16, 16), 8, seed).chunks
+        assert sum(chunk.any() for chunk in chunks) == 4
+
+
+def test_only_the_sample_is_read():
+    labels = np.random.RandomState(0).randint(9, size=(64, 256, 256)).astype(np.uint8)
+    volume, read = spying(of_array(labels))
+    draw(volume, (8, 32, 32), 4)
+    looks, chunks, boxes = [(1, 32, 32)] * 16, [(8, 32, 32)] * 4, [(64, 64, 64)] * 4
+    assert [shape_of(box) for box in read] == [*looks, *chunks, *boxes, (16, 128, 128)]
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 300, 400), (3, 9, 8)])
+def test_a_small_volume_is_measured_whole(shape):
+    labels = np.arange(math.prod(shape), dtype=np.uint32).reshape(shape)
+    sample = draw(of_array(labels), *plan(shape))
+    assert sample.whole
+    assert np.array_equal(stack(sample.chunks), labels)
+    assert [block.size for block in sample.blocks] == [min(labels.size, 1 << 18)]
+
+
+def test_boxes_of_a_volume_that_is_measured_whole_have_several_labels():
+    labels = np.zeros((70, 200, 200), np.int16)
+    labels[-1, 100:, 100:] = -np.arange(10000).reshape(100, 100)
+    boxes = draw(of_array(labels), (8, 64, 64), 0).boxes
+    assert boxes
+    assert all(box.any() for _, box in boxes)
+
+
+def test_savings_go_on_but_end():
+    steady = growth([100.0, 90.0, 81.0], 3)
+    assert steady.low < steady.expected < steady.high <= 0
+    assert steady.low >= 3 * math.log(0.9)  # no more than if nothing declined
+    assert growth([100.0, 100.0], 9).expected == 0
+
+
+def test_noise_takes_the_same_bytes_in_any_chunk():
+    """Each voxel of noise takes its 8 bytes, whatever is around it, so the estimate is known."""
+    labels = np.random.RandomState(1).randint(2**63, size=(64, 128, 128), dtype=np.uint64)
+    found = estimated(method("none", "none"), draw(of_array(labels), (8, 32, 32), 8))
+    assert found.expected == pytest.approx(labels.nbytes, rel=1e-9)
+    assert found.low < labels.nbytes < found.high
+
+
+def only_the_block(path, labels):
+    with h5py.File(path, "w") as file:
+        made = file.create_dataset("main", SHAPE, "u4", chunks=CHUNK, compression="gzip")
+        made[BLOCK] = labels[BLOCK]
+
+
+def dense(path, labels, **packing):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("main", data=labels, **packing)
+
+
+def make(kind, folder, labels, zarr):
+    """Store the labels in a file or a folder of chunks."""
+    path = folder / f"a.{kind.partition('-')[0]}"
+    if kind == "h5":
+        only_the_block(path, labels)
+    elif kind == "h5-dense":
+        dense(path, labels, chunks=CHUNK, compression="gzip")
+    elif kind == "h5-one-piece":
+        dense(path, labels)
+    elif kind == "npy":
+        np.save(path, labels)
+    elif kind == "precomputed":
+        from tests.helpers import stores
+
+        stores.precomputed(path, labels, chunk_size=CHUNK[::-1])
+        for chunk in stores.chunks(path):
+            if not any(chunk.read_bytes()):
+                chunk.unlink()
+    else:
+        options = {"shape": SHAPE, "chunks": CHUNK, "dtype": "u4", "zarr_format": int(kind[-1])}
+        zarr.create_array(str(path), **options)[BLOCK] = labels[BLOCK]
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [
+        *(("h5", True), ("h5-dense", True), ("h5-one-piece", False), ("npy", False)),
+        *(("zarr-2", True), ("zarr-3", True), ("precomputed", True)),
+    ],
+)
+def test_the_interval_holds_if_most_of_a_volume_is_blank(
+    tmp_path, zarr, labels, truth, kind, known
+):
+    pytest.importorskip("tensorstore")
+    path = make(kind, tmp_path, labels, zarr)
+    contained = []
+    for seed in range(3):
+        sample = drawn(path, CHUNK, 16, seed)
+        content = sample.content
+        assert (content.share == content.low == content.high == STORED) == known
+        assert all(box.any() for _, box in sample.boxes)
+        for one in METHODS:
+            found = estimated(one, sample)
+            assert found.expected == pytest.approx(truth[one], rel=0.4)
+            contained.append(found.low < truth[one] < found.high)
+    assert sum(contained) >= 7
+
+
+def test_missing_chunks_are_not_read(tmp_path, labels):
+    only_the_block(tmp_path / "a.h5", labels)
+    with volumes.open(str(tmp_path / "a.h5"), 1 << 30) as volume:
+        spied, read = spying(volume)
+        draw(spied, CHUNK, 16)
+    missing = [box for box in read if box[0][1] <= 8 or box[0][0] >= 24]
+    assert [shape_of(box) for box in missing] == [(1, 1, 1)]  # for the label of missing chunks
+
+
+def test_labels_in_rare_slices_keep_their_share():
+    """Only the last slice has labels: each look meets it once in 64 times, or not at all."""
+    labels = np.zeros((64, 128, 128), np.uint16)
+    labels[-1] = np.random.default_rng(0).integers(9, size=(128, 128))
+    one = method("none", "zlib")
+    exact = size(one, labels)
+    samples = (draw(of_array(labels), (8, 32, 32), 8, seed) for seed in range(30))
+    found = [estimated(one, sample) for sample in samples]
+    blind = sum(math.isnan(each.low) for each in found)
+    assert np.mean([each.expected for each in found]) == pytest.approx(exact, rel=0.5)
+    assert blind < 15
+    assert sum(each.low <= exact <= each.high for each in found) + blind >= 28
+
+
+@pytest.mark.parametrize("label", [0, 7])
+def test_a_ratio_without_several_labels_has_no_interval(label):
+    labels = np.full((64, 128, 128), label, np.uint8)
+    one, sample = method("none", "zlib"), draw(of_array(labels), (8, 32, 32), 8)
+    assert (sample.content.share, sample.content.label) == (0, label)
+    assert "128 places" in sample.unknown
+    found, exact = estimated(one, sample), size(one, labels)
+    assert exact / 2 < found.expected < 2 * exact
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+def test_a_file_without_stored_chunks(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("main", SHAPE, "u4", chunks=CHUNK, fillvalue=3)
+    sample = drawn(tmp_path / "a.h5", CHUNK, 16)
+    assert (sample.content.share, sample.content.label) == (0, 3)
+    assert "no chunk is stored" in sample.unknown
+
+
+def test_chunks_of_the_smallest_size_may_have_several_labels(tmp_path):
+    """Some are read to see that."""
+    labels = np.random.default_rng(0).integers(9, size=(32, 128, 128)).astype(np.uint8)
+    labels[:, :, :64] = np.tile(np.arange(2, dtype=np.uint8), 32)
+    dense(tmp_path / "a.h5", labels, chunks=(8, 32, 32), compression="gzip")
+    chunks = drawn(tmp_path / "a.h5", (8, 32, 32), 16).chunks
+    assert sum(chunk.max() == 1 for chunk in chunks) == pytest.approx(8, abs=1)
