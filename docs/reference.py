@@ -33,12 +33,13 @@ def cli() -> str:
     parts = ["# Commands\n", NOTE]
     for name, group in (("compresso", program), ("python run.py", harness)):
         parts.append(f"## {name}\n")
-        context = click.Context(group, info_name=name, terminal_width=WIDTH)
+        settings = group.context_settings | {"terminal_width": WIDTH, "max_content_width": WIDTH}
+        context = click.Context(group, info_name=name, **settings)
         parts.append(_fenced(group.get_help(context)))
         for verb in group.list_commands(context):
             command = group.get_command(context, verb)
             assert command
-            inner = click.Context(command, context, verb, terminal_width=WIDTH)
+            inner = click.Context(command, context, verb)
             parts += [f"### {name} {verb}\n", _fenced(command.get_help(inner))]
     return "\n".join(parts)
 

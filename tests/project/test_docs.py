@@ -2,10 +2,15 @@
 
 import importlib.util
 import re
+import shlex
 
+import h5py
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+import compresso
+from compresso.__main__ import main
 from tests.helpers.paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -39,6 +44,24 @@ def test_snippets_run(page, phantom, tmp_path, monkeypatch):
         exec(compile(code, page.name, "exec"), names)
         if "restored" in names:
             assert np.array_equal(names["restored"], phantom)
+
+
+@pytest.mark.parametrize("name", ["files"])  # later: zarr, large-volumes
+def test_commands_run(name, phantom, tmp_path, monkeypatch):
+    if name != "files":
+        pytest.importorskip("tensorstore")
+    monkeypatch.chdir(tmp_path)
+    np.save("brain.npy", phantom)
+    with h5py.File("brain.h5", "w") as file:
+        file["labels"] = phantom
+    (tmp_path / "damaged.cps").write_bytes(compresso.dumps(phantom, depth=4)[:-40])
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / f"{name}.md").read_text(), re.S)
+    lines = [line for block in blocks for line in block.splitlines()]
+    local = [line for line in lines if re.fullmatch(r"compresso (?!.*(://| - )).*", line)]
+    assert local
+    for line in local:
+        done = CliRunner().invoke(main, shlex.split(line)[1:])
+        assert done.exit_code == ("damaged" in line), (line, done.output)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name not in LATER], ids=named)
