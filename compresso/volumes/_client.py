@@ -34,21 +34,12 @@ LOUD = ("gcs", "s3")
 
 @dataclass(frozen=True)
 class Client:
-    """Opens arrays and reads documents of one store.
+    """Opens arrays and reads documents of one store."""
 
-    Parameters
-    ----------
-    text : str
-        The store as the user wrote it, for messages.
-    tensorstore, context : Any
-    strict : bool
-        Refuse missing chunks instead of using the fill value.
-    """
-
-    text: str
+    text: str  # the store as the user wrote it
     tensorstore: Any
     context: Any
-    strict: bool = False
+    strict: bool = False  # refuse missing chunks, which otherwise have the fill value
 
     @classmethod
     def make(cls, text: str, strict: bool = False) -> "Client":

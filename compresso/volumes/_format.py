@@ -133,14 +133,8 @@ def volume_shape(
 def check_room(promised: int, stored: int, ratio: int) -> None:
     """Raise EOFError if a file is too small for its labels, before they are allocated.
 
-    Parameters
-    ----------
-    promised : int
-        Bytes of the labels, according to the header.
-    stored : int
-        Bytes of the file that can hold them.
-    ratio : int
-        The largest number of bytes of labels per byte of the file.
+    ``promised`` are the bytes of the labels by the header, ``stored`` the bytes of the file that
+    can hold them; each of these stands for at most ``ratio`` bytes of labels.
     """
     if promised > stored * ratio:
         raise EOFError(f"its header promises {promised} bytes of labels; the file has {stored}")
@@ -189,20 +183,9 @@ def format_size(size: int) -> str:
 class Stream:
     """Reads slices in C order from a file that may be compressed.
 
-    Parameters
-    ----------
-    path : Path
-    shape : (int, int, int)
-    dtype : dtype
-    packing : {"raw", "gzip", "bz2"}
-        gzip has a checksum and a length, and only zeros may follow it. bzip2 has a checksum for
-        each block, and bytes that follow are ignored, as by its own program.
-    start : int
-        Bytes of the file before the labels.
-    skip : int
-        Unpacked bytes before the labels.
-    last : bool
-        Whether nothing may follow the labels.
+    The labels follow ``start`` bytes of the file and ``skip`` unpacked bytes. Nothing may follow
+    them if they are the ``last`` bytes. gzip has a checksum and a length, and only zeros may follow
+    it. bzip2 has a checksum per block; bytes that follow are ignored, as by its own program.
     """
 
     def __init__(

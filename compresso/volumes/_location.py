@@ -60,24 +60,12 @@ class Box(tuple[tuple[int, int], ...]):
 
 @dataclass(frozen=True)
 class Selection:
-    """A part of a store.
+    """A part of a store."""
 
-    Parameters
-    ----------
-    mip : int
-        The scale; 0 is the finest.
-    box : Box
-        In voxels of that scale, in the store's own coordinates.
-    axes : str
-        The names of the axes in the store's order, such as ``xyz`` or ``czyx``.
-    channel, time : int
-        The index along these axes; -1 if not given.
-    """
-
-    mip: int = 0
-    box: Box = Box("")
-    axes: str = ""
-    channel: int = -1
+    mip: int = 0  # the scale; 0 is the finest
+    box: Box = Box("")  # in voxels of that scale, in the store's own coordinates
+    axes: str = ""  # the names of the axes in the store's order, such as xyz or czyx
+    channel: int = -1  # -1 if not given
     time: int = -1
 
     def __post_init__(self) -> None:
@@ -95,25 +83,12 @@ class Selection:
 
 @dataclass(frozen=True)
 class Location:
-    """A folder that is, or should be, a store.
+    """A folder that is, or should be, a store."""
 
-    Parameters
-    ----------
-    text : str
-        As the user wrote it, for messages.
-    kvstore : dict
-        TensorStore's specification of the folder.
-    kinds : tuple of str
-        The possible kinds of store, keys of ``MARKERS``; empty for TensorStore's other formats.
-    driver : str
-        TensorStore's name of that format.
-    selection : Selection
-    """
-
-    text: str
-    kvstore: dict[str, Any]
-    kinds: tuple[str, ...]
-    driver: str
+    text: str  # as the user wrote it
+    kvstore: dict[str, Any]  # TensorStore's specification of the folder
+    kinds: tuple[str, ...]  # possible kinds of store; empty for TensorStore's other formats
+    driver: str  # TensorStore's name of that format
     selection: Selection
 
 
@@ -199,12 +174,7 @@ def _local(text: str) -> tuple[Path, str] | None:
 def locate(text: str, tensorstore: Any) -> Location:
     """Parse the name of a store.
 
-    Raises
-    ------
-    SpecError
-        For an unknown or invalid selection.
-    FileError
-        For an address that TensorStore does not know.
+    Raises SpecError for an invalid selection, FileError for an address unknown to TensorStore.
     """
     try:
         text.encode()

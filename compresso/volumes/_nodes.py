@@ -115,16 +115,9 @@ SIZES = {"resolution": None, "voxel_size": None, "pixelResolution": None, "eleme
 def place_of(
     attributes: dict[str, Any], rank: int, sizes: Collection[str] = tuple(SIZES)
 ) -> tuple[Spacing, list[float], list[str]]:
-    """Read the voxel size and the offset of an array of ``rank`` axes.
+    """Return voxel sizes with units, the position of index 0, and the attributes that say so.
 
-    Returns
-    -------
-    spacing : list of (float or None, str or None)
-        Voxel size and unit for each axis or each spatial axis; empty if unknown.
-    shift : list of float
-        The position of index 0 along the same axes; empty if unknown.
-    names : list of str
-        The attributes that say so.
+    There is one of each for each axis or each spatial axis, or none if it is unknown.
     """
     names = []
     spacing: Spacing = []

@@ -41,54 +41,29 @@ DECODERS = 32
 
 @dataclass(frozen=True)
 class Chunks:
-    """The files of an array's chunks: their folder, and the voxels of each file.
+    """The files of an array's chunks."""
 
-    Parameters
-    ----------
-    kvstore : dict
-    box_of : callable
-        Returns the box of a file along the store's own axes; None for files that are not chunks.
-    whole : bool
-        Whether each file has all of its voxels. If not, its size says nothing about them.
-    """
-
-    kvstore: dict[str, Any]
-    box_of: Callable[[str], Box | None]
-    whole: bool = True
+    kvstore: dict[str, Any]  # their folder
+    box_of: Callable[[str], Box | None]  # along the store's own axes; None for other files
+    whole: bool = True  # whether a file has all of its voxels, so that its size means something
 
 
 @dataclass(frozen=True)
 class Found:
-    """An array in a store.
+    """An array in a store, and all that its format says about it."""
 
-    Parameters
-    ----------
-    array : TensorStore
-    usual : str
-        Its axes if nothing names them, including those that may be missing: ``tczyx``, ``xyzct``.
-    names : sequence of str
-        Its axes, as its format names them; empty if TensorStore knows them.
-    spacing : sequence of (float or None, str or None)
-        Voxel size and unit for each axis or each spatial axis; empty if TensorStore knows them.
-    shift : sequence of float
-        Position of index 0 along the same axes, in their units; empty for zeros.
-    metadata : dict
-        All other fields, by the name of the format.
-    lost : sequence of str
-        The names of fields that the metadata cannot hold.
-    geometry : Geometry, optional
-        The position of index 0, if the store has it for [z, y, x].
-    chunks : Chunks, optional
-        The files of its chunks.
-    """
-
-    array: Any
+    array: Any  # a TensorStore
+    #: Its axes if nothing names them, including those that may be missing: ``tczyx``, ``xyzct``.
     usual: str
+    #: Names, voxel sizes with units, and positions of index 0, for each axis or each spatial axis;
+    #: empty if TensorStore knows them.
     names: Sequence[str] = ()
     spacing: Sequence[tuple[float | None, str | None]] = ()
     shift: Sequence[float] = ()
+    #: All other fields, by the name of the format, and the names of those that are lost.
     metadata: Metadata = field(default_factory=dict)
     lost: Sequence[str] = ()
+    #: The position of index 0, if the store has it for [z, y, x].
     geometry: Geometry | None = None
     chunks: Chunks | None = None
 
@@ -227,20 +202,10 @@ def decoded(
 
 
 def arrange(text: str, found: Found, selection: Selection) -> tuple[Any, Geometry | None]:
-    """Select part of an array and order its axes.
+    """Return the selected part of an array as [z, y, x] from 0, and its geometry if known.
 
-    Returns
-    -------
-    TensorStore
-        [z, y, x], with coordinates from 0.
-    Geometry or None
-        Index i of the store lies at i times the spacing; None if the spacing is unknown.
-
-    Raises
-    ------
-    FileError
-        If the axes are not those of a volume, if a channel must be selected, or if the box is
-        outside.
+    Index i of the store lies at i times the spacing. Raises FileError for the axes of another
+    array than a volume, for a missing channel, and for a box that is outside.
     """
     array = found.array
     names = axis_names(text, found, selection)
@@ -361,13 +326,7 @@ def _geometry(
 class Layers:
     """Reads slices of an array [z, y, x]; a layer of chunks that is needed in parts is read once.
 
-    Parameters
-    ----------
-    text : str
-        The store as the user wrote it, for messages.
-    array : TensorStore
-    memory : int, optional
-        Approximate memory in bytes; by default the free memory.
+    A layer is kept if it needs no more than a quarter of ``memory``, by default the free memory.
     """
 
     def __init__(self, text: str, array: Any, memory: int | None = None) -> None:
@@ -425,17 +384,13 @@ class Layers:
 
     def _check_memory(self, start: int, stop: int) -> None:
         """Raise FileError for slices that do not fit the memory, before they are allocated."""
-        room = available()
-        if self._chunk_bytes > room:
+        room, needed = available(), self._bytes(stop - start)
+        if max(self._chunk_bytes, needed) > room:
+            what, end = f"slices {start} to {stop - 1}", "; choose a box, :box=X0-X1xY0-Y1xZ0-Z1"
+            if self._chunk_bytes > room:
+                what, end, needed = "its chunks", "", self._chunk_bytes
             raise FileError(
-                f"{self._text}: its chunks of {format_size(self._chunk_bytes)} do not fit the "
-                "memory"
-            )
-        if self._bytes(stop - start) > room:
-            size = format_size(self._bytes(stop - start))
-            raise FileError(
-                f"{self._text}: slices {start} to {stop - 1}, {size}, do not fit the memory; "
-                "choose a box, :box=X0-X1xY0-Y1xZ0-Z1"
+                f"{self._text}: {what} ({format_size(needed)}) do not fit the memory{end}"
             )
 
     def _bytes(self, slices: int) -> int:
@@ -482,22 +437,12 @@ def _in_view(box: Box, output: Any, shape: Sequence[int]) -> Box | None:
 
 @dataclass(frozen=True)
 class Folder:
-    """The objects below an address, by name; each is written completely or not at all.
+    """The objects below an address, by name; each is written completely or not at all."""
 
-    Parameters
-    ----------
-    text : str
-        The address as the user wrote it, for messages.
-    path : str
-        The local folder; empty for other addresses.
-    tensorstore, store : Any
-        The library, and its KvStore of the folder.
-    """
-
-    text: str
-    path: str
+    text: str  # the address as the user wrote it
+    path: str  # the local folder; empty for other addresses
     tensorstore: Any
-    store: Any
+    store: Any  # TensorStore's KvStore
 
     def read(self, names: Iterable[str]) -> list[bytes | None]:
         """Return objects, None for those that do not exist; raises FileError."""
@@ -528,12 +473,7 @@ class Folder:
 def folder(text: str) -> Folder:
     """Return the folder of an address, which need not exist.
 
-    Raises
-    ------
-    SpecError, FileError
-        For an invalid address.
-    MissingPackageError
-        Without TensorStore.
+    Raises FileError or SpecError for an invalid address, MissingPackageError without TensorStore.
     """
     client = Client.make(text)
     location = locate(text, client.tensorstore)

@@ -162,15 +162,14 @@ def _follow(path: Path, file: Any, name: str) -> Any:
         part = parts.popleft()
         if part in ("", "."):
             continue
-        if not isinstance(item, h5py.Group) or not item.id.links.exists(part.encode()):
+        link = item.get(part, getlink=True) if isinstance(item, h5py.Group) else None
+        if link is None:
             return None
-        kind = item.id.links.get_info(part.encode()).type
-        if kind == h5py.h5l.TYPE_HARD:
+        if isinstance(link, h5py.HardLink):
             item = item[part]
-        elif kind == h5py.h5l.TYPE_SOFT:
-            target = item.id.links.get_val(part.encode()).decode()
-            item = file["/"] if target.startswith("/") else item
-            parts.extendleft(reversed(target.split("/")))
+        elif isinstance(link, h5py.SoftLink):
+            item = file["/"] if link.path.startswith("/") else item
+            parts.extendleft(reversed(link.path.split("/")))
             links += 1
         else:
             raise FileError(f"{path}: {name} is a link to another file, which is not followed")

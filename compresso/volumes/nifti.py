@@ -167,15 +167,7 @@ def needs_version_2(metadata: Metadata, shape: Sequence[int]) -> bool:
 
 
 def fill(header: Any, metadata: Metadata) -> tuple[bytes, list[str]]:
-    """Set the fields of a little-endian header.
-
-    Returns
-    -------
-    extensions : bytes
-        The content between the header and the labels.
-    lost : list of str
-        The names of lost fields.
-    """
+    """Fill a little-endian header; return the content after it, and the names of lost fields."""
     own = _metadata.own(metadata, "nifti")
     lost = [name for name, value in own.items() if not _set(header, name, value)]
     try:

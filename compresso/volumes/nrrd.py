@@ -261,15 +261,8 @@ def read_metadata(
 ) -> tuple[Metadata, list[str]]:
     """Return the metadata of a header, and the names of lost fields.
 
-    Bytes become Latin-1, so that every text comes back unchanged.
-
-    Parameters
-    ----------
-    header : bytes
-    axes : sequence of int
-        The axes of the file, x first, that are the volume's.
-    rank : int
-        The number of the file's axes.
+    Bytes become Latin-1, so that every text comes back unchanged. ``axes`` are those of the file's
+    ``rank`` axes, x first, that are the volume's.
     """
     fields: dict[str, Any] = {}
     others: dict[str, dict[str, str]] = {kind: {} for kind in MARKS}
@@ -408,17 +401,7 @@ def _vectors(text: str) -> list[Vector | None]:
 
 
 def header_lines(metadata: Metadata) -> tuple[str, list[str], list[str]]:
-    """Return the lines of a header for metadata.
-
-    Returns
-    -------
-    magic : str
-        The oldest version that has all fields.
-    lines : list of str
-        In Latin-1.
-    lost : list of str
-        The names of lost fields.
-    """
+    """Return the oldest version that has all fields, the lines in Latin-1, and lost fields."""
     own = _metadata.own(metadata, "nrrd")
     fields = {name: value for name, value in own.items() if _is_valid(name, value)}
     lost = [name for name in own if name not in fields and name not in MARKS]

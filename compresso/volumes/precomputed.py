@@ -228,59 +228,49 @@ def chunk_name(low: Corner, high: Corner) -> str:
 def _packed(client: Client, folder: dict[str, Any], scale: dict[str, Any]) -> set[str]:
     """Return the suffixes of a scale's chunks; TensorStore would read these chunks as missing.
 
-    Raises FileError if a local folder has chunks under names that the info does not lead to.
+    Raises FileError if a local folder has chunks only under names that the info does not lead to.
     """
-    sharded, grids = scale.get("sharding") is not None, _grids(scale)
+    sharded, grid = scale.get("sharding") is not None, _grid(scale)
     if folder["driver"] != "file":  # there may be too many files to list them
-        if sharded or not grids:
+        if sharded or not grid:
             return set()
-        low, _, size = grids[0]
+        low, _, size = grid
         voxels = [low, [n + m // 2 for n, m in zip(low, size, strict=True)]]
-        bases = [_chunk_at(voxel, grids[0]) for voxel in voxels]
+        bases = [_chunk_at(voxel, grid) for voxel in voxels]
         names = {base + suffix: suffix for base in bases for suffix in PACKED if suffix}
         return {names[name] for name in client.existing(folder, tuple(names))}
-    suffixes, found_any, others = set(), False, ""
-    misnamed: dict[str, str] = {}
+    suffixes, found, others = set(), set(), []
     with suppress(OSError):
         for entry in os.scandir(folder["path"]):
             suffix = next((one for one in SUFFIXES if entry.name.endswith(one)), "")
             name = entry.name.removesuffix(suffix)
             chunk = CHUNK.fullmatch(name)
-            if not chunk and not SHARD.fullmatch(name):
-                continue
-            suffixes.add(suffix)
-            low = list(map(int, chunk.groups()[::2])) if chunk else []
-            if sharded == bool(chunk):
-                others = entry.name
-            elif not chunk or not grids or name == _chunk_at(low, grids[0]):
-                found_any = True
-            elif any(name == _chunk_at(low, grid) for grid in grids[1:]) or not _has(grids[0], low):
-                others = entry.name
-            else:
-                misnamed[entry.name] = _chunk_at(low, grids[0])
-    expected = ((name, [at + end for end in ("", *SUFFIXES)]) for name, at in misnamed.items())
-    lost = next((name for name, files in expected if not client.existing(folder, files)), "")
-    if lost or (others and not found_any):
+            if chunk or SHARD.fullmatch(name):
+                suffixes.add(suffix)
+                low = list(map(int, chunk.groups()[::2])) if chunk else []
+                expected = _chunk_at(low, grid) if chunk and grid else name
+                if sharded != bool(chunk) and name == expected:
+                    found.add(name)
+                else:
+                    inside = grid and chunk and not sharded and _has(grid, low)
+                    others.append((entry.name, expected if inside else ""))
+    lost = [name for name, expected in others if expected not in found and (expected or not found)]
+    if lost:
         raise FileError(
-            f"{client.text}: its info does not lead to {lost or others} of scale {scale['key']}; "
+            f"{client.text}: its info does not lead to {lost[0]} of scale {scale['key']}; "
             "correct its sharding, chunk_sizes or voxel_offset, or rename the files"
         )
     return suffixes - {""}
 
 
-def _grids(scale: dict[str, Any]) -> list[Grid]:
-    """Return the grid of each chunk size, of which TensorStore uses the first.
-
-    Empty for invalid sizes, which TensorStore refuses.
-    """
+def _grid(scale: dict[str, Any]) -> Grid | None:
+    """Return the grid of the chunks; None for invalid sizes, which TensorStore refuses."""
     try:
         low = [int(n) for n in scale.get("voxel_offset") or (0, 0, 0)]
-        size = [int(n) for n in scale["size"]]
-        grids: list[Grid] = [(low, [int(n) for n in by], size) for by in scale["chunk_sizes"]]
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return []
-    sane = all(len(row) == 3 for grid in grids for row in grid)
-    return grids if sane and all(min(by) > 0 for _, by, _ in grids) else []
+        grid = low, [int(n) for n in scale["chunk_sizes"][0]], [int(n) for n in scale["size"]]
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
+        return None
+    return grid if all(len(row) == 3 for row in grid) and min(grid[1]) > 0 else None
 
 
 def _has(grid: Grid, voxel: Corner) -> bool:

@@ -126,31 +126,24 @@ class _Anonymous(io.FileIO):
         raise io.UnsupportedOperation("fileno")
 
 
-class _Messages(logging.Handler):
-    """Keeps the warnings of the thread that made it."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._thread = threading.get_ident()
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a message."""
-        if record.thread == self._thread:
-            self.messages.append(record.getMessage())
-
-
 @contextmanager
 def _warnings_as_errors() -> Iterator[None]:
     """Raise ValueError for damage that tifffile only logs, such as pages read as zeros."""
-    handler, log = _Messages(), logging.getLogger("tifffile")
-    log.addHandler(handler)
+    messages: list[str] = []
+    thread, log = threading.get_ident(), logging.getLogger("tifffile")
+
+    def keep(record: logging.LogRecord) -> bool:
+        ours = record.thread == thread and record.levelno >= logging.WARNING
+        messages.extend([record.getMessage()] * ours)
+        return not ours
+
+    log.addFilter(keep)
     try:
         yield
     finally:
-        log.removeHandler(handler)
-    if handler.messages:
-        raise ValueError(handler.messages[0])
+        log.removeFilter(keep)
+    if messages:
+        raise ValueError(messages[0])
 
 
 def _choose(path: Path, file: Any, inner: str) -> Any:
@@ -317,13 +310,9 @@ SIZES = ("PhysicalSizeZ", "PhysicalSizeY", "PhysicalSizeX")
 
 
 def read_metadata(found: Any, number: int = 0) -> tuple[Metadata, list[str]]:
-    """Return the metadata in the tags of the first page, and the names of lost fields.
+    """Return the metadata in tifffile's tags of the first page, and the names of lost fields.
 
-    Parameters
-    ----------
-    found : tifffile.TiffTags
-    number : int
-        The index of an image of OME.
+    ``number`` is the index of an image of OME.
     """
     fields: dict[str, Any] = {}
     lost = []
@@ -453,16 +442,9 @@ def _pair(value: Any) -> tuple[int, int] | None:
 def tags(
     metadata: Metadata, shape: Sequence[int], dtype: np.dtype[Any]
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """Return arguments for tifffile's ``write``.
+    """Return arguments of tifffile's ``write`` for a page and for the first page, and lost fields.
 
-    Returns
-    -------
-    every : dict
-        Arguments for every page.
-    first : dict
-        Arguments for the first page, whose description has the number of slices.
-    lost : list of str
-        The names of lost fields.
+    The first page has a description with the number of slices.
     """
     fields = _metadata.own(metadata, "tiff")
     lost = _metadata.foreign(metadata, "tiff")
