@@ -18,7 +18,7 @@ from compresso.plugins import require
 RETRIES = {"max_retries": 3, "initial_delay": "250ms", "max_delay": "2s"}
 #: Seconds in which a store must have opened.
 TIMEOUT = 60
-#: Bytes for the indexes of shards.
+#: Bytes for the indexes of shards, at least.
 INDEXES = 64 << 20
 #: A request fails after 15 seconds without a byte; TensorStore itself waits for ever.
 STALLED = {
@@ -42,12 +42,16 @@ class Client:
     strict: bool = False  # refuse missing chunks, which otherwise have the fill value
 
     @classmethod
-    def make(cls, text: str, strict: bool = False) -> "Client":
-        """Import TensorStore; raises MissingPackageError."""
+    def make(cls, text: str, strict: bool = False, cache: int = 0) -> "Client":
+        """Import TensorStore; raises MissingPackageError.
+
+        Decoded chunks stay in a ``cache`` of this many bytes, so that slices of chunks that are
+        deeper can be read one after another.
+        """
         tensorstore = _tensorstore()
         names = ("http_request_retries", "gcs_request_retries", "s3_request_retries")
         settings: dict[str, Any] = dict.fromkeys(names, RETRIES)
-        settings["cache_pool"] = {"total_bytes_limit": INDEXES}
+        settings["cache_pool"] = {"total_bytes_limit": max(cache, INDEXES)}
         return cls(text, tensorstore, tensorstore.Context(settings), strict)
 
     def open(self, spec: dict[str, Any]) -> Any:

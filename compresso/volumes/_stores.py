@@ -3,13 +3,11 @@
 A kind of store is one file in this folder with a class derived from :class:`Kind`.
 """
 
-import math
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,7 +17,7 @@ from compresso.errors import EncodeError, FileError, SpecError
 from compresso.plugins import Plugin, Registry
 from compresso.volumes import _metadata
 from compresso.volumes._client import Client, as_file_error
-from compresso.volumes._format import available, format_size, volume_shape
+from compresso.volumes._format import available, bytes_of, format_size, volume_shape
 from compresso.volumes._location import (
     MARKERS,
     RESUMABLE,
@@ -108,7 +106,8 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
     MissingPackageError
         Without TensorStore.
     """
-    client = Client.make(text, strict)
+    room = available() if memory is None else memory
+    client = Client.make(text, strict, room // 4)
     location = locate(text, client.tensorstore)
     found = _find(client, location)
     named = found.names or any(found.array.domain.labels) or location.selection.axes
@@ -117,18 +116,38 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
     array, geometry = arrange(text, found, location.selection)
     dtype = np.dtype(array.dtype.numpy_dtype)
     volume_shape(text, array.shape, dtype)
-    layout = array.chunk_layout.read_chunk.shape
-    chunk = tuple(int(n or whole) for n, whole in zip(layout, array.shape, strict=True))
+    layout = array.chunk_layout
+    chunk = tuple(
+        int(n or whole) for n, whole in zip(layout.read_chunk.shape, array.shape, strict=True)
+    )
+
+    def read(part: str, *index: slice) -> Labels:
+        with as_file_error(text, part):
+            labels: Labels = array[index].read(order="C").result()
+            return labels
 
     def fetch_box(box: Box) -> Labels:
-        with as_file_error(text, f"voxels {format_box(box)} (x, y, z, counted from the first)"):
-            labels: Labels = array[slices_of(box)].read(order="C").result()
-            return labels
+        return read(f"voxels {format_box(box)} (x, y, z, counted from the first)", *slices_of(box))
+
+    def fetch(start: int, stop: int) -> Labels:
+        check_memory(text, "its chunks", bytes_of(chunk, dtype))
+        part = f"slices {start} to {stop - 1}"
+        check_memory(text, part, bytes_of((stop - start, *array.shape[1:]), dtype))
+        try:
+            return read(part, slice(start, stop))
+        except FileError:
+            # Find the layer of chunks that cannot be read.
+            first = (layout.grid_origin[0] or 0) % chunk[0] - chunk[0]
+            for low in range(first, stop, chunk[0]):
+                low, high = max(0, low), min(low + chunk[0], array.shape[0])
+                if start < high:
+                    read(f"slices {low} to {high - 1}", slice(max(low, start), min(high, stop)))
+            raise
 
     yield Volume(
         array.shape,
         dtype,
-        Layers(text, array, memory).fetch,
+        fetch,
         _metadata.make("", {}, geometry) | found.metadata,
         tuple(found.lost),
         fetch_box,
@@ -136,6 +155,15 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
         own,
         list_chunks(found.chunks, array) if found.chunks else None,
     )
+
+
+def check_memory(text: str, part: str, size: int) -> None:
+    """Raise FileError for labels that do not fit the memory, before they are allocated."""
+    if size > available():
+        raise FileError(
+            f"{text}: {part} ({format_size(size)}) do not fit the memory; choose a box, "
+            ":box=X0-X1xY0-Y1xZ0-Z1"
+        )
 
 
 def _find(client: Client, location: Location) -> Found:
@@ -184,7 +212,8 @@ def decoded(
         labels[...] = 0 if found is None else found
 
     # Threads of its own: those of the client's context must be free for what read waits for.
-    threads = client.tensorstore.Context({"data_copy_concurrency": {"limit": DECODERS}})
+    limit = {"data_copy_concurrency": {"limit": DECODERS}}
+    threads = client.tensorstore.Context(limit, client.context)
     layout = client.tensorstore.ChunkLayout(
         read_chunk_shape=chunk, grid_origin=domain.inclusive_min
     )
@@ -320,82 +349,7 @@ def _geometry(
         return None
 
 
-# -- reading --------------------------------------------------------------------------------------
-
-
-class Layers:
-    """Reads slices of an array [z, y, x]; a layer of chunks that is needed in parts is read once.
-
-    A layer is kept if it needs no more than a quarter of ``memory``, by default the free memory.
-    """
-
-    def __init__(self, text: str, array: Any, memory: int | None = None) -> None:
-        layout = array.chunk_layout
-        sizes = zip(layout.read_chunk.shape, array.shape, strict=True)
-        chunk = [int(size or whole) for size, whole in sizes]
-        self._text, self._array = text, array
-        self._chunk_bytes = math.prod(chunk) * array.dtype.numpy_dtype.itemsize
-        self._depth = max(1, chunk[0])
-        self._origin = (layout.grid_origin[0] or 0) % self._depth
-        self._room = (memory or available()) // 4
-        self._kept: tuple[int, Labels] | None = None  # the last layer of which a part was needed
-
-    def fetch(self, start: int, stop: int) -> Labels:
-        """Return slices start..stop-1; raises FileError, which names the slices."""
-        self._check_memory(start, stop)
-        first, last = self._layer(start), self._layer(stop - 1)
-        # Whole layers are read together, the incomplete ones before and after them by themselves.
-        inner = [start if first[0] == start else first[1], stop if last[1] == stop else last[0]]
-        ends = sorted({start, stop, *(z for z in inner if start < z < stop)})
-        parts = list(pairwise(ends))
-        if len(parts) == 1:
-            return self._part(start, stop)
-        labels = np.empty((stop - start, *self._array.shape[1:]), self._array.dtype.numpy_dtype)
-        for low, high in parts:
-            labels[low - start : high - start] = self._part(low, high)
-        return labels
-
-    def _layer(self, z: int) -> tuple[int, int]:
-        low = z - (z - self._origin) % self._depth
-        return max(0, low), min(self._array.shape[0], low + self._depth)
-
-    def _part(self, start: int, stop: int) -> Labels:
-        low, high = self._layer(start)
-        if (start, stop) == (low, high) or stop > high or self._bytes(high - low) > self._room:
-            self._kept = None
-            return self._read(start, stop)
-        if self._kept is None or self._kept[0] != low:
-            self._kept = None  # not two at a time
-            self._kept = low, self._read(low, high)
-        return self._kept[1][start - low : stop - low]
-
-    def _read(self, start: int, stop: int) -> Labels:
-        try:
-            with as_file_error(self._text, f"slices {start} to {stop - 1}"):
-                labels: Labels = self._array[start:stop].read(order="C").result()
-                return labels
-        except FileError:
-            # Find the layer of chunks that cannot be read.
-            while (low := start) < stop:
-                start = min(stop, self._layer(low)[1])
-                with as_file_error(self._text, f"slices {low} to {start - 1}"):
-                    self._array[low:start].read().result()
-            raise
-
-    def _check_memory(self, start: int, stop: int) -> None:
-        """Raise FileError for slices that do not fit the memory, before they are allocated."""
-        room, needed = available(), self._bytes(stop - start)
-        if max(self._chunk_bytes, needed) > room:
-            what, end = f"slices {start} to {stop - 1}", "; choose a box, :box=X0-X1xY0-Y1xZ0-Z1"
-            if self._chunk_bytes > room:
-                what, end, needed = "its chunks", "", self._chunk_bytes
-            raise FileError(
-                f"{self._text}: {what} ({format_size(needed)}) do not fit the memory{end}"
-            )
-
-    def _bytes(self, slices: int) -> int:
-        shape = (slices, *self._array.shape[1:], self._array.dtype.numpy_dtype.itemsize)
-        return math.prod(map(int, shape))
+# -- stored chunks --------------------------------------------------------------------------------
 
 
 def list_chunks(chunks: Chunks, array: Any) -> Stored | None:

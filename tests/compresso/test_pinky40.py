@@ -9,7 +9,6 @@ from click.testing import CliRunner
 
 import compresso as C
 from compresso.__main__ import main
-from tests.compresso.volumes.test_stores_chunks import in_compresso
 from tests.helpers import peers
 from tests.helpers import stores as depots
 from tests.helpers.paths import shared
@@ -86,7 +85,7 @@ def test_numcodecs(zarr, numcodecs, tmp_path, labels):
 def test_precomputed(tmp_path, labels, encoding):
     folder = tmp_path / "seg"
     if encoding == "compresso":
-        in_compresso(folder, labels, chunk_size=[128, 128, 64])
+        depots.in_compresso(folder, labels, chunk_size=[128, 128, 64])
     else:
         more = {"sharding": depots.SHARDS} if encoding == "sharded" else {}
         depots.precomputed(

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 import pytest
 
-from compresso import volumes
+from compresso import encodings, volumes
 from compresso.errors import FileError
 from compresso.volumes import _metadata
 
@@ -72,6 +72,22 @@ def precomputed(folder: Path, volume, encoding="raw", offset=(0, 0, 0), mips=1, 
             create=True,
         ).result()
         store[..., 0] = part.T
+    return folder
+
+
+def in_compresso(folder, volume, **scale):
+    """A precomputed volume with ``encoding: compresso``, each chunk a stream of cpso."""
+    precomputed(folder, volume, offset=(10, 20, 30), **scale)
+    codec = encodings.parse("cpso")
+    for chunk in chunks(folder):
+        ranges = [map(int, part.split("-")) for part in chunk.name.split("_")]
+        (x0, x1), (y0, y1), (z0, z1) = ranges
+        labels = volume[z0 - 30 : z1 - 30, y0 - 20 : y1 - 20, x0 - 10 : x1 - 10]
+        assert chunk.read_bytes() == labels.tobytes()
+        chunk.write_bytes(codec.encode(np.ascontiguousarray(labels)))
+    head = json.loads((folder / "info").read_text())
+    head["scales"][0]["encoding"] = "compresso"
+    (folder / "info").write_text(json.dumps(head))
     return folder
 
 

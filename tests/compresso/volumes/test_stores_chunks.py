@@ -49,22 +49,6 @@ def change(folder, **said):
     return folder
 
 
-def in_compresso(folder, volume, **scale):
-    """The same with ``encoding: compresso``, each chunk a stream of cpso."""
-    depots.precomputed(folder, volume, offset=(10, 20, 30), **scale)
-    codec = encodings.parse("cpso")
-    for chunk in depots.chunks(folder):
-        ranges = [map(int, part.split("-")) for part in chunk.name.split("_")]
-        (x0, x1), (y0, y1), (z0, z1) = ranges
-        labels = volume[z0 - 30 : z1 - 30, y0 - 20 : y1 - 20, x0 - 10 : x1 - 10]
-        assert chunk.read_bytes() == labels.tobytes()
-        chunk.write_bytes(codec.encode(np.ascontiguousarray(labels)))
-    head = json.loads((folder / "info").read_text())
-    head["scales"][0]["encoding"] = "compresso"
-    (folder / "info").write_text(json.dumps(head))
-    return folder
-
-
 @pytest.mark.parametrize("dtype", ["u4", "u8"])
 @pytest.mark.parametrize("encoding", ["raw", "compressed_segmentation"])
 @pytest.mark.parametrize("suffix", PACK)
@@ -200,7 +184,7 @@ def test_blocks_are_8x8x8_if_the_info_does_not_say(tmp_path, packing):
 
 @pytest.mark.parametrize("kind", ["gz", "compresso", "shards"])
 def test_strict_names_an_absent_chunk(tmp_path, kind):
-    make = {"gz": lambda *words: packed(*words, ".gz", ""), "compresso": in_compresso}
+    make = {"gz": lambda *words: packed(*words, ".gz", ""), "compresso": depots.in_compresso}
     folder = make.get(kind, in_shards)(tmp_path / "seg", depots.labels())
     chunk = depots.chunks(folder)[0]
     chunk.unlink()
@@ -214,7 +198,7 @@ def test_strict_names_an_absent_chunk(tmp_path, kind):
 @pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8"])
 def test_compresso(tmp_path, dtype):
     volume = depots.labels(dtype=dtype)
-    folder = in_compresso(tmp_path / "seg", volume)
+    folder = depots.in_compresso(tmp_path / "seg", volume)
     same(folder, volume)
     same(f"precomputed://{folder}:box=12-20x21-29x33-50", volume[3:20, 1:9, 2:10])
     with depots.serving(tmp_path) as address:
@@ -284,7 +268,7 @@ def test_damaged_chunks(tmp_path, kind, damage):
     volume = depots.labels()
     folder = tmp_path / "seg"
     if kind == "compresso":
-        in_compresso(folder, volume)
+        depots.in_compresso(folder, volume)
     else:
         packed(folder, volume, ".gz")
     chunk = next(path for path in depots.chunks(folder) if "_38-46" in path.name)
@@ -322,7 +306,7 @@ def test_pinky40_from_a_precomputed_volume(tmp_path, encoding):
         volume = file["main"][:40]
     folder = tmp_path / "seg"
     if encoding == "compresso":
-        in_compresso(folder, volume, chunk_size=[128, 128, 16])
+        depots.in_compresso(folder, volume, chunk_size=[128, 128, 16])
     else:
         depots.precomputed(folder, volume, encoding, chunk_size=[128, 128, 16])
     target = tmp_path / "seg.cps"

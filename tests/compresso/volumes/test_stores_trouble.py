@@ -18,7 +18,7 @@ pytest.importorskip("tensorstore", reason="needs the package tensorstore")
 from compresso import files, volumes
 from compresso.__main__ import main
 from compresso.errors import FileError
-from compresso.volumes import _client, _stores
+from compresso.volumes import _client, _stores, precomputed
 from tests.helpers import stores as depots
 from tests.helpers.stores import read, refusal, same, scales, zarr_array, zarr_group
 
@@ -155,10 +155,10 @@ def test_absurd_claims(tmp_path, scale):
 def test_no_more_memory_is_taken_than_there_is(tmp_path, monkeypatch):
     folder = depots.precomputed(tmp_path / "seg", depots.labels())
     monkeypatch.setattr(_stores, "available", lambda: 20 * 33 * 41 * 8 - 1)
-    assert "slices 0 to 19, 211.4 KiB, do not fit the memory; choose a box" in refusal(folder)
+    assert "slices 0 to 19 (211.4 KiB) do not fit the memory" in refusal(folder)
     same(f"{folder}:box=0-41x0-33x0-19", depots.labels()[:19])
     monkeypatch.setattr(_stores, "available", lambda: 16 * 16 * 8 * 8 - 1)
-    assert "its chunks of 16 KiB do not fit the memory" in refusal(folder)
+    assert "its chunks (16 KiB) do not fit the memory" in refusal(folder)
 
 
 @given(st.data())
@@ -178,18 +178,17 @@ def test_slices_in_any_order(tmp_path_factory, data):
             np.testing.assert_array_equal(reader.read(start, stop), wanted[start:stop])
 
 
-def test_a_layer_of_chunks_is_read_once(tmp_path, monkeypatch):
-    volume = depots.labels()
-    folder = depots.precomputed(tmp_path / "seg", volume)
-    spans = []
-    plain = _stores.Layers._read
-    monkeypatch.setattr(
-        _stores.Layers, "_read", lambda self, a, b: spans.append((a, b)) or plain(self, a, b)
-    )
-    with volumes.open_store(str(folder)) as reader:
+@pytest.mark.parametrize("memory", [1 << 30, 0])
+def test_chunks_are_kept_while_the_memory_allows(tmp_path, monkeypatch, memory):
+    volume, read = depots.labels(), []
+    folder = depots.in_compresso(tmp_path / "seg", volume)
+    decode = precomputed.Cpso.decode
+    monkeypatch.setattr(precomputed.Cpso, "decode", lambda *words: read.append(1) or decode(*words))
+    monkeypatch.setattr(_client, "INDEXES", 0)
+    with volumes.open_store(str(folder), memory) as reader:
         parts = [reader.read(z, z + 3) for z in range(0, 20, 3)]
     np.testing.assert_array_equal(np.concatenate(parts), volume)
-    assert spans == [(0, 8), (8, 16), (16, 20)]
+    assert len(read) == 27 if memory else len(read) > 27
 
 
 @pytest.mark.usefixtures("impatient")

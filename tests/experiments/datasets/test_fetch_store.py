@@ -14,7 +14,7 @@ from tests.helpers.paths import ROOT
 
 pytest.importorskip("tensorstore", reason="needs the package tensorstore")
 
-from compresso.volumes import _stores
+from compresso.volumes import Volume
 from experiments import datasets
 from experiments.datasets import _parts
 from experiments.datasets._fetch import fetch, fetchable
@@ -80,12 +80,11 @@ def test_a_killed_fetch_goes_on(tmp_path, cylinder, monkeypatch):
     assert ended.returncode == -signal.SIGKILL
     assert not (tmp_path / "data" / "cyl.h5").exists()
     read = []
-    plain = _stores.Layers._read
-    monkeypatch.setattr(
-        _stores.Layers, "_read", lambda self, a, b: read.append(a) or plain(self, a, b)
-    )
-    check(fetch("cyl", tmp_path / "data", str(folder)), volume, folder)
+    plain = Volume.read
+    monkeypatch.setattr(Volume, "read", lambda self, a, b: read.append(a) or plain(self, a, b))
+    fetched = fetch("cyl", tmp_path / "data", str(folder))
     assert min(read) == 32
+    check(fetched, volume, folder)
 
 
 def test_damaged_parts_are_fetched_again(tmp_path, cylinder, monkeypatch):
