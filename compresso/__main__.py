@@ -1,236 +1,358 @@
-"""python -m compresso: compress, decompress, info and verify files of label volumes."""
+"""The program ``compresso``: compress, decompress, verify and convert files of label volumes.
 
-import re
+Whatever is heavy is imported by the command that needs it.
+"""
+
+import dataclasses
+import inspect
+import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
-from compresso import __version__, encodings, files, volumes
-from compresso.arrays import LIMIT
-from compresso.atomic import STANDARD, file_or_standard
-from compresso.cli import DEBUG, FORCE, MEMORY, Commands, Size, complain, threads
-from compresso.container import COMPRESSION, Description
-from compresso.plugins import Extent
+from compresso import cli
+from compresso.atomic import STANDARD
+from compresso.cli import DEBUG, FORCE, JSON, QUIET, complain, examples, progress_bar
+from compresso.errors import SpecError, did_you_mean
+from compresso.plugins import DEFAULT_COMPRESSION, DEFAULT_ENCODING
 
-SMALL = "ristretto"  # what files are compressed with, where nothing is named
-
-
-class Slices(click.ParamType[tuple[int, int | None]]):
-    """A range of slices, such as 10:20."""
-
-    name = "z0:z1"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int | None]:
-        """Parse the text."""
-        if isinstance(value, tuple):
-            return value
-        found = re.fullmatch(r"(\d*):(\d*)", str(value))
-        if not found:
-            self.fail(f"{value!r} is no range such as 10:20", param, ctx)
-        z0, z1 = int(found[1] or 0), int(found[2]) if found[2] else None
-        if z1 is not None and z1 <= z0:
-            self.fail(f"{value!r} holds no slice", param, ctx)
-        return z0, z1
-
-
-class FileOrStandard(click.ParamType[Path]):
-    """A file, or ``-`` for the standard input or output; a file of that name is ``./-``."""
-
-    name = "path"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Path:
-        """Tell the two apart."""
-        if "://" in str(value):
-            self.fail(f"{value} is no file; give a path, or - and a pipe", param, ctx)
-        return file_or_standard(str(value))
-
-
-SOURCE = click.argument("source", type=FileOrStandard())
-TARGET = click.argument("target", type=FileOrStandard())
-THREADS = threads(1)
+SOURCE = click.argument("source", type=cli.file)
+ENCODING = click.option(
+    "-e",
+    "--encoding",
+    metavar="CODEC",
+    default=DEFAULT_ENCODING,
+    help="Encoding, e.g. compresso:window=4x4x1 (see compresso codecs).",
+)
+COMPRESSION = click.option(
+    "-c",
+    "--compression",
+    metavar="CODEC",
+    default=DEFAULT_COMPRESSION,
+    help="Compressor of the encoded bytes, e.g. zstd:level=19; all encodings but ristretto need "
+    "one.",
+)
+THREADS = cli.threads()
 FORMAT = click.option(
     "--format",
     "form",
+    metavar="ENDING",
     default="",
-    type=click.Choice(
-        ["", *(ending.lstrip(".") for ending in volumes.suffixes())], case_sensitive=False
-    ),
-    metavar="NAME",
-    help="Format of the volume where its name does not tell: npy, h5, nrrd, nii, tif, ...",
+    show_default="by the name",
+    help="Format of the volume: npy, h5, nrrd, nii, nii.gz, tif or cpso.",
 )
-LIMIT_OPTION = click.option(
+LIMIT = click.option(
     "--limit",
-    type=Size(),
-    default=LIMIT,
-    show_default="16G",
+    type=cli.size(),
+    metavar="SIZE",
+    default="16G",
     help="Refuse groups of slices that are larger.",
 )
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="compresso")
+@click.group(
+    cls=cli.Commands,
+    context_settings=cli.SETTINGS,
+    epilog=examples(
+        "compresso compress seg.h5:/labels",
+        "compresso decompress seg.cps seg.nrrd",
+        "compresso help compress",
+    ),
+)
+@cli.VERSION
 def main() -> None:
-    """Compress label volumes to checked files, and back.
+    """Compress label volumes losslessly, with checksums.
 
-    The file - is standard input or output. A file that ends in .cpso holds a stream of PyPI's
-    compresso package: every command reads it, and compress writes it.
+    The file - is standard input or output. A file that ends in .cpso is a stream of PyPI's
+    compresso package.
     """
 
 
-@main.command()
-@click.argument("source")
-@TARGET
-@click.option("--encoding", default=SMALL, show_default=True, help="Spec of the first stage.")
-@click.option(
-    "--compression",
-    default="",
-    show_default=f"none after an encoding that needs none, as {SMALL}; else {COMPRESSION}",
-    help="Spec of the second.",
+@main.command(
+    epilog=examples(
+        "compresso compress seg.h5:/labels seg.cps",
+        "compresso compress seg.nii.gz -e compresso -c zstd:level=19",
+    )
 )
-@MEMORY
-@FORMAT
+@click.argument("source")
+@click.argument("target", type=cli.file, required=False)
+@ENCODING
+@COMPRESSION
 @THREADS
 @FORCE
+@cli.MEMORY
+@FORMAT
+@QUIET
 @DEBUG
-def compress(
-    source: str,
-    target: Path,
-    encoding: str,
-    compression: str,
-    memory: int | None,
-    form: str,
-    threads: int,
-    force: bool,
-) -> None:
-    """Compress a volume (.h5[:/path], .npy, .nrrd, .nii.gz, .tif) to a frame.
+def compress(source: str, target: Path | None, quiet: bool, **options: Any) -> None:
+    """Compress a volume to a checked file.
 
-    It may be a store of chunks too: precomputed://gs://bucket/seg:mip=1, folder.zarr:/path.
-    The source is never changed, and the target appears only once it is complete.
+    SOURCE is a file (.h5[:/path], .npy, .nrrd, .nii.gz, .tif) or a store of chunks, such as
+    precomputed://gs://bucket/seg:mip=1 or folder.zarr:/path. It is not changed. TARGET is by
+    default SOURCE with the ending .cps; it appears once it is complete.
     """
-    work = files.Work(threads, force, complain, form)
-    if files.is_stream(target):
-        files.copy_volume(source, target, work=work)
-        return
-    if not compression:
-        compression = "none" if encodings.parse(encoding).alone else COMPRESSION
-    done, size = files.compress_file(source, target, encoding, compression, memory, work)
-    ratio = f"{done.nbytes:,} -> {size:,} bytes, {done.nbytes / size:.1f} x"
-    click.echo(f"{_tell(done)}\n{ratio}", err=target == STANDARD)
+    from compresso import files
+
+    target = target or files.default_target(source)
+    with progress_bar(quiet) as progress:
+        done = files.compress_file(source, target, report=complain, progress=progress, **options)
+    _finish(target, f"{_array(done)}, {_sizes(done)}", quiet)
 
 
-@main.command()
+@main.command(
+    epilog=examples(
+        "compresso decompress seg.cps seg.nrrd",
+        "compresso decompress seg.cps part.tif --slices 10:20",
+    )
+)
 @SOURCE
-@TARGET
-@click.option("--slices", type=Slices(), default=(0, None), help="Only slices z0:z1.")
+@click.argument("target", type=cli.file)
+@THREADS
+@FORCE
+@click.option(
+    "--slices", type=cli.slices, metavar="Z0:Z1", default=":", show_default="all", help="A range."
+)
 @click.option("--salvage", is_flag=True, help="Fill damaged slices with 0 and go on.")
 @FORMAT
-@LIMIT_OPTION
-@THREADS
-@FORCE
+@LIMIT
+@QUIET
 @DEBUG
-def decompress(
-    source: Path,
-    target: Path,
-    slices: tuple[int, int | None],
-    salvage: bool,
-    form: str,
-    limit: int,
-    threads: int,
-    force: bool,
-) -> None:
-    """Restore a frame to an .h5 (dataset main), .npy, .nrrd, .nii, .nii.gz or .tif file.
+def decompress(source: Path, target: Path, quiet: bool, **options: Any) -> None:
+    """Restore a volume from a compressed file.
 
-    The exit code is 1 where anything had to be given up.
+    TARGET is an .h5 (dataset main), .npy, .nrrd, .nii, .nii.gz, .tif or .cpso file. Exits with
+    status 1 if any data could not be recovered.
     """
-    work = files.Work(threads, force, complain, form, limit)
-    if files.is_stream(source):
-        files.copy_volume(str(source), target, slices, work)
+    from compresso import files
+
+    with progress_bar(quiet) as progress:
+        done = files.decompress_file(source, target, report=complain, progress=progress, **options)
+    _finish(target, f"{_array(done)} written", quiet)
+    sys.exit(1 if done.faults else 0)
+
+
+@main.command(epilog=examples("compresso verify seg.cps", "compresso verify seg.cps -t 4 --quiet"))
+@SOURCE
+@THREADS
+@LIMIT
+@QUIET
+@DEBUG
+def verify(source: Path, threads: int, limit: int, quiet: bool) -> None:
+    """Check a compressed file by decoding it.
+
+    Exits with status 0 if the file is OK, 1 if it is damaged, and 2 if it could not be checked.
+    """
+    from compresso import files
+
+    click.get_current_context().meta[cli.FAILURE] = 2
+    with progress_bar(quiet) as progress:
+        done = files.verify_file(source, threads, limit, progress)
+    for fault in done.faults:
+        click.echo(f"{source}: {fault}")
+    if done.faults:
+        click.echo(f"{source}: damaged, {_array(done)}")
+        sys.exit(1)
+    unchecked = " (decoded; the format has no checksum)" if files.is_cpso(source) else ""
+    if not quiet:
+        click.echo(f"{source}: OK, {_array(done)}{unchecked}")
+
+
+@main.command(epilog=examples("compresso info seg.cps", "compresso info seg.cps --labels --json"))
+@SOURCE
+@click.option("--labels", is_flag=True, help="Count the distinct labels, which decodes the file.")
+@JSON
+@THREADS
+@DEBUG
+def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
+    """Show what a compressed file contains.
+
+    Lengths are along x, y and z. Ratios compare the file with the labels as an array.
+    """
+    import numpy as np
+
+    from compresso import files, volumes
+
+    with progress_bar() as progress:
+        facts = files.describe_file(source, labels, threads, progress)
+    done = files.Result(facts["shape"], np.dtype(facts["dtype"]), facts["size"])
+    if as_json:
+        geometry = volumes.geometry_of(facts["metadata"])
+        spacing = geometry and {"voxel_size": geometry.spacing[::-1], "unit": geometry.length}
+        wide, own = _ratios(done)
+        ratios = {"ratio_uint64": wide, "ratio_own_dtype": own}
+        axes = {"file": str(source), "axes": "xyz"[: len(done.shape)], "shape": done.shape[::-1]}
+        click.echo(json.dumps(facts | axes | ratios | (spacing or {}), indent=2))
         return
-    sound = files.decompress_file(source, target, slices, salvage, work)
-    sys.exit(0 if sound else 1)
+    groups, depth = facts["groups"], facts["depth"]
+    lines = [
+        f"{source}: {_array(done)}",
+        f"codec: {cli.method(facts['encoding'], facts['compression'])}",
+        f"groups: {groups} of {depth} slice{'' if depth == 1 else 's'}" if groups else "groups: 0",
+        f"size: {_sizes(done)}",
+        volumes.summary(facts["metadata"]),
+        f"labels: {facts['labels']:,}" if labels else "",
+    ]
+    click.echo("\n  ".join(filter(None, lines)))
 
 
-@main.command()
+@main.command(
+    epilog=examples(
+        "compresso convert precomputed://gs://bucket/seg seg.zarr",
+        "compresso convert seg.h5:/labels seg.zarr -e compresso -c zstd --chunks 128,128,32",
+        docs="docs/large-volumes.md",
+    )
+)
 @click.argument("source")
 @click.argument("target")
-@click.option("--encoding", default="compresso", show_default=True, help="Spec of the encoding.")
-@click.option("--compression", default="zstd", show_default=True, help="Spec of the compressor.")
+@ENCODING
+@COMPRESSION
+@cli.chunks("64x64x64", "Size of a chunk of the target.")
+@click.option("--shards", type=cli.voxels, metavar="X,Y,Z", help="Size of a shard of chunks.")
+@cli.threads(0, "Tasks that run at once, fewer if the memory is small")
+@cli.MEMORY
 @click.option(
-    "--chunks",
-    type=Extent,
-    default="64x64x64",
-    show_default=True,
-    help="Chunks of the target, x, y, z.",
+    "--scheduler",
+    metavar="NAME",
+    default="",
+    show_default="threads",
+    help="Dask workers: threads:4, processes:4 or tcp://host:8786.",
 )
-@click.option("--shards", type=Extent, help="Shards that hold the chunks, x, y, z.")
-@MEMORY
-@THREADS
-@click.option("--scheduler", default="", help="threads:4, processes:4 or tcp://host:8786, by Dask.")
-@click.option("--strict", is_flag=True, help="A chunk that the source lacks is an error.")
-@click.option("--force", is_flag=True, help="Remove another array that is the target.")
+@click.option("--strict", is_flag=True, help="Treat a missing chunk of the source as an error.")
+@click.option("-f", "--force", is_flag=True, help="Remove another array at the target.")
+@QUIET
 @DEBUG
 def convert(**options: Any) -> None:
-    """Convert a volume, a store of any size or a file, to Zarr v3 with our codec.
+    """Convert a volume of any size to Zarr v3.
 
-    Stopped at any moment, even by kill -9, and called again, it goes on from there. Every chunk is
-    proved to decode to the same labels before it is written. The exit code is 1 where some of the
-    source could not be read; all else is there then. See docs/large-volumes.md.
+    The same command resumes an interrupted conversion, also after kill -9. Every chunk is decoded
+    and compared with the source before it is written. Exits with status 1 if parts of the source
+    could not be read; all other parts are written.
     """
     from compresso.convert import command
 
-    sys.exit(command.run(**options))
+    sys.exit(command(**options))
 
 
-@main.command()
-@SOURCE
+@main.command(epilog=examples("compresso codecs", "compresso codecs ristretto zstd"))
+@click.argument("names", nargs=-1, metavar="[CODEC]...")
+@JSON
 @DEBUG
-def info(source: Path) -> None:
-    """Tell what a frame holds, without decoding it."""
-    if files.is_stream(source):
-        click.echo(files.describe_stream(source))
+def codecs(names: tuple[str, ...], as_json: bool) -> None:
+    """List encodings and compressors, with parameters.
+
+    A codec string is a name and, after a colon, parameters that differ from the listed defaults:
+    compresso:window=4x4x1. With names, the parameters are explained.
+    """
+    chosen = _codecs(names)
+    if as_json:
+        click.echo(json.dumps([_facts(kind, codec) for kind, codec in chosen], indent=2))
         return
-    click.echo(_tell(files.describe_file(source)))
+    width = max(len(_signature(codec)) for _, codec in chosen)
+    last = ""
+    for kind, codec in chosen:
+        text = inspect.getdoc(type(codec)) or ""
+        if names:
+            text = text.replace("\n", "\n  ")
+            click.echo(f"{_signature(codec)} ({kind[:-1]}){_missing(codec)}\n  {text}\n")
+            continue
+        if kind != last:
+            click.echo(f"{kind.capitalize()}:")
+        click.echo(f"  {_signature(codec):{width}}  {text.splitlines()[0]}{_missing(codec)}")
+        last = kind
 
 
-@main.command()
-@SOURCE
-@LIMIT_OPTION
-@THREADS
+@main.command(epilog=examples("compresso warmup", "compresso warmup ristretto:effort=3"))
+@click.argument("names", nargs=-1, metavar="[CODEC]...")
+@QUIET
 @DEBUG
-def verify(source: Path, limit: int, threads: int) -> None:
-    """Decode a frame and check every hash; the exit code is 1 where anything is damaged."""
-    if files.is_stream(source):
-        click.echo(f"{files.describe_stream(source, decode=True)}: decoded, without a checksum")
-        return
-    damage = list(files.verify_file(source, threads, limit))
-    for part in damage:
-        click.echo(f"{source}: {part.reason}")
-    click.echo("damaged" if damage else "sound")
-    sys.exit(1 if damage else 0)
+def warmup(names: tuple[str, ...], quiet: bool) -> None:
+    """Compile kernels now, so that later runs start fast.
+
+    By default this is done for all encodings, for labels of 16, 32 and 64 bits. The compiled code
+    is stored in the cache folder, which the environment variable NUMBA_CACHE_DIR can set.
+    """
+    from compresso.kernels._cache import folder
+    from compresso.warmup import warm
+
+    chosen = [codec for kind, codec in _codecs(names) if names or kind == "encodings"]
+    chosen = [codec for codec in chosen if names or not codec.missing()]
+    with progress_bar(quiet, "codec") as progress:
+        for done, codec in enumerate(chosen):
+            progress(done, len(chosen))
+            if hasattr(codec, "encode_volume"):
+                warm([codec], ["uint16", "uint32", "uint64"])
+            else:
+                codec.decompress(codec.compress(bytes(range(256)) * 16))
+    if not quiet:
+        click.echo(f"compiled: {', '.join(map(str, chosen))}")
+    click.echo(f"cache folder: {folder() or 'none, nothing is stored'}")
 
 
-def _tell(description: Description) -> str:
-    shape = " x ".join(map(str, description.shape))
-    text = (
-        f"{shape} {np.dtype(description.dtype).name}, {description.encoding} + "
-        f"{description.compression}, {_groups(description)}"
-    )
-    said = volumes.summary(description.metadata or {})
-    return f"{text}\n{said}" if said else text
+def _codecs(names: tuple[str, ...]) -> list[tuple[str, Any]]:
+    """The named codecs, or all of them, and of which kind each is; raises SpecError."""
+    from compresso import compressors, encodings
+
+    registries = {"encodings": encodings, "compressors": compressors}
+    if not names:
+        return [(kind, found.parse(n)) for kind, found in registries.items() for n in found.names()]
+    chosen = []
+    for name in names:
+        kinds = {k: r for k, r in registries.items() if name.partition(":")[0] in r.names()}
+        if not kinds:
+            known = [*encodings.names(), *compressors.names()]
+            hint = did_you_mean(name, known) or " List them with: compresso codecs"
+            raise SpecError(f"no codec {name!r}.{hint}")
+        chosen += [(kind, registry.parse(name)) for kind, registry in kinds.items()]
+    return chosen
 
 
-def _groups(description: Description) -> str:
-    """How many groups there are, and how deep the first one is."""
-    number, depth = description.n_groups, min(description.depth, description.grid[0])
-    groups = f"{number} group{'' if number == 1 else 's'}"
-    return f"{groups} of {depth} slice{'' if depth == 1 else 's'}" if number else "no group"
+def _parameters(codec: Any) -> dict[str, Any]:
+    return {field.name: getattr(codec, field.name) for field in dataclasses.fields(codec)}
+
+
+def _signature(codec: Any) -> str:
+    parameters = ",".join(f"{name}={value}" for name, value in _parameters(codec).items())
+    return f"{codec.name}:{parameters}" if parameters else str(codec.name)
+
+
+def _missing(codec: Any) -> str:
+    return f" (missing; pip install {' '.join(codec.missing())})" if codec.missing() else ""
+
+
+def _facts(kind: str, codec: Any) -> dict[str, Any]:
+    parameters = {n: str(v) if isinstance(v, tuple) else v for n, v in _parameters(codec).items()}
+    return {
+        "kind": kind[:-1],
+        "name": codec.name,
+        "parameters": parameters,
+        "summary": (inspect.getdoc(type(codec)) or "").splitlines()[0],
+        "missing": codec.missing(),
+    }
+
+
+def _array(done: Any) -> str:
+    return f"{cli.extent(done.shape)} {done.dtype.name}"
+
+
+def _ratios(done: Any) -> tuple[float, float]:
+    """How many times smaller a file is than the labels as uint64, and in their own dtype."""
+    voxels = math.prod(done.shape)
+    return 8 * voxels / done.nbytes, done.dtype.itemsize * voxels / done.nbytes
+
+
+def _sizes(done: Any) -> str:
+    wide, own = map(cli.digits, _ratios(done))
+    also = "" if done.dtype.itemsize == 8 else f" ({own}x than {done.dtype.name})"
+    return f"{cli.file_size(done.nbytes)}, {wide}x smaller than uint64{also}"
+
+
+def _finish(target: Path, line: str, quiet: bool) -> None:
+    """Print the last line of a command, on standard error if the target is standard output."""
+    if not quiet:
+        click.echo(f"{target}: {line}", err=target == STANDARD)
 
 
 if __name__ == "__main__":

@@ -12,34 +12,36 @@ import math
 import os
 import re
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import click
 
 from compresso import __version__, atomic
-from compresso.errors import CompressoError, SpecError
+from compresso.errors import CompressoError, DecodeError, SpecError
 from compresso.errors import did_you_mean as did_you_mean
+from compresso.parallel import Progress, cores
 from compresso.plugins import Extent
+from compresso.warmup import announce_compilation
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 BUG = 70
 #: The most characters of a line about an error; the middle of a longer line is left out.
 LONGEST = 300
-#: What the standard output says where there is no room; files' own errors name the file.
+#: Errors of a full disk; those of files name the file, those of the standard output do not.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 #: Signals that ask a process to end, and leave it the time to clean up.
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-
-
-#: Where a context keeps what becomes of its command's work when it is interrupted now.
-LEFT = "compresso.left"
-#: Where a context keeps whether to show tracebacks.
-TRACEBACKS = "compresso.tracebacks"
+#: Keys of ``Context.meta``: what an interruption leaves behind, whether to show tracebacks, and the
+#: exit code of errors other than damage.
+INTERRUPTED, TRACEBACKS, FAILURE = "compresso.interrupted", "compresso.tracebacks", "compresso.code"
 #: Settings of every group of commands.
 SETTINGS = {
     "help_option_names": ["-h", "--help"],
@@ -47,116 +49,6 @@ SETTINGS = {
     "show_default": True,
 }
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-class Commands(click.Group):
-    """Commands whose errors are one line each; ``help COMMAND`` shows the help of one."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read ``help COMMAND`` as ``COMMAND --help``."""
-        if args and args[0] == "help":
-            args = [*args[1:], "--help"]
-        return super().parse_args(ctx, args)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command; an unknown name is an error with the most similar one."""
-        name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
-            names = self.list_commands(ctx)
-            ctx.fail(f"no command {name!r}.{did_you_mean(name, names) or choices(names)}")
-        return super().resolve_command(ctx, args)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command, and tell its errors."""
-        with reporting(ctx):
-            return super().invoke(ctx)
-
-
-@contextmanager
-def reporting(
-    ctx: click.Context,
-    told: tuple[type[Exception], ...] = (),
-    interrupted: str = "nothing was changed",
-) -> Iterator[None]:
-    """Tell errors in one line each, and end with their exit code.
-
-    Parameters
-    ----------
-    ctx : Context
-        Whose ``meta[TRACEBACKS]`` says whether to show tracebacks.
-    told : tuple of types
-        Errors whose text is that line, beside CompressoError.
-    interrupted : str
-        What becomes of the work when it is interrupted.
-    """
-    try:
-        with left_behind(interrupted, ctx), _signals_clean_up(ctx):
-            yield
-        return
-    except click.ClickException as error:
-        # Click prints it, after some words that say where it belongs.
-        error.message = shortened(error.message, LONGEST - 100)  # type: ignore[misc]
-        raise
-    except (click.exceptions.Exit, click.Abort):
-        raise
-    except KeyboardInterrupt:
-        line, code = f"Interrupted; {ctx.meta[LEFT]}", 130
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.EPIPE:
-            raise  # click knows: nobody reads what is printed
-        line, code = _line(error, (CompressoError, *told))
-        if ctx.meta.get(TRACEBACKS):
-            traceback.print_exc()
-    complain(line)
-    raise click.exceptions.Exit(code)
-
-
-def complain(line: str) -> None:
-    """Print a line about a problem to standard error."""
-    click.echo(shortened(line), err=True)
-
-
-def shortened(line: str, most: int = LONGEST) -> str:
-    """Return a line of at most ``most`` characters.
-
-    It keeps its beginning, which says what has the problem, and its end, which says what to do.
-    """
-    half = (most - len(" ... ")) // 2
-    return line if len(line) <= most else f"{line[:half]} ... {line[-half:]}"
-
-
-@contextmanager
-def left_behind(text: str, ctx: click.Context | None = None) -> Iterator[None]:
-    """Until this ends, ``text`` is said of the work of this context's command if it is interrupted.
-
-    An error that passes by leaves the text as it is, for whoever tells the error comes later.
-    """
-    meta = (ctx or click.get_current_context()).meta
-    before, meta[LEFT] = meta.get(LEFT, ""), text
-    yield
-    meta[LEFT] = before
-
-
-def _line(error: Exception, told: tuple[type[Exception], ...]) -> tuple[str, int]:
-    """What is told of an error, and the exit code."""
-    if isinstance(error, told):
-        text = " ".join(str(error).splitlines())
-        return f"Error: {text}", 2 if isinstance(error, SpecError) else 1
-    if isinstance(error, ModuleNotFoundError):
-        return f"Error: {error.name} is not installed; run: pip install {error.name}", 1
-    if isinstance(error, MemoryError):
-        return f"Error: the memory is too small for this ({error or 'MemoryError'})", 1
-    if isinstance(error, OSError) and error.errno in FULL:
-        return f"Error: what is printed cannot be written ({error.strerror})", 1
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"Internal error: {text}; this is a bug, run again with --debug", BUG
-
-
-def choices(names: Sequence[str]) -> str:
-    """The end of an error about an unknown name, if no name is similar."""
-    return f" Choose from: {', '.join(names)}."
 
 
 def extent(shape: Sequence[int]) -> str:
@@ -180,118 +72,141 @@ def digits(number: float) -> str:
     return f"{rounded:,.{max(0, 2 - math.floor(math.log10(abs(rounded))))}f}"
 
 
-class Size(click.ParamType[int]):
-    """A number of bytes, such as 1G, of at least ``least``."""
+def file_size(nbytes: int) -> str:
+    """Format a number of bytes, in powers of 1000.
 
-    name = "size"
-
-    def __init__(self, least: str = "1") -> None:
-        self.least = least
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """Parse the text."""
-        size = self._parse(value)
-        if size is None:
-            self.fail(f"{value!r} is not a valid size (examples: 500M, 2G)", param, ctx)
-        if size < (self._parse(self.least) or 0):
-            self.fail(f"{value!r} is too small (at least {self.least})", param, ctx)
-        return size
-
-    @staticmethod
-    def _parse(value: object) -> int | None:
-        found = re.fullmatch(r"(\d+)([KMGT]?)B?", str(value).upper())
-        return int(found[1]) * UNITS[found[2]] if found else None
+    >>> file_size(812), file_size(43920)
+    ('812 bytes', '43.9 kB')
+    """
+    if nbytes < 1000:
+        return f"{nbytes} bytes"
+    power = min(5, int(math.log10(float(f"{nbytes:.2e}")) // 3))
+    return f"{digits(nbytes / 1000**power)} {' kMGTP'[power]}B"
 
 
-class Voxels(click.ParamType[Extent]):
-    """A number of voxels along x, y and z: ``64,64,64`` or ``64x64x64``."""
+def method(encoding: str, compression: str) -> str:
+    """Format the codec strings of an encoding and a compressor.
 
-    name = "voxels"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Extent:
-        """Parse the text."""
-        if isinstance(value, Extent):
-            return value
-        try:
-            return Extent(str(value).replace(",", "x"))
-        except ValueError:
-            self.fail(f"{value!r} is not a size in x, y, z (examples: 64,64,64; 64x64x64)")
+    >>> method("compresso", "zstd:level=19"), method("ristretto", "none"), method("none", "zlib")
+    ('compresso + zstd:level=19', 'ristretto', 'raw + zlib')
+    """
+    names = ["raw" if encoding == "none" else encoding, compression]
+    return " + ".join(names if compression != "none" else names[:1])
 
 
-def threads(
-    default: int = 0, what: str = "Threads; the result is the same for any number"
-) -> Decorator:
-    """Return the option ``--threads``; for 0, the command gets the number of cores."""
-    return click.option(
-        "-t",
-        "--threads",
-        type=click.IntRange(0),
-        metavar="N",
-        default=default,
-        show_default="all cores" if default == 0 else True,
-        callback=_cores,
-        help=f"{what} (0 = all cores).",
-    )
+def examples(*lines: str, docs: str = "docs/files.md") -> str:
+    """Return the epilog of a command's help."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines), "", f"See {docs}."])
 
 
-def _cores(_: click.Context, __: click.Parameter, number: int) -> int:
-    from compresso.parallel import cores  # with NumPy: not for --help
+class Commands(click.Group):
+    """Commands whose errors are one line each; ``help COMMAND`` shows the help of one."""
 
-    return cores(number)
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read ``help COMMAND`` as ``COMMAND --help``."""
+        if args and args[0] == "help":
+            args = [*args[1:], "--help"]
+        return super().parse_args(ctx, args)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; an unknown name is an error with the most similar one."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            names = self.list_commands(ctx)
+            hint = did_you_mean(name, names) or f" Choose from: {', '.join(names)}."
+            ctx.fail(f"no command {name!r}.{hint}")
+        return super().resolve_command(ctx, args)
 
-def runs(default: int, what: str = "Measure every method N times, in random order.") -> Decorator:
-    """Return the option ``--runs``."""
-    return click.option(
-        "-r", "--runs", type=click.IntRange(1), metavar="N", default=default, help=what
-    )
-
-
-def chunks(default: str | None, what: str = "Size of a chunk in voxels.") -> Decorator:
-    """Return the option ``--chunks``, which is an Extent of x, y, z, or None."""
-    return click.option("--chunks", type=Voxels(), metavar="X,Y,Z", default=default, help=what)
-
-
-def seed(what: str = "Random seed for the order of measurements.") -> Decorator:
-    """Return the option ``--seed``."""
-    return click.option("--seed", type=click.IntRange(0), metavar="N", default=2017, help=what)
-
-
-#: Smaller limits make groups so small that files may be several times as large.
-MEMORY = click.option(
-    "--memory",
-    type=Size(least="16M"),
-    metavar="SIZE",
-    help="Approximate memory limit, e.g. 1G (at least 16M).",
-)
-FORCE = click.option("-f", "--force", is_flag=True, help="Overwrite the target.")
-QUIET = click.option("-q", "--quiet", is_flag=True, help="Show no progress and no summary.")
-VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show details of the progress.")
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-def _show_tracebacks(ctx: click.Context, _: click.Parameter, show: bool) -> None:
-    ctx.meta[TRACEBACKS] = show
-
-
-DEBUG = click.option(
-    "--debug",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_show_tracebacks,
-    help="Show tracebacks of errors.",
-)
-VERSION = click.version_option(__version__, prog_name="compresso", message="%(prog)s %(version)s")
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command and report its errors."""
+        with reporting(ctx):
+            return super().invoke(ctx)
 
 
 @contextmanager
-def _signals_clean_up(ctx: click.Context) -> Iterator[None]:
-    """Clean up, and say what becomes of the work, before a signal ends the process.
+def reporting(
+    ctx: click.Context,
+    expected: tuple[type[Exception], ...] = (),
+    interrupted: str = "nothing was changed",
+) -> Iterator[None]:
+    """Print each error in one line and end with its exit code.
+
+    Parameters
+    ----------
+    ctx : Context
+    expected : tuple of types
+        Errors whose text is that line, besides CompressoError.
+    interrupted : str
+        The state of the work after an interruption.
+    """
+    try:
+        with on_interruption(interrupted, ctx), _cleaning_up_on_signals(ctx):
+            yield
+        return
+    except click.ClickException as error:
+        # Click prints it, after some words that say where it belongs.
+        error.message = shortened(error.message, LONGEST - 100)  # type: ignore[misc]
+        raise
+    except (click.exceptions.Exit, click.Abort):
+        raise
+    except KeyboardInterrupt:
+        line, code = f"Interrupted; {ctx.meta[INTERRUPTED]}", 130
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.EPIPE:
+            raise  # click ends silently: the reader of the output is gone
+        line, code = _line(error, (CompressoError, *expected), ctx.meta.get(FAILURE, 1))
+        if ctx.meta.get(TRACEBACKS):
+            traceback.print_exc()
+    complain(line)
+    raise click.exceptions.Exit(code)
+
+
+def _line(error: Exception, expected: tuple[type[Exception], ...], code: int) -> tuple[str, int]:
+    """The line that is printed for an error, and the exit code."""
+    if isinstance(error, expected):
+        text = " ".join(str(error).splitlines())
+        codes = {SpecError: 2, DecodeError: 1}
+        return f"Error: {text}", next((n for t, n in codes.items() if isinstance(error, t)), code)
+    if isinstance(error, ModuleNotFoundError):
+        return f"Error: {error.name} is not installed; run: pip install {error.name}", code
+    if isinstance(error, MemoryError):
+        return f"Error: not enough memory ({error or 'MemoryError'})", code
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"Error: cannot write to standard output ({error.strerror})", code
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"Internal error: {text}; this is a bug, run again with --debug", BUG
+
+
+def complain(line: str) -> None:
+    """Print a line about a problem to standard error, above a progress bar if there is one."""
+    tqdm = sys.modules.get("tqdm")
+    with tqdm.tqdm.external_write_mode(sys.stderr) if tqdm else nullcontext():
+        click.echo(shortened(line), err=True)
+
+
+def shortened(line: str, most: int = LONGEST) -> str:
+    """Return a line of at most ``most`` characters: its beginning and its end, if it is longer."""
+    half = (most - len(" ... ")) // 2
+    return line if len(line) <= most else f"{line[:half]} ... {line[-half:]}"
+
+
+@contextmanager
+def on_interruption(text: str, ctx: click.Context | None = None) -> Iterator[None]:
+    """Set what is printed about the state of the work if it is interrupted in this context.
+
+    An error leaves the text as it is, because it is printed later.
+    """
+    meta = (ctx or click.get_current_context()).meta
+    before, meta[INTERRUPTED] = meta.get(INTERRUPTED, ""), text
+    yield
+    meta[INTERRUPTED] = before
+
+
+@contextmanager
+def _cleaning_up_on_signals(ctx: click.Context) -> Iterator[None]:
+    """Clean up and print the state of the work before a signal ends the process.
 
     An exception would not do: raised anywhere, it may be swallowed anywhere. Signals that are
     ignored, as nohup does, stay so; outside the main thread nothing is changed.
@@ -299,8 +214,7 @@ def _signals_clean_up(ctx: click.Context) -> Iterator[None]:
 
     def end(number: int, _: FrameType | None) -> None:
         atomic.remove_unfinished()
-        line = f"Ended by a signal; {ctx.meta[LEFT]}\n"
-        os.write(2, line.encode())
+        os.write(2, f"Ended by a signal; {ctx.meta[INTERRUPTED]}\n".encode())
         os._exit(128 + number)
 
     old = [number for number in SIGNALS if signal.getsignal(number) == signal.SIG_DFL]
@@ -313,3 +227,132 @@ def _signals_clean_up(ctx: click.Context) -> Iterator[None]:
     finally:
         for number in old:
             signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def progress_bar(quiet: bool = False, unit: str = "group") -> Iterator[Progress]:
+    """If standard error is a terminal, show a bar there, and say when kernels are compiled.
+
+    The bar is the function that is given: it is called with the number of finished units, and of
+    all units.
+    """
+    from tqdm import tqdm
+
+    if sys.stderr.isatty() and not quiet:
+        announce_compilation(lambda: complain("compiling kernels (first run only) ..."))
+    with tqdm(disable=quiet or None, unit=unit, leave=False, file=sys.stderr) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+            bar.refresh()
+
+        yield show
+
+
+def number(least: int) -> Callable[[object], int]:
+    """Return the parser of an integer that is not less than ``least``."""
+
+    def parse(text: object) -> int:
+        if not re.fullmatch(r"-?\d+", str(text)) or int(str(text)) < least:
+            raise click.BadParameter(f"{str(text)!r} is not a number from {least} on")
+        return int(str(text))
+
+    return parse
+
+
+def size(least: str = "1") -> Callable[[object], int]:
+    """Return the parser of a number of bytes, such as 1G, that is not less than ``least``."""
+
+    def parse(text: object) -> int:
+        found = re.fullmatch(r"(\d+)([KMGT]?)B?", str(text).upper())
+        if not found:
+            raise click.BadParameter(f"{text!r} is not a valid size (examples: 500M, 2G)")
+        nbytes = int(found[1]) * UNITS[found[2]]
+        if text != least and nbytes < size()(least):
+            raise click.BadParameter(f"{text!r} is too small (at least {least})")
+        return nbytes
+
+    return parse
+
+
+def slices(text: str) -> tuple[int, int | None]:
+    """Parse a range of slices, such as 10:20."""
+    found = re.fullmatch(r"(\d*):(\d*)", text)
+    if not found:
+        raise click.BadParameter(f"{text!r} is not a range of slices (examples: 10:20, 10:)")
+    z0, z1 = int(found[1] or 0), int(found[2]) if found[2] else None
+    if z1 is not None and z1 <= z0:
+        raise click.BadParameter(f"{text!r} is an empty range of slices")
+    return z0, z1
+
+
+def voxels(text: object) -> Extent:
+    """Parse a number of voxels along x, y and z: ``64,64,64`` or ``64x64x64``."""
+    try:
+        return Extent(str(text).replace(",", "x"))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not a size along x, y and z (examples: 64,64,64 or 64x64x64)"
+        ) from None
+
+
+def file(text: str) -> Path:
+    """Parse the path of a file; ``-`` is standard input or output, ``./-`` a file of that name."""
+    if "://" in text:
+        raise click.BadParameter(f"{text} is a URL; name a local file, or use - and a pipe")
+    return atomic.file_or_standard(text)
+
+
+def threads(default: int = 0, what: str = "Threads; they do not change the result") -> Decorator:
+    """Return the option ``--threads``; for 0, the command gets the number of cores."""
+    return click.option(
+        "-t",
+        "--threads",
+        type=number(0),
+        metavar="N",
+        default=default,
+        callback=lambda _, __, threads: cores(threads),
+        help=f"{what} (0 = all cores).",
+    )
+
+
+def runs(default: int, what: str = "Measure every method N times, in random order.") -> Decorator:
+    """Return the option ``--runs``."""
+    return click.option("-r", "--runs", type=number(1), metavar="N", default=default, help=what)
+
+
+def chunks(default: str | None, what: str = "Size of a chunk in voxels.") -> Decorator:
+    """Return the option ``--chunks``, which is an Extent of x, y, z, or None."""
+    return click.option("--chunks", type=voxels, metavar="X,Y,Z", default=default, help=what)
+
+
+def seed(what: str = "Random seed for the order of measurements.") -> Decorator:
+    """Return the option ``--seed``."""
+    return click.option("--seed", type=number(0), metavar="N", default=2017, help=what)
+
+
+def _show_tracebacks(ctx: click.Context, _: click.Parameter, show: bool) -> None:
+    ctx.meta[TRACEBACKS] = show
+
+
+#: Smaller limits make groups so small that files may be several times as large.
+MEMORY = click.option(
+    "--memory",
+    type=size("16M"),
+    metavar="SIZE",
+    help="Approximate memory limit, e.g. 1G (at least 16M).",
+)
+FORCE = click.option("-f", "--force", is_flag=True, help="Overwrite the target.")
+QUIET = click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only.")
+VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show details of the progress.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+DEBUG = click.option(
+    "--debug",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_tracebacks,
+    help="Show tracebacks of errors.",
+)
+VERSION = click.version_option(__version__, prog_name="compresso", message="%(prog)s %(version)s")

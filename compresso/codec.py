@@ -14,10 +14,9 @@ from numpy.typing import DTypeLike
 
 from compresso.arrays import Labels, Shape, as_shape, as_volume, check_shape, label_dtype
 from compresso.errors import DecodeError, EncodeError, LabelError
+from compresso.plugins import DEFAULT_COMPRESSION as DEFAULT_COMPRESSION
+from compresso.plugins import DEFAULT_ENCODING as DEFAULT_ENCODING
 from compresso.plugins import Plugin
-
-#: The codec of every function and command to which none is given.
-DEFAULT_ENCODING, DEFAULT_COMPRESSION = "ristretto", "none"
 
 Buffer = bytes | bytearray | memoryview
 #: Told of slices z0..z1-1, each once, in any order and from any thread, when they are about to be

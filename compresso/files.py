@@ -1,77 +1,75 @@
-"""Whole files: from a label volume to a compressed file and back, one group of slices at a time."""
+"""Whole files: a label volume to a compressed file and back, one group of slices at a time.
+
+Every function takes the same keywords: ``threads``, groups that are processed at once; ``force``,
+to overwrite the target; ``form``, the file ending of the volume's format if its name does not have
+it; ``report``, called with each line about damage or about metadata that the target cannot hold;
+``progress``, called with the numbers of finished and of all groups.
+"""
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from compresso import container, volumes
 from compresso.arrays import LIMIT, Labels
 from compresso.atomic import check_unchanged, replacing, seekable, stamp
+from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING
 from compresso.errors import DecodeError, EncodeError, FileError
-from compresso.parallel import Span
+from compresso.parallel import Progress, Span, ignore
 
-Announce = Callable[[str], None]
+Report = Callable[[str], object]
 #: Slices from the first to before the second, or to the end.
 Slices = tuple[int, int | None]
 ALL: Slices = (0, None)
 #: Advice for files of unknown format.
-FORMAT = "; or name the format, such as --format npy"
+FORMAT = ". Name the format, such as --format npy"
 STEP = 64  # slices that are copied at a time
 
 
-class Written(NamedTuple):
-    """The description of a written file, and its size in bytes."""
+class Result(NamedTuple):
+    """The array in a file that was written or checked, the file's size, and damage found."""
 
-    description: container.Description
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
     nbytes: int
+    faults: tuple[str, ...] = ()
 
 
-def quietly(text: str) -> None:
-    """Discard a message (the default ``announce`` callback)."""
+def is_cpso(path: Path) -> bool:
+    """Whether a file holds a stream of PyPI's package, by its name."""
+    return path.name.lower().endswith(".cpso")
 
 
-@dataclass(frozen=True)
-class Work:
-    """Settings that compressing and decompressing a file share.
+def default_target(source: str) -> Path:
+    """The compressed file of a source if none is named, ``seg.cps`` for ``seg.h5:/labels``.
 
-    Parameters
-    ----------
-    threads : int
-        Groups that are processed at once; if there are fewer, each uses several threads. 0: all
-        cores.
-    force : bool
-        Overwrite the target.
-    announce : callable
-        Called with each message about damage, or about metadata that the target cannot hold.
-    form : str
-        The file ending of the volume's format, if the file's name does not have it.
-    limit : int
-        Refuse files whose groups have more bytes of labels than this; also bounds the groups in
-        memory.
+    Raises FileError if the source is not a local file or folder.
     """
-
-    threads: int = 1
-    force: bool = False
-    announce: Announce = quietly
-    form: str = ""
-    limit: int = LIMIT
-
-
-WORK = Work()
+    path = volumes.split(source)[0]
+    if source == "-" or "://" in source or "|" in source:
+        raise FileError(f"{source}: not a local file. Name the target as well.")
+    endings = [e for e in volumes.suffixes() if path.name.lower().endswith(e)]
+    stem = path.name[: -max(map(len, endings))] if endings else path.stem
+    return path.with_name(f"{stem}.cps")
 
 
 def compress_file(
     source: str,
     target: Path,
-    encoding: str = container.ENCODING,
-    compression: str = container.COMPRESSION,
+    encoding: str = DEFAULT_ENCODING,
+    compression: str = DEFAULT_COMPRESSION,
     memory: int | None = None,
-    work: Work = WORK,
-) -> Written:
+    *,
+    threads: int = 1,
+    force: bool = False,
+    form: str = "",
+    report: Report = ignore,
+    progress: Progress = ignore,
+) -> Result:
     """Compress a volume to a file, group by group.
 
     Parameters
@@ -80,13 +78,13 @@ def compress_file(
         A file of a known format, ``my.h5:/labels``, or a store, ``gs://bucket/seg|zarr3:``;
         ``-`` is the standard input.
     target : Path
-        ``-`` is the standard output.
+        ``-`` is the standard output. A name that ends in ``.cpso`` gets a stream of PyPI's package.
     encoding, compression : str
         Codec strings, such as ``zstd:level=19``.
     memory : int, optional
         Approximate memory limit in bytes. Smaller limits make smaller groups, so the compressed
-        bytes depend on it; they never depend on ``threads``.
-    work : Work
+        bytes depend on it; they never depend on ``threads``. By default the groups at work take at
+        most a quarter of the free memory.
 
     Raises
     ------
@@ -95,80 +93,58 @@ def compress_file(
     EncodeError
         If the encoding cannot hold the labels.
     """
+    if is_cpso(target):
+        return copy_file(source, target, force=force, form=form, report=report)
     with (
-        _opened(source, target, work, memory) as (volume, unfinished),
+        _opened(source, target, force, form, memory) as (volume, unfinished),
         open(unfinished, "wb") as file,
     ):
         shape = volume.own if 0 < len(volume.own) < 3 else volume.shape
         depth = None if memory is None else container.depth_within(memory, shape)
         kept, lost = volumes.fit(volume.metadata, container.METADATA_LIMIT)
-        shift = _shift(volume, depth or 64)
+        starts = range(0, volume.shape[0], depth or STEP)
+        parts = (volume.read(z, z + (depth or STEP)) for z in starts)
+        shift = container.shift_of(volume.dtype, parts)  # reads signed 64-bit labels only
         description = container.describe(
             shape, volume.dtype, encoding, compression, depth, shift, kept or None
         )
-        nbytes = container.write(file, description, volume.read, work.threads, memory)
-        lines = volumes.report_lost(source, [*volume.lost, *lost], "the frame cannot hold")
-        for line in [*volumes.reshaped(source, volume.own, volume.shape), *lines]:
-            work.announce(line)
-        return Written(description, nbytes)
+        room = volumes.available() // 4 if memory is None else memory
+        nbytes = container.write(file, description, volume.read, threads, room, progress)
+        _report_losses(report, source, volume, source, lost, "a compressed file cannot hold")
+    return Result(shape, volume.dtype, nbytes)
 
 
-def is_stream(path: Path) -> bool:
-    """Whether a file holds a stream of PyPI's package, by its name."""
-    return path.name.lower().endswith(".cpso")
-
-
-def describe_stream(path: Path, decode: bool = False) -> str:
-    """Shape and dtype of a stream of PyPI's package, which is decoded first if ``decode`` is set.
-
-    Raises
-    ------
-    FileError
-        If the file cannot be read, or is not a whole stream.
-    """
-    with volumes.open_file(path) as volume:
-        if decode:
-            volume.read(0, volume.shape[0])
-        return (
-            f"{' x '.join(map(str, volume.shape))} {volume.dtype.name}, stream of PyPI's compresso"
-        )
-
-
-def copy_volume(source: str, target: Path, slices: Slices = ALL, work: Work = WORK) -> None:
+def copy_file(
+    source: str,
+    target: Path,
+    slices: Slices = ALL,
+    *,
+    force: bool = False,
+    form: str = "",
+    target_form: str = "",
+    report: Report = ignore,
+) -> Result:
     """Write a volume to a file of another format: to or from a stream of PyPI's package.
 
-    Parameters
-    ----------
-    source : str
-        As :func:`compress_file` takes it.
-    target : Path
-        As :func:`decompress_file` takes it.
-    slices : (int, int or None)
-        Only the slices from the first to before the second.
-    work : Work
-
-    Raises
-    ------
-    FileError
-        If a file cannot be read or written, or there are no such slices.
+    Raises FileError if a file cannot be read or written, or the slices are out of range.
     """
-    name = Path(volumes.named(target, work.form, FORMAT) or target)
+    name = Path(volumes.named(target, target_form, FORMAT) or target)
     write = volumes.writer(name)
-    with _opened(source, target, work, ending=name.name[-50:]) as (volume, unfinished):
-        z0, z1 = _chosen(volume.shape[0], slices, Path(source), work.announce)
+    with _opened(source, target, force, form, ending=name.name[-50:]) as (volume, unfinished):
+        z0, z1 = _chosen(volume.shape[0], slices, source, report)
+        shape = (z1 - z0, *volume.shape[1:])
         parts = (volume.read(z, min(z + STEP, z1)) for z in range(z0, z1, STEP))
         metadata = volumes.sliced(volume.metadata, z0, z1, volume.shape[0])
-        lost = write(unfinished, (z1 - z0, *volume.shape[1:]), volume.dtype, parts, metadata)
-        lines = volumes.report_lost(target, [*volume.lost, *lost])
-        for line in [*volumes.reshaped(source, volume.own, volume.shape), *lines]:
-            work.announce(line)
+        lost = write(unfinished, shape, volume.dtype, parts, metadata)
+        _report_losses(report, source, volume, target, lost)
+        return Result(shape, volume.dtype, unfinished.stat().st_size)
 
 
 @contextmanager
 def _opened(
-    source: str, target: Path, work: Work, memory: int | None = None, ending: str = ""
+    source: str, target: Path, force: bool, form: str, memory: int | None = None, ending: str = ""
 ) -> Iterator[tuple[volumes.Volume, Path]]:
-    """Open a volume, and give the temporary name of what is made of it.
+    """Open a volume, and give the temporary path of its target.
 
     The target appears only if the source has not changed meanwhile.
     """
@@ -177,12 +153,27 @@ def _opened(
     sources = volumes.files(source)
     before = stamp(sources)
     with (
-        volumes.open(source, memory, False, "" if ending else work.form, FORMAT) as volume,
-        replacing(target, work.force, sources, ending) as unfinished,
+        volumes.open(source, memory, False, form, FORMAT) as volume,
+        replacing(target, force, sources, ending) as unfinished,
         _named(source),
     ):
         yield volume, unfinished
         check_unchanged(sources, before, "nothing was written, run it again")
+
+
+def _report_losses(
+    report: Report,
+    source: str,
+    volume: volumes.Volume,
+    where: object,
+    lost: list[str],
+    why: str = "cannot hold",
+) -> None:
+    """Report a changed shape, and metadata that the target cannot hold."""
+    for line in volumes.reshaped(source, volume.own, volume.shape):
+        report(line)
+    for line in volumes.report_lost(where, [*volume.lost, *lost], why):
+        report(line)
 
 
 def decompress_file(
@@ -190,8 +181,14 @@ def decompress_file(
     target: Path,
     slices: Slices = ALL,
     salvage: bool = False,
-    work: Work = WORK,
-) -> bool:
+    limit: int = LIMIT,
+    *,
+    threads: int = 1,
+    force: bool = False,
+    form: str = "",
+    report: Report = ignore,
+    progress: Progress = ignore,
+) -> Result:
     """Restore a compressed file to a file of a known format, group by group.
 
     Parameters
@@ -201,116 +198,144 @@ def decompress_file(
     slices : (int, int or None)
         Only the slices from the first to before the second.
     salvage : bool
-        Fill damaged slices with 0 and go on.
-    work : Work
-
-    Returns
-    -------
-    bool
-        Whether the whole file is undamaged.
+        Fill damaged slices with 0 and go on; the result lists the damage.
+    limit : int
+        Refuse files whose groups have more bytes of labels than this.
 
     Raises
     ------
     FileError
-        If a file cannot be read or written, or there are no such slices.
+        If a file cannot be read or written, or the slices are out of range.
     DecodeError
         If the file is damaged and ``salvage`` is not set.
     """
-    name = Path(volumes.named(target, work.form, FORMAT) or target)
+    if is_cpso(source):
+        return copy_file(str(source), target, slices, force=force, target_form=form, report=report)
+    name = Path(volumes.named(target, form, FORMAT) or target)
     write = volumes.writer(name)
-    with _reader(source, salvage, work.limit) as reader:
-        held = reader.description
-        reader.check_size(held.group_nbytes)
+    faults: list[str] = []
 
-        def announce(damage: str) -> None:
-            work.announce(f"{source}: {damage}")
+    def note(fault: str) -> None:
+        faults.append(fault)
+        report(f"{source}: {fault}")
 
-        lost = []
-
-        def lose(error: DecodeError) -> None:
-            announce(f"{error}; they are filled with 0")
-            lost.append(error)
-
-        sound = _check(reader, salvage, announce)
-        span = _chosen(held.grid[0], slices, source, work.announce)
-        shape: tuple[int, ...] = (span[1] - span[0], *held.grid[1:])
+    with _reader(source, salvage, limit) as reader:
+        description, dtype = reader.description, np.dtype(reader.description.dtype)
+        reader.check_size(description.group_nbytes)
+        try:
+            reader.check_end()
+        except DecodeError as error:
+            if not salvage:
+                raise
+            note(str(error))
+        z0, z1 = _chosen(description.grid[0], slices, source, report)
+        shape: tuple[int, ...] = (z1 - z0, *description.grid[1:])
         if slices == ALL and volumes.any_shape(name):
-            shape = held.shape
-        elif len(held.shape) < 3:
-            work.announce(f"{target}: holds the array of shape {held.shape} as {shape}")
+            shape = description.shape
+        elif len(description.shape) < 3:
+            report(f"{target}: holds the array of shape {description.shape} as {shape}")
         with (
-            replacing(target, work.force, [source], name.name[-50:]) as unfinished,
-            closing(_parts(reader, span, work.threads, lose if salvage else None)) as parts,
+            replacing(target, force, [source], name.name[-50:]) as unfinished,
+            closing(
+                _parts(reader, (z0, z1), threads, progress, note if salvage else None)
+            ) as parts,
         ):
             fitted = (part.reshape(shape) if len(shape) < 3 else part for part in parts)
-            metadata = volumes.sliced(held.metadata or {}, *span, held.grid[0])
-            unheld = write(unfinished, shape, np.dtype(held.dtype), fitted, metadata)
-        for line in volumes.report_lost(target, unheld):
-            work.announce(line)
-    return sound and not lost
+            metadata = volumes.sliced(description.metadata or {}, z0, z1, description.grid[0])
+            lost = write(unfinished, shape, dtype, fitted, metadata)
+            nbytes = unfinished.stat().st_size
+    for line in volumes.report_lost(target, lost):
+        report(line)
+    return Result(shape, dtype, nbytes, tuple(faults))
 
 
 def _parts(
-    reader: container.Reader, span: Span, threads: int, lose: Callable[[DecodeError], None] | None
+    reader: container.Reader,
+    span: Span,
+    threads: int,
+    progress: Progress,
+    note: Callable[[str], None] | None = None,
 ) -> Generator[Labels, None, None]:
-    """Yield slices group by group; ``lose`` is called for a damaged group, which is then zeros.
+    """Yield slices group by group; a damaged group is noted and filled with 0.
 
-    Without ``lose``, a damaged group raises DecodeError.
+    Without ``note``, a damaged group raises DecodeError.
     """
     description = reader.description
     numbers = description.groups_of(*span)
+    progress(0, len(numbers))
     with closing(reader.groups(numbers, threads)) as groups:
-        for number, group in zip(numbers, groups, strict=True):
+        for done, (number, group) in enumerate(zip(numbers, groups, strict=True), 1):
             start, stop = description.group(number)
             low, high = max(start, span[0]), min(stop, span[1])
             if not isinstance(group, DecodeError):
                 yield group[low - start : high - start]
-                continue
-            if lose is None:
+            elif note is None:
                 raise group
-            lose(group)
-            yield np.zeros((high - low, *description.grid[1:]), description.dtype)
+            else:
+                note(f"{group}; they are filled with 0")
+                yield np.zeros((high - low, *description.grid[1:]), description.dtype)
+            progress(done, len(numbers))
 
 
-def describe_file(source: Path) -> container.Description:
-    """Return the description of a compressed file; raises FileError and DecodeError."""
+def verify_file(
+    source: Path, threads: int = 1, limit: int = LIMIT, progress: Progress = ignore
+) -> Result:
+    """Decode a file and check every hash; the result lists the damage.
+
+    Raises FileError if it cannot be read, and DecodeError if nothing of it can be decoded.
+    """
+    if is_cpso(source) and source.is_file():
+        try:
+            facts = describe_file(source, labels=True)
+        except FileError as error:
+            raise DecodeError(str(error)) from error
+        return Result(facts["shape"], np.dtype(facts["dtype"]), facts["size"])
+    with _reader(source, limit=limit) as reader:
+        description = reader.description
+        faults = tuple(damage.reason for damage in reader.damage(threads, progress))
+        return Result(description.shape, np.dtype(description.dtype), reader.nbytes, faults)
+
+
+def describe_file(
+    source: Path, labels: bool = False, threads: int = 1, progress: Progress = ignore
+) -> dict[str, Any]:
+    """Return the shape [z, y, x] of a compressed file, its dtype, codecs, sizes and metadata.
+
+    With ``labels`` it is decoded, to count the distinct labels. Raises FileError and DecodeError.
+    """
+    if is_cpso(source):
+        with volumes.open_file(source) as volume:
+            z, dtype = volume.shape[0], volume.dtype
+            parts = (volume.read(at, at + STEP) for at in range(0, z, STEP))
+            count = {"labels": _distinct(parts, dtype)} if labels else {}
+        codec = {"encoding": "cpso", "compression": "none", "groups": 1, "depth": z}
+        sizes = {"size": source.stat().st_size, "metadata": {}}
+        return {"shape": volume.shape, "dtype": dtype.name, **codec, **sizes, **count}
     with _reader(source) as reader:
         reader.check_end()
-        return reader.description
+        description, dtype = reader.description, np.dtype(reader.description.dtype)
+        z = description.grid[0]
+        with closing(_parts(reader, (0, z), threads, progress)) as groups:
+            count = {"labels": _distinct(groups, dtype)} if labels else {}
+    codec = {"encoding": description.encoding, "compression": description.compression}
+    codec |= {"groups": description.n_groups, "depth": min(description.depth, z)}
+    sizes = {"size": reader.nbytes, "metadata": description.metadata or {}}
+    return {"shape": description.shape, "dtype": dtype.name, **codec, **sizes, **count}
 
 
-def verify_file(source: Path, threads: int, limit: int = LIMIT) -> Iterator[container.Damage]:
-    """Decode a compressed file and yield its damage; raises FileError and DecodeError."""
-    with _reader(source, limit=limit) as reader:
-        yield from reader.damage(threads)
+def _distinct(parts: Iterator[Labels], dtype: np.dtype[Any]) -> int:
+    """The number of distinct labels."""
+    return len(reduce(np.union1d, parts, np.empty(0, dtype)))
 
 
-def _shift(volume: volumes.Volume, step: int) -> int:
-    """Return the shift of a volume's labels; reads it only if its dtype needs one."""
-    starts = range(0, volume.shape[0], step)
-    return container.shift_of(volume.dtype, (volume.read(z, z + step) for z in starts))
-
-
-def _check(reader: container.Reader, salvage: bool, announce: Announce) -> bool:
-    """Whether head and end are undamaged; raises DecodeError, or announces it with ``salvage``."""
-    try:
-        reader.check_end()
-    except DecodeError as error:
-        if not salvage:
-            raise
-        announce(str(error))
-        return False
-    return True
-
-
-def _chosen(depth: int, slices: Slices, source: Path, announce: Announce) -> Span:
-    """Resolve a range of slices; raises FileError if it is outside the volume."""
+def _chosen(depth: int, slices: Slices, source: object, report: Report) -> Span:
+    """Resolve a range of slices; raises FileError if it is out of range."""
     z0, z1 = slices[0], depth if slices[1] is None else slices[1]
     if (z0, z1) != (0, depth) and not 0 <= z0 < min(z1, depth):
-        asked = f"{z0}:{'' if slices[1] is None else z1}"
-        raise FileError(f"{source}: {asked} are none of its {depth} slices")
+        text = f"{z0}:{'' if slices[1] is None else z1}"
+        raise FileError(f"{source}: slices {text} are out of range (it has {depth} slices)")
     if z1 > depth:
-        announce(f"{source}: has {depth} slices, and is read to its end")
+        report(f"{source}: has {depth} slices, and is read to its end")
     return z0, min(z1, depth)
 
 
@@ -327,10 +352,12 @@ def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator
     with seekable(source, "frame", None if salvage else check) as path:
         try:
             file = path.open("rb")
+        except FileNotFoundError:
+            raise FileError(f"{source}: no such file") from None
         except OSError as error:
             raise FileError(f"{source}: cannot be read ({error.strerror or error})") from None
         with file, _named(source):
-            yield container.Reader(file, salvage, limit)
+            yield container.Reader(file, salvage, limit, volumes.available() // 4)
 
 
 @contextmanager
@@ -338,7 +365,6 @@ def _named(source: object) -> Iterator[None]:
     """Put the source's name in front of an error about its labels or bytes."""
     try:
         yield
-    except DecodeError as error:
-        raise DecodeError(f"{source}: {error}") from error
-    except EncodeError as error:
-        raise EncodeError(f"{source}: {error}") from error
+    except (DecodeError, EncodeError) as error:
+        kind = DecodeError if isinstance(error, DecodeError) else EncodeError
+        raise kind(f"{source}: {error}") from error

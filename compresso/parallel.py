@@ -10,14 +10,17 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from compresso.arrays import Labels
+if TYPE_CHECKING:
+    from compresso.arrays import Labels
 
 T = TypeVar("T")
 R = TypeVar("R")
 #: Slices z0..z1-1.
 Span = tuple[int, int]
+#: Called with the number of groups that are done, and of all groups.
+Progress = Callable[[int, int], object]
 
 SLAB_BYTES = 1 << 22
 COPIED_SLAB_BYTES = 1 << 26  # a slab that is copied has one slice more on either side
@@ -34,6 +37,10 @@ def cores(threads: int) -> int:
     return os.cpu_count() or 1
 
 
+def ignore(*_: object) -> None:
+    """Do nothing: the default of callbacks."""
+
+
 def ranges(nz: int, parts: int, multiple: int = 1) -> list[Span]:
     """Split nz slices into at most ``parts`` ranges that begin at multiples of ``multiple``."""
     groups = -(-nz // multiple)
@@ -47,7 +54,7 @@ def slabs(z0: int, z1: int, depth: int) -> list[Span]:
     return [(s, min(s + depth, z1)) for s in range(z0, z1, depth)]
 
 
-def slab_depth(volume: Labels, multiple: int = 1) -> int:
+def slab_depth(volume: "Labels", multiple: int = 1) -> int:
     """Slices of a slab, a multiple of ``multiple``: what one stage has read of it is in the cache
     for the next."""
     slice_bytes = max(1, math.prod(volume.shape[1:]) * volume.dtype.itemsize)

@@ -16,7 +16,10 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from compresso.errors import MissingPackageError, SpecError
+from compresso.errors import MissingPackageError, SpecError, did_you_mean
+
+#: The codec of every function and command to which none is given.
+DEFAULT_ENCODING, DEFAULT_COMPRESSION = "ristretto", "none"
 
 T = TypeVar("T")
 
@@ -122,16 +125,13 @@ class Registry(Generic[P]):
         >>> compresso.compressors.parse("ZSTD:level=19")
         Zstd(level=19)
         """
+        known = f" Choose from: {', '.join(self.classes)}"
         if not isinstance(spec, str):
-            choices = ", ".join(self.classes)
-            raise SpecError(
-                f"{self._kind} must be a spec string, not {spec!r}; choose from: {choices}"
-            )
+            raise SpecError(f"{self._kind} must be a codec string, not {spec!r}.{known}")
         name, _ = split(spec)
         if name not in self.classes:
-            raise SpecError(
-                f"unknown {self._kind} {name!r}; choose from: {', '.join(self.classes)}"
-            )
+            hint = did_you_mean(name, self.classes) or known
+            raise SpecError(f"unknown {self._kind} {name!r}.{hint}")
         return build(self.classes[name], spec)
 
     def _modules(self) -> Iterator[Any]:

@@ -12,11 +12,9 @@ import io
 from typing import Any
 
 from compresso.arrays import LIMIT, Labels, as_volume, unmasked
-from compresso.codec import Buffer
+from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING, Buffer
 from compresso.container.array import CompressedArray, open
 from compresso.container.description import (
-    COMPRESSION,
-    ENCODING,
     METADATA_LIMIT,
     Description,
     depth_within,
@@ -29,8 +27,6 @@ from compresso.container.writer import write
 
 __all__ = [
     "CHECK",
-    "COMPRESSION",
-    "ENCODING",
     "GROUP",
     "HEAD",
     "MAGIC",
@@ -54,8 +50,8 @@ __all__ = [
 
 def dumps(
     labels: Labels,
-    encoding: str = ENCODING,
-    compression: str = COMPRESSION,
+    encoding: str = DEFAULT_ENCODING,
+    compression: str = DEFAULT_COMPRESSION,
     threads: int = 1,
     depth: int | None = None,
     metadata: dict[str, Any] | None = None,

@@ -18,8 +18,7 @@ from xxhash import xxh3_64_intdigest
 
 from compresso import compressors, encodings
 from compresso.arrays import Labels
-from compresso.codec import Buffer
-from compresso.container.description import COMPRESSION, ENCODING
+from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING, Buffer
 from compresso.container.group import Codec, Group, decode_group, encode_group, shift_of
 from compresso.errors import DecodeError, EncodeError, LabelError, SpecError
 
@@ -45,8 +44,8 @@ class ChunkCodec:
     SpecError
     """
 
-    encoding: str = ENCODING
-    compression: str = COMPRESSION
+    encoding: str = DEFAULT_ENCODING
+    compression: str = DEFAULT_COMPRESSION
     depth: int | None = None
 
     def __post_init__(self) -> None:

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from compresso.arrays import Shape, as_shape
+from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING
 from compresso.container.group import Codec
 from compresso.errors import DecodeError, EncodeError
 
-#: The default encoding and compression.
-ENCODING, COMPRESSION = "compresso", "zstd"
 METADATA_LIMIT = 4 << 20  # bytes of metadata, encoded
 #: Integers and bool, in NumPy's notation.
 DTYPES = {f"{order}{kind}{size}" for order in "<>|" for kind in "ui" for size in (1, 2, 4, 8)}
@@ -120,8 +119,8 @@ class Description:
 def describe(
     shape: Sequence[int],
     dtype: DTypeLike,
-    encoding: str = ENCODING,
-    compression: str = COMPRESSION,
+    encoding: str = DEFAULT_ENCODING,
+    compression: str = DEFAULT_COMPRESSION,
     depth: int | None = None,
     shift: int = 0,
     metadata: dict[str, Any] | None = None,

@@ -11,11 +11,12 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from compresso.arrays import LIMIT, Labels
+from compresso.container.description import group_memory
 from compresso.container.group import Group, decode_group
 from compresso.container.layout import GROUP_BYTES, unpack_group
 from compresso.container.walk import Source, find_parts
 from compresso.errors import DecodeError
-from compresso.parallel import cores, in_order, shares
+from compresso.parallel import Progress, cores, ignore, in_order, shares
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Reader:
         Search for groups that are not in their place.
     limit : int
         Refuse to make more bytes of labels than this at once; 16 GiB by default.
+    memory : int, optional
+        Approximate memory limit in bytes; bounds the number of groups that are decoded at once.
 
     Raises
     ------
@@ -45,12 +48,23 @@ class Reader:
         other faults.
     """
 
-    def __init__(self, file: BinaryIO, salvage: bool = False, limit: int = LIMIT) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        salvage: bool = False,
+        limit: int = LIMIT,
+        memory: int | None = None,
+    ) -> None:
         self._source = Source(file)
         self._parts = find_parts(self._source)
-        self._salvage, self._limit = salvage, limit
+        self._salvage, self._limit, self._memory = salvage, limit, memory
         self.description = self._parts.head.description
         self._codec = self.description.codec
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the file."""
+        return self._source.size
 
     @property
     def fingerprint(self) -> int:
@@ -101,13 +115,18 @@ class Reader:
         at_once, each = self._shares(threads, len(numbers))
         yield from in_order(partial(self._attempt, threads=each), numbers, at_once)
 
-    def damage(self, threads: int = 1) -> Iterator[Damage]:
-        """Decode everything and list the damaged slices and other faults of the file."""
+    def damage(self, threads: int = 1, progress: Progress = ignore) -> Iterator[Damage]:
+        """Decode everything and list the damaged slices and other faults of the file.
+
+        ``progress`` is called after each group.
+        """
         numbers = range(self.description.n_groups)
         at_once, each = self._shares(threads, len(numbers))
         damaged = False
+        progress(0, len(numbers))
         with closing(in_order(partial(self._fault, threads=each), numbers, at_once)) as faults:
             for number, fault in zip(numbers, faults, strict=True):
+                progress(number + 1, len(numbers))
                 if fault:
                     damaged = True
                     yield Damage(*self.description.group(number), fault)
@@ -142,8 +161,12 @@ class Reader:
         return str(group) if isinstance(group, DecodeError) else None
 
     def _shares(self, threads: int, parts: int) -> tuple[int, int]:
-        """As :func:`shares`, within the limit for the labels of all groups at once."""
-        room = self._limit // max(1, self.description.group_nbytes) - 1
+        """As :func:`shares`, within the limits for the labels and the memory of all groups."""
+        description = self.description
+        room = self._limit // max(1, description.group_nbytes) - 1
+        if self._memory is not None:
+            of_each = group_memory(description.shape, description.depth)
+            room = min(room, self._memory // max(1, of_each))
         return shares(threads, min(parts, max(1, room)))
 
     @property

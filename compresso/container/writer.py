@@ -14,7 +14,7 @@ from compresso.container.description import Description, group_memory
 from compresso.container.group import Codec, Group, encode_group
 from compresso.container.layout import PLACE, End, pack_end, pack_group, pack_head
 from compresso.errors import EncodeError, LabelError
-from compresso.parallel import in_order, shares
+from compresso.parallel import Progress, ignore, in_order, shares
 
 #: Gives slices z0..z1-1 of the array, [z, y, x] in its dtype.
 Read = Callable[[int, int], Labels]
@@ -26,6 +26,7 @@ def write(
     read: Read,
     threads: int = 1,
     memory: int | None = None,
+    progress: Progress = ignore,
 ) -> int:
     """Write a compressed file; the bytes are the same for any number of threads.
 
@@ -43,6 +44,8 @@ def write(
         0: all cores.
     memory : int, optional
         Approximate memory limit in bytes; bounds the number of groups that are encoded at once.
+    progress : callable
+        Called after each group.
 
     Returns
     -------
@@ -63,6 +66,7 @@ def write(
     head = pack_head(description)
     places = np.zeros(len(groups), PLACE)
     file.write(head.data)
+    progress(0, len(groups))
     at = len(head.data)
     with closing(in_order(packer.pack, sections, at_once)) as packed:
         for number, group, body in packed:
@@ -71,6 +75,7 @@ def write(
             file.write(data)
             file.write(body)
             at += len(data) + group.body_bytes
+            progress(number + 1, len(groups))
     end = pack_end(End(at, head.data, places))
     file.write(end)
     return at + len(end)

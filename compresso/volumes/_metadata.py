@@ -370,7 +370,7 @@ class Geometry:
 
     def __str__(self) -> str:
         spacing = " x ".join("?" if n is None else f"{n:.6g}" for n in self.spacing[::-1])
-        text = f"spacing {spacing} {self.length or '(unit unknown)'}"
+        text = f"voxel size {spacing} {self.length or '(unit unknown)'}"
         if self.origin is not None:
             text += f", origin ({', '.join(f'{n:.6g}' for n in self.origin)})"
         if self.world:

@@ -50,14 +50,12 @@ def names(folder):
 
 
 def compress(source, target, force=True, **more):
-    work = files.Work(force=force, announce=print, **more)
-    return files.compress_file(str(source), target, "compresso", "zlib", None, work)
+    return files.compress_file(str(source), target, "compresso", "zlib", force=force, **more)
 
 
 def decompress(source, target, force=True, slices=(0, None), told=None, **more):
-    announce = (lambda _: None) if told is None else told.append
-    work = files.Work(force=force, announce=announce, **more)
-    return files.decompress_file(source, target, slices, False, work)
+    report = (lambda _: None) if told is None else told.append
+    return files.decompress_file(source, target, slices, force=force, report=report, **more)
 
 
 def test_a_link_stays_and_what_it_leads_to_is_replaced(folder):

@@ -165,7 +165,7 @@ def test_signed_extremes():
     assert np.array_equal(C.loads(C.dumps(minus)), minus)
     both = np.array([-(2**63), 2**63 - 1], np.int64)
     with pytest.raises(C.EncodeError, match="cpso"):
-        C.dumps(both)
+        C.dumps(both, "compresso")
     assert np.array_equal(C.loads(C.dumps(both, "neuroglancer")), both)
 
 

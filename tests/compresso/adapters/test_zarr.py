@@ -125,7 +125,7 @@ def test_wrong_labels_are_noticed_though_the_bytes_are_right(phantom, monkeypatc
     labels = phantom[:4, :20, :20]
     layout = layout_of(labels)
     chunk = layout.encode(labels)
-    kind = type(encodings.parse("compresso"))
+    kind = type(encodings.parse("ristretto"))
     decode = kind.decode_into
 
     def wrong(self, stream, out, *rest):
@@ -163,7 +163,7 @@ def test_the_metadata_name_the_codec(zarr, tmp_path):
     labels = np.zeros((2, 2, 2), np.uint8)
     make(zarr, tmp_path / "a.zarr", labels, (2, 2, 2), encoding="CPSO:index=1", depth=1)
     found = json.loads((tmp_path / "a.zarr" / "zarr.json").read_text())["codecs"]
-    wanted = {"encoding": "cpso", "compression": "zstd", "depth": 1}
+    wanted = {"encoding": "cpso", "compression": "none", "depth": 1}
     assert found == [{"name": "compresso", "configuration": wanted}]
 
 
@@ -197,7 +197,7 @@ def test_a_part_reads_no_more_bytes_than_it_needs(zarr, phantom):
         shape=labels.shape,
         dtype=labels.dtype,
         chunks=labels.shape,
-        serializer={"name": "compresso", "configuration": {"depth": 1, "compression": "none"}},
+        serializer={"name": "compresso", "configuration": {"depth": 1, "encoding": "compresso"}},
         compressors=None,
     )
     array[:] = labels
@@ -361,5 +361,5 @@ def test_the_specification_names_what_there_is(zarr, tmp_path):
     assert schema["properties"]["name"]["const"] == example["name"]
     assert ById.from_config({k: v for k, v in by_id.items() if k != "id"}).get_config() == by_id
     described = next(line.strip() for line in text.splitlines() if line.startswith('    {"enc'))
-    layout = Layout(ChunkCodec(), (64, 64, 64), np.dtype("<u8"))
+    layout = Layout(ChunkCodec("compresso", "zstd"), (64, 64, 64), np.dtype("<u8"))
     assert layout._key == xxh3_64_intdigest(described.encode())

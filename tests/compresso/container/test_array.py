@@ -76,7 +76,7 @@ def test_it_is_like_the_array(path):
         assert np.array_equal(np.asarray(array), LABELS)
         assert np.asarray(array, np.int16).dtype == np.int16
         assert np.array_equal(np.stack(list(array)), LABELS)
-        assert "(11, 6, 7), int64, compresso + zlib" in repr(array)
+        assert "(11, 6, 7), int64, ristretto + zlib" in repr(array)
     with pytest.raises(ValueError, match="closed file"):
         array[0]
 

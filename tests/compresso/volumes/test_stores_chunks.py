@@ -150,8 +150,7 @@ def test_what_lies_next_to_the_labels_is_named(tmp_path):
     said = {"mesh": "mesh", "segment_properties": "names"}
     (folder / "info").write_text(json.dumps(info | said))
     lines = []
-    work = files.Work(announce=lines.append)
-    files.compress_file(str(folder), tmp_path / "seg.cps", "cpso", "zstd", work=work)
+    files.compress_file(str(folder), tmp_path / "seg.cps", report=lines.append)
     assert len(lines) == 1
     assert all(name in lines[0] for name in said)
 

@@ -1,0 +1,589 @@
+"""Convert a volume of any size, box by box, to Zarr v3 with our codec (docs/large-volumes.md).
+
+While a target is written, its metadata are in ``zarr.json.unfinished``, so that no program opens
+it; at the end they become ``zarr.json``. They state the source, so that the same conversion
+recognises its own target, complete or not, and resumes it. For each finished task, the target has
+a record of the hashes of its objects in ``.compresso/``.
+"""
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from xxhash import xxh3_64_hexdigest
+
+from compresso import volumes
+from compresso.arrays import Labels
+from compresso.atomic import STANDARD, Stamp, check_unchanged, is_stream, stamp
+from compresso.cli import complain, file_size, on_interruption, progress_bar
+from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING
+from compresso.errors import CompressoError, EncodeError, FileError, LabelError
+from compresso.plugins import require
+from compresso.scheduling import Scheduler, open_scheduler
+from compresso.volumes import UNFINISHED, Folder, Metadata
+from compresso.volumes.volume import Box, Shape, Volume, around, format_box, grid, slices_of
+
+#: The metadata of a complete Zarr array, and their attribute for what Zarr itself does not have.
+HEAD, OURS = "zarr.json", "compresso"
+#: Where a target records the finished tasks.
+RECORDS = ".compresso/"
+#: The most voxels of a task: it limits the work that a kill undoes.
+LARGEST = 1 << 24
+#: Bytes that a codec needs per voxel of the chunk at work, about.
+CODEC_BYTES = 64
+#: Bytes of the interpreter, libraries and kernels.
+BASE = 352 << 20
+#: Lines about missing objects that are printed; the others are counted.
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """A conversion as the user asks for it.
+
+    Parameters
+    ----------
+    source, target : str
+    encoding, compression : str
+        Codec strings.
+    chunks, shards : (int, int, int)
+        Voxels along z, y, x.
+    memory : int, optional
+        Approximate memory limit of a process in bytes; by default a quarter of the free memory.
+    strict : bool
+        Treat a chunk that the source's store lacks as damage; by default it has the fill value.
+    force : bool
+        Remove another array at the target.
+    """
+
+    source: str
+    target: str
+    encoding: str = DEFAULT_ENCODING
+    compression: str = DEFAULT_COMPRESSION
+    chunks: Shape = (64, 64, 64)
+    shards: Shape | None = None
+    memory: int | None = None
+    strict: bool = False
+    force: bool = False
+
+    @property
+    def unit(self) -> Shape:
+        """The shape of one object of the target."""
+        return self.shards or self.chunks
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a worker needs to know; it is sent with every task.
+
+    Parameters
+    ----------
+    job : Job
+        With absolute paths.
+    head : bytes
+        The target's metadata.
+    shape, task : (int, int, int)
+        Of the volume, and of what is read, written and checked at a time.
+    at_once : int
+        Tasks that fit the memory of a process at the same time.
+    room : int
+        Bytes for reading, in addition to a task's own labels.
+    stamp : tuple of int, optional
+        Of the source's files.
+    token : str
+        Distinguishes this conversion from every other one.
+    notes : tuple of str
+        Lines for the user.
+    resumed : bool
+        Parts of the target may exist already.
+    """
+
+    job: Job
+    head: bytes
+    shape: Shape
+    task: Shape
+    at_once: int
+    room: int
+    stamp: Stamp | None
+    token: str
+    notes: tuple[str, ...] = ()
+    resumed: bool = False
+
+    def __len__(self) -> int:
+        """The number of tasks."""
+        return math.prod(-(-n // by) for n, by in zip(self.shape, self.task, strict=True))
+
+    def tasks(self) -> Iterator[Box]:
+        """Their boxes, slices first."""
+        return grid(self.shape, self.task)
+
+    def units(self, task: Box) -> dict[str, Box]:
+        """The objects of the target in a task, by their names."""
+        found = {}
+        for box in grid(tuple(b - a for a, b in task), self.job.unit):
+            moved = tuple((a + at, b + at) for (a, b), (at, _) in zip(box, task, strict=True))
+            numbers = (a // by for (a, _), by in zip(moved, self.job.unit, strict=True))
+            found["c/" + "/".join(map(str, numbers))] = moved
+        return found
+
+
+class Done(NamedTuple):
+    """Objects that were written now, existed already, or hold only 0; the bytes of those written.
+
+    There is a line in ``problems`` for each object that is missing; ``refused`` of these have
+    labels that the encoding cannot hold.
+    """
+
+    written: int = 0
+    kept: int = 0
+    empty: int = 0
+    nbytes: int = 0
+    problems: tuple[str, ...] = ()
+    refused: int = 0
+
+
+def command(threads: int, scheduler: str, quiet: bool, **options: Any) -> int:
+    """Run ``compresso convert``: convert, print the result, and return the exit code."""
+    chunks, shards = options.pop("chunks"), options.pop("shards")
+    job = Job(**options, chunks=chunks[::-1], shards=shards and shards[::-1])
+    unfinished = f"{job.target} is unfinished; the same command resumes it"
+    plan = None if scheduler else make_plan(job, threads, fewer=True)
+    missing = 0
+    with open_scheduler(scheduler, plan.at_once if plan else 1) as workers:
+        plan = plan or make_plan(job, workers.slots_per_process)
+        for line in plan.notes:
+            complain(line)
+        with on_interruption(unfinished), progress_bar(quiet, "task") as progress:
+            finished = 0
+
+            def report(done: Done) -> None:
+                nonlocal missing, finished
+                for line in done.problems[: max(0, SHOWN - missing)]:
+                    complain(line)
+                missing += len(done.problems)
+                finished += 1
+                progress(finished, len(plan))
+
+            total = convert(begin(plan), workers, report)
+    if not quiet:
+        print(
+            f"{job.target}: {total.written:,} written ({file_size(total.nbytes)}), "
+            f"{total.kept:,} kept, {total.empty:,} empty, {missing:,} missing"
+        )
+    if missing:
+        advice = "run the same command to try them again"
+        if total.refused:
+            advice = (
+                f"{job.encoding} cannot hold the labels of {total.refused:,}: give --encoding cpso "
+                "and --force"
+            )
+        complain(f"Error: {missing:,} parts of {job.target} are missing and read as 0; {advice}")
+    return 1 if missing else 0
+
+
+def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
+    """Look at the source and divide the work; nothing is written yet.
+
+    Parameters
+    ----------
+    job : Job
+    at_once : int
+        Tasks of a process at the same time; with ``fewer``, as many of them as the memory holds.
+
+    Raises
+    ------
+    FileError, SpecError, MissingPackageError
+    """
+    for text in (job.source, job.target):
+        if text in ("", str(STANDARD)) or is_stream(volumes.split(text)[0]):
+            raise FileError(
+                f"{text!r}: cannot be read or written box by box; name a file or a folder"
+            )
+    memory = job.memory or BASE + volumes.available() // 4
+    folder = volumes.folder(job.target)
+    _check_apart(job, folder)
+    if folder.path and os.path.lexists(folder.path) and not os.path.isdir(folder.path):
+        raise FileError(f"{job.target}: is a file, and a store is a folder; choose another name")
+    found = replace(job, source=volumes.absolute(job.source), target=folder.path or job.target)
+    before = None if volumes.names_store(found.source) else stamp(volumes.files(found.source))
+    with volumes.open(found.source, memory, job.strict) as volume:
+        least, room = _needs(job.unit, volume, job), max(0, memory - BASE)
+        if fewer:
+            at_once = max(1, min(at_once, room // least))
+        if least > room // at_once:
+            raise _too_small(job, memory, least, at_once)
+        task = _task(volume, job, room // at_once)
+        fields, dropped = volumes.fit(volume.metadata)
+        lost = [*volume.lost, *dropped]
+        # JSON has no place for a name's bytes that are not UTF-8.
+        name = found.source.encode(errors="backslashreplace").decode()
+        origin = {"source": name, **({"stamp": before} if before else {})}
+        return Plan(
+            job=found,
+            head=_head(volume, job, _attributes(fields, origin)),
+            shape=volume.shape,
+            task=task,
+            at_once=at_once,
+            room=room // at_once - _needs(task, volume, job) + _across(task, volume),
+            stamp=before,
+            token=secrets.token_hex(8),
+            notes=(
+                *volumes.reshaped(job.source, volume.own, volume.shape),
+                *volumes.report_lost(job.source, lost, "the target cannot hold"),
+            ),
+        )
+
+
+def _check_apart(job: Job, folder: Folder) -> None:
+    """Raise FileError if the target is the source, or one of them is in the other."""
+    if not folder.path:
+        apart = job.source.rstrip("/") != job.target.rstrip("/")
+    else:
+        store = volumes.names_store(job.source)
+        source = volumes.local(job.source) if store else volumes.split(job.source)[0]
+        one, other = Path(os.path.realpath(source or "")), Path(folder.path)
+        apart = source is None or not (one == other or one in other.parents or other in one.parents)
+    if not apart:
+        raise FileError(f"{job.target}: is the source itself, or in it; choose another name")
+
+
+def _needs(task: Shape, volume: Volume, job: Job) -> int:
+    """Bytes that a task takes, about."""
+    # Its labels, an object to compare with them, and chunks of the source that cross its border.
+    size = volume.dtype.itemsize
+    inner = math.prod(job.chunks) * (1 if job.shards is None else 8)
+    unit = math.prod(job.unit)
+    own = size * math.prod(task) + (size + 1) * unit + CODEC_BYTES * min(inner, unit)
+    return own + _across(task, volume)
+
+
+def _across(task: Shape, volume: Volume) -> int:
+    """Bytes of the chunks, or slices, that are read at a time for a task."""
+    touched = math.prod(
+        min(n, -(-t // c) * c + (c if t % c else 0))
+        for n, t, c in zip(volume.shape, task, volume.chunk, strict=True)
+    )
+    return volume.dtype.itemsize * min(touched, 4 * math.prod(volume.chunk))
+
+
+def _too_small(job: Job, memory: int, least: int, at_once: int) -> FileError:
+    given = "a quarter of the free memory" if job.memory is None else "--memory"
+    enough = -(-(least * at_once + BASE) >> 20)
+    return FileError(
+        f"{job.source}: not enough memory: {given} is {volumes.format_size(memory)}, but the "
+        f"program takes {volumes.format_size(BASE)} and each task {volumes.format_size(least)} "
+        f"({at_once} at a time). Give --memory {enough}M, or smaller chunks or shards."
+    )
+
+
+def _task(volume: Volume, job: Job, share: int) -> Shape:
+    """The shape of a task: whole objects of the target, and of the source if they fit."""
+    task = job.unit
+    # First as far as the source's chunks reach, so that each is read once; then all axes.
+    for goal in (volume.chunk, volume.shape):
+        while larger := _grown(task, job.unit, goal, volume.shape):
+            if math.prod(larger) > max(LARGEST, math.prod(volume.chunk)):
+                break
+            if _needs(larger, volume, job) > share:
+                break
+            task = larger
+    return task
+
+
+def _grown(task: Shape, unit: Shape, goal: Shape, shape: Shape) -> Shape | None:
+    """Twice as long along the axis that is farthest from its goal; x before y before z."""
+    ends = [min(g, n) for g, n in zip(goal, shape, strict=True)]
+    short = [axis for axis in (2, 1, 0) if task[axis] < ends[axis]]
+    if not short:
+        return None
+    axis = min(short, key=lambda a: task[a] / ends[a])
+    length = min(2 * task[axis], -(-ends[axis] // unit[axis]) * unit[axis])
+    return (*task[:axis], length, *task[axis + 1 :])
+
+
+def begin(plan: Plan) -> Plan:
+    """Create the plan's target, or recognise it; raises FileError if it is another array."""
+    folder, text = volumes.folder(plan.job.target), plan.job.target
+    complete, begun = folder.read([HEAD, UNFINISHED])
+    old = begun if complete is None else complete
+    if old is not None and _same(old, plan.head):
+        return replace(plan, resumed=True)
+    if old is not None:
+        if complete is not None and not _is_array(complete):
+            raise FileError(f"{text}: is a group, or damaged, and is not removed; choose another")
+        if not plan.job.force:
+            raise FileError(
+                f"{text}: exists, and is another array{_difference(old, plan.head)}; choose "
+                "another name, or remove it with --force"
+            )
+        folder.write({UNFINISHED: old})  # its name until nothing of the old array is left
+        for name in (HEAD, "c/", RECORDS):
+            folder.remove(name)
+    elif any(not name.endswith(".__lock") for name in folder.names()):
+        raise FileError(f"{text}: is a folder with other things in it; choose another name")
+    folder.write({UNFINISHED: plan.head})
+    return plan
+
+
+def _check_target(folder: Folder, head: bytes) -> tuple[bytes | None, bytes | None]:
+    """The metadata of a target, complete and unfinished; raises FileError if it is another's now.
+
+    This is checked before anything is written, so that two conversions do not mix their chunks.
+    """
+    complete, begun = folder.read([HEAD, UNFINISHED])
+    current = begun if complete is None else complete
+    if current is None:
+        raise FileError(f"{folder.text}: was removed while it was written; run it again")
+    if not _same(current, head):
+        raise FileError(f"{folder.text}: another conversion replaced it; run one at a time")
+    return complete, begun
+
+
+def _same(old: bytes, new: bytes) -> bool:
+    """Whether two metadata are equal as JSON."""
+    with suppress(ValueError):
+        return bool(json.loads(old) == json.loads(new))
+    return False
+
+
+def _is_array(head: bytes) -> bool:
+    with suppress(ValueError, KeyError, TypeError):
+        return bool(json.loads(head)["node_type"] == "array")
+    return False
+
+
+def _difference(old: bytes, new: bytes) -> str:
+    """The names of the fields in which two metadata differ, in brackets."""
+    with suppress(ValueError, AttributeError):
+        a, b = _fields(old), _fields(new)
+        names = [name for name in b if a.get(name) != b[name]]
+        return f" (its {', '.join(names)} differ)" if names else ""
+    return ""
+
+
+def _fields(head: bytes) -> dict[str, object]:
+    """The fields of an array's metadata, and those of its source."""
+    fields = dict(json.loads(head))
+    attributes = fields.pop("attributes", {})
+    origin = dict(attributes.pop(OURS, {}))
+    if "stamp" in origin:
+        origin["source's size or time"] = origin.pop("stamp")
+    return {**fields, **attributes, **origin}
+
+
+def convert(plan: Plan, scheduler: Scheduler, report: Callable[[Done], object]) -> Done:
+    """Do all tasks of a plan that is begun; ``report`` is called after each.
+
+    At the end, the target becomes complete, unless the source is a file that changed meanwhile.
+    Raises FileError and SchedulerError.
+    """
+    total = Done()
+    try:
+        for answer in scheduler.map(partial(work, plan), plan.tasks()):
+            report(answer.value)
+            pairs = zip(total, answer.value._replace(problems=()), strict=True)
+            total = Done(*(a + b for a, b in pairs))  # type: ignore[operator]
+    finally:
+        _source.cache_clear()
+    if plan.stamp:
+        sources = volumes.files(plan.job.source)
+        check_unchanged(sources, plan.stamp, "run it again with --force")
+    folder = volumes.folder(plan.job.target)
+    complete, begun = _check_target(folder, plan.head)
+    if complete is None:
+        folder.write({HEAD: plan.head})
+    if begun is not None:
+        folder.remove(UNFINISHED)
+    return total
+
+
+def work(plan: Plan, task: Box) -> Done:
+    """Convert a box: objects that exist already and are undamaged are left alone.
+
+    Each object is decoded and compared with the source before it is written, and read back; then
+    the task is recorded. If the source cannot be read, the task is not recorded, and is done again
+    when the conversion is resumed. Raises FileError if the target cannot be written, or is another
+    conversion's now.
+    """
+    folder, encoder = _folder(plan.job.target), Encoder(plan.head)
+    units, record = plan.units(task), f"{RECORDS}{format_box(task)}"
+    hashes, recorded = _found(folder, encoder, units, record) if plan.resumed else ({}, False)
+    missing = {name: box for name, box in units.items() if name not in hashes}
+    kept = sum(map(bool, hashes.values()))
+    problems, refused = [], 0
+    made: dict[str, bytes | None] = {}
+    for name, labels in _read(plan, missing):
+        try:
+            if isinstance(labels, CompressoError):
+                raise labels
+            made[name] = encoder.encode(name, missing[name], labels)
+        except CompressoError as error:
+            box = missing[name]
+            if isinstance(error, LabelError):
+                error = error.moved([low for low, _ in box])
+                refused += 1
+            source = "" if isinstance(error, FileError) else f"{plan.job.source}: "
+            problems.append(f"{name} is missing, voxels {format_box(box)}: {source}{error}")
+    if made:
+        _check_target(folder, plan.head)
+    _write(folder, made, plan.resumed)
+    hashes |= {name: _hash(data) for name, data in made.items()}
+    if not problems and (missing or not recorded):
+        folder.write({record: json.dumps(hashes).encode()})
+    written = [len(data) for data in made.values() if data]
+    empty = len(hashes) - kept - len(written)
+    return Done(len(written), kept, empty, sum(written), tuple(problems), refused)
+
+
+def _read(plan: Plan, units: dict[str, Box]) -> Iterator[tuple[str, Labels | CompressoError]]:
+    """The labels of each unit, or the error of reading them; all at once if there is none."""
+    source = _source(plan)[0]
+    whole = around(list(units.values())) if units else ()
+    labels = None
+    with suppress(CompressoError):
+        labels = source.read_box(whole) if units else None
+    for name, box in units.items():
+        if labels is not None:
+            yield name, labels[slices_of(box, whole)]
+            continue
+        try:
+            yield name, source.read_box(box)
+        except CompressoError as error:
+            yield name, error
+
+
+def _found(
+    folder: Folder, encoder: "Encoder", units: dict[str, Box], record: str
+) -> tuple[dict[str, str], bool]:
+    """The hashes of the undamaged objects of a task, and whether it is recorded."""
+    *found, recorded = folder.read([*units, record])
+    try:
+        old = dict(json.loads(recorded or b"{}"))
+    except (ValueError, TypeError):
+        old = {}
+    hashes = {}
+    for (name, box), data in zip(units.items(), found, strict=True):
+        value = _hash(data)
+        if name in old:
+            undamaged = old[name] == value
+        else:  # it was written, and the task was interrupted before its record
+            undamaged = data is not None and encoder.decodes(name, data, box)
+        if undamaged:
+            hashes[name] = value
+    return hashes, bool(old)
+
+
+def _hash(data: bytes | None) -> str:
+    """The hash of an object; empty for one that does not exist."""
+    return "" if data is None else xxh3_64_hexdigest(data)
+
+
+def _write(folder: Folder, objects: dict[str, bytes | None], resumed: bool) -> None:
+    """Write objects and read them back; empty objects are not stored. Raises FileError."""
+    full = {name: data for name, data in objects.items() if data is not None}
+    folder.write(full)
+    for name in objects.keys() - full.keys() if resumed else ():
+        folder.remove(name)
+    for (name, data), found in zip(full.items(), folder.read(full), strict=True):
+        if data != found:
+            raise FileError(f"{folder.text}: {name} is read back with other bytes")
+
+
+@lru_cache(maxsize=4)
+def _source(plan: Plan) -> tuple[Volume, ExitStack]:
+    """The source, and the stack that keeps it open."""
+    opened = ExitStack()
+    volume = volumes.open(plan.job.source, plan.room, plan.job.strict)
+    return opened.enter_context(volume), opened
+
+
+@lru_cache(maxsize=4)
+def _folder(text: str) -> Folder:
+    return volumes.folder(text)
+
+
+class Encoder:
+    """Encodes and decodes an array's objects in memory by Zarr, for one thread."""
+
+    def __init__(self, head: bytes) -> None:
+        zarr = _zarr()
+        self._buffer = zarr.core.buffer.default_buffer_prototype().buffer
+        self._objects = {HEAD: self._buffer.from_bytes(head)}
+        store = zarr.storage.MemoryStore(self._objects)
+        self._array = zarr.open_array(store, mode="r+", config={"write_empty_chunks": False})
+
+    def encode(self, name: str, unit: Box, labels: Labels) -> bytes | None:
+        """The bytes of an object, which were decoded and compared; None if all labels are 0.
+
+        Raises EncodeError.
+        """
+        self._array[slices_of(unit)] = labels
+        equal = np.array_equal(self._array[slices_of(unit)], labels)
+        data = self._objects.pop(name, None)
+        if not equal:
+            raise EncodeError("it decodes to other labels; this is a bug of its codec")
+        return None if data is None else bytes(data.to_bytes())
+
+    def decodes(self, name: str, data: bytes, unit: Box) -> bool:
+        """Whether the bytes of an object are undamaged, according to their hashes."""
+        self._objects[name] = self._buffer.from_bytes(data)
+        try:
+            self._array[slices_of(unit)]
+        except Exception:  # whatever a damaged shard makes Zarr raise
+            return False
+        finally:
+            del self._objects[name]
+        return True
+
+
+def _head(volume: Volume, job: Job, attributes: dict[str, Any]) -> bytes:
+    """The array's metadata; raises SpecError, and EncodeError for chunks that do not fit."""
+    zarr = _zarr()
+    from compresso.adapters.zarr import CompressoCodec
+
+    objects: dict[str, Any] = {}
+    serializer = CompressoCodec(job.encoding, job.compression)
+    try:
+        zarr.create_array(
+            zarr.storage.MemoryStore(objects),
+            shape=volume.shape,
+            dtype=volume.dtype.newbyteorder("="),
+            chunks=job.chunks,
+            shards=job.shards,
+            serializer=serializer,
+            compressors=None,
+            fill_value=0,
+            dimension_names=("z", "y", "x"),
+            attributes=attributes,
+        )
+    except ValueError as error:
+        raise EncodeError(f"chunks of {job.chunks} in shards of {job.shards}: {error}") from None
+    data: bytes = objects[HEAD].to_bytes()
+    return data
+
+
+def _attributes(metadata: Metadata, origin: dict[str, Any]) -> dict[str, Any]:
+    """A volume's metadata as an array's attributes: units as TensorStore reads them, and all."""
+    geometry = volumes.geometry_of(metadata)
+    found: dict[str, Any] = {OURS: {"metadata": metadata, **origin}}
+    if geometry and any(geometry.spacing):
+        length = geometry.length or ""
+        found["dimension_units"] = [n and f"{n!r} {length}".strip() for n in geometry.spacing]
+    return found
+
+
+def _zarr() -> Any:
+    """Zarr, which knows our codec also if this package is not installed."""
+    zarr = require("zarr", "zarr", "a Zarr store")
+    from compresso.adapters.zarr import CompressoCodec
+
+    zarr.registry.register_codec("compresso", CompressoCodec)
+    return zarr

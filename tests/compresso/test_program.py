@@ -1,0 +1,264 @@
+"""The commands of the program ``compresso``: what they print, and their exit codes."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+import compresso as C
+from compresso import cli, warmup
+from tests.helpers.program import PROGRAM, invoke, one_line, run
+
+LABELS = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6) // 7
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The current folder, with a volume and a compressed file of it in two groups."""
+    np.save(tmp_path / "seg.npy", LABELS)
+    metadata = {"geometry": {"steps": [[0, 0, 40], [0, 4, 0], [5, 0, 0]], "unit": "nm"}}
+    data = C.dumps(LABELS, "compresso", "zstd", depth=3, metadata=metadata)
+    (tmp_path / "in.cps").write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_compress_verify_and_decompress_end_with_one_line(folder):
+    done = invoke("compress", "seg.npy")
+    size = (folder / "seg.cps").stat().st_size
+    ratios = f"{cli.digits(960 / size)}x smaller than uint64 ({cli.digits(240 / size)}x than int16)"
+    assert done.output == f"seg.cps: 6 x 5 x 4 int16, {size} bytes, {ratios}\n"
+    assert invoke("verify", "seg.cps").output == "seg.cps: OK, 6 x 5 x 4 int16\n"
+    assert invoke("decompress", "seg.cps", "b.nrrd").output == "b.nrrd: 6 x 5 x 4 int16 written\n"
+    for words in (["compress", "seg.npy", "-f"], ["verify", "seg.cps"]):
+        assert invoke(*words, "--quiet").output == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("a.h5:/labels", "a.cps"),
+        ("d/a.NII.GZ", "d/a.cps"),
+        ("a.b.npy", "a.b.cps"),
+        ("seg.zarr", "seg.cps"),
+        ("seg.zarr:/in", "seg.cps"),
+    ],
+)
+def test_the_default_target_is_next_to_the_source(folder, source, target):
+    from compresso import files
+
+    (folder / "seg.zarr").mkdir()
+    assert str(files.default_target(source)) == target
+
+
+def test_a_default_target_needs_a_local_source_and_is_not_overwritten(folder):
+    invoke("compress", "seg.npy")
+    one_line(invoke("compress", "seg.npy", code=1), "seg.cps: exists")
+    for source in ("-", "gs://bucket/seg", "a.zip|zip:x|zarr3:"):
+        one_line(invoke("compress", source, code=1), "Name the target")
+
+
+@pytest.mark.parametrize(
+    ("options", "codec"),
+    [
+        ([], "ristretto"),
+        (["-e", "ristretto:effort=2"], "ristretto:effort=2"),
+        (["-e", "cpso", "-c", "zstd:level=3"], "cpso + zstd"),
+        (["-e", "none", "-c", "zlib"], "raw + zlib"),
+    ],
+)
+def test_codecs_of_compress(folder, options, codec):
+    invoke("compress", "seg.npy", "out.cps", *options)
+    assert f"codec: {codec}\n" in invoke("info", "out.cps").output
+    with C.open(folder / "out.cps") as array:
+        assert np.array_equal(array[:], LABELS)
+
+
+def test_verify_distinguishes_damage_from_a_failure(folder):
+    data = bytearray((folder / "in.cps").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "bad.cps").write_bytes(data + b"more")
+    *faults, last = invoke("verify", "bad.cps", code=1).output.splitlines()
+    assert len(faults) == 2
+    assert all(line.startswith("bad.cps: ") for line in faults)
+    assert last.startswith("bad.cps: damaged")
+    one_line(invoke("verify", "seg.npy", code=1), "not a compresso file")
+    one_line(invoke("verify", "no.cps", code=2), "no.cps: no such file")
+    one_line(invoke("verify", ".", code=2), "is a folder")
+
+
+def test_info(folder):
+    lines = invoke("info", "in.cps", "--labels").output.splitlines()
+    size = (folder / "in.cps").stat().st_size
+    assert lines[:2] == ["in.cps: 6 x 5 x 4 int16", "  codec: compresso + zstd"]
+    assert lines[2] == "  groups: 2 of 3 slices"
+    assert f"{size} bytes" in lines[3]
+    assert "5 x 4 x 40 nm" in lines[4]
+    assert lines[5:] == ["  labels: 18"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "depth", "text"),
+    [((12, 4, 5), 1, "12 of 1 slice\n"), ((4, 5), None, "1 of 1 slice\n"), ((0, 4, 5), None, "0")],
+)
+def test_info_counts_groups(folder, shape, depth, text):
+    data = C.dumps(np.zeros(shape, np.uint8), "none", "zlib", depth=depth)
+    (folder / "x.cps").write_bytes(data)
+    assert f"groups: {text}" in invoke("info", "x.cps").output
+
+
+def test_info_as_json(folder):
+    facts = json.loads(invoke("info", "in.cps", "--labels", "--json").output)
+    size = (folder / "in.cps").stat().st_size
+    expected = {
+        **{"file": "in.cps", "shape": [6, 5, 4], "axes": "xyz", "dtype": "int16", "size": size},
+        **{"encoding": "compresso", "compression": "zstd", "groups": 2, "labels": 18},
+        **{"voxel_size": [5, 4, 40], "unit": "nm", "ratio_uint64": 960 / size},
+    }
+    assert {name: facts[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("dtype", ["<u8", ">u2", "i1", "bool"])
+def test_dtypes_are_shown_by_their_names(folder, dtype):
+    """A code such as u8 would be read as 8 bits."""
+    np.save("a.npy", np.zeros((2, 3, 4), dtype))
+    assert f"4 x 3 x 2 {np.dtype(dtype).name}," in invoke("compress", "a.npy").output
+    assert f"4 x 3 x 2 {np.dtype(dtype).name}\n" in invoke("info", "a.cps").output
+
+
+def test_codecs_are_listed_with_parameters_and_missing_packages(folder, monkeypatch):
+    monkeypatch.setattr(type(C.CRACKLE), "packages", {"no_such_module": "some-package"})
+    text = invoke("codecs").output
+    for name in (*C.encodings.names(), *C.compressors.names()):
+        assert f"  {name}" in text
+    for part in ("zstd:level=3", "ristretto:effort=1", "pip install some-package"):
+        assert part in text
+    assert "Order of the Markov model" in invoke("codecs", "crackle").output
+    (zstd,) = json.loads(invoke("codecs", "zstd", "--json").output)
+    assert zstd["parameters"] == {"level": 3}
+    assert (zstd["kind"], zstd["missing"]) == ("compressor", [])
+    assert len(json.loads(invoke("codecs", "none", "--json").output)) == 2
+
+
+def test_warmup_compiles_the_named_codecs(folder, monkeypatch):
+    warmed = []
+    monkeypatch.setattr(warmup, "warm", lambda codecs, dtypes: warmed.extend(codecs))
+    done = invoke("warmup", "compresso:window=4x4x1", "lzw")
+    assert "cache folder: " in done.output
+    assert [codec.spec for codec in warmed] == ["compresso:window=4x4x1"]
+    invoke("warmup")
+    assert {codec.name for codec in warmed} >= {"cpso", "ristretto", "neuroglancer"}
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "code"),
+    [
+        (["compres", "a.npy"], "no command 'compres'. Did you mean \"compress\"?", 2),
+        (["xyz"], "Choose from: ", 2),
+        (["help", "xyz"], "Choose from: ", 2),
+        (["compress", "seg.npy", "-e", "compreso"], 'Did you mean "compresso"?', 2),
+        (["compress", "seg.npy", "-e", "rar"], "unknown encoding 'rar'. Choose from: none", 2),
+        (
+            ["compress", "seg.npy", "-c", "ztsd"],
+            "unknown compressor 'ztsd'. Did you mean \"zstd",
+            2,
+        ),
+        (["warmup", "ristreto"], 'Did you mean "ristretto"?', 2),
+        (["compress", "no.h5", "x.cps"], "no.h5: no such file", 1),
+        (["info", "no.cps"], "no.cps: no such file", 1),
+        (["decompress", "seg.npy", "x.npy"], "not a compresso file", 1),
+        (["decompress", "in.cps", "x.png"], "x.png: unknown", 1),
+        (["compress", "seg.npy", "no/such/x.cps"], "cannot be written", 1),
+        (["compress", "seg.npy", "--memory", "much"], "not a valid size", 2),
+        (["compress", "seg.npy", "--memory", "0"], "at least 16M", 2),
+        (["convert", "seg.npy", "x.zarr", "--memory", "15M"], "at least 16M", 2),
+        (["convert", "seg.npy", "x.zarr", "--chunks", "64"], "not a size along x, y and z", 2),
+        (["verify", "in.cps", "--limit", "0"], "at least 1", 2),
+        (["verify", "in.cps", "-t", "-1"], "not a number from 0 on", 2),
+        (["info", "gs://bucket/a.cps"], "gs://bucket/a.cps is a URL", 2),
+        (["decompress", "in.cps", "x.npy", "--slices", "5:2"], "empty range", 2),
+        (["decompress", "in.cps", "x.npy", "--slices", "5"], "not a range of slices", 2),
+        (["decompress", "in.cps", "x.npy", "--limit", "100"], "more than the limit of 100", 1),
+    ],
+)
+def test_errors_are_one_line(folder, words, text, code):
+    done = invoke(*words, code=code)
+    assert text in done.stderr.splitlines()[-1]
+    assert done.stdout == ""
+    assert not set(os.listdir()) & {"x.cps", "x.npy", "seg.cps"}
+
+
+def test_help(folder):
+    first = invoke("--help").output
+    for command in ("compress", "decompress", "info", "verify", "convert", "codecs", "warmup"):
+        text = invoke("help", command).output
+        assert text == invoke(command, "-h").output
+        assert "Examples:" in text
+        assert max(map(len, text.splitlines())) <= 100
+        (line,) = [line for line in first.splitlines() if line.startswith(f"  {command} ")]
+        assert line.endswith(".")
+        assert "..." not in line
+    assert invoke("help").output == first
+
+
+def test_the_version_is_that_of_run_py():
+    from click.testing import CliRunner
+
+    from experiments.commands import main
+
+    version = f"compresso {C.__version__}\n"
+    assert invoke("--version").output == CliRunner().invoke(main, ["--version"]).output == version
+
+
+def test_bugs_are_reported_as_bugs(folder, monkeypatch):
+    from compresso import files
+
+    def broken(*_):
+        raise KeyError("lossless")
+
+    monkeypatch.setattr(files, "describe_file", broken)
+    one_line(invoke("info", "x", code=70), "error: KeyError: 'lossless'; this is a bug")
+    assert "Traceback" in invoke("info", "x", "--debug", code=70).stderr
+    assert "Traceback" in invoke("verify", "seg.npy", "--debug", code=1).stderr
+
+
+def test_a_terminal_gets_a_bar_and_the_news_that_kernels_are_compiled(monkeypatch, capsys):
+    with cli.progress_bar() as progress:
+        progress(1, 2)
+        warmup.compiling()
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with cli.progress_bar() as progress:
+        progress(1, 2)
+        warmup.compiling()
+        warmup.compiling()
+    shown = capsys.readouterr().err
+    assert "1/2" in shown
+    assert shown.count("compiling kernels") == 1
+    with cli.progress_bar(quiet=True) as progress:
+        progress(1, 2)
+        warmup.compiling()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (1451.6, "1,450"), (999.6, "1,000"), (10.04, "10.0"), (6.1e-7, "0.000000610")],
+)
+def test_three_significant_digits(number, text):
+    assert cli.digits(number) == text
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "text"), [(999, "999 bytes"), (999_600, "1.00 MB"), (43_920, "43.9 kB")]
+)
+def test_file_sizes(nbytes, text):
+    assert cli.file_size(nbytes) == text
+
+
+def test_completion(folder):
+    environment = os.environ | {"_COMPRESSO_COMPLETE": "bash_complete", "COMP_WORDS": "compresso v"}
+    words = ["-c", "from compresso.__main__ import main; main(prog_name='compresso')"]
+    done = run(*words, program=PROGRAM[:1], env=environment | {"COMP_CWORD": "1"})
+    assert done.stdout == b"plain,verify\n"
