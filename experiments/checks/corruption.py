@@ -3,33 +3,32 @@
     python -m experiments.checks.corruption --count 3000
 
 Each damaged input is decoded in a worker process. A worker that dies or hangs is replaced, so a
-crash is counted and does not end the run. With ``--peers PYTHON`` the same damage is done to the
-codecs that are installed for another interpreter.
+crash is counted and does not end the run.
 """
 
-import select
-import subprocess
+import multiprocessing
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from compresso import compressors, encodings
+import compresso
+from compresso import compressors, encodings, volumes
+from compresso.arrays import Labels
 from experiments.checks import Program
 from experiments.checks.sources import SOURCES, Spans
-from experiments.errors import HarnessError
 
 TIMEOUT = 60.0  # seconds for one input
-#: What can come of a damaged input. ``unchecked`` is a wrong result that the format cannot notice,
+MEMORY = 12 << 30  # bytes of a worker, so that a bomb is a crash
+#: The outcomes of a damaged input. ``unchecked`` is a wrong result that the format cannot notice,
 #: because it has no checksum over the damaged bytes.
 OUTCOMES = ("refused", "same", "wrong", "unchecked", "crash", "hang")
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def damaged(stream: bytes, count: int, random: np.random.Generator) -> Iterator[bytes]:
@@ -67,88 +66,125 @@ def changes(stream: bytes, data: bytes) -> Spans:
     return [(first, max(first + 1, len(stream) - same))]
 
 
-def protected(name: str, stream: bytes, folder: Path) -> Spans:
-    """The bytes under a checksum: some of a source file, and all of everything else."""
-    kind, _, name = name.partition(" ")
-    if kind != "file":
-        return [(0, len(stream))]
-    source = SOURCES[name]
-    path = folder / f"original{source.ending}"
-    path.write_bytes(stream)
-    return source.checked(path) if source.checked else []
+def codec(
+    name: str, labels: Labels, folder: Path
+) -> tuple[Callable[[], bytes], Callable[[bytes], Labels], type[Exception]]:
+    """How to encode and decode, and the one error that decoding may raise.
+
+    Parameters
+    ----------
+    name : str
+        ``frame ENCODING COMPRESSION``, ``bare ENCODING`` or ``file KIND``.
+    labels : (nz, ny, nx) integer
+    folder : Path
+        For the source file, which is read a few slices at a time.
+    """
+    kind, first, *rest = name.split()
+    if kind == "frame":
+        return lambda: compresso.dumps(labels, first, *rest), compresso.loads, compresso.DecodeError
+    if kind == "bare":
+        encoding = encodings.parse(first)
+        return (
+            lambda: bytes(encoding.encode(labels)),
+            lambda data: encoding.decode(data, labels.shape, labels.dtype),
+            compresso.DecodeError,
+        )
+    path = folder / f"x{SOURCES[first].ending}"
+
+    def write() -> bytes:
+        SOURCES[first].write(path, labels)
+        return path.read_bytes()
+
+    def read(data: bytes) -> Labels:
+        path.write_bytes(data)
+        with volumes.open_file(path) as reader:
+            depth = min(reader.shape[0], 99)  # a header may claim millions
+            return np.concatenate([reader.read(z, z + 3) for z in range(0, depth, 3)])
+
+    return write, read, compresso.FileError
+
+
+def serve(name: str, labels: Labels, folder: Path, connection: Connection) -> None:
+    """Decode inputs in a worker process: send the original stream, then an outcome for each."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    encode, decode, refusal = codec(name, labels, folder)
+    stream = encode()
+    decode(stream)
+    connection.send_bytes(stream)
+    while True:
+        try:
+            found = decode(connection.recv_bytes())
+            connection.send("same" if np.array_equal(found, labels) else "wrong")
+        except refusal:
+            connection.send("refused")
 
 
 class Worker:
     """A process that decodes inputs one by one; a new process replaces one that dies or hangs."""
 
-    def __init__(self, python: str, codec: str, volume: Path) -> None:
-        script = Path(__file__).with_name("corruption_worker.py")
-        self._command = [python, str(script), codec, str(volume)]
-        self._process: Any = None
+    def __init__(self, name: str, labels: Labels, folder: Path) -> None:
+        self._arguments = (name, labels, folder)
         self._start()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("fork")  # kernels stay loaded
+        self._pipe, other = context.Pipe()
+        self.process: Any = context.Process(target=serve, args=(*self._arguments, other))
+        self.process.start()
+        other.close()
+        self.stream = self._pipe.recv_bytes()
 
     def decode(self, data: bytes) -> str:
         """Decode an input; returns same, wrong, refused, crash or hang."""
-        with suppress(BrokenPipeError):  # it died, which the empty answer shows
-            self._process.stdin.write(data.hex().encode() + b"\n")
-            self._process.stdin.flush()
-        output = self._process.stdout
-        ready, _, _ = select.select([output], [], [], TIMEOUT)
-        answer: str = output.readline().decode().strip() if ready else "hang"
-        if answer in ("", "hang"):
-            self.stop()
-            self._start()
-        return answer or "crash"
+        try:
+            self._pipe.send_bytes(data)
+            if self._pipe.poll(TIMEOUT):
+                return str(self._pipe.recv())
+            answer = "hang"
+        except (EOFError, OSError):
+            answer = "crash"
+        self.stop()
+        self._start()
+        return answer
 
     def stop(self) -> None:
         """End the process."""
-        self._process.kill()
-        self._process.communicate()
-
-    def _start(self) -> None:
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=ROOT,
-        )
-        self.stream = bytes.fromhex(self._process.stdout.readline().decode())
-        if not self.stream:
-            self.stop()
-            python, _, codec, _ = self._command
-            raise HarnessError(f"{python}: cannot run {codec!r}. Install its package there.")
+        self.process.kill()
+        self.process.join()
 
 
-def count(python: str, name: str, folder: Path, number: int, seed: int) -> Counter[str]:
+def count(name: str, labels: Labels, number: int, seed: int) -> Counter[str]:
     """Damage one codec's stream, or one source file, and count the outcomes."""
-    volume = "narrow.npy" if name.startswith("file") else "labels.npy"
-    worker = Worker(python, name, folder / volume)
-    stream = worker.stream
-    spans = protected(name, stream, folder)
     tally: Counter[str] = Counter()
-    for data in damaged(stream, number, np.random.default_rng(seed)):
-        outcome = worker.decode(data)
-        noticeable = stream.startswith(data) or all(  # every format can notice a cut
-            any(start <= first and last <= stop for start, stop in spans)
-            for first, last in changes(stream, data)
-        )
-        tally["unchecked" if outcome == "wrong" and not noticeable else outcome] += 1
-    worker.stop()
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        worker = Worker(name, labels, folder)
+        stream = worker.stream
+        spans: Spans = [(0, len(stream))]
+        if name.startswith("file "):
+            source = SOURCES[name.removeprefix("file ")]
+            path = folder / f"original{source.ending}"
+            path.write_bytes(stream)
+            spans = source.checked(path) if source.checked else []
+        for data in damaged(stream, number, np.random.default_rng(seed)):
+            outcome = worker.decode(data)
+            noticeable = stream.startswith(data) or all(  # every format can notice a cut
+                any(start <= first and last <= stop for start, stop in spans)
+                for first, last in changes(stream, data)
+            )
+            tally["unchecked" if outcome == "wrong" and not noticeable else outcome] += 1
+        worker.stop()
     return tally
 
 
-def _jobs(peers: str | None) -> list[tuple[str, str]]:
-    """The interpreter and the name of everything that is damaged."""
+def names() -> list[str]:
+    """Everything that is damaged."""
     frames = [f"frame {e} {c}" for e in encodings.installed() for c in ("none", "zstd", "lzma")]
     frames += [f"frame compresso {c}" for c in compressors.names()]
-    bare = [f"bare {e} none" for e in encodings.installed() if encodings.parse(e).robust]
-    files = [f"file {name}" for name in SOURCES]
-    jobs = [(sys.executable, name) for name in dict.fromkeys(frames + bare + files)]
-    if peers:
-        for name in ("compresso", "crackle", "compressed_segmentation"):
-            jobs.append((peers, f"peer {name}"))
-    return jobs
+    bare = [f"bare {e}" for e in encodings.installed() if encodings.parse(e).robust]
+    return list(dict.fromkeys([*frames, *bare, *(f"file {name}" for name in SOURCES)]))
 
 
 @click.command(cls=Program)
@@ -160,10 +196,9 @@ def _jobs(peers: str | None) -> list[tuple[str, str]]:
     show_default=True,
     help="Damaged inputs for each codec.",
 )
-@click.option("--peers", metavar="PYTHON", help="Interpreter that has other codecs installed.")
 @click.option("--seed", default=0, show_default=True, help="Random seed of the damage.")
 @click.option("--only", default="", help="Only codecs and files whose names contain this text.")
-def main(number: int, peers: str | None, seed: int, only: str) -> None:
+def main(number: int, seed: int, only: str) -> None:
     """Count what damaged streams and source files decode to, as a Markdown table."""
     from compresso.plugins import Extent
     from experiments.datasets.phantom import Phantom
@@ -172,18 +207,13 @@ def main(number: int, peers: str | None, seed: int, only: str) -> None:
     failed = False
     click.echo("| | inputs | refused | same | WRONG | wrong, no checksum there | crash | hang |")
     click.echo("|---|---:|---:|---:|---:|---:|---:|---:|")
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        np.save(folder / "labels.npy", labels)
-        np.save(folder / "narrow.npy", labels.astype(np.uint16))  # ImageJ holds no more
-        for python, name in _jobs(peers):
-            if only not in name:
-                continue
-            tally = count(python, name, folder, number, seed)
-            numbers = (tally.total(), *(tally[outcome] for outcome in OUTCOMES))
-            click.echo(f"| {name} | {' | '.join(map(str, numbers))} |")
-            failed |= not name.startswith("peer") and tally["crash"] + tally["hang"] > 0
-            failed |= name.startswith(("frame", "file")) and tally["wrong"] > 0
+    for name in filter(lambda name: only in name, names()):
+        # ImageJ's files have at most 16 bits
+        narrow = labels.astype(np.uint16) if name.startswith("file") else labels
+        tally = count(name, narrow, number, seed)
+        click.echo(f"| {name} | {tally.total()} | {' | '.join(str(tally[o]) for o in OUTCOMES)} |")
+        failed |= tally["crash"] + tally["hang"] > 0
+        failed |= not name.startswith("bare") and tally["wrong"] > 0
     sys.exit(1 if failed else 0)
 
 

@@ -212,11 +212,3 @@ def test_an_interpreter_that_does_not_exist_is_refused():
         peers.connect(VOLUME, "no/such/python"),
     ):
         pass
-
-
-def test_the_corruption_check_uses_the_same_codecs():
-    pytest.importorskip("crackle")
-    from experiments.checks import corruption_worker
-
-    encode, decode, _ = corruption_worker.peer("crackle", LABELS)
-    assert np.array_equal(decode(encode()), LABELS)

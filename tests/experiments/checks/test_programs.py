@@ -13,7 +13,7 @@ NAMES = [m.name for m in pkgutil.iter_modules(checks.__path__)]
 PROGRAMS = {
     name: importlib.import_module(f"experiments.checks.{name}").main
     for name in NAMES
-    if name not in ("corruption_worker", "sources")
+    if name != "sources"
 }
 READERS = [n for n, p in PROGRAMS.items() if any(isinstance(a, click.Argument) for a in p.params)]
 
