@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,9 @@ def codec(
     """
     kind, first, *rest = name.split()
     if kind == "frame":
-        return lambda: compresso.dumps(labels, first, *rest), compresso.loads, compresso.DecodeError
+        (compression,) = rest
+        encode = partial(compresso.dumps, labels, first, compression)
+        return encode, compresso.loads, compresso.DecodeError
     if kind == "bare":
         encoding = encodings.parse(first)
         return (
