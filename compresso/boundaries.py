@@ -159,7 +159,7 @@ def resolver(found: Components, locations: NDArray[np.uint64], out: Labels) -> R
     ----------
     found : Components
     locations : (n_indeterminate,) uint64
-        Of each indeterminate voxel in raster order: 0 to 5, the neighbour x-1, x+1, y-1, y+1, z-1,
+        For each indeterminate voxel in raster order: 0 to 5, the neighbour x-1, x+1, y-1, y+1, z-1,
         z+1 to copy from, else its label + 6.
     out : (nz, ny, nx) unsigned, C order, changed
 
@@ -260,7 +260,7 @@ class WindowCollector:
     Parameters
     ----------
     shape : tuple of int
-        Of all the slabs together, z, y, x.
+        Shape of all slabs together, z, y, x.
     step : tuple of int
         Size of a window, z, y, x.
     """
@@ -326,7 +326,7 @@ def unpack_windows(
     Parameters
     ----------
     indices : (z, y, x) uint32
-        Of the slab's windows, on their grid.
+        The windows of the slab, on their grid.
     values : (n_values,) uint64
     step : tuple of int
         Size of a window, z, y, x.

@@ -1,7 +1,7 @@
 """The two protocols: an encoding turns labels into bytes, a compressor bytes into fewer bytes.
 
 Both are plug-ins (:mod:`compresso.plugins`): frozen dataclasses whose fields are their parameters,
-one a file in ``encodings/`` or ``compressors/``.
+one per file in ``encodings/`` or ``compressors/``.
 """
 
 import sys
@@ -43,55 +43,55 @@ class Encoding(Plugin):
 
     @abstractmethod
     def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> Buffer:
-        """Encode a volume as a bare stream.
+        """Encode a volume as a stream without a container.
 
         Parameters
         ----------
         volume : (nz, ny, nx) unsigned, any layout and byte order
         threads : int
         watch : callable
-            To be told of slices as they are read; an encoding that reads all at once need not.
+            Called with slices as they are read, unless the encoding reads all at once.
 
         Raises
         ------
         EncodeError
-            Where the stream cannot hold the volume.
+            If the stream cannot hold the volume.
         """
 
     @abstractmethod
     def shape_of(self, stream: Buffer) -> Shape | None:
-        """The shape (z, y, x) that a stream claims; None where streams do not say.
+        """The shape (z, y, x) that a stream claims; None if streams do not state it.
 
-        Raises DecodeError where the stream has no readable header.
+        Raises DecodeError if the stream has no readable header.
         """
 
     @abstractmethod
     def decode_volume(
         self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
     ) -> None:
-        """Decode a bare stream.
+        """Decode a stream.
 
         Parameters
         ----------
         stream : bytes-like
         out : (nz, ny, nx) unsigned, C order, native byte order, overwritten
-            Of the shape that :meth:`shape_of` gives, where it gives one.
+            An array of the shape that :meth:`shape_of` returns, unless that is None.
         threads : int
         watch : callable
-            To be told of slices as they are complete; an encoding need not.
+            May be called with slices as they are complete.
 
         Raises
         ------
         DecodeError
-            Where the stream contradicts itself, or a label does not fit the dtype of ``out``,
-            whose contents are undefined then.
+            If the stream contradicts itself, or a label does not fit the dtype of ``out``.
+            The contents of ``out`` are undefined then.
         """
 
     def encode(self, labels: Labels, threads: int = 1) -> bytes:
-        """Encode a 1-, 2- or 3-D integer or bool array ``[z, y, x]`` as a bare stream.
+        """Encode a 1-, 2- or 3-D integer or bool array ``[z, y, x]``, without a container.
 
         Signed labels are stored as the unsigned integers of the same bits.
-        Raises EncodeError where the stream cannot hold the array.
+        Raises EncodeError if the stream cannot hold the array.
         """
         volume = as_volume(labels)
         try:
@@ -107,7 +107,7 @@ class Encoding(Plugin):
         dtype: DTypeLike = np.uint64,
         threads: int = 1,
     ) -> Labels:
-        """Decode a bare stream; raises DecodeError where it contradicts itself.
+        """Decode a stream; raises DecodeError if it contradicts itself.
 
         Parameters
         ----------
@@ -115,13 +115,13 @@ class Encoding(Plugin):
         shape : sequence of int, optional
             The shape to expect, 1 to 3 dimensions; a stream's own is checked against it.
         dtype : integer dtype
-            Of the labels returned. Streams hold unsigned labels, negative ones as large ones:
-            DecodeError is raised where one does not fit, and for a dtype that is not of integers.
+            The dtype of the result. Streams hold unsigned labels, negative ones as large ones.
+            DecodeError is raised if one does not fit, or the dtype is not an integer type.
         threads : int
 
         Returns
         -------
-        array of ``shape``, or (nz, ny, nx) where none is given
+        array of ``shape``, or (nz, ny, nx) if none is given
         """
         found = self.shape_of(stream)
         if found is None:
@@ -136,7 +136,7 @@ class Encoding(Plugin):
     def decode_into(
         self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
     ) -> None:
-        """Decode to a volume ``[z, y, x]`` that is there already, whose pages need no clearing.
+        """Decode to an existing volume ``[z, y, x]``, whose pages need no clearing.
 
         Parameters
         ----------
@@ -213,13 +213,13 @@ class Compressor(Plugin):
 
     @abstractmethod
     def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
-        """Restore the bytes in pieces of at most ``piece_bytes``, where the format can.
+        """Restore the bytes in pieces of at most ``piece_bytes``, if the format can.
 
-        Raises DecodeError where ``data`` is damaged, cut short or followed by other bytes.
+        Raises DecodeError if ``data`` is damaged, cut short or followed by other bytes.
         """
 
     def decompress(self, data: Buffer, limit: int | None = None) -> Buffer:
-        """Restore the bytes; raises DecodeError as above, or where they are more than ``limit``."""
+        """Restore the bytes; raises DecodeError as above, or if they exceed ``limit``."""
         pieces: list[Buffer] = []
         size = 0
         for piece in self.decompress_pieces(data, sys.maxsize if limit is None else limit + 1):

@@ -1,1 +1,1 @@
-"""Other people's interfaces to our codecs, one a file."""
+"""Interfaces of other projects to the codecs, one per file."""

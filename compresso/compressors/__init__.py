@@ -1,4 +1,4 @@
-"""Compressors, one a file: bytes to fewer bytes and back."""
+"""Compressors, one per file: bytes to fewer bytes and back."""
 
 from compresso.codec import Compressor
 from compresso.plugins import Registry

@@ -18,13 +18,13 @@ Coder = tuple[Callable[[Codes], Codes], Callable[[Codes, Codes], bool]]
 class DictionaryCompressor(BlockCompressor):
     """A compressor whose dictionary is unbounded.
 
-    Codes are integers of one width, 32 bits, or 64 where the dictionary outgrows them
+    Codes are integers of one width, 32 bits, or 64 if the dictionary outgrows them
     (docs/formats.md, section 4).
     """
 
     @abstractmethod
     def coder(self) -> Coder:
-        """The kernels: bytes to codes, and codes to bytes, which says whether they are sound."""
+        """The kernels: bytes to codes, and codes to bytes, with a flag for valid codes."""
 
     def pack(self, data: memoryview) -> Buffer | None:
         """Pack a block."""

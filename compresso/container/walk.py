@@ -81,7 +81,7 @@ class Source:
 
 
 class Walk:
-    """Goes from head to head, and searches for the next one where none is found.
+    """Goes from head to head, and searches for the next one if it is missing.
 
     Heads are kept, so each is read once. Any thread may use it.
     """

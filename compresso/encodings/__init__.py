@@ -1,4 +1,4 @@
-"""Encodings, one a file: arrays of labels to bytes and back."""
+"""Encodings, one per file: arrays of labels to bytes and back."""
 
 from compresso.codec import Encoding
 from compresso.plugins import Registry

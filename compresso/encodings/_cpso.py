@@ -72,17 +72,17 @@ class Header:
 
     @property
     def label_type(self) -> np.dtype[Any]:
-        """Of ids and locations."""
+        """The dtype of ids and locations."""
         return np.dtype(f"u{self.data_width}")
 
     @property
     def window_type(self) -> np.dtype[Any]:
-        """Of values and windows."""
+        """The dtype of values and windows."""
         return window_type(self.step)
 
     @property
     def index_type(self) -> np.dtype[Any]:
-        """Of the index of the slices."""
+        """The dtype of the index of the slices."""
         return index_type(self.shape)
 
     @property

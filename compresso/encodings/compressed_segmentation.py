@@ -36,7 +36,7 @@ class Layer(NamedTuple):
 class CompressedSegmentation(Encoding):
     """Neuroglancer's ``compressed_segmentation``, one channel.
 
-    Tables have 64 bits a label where the labels have, and 32 bits where they have fewer. The stream
+    Tables have 64 bits per label if the labels have 64, and otherwise 32. The stream
     states neither dtype nor shape, so both must be given to decode it.
 
     Parameters
@@ -102,12 +102,12 @@ class CompressedSegmentation(Encoding):
         ----------
         stream : bytes-like
         shape : sequence of int
-            Of the volume (z, y, x), which the stream does not say.
+            Shape of the volume (z, y, x), which the stream does not state.
         dtype : unsigned dtype
             That of the labels which were encoded; one of 64 bits has wider tables than the others.
         threads : int
         channel : int, optional
-            Which one, from 0 on; needed where the stream has more than one.
+            Number of the channel, from 0 on; needed if the stream has several.
         """
         if channel is not None:
             stream = ONE_CHANNEL.tobytes() + _channel(stream, channel).tobytes()
@@ -198,19 +198,25 @@ def _assemble(layers: Sequence[Layer], voxels: int, label_words: int) -> bytes:
 
 
 def _channel(stream: Buffer, channel: int | None = None) -> Words:
-    """The words of a channel; raises DecodeError where it is not there, or not the only one."""
+    """The words of a channel; raises DecodeError if it is missing, or not the only one."""
     size = memoryview(stream).nbytes
     if size < 4 or size % 4:
-        raise DecodeError(f"compressed_segmentation stream: {size} bytes are no 32-bit words")
+        raise DecodeError(
+            f"compressed_segmentation stream: {size} bytes are not a whole number of 32-bit words"
+        )
     words = native(np.frombuffer(stream, "<u4"))
     count = int(words[0])  # the first channel follows the channels' offsets
     starts = words[:count].astype(np.int64)
     ends = np.append(starts[1:], words.size)
     if not 1 <= count <= words.size or not (starts <= ends).all():
-        raise DecodeError("compressed_segmentation stream: its channels' offsets make no sense")
+        raise DecodeError("compressed_segmentation stream: invalid offsets of channels")
     if channel is None and count > 1:
-        raise DecodeError(f"compressed_segmentation stream: it has {count} channels; say which one")
+        raise DecodeError(
+            f"compressed_segmentation stream: it has {count} channels; name one, such as channel=0"
+        )
     channel = channel or 0
     if not 0 <= channel < count:
-        raise DecodeError(f"compressed_segmentation stream: it has {count} channels, no {channel}")
+        raise DecodeError(
+            f"compressed_segmentation stream: it has {count} channels, not channel {channel}"
+        )
     return words[starts[channel] : ends[channel]]

@@ -59,7 +59,7 @@ class Cpso(Encoding):
         Size of a window, x, y, z, at most 64 voxels together. A volume that has more different
         windows than the stream can number at 4x4x1, the default, is written at 8x8x1.
     connectivity : int
-        Of the components: 4, in each slice, or 6, in the volume.
+        Connectivity of the components: 4, in each slice, or 6, in the volume.
     index : int
         1 to add an index by which a slice is decoded without the others (version 1 of the
         stream); 0, and connectivity 6, write version 0.
@@ -170,9 +170,9 @@ def encode(
     Raises
     ------
     EncodeError
-        Where a side exceeds 65535 voxels.
+        If a side exceeds 65535 voxels.
     TooManyWindowsError
-        Where there are more different windows than the stream can number.
+        If there are more distinct windows than the stream can number.
     """
     nz, ny, nx = volume.shape
     if max(volume.shape) > SIDE_LIMIT:

@@ -16,17 +16,17 @@ from compresso.errors import DecodeError
 class Crackle(Encoding):
     """Crackle's stream: crack codes of the outlines in each slice, and the labels between them.
 
-    A peer to measure, written and read by its own package. That package may crash the process on
-    damaged bytes, so there is no promise: decode only what you trust. In a compressed file the
-    hash is checked first, which catches accidents but not a file made to do harm.
+    It is written and read by its own package, which may crash the process on damaged bytes, so
+    decode only streams that you trust. In a compressed file the hash is checked first. That detects
+    accidents, but not malice.
 
     Parameters
     ----------
     markov : int
-        Order of the Markov model of the crack codes, 0 to 10. Default 0, none; the model has
+        Order of the Markov model of the crack codes, 0 to 10. Default 0 (none). The model has
         4**order * 5/8 bytes.
     pins : int
-        Labels as pins through the slices, where that is shorter: 0 never, 1 by the fast search,
+        Labels as pins through the slices, if that is shorter: 0 never, 1 by the fast search,
         2 by the slow one. Default 0.
 
     References

@@ -58,7 +58,7 @@ def _shape(stream: Buffer) -> Shape:
 
 
 def _chunks(stream: Buffer) -> NDArray[np.uint64]:
-    """All chunks of a stream; raises DecodeError where they are too few for its shape."""
+    """All chunks of a stream; raises DecodeError if there are too few for its shape."""
     shape = _shape(stream)
     words = native(np.frombuffer(stream, "<u8", offset=8 * SHAPE_WORDS))
     n_chunks = _count_chunks(shape)

@@ -15,7 +15,7 @@ class Png(StillEncoding):
     Parameters
     ----------
     level : int
-        Of zlib, 0 to 9. Default 6.
+        Level of zlib, 0 to 9. Default 6.
     """
 
     name = "png"

@@ -14,12 +14,12 @@ from compresso.errors import DecodeError, SpecError
 
 @dataclass(frozen=True)
 class X264(ImageEncoding):
-    """Films in lossless H.264 4:4:4: one frame per slice, three bytes of a label as its colours.
+    """Films in lossless H.264 4:4:4: one picture per slice, three bytes of a label as its colours.
 
     Parameters
     ----------
     preset : str
-        Of x264, ``ultrafast`` to ``placebo``. Default ``medium``, x264's own.
+        Preset of x264, ``ultrafast`` to ``placebo``. Default ``medium``, as in x264.
     """
 
     name = "x264"
@@ -31,7 +31,7 @@ class X264(ImageEncoding):
     def __post_init__(self) -> None:
         presets = "ultrafast superfast veryfast faster fast medium slow slower veryslow placebo"
         if self.preset not in presets.split():
-            raise SpecError(f"x264: preset={self.preset} is none of {presets}")
+            raise SpecError(f"x264: preset={self.preset} is not one of: {presets}")
 
     def pack(self, plane: NDArray[Any]) -> list[bytes]:
         """Pack a film; a piece is a packet, an empty one its end."""
@@ -60,15 +60,15 @@ class X264(ImageEncoding):
             done = self._show(film.decode(av.Packet(packet)), plane, done)
         done = self._show(film.decode(None), plane, done)
         if done < len(plane):
-            raise DecodeError(f"x264 stream: {done} frames, not {len(plane)}")
+            raise DecodeError(f"x264 stream: {done} pictures, not {len(plane)}")
         return plane
 
     @staticmethod
     def _show(frames: Any, plane: NDArray[Any], done: int) -> int:
-        """Write frames to the plane from slice ``done`` on; returns the next slice."""
+        """Write pictures to the plane from slice ``done`` on; returns the next slice."""
         for frame in frames:
             if done == len(plane) or (frame.height, frame.width) != plane.shape[1:3]:
-                raise DecodeError("x264 stream: a frame has another size than the header")
+                raise DecodeError("x264 stream: a picture has another size than the header")
             plane[done] = frame.to_ndarray(format="rgb24")
             done += 1
         return done
