@@ -23,9 +23,9 @@ def facts() -> dict:
 def phantom():
     """A small synthetic volume, 16 x 96 x 150 voxels of uint64."""
     from compresso.plugins import Extent
-    from experiments.datasets.phantom import Phantom
+    from experiments.datasets.synthetic import Phantom
 
-    return Phantom(size=Extent("150x96x16")).load().labels
+    return Phantom(size=Extent("150x96x16")).labels()
 
 
 @pytest.fixture

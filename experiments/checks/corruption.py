@@ -204,9 +204,9 @@ def names() -> list[str]:
 def main(number: int, seed: int, only: str) -> None:
     """Count what damaged streams and source files decode to, as a Markdown table."""
     from compresso.plugins import Extent
-    from experiments.datasets.phantom import Phantom
+    from experiments.datasets.synthetic import Phantom
 
-    labels = Phantom(Extent("64x64x4"), bits=32).load().labels
+    labels = Phantom(Extent("64x64x4"), bits=32).labels()
     failed = False
     click.echo("| | inputs | refused | same | WRONG | wrong, no checksum there | crash | hang |")
     click.echo("|---|---:|---:|---:|---:|---:|---:|---:|")

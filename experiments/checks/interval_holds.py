@@ -27,7 +27,7 @@ def estimates(
 ) -> dict[Method, tuple[list[Estimate], int]]:
     """The estimate of each seed, and the bytes of the whole volume; none if all of it is read."""
     found: dict[Method, list[Estimate]] = {method: [] for method in methods}
-    with dataset.boxes() as (_, volume):
+    with dataset.open() as volume:
         chunk, count = plan(volume.shape)
         if not count:
             return {}

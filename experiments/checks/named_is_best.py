@@ -66,9 +66,9 @@ def _seconds(row: Row) -> float:
 
 def compare(dataset: Dataset, runs: int, patience: float, output: Path) -> list[str]:
     """Return a line of Markdown per purpose; raises HarnessError if every method failed."""
-    with dataset.boxes() as (source, volume):
+    with dataset.open() as volume:
         sample = draw(volume, volume.shape, 0)
-    loaded = LoadedVolume(dataset.name, source, dataset.group, sample.chunks[0])
+    loaded = LoadedVolume(dataset.name, dataset.source, dataset.group, sample.chunks[0])
     for method in methods():  # compiles the kernels, which counts for neither
         warm_up(loaded, method)
     start = process_time()

@@ -23,7 +23,7 @@ from compresso.kernels.ristretto.coder import FRESH
 from compresso.kernels.ristretto.start import COUNTERS
 from compresso.plugins import Extent
 from experiments.checks import Program
-from experiments.datasets.phantom import Phantom
+from experiments.datasets.synthetic import Phantom
 
 PHANTOM = Phantom(size=Extent("512x512x96"), seed=0)
 SIDES = (64, 128)  # of pieces
@@ -59,7 +59,7 @@ def main(file: str, target: Path) -> None:
     """Train the counters on a file and the phantom, and write them to TARGET."""
     with volumes.open_file(*volumes.split(file)) as reader:
         pinky = np.ascontiguousarray(reader.read(0, reader.shape[0]))
-    packed = start.pack(train([PHANTOM.load().labels, pinky]), LEAST)
+    packed = start.pack(train([PHANTOM.labels(), pinky]), LEAST)
     target.write_bytes(packed)
     known = np.count_nonzero(start.unpack(packed) & np.uint32(1023))
     click.echo(f"{target}: {len(packed)} bytes, {known} counters that know something")

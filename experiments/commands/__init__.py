@@ -1,83 +1,78 @@
-"""The command line of run.py: one file a verb, with a ``command``; grid is the verb of no name.
+"""The command line of run.py: one file per command, each with a ``command``.
 
-Whatever is heavy is imported by the command that needs it.
+Heavy packages are imported by the command that needs them.
 """
 
 import importlib
 import io
-import pkgutil
 import sys
 from typing import Any
 
 import click
 
-DEFAULT = "grid"
+from compresso.cli import SETTINGS, VERSION, Commands, did_you_mean, reporting
+
+#: The commands in the order of their use; the first one is the default.
+NAMES = ("grid", "recommend", "datasets", "fetch", "codecs", "plot", "paper", "bench")
 
 
-class Harness(click.Group):
-    """A group whose commands are the files of this folder."""
+class Harness(Commands):
+    """A group whose commands are the files of this folder, and the grid without a command."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs; a file whose name begins with ``_`` is a helper."""
-        names = [module.name for module in pkgutil.iter_modules(__path__)]
-        return sorted(name for name in names if not name.startswith("_"))
+        """Return the names of the commands."""
+        return list(NAMES)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Import a verb."""
-        if name not in self.list_commands(ctx):
+        """Import a command."""
+        if name not in NAMES:
             return None
         command: click.Command = importlib.import_module(f"{__name__}.{name}").command
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put in the default verb where there is none."""
-        known = [*self.list_commands(ctx), "-h", "--help", "--version"]
-        if args and args[0] not in known:
-            args.insert(0, DEFAULT)
+        """Insert the default command if there is none."""
+        if args and args[0] not in (*NAMES, "help", "-h", "--help", "--version"):
+            _check_is_encoding(ctx, args[0])
+            args.insert(0, NAMES[0])
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what the user can mend is told in one line."""
-        from compresso.cli import reporting
+        """Run a command; an error that the user can correct is one line."""
         from experiments.errors import HarnessError
 
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # a file's name may be anything
-        with reporting(ctx, (HarnessError,), "what is done is safe"):
-            return super().invoke(ctx)
+        with reporting(ctx, (HarnessError,), "finished runs are in the CSV"):
+            return click.Group.invoke(self, ctx)
 
 
-def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted:
-        import compresso
+def _check_is_encoding(ctx: click.Context, text: str) -> None:
+    """End with the most similar name if the first word is neither a command nor an encoding."""
+    from compresso import encodings
+    from compresso.plugins import split, split_list
 
-        click.echo(f"compresso {compresso.__version__}")
-        ctx.exit()
+    known = ["all", *encodings.names()]
+    for spec in split_list(text):
+        name = split(spec)[0]
+        if name not in known and not name.startswith("-"):
+            similar = did_you_mean(name, [*NAMES, *known])
+            advice = similar or f" Commands: {', '.join(NAMES)}. Encodings: {', '.join(known)}."
+            ctx.fail(f"no command or encoding {name!r}.{advice}")
 
 
 @click.group(
     cls=Harness,
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "max_content_width": 100,
-        "show_default": True,
-    },
-    epilog="Without a command: run.py ENCODING COMPRESSION DATASET, see run.py grid --help.",
+    context_settings=SETTINGS,
+    epilog="Without a command, it is grid: run.py ENCODING COMPRESSION DATASET.",
 )
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_show_version,
-    help="Show the version and exit.",
-)
+@VERSION
 def main() -> None:
-    """Encode, compress, time and plot label volumes of connectomics.
+    """Compress label volumes with many methods, compare and recommend them.
 
     \b
-      python run.py compresso lzma phantom          one method, on synthetic data
-      python run.py all all my.h5:/labels --runs 3  every pair, on your volume
+      python run.py recommend my.h5:/labels         the best method for your volume
+      python run.py all all my.h5:/labels --runs 3  every method, compared
       python run.py COMPRESSO LZMA ac3 -r 1 -s 1    as in the original program
     """

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from experiments.commands._options import DIRECTORY, FIGURES, SLICES, VERBOSE, codecs
-from experiments.commands._options import runs as runs_option
-from experiments.commands._options import threads as threads_option
+from compresso import cli
+from compresso.cli import QUIET
+from experiments.commands import _options as options
+from experiments.commands._options import DEBUG, Command
 
 if TYPE_CHECKING:
     from experiments.datasets import LoadedVolume
@@ -19,28 +20,36 @@ ENCODINGS = (
 )
 
 
-@click.command()
-@click.argument("dataset", default="phantom:size=512x512x128")
-@runs_option(7, "Rounds, in each of which everything is measured once.")
-@SLICES
-@click.option(
-    "--dtype",
-    "dtypes",
-    type=click.Choice(["uint32", "uint64"]),
-    multiple=True,
-    help="Convert the volume first; given twice, measure both.",
+@click.command(
+    cls=Command,
+    examples=[
+        "bench pinky40 --slices 64 --dtype uint32",
+        "bench --peers peers/bin/python --runs 7",
+    ],
 )
-@click.option("--encodings", default=ENCODINGS, help="Encodings to measure, separated by commas.")
-@threads_option(2, "Measure with this number of threads, too")
-@click.option("--peers", metavar="PYTHON", help="Interpreter that has other packages installed.")
+@click.argument("dataset", default="phantom:size=512x512x128")
+@cli.runs(7)
+@cli.threads(2, "Measure with 1 and with this number of threads")
+@click.option("--encodings", metavar="LIST", default=ENCODINGS, help="Encodings to measure.")
+@click.option("--peers", metavar="PYTHON", help="Interpreter with the other packages.")
 @click.option(
     "--commands/--no-commands",
     default=True,
     help="Also time `python -m compresso`, whose first run compiles kernels.",
 )
-@DIRECTORY
-@FIGURES
-@VERBOSE
+@options.SLICES
+@click.option(
+    "--dtype",
+    "dtypes",
+    type=click.Choice(["uint32", "uint64"]),
+    multiple=True,
+    help="Convert the volume first; repeat it to measure both.",
+)
+@options.DIRECTORY
+@options.FIGURES
+@options.PLOT
+@QUIET
+@DEBUG
 def command(
     dataset: str,
     runs: int,
@@ -52,13 +61,14 @@ def command(
     commands: bool,
     directory: Path,
     figures: Path,
-    verbose: bool,
+    plot: bool,
+    quiet: bool,
 ) -> None:
-    """Compare the encodings with a memory copy and, with --peers, with other packages.
+    """Compare the encodings with other packages.
 
     Prints Markdown tables of speeds and, for each package, of ratios within the same round, with
-    95% intervals; and draws a figure. The packages need a Python of their own, because PyPI's
-    compresso has the name of ours:
+    95% intervals; and draws a figure. A memory copy is measured for comparison. The packages need a
+    Python of their own, because PyPI's compresso has the same name as this package:
 
     \b
       python3 -m venv peers
@@ -74,16 +84,20 @@ def command(
     from experiments.text import display_name
 
     chosen = datasets.choose_one(dataset, directory, "bench")
-    check(figures)
-    measured = codecs("--encodings", encodings, registry)
+    if plot:
+        check(figures)
+    measured = options.codecs("--encodings", encodings, registry)
     whole = chosen.load(slices)
+
+    def announce(text: str) -> None:
+        if not quiet:
+            click.echo(text, err=True)
+
     for dtype in dtypes or [None]:
         volume = _converted(whole, dtype)
         labels = volume.labels
-        results = bench.run(
-            volume, measured, runs, threads, peers, lambda text: click.echo(text, err=True)
-        )
-        size = " x ".join(map(str, labels.shape[::-1]))
+        results = bench.run(volume, measured, runs, threads, peers, announce)
+        size = cli.extent(labels.shape)
         title = f"{display_name(volume.name, volume.group)}, {size} {labels.dtype}"
         title += f", {records.cpu()}, {os.cpu_count()} cores"
         brackets = "their 95% intervals" if runs >= LEAST else "their number"
@@ -93,7 +107,9 @@ def command(
             tables.append(bench.commands.table(labels, runs))
         for table in tables:
             click.echo("".join(f"{line}\n" for line in table))
-        click.echo(f"figure in {bench.figure.draw(labels, results, title, figures)}")
+        if plot:
+            path = bench.figure.draw(labels, results, title, figures)
+            click.echo(f"Figure: {path}", err=True)
 
 
 def _converted(volume: "LoadedVolume", dtype: str | None) -> "LoadedVolume":
@@ -107,8 +123,8 @@ def _converted(volume: "LoadedVolume", dtype: str | None) -> "LoadedVolume":
 
     labels = as_volume(volume.labels)
     if labels.size == 0:
-        raise HarnessError(f"{volume.name}: nothing to measure, it is empty")
+        raise HarnessError(f"{volume.name}: nothing to measure, the volume is empty")
     target = np.dtype(dtype or labels.dtype.newbyteorder("="))
     if labels.max() > np.iinfo(target).max:
-        raise HarnessError(f"--dtype {dtype}: label {labels.max()} does not fit; use uint64")
+        raise HarnessError(f"--dtype {dtype}: label {labels.max()} does not fit. Use uint64")
     return replace(volume, labels=np.ascontiguousarray(labels, target))

@@ -5,20 +5,10 @@ from typing import Any
 
 import click
 
-from experiments.commands._options import (
-    DIRECTORY,
-    FIGURES,
-    KEEP_FAILED,
-    SEED,
-    SLICES,
-    VERBOSE,
-    Voxels,
-    codecs,
-)
-from experiments.commands._options import output as output_option
-from experiments.commands._options import runs as runs_option
-from experiments.commands._options import threads as threads_option
-from experiments.commands._options import timeout as timeout_option
+from compresso import cli
+from compresso.cli import QUIET, VERBOSE
+from experiments.commands import _options as options
+from experiments.commands._options import DEBUG, Command
 
 BANNER = r"""
       ___________________________________________
@@ -28,47 +18,60 @@ BANNER = r"""
 """
 
 
-def _show_bockwurst(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
     """Keep an old promise."""
-    if wanted:
-        click.echo(BANNER)
+    if show:
+        click.echo(BANNER, err=True)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=[
+        "compresso lzma phantom",
+        "all all my.h5:/labels --runs 3",
+        "compresso:window=4x4x1,ristretto zstd:level=19,lzma pinky40 --format md",
+    ],
+)
 @click.argument("encoding")
 @click.argument("compression")
 @click.argument("dataset", default="phantom")
-@runs_option(1)
-@SEED
-@SLICES
-@DIRECTORY
-@output_option("results.csv")
-@FIGURES
+@cli.runs(1)
+@options.RESTART
+@options.KEEP_FAILED
+@cli.threads(1, "Threads; with more than 1, groups of slices are compressed in parallel")
+@options.timeout(None)
+@click.option("--isolate", "isolated", is_flag=True, help="Run each method in its own process.")
+@cli.seed()
+@click.option(
+    "--scheduler",
+    metavar="WHERE",
+    default="",
+    show_default=False,
+    help="Run on Dask: threads:4, processes:4 or tcp://host:8786.",
+)
+@options.SLICES
+@cli.chunks(None, "Measure chunks of this size in voxels, and add them up, e.g. 512,512,64.")
 @click.option(
     "--group",
     type=click.Choice(["em", "other"]),
     default="em",
-    help="Panel of the mean figure for datasets given as files.",
+    help="Category of your own files in the figures.",
 )
-@threads_option(1, "Threads; with more than 1, the volume is cut into groups of slices")
-@timeout_option(None)
+@options.DIRECTORY
 @click.option(
-    "--isolate", "isolated", is_flag=True, help="Run each method in a process of its own."
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json", "md"]),
+    default="table",
+    help="Format of the printed results.",
 )
-@click.option(
-    "--scheduler",
-    default="",
-    help="Where to run, by Dask: threads:4, processes:4 or tcp://host:8786.",
-)
-@click.option(
-    "--chunks",
-    type=Voxels(),
-    help="Measure chunks of, for example, 512x512x64 voxels (x, y, z), and add them up.",
-)
-@click.option("--resume", is_flag=True, help="Skip runs that the CSV already has for this data.")
-@KEEP_FAILED
-@click.option("--plot/--no-plot", default=True, help="Draw the figures at the end.")
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+@options.output("results.csv")
+@options.FIGURES
+@options.PLOT
 @VERBOSE
+@QUIET
+@DEBUG
 @click.option(
     "-b",
     "--bockwurst",
@@ -87,37 +90,39 @@ def command(
     threads: int,
     figures: Path,
     plot: bool,
+    form: str,
     verbose: bool,
+    quiet: bool,
+    restart: bool,
     **settings: Any,
 ) -> None:
-    """Measure encodings x compressors on datasets (the default command).
+    """Measure encodings x compressors on datasets (default).
 
     ENCODING, COMPRESSION and DATASET are each a name, a comma-separated list, or all; parameters
-    follow a colon: compresso:window=4x4x1, zstd:level=19. A DATASET may be a file:
-    my.h5:/volumes/labels, labels.npy, atlas.nrrd. Put one with a comma in it in double quotes:
-    '"my.h5:/old,new"'. The default is the phantom, synthetic data.
+    follow a colon. A DATASET may also be a file, my.h5:/volumes/labels, or a store,
+    gs://bucket/seg|zarr3:. Put one with a comma in it in double quotes. The default is the phantom,
+    which is synthetic.
 
-    Every run is checked bit for bit and becomes a row of the CSV at once; the table and the
-    figures come at the end. The exit code is 0 only if every run succeeded and was lossless.
+    Every run is checked bit for bit and added to the CSV at once. Runs that the CSV already has for
+    the same labels are not repeated. The exit code is 0 only if every run succeeded.
     """
     from compresso import compressors, encodings
     from experiments import datasets
-    from experiments.commands import _progress
+    from experiments.commands import _run
     from experiments.measure import Grid, combine
 
-    apart = settings["timeout"] or settings["isolated"]
-    if apart and (settings["scheduler"] or settings["chunks"]):
+    in_processes = settings["timeout"] or settings["isolated"]
+    if in_processes and (settings["scheduler"] or settings["chunks"]):
         raise click.UsageError(
             "--timeout and --isolate cannot be combined with --scheduler or --chunks"
         )
+    first = options.codecs("ENCODING", encoding, encodings)
+    second = options.codecs("COMPRESSION", compression, compressors)
     chosen = datasets.choose(dataset, directory, group)
     # A chunk fits into memory even if the whole volume does not.
-    for line in datasets.checked(chosen, 1 if settings["chunks"] else settings["slices"]):
+    for line in datasets.checked(chosen, 0 if settings["chunks"] else settings["slices"]):
         click.echo(line, err=True)
-    first = codecs("ENCODING", encoding, encodings)
-    second = codecs("COMPRESSION", compression, compressors)
-    grid = Grid(combine(first, second, threads), chosen, **settings)
-    rows = _progress.run(grid, verbose, figures if plot else None)
-    if plot and _progress.succeeded(rows):
-        _progress.draw(grid.output, figures)
-    _progress.finish(rows)
+    grid = Grid(combine(first, second, threads), chosen, resume=not restart, **settings)
+    rows = _run.measure(grid, verbose, quiet, figures if plot else None)
+    click.echo(_run.render(rows, form))
+    _run.finish(grid, rows, quiet, figures if plot else None, dataset)

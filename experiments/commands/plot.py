@@ -4,15 +4,17 @@ from pathlib import Path
 
 import click
 
-from experiments.commands._options import FIGURES
+from experiments.commands._options import DEBUG, FIGURES, Command
 from experiments.commands._options import output as output_option
 
 
-@click.command()
+@click.command(cls=Command, examples=["plot", "plot -o my.csv --figures my-figures"])
 @output_option("results.csv")
 @FIGURES
+@DEBUG
 def command(output: Path, figures: Path) -> None:
-    """Draw the figures from the CSV alone."""
-    from experiments.commands._progress import draw
+    """Draw the figures and write the report of a CSV."""
+    from experiments.commands._run import draw
 
-    draw(output, figures)
+    for line in draw(output, figures):
+        click.echo(line, err=True)

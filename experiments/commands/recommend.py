@@ -1,19 +1,17 @@
-"""recommend: which encoding and compressor to use for a volume, and how sure that is."""
+"""recommend: choose an encoding and a compressor for a volume."""
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from compresso.cli import chunks as chunks_option
-from compresso.cli import seed as seed_option
-from experiments.commands._options import DIRECTORY, FIGURES, VERBOSE
-from experiments.commands._options import output as output_option
-from experiments.commands._options import runs as runs_option
+from compresso import cli
+from compresso.cli import JSON, QUIET, VERBOSE
+from experiments.commands import _options as options
+from experiments.commands._options import DEBUG, Command
 
 if TYPE_CHECKING:
     from compresso.plugins import Extent
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Share(click.ParamType[float]):
-    """A part of a volume, above 0 and at most 1; ``5%`` too."""
+    """A share of a volume, above 0 and at most 1: ``0.05`` or ``5%``."""
 
     name = "share"
 
@@ -39,24 +37,27 @@ class Share(click.ParamType[float]):
         return share
 
 
-@click.command()
+@click.command(
+    cls=Command, examples=["recommend my.h5:/labels", "recommend pinky40 --sample 10% --json"]
+)
 @click.argument("dataset")
+@cli.runs(5, "Measure the best methods N times.")
+@cli.seed("Random seed for choosing the sample.")
 @click.option(
     "--sample",
     type=Share(),
     metavar="SHARE",
-    show_default="5%, 16 to 64 chunks",
-    help="Share of the volume to measure.",
+    help="Share of the volume to measure.  [default: 5%, 16 to 64 chunks]",
 )
-@chunks_option(None, "Size of a chunk of the sample in voxels (about 256,256,16 by default).")
-@seed_option("Random seed for choosing the sample.")
-@runs_option(5, "Measure the best methods N times.")
-@DIRECTORY
-@output_option("recommend.csv")
-@FIGURES
-@click.option("--plot/--no-plot", default=True, help="Draw the figures at the end.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
+@cli.chunks(None, "Size of a chunk of the sample in voxels (about 256,256,16 by default).")
+@options.DIRECTORY
+@JSON
+@options.output("recommend.csv")
+@options.FIGURES
+@options.PLOT
 @VERBOSE
+@QUIET
+@DEBUG
 def command(
     dataset: str,
     sample: float | None,
@@ -65,27 +66,29 @@ def command(
     runs: int,
     directory: Path,
     output: Path,
+    figures: Path,
     plot: bool,
     as_json: bool,
     verbose: bool,
-    **settings: Any,
+    quiet: bool,
 ) -> None:
-    """Recommend an encoding and a compressor for a volume of any size.
+    """Recommend a method for a volume of any size.
 
     There are four answers: for the smallest archive, general use, interactive viewing and random
     access. Only a sample is read, unless the volume is small. All methods are measured on a small
     block, and the best ones on larger parts. docs/choosing.md explains the answers.
     """
-    from experiments import datasets, figures, page, recommend, records
-    from experiments.commands import _progress
+    from experiments import datasets, page, recommend, records
+    from experiments import figures as pictures
+    from experiments.commands import _run
     from experiments.text import display_name
 
     chosen = datasets.choose_one(dataset, directory, "recommend")
-    for line in chosen.notes():
+    for line in chosen.check(0):
         click.echo(line, err=True)
     records.check(output)
     if plot:
-        figures.check(settings["figures"])
+        pictures.check(figures)
     source = "" if dataset.partition(":")[0] in datasets.names() else dataset
     added = 0
 
@@ -95,64 +98,45 @@ def command(
         added += 1
 
     try:
-        with _announcing(verbose) as (announce, write):
+        with _run.bar(None, quiet or verbose) as bar:
+
+            def announce(text: str) -> None:
+                bar.set_description_str(text)
+                if verbose:
+                    click.echo(text, err=True)
+
             measurer = recommend.Measurer(announce, record)
             chunk = chunks and tuple(reversed(chunks))
             for advice in recommend.recommend(chosen, measurer, sample, chunk, seed, runs):
-                if not advice.final:
-                    write(recommend.as_line(advice))
+                if not (advice.final or quiet):
+                    bar.write(recommend.as_line(advice), file=sys.stderr)
     except KeyboardInterrupt:
-        _progress.stop(added, output)
+        _run.stop(added, output)
     answers = recommend.as_json(advice, source)
     if as_json:
         click.echo(json.dumps(answers, indent=2))
     else:
-        click.echo(
-            f"{display_name(chosen.name, chosen.group)}, {recommend.as_text(advice, source)}"
-        )
-    click.echo(f"{added} rows added to {output}", err=True)
+        name = display_name(chosen.name, chosen.group)
+        click.echo(f"{name}, {recommend.as_text(advice, source)}")
+    steps = [f"{added} rows added to {output}"]
     if plot:
         rows = [row for one in (*advice.failed, *advice.candidates) for row in one.rows]
         table = records.tabulate(rows)
-        paths = list(figures.draw_all(table, settings["figures"]))
-        written = page.write(table, paths, settings["figures"], answers)
-        click.echo(f"{len(paths)} figures in {settings['figures']}", err=True)
-        click.echo(f"page in {written}", err=True)
+        paths = list(pictures.draw_all(table, figures))
+        steps.append(f"Report: {page.write(table, paths, figures, answers)}")
+    if not quiet:
+        click.echo("\n".join(steps), err=True)
     _complain(advice.failed)
 
 
 def _complain(failed: "Sequence[Candidate]") -> None:
     """Print what failed, and end with 1; an encoding that cannot hold a label is not a failure."""
-    from compresso.cli import complain
-
-    for encoding, status in {
-        str(o.method.encoding): o.failure for o in failed if o.refused
-    }.items():
-        complain(f"{encoding} is left out: {status}")
+    refused = {str(one.method.encoding): one.failure for one in failed if one.refused}
+    for encoding, status in refused.items():
+        cli.complain(f"{encoding} is skipped: {status}")
     broken = [one for one in failed if not one.refused]
     for one in broken:
-        complain(f"! {one.method}: {one.failure}")
+        cli.complain(f"! {one.method}: {one.failure}")
     if broken:
-        click.echo(f"Error: {len(broken)} methods failed; see ! above", err=True)
+        click.echo(f"Error: {len(broken)} methods failed. See ! above", err=True)
         sys.exit(1)
-
-
-@contextmanager
-def _announcing(verbose: bool) -> Iterator[tuple[Callable[[str], None], Callable[[str], None]]]:
-    """Show on standard error what is measured, in a line that changes, or a line each."""
-    from tqdm import tqdm
-
-    tqdm.monitor_interval = 0  # it would be one thread more
-    shown = sys.stderr.isatty() and not verbose
-    with tqdm(bar_format="{elapsed} {desc}", disable=not shown, leave=False) as bar:
-
-        def announce(text: str) -> None:
-            bar.set_description_str(text)
-            if verbose:
-                click.echo(text, err=True)
-
-        def write(text: str) -> None:
-            bar.clear()
-            click.echo(text, err=True)
-
-        yield announce, write

@@ -218,7 +218,7 @@ class Grid:
             boxes: list[Box | None] = [None]
             if self.chunks:
                 try:
-                    with dataset.boxes() as (_, volume):
+                    with dataset.open() as volume:
                         depth = self.slices or volume.shape[0]
                         shape = (min(depth, volume.shape[0]), *volume.shape[1:])
                         boxes = list(grid(shape, self.chunks[::-1]))
@@ -261,11 +261,12 @@ def _volume(task: Task) -> LoadedVolume | str:
         with _loading:
             return _loaded(task.dataset, task.grid.slices, task.token)
     try:
-        boxes, source, _ = _opened(task.dataset, task.token)
-        labels = np.ascontiguousarray(boxes.read_box(task.box))
+        volume, _ = _opened(task.dataset, task.token)
+        labels = np.ascontiguousarray(volume.read_box(task.box))
     except Exception as error:  # whatever is wrong with a chunk costs only its own rows
         return str(Status.of(error))
-    return LoadedVolume(task.dataset.name, source, task.dataset.group, labels, "", _chunk(task.box))
+    dataset = task.dataset
+    return LoadedVolume(dataset.name, dataset.source, dataset.group, labels, "", _chunk(task.box))
 
 
 _loading = threading.Lock()
@@ -283,11 +284,10 @@ def _loaded(dataset: Dataset, slices: int | None, token: str) -> LoadedVolume | 
 
 
 @lru_cache(maxsize=2)
-def _opened(dataset: Dataset, token: str) -> tuple[Volume, str, ExitStack]:
-    """A dataset's boxes, its source, and the context that keeps it open."""
+def _opened(dataset: Dataset, token: str) -> tuple[Volume, ExitStack]:
+    """A dataset's volume, and the context that keeps it open."""
     opened = ExitStack()
-    source, boxes = opened.enter_context(dataset.boxes())
-    return boxes, source, opened
+    return opened.enter_context(dataset.open()), opened
 
 
 def _forget() -> None:

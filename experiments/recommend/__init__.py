@@ -119,10 +119,10 @@ def recommend(
     HarnessError
         Every candidate failed.
     """
-    with dataset.boxes() as (source, volume):
+    with dataset.open() as volume:
         sample = draw(volume, *plan(volume.shape, share, chunk), seed, measurer.announce)
     nothing = np.empty((0, 0, 0), volume.dtype)
-    described = LoadedVolume(dataset.name, source, dataset.group, nothing)
+    described = LoadedVolume(dataset.name, dataset.source, dataset.group, nothing)
     stages = Stages(sample, described, runs, measurer)
     estimates: dict[Method, Estimate] = {}
 

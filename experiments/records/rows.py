@@ -45,9 +45,10 @@ CODECS = dict.fromkeys(("encode_s", "decode_s"), "encoding")
 CODECS |= dict.fromkeys(("compress_s", "decompress_s"), "compression")
 #: The columns that identify a method on a dataset.
 METHOD = ["dataset", "encoding", "compression"]
-#: The columns that identify a run, whatever its dataset is called.
+#: The columns that identify a run, whatever its dataset is called. Runs of another version or on
+#: another processor are other runs.
 KEY = [
-    *("source", "dtype", "fingerprint", "chunk"),
+    *("source", "dtype", "fingerprint", "chunk", "version", "cpu"),
     *("encoding", "compression", "threads", "depth", "run"),
 ]
 

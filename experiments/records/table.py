@@ -17,6 +17,7 @@ from experiments.records.results import (
     is_raw,
     marked,
 )
+from experiments.records.rows import METHOD, OK
 from experiments.text import DASH, display_name, size
 
 #: The most columns of a line; long codec strings are shortened.
@@ -25,34 +26,58 @@ WIDTH = 100
 BUSY = 0.1
 
 
-def render(rows: pd.DataFrame) -> str:
+def render(rows: pd.DataFrame, form: str = "table") -> str:
     """Lay out the rows of one grid.
 
     Numbers are medians over runs, with three significant digits. A speed is followed by the larger
     half of its 95% interval, in percent of the median, if there are enough runs, and by its rank.
     Raw labels have no speed, and are never the best.
+
+    Parameters
+    ----------
+    rows : DataFrame
+    form : str
+        ``table``, ``md`` for Markdown, or ``csv`` or ``json`` for :func:`summary`.
     """
-    blocks = [_block(str(name), part) for name, part in rows.groupby("dataset", sort=False)]
+    if form == "csv":
+        return str(summary(rows).to_csv(index=False)).rstrip()
+    if form == "json":
+        return str(summary(rows).to_json(orient="records", indent=2))
+    blocks = [_block(str(name), part, form) for name, part in rows.groupby("dataset", sort=False)]
     return "\n\n".join([*blocks, *_notes(rows)])
 
 
-def _block(name: str, rows: pd.DataFrame) -> str:
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one line per method and dataset, the best ratio first; failed methods come last."""
+    lines = intervals(derive(rows)).assign(status=str(OK))
+    for speed in BOTH:
+        lines[f"{speed}_rank"] = ranks(lines, speed)
+    lines = lines.sort_values("ratio", ascending=False, kind="stable")
+    failed = rows[(rows["status"] != str(OK)) | ~rows["lossless"]]
+    failed = failed.drop_duplicates([*METHOD, "status"])[[*METHOD, "group", "status"]]
+    return pd.concat([lines, failed], ignore_index=True) if len(failed) else lines
+
+
+def _block(name: str, rows: pd.DataFrame, form: str) -> str:
     good = derive(rows)
     lines = intervals(good).sort_values("ratio", ascending=False, kind="stable")
     text = [_title(name, rows)]
     if len(lines):
-        text += _table(lines, str(rows["dtype"].iloc[0]))
+        columns = _columns(lines, str(rows["dtype"].iloc[0]))
+        text += ["", *_markdown(columns), ""] if form == "md" else _aligned(columns)
     text += [f"  {NOTE}"] if lines["trained"].any() else []
     failed = rows[~rows.index.isin(good.index)]
     reasons = failed["status"].unique()
     if len(failed) == len(rows) > 1 and len(reasons) == 1:
         return "\n".join([*text, shortened(f"! all {len(rows)} runs: {reasons[0]}")])
     for row in failed.drop_duplicates(["encoding", "compression", "status"]).itertuples():
-        text.append(shortened(f"! {_method(row.encoding, row.compression)}: {row.status}"))
+        encoding = "raw" if row.encoding == "none" else row.encoding
+        text.append(shortened(f"! {encoding} {row.compression}: {row.status}"))
     return "\n".join(text)
 
 
-def _table(lines: pd.DataFrame, dtype: str) -> list[str]:
+def _columns(lines: pd.DataFrame, dtype: str) -> list[list[str]]:
+    """The columns of a table, each with two lines of heading."""
     raw = is_raw(lines["encoding"], lines["compression"])
     first = best(lines["ratio"][~raw])
     narrow = (lines["native_ratio"] != lines["ratio"]).any()
@@ -71,9 +96,20 @@ def _table(lines: pd.DataFrame, dtype: str) -> list[str]:
         columns.append([verb, "MB/s (95%)" if timed else "MB/s", *map(_speed, speeds)])
         if timed:
             columns.append(["", "rank", *ranks(lines, speed)])
+    return columns
+
+
+def _aligned(columns: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in columns]
     widths[1] -= max(0, sum(widths) + 2 * len(widths) - 3 - WIDTH)
     return [_line(line, widths) for line in zip(*columns, strict=True)]
+
+
+def _markdown(columns: Sequence[Sequence[str]]) -> list[str]:
+    heads = [f"{above} {below}".strip() for above, below, *_ in columns]
+    rule = ["---" if index < 3 else "---:" for index in range(len(columns))]
+    lines = zip(*(column[2:] for column in columns), strict=True)
+    return [f"| {' | '.join(line)} |" for line in (heads, rule, *lines)]
 
 
 def _line(line: Sequence[str], widths: Sequence[int]) -> str:
@@ -94,10 +130,6 @@ def _speed(speed: Interval) -> str:
         return text
     share = max(speed.high - speed.median, speed.median - speed.low) / speed.median
     return f"{text} \u00b1{share:.0%}"
-
-
-def _method(encoding: str, compression: str) -> str:
-    return f"{encoding} {compression}".replace("none", "raw", 1 if encoding == "none" else 0)
 
 
 def _notes(rows: pd.DataFrame) -> list[str]:

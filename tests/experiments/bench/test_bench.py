@@ -13,14 +13,14 @@ from experiments import bench
 from experiments.bench import commands, peers, tables
 from experiments.commands import main
 from experiments.datasets import LoadedVolume
-from experiments.datasets.phantom import Phantom
+from experiments.datasets.synthetic import Phantom
 from experiments.errors import HarnessError
 
 sys.path.append(str(Path(peers.__file__).parent))
 
 import other_codecs
 
-LABELS = Phantom().load(2).labels[:, :64, :64].copy()
+LABELS = Phantom().labels(2)[:, :64, :64].copy()
 VOLUME = LoadedVolume("v", "v", "em", LABELS)
 #: A worker whose two packages fail, one with an answer and one by ending the process.
 FAILING = """#!/bin/sh

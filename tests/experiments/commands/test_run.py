@@ -1,267 +1,309 @@
-"""The command line, as a user meets it."""
+"""The commands as a user meets them: the grid, its options, and errors."""
 
+import csv
+import io
+import json
+import os
 import re
-import signal
 import subprocess
 import sys
-import time
-from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
+import compresso
 from compresso import compressors, encodings
-from experiments import records
-from experiments.commands import main
-from tests.helpers.paths import ROOT
+from experiments import figures, records
+from experiments.commands import NAMES
+from tests.helpers import stores
+from tests.helpers.commands import RUN, SMALL, run, run_here
+from tests.helpers.rows import row
 
-RUN = ROOT / "run.py"
-SMALL = "phantom:size=48x40x6"
-
-
-def run(*arguments, cwd=None):
-    return subprocess.run(
-        [sys.executable, str(RUN), *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def run_here(*arguments):
-    """The same in this process, which has imported already what takes a second."""
-    words = list(map(str, arguments))
-    done = CliRunner().invoke(main, words, prog_name="run.py", catch_exceptions=False)
-    return SimpleNamespace(returncode=done.exit_code, stdout=done.stdout, stderr=done.stderr)
+LABELS = np.arange(4 * 8 * 8, dtype=np.uint64).reshape(4, 8, 8) // 5
 
 
 @pytest.fixture
 def keep(tmp_path):
     """Options that keep a run's output in the test's own folder."""
-    return ["--output", tmp_path / "out" / "r.csv", "--figures", tmp_path / "figures"]
+    return ["--csv", tmp_path / "out" / "r.csv", "--figures", tmp_path / "figures"]
 
 
-def test_whole_grid(tmp_path, keep):
-    done = run("all", "all", SMALL, "--runs", 2, *keep, cwd=tmp_path)
-    alone = [encodings.parse(name).alone for name in encodings.installed()]  # PNG is, for one
-    cells = alone.count(False) * len(compressors.installed()) + alone.count(True)
+@pytest.fixture(scope="module")
+def whole_grid(tmp_path_factory):
+    """Every method on a small volume, and the folder of its results."""
+    folder = tmp_path_factory.mktemp("whole")
+    words = ["--csv", folder / "r.csv", "--figures", folder / "figures"]
+    return folder, run("all", "all", SMALL, "--runs", 2, *words, cwd=folder)
+
+
+def test_every_method_is_measured_and_drawn(whole_grid):
+    folder, done = whole_grid
+    alone = [encodings.parse(name).alone for name in encodings.installed()]
+    methods = alone.count(False) * len(compressors.installed()) + alone.count(True)
     assert done.returncode == 0, done.stderr
-    table = records.read(keep[1])
-    assert len(table) == 2 * cells
+    table = records.read(folder / "r.csv")
+    assert len(table) == 2 * methods
     assert set(table["status"]) == {"ok"}
     assert table["lossless"].all()
-    assert set(table["source"]) == {"synthetic (seed 0)"}
-    lines = [line for line in done.stdout.splitlines() if line.endswith("yes")]
-    ratios = [float(line.split()[-6].replace(",", "")) for line in lines]
-    assert len(ratios) == cells
+    assert f"{SMALL} (synthetic), 48 x 40 x 6 uint64" in done.stdout
+    lines = [line for line in done.stdout.splitlines() if re.search(r"\d (bytes|kB)  ", line)]
+    assert len(lines) == methods
+    assert [line[0] for line in lines].count("*") == 1
+    assert max(map(len, lines)) <= 100
+    made = {path.name for path in (folder / "figures").iterdir()}
+    assert {"report.html", "mean_ratio.png", "compression_speed.pdf"} <= made
+    assert "report.html" in done.stderr
+
+
+def test_formats_of_the_results(whole_grid):
+    folder, _ = whole_grid
+    words = ["none,cpso", "zlib,none", SMALL, "--csv", folder / "r.csv", "--no-plot", "-q"]
+    done = {form: run_here(*words, "--format", form) for form in ("csv", "json", "md")}
+    assert {(one.returncode, one.stderr) for one in done.values()} == {(0, "")}
+    found = json.loads(done["json"].stdout)
+    assert len(found) == 4
+    ratios = [one["ratio"] for one in found]
     assert ratios == sorted(ratios, reverse=True)
-    assert lines[0].startswith("* ")
-    assert "phantom:size=48x40x6 (synthetic)" in done.stdout
-    made = {path.name for path in (tmp_path / "figures").iterdir()}
-    names = "compression_ratio compressed_size compression_speed decompression_speed encoding_only"
-    for name in [*names.split(), "mean_ratio"]:
-        assert {f"{name}.png", f"{name}.pdf"} <= made
+    (raw,) = (one for one in found if one["encoding"] == one["compression"])
+    assert raw["compress_speed"] is None
+    again = list(csv.DictReader(io.StringIO(done["csv"].stdout)))
+    assert [one["encoding"] for one in again] == [one["encoding"] for one in found]
+    assert sum(line.startswith("|") for line in done["md"].stdout.splitlines()) == 2 + 4
+    assert run_here(*words, "--json").stdout == done["json"].stdout
 
 
-def test_line_of_the_original_readme(tmp_path, keep):
+def test_the_line_of_the_original_readme(tmp_path, keep):
     (tmp_path / "ac3" / "rhoana").mkdir(parents=True)
     labels = np.arange(3 * 16 * 16, dtype=np.uint32).reshape(3, 16, 16) // 40
     with h5py.File(tmp_path / "ac3" / "rhoana" / "ac3_rhoana.h5", "w") as file:
         file["main"] = labels
-    done = run("COMPRESSO", "LZMA", "ac3", "-r", 1, "-s", 1, "-d", tmp_path, "-b", *keep)
+    done = run("COMPRESSO", "LZMA", "ac3", "-r", 1, "-s", 1, "-d", tmp_path, "-b", "-v", *keep)
     assert done.returncode == 0, done.stderr
-    assert "B O C K W U R S T" in done.stdout
-    (row,) = records.read(keep[1]).to_dict("records")
-    assert (row["shape"], row["dtype"], row["dataset"]) == ("1x16x16", "uint32", "ac3")
-    assert (row["encoding"], row["compression"]) == ("compresso", "lzma")
-
-
-def test_verbose_tells_every_run(keep):
-    done = run_here("compresso", "zlib", SMALL, "-r", 3, "-v", "--no-plot", *keep)
-    assert len(re.findall(r"run \d: \d+\.\d\d x; encode", done.stdout + done.stderr)) == 3
-
-
-def test_plot_from_the_csv_alone(tmp_path, keep):
-    assert run("compresso,none", "zlib", SMALL, "--no-plot", *keep).returncode == 0
-    assert not (tmp_path / "figures").exists()
-    done = run("plot", *keep)
-    assert done.returncode == 0
-    assert (tmp_path / "figures" / "mean_ratio.pdf").read_bytes().startswith(b"%PDF")
+    assert "B O C K W U R S T" in done.stdout + done.stderr
+    (found,) = records.read(keep[1]).to_dict("records")
+    assert (found["shape"], found["dtype"], found["dataset"]) == ("1x16x16", "uint32", "ac3")
+    assert (found["encoding"], found["compression"]) == ("compresso", "lzma")
 
 
 def test_lists_and_parameters(keep):
     codecs = ("compresso:window=4x4x1,COMPRESSO,compresso", "zstd:level=1,zstd")
-    done = run_here(*codecs, SMALL, "--no-plot", *keep)
+    done = run_here(*codecs, SMALL, "-v", "--no-plot", *keep)
     assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"run 1: ratio [\d.]+; encode", done.stderr)) == 4
     table = records.read(keep[1])
     assert sorted(set(table["encoding"])) == ["compresso", "compresso:window=4x4x1"]
     assert sorted(set(table["compression"])) == ["zstd", "zstd:level=1"]
-    assert len(table) == 4
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told", "code"),
+    ("arguments", "words", "code"),
     [
-        (["foo", "lzma", SMALL], "unknown encoding 'foo'; choose from: none, ", 2),
-        (["compresso", "foo", SMALL], "choose from: none, brotli, bz2", 2),
-        (["compresso", "lzma", "foo"], "choose from ac3", 1),
+        (["recomend", "x.h5"], '"recommend"', 2),
+        (["compreso", "lzma", SMALL], '"compresso"', 2),
+        (["compresso", "lzm", SMALL], "lzma", 2),
+        (["compresso", "lzma", "fib26"], '"fib25"', 2),
         (["compresso", "lzma", "missing.h5"], "missing.h5: no such file", 1),
-        (["compresso", "lzma:preset=99", SMALL], "0..9", 2),
+        (["compresso", "lzma:preset=99", SMALL], "preset", 2),
         (["compresso", "lzma", SMALL, "--runs", "0"], "--runs", 2),
-        (["compresso", "lzma", SMALL, "--slices", "x"], "--slices", 2),
+        (["compresso", "lzma", SMALL, "--seed", "-1"], "--seed", 2),
+        (["compresso", "lzma", SMALL, "--chunks", "64x64"], "64x64", 2),
         (["compresso", "lzma", SMALL, "--nonsense"], "--nonsense", 2),
         (["compresso"], "COMPRESSION", 2),
-        (["plot", "-o", "no.csv"], "run a grid first", 1),
+        ([",", "zlib", SMALL], "ENCODING", 2),
+        (["none", " , ", SMALL], "COMPRESSION", 2),
+        (["none", "zlib", ","], "DATASET", 2),
+        (["paper", ","], "DATASET", 2),
+        *((["none", "zlib", SMALL, f"--slices={n}"], "--slices", 2) for n in ("0", "-2", "x")),
+        *((["none", "zlib", SMALL, f"--timeout={s}"], "--timeout", 2) for s in ("nan", "0", "-1")),
+        (["paper", SMALL, "--timeout=soon"], "--timeout", 2),
+        (["compresso", "zlib", f"{SMALL},ac3", "-d", "nowhere"], "run.py fetch ac3", 1),
+        (["paper", f"{SMALL},ac3", "-d", "nowhere"], "run.py fetch ac3", 1),
+        (["recommend", "ac3,ac4", "-d", "nowhere"], "names 2", 1),
+        (["none", "zlib", SMALL, "--scheduler", "threads:2", "--isolate"], "combined", 2),
     ],
 )
-def test_wrong_arguments(tmp_path, monkeypatch, keep, arguments, told, code):
+def test_wrong_arguments_are_one_line(tmp_path, monkeypatch, keep, arguments, words, code):
     monkeypatch.chdir(tmp_path)
-    extra = [] if arguments[0] == "plot" else keep
-    done = run_here(*arguments, *extra)
-    assert done.returncode == code
-    assert told in done.stderr
+    done = run_here(*arguments, *keep)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Error: ")
     assert "Traceback" not in done.stderr
     assert not keep[1].exists()
 
 
-@pytest.mark.parametrize("missing", ["ac3", "no/such.h5"])
-@pytest.mark.parametrize("command", [["compresso", "zlib"], ["paper"]])
-def test_a_missing_dataset_is_told_before_anything_is_measured(tmp_path, keep, command, missing):
-    """Whether it is missing by its name or as a file."""
-    done = run_here(*command, f"{SMALL},{missing}", "-d", tmp_path, *keep)
-    assert done.returncode == 1
-    told = {"ac3": "ac3/rhoana/ac3_rhoana.h5", "no/such.h5": "no/such.h5: no such file"}
-    assert told[missing] in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert not keep[1].exists()
+def test_help_and_lists():
+    done = run_here("--help")
+    for name in NAMES:
+        shown = run_here("help", name)
+        assert shown.stdout == run_here(name, "--help").stdout
+        assert shown.stdout.partition("Examples:")[2].count("python run.py ") >= 2
+        summary = next(line for line in done.stdout.splitlines() if line.startswith(f"  {name} "))
+        assert len(summary.split(maxsplit=1)[1]) <= 60
+        assert "..." not in summary
+    assert compresso.__version__ in run_here("--version").stdout
+    codecs = json.loads(run_here("codecs", "--json").stdout)
+    assert [one["name"] for one in codecs["encodings"]] == encodings.names()
+    assert "preset=6" in run_here("codecs").stdout
 
 
-@pytest.mark.parametrize("package", ["click", "numpy", "numba", "pandas", "tqdm"])
-def test_a_missing_core_package_is_one_line(keep, package):
-    """Wherever it is imported, here where nothing of that name can be."""
-    probe = (
-        "import runpy, sys\n"
+def probe(setup, *words):
+    """Run run.py in a process in which some Python code has run first."""
+    program = (
+        f"import runpy, sys\n{setup}\nsys.argv = {[str(RUN), *map(str, words)]!r}\n"
+        f"try:\n    runpy.run_path({str(RUN)!r}, run_name='__main__')\n"
+        "finally:\n    print('loaded', *sys.modules)\n"
+    )
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+
+def test_help_loads_no_heavy_package():
+    done = probe("", "grid", "--help")
+    assert done.returncode == 0, done.stderr
+    loaded = done.stdout.partition("loaded ")[2].split()
+    assert not {"numba", "matplotlib", "pandas", "h5py", "numpy"} & set(loaded)
+
+
+@pytest.mark.parametrize("package", ["click", "pandas", "numba"])
+def test_a_missing_package_is_one_line(keep, package):
+    setup = (
         "class Absent:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         f"        if name == {package!r}:\n"
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Absent())\n"
-        f"sys.argv = [{str(RUN)!r}, *{['none', 'zlib', SMALL, *map(str, keep)]}]\n"
-        f"runpy.run_path({str(RUN)!r}, run_name='__main__')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, check=False
-    )
+    done = probe(setup, "none", "zlib", SMALL, "--no-plot", *keep)
     assert done.returncode == 1
-    told = f"{package} is not installed; run: pip install"
-    if package == "numba":  # a codec needs it, so it costs rows
-        assert f"unavailable: {told}" in done.stdout
-    else:
-        assert f"Error: {told}" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert f"{package} is not installed" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
-def test_refused_labels_end_with_an_error(tmp_path, keep):
-    np.save(tmp_path / "top.npy", np.full((1, 4, 4), 2**64 - 1, np.uint64))
-    done = run_here("none,compresso,neuroglancer", "zlib", tmp_path / "top.npy", "--no-plot", *keep)
-    assert done.returncode == 1
-    assert "! compresso zlib: refused: label 18446744073709551615" in done.stdout
-    assert sorted(records.read(keep[1])["lossless"]) == [False, True, True]
+def test_tiny_volumes(tmp_path, keep):
+    for shape in ((1, 1, 1), (0, 4, 4), (3, 1, 1)):
+        np.save(tmp_path / "tiny.npy", np.ones(shape, np.uint16))
+        done = run_here("all", "zlib,zstd,none", tmp_path / "tiny.npy", "--no-plot", *keep)
+        assert done.returncode == 0, (shape, done.stdout)
 
 
-@pytest.mark.parametrize(
-    ("shape", "drawn"), [((1, 1, 1), "--plot"), ((0, 4, 4), "--plot"), ((3, 1, 1), "--no-plot")]
-)
-def test_tiny_volumes(tmp_path, keep, shape, drawn):
-    np.save(tmp_path / "tiny.npy", np.ones(shape, np.uint16))
-    done = run("all", "all", tmp_path / "tiny.npy", drawn, *keep)
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.mark.parametrize("slices", ["-1", "99", "2"])
+def test_slices_of_the_original_program(keep, slices):
+    done = run_here("none", "zlib", SMALL, "--slices", slices, "--no-plot", *keep)
+    assert done.returncode == 0, done.stderr
+    (found,) = records.read(keep[1]).to_dict("records")
+    assert found["shape"] == ("2x40x48" if slices == "2" else "6x40x48")
+    assert found["part"] == ("first 2 of 6 slices" if slices == "2" else "")
 
 
-def test_resume_does_nothing_twice(keep):
+def test_runs_are_not_repeated(keep):
     keep = ["--no-plot", *keep]
-    assert run_here("compresso", "zlib", SMALL, *keep).returncode == 0
-    done = run_here("compresso", "zlib,none", SMALL, "--runs", 2, "--resume", *keep)
-    assert done.returncode == 0, done.stderr
-    assert "3 rows added" in done.stdout
-    done = run_here("compresso", "zlib,none", SMALL, "--runs", 2, "--resume", *keep)
-    assert "0 rows added" in done.stdout
-    assert len(records.read(keep[2])) == 4
-    # Fewer slices are another volume.
-    done = run_here("compresso", "zlib", SMALL, "--slices", 2, "--resume", *keep)
-    assert "1 rows added" in done.stdout
+    for words, added in (
+        (["zlib"], 1),
+        (["zlib,none", "--runs", 2], 3),
+        (["zlib,none", "--runs", 2], 0),
+        (["zlib", "--slices", 2], 1),
+        (["zlib", "--restart"], 1),
+    ):
+        done = run_here("compresso", words[0], SMALL, *words[1:], *keep)
+        assert done.returncode == 0, done.stderr
+        assert f"{added} rows added" in done.stderr
+        assert ("--restart" in done.stderr) == (added in (0, 3))
+    assert len(records.read(keep[2])) == 6
 
 
-def test_timeout_is_a_row(keep):
-    slow = "phantom:size=512x512x24"
-    done = run("none,compresso", "zopfli,zlib", slow, "--timeout", 4, "--no-plot", *keep)
+def test_failed_runs_are_retried_and_end_with_1(tmp_path, keep):
+    """One encoding cannot store the label: it fails again."""
+    np.save(tmp_path / "top.npy", np.full((1, 4, 4), 2**64 - 1, np.uint64))
+    arguments = ["none,compresso", "zlib", tmp_path / "top.npy", "--no-plot", *keep]
+    for more, added in (([], 2), (["--keep-failed"], 0), ([], 1)):
+        done = run_here(*arguments, *more)
+        assert done.returncode == 1
+        assert f"{added} rows added" in done.stderr
+        assert "* raw" in done.stdout
+        assert "! compresso zlib: refused: label 18446744073709551615" in done.stdout
+        assert "lossless" not in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["compresso", "all"])
+def test_a_damaged_file_costs_only_its_rows(tmp_path, keep, encoding):
+    (tmp_path / "x.npy").write_bytes(b"no array")
+    np.save(tmp_path / "y.npy", LABELS)
+    both = f"{tmp_path / 'x.npy'},{tmp_path / 'y.npy'}"
+    done = run_here(encoding, "LZMA", both, "-r", 1, "-s", 1, *keep, "--no-plot")
     assert done.returncode == 1
-    status = records.read(keep[1]).set_index(["encoding", "compression"])["status"]
-    assert status["none", "zopfli"] == "timeout: more than 4 s"
-    assert status["compresso", "zlib"] == "ok"
-    assert "! none zopfli: timeout" in done.stdout
+    assert len(re.findall(r"error: .*x\.npy", done.stdout)) == 1
+    assert "nan" not in done.stdout
+    assert "y.npy, 8 x 8 x 1 uint64" in done.stdout
 
 
-def stop_after_a_few_rows(keep, number):
-    """Start a long grid and end it with a signal; returns its exit code and what it told."""
-    command = [sys.executable, str(RUN), "compresso", "zlib", SMALL, "-r", "100000"]
-    process = subprocess.Popen(
-        [*command, *map(str, keep)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if keep[1].exists() and keep[1].read_bytes().count(b"\n") > 5:
-            break
-        time.sleep(0.05)
-    process.send_signal(number)
-    _, told = process.communicate(timeout=60)
-    return process.returncode, told
-
-
-def test_interrupt_keeps_what_is_done(keep):
-    code, told = stop_after_a_few_rows(keep, signal.SIGINT)
-    assert code == 130
-    assert "are safe in" in told
-    assert "Traceback" not in told
-    assert len(records.read(keep[1])) >= 5
-
-
-def test_kill_keeps_what_is_done(keep):
-    code, _ = stop_after_a_few_rows(keep, signal.SIGKILL)
-    assert code == -signal.SIGKILL
-    runs = records.read(keep[1])["run"].tolist()
-    assert runs == list(range(1, len(runs) + 1))
-    assert len(runs) >= 5
-    again = ["compresso", "zlib", SMALL, "-r", len(runs) + 1, "--resume", "--no-plot"]
-    done = run(*again, *keep)
-    assert "1 rows added" in done.stdout
-
-
-def test_datasets_lists_what_is_here(tmp_path):
-    np.save(tmp_path / "x.npy", np.zeros((1, 1, 1), np.uint8))
-    (tmp_path / "MRI").mkdir()
-    np.save(tmp_path / "MRI" / "head.npy", np.zeros((1, 2, 3), np.uint8))
-    done = run_here("datasets", "-d", tmp_path)
-    assert done.returncode == 0
-    assert re.search(r"cremi-a .*missing; run.py fetch cremi-a, or https://cremi.org", done.stdout)
-    assert re.search(r"mri/head .*3 x 2 x 1 uint8", done.stdout)
-    assert re.search(r"phantom .*synthetic", done.stdout)
-
-
-def test_help_does_not_load_what_it_does_not_need():
-    probe = (
-        "import runpy, sys\n"
-        f"sys.argv = [{str(RUN)!r}, '--help']\n"
-        f"try:\n    runpy.run_path({str(RUN)!r}, run_name='__main__')\n"
-        "except SystemExit as end:\n    assert end.code == 0\n"
-        "heavy = {'numba', 'matplotlib', 'pandas', 'h5py', 'numpy'} & set(sys.modules)\n"
-        "sys.exit(f'loaded {heavy}' if heavy else 0)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, check=False
-    )
+def test_odd_file_names(tmp_path, keep):
+    names = [b"a,b.npy", b"gr\xfcn.npy", b"two\nlines.npy", b"a$b$c_$x.npy"]
+    paths = [os.path.join(os.fsencode(tmp_path), name) for name in names]
+    for number, path in enumerate(paths):
+        np.save(tmp_path / "x.npy", LABELS + number)
+        (tmp_path / "x.npy").rename(os.fsdecode(path))
+    command = [sys.executable, RUN, "none", "zlib", b",".join(paths), *keep]
+    done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "Encode, compress, time and plot" in done.stdout
+    shown = ["a,b.npy", "gr\\udcfcn.npy", "two\\nlines.npy", "a$b$c_$x.npy"]
+    assert records.read(keep[1])["dataset"].tolist() == shown
+    assert all(name in done.stdout.decode() for name in shown)
+    assert (tmp_path / "figures" / "mean_ratio.png").exists()
+    done = subprocess.run([*command, "--no-plot"], capture_output=True, check=False)
+    assert b"\n0 rows added" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--figures", "--csv"])
+def test_unwritable_targets_are_reported_before_measuring(tmp_path, keep, option):
+    (tmp_path / "file").write_text("in the way")
+    keep[keep.index(option) + 1] = tmp_path / "file" / "below"
+    for command in (["none", "zlib", SMALL], ["paper", SMALL]):
+        done = run_here(*command, *keep)
+        assert done.returncode == 1
+        assert "file/below: cannot write" in done.stderr
+        assert not (tmp_path / "out" / "r.csv").exists()
+
+
+def test_plot_skips_impossible_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures.of_results, "names", lambda: ["compression_speed", "pareto"])
+    path = tmp_path / "r.csv"
+    options = ["plot", "-o", str(path), "--figures", str(tmp_path)]
+    for number, seconds in enumerate((0.1, 0.0, "nan"), 1):
+        records.append(path, row(encoding="compresso", run=number, encode_s=seconds))
+    done = run_here(*options)
+    assert done.returncode == 0, done.stderr
+    assert re.search("line 3.*line 4", done.stderr.splitlines()[0])
+    assert (tmp_path / "compression_speed.pdf").read_bytes().startswith(b"%PDF")
+    header, _, *bad = path.read_text().splitlines()
+    for lines in ([], [header], [header, *bad], [header.replace("encode_s,", "")], ["a", "b"]):
+        path.write_text("".join(f"{line}\n" for line in lines))
+        done = run_here(*options)
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1].startswith("Error: ")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_standard_output_is_reported():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, RUN, "datasets"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert "bug" not in done.stderr
+
+
+@pytest.mark.parametrize("how", [(), ("--timeout", "60")])
+def test_stores(tmp_path, keep, how):
+    folder = stores.precomputed(tmp_path / "seg", stores.labels(dtype="u4"), offset=(4, 5, 6))
+    text = f"precomputed://{folder}:box=10-40x5-38x6-26"
+    done = run_here("compresso,none", "zlib", text, *keep, "--no-plot", *how)
+    assert done.returncode == 0, done.stderr
+    assert "seg:box=10-40x5-38x6-26: 30 x 33 x 20 uint32" in done.stderr
+    table = records.read(keep[1])
+    assert table["status"].tolist() == ["ok", "ok"]
+    assert set(table["source"]) == {text}
+    huge = stores.info(tmp_path / "huge", size=[1 << 20] * 3)
+    done = run_here("none", "none", huge, *keep, "--no-plot")
+    assert done.returncode == 1
+    assert "1048576 x 1048576 x 1048576 uint32, 4096 PiB" in done.stderr

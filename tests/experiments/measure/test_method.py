@@ -16,7 +16,7 @@ from compresso.container import description
 from compresso.encodings.none import Raw
 from experiments import records
 from experiments.datasets import LoadedVolume
-from experiments.datasets.phantom import Phantom
+from experiments.datasets.synthetic import Phantom
 from experiments.measure import Clock, Method, method
 
 

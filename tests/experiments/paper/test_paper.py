@@ -1,151 +1,16 @@
 """The paper's sources and the paper in one command, on small stand-ins served on loopback."""
 
-import hashlib
-import io
-import tarfile
-import zipfile
-
-import h5py
 import numpy as np
 import pytest
-import tifffile
 from PIL import Image
-from scipy.io import savemat
 
 import compresso as C
 from experiments import datasets, figures, paper, records
-from experiments.datasets import _archives as archives
-from experiments.datasets import _fetch as fetch
-from experiments.errors import DatasetError
 from experiments.paper import published
 from experiments.paper.coverage import window_counts
 from experiments.records.results import newest
-from tests.experiments.commands.test_run import run, run_here
-from tests.helpers import stores
+from tests.helpers.commands import run, run_here
 from tests.helpers.paths import ROOT, shared
-
-
-def add(archive, name, content):
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    archive.addfile(member, io.BytesIO(content))
-
-
-def mat(*segmentations):
-    cells = np.empty((1, len(segmentations)), object)
-    for i, labels in enumerate(segmentations):
-        cells[0, i] = {"Segmentation": labels, "Boundaries": labels > 1}
-    file = io.BytesIO()
-    savemat(file, {"groundTruth": cells}, do_compression=True)
-    return file.getvalue()
-
-
-def write_bsds(path):
-    """Two images, one portrait and one landscape, of two and one segmentations, out of order."""
-    random = np.random.default_rng(0)
-    portrait = [random.integers(9, size=(481, 321)).astype(np.uint16) for _ in range(2)]
-    landscape = random.integers(9, size=(321, 481)).astype(np.uint16)
-    root = "BSR/BSDS500/data/groundTruth"
-    with tarfile.open(path, "w:gz") as archive:
-        add(archive, f"{root}/train/200.mat", mat(*portrait))
-        add(archive, f"{root}/test/100.mat", mat(landscape))
-        add(archive, "BSR/BSDS500/data/images/train/200.jpg", b"no labels")
-        add(archive, "../../escaped.mat", b"never read")
-    return np.stack([landscape.T, *portrait])
-
-
-def test_bsds_is_one_volume(tmp_path):
-    expected = write_bsds(tmp_path / "BSR_bsds500.tgz")
-    (dataset,) = datasets.parse("bsd500", tmp_path)
-    assert np.array_equal(dataset.load().labels, expected)
-    assert np.array_equal(dataset.load(2).labels, expected[:2])
-    assert [p.name for p in tmp_path.iterdir()] == ["BSR_bsds500.tgz"]
-
-
-def test_voc_is_one_volume(tmp_path):
-    pictures = {"b": np.full((333, 500), 15, np.uint8), "a": np.zeros((500, 20), np.uint8)}
-    pictures["b"][5, 5] = 255  # void, kept
-    root = "VOCdevkit/VOC2012"
-    with tarfile.open(tmp_path / "VOCtrainval_11-May-2012.tar", "w") as archive:
-        add(archive, f"{root}/ImageSets/Segmentation/trainval.txt", b"b\na\n")
-        for name, pixels in pictures.items():
-            image = Image.new("P", pixels.shape[::-1])
-            image.putdata(pixels.ravel().tolist())
-            image.putpalette(list(range(256)) * 3)
-            file = io.BytesIO()
-            image.save(file, "PNG")
-            add(archive, f"{root}/SegmentationClass/{name}.png", file.getvalue())
-    labels = datasets.parse("voc2012", tmp_path)[0].load().labels
-    assert labels.shape == (2, 500, 500)
-    assert np.array_equal(labels[0, :333], pictures["b"])
-    assert not labels[0, 333:].any()
-    assert np.array_equal(labels[1, :, :20], pictures["a"])
-
-
-@pytest.mark.parametrize("pages", [1, 3])
-def test_tiff_in_zip(tmp_path, pages):
-    labels = np.arange(3 * 8 * 9, dtype=np.uint16).reshape(3, 8, 9)
-    with zipfile.ZipFile(tmp_path / "snemi.zip", "w") as archive:
-        for number, part in enumerate(np.split(labels, pages) if pages > 1 else [labels]):
-            file = io.BytesIO()
-            tifffile.imwrite(file, part if pages == 1 else part[0], photometric="minisblack")
-            archive.writestr(f"seg/train-labels{number}.tif", file.getvalue())
-        archive.writestr("image/train-input.tif", b"no labels")
-    assert np.array_equal(datasets.parse("ac4", tmp_path)[0].load().labels, labels)
-
-
-@pytest.mark.parametrize("name", archives.readers())
-def test_archives_that_are_something_else(tmp_path, name):
-    (tmp_path / name).write_bytes(b"this is no archive")
-    inner = ":AC3" if name.startswith("AC3") else ""
-    with pytest.raises(C.FileError, match=name):
-        datasets.parse(f"{tmp_path / name}{inner}", tmp_path)[0].load()
-
-
-@pytest.fixture
-def server(tmp_path):
-    """A folder, and the address that serves it."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-
-    with stores.serving(folder) as address:
-        yield folder, address
-
-
-def test_fetch_converts_once(tmp_path, server):
-    folder, address = server
-    expected = write_bsds(folder / "BSR_bsds500.tgz")
-    done = run("fetch", "bsd500", "--mirror", address, "-d", tmp_path / "data")
-    assert done.returncode == 0, done.stderr
-    path = tmp_path / "data" / "bsd500.h5"
-    with h5py.File(path) as file:
-        assert np.array_equal(file["main"][:], expected)
-        assert file["main"].chunks == (1, 481, 321)
-        digest = hashlib.sha256((folder / "BSR_bsds500.tgz").read_bytes()).hexdigest()
-        assert file["main"].attrs["sha256"] == digest
-        assert file["main"].attrs["url"] == f"{address}/BSR_bsds500.tgz"
-    before = path.stat()
-    (folder / "BSR_bsds500.tgz").unlink()
-    assert fetch.fetch("bsd500", tmp_path / "data", address) == path
-    assert path.stat() == before
-    assert datasets.parse("bsd500", tmp_path / "data")[0].load().labels.shape == (3, 481, 321)
-
-
-def test_fetch_refuses_a_wrong_checksum(tmp_path, server):
-    folder, address = server
-    (folder / "abdomen-2016-09.zip").write_bytes(b"not what was published")
-    with pytest.raises(DatasetError, match=r"abdomen-2016-09\.zip"):
-        fetch.fetch("spl-abdominal", tmp_path / "data", address)
-    assert list((tmp_path / "data").iterdir()) == []
-
-
-def test_fetch_tells_what_to_do(tmp_path, server):
-    _, address = server
-    with pytest.raises(DatasetError, match=r"--mirror, or put VOCtrainval.* by hand"):
-        fetch.fetch("voc2012", tmp_path, address)
-    done = run("fetch", "nope", "-d", tmp_path)
-    assert done.returncode == 1
-    assert "choose from ac3" in done.stderr
 
 
 def test_window_counts(phantom):
@@ -186,9 +51,9 @@ def test_paper_in_one_command(tmp_path, monkeypatch):
     assert list((tmp_path / "figures").glob("slices_*.pdf"))
     for registry in (figures.of_results, figures.of_volumes):  # they are drawn
         monkeypatch.setattr(registry, "names", list)
-    done = run_here("paper", "phantom:size=40x40x4", "--runs", 1, "--resume", *keep)
+    done = run_here("paper", "phantom:size=40x40x4", "--runs", 1, *keep)
     assert done.returncode == 0, done.stderr
-    assert "\n0 rows added" in done.stdout
+    assert "\n0 rows added" in done.stderr
     assert len(records.read(tmp_path / "p.csv")) == len(table)
 
 

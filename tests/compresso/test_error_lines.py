@@ -1,4 +1,4 @@
-"""Lines that once said something else than what was wrong."""
+"""Errors of the library's commands: one short line that names the cause."""
 
 import errno
 import os
@@ -14,33 +14,33 @@ from compresso.errors import FileError
 from compresso.volumes._client import explain
 
 
-def test_a_full_disk_is_no_lack_of_memory():
+def test_a_full_disk_is_not_a_lack_of_memory():
     reason = os.strerror(errno.ENOSPC)
     error = ValueError(f'RESOURCE_EXHAUSTED: Failed writing "x" [OS error 28: {reason}]')
     assert explain(error).startswith("cannot be written: the disk is full (")
     assert explain(ValueError("RESOURCE_EXHAUSTED: too big")).startswith("does not fit the memory")
 
 
-def test_a_packed_format_is_named_whole(tmp_path):
+def test_the_whole_ending_is_named(tmp_path):
     path = tmp_path / "a.nii.gz"
     with pytest.raises(FileError, match=r"^\.nii\.gz files cannot hold an empty volume"):
         volumes.writer(path)(path, (0, 6, 7), np.dtype("u1"), iter(()), {})
 
 
-@pytest.mark.parametrize(("inner", "said"), [("9", "has no series 9; it has 0 of"), ("", "which")])
-def test_a_series_that_is_not_there(tmp_path, inner, said):
+@pytest.mark.parametrize(("inner", "words"), [("9", "has no series 9; it has 0 of"), ("", "which")])
+def test_a_missing_series(tmp_path, inner, words):
     with tifffile.TiffWriter(tmp_path / "two.tif") as file:
         file.write(np.ones((3, 4, 5), "u2"), photometric="minisblack")
         file.write(np.ones((2, 8, 9), "u1"), photometric="minisblack")
     with (
-        pytest.raises(FileError, match=said),
+        pytest.raises(FileError, match=words),
         volumes.open_file(tmp_path / "two.tif", inner),
     ):
         pass
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "words"),
     [
         ([], "is a folder"),
         (["zarr.json"], "is a chunked store"),
@@ -49,19 +49,19 @@ def test_a_series_that_is_not_there(tmp_path, inner, said):
         (["zarr.json.unfinished", "zarr.json"], "is a chunked store"),
     ],
 )
-def test_who_wants_a_frame_is_told_what_a_folder_is(tmp_path, files, said):
+def test_folders_are_not_compressed_files(tmp_path, files, words):
     (tmp_path / "folder").mkdir()
     for name in files:
         (tmp_path / "folder" / name).touch()
     for verb, *target in (["info"], ["verify"], ["decompress", str(tmp_path / "x.npy")]):
         done = CliRunner().invoke(main, [verb, str(tmp_path / "folder"), *target])
         assert done.exit_code == (2 if verb == "verify" else 1)
-        assert done.output.startswith(f"Error: {tmp_path / 'folder'}: {said}")
+        assert done.output.startswith(f"Error: {tmp_path / 'folder'}: {words}")
         assert len(done.output.splitlines()) == 1
 
 
 @pytest.mark.parametrize("verb", ["compress", "convert"])
-def test_who_wants_a_volume_is_told_of_a_folder(tmp_path, verb):
+def test_folders_are_not_volumes(tmp_path, verb):
     (tmp_path / "folder").mkdir()
     done = CliRunner().invoke(main, [verb, str(tmp_path / "folder"), str(tmp_path / "target")])
     line = f"Error: {tmp_path / 'folder'}: is a folder and not a known store"
@@ -71,14 +71,14 @@ def test_who_wants_a_volume_is_told_of_a_folder(tmp_path, verb):
 
 def test_a_name_that_a_store_cannot_have(tmp_path):
     np.save(tmp_path / "v.npy", np.ones((3, 4, 5), "u1"))
-    for name, said in (
+    for name, words in (
         (os.fsdecode(b"\xff"), "UTF-8"),
         (256 * "x", os.strerror(errno.ENAMETOOLONG)),
     ):
-        words = ["convert", str(tmp_path / "v.npy"), str(tmp_path / name)]
-        done = CliRunner().invoke(main, words)
+        command = ["convert", str(tmp_path / "v.npy"), str(tmp_path / name)]
+        done = CliRunner().invoke(main, command)
         assert done.exit_code == 1
-        assert said in done.output
+        assert words in done.output
         assert len(done.output.splitlines()) == 1
 
 

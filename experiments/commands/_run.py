@@ -1,0 +1,125 @@
+"""What the commands that measure share: a progress bar, figures and the exit code."""
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import pandas as pd
+from tqdm import tqdm
+
+from compresso.cli import digits
+from experiments import figures, page, records
+from experiments.measure import Grid
+from experiments.records import OK, Row, table
+from experiments.records.results import describe_skipped, describe_unusable
+from experiments.text import display_name
+
+
+class Rows(list[Row]):
+    """The rows of a grid, of which ``added`` were measured now."""
+
+    added = 0
+
+
+def measure(grid: Grid, verbose: bool, quiet: bool, directory: Path | None) -> Rows:
+    """Run a grid under a progress bar; returns all of its rows, also those of earlier runs.
+
+    Figures will go to ``directory``, which is checked first. Ctrl-C ends the program.
+    """
+    if directory:
+        figures.check(directory)
+    rows = Rows()
+    with bar(len(grid), quiet) as progress:
+        try:
+            for row, new in grid.run(progress.set_description_str):
+                progress.update()
+                rows.append(row)
+                rows.added += new
+                if verbose and new:
+                    progress.write(_line(row), file=sys.stderr)
+        except KeyboardInterrupt:
+            progress.close()
+            stop(rows.added, grid.output)
+    return rows
+
+
+@contextmanager
+def bar(total: int | None, quiet: bool) -> Iterator[Any]:
+    """Show a progress bar on a terminal, whose clock goes on during a long run."""
+    tqdm.monitor_interval = 0  # it would be one more thread
+    form = "{desc} {n_fmt}/{total_fmt} [{elapsed}]" if total is not None else "{elapsed} {desc}"
+    hidden = quiet or not sys.stderr.isatty()
+    ended = threading.Event()
+    with tqdm(total=total, bar_format=form, disable=hidden, leave=False) as progress:
+
+        def tick() -> None:
+            while not ended.wait(1):
+                progress.refresh()
+
+        if not hidden:
+            threading.Thread(target=tick, daemon=True).start()
+        try:
+            yield progress
+        finally:
+            ended.set()
+
+
+def render(rows: Sequence[Row], form: str) -> str:
+    """Return the results of a grid, without those of chunks, as a table, CSV, JSON or Markdown."""
+    whole = [row for row in rows if not row.get("chunk")]
+    return table.render(records.tabulate(whole), form)
+
+
+def stop(added: int, output: Path) -> NoReturn:
+    """End after Ctrl-C."""
+    click.echo(f"Interrupted; {added} finished runs are in {output}", err=True)
+    sys.exit(130)
+
+
+def finish(grid: Grid, rows: Rows, quiet: bool, directory: Path | None, dataset: str) -> None:
+    """Draw the figures, name the next steps, and end with exit code 1 if a run failed."""
+    failed = sum(row["status"] != str(OK) for row in rows)
+    earlier = len(rows) - rows.added
+    steps = [f"{rows.added} rows added to {grid.output}"]
+    if earlier:
+        steps.append(f"{earlier} runs were already in it. To measure them again, use --restart")
+    if directory and failed < len(rows):
+        steps += draw(grid.output, directory)
+    if not quiet:
+        steps.append(f"To choose a method: python run.py recommend {dataset}")
+        click.echo("\n".join(("", *steps)), err=True)
+    if failed:
+        click.echo(f"Error: {failed} of {len(rows)} runs failed. See ! above", err=True)
+        sys.exit(1)
+
+
+def draw(output: Path, directory: Path) -> list[str]:
+    """Draw the figures of a CSV and write the page; returns lines that say where they are."""
+    rows = records.read(output)
+    report_skipped(rows)
+    paths = list(figures.draw_all(rows, directory))
+    written = page.write(rows, paths, directory)
+    return [f"{len(paths)} figure files in {directory}", f"Report: {written}"]
+
+
+def report_skipped(rows: pd.DataFrame) -> None:
+    """Print to standard error which rows of a CSV are not shown, if any."""
+    for line in filter(None, (describe_skipped(rows), describe_unusable(rows))):
+        click.echo(line, err=True)
+
+
+def _line(row: Row) -> str:
+    where = " ".join(filter(None, (display_name(row["dataset"], row["group"]), row.get("chunk"))))
+    run = f"{where} {row['encoding']} {row['compression']} run {row['run']}: "
+    if row["status"] != str(OK):
+        return f"{run}{row['status']}"
+    ratio = digits(row["raw_bytes"] / row["compressed_bytes"])
+    seconds = (f"{stage} {digits(row[f'{stage}_s'])} s" for stage in STAGES)
+    return f"{run}ratio {ratio}; {', '.join(seconds)}"
+
+
+STAGES = ("encode", "compress", "decompress", "decode")
