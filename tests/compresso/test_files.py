@@ -1,0 +1,169 @@
+"""Files of label volumes to compressed files and back."""
+
+import h5py
+import numpy as np
+import pytest
+
+import compresso as C
+from compresso import files, volumes
+from tests.helpers.program import invoke, one_line
+
+LABELS = np.arange(2 * 5 * 6, dtype=np.uint16).reshape(2, 5, 6) // 7
+FORMATS = ["npy", "h5", "nrrd", "tif", "nii", "nii.gz"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A volume, and a compressed file of it."""
+    np.save(tmp_path / "in.npy", LABELS)
+    (tmp_path / "in.cps").write_bytes(C.dumps(LABELS, "none", "zlib", depth=1))
+    return tmp_path
+
+
+def read(path):
+    with volumes.open_file(path) as volume:
+        return volume.read(0, volume.shape[0])
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.int64, np.uint8])
+def test_files(tmp_path, phantom, dtype):
+    labels = (phantom % 200).astype(dtype) - dtype(100 if dtype is np.int64 else 0)
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file["labels"] = labels
+        file["other"] = labels
+    source, target = f"{tmp_path / 'in.h5'}:/labels", tmp_path / "x.cps"
+    done = files.compress_file(source, target, "compresso", "zstd", memory=2 << 20)
+    assert done == (labels.shape, labels.dtype, target.stat().st_size, ())
+    assert files.describe_file(target)["depth"] == 3  # 2 MB / (6 copies of 8 bytes per voxel)
+    assert files.verify_file(target) == done
+    for form in FORMATS:
+        files.decompress_file(target, tmp_path / f"back.{form}")
+        back = read(tmp_path / f"back.{form}")
+        assert back.dtype == labels.dtype
+        assert np.array_equal(back, labels)
+    files.decompress_file(target, tmp_path / "part.npy", (6, 8))
+    assert np.array_equal(np.load(tmp_path / "part.npy"), labels[6:8])
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 1), (2, 3, 70), (0, 3, 4), (2, 0, 3)])
+@pytest.mark.parametrize("dtype", [np.uint64, np.int16, bool, ">u2"])
+def test_every_format_restores_or_refuses(tmp_path, form, shape, dtype):
+    labels = np.full(shape, 1 if dtype is bool else np.iinfo(dtype).max, dtype)
+    labels.reshape(-1)[::2] = 0
+    source, target = tmp_path / "x.cps", tmp_path / f"back.{form}"
+    source.write_bytes(C.dumps(labels, "none", "zlib", depth=2))
+    if form not in ("npy", "h5") and (0 in shape or (dtype is bool and form != "tif")):
+        with pytest.raises(C.FileError, match=r"write an \.h5 or \.npy file"):
+            files.decompress_file(source, target)
+        assert not target.exists()
+        return
+    files.decompress_file(source, target)
+    assert np.array_equal(read(target), labels)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 4), (0,), (3, 0), (1, 3, 4), (1, 1, 7)])
+@pytest.mark.parametrize("form", ["npy", "h5"])
+def test_arrays_of_one_and_two_dimensions_come_back_as_they_were(tmp_path, shape, form):
+    labels = np.arange(np.prod(shape)).reshape(shape).astype(np.int64)
+    (tmp_path / "x.cps").write_bytes(C.dumps(labels))
+    lines = []
+    files.decompress_file(tmp_path / "x.cps", tmp_path / f"x.{form}", report=lines.append)
+    assert not lines
+    if form == "h5":
+        with h5py.File(tmp_path / "x.h5") as file:
+            back = file["main"][()]
+    else:
+        back = np.load(tmp_path / "x.npy")
+    assert (back.shape, back.dtype) == (shape, labels.dtype)
+    assert np.array_equal(back, labels)
+
+
+@pytest.mark.parametrize(
+    ("form", "slices"), [("nrrd", (0, None)), ("tif", (0, None)), ("npy", (0, 1))]
+)
+def test_a_changed_shape_is_reported(tmp_path, form, slices):
+    labels, target = np.arange(12, dtype=np.uint8).reshape(3, 4), tmp_path / f"x.{form}"
+    (tmp_path / "x.cps").write_bytes(C.dumps(labels))
+    lines = []
+    files.decompress_file(tmp_path / "x.cps", target, slices, report=lines.append)
+    assert lines == [f"{target}: holds the array of shape (3, 4) as (1, 3, 4)"]
+    assert np.array_equal(read(target), labels[None])
+
+
+@pytest.mark.parametrize("slices", [(5, 2), (2, None), (2, 9), (1, 1), (-1, 1)])
+def test_slices_outside_the_volume_are_refused(folder, slices):
+    text = f"slices {slices[0]}:{'' if slices[1] is None else slices[1]} are out of range"
+    with pytest.raises(C.FileError, match=text):
+        files.decompress_file(folder / "in.cps", folder / "t.npy", slices)
+    assert not (folder / "t.npy").exists()
+
+
+def test_slices_beyond_the_end_are_reported(folder):
+    lines = []
+    files.decompress_file(folder / "in.cps", folder / "t.npy", (1, 9), report=lines.append)
+    assert np.array_equal(np.load(folder / "t.npy"), LABELS[1:])
+    assert len(lines) == 1
+    assert "has 2 slices" in lines[0]
+
+
+@pytest.mark.parametrize("where", ["head", "group", "end", "after"])
+def test_damage_is_refused_or_salvaged(folder, where):
+    data = bytearray((folder / "in.cps").read_bytes())
+    at = {"head": 20, "group": data.index(b"GRP\0\1") + 50, "end": -40, "after": 0}[where]
+    if where == "after":
+        data += b"more"
+    else:
+        data[at] ^= 1
+    (folder / "x.cps").write_bytes(data)
+    for command in ("info", "verify"):
+        if (command, where) != ("info", "group"):  # which decodes nothing
+            assert f"{folder / 'x.cps'}: " in invoke(command, folder / "x.cps", code=1).output
+    words = ["decompress", folder / "x.cps", folder / "t.npy"]
+    one_line(invoke(*words, code=1), f"{folder / 'x.cps'}: ")
+    assert not (folder / "t.npy").exists()
+    one_line(invoke(*words, "--salvage", code=1), f"{folder / 'x.cps'}: ")
+    expected = LABELS.copy()
+    if where == "group":
+        expected[1] = 0
+    assert np.array_equal(np.load(folder / "t.npy"), expected)
+
+
+def test_labels_that_an_encoding_cannot_hold_name_the_file(folder):
+    np.save(folder / "big.npy", np.full((2, 3, 4), 2**64 - 1, np.uint64))
+    with pytest.raises(C.EncodeError, match=r"big\.npy: label 18446"):
+        files.compress_file(str(folder / "big.npy"), folder / "t.cps", "compresso")
+    assert not (folder / "t.cps").exists()
+
+
+def test_a_limit_and_a_dtype_are_checked_first(folder):
+    with pytest.raises(C.DecodeError, match="60 bytes, more than the limit of 50"):
+        files.decompress_file(folder / "in.cps", folder / "t.npy", limit=50)
+    np.save(folder / "f.npy", LABELS.astype(float))
+    with pytest.raises(C.FileError, match="float64"):
+        files.compress_file(str(folder / "f.npy"), folder / "t.cps")
+
+
+def test_groups_at_work_fit_a_quarter_of_the_free_memory(tmp_path, monkeypatch):
+    """Without --memory, which would also change the bytes."""
+    labels = np.zeros((8, 64, 64), np.uint8)
+    np.save(tmp_path / "in.npy", labels)
+    monkeypatch.setattr("compresso.container.description.GROUP_VOXELS", 64 * 64)
+    group = 6 * 8 * 64 * 64
+    at_once = []
+    for module in ("writer", "reader"):
+        take = __import__(f"compresso.container.{module}", fromlist=["x"]).in_order
+
+        def counted(function, items, threads, take=take):
+            at_once.append(threads)
+            yield from take(function, items, threads)
+
+        monkeypatch.setattr(f"compresso.container.{module}.in_order", counted)
+    for free, expected in ((4 * 3 * group, 3), (0, 1), (1 << 40, 8)):
+        monkeypatch.setattr(volumes, "available", lambda free=free: free)
+        at_once.clear()
+        target = tmp_path / "t.cps"
+        files.compress_file(str(tmp_path / "in.npy"), target, "none", threads=9, force=True)
+        files.verify_file(target, threads=9)
+        files.decompress_file(target, tmp_path / "t.npy", threads=9, force=True)
+        assert at_once == [expected] * 3
