@@ -46,10 +46,8 @@ def test_snippets_run(page, phantom, tmp_path, monkeypatch):
             assert np.array_equal(names["restored"], phantom)
 
 
-@pytest.mark.parametrize("name", ["files"])  # later: zarr, large-volumes
+@pytest.mark.parametrize("name", ["files", "zarr", "large-volumes"])
 def test_commands_run(name, phantom, tmp_path, monkeypatch):
-    if "codecs" not in main.commands:
-        pytest.skip("later")
     if name != "files":
         pytest.importorskip("tensorstore")
     monkeypatch.chdir(tmp_path)

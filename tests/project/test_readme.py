@@ -43,8 +43,6 @@ def test_the_commands_run(phantom, tmp_path, monkeypatch):
     commands = [shlex.split(line)[1:] for line in SHELL if line.startswith("compresso ")]
     assert len(commands) >= 6
     for command in commands:
-        if command[0] not in main.commands:
-            continue
         done = CliRunner().invoke(main, command)
         assert done.exit_code == 0, (command, done.output)
     assert np.array_equal(np.load("part.npy"), phantom[4:8])

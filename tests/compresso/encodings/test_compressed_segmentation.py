@@ -174,9 +174,9 @@ def test_tensorstore_reads_ours_and_we_what_it_writes(tmp_path, phantom, dtype, 
         found = codec(block).decode(stream, volume.shape, dtype, channel=number)
         assert np.array_equal(found, volume)
     if channels > 1:
-        with pytest.raises(C.DecodeError, match="3 channels; say which"):
+        with pytest.raises(C.DecodeError, match="3 channels"):
             codec(block).decode(stream, volume.shape, dtype)
-        with pytest.raises(C.DecodeError, match="no 3"):
+        with pytest.raises(C.DecodeError, match="channel 3"):
             codec(block).decode(stream, volume.shape, dtype, channel=3)
     else:
         ours = codec(block).encode(labels[0])
