@@ -9,7 +9,7 @@ from compresso.compressors._stream import StreamCompressor
 
 @dataclass(frozen=True)
 class Bz2(StreamCompressor):
-    """Burrows-Wheeler compression.
+    """Burrows-Wheeler compression (bzip2).
 
     Parameters
     ----------

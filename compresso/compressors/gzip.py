@@ -9,7 +9,7 @@ from compresso.compressors._stream import StreamCompressor
 
 @dataclass(frozen=True)
 class Gzip(StreamCompressor):
-    """DEFLATE in a gzip container with a CRC32; not in the paper.
+    """DEFLATE in a gzip container with a CRC32.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from compresso.compressors._block import BlockCompressor
 
 @dataclass(frozen=True)
 class Lz4(BlockCompressor):
-    """LZ4 blocks; not in the paper.
+    """LZ4 blocks.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from compresso.compressors._dictionary import Coder, DictionaryCompressor
 
 @dataclass(frozen=True)
 class Lz78(DictionaryCompressor):
-    """Ziv and Lempel 1978: each code is a phrase seen before and the byte that follows it."""
+    """Ziv and Lempel 1978: each code is a known phrase and the byte that follows it."""
 
     name = "lz78"
 

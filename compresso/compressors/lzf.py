@@ -8,7 +8,7 @@ from compresso.compressors._block import BlockCompressor
 
 @dataclass(frozen=True)
 class Lzf(BlockCompressor):
-    """LibLZF, as in the paper; it has no levels."""
+    """LibLZF, which is fast and has no levels."""
 
     name = "lzf"
     packages = {"imagecodecs": "imagecodecs"}

@@ -8,7 +8,7 @@ from compresso.compressors._block import BlockCompressor
 
 @dataclass(frozen=True)
 class Lzo(BlockCompressor):
-    """LZO1X, as in the paper, by the library lzokay."""
+    """LZO1X, which is fast and has no levels."""
 
     name = "lzo"
     packages = {"lzallright": "lzallright"}

@@ -7,7 +7,7 @@ from compresso.compressors._dictionary import Coder, DictionaryCompressor
 
 @dataclass(frozen=True)
 class Lzw(DictionaryCompressor):
-    """Welch 1984: each code is the longest phrase seen before; the next byte makes a new one."""
+    """Welch 1984: each code is the longest known phrase, and the next byte makes a new one."""
 
     name = "lzw"
 

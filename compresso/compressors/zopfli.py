@@ -10,7 +10,7 @@ from compresso.compressors._stream import restore
 
 @dataclass(frozen=True)
 class Zopfli(Compressor):
-    """DEFLATE as small as it gets, in a zlib container, at a hundredth of zlib's speed."""
+    """The smallest DEFLATE in a zlib container, at a hundredth of the speed of zlib."""
 
     name = "zopfli"
     packages = {"imagecodecs": "imagecodecs"}

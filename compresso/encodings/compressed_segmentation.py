@@ -34,7 +34,7 @@ class Layer(NamedTuple):
 
 @dataclass(frozen=True)
 class CompressedSegmentation(Encoding):
-    """Neuroglancer's ``compressed_segmentation``, one channel.
+    """The stream that Neuroglancer reads: blocks with tables of labels.
 
     Tables have 64 bits per label if the labels have 64, and otherwise 32. The stream
     states neither dtype nor shape, so both must be given to decode it.

@@ -42,7 +42,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Compresso(Encoding):
-    """Compresso: boundary windows, one id per component, and the exceptions.
+    """The stream of the paper: windows of the boundary map, and one id per component.
 
     Parameters
     ----------

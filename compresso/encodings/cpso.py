@@ -51,7 +51,7 @@ FALLBACK = (1, 8, 8)  # z, y, x: the window where 4x4x1 has too many values
 
 @dataclass(frozen=True)
 class Cpso(Encoding):
-    """The paper's model in the ``cpso`` stream, labels at their own width.
+    """The stream of PyPI's compresso 3.x: as ``compresso``, with labels of their own width.
 
     Parameters
     ----------

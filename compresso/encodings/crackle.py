@@ -14,7 +14,7 @@ from compresso.errors import DecodeError
 
 @dataclass(frozen=True)
 class Crackle(Encoding):
-    """Crackle's stream: crack codes of the outlines in each slice, and the labels between them.
+    """Crackle: crack codes of the outlines in each slice, and the labels between them.
 
     It is written and read by its own package, which may crash the process on damaged bytes, so
     decode only streams that you trust. In a compressed file the hash is checked first. That detects

@@ -10,7 +10,7 @@ from compresso.encodings._images import StillEncoding
 
 @dataclass(frozen=True)
 class Jpeg2000(StillEncoding):
-    """A reversible (lossless) 16-bit JPEG 2000 for each slice and each 16 bits of the labels."""
+    """Lossless JPEG 2000 images, one for each slice and each 16 bits of the labels."""
 
     name = "jpeg2000"
     packages = {"imagecodecs": "imagecodecs"}

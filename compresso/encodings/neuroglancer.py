@@ -19,7 +19,7 @@ SHAPE_WORDS = 3
 
 @dataclass(frozen=True)
 class Neuroglancer(Encoding):
-    """Blocks of 8 x 8 x 8 voxels, each a table of its labels and packed indices into it.
+    """Blocks of 8 x 8 x 8 voxels with tables of labels, as measured in the paper.
 
     The paper's own 64-bit stream in chunks of 64 x 64 x 64, not the ``compressed_segmentation``
     that Neuroglancer reads today.

@@ -10,7 +10,7 @@ from compresso.encodings._images import StillEncoding
 
 @dataclass(frozen=True)
 class Png(StillEncoding):
-    """A 16-bit PNG for each slice and each 16 bits of the labels.
+    """PNG images, one for each slice and each 16 bits of the labels.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from compresso.errors import DecodeError, SpecError
 
 @dataclass(frozen=True)
 class X264(ImageEncoding):
-    """Films in lossless H.264 4:4:4: one picture per slice, three bytes of a label as its colours.
+    """Lossless H.264 films: one picture per slice, with three bytes of a label as colours.
 
     Parameters
     ----------
