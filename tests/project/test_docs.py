@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import compresso
 from compresso.__main__ import main
+from experiments.records import COLUMNS
 from tests.helpers.paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -80,6 +81,12 @@ def test_links_lead_somewhere(page):
             assert anchor in {
                 re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads
             }
+
+
+def test_the_columns_of_the_csv_are_described():
+    page = (ROOT / "docs" / "benchmarking.md").read_text().partition("## Columns of the CSV")[2]
+    rows = re.findall(r"^\| (`.*?) \|", page, re.M)
+    assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == list(COLUMNS)
 
 
 def test_the_reference_is_current():
