@@ -9,14 +9,14 @@ from functools import partial
 import numpy as np
 
 from compresso import Encoding, compressors
-from experiments.bench import commands, figure, peers, tables
+from experiments.bench import commands, peers, report
 from experiments.bench.peers import Measurement
-from experiments.bench.tables import Results
+from experiments.bench.report import COPY, Results
 from experiments.datasets import LoadedVolume
 from experiments.measure import Clock, Method, measure, rounds
 from experiments.records import OK, Row
 
-__all__ = ["commands", "figure", "ours", "peers", "run", "tables"]
+__all__ = ["commands", "ours", "peers", "report", "run"]
 
 
 def run(
@@ -49,7 +49,7 @@ def run(
         The rows of each candidate by its title, in the order of the rounds.
     """
     with peers.connect(volume, python) as others:
-        candidates = {"memory copy": partial(_copy, volume)} | ours(volume, encodings, threads)
+        candidates = {COPY: partial(_copy, volume)} | ours(volume, encodings, threads)
         candidates |= others
         announce("warm-up")
         found: Results = {}

@@ -64,4 +64,4 @@ def _measure(process: Any, volume: LoadedVolume, title: str, run: int) -> Row:
     except BrokenPipeError:
         pass
     method = Method(encodings.parse("none"), compressors.parse("none"))
-    return describe(volume, method, run) | {"kind": "peer", "encoding": title} | answer
+    return describe(volume, method, run) | {"kind": "other", "encoding": title} | answer

@@ -18,16 +18,37 @@ ENCODINGS = (
     "compresso,compresso:window=4x4x1,cpso,cpso:index=0,cpso:window=8x8x1,index=0,"
     "neuroglancer,compressed_segmentation,ristretto"
 )
+#: The packages of the example, if they are installed there.
+PEERS = options.ROOT / "peers" / "bin" / "python"
+#: What --quick means, for everything that is not given.
+QUICK = {
+    **{"dataset": "phantom:size=512x512x64,bits=32", "dtypes": ["uint32"], "runs": 3, "threads": 1},
+    **{"encodings": "compresso,cpso,neuroglancer,ristretto", "commands": False},
+}
+
+
+def _be_quick(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        ctx.default_map = QUICK | ({"peers": str(PEERS)} if PEERS.exists() else {})
 
 
 @click.command(
     cls=Command,
     examples=[
+        "bench --quick",
         "bench pinky40 --slices 64 --dtype uint32",
         "bench --peers peers/bin/python --runs 7",
     ],
 )
 @click.argument("dataset", default="phantom:size=512x512x128")
+@click.option(
+    "--quick",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_be_quick,
+    help="Measure a few codecs on a small uint32 volume, within two minutes.",
+)
 @cli.runs(7)
 @cli.threads(2, "Measure with 1 and with this number of threads")
 @click.option("--encodings", metavar="LIST", default=ENCODINGS, help="Encodings to measure.")
@@ -66,14 +87,15 @@ def command(
 ) -> None:
     """Compare the encodings with other packages.
 
-    Prints Markdown tables of speeds and, for each package, of ratios within the same round, with
-    95% intervals; and draws a figure. A memory copy is measured for comparison. The packages need a
-    Python of their own, because PyPI's compresso has the same name as this package:
+    Prints a Markdown table of speeds with 95% intervals, in which each package follows the encoding
+    of the same stream or purpose, and draws a figure. --quick prints the headline numbers within
+    two minutes. The packages need a Python of their own, because PyPI's compresso has the same name
+    as this package:
 
     \b
       python3 -m venv peers
       peers/bin/pip install compresso crackle-codec compressed-segmentation
-      python run.py bench --peers peers/bin/python
+      python run.py bench --quick --peers peers/bin/python
     """
     import os
 
@@ -102,13 +124,13 @@ def command(
         title += f", {records.cpu()}, {os.cpu_count()} cores"
         brackets = "their 95% intervals" if runs >= LEAST else "their number"
         click.echo(f"{title}\n\nMedians of {runs} rounds, in brackets {brackets}.\n")
-        tables = [bench.tables.speeds(labels.size, results), bench.tables.ratios(results)]
+        tables = [bench.report.table(labels.size, results)]
         if commands:
             tables.append(bench.commands.table(labels, runs))
         for table in tables:
             click.echo("".join(f"{line}\n" for line in table))
         if plot:
-            path = bench.figure.draw(labels, results, title, figures)
+            path = bench.report.draw(labels, results, title, figures)
             click.echo(f"Figure: {path}", err=True)
 
 

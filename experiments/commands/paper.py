@@ -71,7 +71,7 @@ def command(
         _report(table, chosen, slices, figures, plot)
         return
     grid = Grid(
-        [*paper.cells(), *paper.cells_of_today()],
+        [*paper.methods(), *paper.current_methods()],
         chosen,
         output,
         slices=slices,

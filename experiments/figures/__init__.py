@@ -1,11 +1,12 @@
-"""Figures, one a file; ``_figure.py`` has what a figure is."""
+"""The figures of measured rows and of volumes, each as SVG, PNG and PDF.
 
-import re
+A figure is a function of ``results.py`` or ``volumes.py`` and a line of a table here.
+"""
+
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 
@@ -15,33 +16,64 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from compresso import FileError, SpecError, encodings
+from compresso import FileError
 from compresso.atomic import replacing
-from compresso.plugins import Registry
 from experiments.datasets import LoadedVolume
 from experiments.errors import ResultsError
-from experiments.figures._figure import ResultsFigure, VolumeFigure
+from experiments.figures import results, volumes
+from experiments.figures.style import INK, STYLE, slug
 from experiments.records.file import check_writable
+from experiments.records.intervals import intervals
 from experiments.records.results import derive, newest
 
-of_results = Registry(__name__, ResultsFigure, "figure")  # type: ignore[type-abstract]
-of_volumes = Registry(__name__, VolumeFigure, "figure")  # type: ignore[type-abstract]
-
-STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "font.family": "DejaVu Sans",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "grid.color": "0.9",
-    "legend.frameon": False,
-    "pdf.fonttype": 42,  # text stays text
-    "text.parse_math": False,  # a file may be called a$b$c
-    "figure.dpi": 100,
-    "savefig.dpi": 150,
+#: How the figures of measured rows are drawn, and the caption of each.
+RESULTS: dict[str, tuple[Callable[[pd.DataFrame, pd.DataFrame], results.Figures], str]] = {
+    "figure_4": (
+        results.figure_4,
+        "Mean ratio over datasets, as in the paper's Figure 4. Thick black lines are the published "
+        "means over the paper's own datasets; error bars are 1 SD (population) over the datasets.",
+    ),
+    "current_methods": (
+        results.current_methods,
+        "The best compressor of each encoding, sorted by mean ratio: one dot per dataset. Further "
+        "to the right is smaller.",
+    ),
+    "pareto": (
+        results.pareto,
+        "Compression ratio against speed. Methods on the line are not beaten in both. Bars are 95% "
+        "intervals of the median speed; MB/s count 8 bytes per voxel.",
+    ),
+    "speeds": (
+        results.speeds,
+        "Compressed size and the speed of encoding + compressing and back, for methods on a Pareto "
+        "front and the best of each encoding. Bars are 95% intervals; MB/s count 8 bytes per "
+        "voxel.",
+    ),
+    "encoding_only": (
+        results.encoding_only,
+        "Each encoding without a compressor: one dot per dataset. Bars are 95% intervals of the "
+        "median speed; MB/s count 8 bytes per voxel.",
+    ),
+    "window_sizes": (
+        results.window_sizes,
+        "Compresso + LZMA with windows of other sizes. Right of the dashed line is better than the "
+        "paper's 8x8x1.",
+    ),
 }
+VOLUMES: dict[str, tuple[Callable[[LoadedVolume], Figure | None], str]] = {
+    "slices": (
+        volumes.slices,
+        "The slices at 25, 50 and 75% of those that hold labels. Each label has its own colour; "
+        "0 is black.",
+    ),
+    "frequent_windows": (
+        volumes.frequent_windows,
+        "The most frequent windows of the boundary map, as in the paper's Figure 3. Percentages: "
+        "share of all windows down to the end of the row.",
+    ),
+}
+#: Lets an SVG follow the reader's colour scheme.
+ADAPTIVE = f"svg{{color:{INK}}}@media(prefers-color-scheme:dark){{svg{{color:#e6e6e6}}}}"
 
 
 def check(directory: Path) -> None:
@@ -56,58 +88,53 @@ def check(directory: Path) -> None:
 
 
 def draw_all(table: pd.DataFrame, directory: Path) -> Iterator[Path]:
-    """Draw every figure from a table of results, as PNG and PDF; yield the files.
+    """Draw every figure of a table of results; yield the files.
 
-    Raises ResultsError where the table has no row to draw.
+    Raises ResultsError if the table has no successful row.
     """
-    rows = _alone_as_second_stage(derive(newest(table)))
+    rows = derive(newest(table))
     if rows.empty:
         raise ResultsError("no successful row to draw; run a grid first")
-    for name in of_results.names():
-        with _drawing():
-            yield from save(of_results.parse(name).draw(rows), directory, name)
+    methods = intervals(rows)
+    for draw, _ in RESULTS.values():
+        with drawing():
+            for name, figure in draw(rows, methods):
+                yield from save(figure, directory, name)
 
 
 def draw_volume(volume: LoadedVolume, directory: Path) -> Iterator[Path]:
     """Draw the figures that show a volume itself; yield the files."""
-    label = re.sub(r"[^\w-]+", "_", volume.name)
-    for name in of_volumes.names():
-        with _drawing():
-            yield from save(of_volumes.parse(name).draw(volume), directory, f"{name}_{label}")
+    for name, (draw, _) in VOLUMES.items():
+        with drawing():
+            if figure := draw(volume):
+                yield from save(figure, directory, f"{name}_{slug(volume.name)}")
+
+
+def caption(path: Path) -> str:
+    """What a figure shows, by the name of its file."""
+    known = RESULTS | VOLUMES
+    return next((text for name, (_, text) in known.items() if path.stem.startswith(name)), "")
 
 
 @contextmanager
-def _drawing() -> Iterator[None]:
-    """Our style; letters that its font has not, as Chinese ones in a file's name, are boxes."""
+def drawing() -> Iterator[None]:
+    """The style of all figures; letters that its font lacks, as in some file names, are boxes."""
     with plt.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
 
 
-def save(figure: Figure | None, directory: Path, name: str) -> Iterator[Path]:
-    """Write a figure, if there is one, as PNG and PDF; yield the files."""
-    if figure is None:
-        return
+def save(figure: Figure, directory: Path, name: str, *suffixes: str) -> Iterator[Path]:
+    """Write a figure, by default as SVG, PNG and PDF; yield the files."""
     check(directory)
-    for suffix in ("png", "pdf"):
+    for suffix in suffixes or ("svg", "png", "pdf"):
         path = directory / f"{name}.{suffix}"
+        dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix)
         with replacing(path, force=True) as unfinished:
-            figure.savefig(unfinished, format=suffix)
+            figure.savefig(unfinished, format=suffix, transparent=suffix == "svg", metadata=dated)
+            if suffix == "svg":
+                text = unfinished.read_text(encoding="utf-8")
+                text = text.replace(INK, "currentColor").replace("*{", f"{ADAPTIVE}*{{", 1)
+                unfinished.write_text(text, encoding="utf-8")
         yield path
     plt.close(figure)
-
-
-def _alone_as_second_stage(rows: pd.DataFrame) -> pd.DataFrame:
-    """Schemes that stand alone appear as the paper has them: as second stages without a first."""
-    alone = rows["encoding"].map(_is_alone)
-    rows.loc[alone, "compression"] = rows.loc[alone, "encoding"]
-    rows.loc[alone, "encoding"] = "none"
-    return rows
-
-
-def _is_alone(spec: str) -> bool:
-    """Whether an encoding is a scheme of its own; one that is gone since is taken for none."""
-    try:
-        return encodings.parse(spec).alone
-    except SpecError:
-        return False

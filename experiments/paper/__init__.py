@@ -1,8 +1,7 @@
-"""The paper: what it measured, what it claims, and a report that sets ours beside it."""
+"""The paper: what it measured and claims, and a report that compares our measurements with it."""
 
-from experiments.paper.coverage import Coverage, coverage
+from experiments.paper.measured import Coverage, coverage
+from experiments.paper.published import current_methods, methods
 from experiments.paper.report import report
-from experiments.paper.schemes import cells
-from experiments.paper.today import cells as cells_of_today
 
-__all__ = ["Coverage", "cells", "cells_of_today", "coverage", "report"]
+__all__ = ["Coverage", "coverage", "current_methods", "methods", "report"]

@@ -1,79 +1,129 @@
-"""The paper's claims, and a verdict on each, as lines of a Markdown table."""
+"""The paper's claims, a verdict on each, and a summary of the verdicts."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from experiments import datasets
-from experiments.paper.coverage import Coverage
-from experiments.paper.measured import Measured
+from experiments.paper.measured import UNMEASURED, Coverage, Measured
 from experiments.paper.published import COVERED_BY_100, LEAD_ON_EM
 from experiments.records.results import best
 from experiments.text import EM
 
 OURS = ("compresso", "lzma")
-NO_EM = "not tested: no EM set was measured"
+#: The largest difference of a ratio that is reproduced, and of one that is close.
+SAME, CLOSE = 0.005, 0.025
+
+REPRODUCED, NEAR, MISSED = "reproduced", "close", "not reproduced"
+UNTESTABLE = "not testable: the paper's segmentation was never published"
+HOLDS, FAILS = "holds on this volume", "not on this volume"
+NO_EM = "not tested: no EM volume was measured"
 
 
-def claims(measured: Measured, covered: Sequence[Coverage]) -> list[str]:
-    """Claim, what was measured, verdict."""
+class Claim(NamedTuple):
+    """A claim of the paper, what was measured, and the verdict."""
+
+    text: str
+    measured: str
+    verdict: str
+    difference: float = 0.0
+
+    @property
+    def line(self) -> str:
+        """A line of a Markdown table."""
+        changed = f" ({self.difference:+.1%})" if self.difference else ""
+        return f"| {self.text} | {self.measured} | {self.verdict}{changed} |"
+
+
+def claims(measured: Measured, covered: Sequence[Coverage]) -> list[Claim]:
+    """Judge every claim; claims about EM are judged on each EM volume."""
     return [*_ratios(measured), *_best_on_em(measured), *_windows(covered)]
 
 
-def _ratios(measured: Measured) -> Iterator[str]:
+def summary(found: Sequence[Claim], measured: Measured) -> str:
+    """Summarise the verdicts in a few sentences."""
+
+    def count(*verdicts: str) -> int:
+        return sum(claim.verdict in verdicts for claim in found)
+
+    exact = [abs(claim.difference) for claim in found if claim.verdict == REPRODUCED]
+    ratios = len(datasets.published())
+    within = f", all within {max(exact):.1%}" if exact else ""
+    words = [f"The paper publishes {ratios} ratios of Compresso + LZMA: {len(exact)} reproduced"]
+    words[0] += f"{within}."
+    if near := count(NEAR):
+        words.append(f"{near} within {CLOSE:.1%}.")
+    if missed := count(MISSED):
+        words.append(f"{missed} not reproduced.")
+    words.append(f"{count(UNTESTABLE)} cannot be tested: their segmentations were never published.")
+    known = count(REPRODUCED, NEAR, MISSED, UNTESTABLE)
+    if others := sum(c.text.startswith("Compresso + LZMA reaches") for c in found) - known:
+        words.append(f"{others} not tested here (not measured, failed or only in part).")
+    judged = count(HOLDS, FAILS)
+    if judged:
+        names = ", ".join(measured.title(name) for name in measured.datasets(EM))
+        words.append(
+            f"Its claims about EM data were tested on {names}, other labels than the paper's: of "
+            f"{judged} tests {count(HOLDS)} hold, {count(FAILS)} do not."
+        )
+    else:
+        words.append("Its claims about EM data were not tested.")
+    return " ".join(words)
+
+
+def _ratios(measured: Measured) -> Iterator[Claim]:
     for name, published in datasets.published().items():
-        claim = f"Compresso + LZMA reaches {published.ratio} on {name}"
-        cell = measured.cell(name, *OURS)
-        if cell is None:
-            yield f"| {claim} | | {measured.untested(name)} |"
+        text = f"Compresso + LZMA reaches {published.ratio} on {name}"
+        method = measured.method(name, "compresso")
+        if method is None:
+            why = measured.untested(name)
+            absent = published.ground_truth and why == UNMEASURED
+            yield Claim(text, "", UNTESTABLE if absent else why)
             continue
-        verdict = "not reproduced"
-        if abs(cell["ratio"] / published.ratio - 1) <= 0.02:
-            verdict = "reproduced"
-        elif published.ground_truth:
-            verdict = "not comparable: ground truth, not the authors' segmentation"
+        difference = method["ratio"] / published.ratio - 1
+        verdict = MISSED
+        if published.ground_truth:
+            verdict = UNTESTABLE
+        elif abs(difference) <= CLOSE:
+            verdict = REPRODUCED if abs(difference) <= SAME else NEAR
         if part := measured.part(name):
-            verdict = f"not judged: {part}"
-        yield f"| {claim} | {cell['ratio']:,.1f} | {verdict} |"
+            verdict, difference = f"not judged: {part}", 0.0
+        yield Claim(text, f"{method['ratio']:,.1f}", verdict, difference)
 
 
-def _best_on_em(measured: Measured) -> Iterator[str]:
+def _best_on_em(measured: Measured) -> Iterator[Claim]:
     best_claim = "Compresso + LZMA is best on every EM set"
     lead_claim = f"Compresso leads by {LEAD_ON_EM:.0%} on EM"
     names = measured.datasets(EM)
     if not names:
-        yield from (f"| {c} | | {NO_EM} |" for c in (best_claim, lead_claim))
+        yield from (Claim(text, "", NO_EM) for text in (best_claim, lead_claim))
     for name in names:
-        means, part = measured.schemes(name), measured.part(name)
+        means, part = measured.ratios(name), measured.part(name)
         if OURS not in means.index:
-            told = f"{name} | {measured.untested(name)}"
-            yield from (f"| {claim} | {told} |" for claim in (best_claim, lead_claim))
+            why = measured.untested(name)
+            yield from (Claim(text, name, why) for text in (best_claim, lead_claim))
             continue
         first = best(means)
-        yield f"| {best_claim} | {name}: {' + '.join(first)} | {_verdict(first == OURS, part)} |"
+        yield Claim(best_claim, f"{name}: {' + '.join(first)}", _verdict(first == OURS, part))
         others = means[means.index.get_level_values("encoding") != "compresso"]
         if len(others):
-            next_ = best(others)
-            lead = means[OURS] / others[next_] - 1
-            yield (
-                f"| {lead_claim} | {name}: {_lead(lead)} {' + '.join(next_)} | "
-                f"{_verdict(lead >= LEAD_ON_EM - 0.05, part)} |"
-            )
+            second = best(others)
+            lead = means[OURS] / others[second] - 1
+            text = f"{name}: {abs(lead):.0%} {'larger' if lead >= 0 else 'smaller'} ratio than "
+            text += " + ".join(second)
+            yield Claim(lead_claim, text, _verdict(lead >= LEAD_ON_EM - 0.05, part))
 
 
-def _windows(covered: Sequence[Coverage]) -> Iterator[str]:
-    claim = (
+def _windows(covered: Sequence[Coverage]) -> Iterator[Claim]:
+    text = (
         f"The 100 most frequent 8x8x1 windows cover {COVERED_BY_100:.0%} (a representative EM set)"
     )
-    on_em = [c for c in covered if c.group == EM]
+    on_em = [one for one in covered if one.group == EM]
     if not on_em:
-        yield f"| {claim} | | {NO_EM} |"
-    for c in on_em:
-        verdict = _verdict(abs(c.share - COVERED_BY_100) <= 0.05, c.part)
-        yield f"| {claim} | {c.name}: {c.share:.1%} | {verdict} |"
-
-
-def _lead(lead: float) -> str:
-    return f"{lead:.0%} ahead of" if lead >= 0 else f"{-lead:.0%} behind"
+        yield Claim(text, "", NO_EM)
+    for one in on_em:
+        verdict = _verdict(abs(one.share - COVERED_BY_100) <= 0.05, one.part)
+        yield Claim(text, f"{one.name}: {one.share:.1%}", verdict)
 
 
 def _verdict(holds: bool, part: str) -> str:
-    return f"not judged: {part}" if part else "yes" if holds else "no"
+    return f"not judged: {part}" if part else HOLDS if holds else FAILS

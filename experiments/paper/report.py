@@ -1,18 +1,42 @@
-"""The report: what was measured, beside what the paper published."""
+"""The report: what was measured, compared with what the paper published."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from compresso.atomic import replacing
-from experiments.paper.claims import claims
-from experiments.paper.conditions import conditions
-from experiments.paper.coverage import Coverage
-from experiments.paper.measured import Measured, in_table
-from experiments.paper.tables import figure_4, means_over, table_1
-from experiments.paper.today import section
-from experiments.text import display_name
+from experiments import datasets
+from experiments.datasets import Published
+from experiments.paper.claims import claims, summary
+from experiments.paper.measured import UNMEASURED, Coverage, Measured, in_table
+from experiments.paper.published import (
+    ALONE,
+    CURRENT,
+    CURRENT_SECOND_STAGES,
+    FIGURE_4,
+    FIRST_STAGES,
+    REFERENCES,
+    SECOND_STAGES,
+    methods,
+)
+from experiments.records.intervals import (
+    LEAST,
+    describe_fastest,
+    format_speed,
+    intervals,
+    ranks,
+)
+from experiments.records.results import BOTH, MARK, NOTE
+from experiments.records.rows import METHOD
+from experiments.text import EM, OTHER, display_name
+
+UNPUBLISHED = """\
+AC3, AC4, L. Cylinder and CREMI: the segmentations that the paper compressed were never published.
+The public *ground truth* is measured instead, marked (gt): its ratios need not match the paper's.
+SPL Brain: no public revision of the atlas gives the published 636 (463 was measured); unresolved.
+BSD500: every human segmentation is a slice, landscape images transposed.
+"""
 
 
 def report(
@@ -30,62 +54,233 @@ def report(
     directory : Path
     """
     measured = Measured(table)
-    covered = [one._replace(name=in_table(one.name)) for one in covered]
-    rows = measured.rows
+    judged = claims(measured, [one._replace(name=in_table(one.name)) for one in covered])
+    pictures = {path.stem: path for path in drawn if path.suffix == ".svg"}
     lines = [
         "# The paper, measured",
         "",
-        "Matejek et al., *Compresso*, MICCAI 2017. Ratios count 8 bytes a voxel; speeds are MB/s",
-        "of both stages on that basis, medians over runs, one thread.",
+        "Matejek et al., *Compresso*, MICCAI 2017.",
         "",
-        *_parts(rows),
+        summary(judged, measured),
+        "",
+        "Ratios are against uint64, 8 bytes per voxel, as in the paper. MB/s are of both stages",
+        "with the same 8 bytes per voxel, from memory to memory: medians over runs, one thread.",
+        "",
+        *_parts(measured.rows),
         "## Table 1: Compresso + LZMA",
         "",
-        *table_1(measured),
+        *_table_1(measured),
         "",
-        "AC3, AC4, L. Cylinder and CREMI: the segmentations that the paper compressed were never",
-        "published. What is measured here is the public *ground truth*, marked (gt): its ratios",
-        "can be compared with the paper's, but need not match them. SPL Brain: no public revision",
-        "of the atlas gives the published 636 (463 was measured); unresolved.",
-        "",
-        "## Figure 4: mean ratio over datasets",
-        "",
-        "![mean ratio](mean_ratio.png)",
-        "",
-        "The outlines are the published bars, means over the paper's own datasets. Ours are means",
-        *means_over(measured),
-        "",
-        *figure_4(measured),
-        "",
+        UNPUBLISHED,
         "## The paper's claims",
         "",
         "| claim | measured | verdict |",
         "|---|---|---|",
-        *claims(measured, covered),
+        *(claim.line for claim in sorted(judged, key=lambda claim: not claim.measured)),
         "",
-        *section(measured),
-        *conditions(measured),
-        "## Figures",
+        "## Figure 4: mean ratio over datasets",
         "",
+        *([_picture(pictures.pop("figure_4")), ""] if "figure_4" in pictures else []),
+        *_figure_4(measured),
+        "",
+        *_current(measured, pictures.pop("current_methods", None)),
+        *_conditions(measured),
+        *(["## Figures", ""] if pictures else []),
+        *(line for name in sorted(pictures) for line in (_picture(pictures[name]), "")),
     ]
-    for path in sorted(path for path in drawn if path.suffix == ".png"):
-        lines += [f"![{path.stem}]({path.name})", ""]
     target = directory / "report.md"
     with replacing(target, force=True) as unfinished:
         unfinished.write_text("\n".join(lines), encoding="utf-8")
     return target
 
 
-def _parts(rows: pd.DataFrame) -> list[str]:
-    """What was measured of the datasets that were not measured whole."""
-    parts = rows[rows["part"] != ""].drop_duplicates("dataset")
+def _picture(path: Path) -> str:
+    return f"![{path.stem.replace('_', ' ')}]({path.name})"
+
+
+def _parts(measured: pd.DataFrame) -> list[str]:
+    """The datasets that were not measured whole."""
+    parts = measured[measured["part"] != ""].drop_duplicates("dataset")
     if parts.empty:
         return []
-    told = "; ".join(
+    listed = "; ".join(
         f"{display_name(row.dataset, row.group)}: {row.part}" for row in parts.itertuples()
     )
     return [
-        f"**Only a part was measured of {told}.** The paper's numbers are of whole datasets, so",
+        f"**Only a part was measured of {listed}.** The paper's numbers are of whole datasets, so",
         "those of a part are not judged by them.",
         "",
     ]
+
+
+def _table_1(measured: Measured) -> Iterator[str]:
+    """A line per dataset: measured ones first, of the paper and others."""
+    yield (
+        "| dataset | size | ratio, paper | ratio, measured | difference | com/dec MB/s, paper "
+        "| com/dec MB/s, measured | Neuroglancer + LZMA | LZMA alone |"
+    )
+    yield "|---|---|---:|---:|---:|---:|---:|---:|---:|"
+    published = datasets.published()
+    names = [*published, *(name for name in measured.datasets() if name not in published)]
+    for name in sorted(names, key=lambda name: measured.method(name, "compresso") is None):
+        yield from _line(measured, name, published.get(name))
+
+
+def _line(measured: Measured, name: str, paper: Published | None) -> Iterator[str]:
+    method = measured.method(name, "compresso")
+    speeds = f"{paper.compress} / {paper.decompress}" if paper else ""
+    if method is None:
+        if paper:
+            why = measured.untested(name)
+            yield f"| {name} | {paper.size} | {paper.ratio} | {why} | | {speeds} | | | |"
+        return
+    row = measured.of(name).iloc[-1]
+    difference = f"{method['ratio'] / paper.ratio - 1:+.1%}" if paper else ""
+    others = (measured.method(name, encoding) for encoding in ("neuroglancer", "none"))
+    columns = (
+        f"{name} (gt)" if paper and paper.ground_truth else measured.title(name),
+        " x ".join(reversed(row["shape"].split("x"))),
+        paper.ratio if paper else "",
+        f"{method['ratio']:,.1f}",
+        "a part" if paper and row["part"] else difference,
+        speeds,
+        " / ".join(format_speed(method, speed) for speed in BOTH),
+        *("" if other is None else f"{other['ratio']:,.1f}" for other in others),
+    )
+    yield f"| {' | '.join(map(str, columns))} |"
+
+
+def _figure_4(measured: Measured) -> Iterator[str]:
+    """A line per group and second stage, published means in brackets."""
+    groups = {group: measured.datasets(group) for group in (EM, OTHER)}
+    over = [
+        f"{len(names)} {group} ({', '.join(names)})" for group, names in groups.items() if names
+    ]
+    yield f"Means over {' and '.join(over) or 'no dataset'}; a star marks means over fewer."
+    yield "In brackets: the published mean over the paper's own datasets, read off to 3 either way."
+    yield ""
+    yield "| group | second stage | none | Neuroglancer | Compresso |"
+    yield "|---|---|---:|---:|---:|"
+    for group, names in groups.items():
+        rows = measured.rows[measured.rows["group"] == group]
+        for second in (*SECOND_STAGES, *ALONE):
+            found = []
+            for first in FIRST_STAGES:
+                pair = (second, "none") if second in ALONE else (first, second)
+                chosen = rows[(rows["encoding"] == pair[0]) & (rows["compression"] == pair[1])]
+                ratios = chosen.groupby("dataset")["ratio"].mean()
+                paper = FIGURE_4[group, first].get(second)
+                no_bar = ratios.empty or (second in ALONE and first != "none")
+                few = "\\*" if len(ratios) < len(names) else ""
+                ours = "-" if no_bar else f"{ratios.mean():,.0f}{few}"
+                found.append(ours + (f" ({paper:,})" if paper else ""))
+            if any(text != "-" for text in found):
+                yield f"| {group} | {second} | {' | '.join(found)} |"
+
+
+def _current(measured: Measured, picture: Path | None) -> list[str]:
+    """The methods since the paper, which no verdict depends on; empty if none was measured."""
+    tables = {name: _current_methods(measured, name) for name in measured.datasets()}
+    tables = {name: methods for name, methods in tables.items() if len(methods)}
+    if not tables:
+        return []
+    lines = [
+        "## Current methods",
+        "",
+        "Not in the paper, and in none of its claims. In brackets: 95% intervals of the median",
+        "speed, if there are three runs or more. *Rank* orders the methods of a dataset by speed;",
+        "= marks ties: the intervals overlap, so the runs show no difference.",
+        "",
+        *([_picture(picture), ""] if picture else []),
+        "| dataset | method | ratio | compress MB/s | rank | decompress MB/s | rank |",
+        "|---|---|---:|---:|:---:|---:|:---:|",
+    ]
+    fastest = []
+    for name, found in tables.items():
+        title = measured.title(name)
+        placed = {speed: ranks(found, speed) for speed in BOTH}
+        for index, method in found.iterrows():
+            columns = [title, _called(method), f"{method['ratio']:,.1f}"]
+            for speed in BOTH:
+                columns += [format_speed(method, speed), placed[speed][index]]
+            lines.append(f"| {' | '.join(columns)} |")
+        for speed, verb in BOTH.items():
+            if text := describe_fastest(found, speed, _called):
+                fastest.append(f"- {title}, fastest to {verb}: {text}")
+    if any(found["trained"].any() for found in tables.values()):
+        lines += ["", f"{NOTE}."]
+    absent = [spec for spec in CURRENT if spec not in set(measured.rows["encoding"])]
+    return [*lines, "", *fastest, *(f"- {spec}: {UNMEASURED}" for spec in absent), ""]
+
+
+def _current_methods(measured: Measured, name: str) -> pd.DataFrame:
+    """A line per method of a dataset, the best ratio first; none without a current one."""
+    rows = measured.of(name)
+    current = rows["encoding"].isin(CURRENT) & rows["compression"].isin(CURRENT_SECOND_STAGES)
+    pair = pd.Series(zip(rows["encoding"], rows["compression"], strict=True), index=rows.index)
+    found = intervals(rows[(current | pair.isin(REFERENCES)) & current.any()])
+    return found.sort_values("ratio", ascending=False, kind="stable", ignore_index=True)
+
+
+def _called(method: "pd.Series[float]") -> str:
+    first, second = str(method["encoding"]), str(method["compression"])
+    return (
+        first + ("" if second == "none" else f" + {second}") + (MARK if method["trained"] else "")
+    )
+
+
+def _conditions(measured: Measured) -> list[str]:
+    """How the numbers were measured, and which of the paper's methods are missing."""
+    rows = measured.rows
+    if rows.empty:
+        return []
+    runs = rows.groupby(METHOD, sort=False).size()
+    usual = int(runs.max())
+    machine = " and ".join(filter(None, rows["cpu"].unique())) or "an unknown machine"
+    text = [f"Speeds are of a single run of each method, on {machine}."]
+    if usual > 1:
+        brackets = "their 95% intervals" if usual >= LEAST else "the number of runs"
+        text = [
+            f"Speeds are medians of {usual} runs of each method, in brackets {brackets},",
+            f"on {machine}.",
+            "Every method is measured once per round, in an order that is drawn for each round.",
+        ]
+    others = rows["other_cpu"].dropna()
+    if len(others):
+        text.append(
+            f"Other processes took {others.median():.0%} of the processors in the median run, so "
+            "an idle machine may be faster; ratios do not depend on it."
+        )
+    done = set(zip(*(rows[name] for name in METHOD), strict=True))
+    reasons = dict(measured.statuses())
+    missing = {
+        key: reasons.get(key, UNMEASURED)
+        for name in measured.datasets()
+        for method in methods()
+        if (key := (name, method.encoding.spec, method.compressor.spec)) not in done
+    }
+    fewer = {key: f"{n} of {usual}" for key, n in runs.items() if n < usual}
+    return [
+        "## How it was measured",
+        "",
+        *text,
+        "Each codec is warmed up first, and decodes into a preallocated array.",
+        "",
+        *_listed(measured, "Fewer runs", fewer),
+        *_listed(measured, "Missing", missing),
+    ]
+
+
+def _listed(
+    measured: Measured, title: str, found: dict[tuple[str, str, str], str]
+) -> Iterator[str]:
+    """A line per dataset and reason, with its methods."""
+    if not found:
+        return
+    lines: dict[tuple[str, str], list[str]] = {}
+    for (name, encoding, compression), reason in found.items():
+        lines.setdefault((name, reason), []).append(f"{encoding} + {compression}")
+    yield from (f"{title}:", "")
+    for (name, reason), texts in lines.items():
+        yield f"- {measured.title(name)}, {reason}: {', '.join(texts)}"
+    yield ""

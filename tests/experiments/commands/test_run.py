@@ -52,7 +52,7 @@ def test_every_method_is_measured_and_drawn(whole_grid):
     assert [line[0] for line in lines].count("*") == 1
     assert max(map(len, lines)) <= 100
     made = {path.name for path in (folder / "figures").iterdir()}
-    assert {"report.html", "mean_ratio.png", "compression_speed.pdf"} <= made
+    assert {"report.html", "current_methods.png", "encoding_only.pdf"} <= made
     assert "report.html" in done.stderr
 
 
@@ -249,7 +249,7 @@ def test_odd_file_names(tmp_path, keep):
     shown = ["a,b.npy", "gr\\udcfcn.npy", "two\\nlines.npy", "a$b$c_$x.npy"]
     assert records.read(keep[1])["dataset"].tolist() == shown
     assert all(name in done.stdout.decode() for name in shown)
-    assert (tmp_path / "figures" / "mean_ratio.png").exists()
+    assert (tmp_path / "figures" / "current_methods.png").exists()
     done = subprocess.run([*command, "--no-plot"], capture_output=True, check=False)
     assert b"\n0 rows added" in done.stderr
 
@@ -266,7 +266,7 @@ def test_unwritable_targets_are_reported_before_measuring(tmp_path, keep, option
 
 
 def test_plot_skips_impossible_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(figures.of_results, "names", lambda: ["compression_speed", "pareto"])
+    monkeypatch.setattr(figures, "RESULTS", {"pareto": figures.RESULTS["pareto"]})
     path = tmp_path / "r.csv"
     options = ["plot", "-o", str(path), "--figures", str(tmp_path)]
     for number, seconds in enumerate((0.1, 0.0, "nan"), 1):
@@ -274,7 +274,7 @@ def test_plot_skips_impossible_rows(tmp_path, monkeypatch):
     done = run_here(*options)
     assert done.returncode == 0, done.stderr
     assert re.search("line 3.*line 4", done.stderr.splitlines()[0])
-    assert (tmp_path / "compression_speed.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "pareto_d.pdf").read_bytes().startswith(b"%PDF")
     header, _, *bad = path.read_text().splitlines()
     for lines in ([], [header], [header, *bad], [header.replace("encode_s,", "")], ["a", "b"]):
         path.write_text("".join(f"{line}\n" for line in lines))

@@ -1,308 +1,264 @@
-"""What figures show, read off them, and volumes of which there is nothing to draw."""
+"""What the figures show, read off them, and that their texts can be read."""
 
+import itertools
+import re
 import warnings
 
-import matplotlib.colors
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex
 
 from compresso import encodings
 from experiments import figures, records
 from experiments.datasets import LoadedVolume
-from experiments.figures import _bars, _palette
-from tests.experiments.paper.test_paper import rows_of
+from experiments.errors import ResultsError
+from experiments.figures import documentation, style
+from experiments.paper.published import FIGURE_4
+from experiments.records.intervals import intervals
+from experiments.records.results import derive
+from tests.helpers.rows import results_of
 
-RATIOS = {("none", "none"): 1, ("none", "lzma"): 100, ("compresso", "lzma"): 800}
-KINDS = ("none", "neuroglancer", "compresso", "cpso", "crackle", "compressed_segmentation")
-
-
-def drawn(name, rows):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        return figures.of_results.parse(name).draw(records.results.derive(records.tabulate(rows)))
-
-
-def test_every_encoding_has_a_colour_of_its_own():
-    colours = [matplotlib.colors.to_rgb(_palette.colour(name)) for name in encodings.names()]
-    colours.append(matplotlib.colors.to_rgb(_palette.OTHER))
-    apart = [np.abs(np.subtract(a, b)).sum() for i, a in enumerate(colours) for b in colours[:i]]
-    assert min(apart) > 0.2
-
-
-def test_bars_and_points_have_the_same_colours():
-    rows = rows_of("ac3", "em", {(e, "lzma"): 10 + i for i, e in enumerate(KINDS)})
-    bars = drawn("compression_ratio", rows).axes[0]
-    ours = {
-        text.get_text(): matplotlib.colors.to_hex(handle.get_facecolor())
-        for handle, text in zip(
-            bars.figure.legends[0].get_patches(), bars.figure.legends[0].texts, strict=True
-        )
-    }
-    legend = drawn("pareto", rows).legends[0]
-    points = {
-        text.get_text(): matplotlib.colors.to_hex(handle.get_facecolor()[0])
-        for handle, text in zip(legend.legend_handles, legend.texts, strict=True)
-    }
-    assert ours == points == {_bars.first_stage(e): _palette.COLOURS[e] for e in KINDS}
-
-
-@pytest.mark.parametrize("ratios", [{("compresso", "lzma"): 2}, {(e, "lzma"): 2 for e in KINDS}])
-def test_a_volume_of_no_voxels_is_drawn_without_a_warning(ratios):
-    rows = [row | {"raw_bytes": 0} for row in rows_of("empty", "other", ratios)]
-    rows += [row | {"run": 2} for row in rows]
-    assert drawn("pareto", rows) is None
-    for name in ("compression_speed", "encoding_only"):
-        assert heights(drawn(name, rows)) == []
-        plt.close("all")
-
-
-def heights(figure):
-    """Heights of the bars that are drawn."""
-    bars = [bar for axis in figure.axes for bar in axis.patches]
-    return sorted(bar.get_height() for bar in bars if bar.get_height() > 0)
-
-
-@pytest.mark.parametrize("name", ["compression_speed", "decompression_speed"])
-def test_speeds_are_logarithmic_and_only_of_what_works(name):
-    """1 MB by twice 0.1 s; labels that no stage touches have no speed, and hide no other one."""
-    figure = drawn(name, rows_of("ac3", "em", RATIOS))
-    (axis,) = figure.axes
-    assert axis.get_yscale() == "log"
-    assert heights(figure) == pytest.approx([5, 5])
-    assert axis.get_ylim()[0] == 1
-    plt.close(figure)
-
-
-def test_ratios_start_at_0_and_have_all():
-    figure = drawn("compression_ratio", rows_of("ac3", "em", RATIOS))
-    (axis,) = figure.axes
-    assert axis.get_yscale() == "linear"
-    assert axis.get_ylim()[0] == 0
-    assert heights(figure) == pytest.approx([1, 100, 800])
-    plt.close(figure)
-
-
-@pytest.mark.parametrize(
-    "ratios", [{("compresso", "lzma"): 196.09}, {(e, "lzma"): 64 for e in KINDS}]
-)
-def test_points_of_one_ratio_are_inside_their_axes(ratios):
-    """Limits that are a hair apart, as rounding has them, left an empty picture."""
-    figure = drawn("pareto", rows_of("ac3", "em", ratios))
-    for axis in figure.axes:
-        low, high = axis.get_ylim()
-        for ratio in ratios.values():
-            assert low * 1.05 < ratio < high / 1.05
-    plt.close(figure)
-
-
+PAPER = {
+    **{("none", "none"): 1, ("none", "lzma"): 100, ("neuroglancer", "lzma"): 200},
+    **{("compresso", "lzma"): 800, ("compresso", "none"): 90, ("png", "none"): 70},
+}
+CURRENT = {
+    **{("ristretto", "none"): 900, ("crackle", "none"): 300, ("crackle", "lzma"): 500},
+    **{("cpso", "lzma"): 850, ("none", "zstd"): 50, ("compressed_segmentation", "lzma"): 260},
+}
+WINDOWS = {(f"compresso:window={n}x4x1", "lzma"): 400 * n for n in (1, 3)}
+TRAINED = "pinky40-z000-255.h5"
 LONG = "my_segmentation_of_mouse_cortex-final.v2.h5:/volumes/labels/neuron_ids"
 
 
-@pytest.mark.parametrize("name", ["compression_ratio", "pareto", "encoding_only"])
-def test_no_text_is_upon_another(name):
-    """Long names of datasets, and second stages with parameters."""
-    seconds = ("none", "zstd", "zstd:level=19", "lzma:preset=9")
-    ratios = {(e, second): 2 + i for e in KINDS[1:] for i, second in enumerate(seconds)}
-    rows = [row for at in "abc" for row in rows_of(at + LONG, "em", ratios)]
-    figure = drawn(name, rows)
-    figure.draw_without_rendering()
-    for texts in (
-        [axis.title for axis in figure.axes],
-        *(axis.get_xticklabels() for axis in figure.axes if axis.get_xscale() == "linear"),
-    ):
-        upright = [text for text in texts if text.get_text() and not text.get_rotation()]
-        boxes = [text.get_window_extent() for text in upright]
-        assert not [1 for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
-    plt.close(figure)
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
 
 
-def test_a_name_in_other_letters_is_drawn_without_a_warning(tmp_path):
-    table = records.tabulate(rows_of("\u8133.h5", "em", RATIOS))
+def drawn(kind, rows):
+    """The figures of a kind, by name; a warning is an error."""
+    derived = derive(records.tabulate(rows))
+    with warnings.catch_warnings(), figures.drawing():
+        warnings.simplefilter("error")
+        return dict(figures.RESULTS[kind][0](derived, intervals(derived)))
+
+
+def rows_of_all(name="ac3", group="em", **changes):
+    return results_of(name, group, PAPER | CURRENT | WINDOWS, **changes)
+
+
+def marks(axis):
+    """The points of a panel as (x, y, colour, whether it is filled)."""
+    found = []
+    for points in axis.collections:
+        if isinstance(points, PathCollection):
+            face, edge = points.get_facecolor(), points.get_edgecolor()
+            colour = to_hex((face if len(face) else edge)[0])
+            found += [(x, y, colour, len(face) > 0) for x, y in np.ma.getdata(points.get_offsets())]
+    return found
+
+
+def names(axis):
+    return [text.get_text() for text in axis.get_yticklabels()]
+
+
+def test_every_encoding_has_its_own_colour_and_marker():
+    looks = [style.look(name) for name in encodings.names()]
+    assert len({colour for colour, _ in looks}) == len({m for _, m in looks}) == len(looks)
+    assert style.look("compresso:window=4x4x1") == style.look("compresso")
+    assert style.look("a_plugin") == style.OTHER
+
+
+def test_figure_4_has_the_papers_bars_limits_and_values():
+    """Means over datasets, population SD, and the published mean of each bar."""
+    given = [row for ratio in (100, 300) for row in results_of(f"x{ratio}", "other", PAPER)]
+    for row in given:
+        if (row["encoding"], row["compression"]) == ("compresso", "lzma"):
+            row["compressed_bytes"] = 1_000_000 / int(row["dataset"][1:])
+    (figure,) = drawn("figure_4", rows_of_all("ac3") + given).values()
+    em, other = figure.axes
+    assert (em.get_ylim(), other.get_ylim()) == ((0, 1200), (0, 2000))
+    assert "AC3" in em.get_title()
+    assert "not in the paper" not in em.get_title()
+    assert other.get_title().count("not in the paper") == 2
+    assert len(em.get_xticklabels()) == 12
+    heights = sorted(round(bar.get_height()) for bar in other.patches)
+    assert heights == [1, 70, 90, 100, 200, 200]
+    segments = [s[:, 1] for part in other.collections for s in part.get_segments()]
+    assert any(np.allclose(s, [100, 300]) for s in segments)  # 200 and an SD of 100
+    published = [s[0] for s in segments if s[0] == s[1]]
+    wanted = [
+        v for (group, _), values in FIGURE_4.items() if group == "other" for v in values.values()
+    ]
+    assert sorted(set(published) & set(wanted)) == sorted(set(wanted))
+
+
+def test_figure_4_needs_the_papers_first_stages():
+    assert drawn("figure_4", results_of("ac3", "em", CURRENT)) == {}
+    assert drawn("figure_4", rows_of_all("phantom", "synthetic")) == {}
+
+
+def test_current_methods_are_the_best_of_each_encoding_in_order():
+    rows = rows_of_all(TRAINED) + rows_of_all("bsd500", "other")
+    (figure,) = drawn("current_methods", rows).values()
+    (axis,) = figure.axes
+    assert names(axis)[:4] == [
+        "Compresso (3x4x1) + LZMA",
+        "Ristretto",
+        "cpso + LZMA",
+        "Compresso + LZMA",
+    ]
+    assert "Crackle + LZMA" in names(axis)
+    assert "Crackle" not in names(axis)  # its best compressor is LZMA
+    assert names(axis)[-1] == "raw + Zstandard"
+    hollow = [(x, names(axis)[int(y)]) for x, y, _, filled in marks(axis) if not filled]
+    assert hollow == [(900, "Ristretto")]  # on the volume that it was trained on, only
+    assert "Hollow" in figure.legends[0].get_title().get_text()
+    assert [text.get_text() for text in figure.legends[0].texts] == [TRAINED, "BSD500"]
+
+
+def test_raw_labels_are_never_shown():
+    rows = results_of("ac3", "em", {("none", "none"): 1})
+    assert all(drawn(kind, rows) == {} for kind in figures.RESULTS)
+    rows += results_of("ac3", "em", {("compresso", "lzma"): 0.9})
+    for figure in drawn("pareto", rows).values():
+        assert all(len(marks(axis)) == 1 for axis in figure.axes)
+
+
+def test_pareto_names_the_front_and_compares_datasets():
+    slow = {"encode_s": 5.0, "decode_s": 5.0}
+    fast = results_of("ac3", "em", {("compresso", "none"): 10, ("cpso", "none"): 9})
+    small = results_of("ac3", "em", {("ristretto", "none"): 99}, **slow)
+    found = drawn("pareto", fast + small + results_of(TRAINED, "em", CURRENT))
+    assert list(found) == ["pareto_ac3", "pareto_pinky40-z000-255_h5"]
+    limits = {(axis.get_xlim(), axis.get_ylim()) for f in found.values() for axis in f.axes}
+    assert len(limits) == 1
+    for axis in found["pareto_ac3"].axes:
+        texts = {text.get_text() for text in axis.texts}
+        assert {"Ristretto", "Compresso"} <= texts
+        assert "cpso" not in texts
+        assert len({colour for _, _, colour, _ in marks(axis)}) == 3
+    note = [text for axis in found["pareto_pinky40-z000-255_h5"].axes for text in axis.texts]
+    assert any(text.get_text() == "Ristretto\u2020" for text in note)
+
+
+@pytest.mark.parametrize("ratio", [196.09, 1.0])
+def test_points_of_one_ratio_are_inside_their_axes(ratio):
+    rows = results_of("ac3", "em", {("compresso", "lzma"): ratio})
+    for axis in drawn("pareto", rows)["pareto_ac3"].axes:
+        low, high = axis.get_ylim()
+        assert low * 1.05 < ratio < high / 1.05
+
+
+def test_speeds_show_sizes_and_intervals():
+    rows = [
+        row | {"run": run, "encode_s": 0.1 * run}
+        for run in range(1, 6)
+        for row in results_of("ac3", "em", {("compresso", "lzma"): 800, ("cpso", "none"): 100})
+    ]
+    (figure,) = drawn("speeds", rows).values()
+    size, compress, _ = figure.axes
+    assert names(size) == ["Compresso + LZMA", "cpso"]
+    assert sorted(x for x, *_ in marks(size)) == pytest.approx([0.00125, 0.01])
+    assert sorted(x for x, *_ in marks(compress)) == pytest.approx([2.5, 2.5])  # 1 MB, 0.4 s
+    assert all(axis.get_xscale() == "log" for axis in figure.axes)
+    bars = [s for part in compress.collections for s in getattr(part, "get_segments", list)()]
+    assert len(bars) == 2
+    assert all(low < 2.5 < high for (low, _), (high, _) in bars)
+
+
+def test_windows_are_compared_with_8x8x1():
+    (figure,) = drawn("window_sizes", rows_of_all("phantom", "synthetic")).values()
+    ratio = figure.axes[0]
+    found = {names(ratio)[int(y)]: x for x, y, *_ in marks(ratio)}
+    assert found == pytest.approx({"3x4x1": 50, "8x8x1": 0, "1x4x1": -50})
+    assert "3x4x1" in figure.get_suptitle()
+    few = [row for row in rows_of_all() if "1x4x1" not in row["encoding"]]
+    assert drawn("window_sizes", few) == {}
+
+
+@pytest.mark.parametrize("kind", figures.RESULTS)
+@pytest.mark.parametrize("sets", [["ac3"], ["a" + LONG, "b" + LONG, TRAINED, "phantom"]])
+def test_texts_are_inside_and_not_upon_each_other(kind, sets):
+    rows = [row for name in sets for row in rows_of_all(name, "em")]
+    for figure in drawn(kind, rows).values():
+        figure.draw_without_rendering()
+        boxes = [legend.get_window_extent() for legend in figure.legends]
+        labels = [text for axis in figure.axes for text in (*axis.texts, axis.title)]
+        boxes += [text.get_window_extent() for text in labels if text.get_text()]
+        boxes += [axis.xaxis.label.get_window_extent() for axis in figure.axes]
+        assert not [1 for a, b in itertools.combinations(boxes, 2) if a.overlaps(b)]
+        whole = figure.bbox.padded(2)
+        assert all(whole.contains(*box.min) and whole.contains(*box.max) for box in boxes)
+        sizes = [text.get_fontsize() for text in labels] + [
+            t.get_fontsize() for t in figure.axes[0].get_yticklabels()
+        ]
+        assert min(sizes) >= 9
+        assert figure.get_figwidth() <= 9
+
+
+def test_a_volume_without_voxels_is_no_point():
+    rows = [row | {"raw_bytes": 0} for row in rows_of_all("empty", "other")]
+    assert drawn("pareto", rows) == {}
+
+
+def test_figures_are_written_and_follow_the_colour_scheme(tmp_path):
+    table = records.tabulate(rows_of_all("\u8133.h5"))  # letters that the font lacks
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert (tmp_path / "pareto.png") in list(figures.draw_all(table, tmp_path))
+        paths = list(figures.draw_all(table, tmp_path))
+    assert {path.stem: 3 for path in paths} == {
+        stem: len(list(group)) for stem, group in itertools.groupby(p.stem for p in paths)
+    }
+    for path in paths:
+        assert figures.caption(path)
+        if path.suffix == ".svg":
+            text = path.read_text()
+            assert "prefers-color-scheme:dark" in text
+            assert text.count(style.INK) == 1  # of the light scheme
+    with pytest.raises(ResultsError):
+        list(figures.draw_all(table[:0], tmp_path))
 
 
-def test_speeds_within_one_decade_can_be_read():
-    """The only number at the axis was the decade below all of them."""
-    rows = [
-        row | dict.fromkeys(("encode_s", "compress_s"), seconds)
-        for row, seconds in zip(rows_of("ac3", "em", RATIOS), (1, 0.001, 0.002), strict=True)
-    ]
-    figure = drawn("compression_speed", rows)  # 1 MB: 500 and 250 MB/s
-    figure.draw_without_rendering()
-    (axis,) = figure.axes
-    low, high = axis.get_ylim()
-    labels = [text.get_text() for text in axis.get_yticklabels()]
-    shown = [t for t, at in zip(labels, axis.get_yticks(), strict=True) if low <= at <= high]
-    assert shown == ["100", "200", "500"]
-    plt.close(figure)
-
-
-def ticks(figure, panel=0):
-    """The texts below the groups of a panel, and whether each is bold."""
-    labels = figure.axes[panel].get_xticklabels()
-    return {text.get_text(): text.get_fontweight() == "bold" for text in labels}
-
-
-def notes(figure):
-    """The notes above the legend."""
-    return figure.legends[0].get_title().get_text().replace("\n", " ")
-
-
-def test_the_best_group_is_the_smallest_in_size_and_the_largest_in_ratio():
-    ratios = RATIOS | {("neuroglancer", "zstd"): 500, ("compresso", "zlib"): 700}
-    rows = rows_of("ac3", "em", ratios)
-    size = drawn("compressed_size", rows)
-    assert ticks(size) == {"LZMA": True, "Zlib": False, "ZStandard": False}
-    assert heights(size) == pytest.approx(sorted(1 / r for r in ratios.values() if r > 1))
-    for name in ("compression_ratio", "mean_ratio"):
-        assert [text for text, bold in ticks(drawn(name, rows)).items() if bold] == ["LZMA"]
-    plt.close("all")
-
-
-@pytest.mark.parametrize("name", ["compressed_size", "compression_speed", "decompression_speed"])
-def test_raw_labels_alone_are_nothing_to_draw(name):
-    assert drawn(name, rows_of("ac3", "em", {("none", "none"): 1})) is None
-
-
-def test_raw_labels_are_no_point():
-    rows = rows_of("ac3", "em", {("none", "none"): 1, ("compresso", "lzma"): 0.9})
-    figure = drawn("pareto", rows)
-    for axis in figure.axes:
-        drawn_points = [len(points.get_offsets()) for points in axis.collections]
-        assert max(drawn_points) == 1
-        assert [text.get_text() for text in axis.texts] == ["Compresso + LZMA"]
-    plt.close(figure)
-
-
-def test_error_bars_of_the_mean_are_the_papers():
-    """The population's standard deviation: of 100 and 300, 100; of one dataset there is none."""
-    rows = [
-        row
-        for name, ratio in (("bsd500", 100), ("spl-knee", 300))
-        for row in rows_of(name, "other", {("compresso", "lzma"): ratio})
-    ]
-    figure = drawn("mean_ratio", rows + rows_of("ac3", "em", {("compresso", "lzma"): 7}))
-    em, other = figure.axes
-    (segment,) = (s for part in other.collections for s in part.get_segments())
-    assert segment[:, 1].tolist() == pytest.approx([100, 300])
-    ends = [s[:, 1] for part in em.collections for s in part.get_segments()]
-    assert not np.isfinite(np.array(ends)).any()
-    plt.close(figure)
-
-
-MANY = [
-    *(*KINDS, "compresso:window=4x4x1", "crackle:markov=5", "cpso:index=0"),
-    *("compressed_segmentation:block=4x4x4", "cpso:window=8x8x1,connectivity=6"),
-]
-
-
-@pytest.mark.parametrize("name", figures.of_results.names())
-@pytest.mark.parametrize("dataset", ["ac3", "phantom"])
-def test_the_legend_is_inside_its_figure(name, dataset):
-    """It was cut off at both sides of several first stages with one second stage."""
-    ratios = {(e, "lzma"): 10 + i for i, e in enumerate(MANY)} | {("ristretto", "none"): 100}
-    figure = drawn(name, rows_of(dataset, "em" if dataset == "ac3" else "synthetic", ratios))
-    if figure is None:
-        assert name == "window_sizes"
-        return
-    figure.draw_without_rendering()
-    (legend,) = figure.legends
-    box = legend.get_window_extent()
-    assert 0 <= box.x0 < box.x1 <= figure.bbox.width
-    assert 0 <= box.y0 < box.y1 <= min(axis.get_window_extent().y0 for axis in figure.axes)
-    plt.close(figure)
-
-
-def test_variants_that_are_not_shown_are_counted():
-    rows = rows_of("ac3", "em", {(f"crackle:markov={n}", "zstd"): 9 + n for n in (1, 3, 10, 2)})
-    rows += rows_of("ac3", "em", {("compresso", "zstd"): 9, ("cpso", "zstd"): 9})
-    rows += rows_of("ac3", "em", {(f"compresso:window={n}x4x1", "zstd"): 9 for n in (1, 2, 4)})
-    for name in ("compression_ratio", "compressed_size", "encoding_only", "mean_ratio"):
-        figure = drawn(name, rows)
-        shown = [text.get_text() for text in figure.legends[0].texts]
-        assert [text for text in shown if text != "as published"] == [
-            *("Compresso", "cpso", "crackle markov=1", "crackle markov=2", "crackle markov=3"),
-        ]
-        assert "Not shown: 3 of 4 variants of compresso" in notes(figure)
-        assert "1 of 4 variants of crackle" in notes(figure)
-    plt.close("all")
-    few = drawn("compression_ratio", [row for row in rows if ":" not in row["encoding"]])
-    assert notes(few) == ""
-
-
-def test_specs_are_sorted_by_their_numbers():
-    seconds = ("zstd:level=10", "zstd:level=2", "zstd:level=-1", "zstd", "bz2:level=9")
-    firsts = ("compresso:window=16x4x1", "compresso:window=8x8x1", "compresso:window=4x4x1")
-    rows = rows_of("ac3", "em", {(e, c): 9 for e in firsts for c in seconds})
-    figure = drawn("compression_ratio", rows)
-    assert list(ticks(figure)) == [
-        *("BZip2 level=9", "ZStandard", "ZStandard level=-1", "ZStandard level=2"),
-        "ZStandard level=10",
-    ]
-    assert [text.get_text() for text in figure.legends[0].texts] == [
-        *("Compresso 4x4x1", "Compresso 8x8x1", "Compresso 16x4x1"),
-    ]
-    plt.close(figure)
-
-
-def test_window_sizes_tell_what_is_synthetic():
-    """The name was cut at its first comma."""
-    ratios = {(f"compresso:window={n}x4x1", "lzma"): n for n in (4, 8, 16)}
-    ratios |= {("compresso:window=oops", "lzma"): 3, ("compresso", "lzma"): 3}
-    figure = drawn("window_sizes", rows_of("phantom:size=9x9x9,bits=32", "synthetic", ratios))
-    names = [text.get_text() for text in figure.axes[0].get_legend().texts]
-    assert names == ["phantom:size=9x9x9,bits=32 (synthetic)"]
-    shown = [text.get_text() for text in figure.axes[0].get_xticklabels()]
-    assert shown == ["4x4x1", "8x4x1", "8x8x1", "16x4x1"]
-    plt.close(figure)
-
-
-TRAINED = "\u2020"
-ALONE = {("ristretto", "none"): 9, ("ristretto:effort=2", "none"): 10, ("compresso", "lzma"): 5}
-
-
-@pytest.mark.parametrize("name", ["compression_ratio", "compressed_size", "mean_ratio", "pareto"])
-def test_what_was_trained_on_a_volume_is_marked(name, tmp_path):
-    """In its own panel only, and in a note."""
-    rows = rows_of("pinky40-z000-255.h5", "em", ALONE) + rows_of("spl-knee", "other", ALONE)
-    table = figures._alone_as_second_stage(records.results.derive(records.tabulate(rows)))
-    figure = figures.of_results.parse(name).draw(table)
-    assert "trained on this volume" in notes(figure)
-    half = len(figure.axes) // 2
-    for axis in figure.axes:
-        texts = [text.get_text() for text in (*axis.texts, *axis.get_xticklabels())]
-        marked = {text for text in texts if TRAINED in text}
-        if axis in figure.axes[:half]:
-            assert "ristretto effort=2" + TRAINED in marked
-            assert all(text.startswith("ristretto") for text in marked)
-        else:
-            assert marked == set()
-    figure = figures.of_results.parse(name).draw(table[table["dataset"] == "spl-knee"])
-    assert notes(figure) == ""
-    plt.close("all")
+def volume(filled, shape=(9, 16, 16)):
+    labels = np.zeros(shape, np.uint16)
+    for z in filled:
+        labels[z, :4] = z + 1
+    return LoadedVolume("a", "", "em", labels)
 
 
 @pytest.mark.parametrize(
     ("filled", "shown"),
-    [
-        ([5], [5]),
-        ([4, 6], [4, 6]),
-        (range(3, 6), [3, 4, 5]),
-        (range(2, 8), [3, 5, 7]),  # the fullest of each third
-        ([], None),
-    ],
+    [([5], [5]), ([4, 6], [4]), (range(2, 7), [3, 4, 5]), (range(9), [2, 4, 6]), ([], None)],
 )
 def test_slices_that_are_shown_hold_labels(filled, shown):
-    labels = np.zeros((9, 4, 4), np.uint16)
-    for z in filled:
-        labels[z].flat[: z + 1] = 7
-    figure = figures.of_volumes.parse("slices").draw(LoadedVolume("a", "", "em", labels))
+    with figures.drawing():
+        figure = figures.VOLUMES["slices"][0](volume(filled))
     if shown is None:
         assert figure is None
         return
-    assert [axis.get_title() for axis in figure.axes] == [f"slice {z}" for z in shown]
+    assert [axis.get_title() for axis in figure.axes] == [f"slice {z}, 1 label" for z in shown]
     assert all(axis.images[0].get_array().any() for axis in figure.axes)
-    plt.close(figure)
+
+
+def test_frequent_windows_are_counted():
+    with figures.drawing():
+        figure = figures.VOLUMES["frequent_windows"][0](volume(range(9)))
+    assert "the 2 most frequent of 2 different" in re.sub(r"\s+", " ", figure.get_suptitle())
+    assert "make up 100.0% of all 36" in re.sub(r"\s+", " ", figure.get_suptitle())
+    assert figures.VOLUMES["frequent_windows"][0](volume([], (0, 8, 8))) is None
+
+
+def test_pictures_of_the_documentation(phantom):
+    with figures.drawing():
+        figure = documentation.how_compresso_works(phantom[:1, :64, :64])
+        assert len(figure.subfigs) == 4
+        table = records.tabulate(rows_of_all())
+        volume = LoadedVolume("phantom", "", "synthetic", phantom)
+        slice_, methods = documentation.overview(volume, table).subfigs
+    assert slice_.axes[0].images[0].get_array().shape[:2] == phantom.shape[1:]
+    assert "raw + Zstandard" in names(methods.axes[0])

@@ -1,0 +1,121 @@
+"""The benchmark of a volume as a Markdown table and as a figure."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from compresso.arrays import Labels
+from experiments import figures
+from experiments.figures.style import Panel, dots
+from experiments.records import Row
+from experiments.records.intervals import UNKNOWN, Interval, interval
+from experiments.records.results import MARK, NOTE, is_trained
+
+#: The rows of each candidate by its title, in the order of the rounds.
+Results = dict[str, list[Row]]
+COPY = "memory copy"
+#: What is timed, by column: its head in the table.
+STAGES = {"encode_s": "encode", "decode_s": "decode", "decode_new_s": "decode to a new array"}
+#: An encoding, and how the title of another package begins and ends that writes the same stream or
+#: has the same purpose.
+COUNTERPARTS = (
+    ("compresso", "PyPI compresso", " 8x8x1"),
+    ("compresso:window=4x4x1", "PyPI compresso", " 4x4x1"),
+    ("cpso", "PyPI compresso", " 4x4x1, index"),
+    ("cpso:index=0", "PyPI compresso", " 4x4x1"),
+    ("cpso:window=8x8x1,index=0", "PyPI compresso", " 8x8x1"),
+    ("compressed_segmentation", "compressed-segmentation", ""),
+    ("neuroglancer", "compressed-segmentation", ""),
+    ("compresso", "Crackle", ""),
+    ("ristretto", "Crackle", ""),
+)
+
+
+def order(results: Results) -> Iterator[tuple[str, str]]:
+    """List the candidates: each is followed by its counterparts, with the name of the candidate."""
+    others = [title for title, rows in results.items() if rows[0].get("kind") == "other"]
+    seen = set()
+    for title in results:
+        if title not in others:
+            yield title, ""
+            for encoding, begin, end in COUNTERPARTS:
+                for other in others:
+                    if title == encoding and other.startswith(f"{begin} ") and other.endswith(end):
+                        yield other, title
+                        seen.add(other)
+    yield from ((title, "") for title in others if title not in seen)
+
+
+def table(voxels: int, results: Results) -> Iterator[str]:
+    """Lines of Markdown: medians with 95% intervals, and ratios to the codec above."""
+    heads = " | ".join(f"{head}, Mvoxel/s" for head in STAGES.values())
+    compared = any(above for _, above in order(results))
+    if compared:
+        yield "Lines with > are other packages. The last two columns say how many times as fast the"
+        yield "codec above is, measured in the same rounds."
+        yield ""
+    more = " encode, times | decode to a new array, times |" if compared else ""
+    yield f"| codec | {heads} | bits per voxel |{more}"
+    yield f"|---|---:|---:|---:|---:|{'---:|---:|' * compared}"
+    for title, above in order(results):
+        rows = results[title]
+        size = rows[0].get("encoded_bytes")
+        name = ("> " if above else "") + title + (MARK if is_trained(rows[0]) else "")
+        speeds = [_text(speed(voxels, rows, stage), "{:,.0f}") for stage in STAGES]
+        columns = [name, *speeds, f"{8 * size / voxels:.3f}" if size else ""]
+        if compared:
+            pairs = ((rows, results[above], stage) for stage in ("encode_s", "decode_new_s"))
+            columns += [_text(_ratio(*pair)) for pair in pairs] if above else ["", ""]
+        yield f"| {' | '.join(columns)} |"
+    if any(is_trained(rows[0]) for rows in results.values()):
+        yield from ("", f"{NOTE}.")
+
+
+def _text(found: Interval, form: str = "{:.2f}") -> str:
+    return "" if math.isnan(found.median) else found.text(form.format)
+
+
+def speed(voxels: int, rows: Sequence[Row], stage: str) -> Interval:
+    """Million voxels per second of a stage; unknown for one that is not measured."""
+    seconds = [row[stage] for row in rows if stage in row]
+    return interval(seconds).over(voxels / 1e6) if seconds else UNKNOWN
+
+
+def _ratio(theirs: Sequence[Row], ours: Sequence[Row], stage: str) -> Interval:
+    """Their time divided by ours, within each round."""
+    return interval([a[stage] / b[stage] for a, b in zip(theirs, ours, strict=False)])
+
+
+def draw(labels: Labels, results: Results, title: str, directory: Path) -> Path:
+    """Draw the speeds as dots with 95% intervals; returns the path of the PNG."""
+    lines: dict[str, dict[str, Any]] = {}
+    for name, above in order(results):
+        rows = results[name]
+        if name == COPY or name in lines:
+            continue
+        first, count = rows[0].get("encoding", name), rows[0].get("threads", 1)
+        other = rows[0].get("kind") == "other"
+        lines[name] = {
+            "row": name if other else first,
+            "encoding": above if other else first,
+            "set": "other package" if other else f"{count} thread{'s' * (count > 1)}",
+            "hollow": count > 1,
+        }
+        for stage in ("encode_s", "decode_new_s"):
+            found = speed(labels.size, rows, stage)
+            bounds = {f"{stage}_low": found.low, f"{stage}_high": found.high}
+            lines[name] |= {stage: found.median} | bounds
+    copied = speed(labels.size, results[COPY], "decode_new_s").median if COPY in results else None
+    panels = {
+        "encode_s": Panel("Encode [Mvoxel/s]"),
+        "decode_new_s": Panel("Decode to a new array [Mvoxel/s]", line=copied),
+    }
+    points = pd.DataFrame(lines.values())
+    note = "Dashed: a copy of the labels to a new array." if copied else ""
+    with figures.drawing():
+        figure = dots(points, list(dict.fromkeys(points["row"])), panels, title, note)
+        paths = list(figures.save(figure, directory, f"bench_{labels.dtype}"))
+    return paths[1]

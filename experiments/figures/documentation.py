@@ -1,0 +1,134 @@
+"""The pictures of the README and of docs/: how Compresso works, and the overview.
+
+``python -m experiments.figures.documentation [DATASET]`` draws them to docs/images; the overview
+shows a slice of the dataset, by default the phantom, next to the ratios of docs/paper/paper.csv.
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure, SubFigure
+from numpy.typing import NDArray
+
+from compresso import COMPRESSO
+from compresso.arrays import Labels
+from experiments import datasets, figures, records
+from experiments.datasets import LoadedVolume
+from experiments.datasets.synthetic import Phantom
+from experiments.figures import style
+from experiments.figures.results import compare
+from experiments.figures.style import INK, SMALL, WIDTH, dataset_name
+from experiments.figures.volumes import colours, draw_window, scale_bar
+from experiments.records.intervals import intervals
+from experiments.records.results import derive, newest
+
+ROOT = Path(__file__).resolve().parents[2]
+#: The example of the schematic: a part of a slice of the phantom.
+EXAMPLE = (slice(8, 9), slice(200, 328), slice(200, 328))
+#: How many windows are shown, per row and in all.
+ACROSS, SHOWN = 4, 16
+
+
+def how_compresso_works(labels: Labels) -> Figure:
+    """Draw the steps of the encoding on one slice of labels, of shape (1, ny, nx)."""
+    stream = COMPRESSO.compress(labels)
+    header = np.frombuffer(stream, "<u8", 9).astype(int)
+    ids, values, locations = header[3:6]
+    parts = {
+        "header": 72,
+        "label of each region": 8 * ids,
+        "different windows": 8 * values,
+        "exceptions": 8 * locations,
+        "index of each window": len(stream) - 72 - 8 * (ids + values + locations),
+    }
+    plane = labels[0]
+    boundary = np.zeros(plane.shape, bool)
+    boundary[:, :-1] |= plane[:, :-1] != plane[:, 1:]
+    boundary[:-1] |= plane[:-1] != plane[1:]
+    figure = plt.figure(figsize=(WIDTH, 3.1), layout="constrained")
+    first, second, third, fourth = figure.subfigures(1, 4, False, width_ratios=(1, 1, 1, 1.15)).flat
+    axis = first.subplots()
+    axis.imshow(colours(plane), interpolation="nearest")
+    first.suptitle("1. Labels", fontsize=10, fontweight="bold")
+    axis.set_title(f"{len(np.unique(plane))} labels, {plane.size * 8:,} bytes", fontsize=SMALL)
+    grid = second.subplots()
+    grid.imshow(boundary, cmap="gray_r", interpolation="nearest")
+    second.suptitle("2. Boundary map", fontsize=10, fontweight="bold")
+    grid.set_title("in windows of 8 x 8 voxels", fontsize=SMALL)
+    for at in range(8, len(plane), 8):
+        grid.axhline(at - 0.5, color="#56b4e9", linewidth=0.8)
+        grid.axvline(at - 0.5, color="#56b4e9", linewidth=0.8)
+    for one in (axis, grid):
+        one.set(xticks=[], yticks=[], anchor="N")
+        one.grid(False)
+        one.spines[:].set_visible(True)
+    _draw_windows(third, boundary)
+    _draw_stream(fourth, parts)
+    return figure
+
+
+def _draw_windows(figure: SubFigure, boundary: NDArray[np.bool_]) -> None:
+    """Draw the most frequent windows, and how often each occurs."""
+    ny, nx = boundary.shape
+    cut = boundary.reshape(ny // 8, 8, nx // 8, 8).swapaxes(1, 2).reshape(-1, 64)
+    packed = np.packbits(cut, axis=1, bitorder="little").view("<u8").ravel()
+    found, counts = np.unique(packed, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:SHOWN]
+    axes = figure.subplots(-(-SHOWN // ACROSS), ACROSS)
+    for axis, index in zip(axes.flat, order, strict=False):
+        draw_window(axis, found[index])
+        axis.set_xlabel(f"{counts[index]} x", fontsize=SMALL, labelpad=1)
+    title = f"3. {packed.size} windows, {found.size} different"
+    figure.suptitle(title, fontsize=10, fontweight="bold")
+
+
+def _draw_stream(figure: SubFigure, parts: dict[str, int]) -> None:
+    """Draw the sections of the stream, as long as their bytes."""
+    axis = figure.subplots()
+    shades = ("#b8b8b8", "#009e73", "#d55e00", "#cc79a7", "#0072b2")
+    for place, (size, shade) in enumerate(zip(parts.values(), shades, strict=True)):
+        axis.barh(place, size, color=shade, edgecolor=INK, linewidth=0.5, height=0.45)
+    for place, (name, size) in enumerate(parts.items()):
+        axis.text(0, place - 0.34, f"{name}, {size:,} bytes", fontsize=SMALL, va="bottom")
+    axis.set_ylim(len(parts) - 0.5, -0.8)
+    axis.set_axis_off()
+    figure.suptitle(f"4. Stream, {sum(parts.values()):,} bytes", fontsize=10, fontweight="bold")
+
+
+def overview(volume: LoadedVolume, table: pd.DataFrame) -> Figure:
+    """Draw a slice of a volume next to the ratios of the methods of a table of results."""
+    figure = plt.figure(figsize=(WIDTH, 4.6), layout="constrained")
+    left, right = figure.subfigures(1, 2, False, width_ratios=(1, 2)).flat
+    axis = left.subplots()
+    planes = volume.labels[:: max(1, len(volume.labels) // 16)]
+    plane = max(planes, key=lambda labels: len(np.unique(labels)))
+    axis.imshow(colours(plane), interpolation="nearest")
+    axis.set_axis_off()
+    axis.set_anchor("N")
+    scale_bar(axis, plane.shape[1])
+    count = np.count_nonzero(np.unique(plane))
+    style.finish(left, f"{dataset_name(volume.name, volume.group)}: {count:,} labels in a slice")
+    compare(intervals(derive(newest(table))), right)
+    return figure
+
+
+def main(spec: str = "phantom") -> None:
+    """Draw both pictures."""
+    folder = ROOT / "docs" / "images"
+    example = Phantom().labels(EXAMPLE[0].stop)[EXAMPLE]
+    with figures.drawing():
+        written = [
+            *figures.save(how_compresso_works(example), folder, "how-compresso-works", "svg", "png")
+        ]
+        (dataset,) = datasets.choose(spec, ROOT / "data")
+        table = records.read(ROOT / "docs" / "paper" / "paper.csv")
+        written += figures.save(overview(dataset.load(), table), folder, "overview", "svg", "png")
+    for path in written:
+        print(path)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,321 @@
+"""The figures of measured rows: each function yields the figures of its kind, and their names."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from experiments import datasets
+from experiments.figures import style
+from experiments.figures.style import INK, SMALL, WIDTH, Panel, dataset_name, method_name, slug
+from experiments.paper.published import ALONE, FIGURE_4, FIRST_STAGES
+from experiments.records.results import BOTH, MARK, describe_threads, is_raw, pareto_front
+from experiments.text import EM, OTHER, natural
+
+Figures = Iterator[tuple[str, Figure]]
+
+#: The bars of Figure 4 in the paper's order and spelling, its panels and their limits.
+SECOND_STAGES = {
+    **{"bz2": "BZip2", "jpeg2000": "JPEG2000", "lz78": "LZ78", "lzf": "LZF", "lzma": "LZMA"},
+    **{"lzo": "LZO", "lzw": "LZW", "none": "None", "png": "PNG", "x264": "X.264", "zlib": "Zlib"},
+    "zstd": "ZStandard",
+}
+PANELS = {
+    EM: ("Average over connectomics datasets (EM)", 1200),
+    OTHER: ("Average over other datasets", 2000),
+}
+#: How many variants of an encoding are shown.
+VARIANTS = 3
+RATIO = "Compression ratio (vs uint64)"
+SPEEDS = {speed: f"{verb.capitalize()} [MB/s]" for speed, verb in BOTH.items()}
+
+
+def figure_4(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
+    """The paper's Figure 4, with the published values; needs its three first stages."""
+    found = {group: set(rows["encoding"][rows["group"] == group]) for group in PANELS}
+    groups = [group for group in PANELS if set(FIRST_STAGES) <= found[group]]
+    if not groups:
+        return
+    figure, axes = plt.subplots(
+        len(groups), 1, figsize=(WIDTH, 3.6 * len(groups)), squeeze=False, layout="constrained"
+    )
+    for axis, group in zip(axes.flat, groups, strict=True):
+        part = rows[rows["group"] == group]
+        title, limit = PANELS[group]
+        names = [
+            dataset_name(name, group) + " (not in the paper)" * (name not in datasets.published())
+            for name in part["dataset"].unique()
+        ]
+        axis.set_title(f"{title}\n" + style.fitted(f"measured: {', '.join(names)}", WIDTH, 10))
+        _paper_bars(axis, part, group)
+        axis.set_ylim(0, max(limit, axis.get_ylim()[1]))
+        axis.set_ylabel(RATIO)
+        axis.grid(axis="x", visible=False)
+        axis.grid(axis="y", visible=True)
+        axis.yaxis.set_major_formatter(style.PLAIN)
+    handles: list[Any] = [
+        Patch(facecolor=style.look(first)[0], edgecolor=INK) for first in FIRST_STAGES
+    ]
+    handles.append(Line2D([], [], color=INK, linewidth=2.5))
+    labels = ["None", "Neuroglancer", "Compresso", "published"]
+    style.finish(figure, "Figure 4 of the paper, reproduced", "", handles, labels)
+    yield "figure_4", figure
+
+
+def _paper_bars(axis: Axes, rows: pd.DataFrame, group: str) -> None:
+    width = 0.26
+    for place, second in enumerate(SECOND_STAGES):
+        alone = second in ALONE
+        for shift, first in ((0, "none"),) if alone else zip((-1, 0, 1), FIRST_STAGES, strict=True):
+            pair = (second, "none") if alone else (first, second)
+            cell = rows[(rows["encoding"] == pair[0]) & (rows["compression"] == pair[1])]
+            ratios = cell.groupby("dataset")["ratio"].mean()
+            x = place + shift * width
+            if len(ratios):
+                axis.bar(x, ratios.mean(), width, color=style.look(first)[0], edgecolor=INK, lw=0.5)
+            if len(ratios) > 1:
+                axis.errorbar(x, ratios.mean(), ratios.std(ddof=0), color=INK, capsize=2, lw=1)
+            if published := FIGURE_4[group, first].get(second):
+                axis.hlines(published, x - width / 2, x + width / 2, INK, linewidth=2.5)
+    axis.set_xticks(range(len(SECOND_STAGES)), list(SECOND_STAGES.values()))
+    axis.set_xlim(-0.6, len(SECOND_STAGES) - 0.4)
+    axis.tick_params(axis="x", length=0)
+
+
+def current_methods(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
+    """The best compressor of each encoding, a row per method and a dot per dataset."""
+    if not leading(methods).empty:
+        yield "current_methods", compare(methods)
+
+
+def compare(methods: pd.DataFrame, figure: "Figure | SubFigure | None" = None) -> Any:
+    """Draw the ratios of the leading methods, into a figure if one is given."""
+    methods = leading(methods)
+    points = _points(methods)
+    title = "How many times smaller each method makes label volumes"
+    panels = {"ratio": Panel(RATIO)}
+    return style.dots(points, _order(points), panels, title, _hollow(methods), figure)
+
+
+def speeds(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
+    """Size and both speeds with their intervals, a figure per dataset."""
+    for name, part in methods.groupby("dataset", sort=False):
+        chosen = [*leading(part).index, *(i for speed in BOTH for i in _front(part, speed))]
+        part = part.loc[list(dict.fromkeys(chosen))]
+        if part.empty:
+            continue
+        points = _points(part).assign(size=part["compressed_bytes"] / 1e6)
+        panels = {"size": Panel("Compressed size [MB]")}
+        panels |= {speed: Panel(label) for speed, label in SPEEDS.items()}
+        title = f"{_title(rows, str(name))}: size and speed"
+        figure = style.dots(points, _order(points), panels, title, _hollow(part))
+        yield f"speeds_{slug(str(name))}", figure
+
+
+def encoding_only(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
+    """Ratio and speeds of each encoding without a compressor, a dot per dataset."""
+    by_compressor = methods.sort_values("compression", key=lambda c: c != "none", kind="stable")
+    alone = by_compressor[by_compressor["encoding"] != "none"]
+    alone = _few_variants(alone.drop_duplicates(["dataset", "encoding"]))
+    if alone.empty:
+        return
+    points = _points(alone.assign(compression="none", ratio=alone["encoding_ratio"]))
+    panels = {
+        "ratio": Panel("Ratio (vs uint64)"),
+        "encode_speed": Panel("Encoding [MB/s]"),
+        "decode_speed": Panel("Decoding [MB/s]"),
+    }
+    title = "Encodings alone, without a compressor"
+    yield "encoding_only", style.dots(points, _order(points), panels, title, _hollow(alone))
+
+
+def window_sizes(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
+    """Compresso + LZMA with other windows, compared with 8x8x1; needs three sizes."""
+    spec = methods["encoding"].str.fullmatch(r"compresso(?::window=\d+x\d+x\d+)?")
+    part = methods[spec & (methods["compression"] == "lzma")]
+    part = part.assign(row=[spec.partition("window=")[2] or "8x8x1" for spec in part["encoding"]])
+    part = part.drop_duplicates(["dataset", "row"])
+    base = part[part["row"] == "8x8x1"].set_index("dataset")
+    part = part[part["dataset"].isin(base.index)]
+    if part["row"].nunique() < 3:
+        return
+    for value in ("ratio", "encode_speed"):
+        part[value] = 100 * (part[value] / part["dataset"].map(base[value]) - 1)
+    points = _points(part).assign(row=part["row"], encode_speed_low=math.nan, hollow=False)
+    mean = points.groupby("row")["ratio"].mean().sort_values(ascending=False)
+    best = points["ratio"][points["row"] == mean.index[0]]
+    title = f"Windows of {mean.index[0]} are the best for Compresso + LZMA: ratio "
+    title += f"{best.min():+.1f} % to {best.max():+.1f} % against 8x8x1"
+    panels = {
+        "ratio": Panel("Ratio compared with 8x8x1 [%]", log=False, line=0),
+        "encode_speed": Panel("Encoding speed compared with 8x8x1 [%]", log=False, line=0),
+    }
+    yield "window_sizes", style.dots(points, list(mean.index), panels, title, "")
+
+
+def pareto(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
+    """Ratio against both speeds, a figure per dataset, all with the same limits."""
+    numbers = methods[["ratio", *BOTH]]
+    methods = methods[(numbers.gt(0) & numbers.lt(math.inf)).all(axis=1)]  # raw labels have none
+    if methods.empty:
+        return
+    for name, part in methods.groupby("dataset", sort=False):
+        figure, axes = plt.subplots(2, 1, figsize=(WIDTH, 7.4), layout="constrained")
+        for axis, (speed, label) in zip(axes, SPEEDS.items(), strict=True):
+            axis.set(xscale="log", yscale="log", xlabel=label, ylabel=RATIO)
+            low, high = methods[list(BOTH)].min().min(), methods[list(BOTH)].max().max()
+            axis.set_xlim(low / 1.4, high * max(2, (high / low) ** 0.25))  # room for names
+            low, high = methods["ratio"].min(), methods["ratio"].max()
+            axis.set_ylim(low / 1.3, high * max(2, (high / low) ** 0.3))
+            for side in (axis.xaxis, axis.yaxis):
+                style.number_decades(side)
+            axis.grid(True, axis="both")
+            _scatter(axis, part, speed)
+        used = dict.fromkeys(style.family(encoding) for encoding in part["encoding"])
+        handles = [
+            Line2D([], [], color=colour, marker=marker, linestyle="", markeredgecolor=INK)
+            for colour, marker in map(style.look, used)
+        ]
+        title = f"{_title(rows, str(name))}: ratio and speed"
+        names = [style.codec_name(encoding) for encoding in used]
+        style.finish(figure, title, style.trained_note(part), handles, names)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # the places of the labels depend on the axes
+        for axis, speed in zip(axes, SPEEDS, strict=True):
+            _label(axis, part, speed)
+        yield f"pareto_{slug(str(name))}", figure
+
+
+def _scatter(axis: Axes, methods: pd.DataFrame, speed: str) -> None:
+    """Draw the points, their intervals, the front, and the area that it beats."""
+    best = _front(methods, speed)
+    line = methods.loc[best].sort_values(speed)
+    x = [axis.get_xlim()[0], *line[speed]]
+    y = [line["ratio"].iloc[0], *line["ratio"]]
+    axis.fill_between(x, y, axis.get_ylim()[0], step="pre", color="#808080", alpha=0.1, lw=0)
+    axis.step(x, y, where="pre", color="#808080", lw=1.2)
+    for encoding, part in methods.groupby(methods["encoding"].map(style.family)):
+        colour, marker = style.look(str(encoding))
+        in_front = part.index.isin(best)
+        low, high = part[f"{speed}_low"], part[f"{speed}_high"]
+        axis.hlines(part["ratio"], low, high, colour, alpha=0.6)
+        axis.scatter(
+            part[speed],
+            part["ratio"],
+            s=np.where(in_front, 70, 26) * (1.5 if marker == "*" else 1),
+            marker=marker,
+            color=colour,
+            edgecolor=INK,
+            linewidth=np.where(in_front, 0.9, 0.3),
+            zorder=3,
+        )
+    axis.annotate(
+        "better \u2197", (0.99, 0.97), xycoords="axes fraction", ha="right", va="top", size=SMALL
+    )
+
+
+def _label(axis: Axes, methods: pd.DataFrame, speed: str) -> None:
+    """Name the front: up and to the right of it are no points, only other names."""
+    points = 72 / axis.figure.dpi
+    below = -math.inf
+    for index in reversed(_front(methods, speed)):  # from the fastest, the lowest, up
+        method = methods.loc[index]
+        at = (method[speed], method["ratio"])
+        y = axis.transData.transform(at)[1] * points
+        if below + 1.3 * SMALL > y + 4 * SMALL:
+            continue  # too many points of about the same ratio to name them all
+        below = max(y, below + 1.3 * SMALL)
+        name = method_name(method["encoding"], method["compression"])
+        axis.annotate(
+            name + (MARK if method["trained"] else ""),
+            at,
+            (SMALL, below - y + SMALL / 3),
+            textcoords="offset points",
+            fontsize=SMALL,
+            arrowprops={"arrowstyle": "-", "lw": 0.6, "color": "#808080", "relpos": (0, 0.2)},
+        )
+
+
+def leading(methods: pd.DataFrame) -> pd.DataFrame:
+    """The best method of each encoding by its mean ratio, and Zstandard alone.
+
+    Raw labels are left out, and all but some variants of an encoding.
+
+    Parameters
+    ----------
+    methods : DataFrame
+        Of :func:`experiments.records.intervals.intervals`.
+    """
+    pair = [methods["encoding"], methods["compression"]]
+    working = methods[~is_raw(*pair)]
+    if working.empty:
+        return working
+    score = _relative(working).groupby([working["encoding"], working["compression"]])
+    mean, count = score.mean(), score.count()
+    whole = mean[count == count.groupby("encoding").transform("max")]  # on as many as any
+    best = set(whole.groupby("encoding").idxmax()) | {("none", "zstd")}
+    chosen = [key in best for key in zip(working["encoding"], working["compression"], strict=True)]
+    return _few_variants(working[chosen])
+
+
+def _few_variants(methods: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the parameter variants of an encoding that has more than ``VARIANTS``."""
+    specs: dict[str, list[str]] = {}
+    for spec in sorted(methods["encoding"].unique(), key=natural):
+        specs.setdefault(style.family(spec), []).append(spec)
+    kept = [
+        spec
+        for name, found in specs.items()
+        for spec in (found[:VARIANTS] if len(found) <= VARIANTS or name not in found else [name])
+    ]
+    return methods[methods["encoding"].isin(kept)]
+
+
+def _relative(methods: pd.DataFrame) -> "pd.Series[float]":
+    """The logarithm of each ratio, less the mean of those of its dataset."""
+    logs = pd.Series(np.log(methods["ratio"]), methods.index)
+    return logs - logs.groupby(methods["dataset"]).transform("mean")
+
+
+def _points(methods: pd.DataFrame) -> pd.DataFrame:
+    """Methods as :func:`style.dots` takes them."""
+    pairs = zip(methods["encoding"], methods["compression"], strict=True)
+    sets = zip(methods["dataset"], methods["group"], strict=True)
+    return methods.assign(
+        row=[method_name(*pair) for pair in pairs],
+        set=[dataset_name(*one) for one in sets],
+        hollow=methods["trained"],
+    )
+
+
+def _order(points: pd.DataFrame) -> list[str]:
+    """The rows, the best mean ratio first."""
+    means = _relative(points).groupby(points["row"]).mean()
+    return list(means.sort_values(ascending=False).index)
+
+
+def _hollow(methods: pd.DataFrame) -> str:
+    return style.trained_note(methods).replace(MARK, "Hollow:")
+
+
+def _front(methods: pd.DataFrame, speed: str) -> list[int]:
+    def ratio(index: int) -> float:
+        return float(methods["ratio"][index])
+
+    return pareto_front(list(methods.index), ratio, lambda index: float(methods[speed][index]))
+
+
+def _title(rows: pd.DataFrame, name: str) -> str:
+    """Title, size and conditions of a dataset."""
+    row = rows[rows["dataset"] == name].iloc[-1]
+    size = " x ".join(reversed(row["shape"].split("x")))
+    title = dataset_name(name, row["group"])
+    words = (title, f"{size} {row['dtype']}", row["part"], describe_threads(row))
+    return ", ".join(filter(None, words))

@@ -1,0 +1,115 @@
+"""The figures that show a volume itself: some of its slices, and its most frequent windows."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import hsv_to_rgb
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from compresso.arrays import as_volume
+from experiments.datasets import LoadedVolume
+from experiments.figures import style
+from experiments.figures.style import INK, SMALL, WIDTH, dataset_name
+from experiments.paper.measured import FREQUENT, window_counts
+
+#: Where the slices are, among those that hold labels.
+SHOWN = (0.25, 0.5, 0.75)
+ABSENT = 5  # random windows that never occur
+ACROSS = 20
+
+
+def slices(volume: LoadedVolume) -> Figure | None:
+    """Three slices, each label in a colour of its own, as in the paper's Figure 1."""
+    labels = as_volume(volume.labels)
+    filled = np.flatnonzero(labels.any(axis=(1, 2)))
+    if not filled.size:
+        return None
+    places = dict.fromkeys(int(filled[int(share * (filled.size - 1))]) for share in SHOWN)
+    height = min(6.0, WIDTH / 3 * labels.shape[1] / labels.shape[2]) + 0.55
+    figure, axes = plt.subplots(
+        1, len(places), figsize=(WIDTH, height), squeeze=False, layout="constrained"
+    )
+    for axis, z in zip(axes.flat, places, strict=True):
+        axis.imshow(colours(labels[z]), interpolation="nearest")
+        count = int(np.count_nonzero(np.unique(labels[z])))
+        axis.set_title(f"slice {z}, {count:,} label{'s' * (count != 1)}", fontsize=SMALL)
+        axis.set_axis_off()
+    scale_bar(axes.flat[0], labels.shape[2])
+    title = f"{dataset_name(volume.name, volume.group)}, "
+    title += f"{' x '.join(map(str, labels.shape[::-1]))} {volume.labels.dtype}"
+    style.finish(figure, title)
+    return figure
+
+
+def scale_bar(axis: Axes, width: int) -> None:
+    """Draw a bar of a round number of voxels, about a quarter of the width, in the corner."""
+    length = next((n for n in (500, 200, 100, 50, 20, 10, 5, 2) if n <= width / 3), 1)
+    box: dict[str, Any] = {"facecolor": "black", "alpha": 0.65, "edgecolor": "none", "pad": 2}
+    axis.plot([0.04 * width, 0.04 * width + length], [0.04 * width] * 2, color="white", lw=3)
+    at = (0.04 * width, 0.07 * width)
+    axis.text(*at, f"{length} voxels", color="white", size=SMALL, va="top", bbox=box)
+
+
+def colours(labels: NDArray[np.unsignedinteger]) -> NDArray[np.float64]:
+    """Colours (y, x, 3) of a slice: a hash of the label chooses hue and shade, 0 is black."""
+    mixed = labels.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    hue = (mixed >> np.uint64(40)).astype(float) / 2**24
+    shade = 0.55 + 0.45 * ((mixed >> np.uint64(32)) & np.uint64(255)).astype(float) / 255
+    coloured: NDArray[np.float64] = hsv_to_rgb(
+        np.stack([hue, np.full_like(hue, 0.65), np.where(labels == 0, 0, shade)], axis=-1)
+    )
+    return coloured
+
+
+def frequent_windows(volume: LoadedVolume) -> Figure | None:
+    """The most frequent 8x8x1 windows, and some that never occur, as in the paper's Figure 3."""
+    values, counts = window_counts(volume)
+    if counts.sum() == 0:
+        return None
+    order = np.argsort(-counts, kind="stable")[:FREQUENT]
+    shares = np.cumsum(counts[order]) / counts.sum()
+    down = -(-len(order) // ACROSS) + 1
+    figure, axes = plt.subplots(
+        down,
+        ACROSS + 1,
+        figsize=(WIDTH, 0.45 * down + 0.9),
+        squeeze=False,
+        layout="constrained",
+        width_ratios=[*[1] * ACROSS, 1.3],
+    )
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for place, index in enumerate(order):
+        draw_window(axes[place // ACROSS, place % ACROSS], values[index])
+    for row, line in enumerate(axes[:-1]):
+        last = min(len(order), (row + 1) * ACROSS) - 1
+        _note(line[-1], f"{shares[last]:.1%}")
+    random, known = np.random.RandomState(0), set(values)
+    drawn = np.frombuffer(random.bytes(8 * 4 * ABSENT), "<u8")
+    absent = [window for window in drawn if window not in known][:ABSENT]
+    for axis, window in zip(axes[-1], absent, strict=False):
+        draw_window(axis, window)
+    if absent:
+        _note(axes[-1, len(absent)], "random windows that never occur")
+    title = f"{dataset_name(volume.name, volume.group)}: the {len(order)} most frequent of "
+    title += f"{len(values):,} different 8x8x1 windows make up {shares[-1]:.1%} of all "
+    style.finish(figure, f"{title}{counts.sum():,}")
+    return figure
+
+
+def _note(axis: Axes, text: str) -> None:
+    axis.text(0, 0.5, text, va="center", fontsize=SMALL).set_in_layout(False)
+
+
+def draw_window(axis: Axes, window: np.uint64) -> None:
+    """Draw the 64 bits of a window, boundaries dark."""
+    bits = np.unpackbits(np.array([window], "<u8").view(np.uint8), bitorder="little")
+    axis.imshow(bits.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    axis.set_axis_on()
+    axis.set(xticks=[], yticks=[])
+    axis.grid(False)
+    axis.spines[:].set_visible(True)
+    axis.spines[:].set_color(INK)

@@ -1,0 +1,218 @@
+"""The page: what it holds, that it needs nothing else, and how it behaves in a browser."""
+
+import base64
+import csv
+import html
+import io
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+
+from experiments import figures, page
+from experiments.records import tabulate
+from tests.helpers.rows import results_of
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--enable-logging=stderr", "--dump-dom", "--virtual-time-budget=3000"),
+]
+SCHEMES = {
+    "dark": "--blink-settings=preferredColorScheme=0",
+    "light": "--blink-settings=preferredColorScheme=1",
+}
+EVIL = "<script>alert(1)</script>.npy"
+LONG = "pinky40-z000-255.h5:/volumes/labels"
+#: What a person would see or do on the page, which reports it in the title of its window.
+LOOK = """<script>{
+const seen = {width: innerWidth, page: document.documentElement.scrollWidth};
+seen.paper = getComputedStyle(document.body).backgroundColor;
+seen.inks = ["body", "small", ".faint", "nav a"].map(
+  name => getComputedStyle(document.querySelector(name)).color);
+const section = document.querySelector("section.dataset:has([data-variant])");
+const shown = () => [...section.querySelectorAll(".results tbody tr")].filter(row => !row.hidden);
+const ratios = () => shown().map(row => Number(row.cells[2].dataset.value));
+seen.before = ratios();
+const button = section.querySelectorAll("[role=region] th button")[2];
+button.click(); seen.down = ratios(); button.click(); seen.up = ratios();
+const [dataset, search, front, variants] = document.querySelectorAll("nav select, nav input");
+const set = (input, key, value) => {
+  input[key] = value;
+  input.dispatchEvent(new Event("input", {bubbles: true}));
+};
+set(variants, "checked", true); seen.plain = shown().length; set(variants, "checked", false);
+set(front, "checked", true); seen.front = shown().length; set(front, "checked", false);
+set(search, "value", "LZMA"); seen.found = shown().length; set(search, "value", "");
+set(dataset, "value", section.id);
+seen.sections = [...document.querySelectorAll("section.dataset")].filter(one => !one.hidden).length;
+seen.links = [...document.querySelectorAll("section.dataset svg a")].every(
+  link => document.querySelector("tr" + link.getAttribute("href")));
+seen.asked = performance.getEntriesByType("resource").map(entry => entry.name)
+  .filter(name => !name.startsWith("data:"));
+top.document.title = JSON.stringify(seen);
+}</script></body>"""
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    ratios = {("none", "none"): 1, ("compresso", "lzma"): 71.1, ("cpso", "zstd"): 40}
+    ratios |= {("compresso:window=4x4x1", "lzma"): 80, ("ristretto", "none"): 1234.5}
+    rows = [
+        row | {"run": run, "encode_s": 0.1 * run, "cpu": "a <b>CPU</b>"}
+        for name in (EVIL, LONG, "x" * 60)
+        for run in (1, 2, 3)
+        for row in results_of(name, "em", ratios)
+    ]
+    failed = {"status": "error: <i>it</i> broke", "lossless": False}
+    rows += results_of(EVIL, "em", {("crackle", "none"): 1}, **failed)
+    table = tabulate(rows)
+    drawn = list(figures.draw_all(table, folder))
+    answers = {"archive": {"encoding": "cpso", "compression": "zstd", "why": "the <smallest>"}}
+    return page.write(table, drawn, folder, answers)
+
+
+class Seen(HTMLParser):
+    """The text of a page, its tags and links, and the fields of its tables."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links, self.ids, self.text, self.rows = [], [], [], "", []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.links += [value for name, value in attributes if name in ("src", "href")]
+        self.ids += [value for name, value in attributes if name == "id"]
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th") and self.rows:
+            self.rows[-1].append("")
+
+    def handle_data(self, data):
+        self.text += data
+        if self.rows and self.rows[-1]:
+            self.rows[-1][-1] += data
+
+
+def written_from(tmp_path, rows):
+    return Seen(page.write(tabulate(rows), [], tmp_path).read_text())
+
+
+def test_it_is_one_file_without_requests_or_foreign_tags(written):
+    seen = Seen(written.read_text())
+    assert seen.tags.count("script") == 1
+    assert "i" not in seen.tags
+    assert all(link.startswith(("data:", "#")) for link in seen.links)
+    assert {link[1:] for link in seen.links if link[0] == "#"} <= set(seen.ids)
+    assert len(set(seen.ids)) == len(seen.ids)
+    for text in (EVIL, "a <b>CPU</b>", "<i>it</i> broke", "the <smallest>"):
+        assert text in seen.text
+
+
+def test_the_headline_is_the_best_result_and_raw_labels_are_none(tmp_path, written):
+    assert "<h1>3 datasets, 5 methods: up to Ristretto" in written.read_text()
+    rows = results_of("a.h5", "em", {("none", "none"): 1, ("compresso", "lzma"): 0.9})
+    text = page.write(tabulate(rows), [], tmp_path).read_text()
+    title = re.search("<title>(.*)</title>", text)[1]
+    assert title == "a.h5: Compresso + LZMA, 0.900x smaller (2 methods)"
+    (raw,) = (row for row in Seen(text).rows if row[0].strip() == "raw")
+    assert raw[5:7] == ["\u2013", "\u2013"]
+    assert text.count('class="dot') == 2  # one method, two charts
+    assert written.read_text().count('class="dot') == 3 * 2 * 4
+
+
+def test_rows_can_be_downloaded(written):
+    (link,) = (link for link in Seen(written.read_text()).links if link.startswith("data:text/csv"))
+    text = base64.b64decode(link.partition(",")[2]).decode()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 3 * 3 * 5 + 1
+    assert {row["dataset"] for row in rows} == {EVIL, LONG, "x" * 60}
+
+
+def browse(folder, inside, *flags, width=390):
+    """The title of a window whose frame of this width shows a page, and the console's lines."""
+    if CHROMIUM is None:
+        pytest.skip("needs chromium: apt-get install chromium")
+    copy = folder / "page.html"
+    framed = f'<iframe width={width} height=800 srcdoc="{html.escape(inside)}"></iframe>'
+    copy.write_text(f"<title>none</title>{framed}")
+    command = [CHROMIUM, *FLAGS, *flags, f"--user-data-dir={folder / 'profile'}", copy.as_uri()]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    (title,) = re.findall(r"<title>(.+?)</title>", result.stdout, re.S)[:1]
+    return html.unescape(title), [line for line in result.stderr.splitlines() if "CONSOLE" in line]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_in_a_browser_on_a_phone(written, tmp_path, scheme):
+    text = written.read_text().replace("</body>", LOOK)
+    title, console = browse(tmp_path, text, SCHEMES[scheme])
+    assert console == []
+    seen = json.loads(title)
+    assert seen["page"] <= seen["width"] == 390
+    assert seen["asked"] == []
+    assert seen["links"]
+    assert seen["down"] == sorted(seen["before"], reverse=True)
+    assert seen["up"] == sorted(seen["before"])
+    counts = {key: seen[key] for key in ("plain", "front", "found", "sections")}
+    assert counts == {"plain": 4, "front": 1, "found": 2, "sections": 1}
+    paper = luminance(seen["paper"])
+    assert paper < 0.05 if scheme == "dark" else paper > 0.9
+    for ink in seen["inks"]:
+        darker, lighter = sorted([luminance(ink), paper])
+        assert (lighter + 0.05) / (darker + 0.05) > 4.5  # WCAG 2.1, level AA
+
+
+def luminance(colour):
+    """Relative luminance as WCAG 2 has it, of a colour as ``rgb(1, 2, 3)``."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_without_scripts_everything_is_shown(written):
+    text = re.sub("<script>.*</script>", "", written.read_text(), flags=re.S)
+    hidden = re.findall(r"<(\w+)[^>]* hidden", text)
+    assert sorted(hidden) == ["button", "span"]  # what needs scripts
+    assert len([row for row in Seen(text).rows if row[0].strip() == "ristretto"]) == 2
+
+
+def test_two_runs_have_no_interval_and_slow_speeds_are_numbers(tmp_path):
+    rows = [
+        row | dict.fromkeys(("encode_s", "compress_s"), 10.0 * run) | {"run": run}
+        for run in (1, 2)
+        for row in results_of("a.npy", "em", {("compresso", "zstd"): 9})
+    ]
+    (line,) = (row for row in written_from(tmp_path, rows).rows if row[0].strip() == "compresso")
+    assert line[5] == "0.0333n = 2"  # 1 MB in 20 and 40 s
+    rows += [rows[0] | {"run": 3}]
+    (line,) = (row for row in written_from(tmp_path, rows).rows if row[0].strip() == "compresso")
+    assert " to " in line[5]
+
+
+def test_failed_runs_that_were_repeated_are_not_listed(tmp_path):
+    broke = {"status": "error: it broke", "lossless": False}
+    good = results_of("a", "em", {("compresso", "zstd"): 9})
+    rows = [good[0], good[0] | broke | {"run": 2}]
+    assert written_from(tmp_path, rows).text.count("it broke") == 1
+    assert "it broke" not in written_from(tmp_path, [*rows, good[0] | {"run": 2}]).text
+
+
+def test_skipped_rows_synthetic_data_and_training_are_named(tmp_path):
+    name = "phantom:size=512x512x32"
+    given = {"source": "synthetic (seed 0)"}
+    rows = results_of(name, "synthetic", {("ristretto", "none"): 9}, threads=2, **given)
+    rows += results_of(name, "synthetic", {("ristretto", "none"): 9, ("cpso", "zstd"): 3}, **given)
+    rows += results_of("phantom:size=64x64x8", "synthetic", {("ristretto", "none"): 9}, **given)
+    seen = written_from(tmp_path, rows)
+    assert "Not shown" in seen.text
+    assert "2 threads" in seen.text
+    assert not re.findall(r"phantom:size=\w+(?! \(synthetic\)|\w)", seen.text)
+    marked = [row[0].strip() for row in seen.rows if row[0].strip().startswith("ristretto")]
+    assert marked == ["ristretto", "ristretto\u2020"]  # by size
+    assert "trained on this volume" in seen.text
