@@ -81,7 +81,7 @@ def compare(dataset: Dataset, runs: int, patience: float, output: Path) -> list[
     boxes = stages.on_boxes([one.method for one in good])
     named = {choice.purpose.name: choice.candidate.method for choice in advice.choices}
     lines = []
-    for choice in recommend.choose(good, boxes, _exact, 1.0):
+    for choice in recommend.choose(good, boxes, _exact):
         purpose, best, among = choice.purpose, choice.candidate, good
         if choice.boxes:
             purpose, best, among = stages.random_access, choice.boxes, boxes

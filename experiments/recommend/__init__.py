@@ -20,11 +20,9 @@ from experiments.recommend.candidates import (
     GENERAL,
     INTERACTIVE,
     LINK,
-    NEAR,
     PURPOSES,
     RANDOM_ACCESS,
     Candidate,
-    Doubt,
     Measurer,
     Purpose,
     Stages,
@@ -144,41 +142,26 @@ def recommend(
     if not blocks:
         one = stages.failed[0]
         raise HarnessError(f"{dataset.name}: every method failed; {one.method}: {one.failure}")
-    boxes = stages.on_boxes(for_boxes)[:1]
-    yield Advice(sample, blocks, stages.failed, choose(blocks, boxes, on_sample, 1.0), final=False)
-    left = list(dict.fromkeys([*left, *(one.method for one in boxes)]))
+    boxes = stages.on_boxes(for_boxes)
+    yield Advice(sample, blocks, stages.failed, choose(blocks, boxes, on_sample), final=False)
+    left = list(dict.fromkeys([*left, *(one.method for one in boxes[:1])]))
     found = stages.on_sample(left)
-    near = 1.0 if sample.whole else NEAR
-    yield Advice(sample, found, stages.failed, choose(found, boxes, of_volume, near))
+    yield Advice(sample, found, stages.failed, choose(found, boxes, of_volume))
 
 
 def choose(
     candidates: Sequence[Candidate],
     boxes: Sequence[Candidate],
     size: Callable[[Candidate], Estimate],
-    near: float,
 ) -> list[Choice]:
-    """Choose for each purpose; methods whose ratios are near the best one's by their sizes."""
-    choices = []
-    for purpose in PURPOSES:
-        # For interactive viewing the time depends on the ratio.
-        doubt = Doubt(1.0 if purpose is INTERACTIVE else near)
-        best, *others = purpose.open(candidates, doubt)
-        similar = {_family(best): best}  # the others of a family save as much in one piece
-        for one in others:
-            if one.ratio * doubt.ratio >= best.ratio:
-                similar.setdefault(_family(one), one)
-        one = min(similar.values(), key=lambda each: size(each).expected if others else 0)
-        choices.append(Choice(purpose, one, size(one)))
-    for alone in boxes:
+    """Choose for each purpose; for random access the first of the candidates on boxes."""
+    found = [(purpose, purpose.open(candidates)[0]) for purpose in PURPOSES]
+    choices = [Choice(purpose, one, size(one)) for purpose, one in found]
+    for alone in boxes[:1]:
         for one in candidates:
             if one.method == alone.method:
                 choices.append(Choice(RANDOM_ACCESS, one, size(one), alone))
     return choices
-
-
-def _family(one: Candidate) -> tuple[str, str]:
-    return one.method.encoding.name, one.method.compressor.name
 
 
 def as_json(advice: Advice, source: str = "") -> dict[str, Any]:

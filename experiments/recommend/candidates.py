@@ -43,8 +43,8 @@ BLINK = 0.05  # seconds that a box may take
 #: unless none does: raw labels are as fast as any disk.
 LEAST_RATIO = 2.0
 #: What the ratio and the speeds of a candidate may be wrong by after each stage, as factors: on
-#: either block, and on the sample. In one piece its volume has another ratio than the sample.
-MARGINS, DOUBTS, NEAR = (1.5, 1.2), (1.5, 1.3, 1.25), 1.07
+#: either block, and on the sample.
+MARGINS, DOUBTS = (1.5, 1.2, 1.0), (1.5, 1.3, 1.25)
 #: How much smaller one candidate is than another if boxes are compressed alone, compared with
 #: larger parts, and after the first box.
 BOX_MARGINS = (2.0, 1.3)
@@ -319,7 +319,7 @@ class Stages:
 
     def on_sample(self, found: Sequence[Method]) -> list[Candidate]:
         """Measure methods on the whole sample."""
-        doubt = Doubt(1.0 if self.sample.whole else NEAR, DOUBTS[-1])
+        doubt = Doubt(MARGINS[-1], DOUBTS[-1])
         volume = self._part(stack(self.sample.chunks), self.sample.part)
         return self._run(volume, found, dict.fromkeys(PURPOSES, doubt), self.runs, PATIENCE)
 

@@ -120,13 +120,14 @@ def _content_size(method: Method, sample: Sample, stacked: int) -> Estimate:
     times = content.share * sample.volume.voxels / sum(chunk.size for chunk in chunks)
     steps = [growth(grown[-3:], math.log2(max(1.0, times)))]
     steps += [_seams(sizes, axis, joined) for axis, joined in enumerate(content.joined)]
-    alone = np.array(sizes[1], float)
-    mean, reach = _of_a_chunk(alone, sample)
-    expected = grown[-1] * mean / alone.mean() * times
-    expected *= math.exp(sum(step.expected for step in steps))
+    alone, weights = np.array(sizes[1], float), content.weights
+    spread = _spread(alone, sample)
+    expected = stacked * times * math.exp(sum(step.expected for step in steps))
+    if weights is not None:
+        expected *= float((alone * weights).sum() / alone.sum())
     sides = math.log(content.share / content.low), math.log(content.high / content.share)
-    low = math.hypot(reach, NARROWEST, sides[0], *(step.expected - step.low for step in steps))
-    high = math.hypot(reach, NARROWEST, sides[1], *(step.high - step.expected for step in steps))
+    low = math.hypot(spread, NARROWEST, sides[0], *(step.expected - step.low for step in steps))
+    high = math.hypot(spread, NARROWEST, sides[1], *(step.high - step.expected for step in steps))
     return Estimate(expected, expected * math.exp(-low), expected * math.exp(high))
 
 
@@ -199,26 +200,21 @@ def _seams(sizes: dict[Hashable, list[int]], axis: int, joined: float) -> Estima
     return Estimate(math.log1p(-excess), math.log1p(-min(0.75, 1.75 * excess)), 0.0)
 
 
-def _of_a_chunk(alone: Labels, sample: Sample) -> tuple[float, float]:
-    """The bytes of a chunk on average over the volume, and their relative error, a logarithm.
+def _spread(alone: Labels, sample: Sample) -> float:
+    """The relative error of the mean bytes of a chunk, as other chunks might have been drawn.
 
-    The bytes follow the density of labels, which is known at more places than were read. Other
-    chunks would have differed in what density does not explain.
+    Chunks of similar density are similar, and one of each density was drawn: so neighbours in the
+    order of density show the error. The places that were looked at are a sample themselves.
     """
     from scipy import stats
 
-    count, density = len(alone), sample.density
+    count = len(alone)
+    if count < 2:
+        return 0.0
     if sample.content.weights is not None:
         alone = alone * sample.content.weights
-    slope, left = 0.0, count - 1
-    if count > 3 and np.ptp(density) > 0:
-        slope = max(0.0, float(np.polyfit(density, alone, 1)[0]))
-        left = count - 2
-    around = alone - alone.mean() - slope * (density - density.mean())
-    spread = float((around**2).sum()) / max(1, left)
+    steps = np.diff(alone[np.argsort(sample.density, kind="stable")])
+    variance = float(np.square(steps).mean()) / 2 / count + float(alone.var()) / sample.looked
     missing = max(0.0, 1 - count / sample.drawn_from)
-    variance = spread / count * missing + (slope * sample.density_error) ** 2
-    mean = float(alone.mean() + slope * (sample.mean_density - density.mean()))
-    mean = max(mean, float(alone.mean()) / 4)
-    reach = stats.t.ppf((1 + CONFIDENCE) / 2, max(1, left)) * math.sqrt(variance) / mean
-    return mean, float(reach)
+    student = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
+    return student * math.sqrt(missing * variance) / float(alone.mean())

@@ -127,8 +127,8 @@ class Sample:
         The random seed; None if the whole volume is measured.
     density : (n,) float
         For one slice of each chunk, the share of voxels that differ from their left neighbour.
-    mean_density, density_error : float
-        The mean over all places that were looked at, and its standard error.
+    looked : int
+        The number of places with the same content that were looked at.
     drawn_from : float
         The number of chunks that the content consists of, about.
     content : Content
@@ -140,8 +140,7 @@ class Sample:
     blocks: list[Labels]
     seed: int | None = None
     density: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
-    mean_density: float = 0.0
-    density_error: float = 0.0
+    looked: int = 1
     drawn_from: float = 1.0
     content: Content = Content()
 
@@ -167,19 +166,16 @@ class Sample:
         if self.whole:
             return "the whole volume"
         share = sum(chunk.size for chunk in self.chunks) / self.volume.voxels
-        text = (
-            f"{len(self.chunks)} chunks of {extent(self.chunks[0].shape)}, {digits(100 * share)}% "
-            f"of the volume (seed {self.seed})"
-        )
-        content = self.content
+        text, content = f"{digits(100 * share)}% of the volume ({self.part})", self.content
         if not content.reason or not content.share:
             return text
-        found = f"{digits(100 * content.share)}%"
-        if content.low < content.high:
-            found += f" ({digits(100 * content.low)} to {digits(100 * content.high)}%)"
+        low, found, high = (
+            f"{digits(100 * share)}%" for share in (content.low, content.share, content.high)
+        )
+        found += f" ({low} to {high})" if low != high else ""
         return (
-            f"{text}; they stand for the {found} of the volume that may have several labels "
-            f"({content.reason}), all else counts as label {content.label}"
+            f"{text}, which stands for the {found} of the volume that may have several labels "
+            f"({content.reason}); all else counts as label {content.label}"
         )
 
 
@@ -245,9 +241,7 @@ def draw(
     for i, number in enumerate(chosen):
         announce(f"reading chunk {i + 1} of {len(chosen)}")
         chunks.append(read(volume, looks.boxes[number]))
-    density, share = looks.density[pool], len(looks.boxes) / len(numbers)
     boxes = _boxes(volume, [looks.boxes[number] for number in chosen], chunks, random)
-    error = math.sqrt((1 - share) * np.square(np.diff(density)).sum() / 2 / len(density) ** 2)
     return Sample(
         volume,
         chunks,
@@ -255,9 +249,8 @@ def draw(
         _blocks(volume, boxes, sum(chunk.size for chunk in chunks)),
         seed,
         looks.density[chosen],
-        float(density.mean()),
-        float(error),
-        len(pool) / share,
+        len(pool),
+        len(pool) * len(numbers) / len(looks.boxes),
         _weigh(content, len(numbers), looks, chunks),
     )
 

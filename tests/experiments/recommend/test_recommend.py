@@ -87,7 +87,7 @@ def candidate(name, *numbers, runs=5):
 def chosen(purpose, found):
     (one,) = [
         choice.candidate.method.compressor.spec
-        for choice in recommend.choose(found, [], lambda one: Estimate(8 / one.ratio, 0, 0), 1.0)
+        for choice in recommend.choose(found, [], lambda one: Estimate(8 / one.ratio, 0, 0))
         if choice.purpose is purpose
     ]
     return one
