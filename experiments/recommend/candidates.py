@@ -44,13 +44,13 @@ BLINK = 0.05  # seconds that a box may take
 LEAST_RATIO = 2.0
 #: What the ratio and the speeds of a candidate may be wrong by after each stage, as factors: on
 #: either block, and on the sample.
-MARGINS, DOUBTS = (1.5, 1.2, 1.0), (1.5, 1.3, 1.25)
+MARGINS, DOUBTS = (1.5, 1.2, 1.0), (1.5, 1.4, 1.25)
 #: How much smaller one candidate is than another if boxes are compressed alone, compared with
 #: larger parts, and after the first box.
 BOX_MARGINS = (2.0, 1.3)
 #: Processor seconds after which a candidate is not measured again, on a block and on the sample.
 #: Other work on the machine then costs no candidate its runs.
-BLOCK_PATIENCE, PATIENCE = 0.05, 1.0
+BLOCK_PATIENCE, PATIENCE = 0.15, 1.0
 #: By which factor a speed of fewer runs than an interval needs may be wrong.
 FEW_RUNS = 1.5
 

@@ -7,16 +7,16 @@ growth
     Models, dictionaries and tables are learnt once. The chunks are compressed in quarters of one
     stack, in halves, and in one. Each doubling saves bytes; the savings of the missing doublings
     are extrapolated from these.
-seams
+boundaries
     The first slice of a chunk has no slice before it. Some chunks are cut into halves and quarters,
-    and stacked with other slices between neighbours. The cost of these seams shows what the volume
-    saves, which has fewer.
+    and stacked with other slices between neighbours. The cost of these boundaries shows what the
+    volume saves, which has fewer.
 edges
     The same in y and x, as chunks are narrower than the volume.
 
 The interval adds independent errors: that other chunks might have been drawn (Student's interval
-of the variation that density does not explain), of the extrapolation, and of the content's share
-of the volume. The rest of the volume has one label, and its bytes follow from three pieces of it.
+of the differences between chunks of similar density), of the extrapolation, and of the content's
+share of the volume. The rest of the volume has one label, and its bytes follow from three pieces of it.
 """
 
 import itertools
@@ -36,9 +36,9 @@ from experiments.records.intervals import CONFIDENCE
 
 #: What a doubling saves compared with the one before: expected, and at most.
 DECLINE, SLOWEST = 0.8, 0.97
-#: How much smaller the cost of seams is where they are half as many: bounds.
+#: How much smaller the cost of boundaries is if there are half as many: bounds.
 HALVED = (0.25, 0.5)
-#: Chunks that are cut to measure seams and edges.
+#: Chunks that are cut to measure boundaries and edges.
 CUT = 4
 #: No interval of a sample is narrower than this, relative, on either side.
 NARROWEST = 0.03
@@ -119,7 +119,7 @@ def _content_size(method: Method, sample: Sample, stacked: int) -> Estimate:
     grown.append(stacked)
     times = content.share * sample.volume.voxels / sum(chunk.size for chunk in chunks)
     steps = [growth(grown[-3:], math.log2(max(1.0, times)))]
-    steps += [_seams(sizes, axis, joined) for axis, joined in enumerate(content.joined)]
+    steps += [_boundaries(sizes, axis, joined) for axis, joined in enumerate(content.joined)]
     alone, weights = np.array(sizes[1], float), content.weights
     spread = _spread(alone, sample)
     expected = stacked * times * math.exp(sum(step.expected for step in steps))
@@ -186,7 +186,7 @@ def _series(ratio: float, terms: float) -> float:
     return float(ratio * (1 - ratio**terms) / (1 - ratio))
 
 
-def _seams(sizes: dict[Hashable, list[int]], axis: int, joined: float) -> Estimate:
+def _boundaries(sizes: dict[Hashable, list[int]], axis: int, joined: float) -> Estimate:
     """What is saved if this share of the chunks continues along an axis, as a logarithm."""
     if (axis, 2) not in sizes:
         return NOTHING
