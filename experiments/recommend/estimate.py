@@ -16,7 +16,7 @@ edges
 
 The interval adds independent errors: that other chunks might have been drawn (Student's interval
 of the differences between chunks of similar density), of the extrapolation, and of the content's
-share of the volume. The rest of the volume has one label, and its bytes follow from three pieces of it.
+share of the volume. The rest of the volume has one label; its bytes follow from three pieces of it.
 """
 
 import itertools
