@@ -39,6 +39,11 @@ def carry(source: Path, target: Path, first: int = 0) -> list[str]:
     return _metadata.report_lost(target, lost)
 
 
+def named(path: Path, target: str) -> str:
+    """The line that names what a file with another ending cannot hold; empty without one."""
+    return "".join(carry(path, path.with_name(f"named{target}")))
+
+
 def corners(shape: tuple[int, ...]) -> np.ndarray:
     """The corners of the outermost voxels, (x, y, z) in voxels."""
     return np.array(list(itertools.product(*[(-0.5, n - 0.5) for n in shape[::-1]])))

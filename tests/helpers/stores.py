@@ -1,6 +1,9 @@
 """Stores of chunks for the tests, written by TensorStore and by zarr, and a server for them."""
 
+import bz2
+import gzip
 import json
+import lzma
 import os
 import threading
 import time
@@ -11,8 +14,10 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import brotli
 import numpy as np
 import pytest
+import zstandard
 
 from compresso import encodings, volumes
 from compresso.errors import FileError
@@ -20,6 +25,13 @@ from compresso.volumes import _metadata
 
 ts = pytest.importorskip("tensorstore", reason="needs the package tensorstore")
 
+PACK = {
+    ".gz": gzip.compress,
+    ".br": brotli.compress,
+    ".zstd": zstandard.ZstdCompressor().compress,
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+}
 SHARDS = {
     "@type": "neuroglancer_uint64_sharded_v1",
     "preshift_bits": 1,
@@ -75,20 +87,50 @@ def precomputed(folder: Path, volume, encoding="raw", offset=(0, 0, 0), mips=1, 
     return folder
 
 
-def in_compresso(folder, volume, **scale):
-    """A precomputed volume with ``encoding: compresso``, each chunk a stream of cpso."""
-    precomputed(folder, volume, offset=(10, 20, 30), **scale)
-    codec = encodings.parse("cpso")
-    for chunk in chunks(folder):
-        ranges = [map(int, part.split("-")) for part in chunk.name.split("_")]
-        (x0, x1), (y0, y1), (z0, z1) = ranges
-        labels = volume[z0 - 30 : z1 - 30, y0 - 20 : y1 - 20, x0 - 10 : x1 - 10]
-        assert chunk.read_bytes() == labels.tobytes()
-        chunk.write_bytes(codec.encode(np.ascontiguousarray(labels)))
+def packed(folder: Path, volume, *suffixes, encoding="raw", offset=(0, 0, 0)) -> Path:
+    """As CloudVolume writes a volume to a local folder; the suffixes take turns."""
+    precomputed(folder, volume, encoding, offset)
+    for number, chunk in enumerate(chunks(folder)):
+        if suffix := suffixes[number % len(suffixes)]:
+            chunk.with_name(chunk.name + suffix).write_bytes(PACK[suffix](chunk.read_bytes()))
+            chunk.unlink()
+    return folder
+
+
+def change(folder: Path, **scale) -> Path:
+    """Change fields of the info's first scale; None removes one."""
     head = json.loads((folder / "info").read_text())
-    head["scales"][0]["encoding"] = "compresso"
+    scale = head["scales"][0] | scale
+    head["scales"][0] = {name: value for name, value in scale.items() if value is not None}
     (folder / "info").write_text(json.dumps(head))
     return folder
+
+
+def in_compresso(folder: Path, volume, offset=(0, 0, 0), **scale) -> Path:
+    """A precomputed volume with ``encoding: compresso``, each chunk a stream of cpso."""
+    precomputed(folder, volume, offset=offset, **scale)
+    codec, starts = encodings.parse("cpso"), offset[::-1]
+    for chunk in chunks(folder):
+        ends = [map(int, part.split("-")) for part in chunk.name.split("_")[::-1]]
+        box = tuple(slice(a - at, b - at) for (a, b), at in zip(ends, starts, strict=True))
+        assert chunk.read_bytes() == volume[box].tobytes()
+        chunk.write_bytes(codec.encode(np.ascontiguousarray(volume[box])))
+    return change(folder, encoding="compresso")
+
+
+def in_shards(folder: Path, volume, offset=(0, 0, 0)) -> Path:
+    """The same in shards, each stream under the key that TensorStore has for its raw chunk."""
+    precomputed(folder, volume, offset=offset, sharding=SHARDS)
+    base = {"driver": "file", "path": f"{folder}/4_4_40/"}
+    spec = {"driver": "neuroglancer_uint64_sharded", "metadata": SHARDS, "base": base}
+    shards = ts.KvStore.open(spec).result()
+    step, streams = (8, 16, 16), {}
+    for index in np.ndindex(*[-(-n // by) for n, by in zip(volume.shape, step, strict=True)]):
+        chunk = volume[tuple(slice(n * by, n * by + by) for n, by in zip(index, step, strict=True))]
+        streams[chunk.tobytes()] = encodings.parse("cpso").encode(np.ascontiguousarray(chunk))
+    for key in shards.list().result():
+        shards.write(key, streams[shards.read(key).result().value]).result()
+    return change(folder, encoding="compresso")
 
 
 def n5(folder: Path, volume, **metadata) -> Path:
@@ -170,9 +212,41 @@ def make(zarr, path, labels, chunks, shards=None, **configuration):
     return array
 
 
+def own(path, volume, codec=None, **options):
+    """A Zarr array in the codec compresso."""
+    zarr = pytest.importorskip("zarr", reason="needs the package zarr")
+    from compresso.adapters.zarr import CompressoCodec
+
+    zarr.registry.register_codec("compresso", CompressoCodec)
+    codec = {"name": "compresso", "configuration": codec or {"encoding": "cpso"}}
+    return zarr_array(path, volume, serializer=codec, compressors=None, **options)
+
+
 def zarr_group(path, version=3):
     zarr = pytest.importorskip("zarr", reason="needs the package zarr")
     return zarr.open_group(str(path), mode="w", zarr_format=version)
+
+
+def _sharded(folder, volume):
+    return precomputed(folder, volume, sharding=SHARDS)
+
+
+#: Writers of one volume to a store of each kind, in chunks of (8, 16, 16) or less, and its dtypes.
+ALL = ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
+KINDS = {
+    "raw": (precomputed, ALL[1:4] + ALL[5:]),
+    "segmentation": (partial(precomputed, encoding="compressed_segmentation"), ("u4", "u8")),
+    "shards": (_sharded, ("i1", "u8")),
+    "packed": (lambda folder, volume: packed(folder, volume, ".gz"), ("u1", "u8")),
+    "compresso": (in_compresso, ALL[5:]),
+    "compresso-shards": (in_shards, ("u8",)),
+    "zarr2": (partial(zarr_array, zarr_format=2), ALL),
+    "zarr3": (zarr_array, ALL),
+    "zarr3-shards": (partial(zarr_array, chunks=(4, 8, 8), shards=(8, 16, 16)), ("i8", "u4")),
+    "own": (own, ALL),
+    "own-shards": (partial(own, chunks=(4, 8, 8), shards=(8, 16, 16)), ("i8", "u8")),
+    "n5": (n5, ALL[1:]),
+}
 
 
 def info(folder: Path, **scale) -> Path:

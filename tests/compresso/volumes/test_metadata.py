@@ -1,263 +1,129 @@
-"""The fields of each format come back, and what another cannot hold is named."""
+"""Positions and fields that files keep, name or refuse, whatever formats they pass."""
 
-import h5py
+import json
+import math
+from copy import deepcopy
+
 import nibabel as nib
 import nrrd
 import numpy as np
 import pytest
-import tifffile
+import SimpleITK
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from compresso import volumes
-from compresso.volumes._metadata import Geometry
+import compresso
+from compresso import files, volumes
+from compresso.volumes import _metadata, hdf5, tiff
+from compresso.volumes import nrrd as nrrd_format
+from compresso.volumes._metadata import METRES, Geometry, unit_of
 from tests.helpers.geometry import (
+    DIRECTIONS,
+    INTERNAL,
     LABELS,
-    ORIGIN,
-    SPACING,
     TURN,
     assert_same_place,
     by_itk,
     by_nibabel,
     carry,
+    corners,
     hdf5_file,
     itk_file,
     nifti_file,
     nrrd_file,
 )
+from tests.helpers.sources import run
 
 
-@pytest.mark.parametrize("unit", ["m", "mm", "um", "nm"])
-@pytest.mark.parametrize("space", ["LPS", "RAS", "LAS", "scanner-xyz", "3D-left-handed", None])
-def test_nrrds_worlds_and_units_become_niftis(tmp_path, space, unit):
-    world = f"space: {space}" if space else "space dimension: 3"
-    units = " ".join([f'"{unit}"'] * 3)
-    place = "space directions: (0,0.5,0) (-4,0,0) (0,0,-35)\nspace origin: (10,-20,30.5)"
-    source = nrrd_file(tmp_path / "a.nrrd", world, f"space units: {units}", place)
-    carry(source, tmp_path / "a.nii")
-    millimetres = {"m": 1e3, "mm": 1, "um": 1e-3, "nm": 1e-6}[unit]
-    wanted = by_itk(source) * millimetres  # ITK does not read NRRD's units
-    assert_same_place(by_nibabel(tmp_path / "a.nii"), wanted)
-    assert_same_place(by_itk(tmp_path / "a.nii"), wanted)
-    carry(tmp_path / "a.nii", tmp_path / "b.nrrd")
-    assert_same_place(by_itk(tmp_path / "b.nrrd"), wanted)
+@pytest.mark.parametrize("directions", DIRECTIONS.values(), ids=DIRECTIONS)
+@pytest.mark.parametrize("kind", INTERNAL.values())
+@pytest.mark.parametrize("target", [*INTERNAL.values(), ".h5"])
+def test_a_volume_stays_where_simpleitk_sees_it(tmp_path, directions, kind, target):
+    source = itk_file(tmp_path / f"source{kind}", directions)
+    wanted = by_itk(source)
+    found = tmp_path / f"target{target}"
+    assert carry(source, found) == []
+    if target == ".h5":  # which SimpleITK does not read
+        assert carry(found, tmp_path / "back.nrrd") == []
+        found = tmp_path / "back.nrrd"
+    assert_same_place(by_itk(found), wanted)
+    if ".nii" in target:
+        assert_same_place(by_nibabel(found), wanted)
 
 
-@pytest.mark.parametrize("unit", ["meter", "mm", "micron", "unknown"])
-@pytest.mark.parametrize(("sform", "qform"), [(1, 0), (0, 1), (2, 1), (4, 4)])
-def test_niftis_affines_and_units_become_nrrds(tmp_path, sform, qform, unit):
-    affine = np.eye(4)
-    affine[:3, :3] = TURN * SPACING
-    affine[:3, 3] = ORIGIN
-    source = nifti_file(tmp_path / "a.nii", affine, sform, qform, unit)
-    wanted = by_nibabel(source)
-    for name in ("a.nrrd", "a.h5", "b.nii"):
-        carry(source, tmp_path / name)
-    assert_same_place(by_itk(tmp_path / "a.nrrd"), wanted)
-    carry(tmp_path / "a.h5", tmp_path / "c.nii.gz")
-    for name in ("b.nii", "c.nii.gz"):
-        assert_same_place(by_nibabel(tmp_path / name), wanted)
+@pytest.mark.parametrize("kind", [".nrrd", ".nii", ".h5", ".tif"])
+def test_slices_begin_where_they_are_in_the_whole(tmp_path, kind):
+    """The slices from 5 on are where ITK sees the part of the whole volume."""
+    directions = np.eye(3) if kind == ".tif" else TURN
+    whole = itk_file(tmp_path / "whole.nrrd", directions)
+    carry(whole, tmp_path / f"whole{kind}")
+    carry(tmp_path / f"whole{kind}", tmp_path / f"part{kind}", first=5)
+    part = tmp_path / f"part{kind}"
+    if kind in (".h5", ".tif"):
+        carry(part, tmp_path / "part.nrrd")
+        part = tmp_path / "part.nrrd"
+    image = SimpleITK.ReadImage(str(whole))[:, :, 5:]
+    at = corners((2, 5, 6)).tolist()
+    wanted = [image.TransformContinuousIndexToPhysicalPoint(c) for c in at]
+    assert_same_place(by_itk(part), np.array(wanted))
 
 
-def test_nrrds_fields_come_back_each(tmp_path):
-    lines = [
-        "# a comment",
-        "space: right-anterior-superior",
-        "space directions: (0.1,0,0) (0,0.30000000000000004,0) (0,0,-1e-1)",
-        "space origin: (1,2,3)",
-        'space units: "mm" "mm" "mm"',
-        "measurement frame: (1,0,0) (0,0,1) (0,1,0)",
-        "kinds: domain domain domain",
-        'labels: "x" "" "a \\"z\\""',
-        "content: a label map: of a knee",
-        "thicknesses: nan nan 0.5",
-        "min: 0",
-        "Segment0_Name:=femur = \u00e9 := left",
-        b"odd:=\xff\xfe\x85 bytes",
-        "empty:=",
-    ]
-    source = nrrd_file(tmp_path / "a.nrrd", *lines)
-    assert carry(source, tmp_path / "b.nrrd") == []
-    fields = {"space", "space units", "measurement frame", "kinds", "labels", "content"}
-    fields |= {"space origin", "space directions", "thicknesses", "min", "empty"}
-    before, after = (nrrd.read_header(str(tmp_path / f"{name}.nrrd")) for name in "ab")
-    assert fields <= set(after)
-    for name in set(before) - {"encoding"}:
-        np.testing.assert_array_equal(after[name], before[name], err_msg=name)
-    written = (tmp_path / "b.nrrd").read_bytes()
-    for line in lines[11:13]:
-        assert (line if isinstance(line, bytes) else line.encode()) + b"\n" in written
+FINITE = st.floats(-1e6, 1e6).map(lambda n: round(n, 3))
 
 
-@pytest.mark.parametrize("order", "<>")
-def test_niftis_fields_come_back_each(tmp_path, order):
-    header = nib.Nifti1Header(endianness=order)
-    header.set_data_dtype(np.uint16)
-    header["descrip"], header["aux_file"] = b"a \xff\x01 text", b"atlas.txt"
-    header["intent_code"], header["intent_name"], header["intent_p1"] = 1002, b"labels", 0.1
-    header["cal_max"], header["toffset"], header["dim_info"] = np.inf, np.nan, 57
-    header["slice_duration"], header["slice_code"], header["slice_end"] = 1e-7, 3, 6
-    image = nib.Nifti1Image(LABELS.T, None, header)
-    affine = np.diag([-0.1, 0.2, 3, 1])
-    affine[:3, 3] = ORIGIN
-    image.header.set_qform(affine, 1)
-    image.header.set_sform(affine + 0.25, 4)  # not the same, as after a registration
-    image.header.set_xyzt_units("micron", "sec")
-    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"from \xfe here"))
-    image.header.extensions.append(nib.nifti1.Nifti1Extension(0, b"1234567"))
-    nib.save(image, tmp_path / "a.nii")
-    assert carry(tmp_path / "a.nii", tmp_path / "b.nii.gz") == []
-    before = nib.load(tmp_path / "a.nii").header
-    after = nib.load(tmp_path / "b.nii.gz").header
-    assert before.endianness == order
-    for name in header.keys():  # noqa: SIM118 - a header is no dict
-        if name != "sizeof_hdr":
-            np.testing.assert_array_equal(after[name], before[name], err_msg=name)
-    kept = [(e.get_code(), bytes(e.get_content()).rstrip(b"\0")) for e in after.extensions]
-    assert kept == [(6, b"from \xfe here"), (0, b"1234567")]
+VECTORS = st.tuples(FINITE, FINITE, FINITE).filter(lambda v: math.hypot(*v) > 1e-2)
 
 
-ATTRIBUTES = {
-    "resolution": np.array([40.0, 4.0, 4.0]),
-    "offset": np.array([1480, 3644, 3644], ">i8"),
-    "comment": "neurons \u00e9",
-    "ascii": np.bytes_(b"raw \xff bytes"),
-    "words": np.array(["a", "bc"], object),
-    "flag": np.True_,
-    "half": np.float16(0.1),
-    "not a number": np.array([[np.nan, np.inf], [-np.inf, 0.1]], np.float32),
-    "largest": np.uint64(2**64 - 1),
-    "least": np.int64(-(2**63)),
-}
+PLACES = st.builds(
+    Geometry,
+    st.tuples(VECTORS, VECTORS, VECTORS),
+    st.none() | st.tuples(FINITE, FINITE, FINITE),
+    st.sampled_from([None, "LPS", "RAS"]),
+    st.none() | st.sampled_from(sorted(METRES)),
+)
 
 
-def test_hdf5s_attributes_come_back_each(tmp_path):
-    source = hdf5_file(tmp_path / "a.h5", **ATTRIBUTES)
-    assert carry(source, tmp_path / "b.h5") == []
-    with h5py.File(source) as before, h5py.File(tmp_path / "b.h5") as after:
-        old, new = before["main"].attrs, after["main"].attrs
-        assert set(new) == set(old) == set(ATTRIBUTES)
-        for name in old:
-            np.testing.assert_array_equal(new[name], old[name], err_msg=name)
-            assert new.get_id(name).dtype == old.get_id(name).dtype
-            assert new.get_id(name).shape == old.get_id(name).shape
+@given(PLACES)
+def test_geometry_is_json_and_turns_back(place):
+    assert Geometry.from_json(json.loads(json.dumps(place.to_json()))) == place
+    assert place.moved(0) == place
+    for world in ("LPS", "RAS"):
+        there = place.in_world(world)
+        flip = np.diag([1, 1, 1, 1] if (place.world or "LPS") == world else [-1, -1, 1, 1])
+        np.testing.assert_array_equal(there.affine(), flip @ place.affine())
+    if place.length:
+        back = place.in_unit("nm").in_unit(place.length)
+        np.testing.assert_allclose(back.affine(), place.affine(), rtol=1e-15)
 
 
-def test_what_hdf5_attributes_are_not_kept_is_named(tmp_path):
-    source = hdf5_file(tmp_path / "a.h5", fine=1, large=np.zeros(999), none=h5py.Empty("f"))
-    with h5py.File(source, "r+") as file:
-        file["main"].attrs["reference"] = file["main"].ref
-        file["main"].attrs["pair"] = np.zeros(2, "i4,f4")
-        file["main"].attrs["long"] = "x" * 5000
-    with volumes.open_file(source) as volume:
-        assert set(volume.metadata["hdf5"]) == {"fine"}
-        assert set(volume.lost) == {"large", "none", "reference", "pair", "long"}
-
-
-def test_other_formats_become_nanometres_in_hdf5(tmp_path):
-    lines = 'space units: "um" "um" "um"', "space directions: (0.004,0,0) (0,0.004,0) (0,0,0.04)"
-    source = nrrd_file(tmp_path / "a.nrrd", "space dimension: 3", *lines, "space origin: (1,2,3)")
-    assert carry(source, tmp_path / "a.h5") == []
-    with h5py.File(tmp_path / "a.h5") as file:
-        found = dict(file["main"].attrs)
-    assert found["units"] == "nm"
-    assert found["resolution"].tolist() == [40, 4, 4]
-    assert found["offset"].tolist() == [3000, 2000, 1000]
-    assert set(found) == {"units", "resolution", "offset"}
-
-
-def test_directions_that_tiff_cannot_hold_are_named(tmp_path):
-    source = itk_file(tmp_path / "a.nrrd", TURN)
-    (line,) = carry(source, tmp_path / "a.tif")
-    assert "directions" in line
-    assert "origin" in line
-    (line,) = carry(source, tmp_path / "a.npy")
-    assert "geometry" in line
+@given(PLACES, st.sampled_from(["nrrd", "hdf5"]))
+def test_nrrd_and_hdf5_hold_every_place(place, kind):
+    if kind == "nrrd":
+        text = "\n".join(f"{n}: {v}" for n, v in nrrd_format.render(place, False).items())
+        fields = nrrd_format.read_metadata(f"NRRD0004\n{text}".encode())[0]["nrrd"]
+        found = nrrd_format.geometry(fields)
+    else:
+        attributes = hdf5.render(place).items()
+        words = {n: {"value": v if isinstance(v, str) else v.tolist()} for n, (v, _) in attributes}
+        found = hdf5.geometry(words)
+    assert found.world == place.world
+    assert (found.origin is None) == (place.origin is None)
+    unit = found.unit or place.unit
+    np.testing.assert_allclose(
+        found.affine(), (place.in_unit(unit) if unit else place).affine(), rtol=1e-12, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize(
-    ("resolution", "unit"), [((300, 300), 2), ((2.5, 5), 3), ((10, 20), 1), ((1 / 3, 0.1), 3)]
+    ("word", "unit"),
+    [
+        *[("mm", "mm"), ('"mm"', "mm"), ("millimeters", "mm"), ("Micron", "um"), ("s", None)],
+        *[("\u00b5m", "um"), ("\u03bcm", "um"), ("nanometre", "nm"), ("A", "angstrom"), ("", None)],
+        *[("Mm", "mm"), ("pixel", None), ("in", "inch"), ("inches", None), (3, None)],
+    ],
 )
-def test_tiffs_resolution_comes_back(tmp_path, resolution, unit):
-    source = tmp_path / "a.tif"
-    tifffile.imwrite(
-        source, LABELS, resolution=resolution, resolutionunit=unit, description="\u00b5".encode()
-    )
-    assert carry(source, tmp_path / "b.tif") == []
-    before, after = (tifffile.TiffFile(tmp_path / f"{name}.tif") for name in "ab")
-    with before, after:
-        for code in (282, 283, 296):
-            old, new = (file.pages[0].tags[code].value for file in (before, after))
-            assert new == old
-        assert (
-            after.shaped_metadata[0]["ImageDescription"] == before.pages[0].description == "\u00b5"
-        )
-    assert carry(tmp_path / "b.tif", tmp_path / "c.tif") == []
-    with tifffile.TiffFile(tmp_path / "c.tif") as file:
-        assert file.shaped_metadata[0]["ImageDescription"] == "\u00b5"
-
-
-@pytest.mark.parametrize("unit", ["um", "\\u00B5m", "micron", "nm", "pixel", "inch"])
-def test_imagejs_spacing_and_unit_come_back(tmp_path, unit):
-    source = tmp_path / "a.tif"
-    metadata = {"spacing": 0.3, "unit": unit, "axes": "ZYX", "xorigin": 1.5, "Info": "a cell"}
-    tifffile.imwrite(source, LABELS, imagej=True, resolution=(20, 10), metadata=metadata)
-    assert carry(source, tmp_path / "b.tif") == []
-    before, after = (tifffile.TiffFile(tmp_path / f"{name}.tif") for name in "ab")
-    with before, after:
-        for name in ("spacing", "unit", "xorigin", "images", "slices"):
-            assert after.imagej_metadata[name] == before.imagej_metadata[name]
-        for code in (282, 283, 296):
-            assert after.pages[0].tags[code].value == before.pages[0].tags[code].value
-
-
-OME_FILE = (
-    '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/'
-    '2016-06"><Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" '
-    'SizeX="6" SizeY="5" SizeZ="7" SizeC="1" SizeT="1" PhysicalSizeX="0.1" PhysicalSizeY="200" '
-    'PhysicalSizeYUnit="nm" PhysicalSizeZ="0.001" PhysicalSizeZUnit="mm"><Channel ID="Channel:0" '
-    'SamplesPerPixel="1"/><TiffData IFD="0" PlaneCount="7"/></Pixels></Image></OME>'
-)
-
-
-def test_omes_sizes_come_back_with_their_units(tmp_path):
-    source = tmp_path / "a.ome.tif"
-    with tifffile.TiffWriter(source) as file:
-        for number, labels in enumerate(LABELS):
-            file.write(labels, description=None if number else OME_FILE, metadata=None)
-    assert carry(source, tmp_path / "b.tif") == []
-    with tifffile.TiffFile(tmp_path / "b.tif") as file:
-        found = file.ome_metadata
-        assert file.is_ome
-        assert file.series[0].shape == LABELS.shape
-    for word in ('X="0.1"', 'Y="200"', 'YUnit="nm"', 'Z="0.001"', 'ZUnit="mm"'):
-        assert f"PhysicalSize{word}" in found
-    carry(source, tmp_path / "a.nii")  # OME's unit is micrometres unless told otherwise
-    np.testing.assert_allclose(nib.load(tmp_path / "a.nii").header.get_zooms(), (0.1, 0.2, 1))
-
-
-def test_slices_keep_the_other_fields(tmp_path):
-    """Only the place is written anew: a NIfTI's codes and text, an HDF5's attributes stay."""
-    nifti_file(tmp_path / "a.nii", np.diag([1.0, 2, 3, 1]), 4, 0, "mm")
-    carry(tmp_path / "a.nii", tmp_path / "b.nii", first=2)
-    header = nib.load(tmp_path / "b.nii").header
-    assert int(header["sform_code"]) == 4
-    assert header["srow_z"].tolist() == [0, 0, 3, 6]
-    source = hdf5_file(tmp_path / "a.h5", resolution=[40, 4, 4], comment="mine")
-    carry(source, tmp_path / "b.h5", first=2)
-    with h5py.File(tmp_path / "b.h5") as file:
-        attributes = dict(file["main"].attrs)
-    assert attributes["comment"] == "mine"
-    assert attributes["offset"].tolist() == [80, 0, 0]
-
-
-def test_a_plain_tiff_says_that_it_cannot_hold_where_slices_begin(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", LABELS, resolution=(10, 10), resolutionunit=3, metadata={})
-    with volumes.open_file(tmp_path / "a.tif") as volume:
-        place = Geometry.from_json(volume.metadata["geometry"])
-    assert place.spacing == (None, 0.1, 0.1)
-    assert carry(tmp_path / "a.tif", tmp_path / "b.tif", first=3) == []  # z is unknown anyway
-    tifffile.imwrite(tmp_path / "c.ome.tif", LABELS, metadata={"axes": "ZYX", "PhysicalSizeZ": 2.0})
-    (line,) = carry(tmp_path / "c.ome.tif", tmp_path / "d.tif", first=3)
-    assert "first slice" in line
+def test_units_are_known_by_many_names(word, unit):
+    assert unit_of(word) == unit
 
 
 def test_other_formats_own_fields_are_named_once(tmp_path):
@@ -265,7 +131,8 @@ def test_other_formats_own_fields_are_named_once(tmp_path):
     source = nrrd_file(tmp_path / "a.nrrd", *lines)
     for target in ("a.nii", "a.h5", "a.tif"):
         (line,) = carry(source, tmp_path / target)
-        assert line == f"{tmp_path / target}: cannot hold nrrd content, nrrd keys a key"
+        assert line.startswith(f"{tmp_path / target}: ")
+        assert line.endswith("nrrd content, nrrd keys a key")
     nifti = nifti_file(tmp_path / "b.nii", np.eye(4), 1, 1, "mm")
     assert carry(nifti, tmp_path / "b.nrrd") == []
     many = nrrd_file(tmp_path / "c.nrrd", *(f"key{n}:=\x1b[31m" for n in range(50)))
@@ -274,12 +141,250 @@ def test_other_formats_own_fields_are_named_once(tmp_path):
     assert "\x1b" not in line
 
 
-@pytest.mark.parametrize("kind", [".nrrd", ".nii", ".h5", ".tif", ".npy"])
-def test_nothing_known_is_nothing_said(tmp_path, kind):
-    source = tmp_path / f"a{kind}"
-    assert volumes.writer(source)(source, LABELS.shape, LABELS.dtype, [LABELS], {}) == []
-    with volumes.open_file(source) as volume:
-        assert volume.metadata == {}
-        assert not volume.lost
-    for target in ("b.nrrd", "b.nii", "b.h5", "b.tif", "b.npy"):
-        assert carry(source, tmp_path / target) == []
+def test_the_largest_fields_are_left_out_first():
+    fields = {"small": "x" * 100, "large": "x" * 60_000, "larger": "x" * 70_000}
+    place = Geometry.along_axes([1, 2, 3]).to_json()
+    metadata = {"geometry": place, "nrrd": {"keys": fields, "content": "y" * 40_000}}
+    kept, lost = _metadata.fit(metadata)
+    assert lost == ["larger", "large"]
+    assert kept["geometry"] == place
+    assert kept["nrrd"] == {"keys": {"small": "x" * 100}, "content": "y" * 40_000}
+    assert len(json.dumps(kept)) <= _metadata.LIMIT
+    assert _metadata.fit(kept) == (kept, [])
+    many = {"nrrd": {"keys": {f"{n:06}": "\u00ff" * 9 for n in range(50_000)}}}
+    kept, lost = _metadata.fit(many)
+    assert 0 < len(json.dumps(kept)) <= _metadata.LIMIT
+    assert len(kept["nrrd"]["keys"]) + len(lost) == 50_000
+
+
+# -- invalid metadata ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["space: LPS", "space directions: (nan,0,0) (0,1,0) (0,0,1)", "space origin: (0,0,0)"],
+        ["space: LPS", "space directions: (0,0,0) (0,1,0) (0,0,1)"],
+        ["space: LPS", "space directions: (1e300,0,0) (0,1e-300,0) (0,0,1)"],
+        ["spacings: nan nan nan", 'units: "mm" "" ""'],
+        ["spacings: 0 -1 inf", "axis mins: nan 0 1e999"],
+        ["space directions: (1,0,0) (0,1,0) (0,0,1)"],
+        ["space: LPS", "space directions: (1,0,0) (1,0,0) (0,0,1)", "space origin: (1,2,3)"],
+        ["k" * 9999 + ":=" + "v" * 200_000],
+        [b"\x80\xff:=\x00\x1b[0m\r", b"content: \xc3\x28"],
+        ["kinds: domain", "content:", "labels: unquoted \\"],
+    ],
+)
+@pytest.mark.parametrize("target", [".nrrd", ".nii", ".h5", ".tif"])
+def test_absurd_nrrd_headers_do_no_harm(tmp_path, lines, target):
+    source = nrrd_file(tmp_path / "a.nrrd", *lines)
+    carry(source, tmp_path / f"b{target}")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sform_code": 1, "srow_x": [np.nan, 0, 0, 0]},
+        {"sform_code": 77, "srow_x": [np.inf] * 4},
+        {"sform_code": 2},
+        {"qform_code": 1, "quatern_b": 9, "quatern_c": 9},
+        {"qform_code": 1, "pixdim": [7, 0, -1, np.nan, 1, 1, 1, 1]},
+        {"pixdim": [1, 3e38, 1e-45, 1, 1, 1, 1, 1], "xyzt_units": 255},
+        {"descrip": bytes(range(1, 81)), "intent_name": b"\xff" * 16},
+    ],
+)
+@pytest.mark.parametrize("target", [".nrrd", ".nii", ".h5", ".tif"])
+def test_absurd_nifti_headers_do_no_harm(tmp_path, fields, target):
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.uint16)
+    header.set_data_shape(LABELS.shape[::-1])
+    header["vox_offset"] = 352
+    for name, value in fields.items():
+        header[name] = value
+    raw = header.binaryblock + bytes(4) + LABELS.tobytes()
+    (tmp_path / "a.nii").write_bytes(raw)
+    carry(tmp_path / "a.nii", tmp_path / f"b{target}")
+    if target == ".nii":
+        nib.load(tmp_path / "b.nii")  # which refuses some of these
+
+
+PLACE = Geometry(((0.0, 0.0, 3.0), (0.0, -2.0, 0.0), (1.0, 0.5, 0.0)), (1, 2, 3), "RAS", "um")
+
+
+VALID = {
+    "geometry": PLACE.to_json(),
+    "nrrd": {"space": "RAS", "kinds": "domain domain domain", "custom": {"Field": "value"}}
+    | {"keys": {"a key": "value", "Segment0_Extent": "0 1 2 3 4 5"}}
+    | {"space directions": "(1,0,0) (0,1,0) (0,0,1)", "spacings": "1 2 3", "content": "x"},
+    "nifti": {"sform_code": 2, "qform_code": 1, "quatern_b": 0.5, "xyzt_units": 3, "descrip": "x"}
+    | {"pixdim": [1.0] * 8, "srow_x": [1.0, 0.0, 0.0, 9.0]}
+    | {"extensions": [[6, "text"], [4, "x", 64]], "sizeof_hdr": 540, "qform": "differs"},
+    "hdf5": {
+        "resolution": {"dtype": "<f8", "value": [40, 4, 4]},
+        "offset": {"dtype": "<i8", "value": [1, 2, 3]},
+        "directions": {"dtype": "<f4", "value": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]},
+        "word": {"dtype": "|S3", "value": "abc"},
+        "words": {"dtype": "utf-8", "value": ["a", "b"]},
+    },
+    "tiff": {
+        **{"XResolution": [2, 3], "YResolution": [2, 3], "ResolutionUnit": 2},
+        **{"Orientation": 4, "ColorMap": [[0, 1], [2, 3], [4, 65535]], "Software": "x"},
+        **{"shaped": [["name", "x"], ["more", {"a": 1}]]},
+        "IJMetadata": {
+            **{"Labels": ["a", "b"], "Info": "x", "Properties": {"a": "b"}, "Ranges": [0.0, 9.0]},
+            "LUTs": [[[7] * 256] * 3],
+        },
+    },
+}
+
+
+IMAGEJ = {"imagej": {"unit": "um", "spacing": "3", "zorigin": "1"}}
+
+
+OME = {"ome": {"PhysicalSizeX": "0.1", "PhysicalSizeXUnit": "nm", "PhysicalSizeZ": "3"}}
+
+
+ODD = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(
+        [10**400, -1, 2**63, 1e300, 5e-324, "nan", "1", "a\nb", "\0", "\ud800", "x" * 5000]
+    )
+    | st.sampled_from([[], {}, [[]], [1, 2, 3], ["1", "2", "3"], {"value": 1}, [[[1]] * 3] * 3])
+    | st.sampled_from(["<f8", ">i8", "|S5", "ascii", "<f3", "<U3", "LPS", "mm", "none none none"])
+)
+
+
+def places(value, at=()):
+    """Yield the path of each value inside a JSON value."""
+    inside = enumerate(value) if isinstance(value, list) else ()
+    for key, item in value.items() if isinstance(value, dict) else inside:
+        yield (*at, key)
+        yield from places(item, (*at, key))
+
+
+@st.composite
+def hostile(draw):
+    """Draw metadata in which some values, names or objects are invalid."""
+    metadata = deepcopy(VALID)
+    about = draw(st.sampled_from([{}, IMAGEJ, OME, {"ImageDescription": "text"}]))
+    metadata["tiff"] |= deepcopy(about)
+    chosen = {"geometry", draw(st.sampled_from(["nrrd", "nifti", "hdf5", "tiff"]))}
+    chosen -= draw(st.sampled_from([set(), {"geometry"}]))
+    metadata = {name: value for name, value in metadata.items() if name in chosen}
+    for _ in range(draw(st.integers(1, 4))):
+        found = list(places(metadata))
+        if found:
+            *parents, name = draw(st.sampled_from(found))
+            part = metadata
+            for parent in parents:
+                part = part[parent]
+            if isinstance(part, dict) and draw(st.booleans()):
+                name = draw(st.sampled_from(["\n", "\0", "\ud800", "", "data file", "units", name]))
+            part[name] = deepcopy(draw(ODD))
+    return json.loads(json.dumps(metadata))
+
+
+@settings(max_examples=150)
+@example({"tiff": {"XResolution": [2, 0], "YResolution": [3, 1]}})
+@example({"nrrd": {"keys": {"a key": "value", "data file": "0", "DataFile": ""}}})
+@example({"geometry": PLACE.to_json(), "nifti": {"sform_code": -1}})
+@example({"geometry": PLACE.to_json(), "hdf5": {"directions": {"value": [[10**400]]}}})
+@given(hostile())
+def test_hostile_metadata_do_not_keep_labels_from_being_written(tmp_path_factory, metadata):
+    """Whatever JSON a compressed file has, the labels are written and can be read."""
+    folder = tmp_path_factory.mktemp("hostile")
+    for kind in (".nrrd", ".nii", ".h5", ".tif", ".npy"):
+        path = folder / f"a{kind}"
+        moved = volumes.sliced(metadata, 3, 9, 9)
+        lost = volumes.writer(path)(path, LABELS.shape, LABELS.dtype, [LABELS], moved)
+        lines = _metadata.report_lost(path, lost)
+        assert all(isinstance(line, str) and line.isprintable() for line in lines)
+        with volumes.open_file(path) as volume:
+            np.testing.assert_array_equal(volume.read(0, 7), LABELS)
+            json.dumps(volume.metadata, allow_nan=False).encode()
+    nib.load(folder / "a.nii")
+    nrrd.read_header(str(folder / "a.nrrd"))
+
+
+def test_no_value_becomes_another_field(tmp_path):
+    evil = {"content": "x\ndata file: /etc/passwd", "data file": "/etc/passwd", "sizes": "9 9 9"}
+    keys = {"a\ndata file: /etc/passwd": "1", "b": "2\r\ndata file: /etc/passwd", "sizes": "3"}
+    magic, lines, lost = nrrd_format.header_lines({"nrrd": evil | {"keys": keys}})
+    assert (magic, lines) == ("NRRD0004", [])
+    assert len(lost) == 6
+    fields = {"imagej": {"unit": "mm\nimages=5", "slices": "9"}, "ome": {}}
+    _, first, _ = tiff.tags({"tiff": {"imagej": fields["imagej"]}}, (1, 2, 3), np.dtype("u1"))
+    assert b"images=5" not in first["description"]
+    assert b"slices=1\n" in first["description"]
+
+
+# -- commands --------------------------------------------------------------------------------------
+
+
+def test_slices_keep_their_position(tmp_path):
+    source = itk_file(tmp_path / "a.nrrd", TURN)
+    run("compress", source, tmp_path / "a.cps")
+    run("decompress", tmp_path / "a.cps", tmp_path / "b.nii", "--slices", "2:5")
+    image = SimpleITK.ReadImage(str(source))[:, :, 2:5]
+    at = corners((3, 5, 6)).tolist()
+    wanted = [image.TransformContinuousIndexToPhysicalPoint(c) for c in at]
+    assert_same_place(by_itk(tmp_path / "b.nii"), np.array(wanted))
+
+
+def test_fields_that_a_target_cannot_hold_are_named(tmp_path):
+    source = nrrd_file(tmp_path / "a.nrrd", "content: a knee", "spacings: 1 2 3", "key:=value")
+    assert run("compress", source, tmp_path / "a.cps").stderr == ""
+    target = tmp_path / "b.npy"
+    result = run("decompress", tmp_path / "a.cps", target)
+    names = "the geometry, nrrd content, nrrd keys key"
+    assert result.stderr.endswith(f"{names}\n")
+    assert result.stderr.count("\n") == 1
+    assert run("decompress", tmp_path / "a.cps", tmp_path / "b.nrrd").stderr == ""
+
+
+def test_fields_that_a_compressed_file_cannot_hold_are_named(tmp_path):
+    source = hdf5_file(tmp_path / "a.h5", big=np.zeros(999), resolution=[4.0, 2, 1])
+    result = run("compress", source, tmp_path / "a.cps")
+    assert result.stderr.endswith("big\n")
+    lines = [f"key{n}:={'x' * 900_000}" for n in range(6)]
+    many = nrrd_file(tmp_path / "b.nrrd", *lines, "content: small")
+    result = run("compress", many, tmp_path / "b.cps")
+    assert result.stderr.count("\n") == 1
+    kept = files.describe_file(tmp_path / "b.cps")["metadata"]["nrrd"]
+    assert kept["content"] == "small"
+    assert len(kept["keys"]) == 4  # of 900,000 bytes each, in 4 MiB
+
+
+def test_info_shows_the_geometry(tmp_path):
+    line = "space directions: (0.5,0,0) (0,-0.25,0) (0,0,3)"
+    units = 'space units: "mm" "mm" "mm"'
+    source = nrrd_file(tmp_path / "a.nrrd", "space: RAS", units, line, "space origin: (1,2,-3.5)")
+    run("compress", source, tmp_path / "a.cps")
+    shown = run("info", tmp_path / "a.cps").stdout
+    place = "voxel size 0.5 x 0.25 x 3 mm, origin (1, 2, -3.5) RAS, turned axes; nrrd: 4 fields\n"
+    assert place in shown
+    slicers = nrrd_file(
+        tmp_path / "c.nrrd", "space: LPS", "space directions: (1,0,0) (0,1,0) (0,0,1)"
+    )
+    run("compress", slicers, tmp_path / "c.cps")
+    shown = run("info", tmp_path / "c.cps").stdout
+    assert "voxel size 1 x 1 x 1 mm LPS; nrrd: 2 fields\n" in shown
+    nothing = nrrd_file(tmp_path / "b.nrrd")
+    run("compress", nothing, tmp_path / "b.cps")
+    assert "voxel size" not in run("info", tmp_path / "b.cps").stdout
+
+
+def test_metadata_of_a_user_are_not_taken_for_those_of_a_file(tmp_path):
+    """``dumps`` takes any JSON; decompressing it gives the labels."""
+    labels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    odd = {"mine\x1b[2J": 1, "geometry": "here", "nrrd": ["no"], "hdf5": {"a": 1}, "tiff": None}
+    (tmp_path / "a.cps").write_bytes(compresso.dumps(labels, metadata=odd))
+    assert "\x1b" not in run("info", tmp_path / "a.cps").stdout
+    for ending in (".nrrd", ".nii", ".h5", ".tif", ".npy"):
+        result = run("decompress", tmp_path / "a.cps", tmp_path / f"a{ending}")
+        assert result.stderr.count("\n") == 1
+        assert "mine" in result.stderr

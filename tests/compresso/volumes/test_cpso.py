@@ -1,0 +1,55 @@
+"""Files that end in .cpso: streams of PyPI's package, from and to every other format."""
+
+import numpy as np
+import pytest
+
+import compresso
+from tests.helpers.sources import LABELS, run
+
+
+@pytest.fixture
+def folder(tmp_path):
+    np.save(tmp_path / "a.npy", LABELS)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["a.cpso", "A.CPSO"])
+def test_there_and_back(folder, name):
+    stream = folder / name
+    assert run("compress", folder / "a.npy", stream)
+    assert stream.read_bytes() == compresso.compress(LABELS.T)
+    assert run("decompress", stream, folder / "b.npy")
+    found = np.load(folder / "b.npy")
+    assert found.dtype == LABELS.dtype
+    assert np.array_equal(found, LABELS)
+    assert run("decompress", stream, folder / "c.npy", "--slices", "2:5")
+    assert np.array_equal(np.load(folder / "c.npy"), LABELS[2:5])
+
+
+@pytest.mark.parametrize("command", [("info",), ("verify",), ("decompress", "b.npy")])
+@pytest.mark.parametrize("data", [b"", b"x" * 100, compresso.compress(LABELS.T)[:-1], None])
+def test_damage_is_refused(folder, command, data):
+    sound = data is None
+    (folder / "a.cpso").write_bytes(compresso.compress(LABELS.T) if sound else data)
+    verb, *target = command
+    done = run(verb, folder / "a.cpso", *(folder / name for name in target), code=not sound)
+    assert ("uint16" if verb != "decompress" else "") in done.output or not sound
+    assert (folder / "b.npy").exists() == (sound and verb == "decompress")
+
+
+@pytest.mark.parametrize(
+    "labels", [LABELS.astype(np.int32), LABELS.astype(bool), np.zeros((70000, 1, 1), np.uint8)]
+)
+def test_volumes_that_a_stream_cannot_hold(folder, labels):
+    np.save(folder / "a.npy", labels)
+    done = run("compress", folder / "a.npy", folder / "a.cpso", code=1)
+    assert done.output.count("\n") == 1
+    assert not (folder / "a.cpso").exists()
+
+
+def test_streams_are_sources_and_not_overwritten(folder):
+    run("compress", folder / "a.npy", folder / "a.cpso")
+    run("compress", folder / "a.cpso", folder / "a.cps")
+    assert np.array_equal(compresso.loads((folder / "a.cps").read_bytes()), LABELS)
+    run("compress", folder / "a.npy", folder / "a.cpso", code=1)
+    run("compress", "--force", folder / "a.npy", folder / "a.cpso")

@@ -1,0 +1,255 @@
+"""HDF5: links, chunks, filters and attributes."""
+
+import sys
+import zlib
+from pathlib import Path
+
+import h5py
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK
+
+import compresso as C
+from compresso import volumes
+from tests.helpers.geometry import carry, hdf5_file, nrrd_file
+from tests.helpers.sources import LABELS, load, outcome, run
+
+
+def test_hdf5_soft_links_inside_the_file_are_followed(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["volumes/labels/ids"] = LABELS
+        file["volumes/near"] = h5py.SoftLink("labels/ids")
+        file["far"] = h5py.SoftLink("/volumes/./near")
+        file["group"] = h5py.SoftLink("volumes/labels")
+        file["nowhere"] = h5py.SoftLink("/not/here")
+    for inner in ("far", "volumes/near", "group/ids", "/group//ids", "volumes/labels/ids"):
+        assert np.array_equal(load(tmp_path / "x.h5", inner), LABELS)
+    for inner in ("nowhere", "group", "group/ids/more", "group/no", "nowhere/more"):
+        with pytest.raises(C.FileError, match=r"its volumes are /volumes/labels/ids"):
+            load(tmp_path / "x.h5", inner)
+
+
+def test_hdf5_is_never_led_to_another_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.full((6, 12, 20), 7, np.uint16).tofile("x.bin")
+    with h5py.File("other.h5", "w") as file:
+        file["main"] = file["group/main"] = LABELS
+    layout = h5py.VirtualLayout(LABELS.shape, LABELS.dtype)
+    layout[...] = h5py.VirtualSource("other.h5", "main", LABELS.shape)
+    with h5py.File("x.h5", "w") as file:
+        file["out"] = h5py.ExternalLink("other.h5", "/main")
+        file["soft"] = h5py.SoftLink("/out")
+        file["softer"] = h5py.SoftLink("soft")
+        file["outgroup"] = h5py.ExternalLink("other.h5", "/group")
+        file["softgroup"] = h5py.SoftLink("/outgroup")
+        file["inside/soft"] = h5py.SoftLink("/softgroup/main")
+        file.create_virtual_dataset("virtual", layout)
+        file["softvirtual"] = h5py.SoftLink("/virtual")
+        file.create_dataset(
+            "bytes", LABELS.shape, LABELS.dtype, external=[("x.bin", 0, LABELS.nbytes)]
+        )
+        file["first"] = h5py.SoftLink("/second")
+        file["second"] = h5py.SoftLink("/first")
+    names = ["out", "soft", "softer", "outgroup/main", "softgroup/main", "inside/soft"]
+    for inner in [*names, "virtual", "softvirtual", "bytes"]:
+        with pytest.raises(C.FileError, match=r"another file|other files"):
+            load(Path("x.h5"), inner)
+    for inner in ("first", "second", "first/main"):
+        with pytest.raises(C.FileError, match="16"):
+            load(Path("x.h5"), inner)
+
+
+def test_hdf5_chunks_that_were_never_written_hold_the_fill_value(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        main = file.create_dataset(
+            "main", LABELS.shape, LABELS.dtype, chunks=(2, 5, 20), fillvalue=9, compression="gzip"
+        )
+        main[2:4, :5] = LABELS[2:4, :5]
+    expected = np.full_like(LABELS, 9)
+    expected[2:4, :5] = LABELS[2:4, :5]
+    assert np.array_equal(load(tmp_path / "x.h5"), expected)
+
+
+def test_hdf5_tables_of_chunks_are_checked(tmp_path):
+    """HDF5 itself reads beside the chunk where its table says that it was left unpacked."""
+    path = tmp_path / "x.h5"
+    for chunk, at, skipped in [
+        (LABELS[2].tobytes()[:50], (2, 0, 0), 1),
+        (zlib.compress(LABELS[2].tobytes()), (2, 0, 0), 0),
+    ]:
+        with h5py.File(path, "w") as file:
+            main = file.create_dataset("main", data=LABELS, chunks=(1, 12, 20), compression="gzip")
+            main.id.write_direct_chunk(at, chunk, skipped)
+        assert outcome(path) == ("refused" if skipped else "same")
+    data = path.read_bytes()
+    for seven in (1, 3, 9):  # the key of the chunk at z=5 in the table is another's, or outside
+        keys = [np.array([z, 0, 0, 0], "<u8").tobytes() for z in (5, seven)]
+        assert data.count(keys[0]) == 1
+        path.write_bytes(data.replace(*keys))
+        assert outcome(path) == "refused"
+
+
+@pytest.mark.parametrize("name", ["Blosc", "Blosc2", "BZip2", "LZ4", "Zstd", "Bitshuffle"])
+def test_filters_of_hdf5plugin(tmp_path, name):
+    plugin = pytest.importorskip("hdf5plugin", reason="needs the package hdf5plugin")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        how = getattr(plugin, name)()
+        file.create_dataset("labels", data=LABELS, chunks=(2, 10, 12), compression=how)
+    assert np.array_equal(load(tmp_path / "a.h5"), LABELS)
+
+
+def unknown_filter(path, code):
+    """A file whose chunks claim a filter, and are stored without it."""
+    with h5py.File(path, "w") as file:
+        main = file.create_dataset("main", data=LABELS, chunks=LABELS.shape, compression="gzip")
+        main.id.write_direct_chunk((0, 0, 0), LABELS.tobytes(), 1)
+    data = path.read_bytes()
+    at = data.index(b"deflate\0") - 8  # the filter's number, then three numbers of 16 bits
+    assert data[at : at + 2] == b"\1\0"
+    path.write_bytes(data[:at] + code.to_bytes(2, "little") + data[at + 2 :])
+
+
+@pytest.mark.parametrize("plugin", [True, False])
+def test_unknown_filters_are_named(tmp_path, monkeypatch, plugin):
+    unknown_filter(tmp_path / "a.h5", 511 if plugin else 32015)
+    if plugin:
+        pytest.importorskip("hdf5plugin", reason="needs the package hdf5plugin")
+    else:
+        monkeypatch.setattr(h5py.h5z, "filter_avail", lambda code: code < 256)
+        monkeypatch.setitem(sys.modules, "hdf5plugin", None)
+    error = run("compress", tmp_path / "a.h5", tmp_path / "a.cps", code=1).stderr
+    assert ("511" if plugin else "pip install hdf5plugin") in error
+    assert error.count("\n") == 1
+
+
+ATTRIBUTES = {
+    "int": np.arange(3),
+    "large": np.uint64(2**64 - 1),
+    "half": np.float16(1.5),
+    "long": np.longdouble(1.5),
+    "nan": np.nan,
+    "complex": 1 + 2j,
+    "bool": True,
+    "bools": np.array([True, False]),
+    "text": "héllo",
+    "texts": np.array(["a", "b"], dtype=h5py.string_dtype()),
+    "bytes": np.bytes_(b"abc"),
+    "opaque": np.void(b"123"),
+    "compound": np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]),
+    "empty": h5py.Empty("f4"),
+    "nothing": np.zeros((0, 3)),
+    "big": np.zeros(6000),
+}
+
+
+def test_every_attribute_is_kept_or_reported(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        labels = file.create_dataset("volumes/labels/ids", data=LABELS)
+        for name, value in ATTRIBUTES.items():
+            labels.attrs[name] = value
+        labels.attrs["reference"] = labels.ref
+        labels.attrs["references"] = np.array([labels.ref], dtype=h5py.ref_dtype)
+        labels.attrs.create("enum", 1, dtype=h5py.enum_dtype({"A": 0, "B": 1}, "i4"))
+        labels.dims[0].label = "z"
+        file.create_dataset("scale", data=[1.0, 2.0]).make_scale("z")
+        labels.dims[0].attach_scale(file["scale"])
+        names = set(labels.attrs)
+        file.attrs["of the file"] = file["volumes"].attrs["of the group"] = 1
+    with volumes.open_file(tmp_path / "a.h5", "volumes/labels/ids") as volume:
+        kept, lost = set(volume.metadata["hdf5"]), " ".join(volume.lost)
+        volumes.writer(tmp_path / "b.h5")(
+            tmp_path / "b.h5", volume.shape, volume.dtype, [LABELS], volume.metadata
+        )
+    refused = {"long", "complex", "opaque", "compound", "empty", "nothing", "big"}
+    assert {*ATTRIBUTES} - kept == refused
+    for name in {*names - kept, "of the file", "of the group", "enum values of enum"}:
+        assert name in lost
+    with h5py.File(tmp_path / "a.h5") as old, h5py.File(tmp_path / "b.h5") as new:
+        for name in kept:
+            was, now = old["volumes/labels/ids"].attrs[name], new["main"].attrs[name]
+            assert np.array_equal(was, now, equal_nan=name == "nan"), name
+            assert np.asarray(was).dtype == np.asarray(now).dtype
+
+
+def test_enum_names_are_reported(tmp_path):
+    names = h5py.enum_dtype({f"tissue{n}": n for n in range(40)}, basetype="u1")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("labels", data=LABELS % 40, dtype=names)
+    assert "enum" in run("compress", tmp_path / "a.h5", tmp_path / "a.cps").stderr
+    assert np.array_equal(C.loads((tmp_path / "a.cps").read_bytes()), LABELS % 40)
+
+
+def test_attributes_with_names_that_are_not_utf8_are_named(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["main"] = LABELS
+        file["main"].attrs[b"caf\xe9"] = 1
+        file["main"].attrs["fine"] = 2
+    with volumes.open_file(tmp_path / "a.h5") as volume:
+        assert set(volume.metadata["hdf5"]) == {"fine"}
+        assert list(volume.lost) == ["caf\u00e9"]
+
+
+def test_other_formats_become_nanometres_in_hdf5(tmp_path):
+    lines = 'space units: "um" "um" "um"', "space directions: (0.004,0,0) (0,0.004,0) (0,0,0.04)"
+    source = nrrd_file(tmp_path / "a.nrrd", "space dimension: 3", *lines, "space origin: (1,2,3)")
+    assert carry(source, tmp_path / "a.h5") == []
+    with h5py.File(tmp_path / "a.h5") as file:
+        found = dict(file["main"].attrs)
+    assert found["units"] == "nm"
+    assert found["resolution"].tolist() == [40, 4, 4]
+    assert found["offset"].tolist() == [3000, 2000, 1000]
+    assert set(found) == {"units", "resolution", "offset"}
+
+
+def test_cremis_resolution_and_offset_are_positions(tmp_path):
+    """z, y, x in an unknown unit; NIfTI's numbers are the same, in the world ITK would take."""
+    source = hdf5_file(tmp_path / "a.h5", resolution=[40.0, 4.0, 2.0], offset=[400.0, 80.0, 10.0])
+    carry(source, tmp_path / "a.nrrd")
+    image = SimpleITK.ReadImage(str(tmp_path / "a.nrrd"))
+    assert image.GetSpacing() == (2, 4, 40)
+    assert image.GetOrigin() == (10, 80, 400)
+    carry(tmp_path / "a.nrrd", tmp_path / "b.h5")
+    with h5py.File(tmp_path / "b.h5") as file:
+        assert {n: v.tolist() for n, v in file["main"].attrs.items()} == {
+            "resolution": [40, 4, 2],
+            "offset": [400, 80, 10],
+        }
+
+
+def test_ilastiks_element_size_is_in_micrometres(tmp_path):
+    source = hdf5_file(tmp_path / "a.h5", element_size_um=[2.0, 0.5, 0.25])
+    carry(source, tmp_path / "a.nii")
+    header = nib.load(tmp_path / "a.nii").header
+    assert header.get_zooms() == (0.25, 0.5, 2)
+    assert header.get_xyzt_units()[0] == "micron"
+
+
+def test_hdf5_chooses_the_dataset_with_the_most_axes(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["ids"], file["table"] = np.arange(5), np.ones((5, 2), int)
+        file["labels"] = LABELS[None, ..., None]
+    with volumes.open_file(tmp_path / "a.h5") as volume:
+        assert volume.shape == LABELS.shape
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["labels"] = np.stack([LABELS, LABELS])
+    with pytest.raises(C.FileError, match=r"labels\[0, :, :, :\]"):
+        volumes.open_file(tmp_path / "b.h5").__enter__()
+
+
+def test_hdf5_attributes_of_dropped_axes_are_reported(tmp_path):
+    """As ilastik writes them; on an array of three axes they would be wrong."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["labels"] = LABELS[..., None]
+        file["labels"].attrs["axistags"] = '{"axes": [{"key": "z"}, {"key": "c"}]}'
+        file["labels"].attrs["note"] = "kept"
+    with volumes.open_file(tmp_path / "a.h5") as volume:
+        assert set(volume.metadata["hdf5"]) == {"note"}
+        assert volume.lost == ["axistags"]
+
+
+def test_hdf5_chunks_are_those_of_the_volume(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("labels", data=LABELS[None, ..., None], chunks=(1, 2, 3, 4, 1))
+    with volumes.open_file(tmp_path / "a.h5") as volume:
+        assert volume.chunk == (2, 3, 4)

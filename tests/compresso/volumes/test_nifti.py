@@ -1,0 +1,200 @@
+"""NIfTI: headers, affines and extensions."""
+
+import struct
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+import compresso as C
+from compresso import volumes
+from compresso.volumes import nifti
+from tests.helpers.geometry import (
+    ORIGIN,
+    SPACING,
+    TURN,
+    assert_same_place,
+    by_itk,
+    by_nibabel,
+    carry,
+    named,
+    nifti_file,
+)
+from tests.helpers.sources import LABELS, load, run, written
+
+
+def test_nifti_2_and_big_endian(tmp_path):
+    labels = LABELS.astype(np.int64) << 40
+    path = tmp_path / "x.nii.gz"
+    nib.Nifti2Image(labels.T, np.eye(4), dtype=np.int64).to_filename(path)
+    assert np.array_equal(load(path), labels)
+    header = nib.Nifti1Header(endianness=">")
+    nib.Nifti1Image(LABELS.T, np.eye(4), header, dtype=np.uint16).to_filename(path)
+    assert np.array_equal(load(path), LABELS)
+
+
+def test_nifti_that_scales_or_has_its_labels_elsewhere_is_refused(tmp_path):
+    path = written(tmp_path, "nii")
+    data = bytearray(path.read_bytes())
+    data[112:116] = np.float32(2).tobytes()
+    path.write_bytes(data)
+    with pytest.raises(C.FileError, match="scales"):
+        load(path)
+    data[112:116] = np.float32(1).tobytes()
+    data[344:347] = b"ni1"
+    path.write_bytes(data)
+    with pytest.raises(C.FileError, match="in another file"):
+        load(path)
+
+
+@pytest.mark.parametrize("unit", ["meter", "mm", "micron", "unknown"])
+@pytest.mark.parametrize(("sform", "qform"), [(1, 0), (0, 1), (2, 1), (4, 4)])
+def test_niftis_affines_and_units_become_nrrds(tmp_path, sform, qform, unit):
+    affine = np.eye(4)
+    affine[:3, :3] = TURN * SPACING
+    affine[:3, 3] = ORIGIN
+    source = nifti_file(tmp_path / "a.nii", affine, sform, qform, unit)
+    wanted = by_nibabel(source)
+    for name in ("a.nrrd", "a.h5", "b.nii"):
+        carry(source, tmp_path / name)
+    assert_same_place(by_itk(tmp_path / "a.nrrd"), wanted)
+    carry(tmp_path / "a.h5", tmp_path / "c.nii.gz")
+    for name in ("b.nii", "c.nii.gz"):
+        assert_same_place(by_nibabel(tmp_path / name), wanted)
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_niftis_fields_come_back_each(tmp_path, order):
+    header = nib.Nifti1Header(endianness=order)
+    header.set_data_dtype(np.uint16)
+    header["descrip"], header["aux_file"] = b"a \xff\x01 text", b"atlas.txt"
+    header["intent_code"], header["intent_name"], header["intent_p1"] = 1002, b"labels", 0.1
+    header["cal_max"], header["toffset"], header["dim_info"] = np.inf, np.nan, 57
+    header["slice_duration"], header["slice_code"], header["slice_end"] = 1e-7, 3, 6
+    image = nib.Nifti1Image(LABELS.T, None, header)
+    affine = np.diag([-0.1, 0.2, 3, 1])
+    affine[:3, 3] = ORIGIN
+    image.header.set_qform(affine, 1)
+    image.header.set_sform(affine + 0.25, 4)  # not the same, as after a registration
+    image.header.set_xyzt_units("micron", "sec")
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"from \xfe here"))
+    image.header.extensions.append(nib.nifti1.Nifti1Extension(0, b"1234567"))
+    nib.save(image, tmp_path / "a.nii")
+    assert carry(tmp_path / "a.nii", tmp_path / "b.nii.gz") == []
+    before = nib.load(tmp_path / "a.nii").header
+    after = nib.load(tmp_path / "b.nii.gz").header
+    assert before.endianness == order
+    for name in header.keys():  # noqa: SIM118 - a header is no dict
+        if name != "sizeof_hdr":
+            np.testing.assert_array_equal(after[name], before[name], err_msg=name)
+    kept = [(e.get_code(), bytes(e.get_content()).rstrip(b"\0")) for e in after.extensions]
+    assert kept == [(6, b"from \xfe here"), (0, b"1234567")]
+
+
+SFORM = np.array([[-0.5, 0, 0.25, 10], [0, 0.25, 0, -20], [0, 0, 3, 30], [0, 0, 0, 1.0]])
+
+
+QFORM = np.eye(4)
+
+
+QFORM[:3, :3], QFORM[:3, 3] = TURN * (0.5, 0.25, 3), (-7, 8, 9)
+SHEARED = SFORM.copy()
+SHEARED[0, 1] = 0.125
+
+
+def affines_file(path, sform, qform, codes=(4, 1), kind=nib.Nifti1Image):
+    """A NIfTI file with a code for each affine; 0 is none."""
+    image = kind(LABELS.T, None, dtype=LABELS.dtype)
+    image.header.set_qform(qform, codes[1])
+    image.header.set_sform(sform, codes[0])
+    image.header.set_xyzt_units("micron", "sec")
+    image.header["intent_code"], image.header["intent_name"] = 1002, b"parts"
+    image.header["cal_min"], image.header["cal_max"] = 1, 9
+    image.to_filename(path)
+    return path
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("codes", [(4, 1), (0, 1), (2, 0), (1, 5)])
+@pytest.mark.parametrize("sform", [SFORM, SHEARED], ids=["straight", "sheared"])
+@pytest.mark.parametrize("first", [0, 2])
+def test_slices_move_both_of_niftis_affines(tmp_path, kind, codes, sform, first):
+    source = affines_file(tmp_path / "a.nii", sform, QFORM, codes, kind)
+    assert carry(source, tmp_path / "b.nii", first) == []
+    before, after = nib.load(source).header, nib.load(tmp_path / "b.nii").header
+    assert type(before) is type(after)
+    changed = {"dim", *(f"qoffset_{axis}" for axis in "xyz"), *(f"srow_{axis}" for axis in "xyz")}
+    for name in before.keys():  # noqa: SIM118 - a header is not a dict
+        if first == 0 or name not in changed:
+            np.testing.assert_array_equal(after[name], before[name], err_msg=name)
+    move = np.eye(4)
+    move[2, 3] = first
+    for get in ("get_sform", "get_qform"):
+        old, new = (getattr(header, get)(coded=True)[0] for header in (before, after))
+        assert (old is None) == (new is None)
+        if old is not None:
+            np.testing.assert_allclose(new, old @ move, atol=1e-5)
+
+
+def test_a_qform_that_is_another_place_is_named(tmp_path):
+    for codes, sform, line in (((1, 1), QFORM, 0), ((1, 1), SFORM, 1), ((0, 1), SFORM, 0)):
+        source = affines_file(tmp_path / "a.nii", sform, QFORM, codes)
+        assert ("nifti qform" in " ".join(carry(source, tmp_path / "a.nrrd"))) == line
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_long_axes_are_nifti_2(tmp_path, axis):
+    for length, kind in ((32767, nib.Nifti1Image), (32768, nib.Nifti2Image)):
+        shape = [1, 1, 1]
+        shape[axis] = length
+        labels, path = np.ones(shape, np.uint8), tmp_path / "a.nii"
+        assert volumes.writer(path)(path, labels.shape, labels.dtype, [labels], {}) == []
+        image = nib.load(path)
+        assert type(image) is kind
+        np.testing.assert_array_equal(np.asarray(image.dataobj).T, labels)
+
+
+def extended_file(path, *extensions, order="<"):
+    """A NIfTI file with extensions of these codes and bytes, as they are."""
+    packed = b"".join(
+        struct.pack(f"{order}ii", 8 + len(content), code) + content for code, content in extensions
+    )
+    header = nib.Nifti1Header(endianness=order)
+    header.set_data_dtype(LABELS.dtype)
+    header.set_data_shape(LABELS.shape[::-1])
+    header["vox_offset"] = 352 + len(packed)
+    labels = LABELS.astype(f"{order}u2").tobytes()
+    path.write_bytes(header.binaryblock + b"\1\0\0\0" + packed + labels)
+    return packed
+
+
+EXTENSIONS = [
+    [(42, struct.pack("<5d", 1.5, 2.5, 0, 0, 0))],
+    [(42, bytes(24)), (6, b"a comment" + bytes(15))],
+    [(4, b"<?xml?><AFNI/>".ljust(40, b"\0")), (44, b"\x80\xff\0\0\0\0\0\0")],
+    [(4, bytes(8)), (6, b"x" * 8 + bytes(96))],
+    [(30, b"<Label/>" * 20_001)],
+]
+
+
+@pytest.mark.parametrize("extensions", EXTENSIONS)
+@pytest.mark.parametrize("order", "<>")
+def test_niftis_extensions_keep_every_byte(tmp_path, extensions, order):
+    packed = extended_file(tmp_path / "a.nii", *extensions, order=order)
+    assert run("compress", tmp_path / "a.nii", tmp_path / "a.cps").stderr == ""
+    assert run("decompress", tmp_path / "a.cps", tmp_path / "b.nii").stderr == ""
+    whole = (tmp_path / "b.nii").read_bytes()
+    assert len(whole) == 352 + len(packed) + LABELS.nbytes
+    if order == "<":
+        assert whole[348 : 352 + len(packed)] == b"\1\0\0\0" + packed
+    back = nib.load(tmp_path / "b.nii").header.extensions
+    assert [e.get_code() for e in back] == [code for code, _ in extensions]
+    assert "extensions" in named(tmp_path / "a.nii", ".nrrd")
+
+
+def test_extensions_that_are_cut_are_named():
+    header = nib.Nifti1Header(endianness="<")
+    tail = b"\1\0\0\0" + (32).to_bytes(4, "little") + (6).to_bytes(4, "little") + b"a" * 24
+    metadata, lost = nifti.read_metadata(header, tail + (99).to_bytes(4, "little") + bytes(12))
+    assert metadata["nifti"]["extensions"] == [[6, "a" * 24]]
+    assert len(lost) == 1

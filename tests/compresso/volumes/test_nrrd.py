@@ -1,0 +1,288 @@
+"""NRRD: encodings, data files, and the fields of a header."""
+
+import bz2
+import gzip
+import json
+
+import nibabel as nib
+import nrrd
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import compresso as C
+from compresso import volumes
+from compresso.errors import FileError
+from compresso.volumes import _metadata
+from compresso.volumes import nrrd as nrrd_format
+from tests.helpers.geometry import (
+    assert_same_place,
+    by_itk,
+    by_nibabel,
+    carry,
+    named,
+    nrrd_file,
+)
+from tests.helpers.sources import LABELS, load, outcome, run
+
+
+def encoded_file(path, data, encoding, **fields):
+    fields = {"type": "uint16", "dimension": 3, "sizes": "20 12 6", "endian": "little", **fields}
+    lines = [f"{name.replace('_', ' ')}: {value}\n" for name, value in fields.items()]
+    path.write_bytes(f"NRRD0004\n{''.join(lines)}encoding: {encoding}\n\n".encode() + data)
+    return path
+
+
+RAW = LABELS.tobytes()
+
+
+TEXT = "\n".join(map(str, LABELS.flat)).encode() + b"\n"
+
+
+PACKED = {
+    "raw": bytes,
+    "gzip": gzip.compress,
+    "gz": gzip.compress,
+    "bzip2": bz2.compress,
+    "bz2": bz2.compress,
+}
+
+
+@pytest.mark.parametrize("encoding", PACKED)
+def test_nrrd_skips(tmp_path, encoding):
+    """Lines are skipped in the file, then bytes in what it unpacks to; -1 is from its end."""
+    path, pack = tmp_path / "x.nrrd", PACKED[encoding]
+    encoded_file(path, b"1\n2\n" + pack(b"abc" + RAW), encoding, line_skip=2, byte_skip=3)
+    assert np.array_equal(load(path), LABELS)
+    encoded_file(path, b"1\n" + pack(b"abcd" + RAW), encoding, lineskip=1, byteskip=-1)
+    assert np.array_equal(load(path), LABELS)
+    encoded_file(path, pack(RAW[4:]), encoding, byte_skip=-1)
+    with pytest.raises(C.FileError, match=r"2880 bytes|fewer labels"):
+        load(path)
+    encoded_file(path, pack(RAW), encoding, line_skip=1 << 60)
+    with pytest.raises(C.FileError, match="lines to skip"):
+        load(path)
+
+
+@pytest.mark.parametrize("encoding", ["text", "txt", "ascii", "ASCII"])
+def test_nrrd_text(tmp_path, encoding):
+    path = encoded_file(tmp_path / "x.nrrd", TEXT.replace(b"\n", b" \t\n", 9), encoding)
+    assert np.array_equal(load(path), LABELS)
+    for bad in (TEXT[:-1], TEXT + b"1\n", TEXT.replace(b"\n", b"\n-1 ", 1), b"1" * 4000):
+        assert outcome(encoded_file(path, bad, encoding)) == "refused"
+
+
+def test_nrrd_detached_headers(tmp_path):
+    (tmp_path / "x.raw").write_bytes(b"line\n" + RAW)
+    path = encoded_file(tmp_path / "x.nhdr", b"", "raw", data_file="x.raw", line_skip=1)
+    assert np.array_equal(load(path), LABELS)
+    found, _ = nrrd.read(str(path), index_order="C")
+    assert np.array_equal(found, LABELS)
+    (tmp_path / "x.raw").write_bytes(b"line\n" + RAW[:-1])
+    assert outcome(path) == "refused"
+    (tmp_path / "x.raw").unlink()
+    with pytest.raises(C.FileError, match="missing"):
+        load(path)
+
+
+def test_nrrds_fields_come_back_each(tmp_path):
+    lines = [
+        "# a comment",
+        "space: right-anterior-superior",
+        "space directions: (0.1,0,0) (0,0.30000000000000004,0) (0,0,-1e-1)",
+        "space origin: (1,2,3)",
+        'space units: "mm" "mm" "mm"',
+        "measurement frame: (1,0,0) (0,0,1) (0,1,0)",
+        "kinds: domain domain domain",
+        'labels: "x" "" "a \\"z\\""',
+        "content: a label map: of a knee",
+        "thicknesses: nan nan 0.5",
+        "min: 0",
+        "Segment0_Name:=femur = \u00e9 := left",
+        b"odd:=\xff\xfe\x85 bytes",
+        "empty:=",
+    ]
+    source = nrrd_file(tmp_path / "a.nrrd", *lines)
+    assert carry(source, tmp_path / "b.nrrd") == []
+    fields = {"space", "space units", "measurement frame", "kinds", "labels", "content"}
+    fields |= {"space origin", "space directions", "thicknesses", "min", "empty"}
+    before, after = (nrrd.read_header(str(tmp_path / f"{name}.nrrd")) for name in "ab")
+    assert fields <= set(after)
+    for name in set(before) - {"encoding"}:
+        np.testing.assert_array_equal(after[name], before[name], err_msg=name)
+    written = (tmp_path / "b.nrrd").read_bytes()
+    for line in lines[11:13]:
+        assert (line if isinstance(line, bytes) else line.encode()) + b"\n" in written
+
+
+@pytest.mark.parametrize("unit", ["m", "mm", "um", "nm"])
+@pytest.mark.parametrize("space", ["LPS", "RAS", "LAS", "scanner-xyz", "3D-left-handed", None])
+def test_nrrds_worlds_and_units_become_niftis(tmp_path, space, unit):
+    world = f"space: {space}" if space else "space dimension: 3"
+    units = " ".join([f'"{unit}"'] * 3)
+    place = "space directions: (0,0.5,0) (-4,0,0) (0,0,-35)\nspace origin: (10,-20,30.5)"
+    source = nrrd_file(tmp_path / "a.nrrd", world, f"space units: {units}", place)
+    carry(source, tmp_path / "a.nii")
+    millimetres = {"m": 1e3, "mm": 1, "um": 1e-3, "nm": 1e-6}[unit]
+    wanted = by_itk(source) * millimetres  # ITK does not read NRRD's units
+    assert_same_place(by_nibabel(tmp_path / "a.nii"), wanted)
+    assert_same_place(by_itk(tmp_path / "a.nii"), wanted)
+    carry(tmp_path / "a.nii", tmp_path / "b.nrrd")
+    assert_same_place(by_itk(tmp_path / "b.nrrd"), wanted)
+
+
+KEYS = {
+    "ultrasound image type": "BRIGHTNESS",
+    "DICOM_0008_0060": "CT",
+    "note": "a: b := c",
+    "empty": "",
+    "name": "Gr\u00f6\u00dfe \u00b5m",
+    "with:colon": "value",
+    "a: field": "no",
+    " spaces ": " both sides ",
+    "kinds of": "x",
+    "content": "a key, and no field",
+    "#": "",
+}
+
+
+def test_nrrds_odd_keys_are_kept_or_named(tmp_path):
+    keys = {name: text for name, text in KEYS.items() if name != "#"}
+    lines = [f"{name}:={text}" for name, text in keys.items()]
+    source = nrrd_file(tmp_path / "a.nrrd", *lines, "MyField: my: value")
+    with volumes.open_file(source) as volume:
+        assert volume.lost == []
+    assert carry(source, tmp_path / "b.nrrd") == []
+    written = (tmp_path / "b.nrrd").read_bytes().split(b"\n")
+    assert {line.encode() for line in (*lines, "MyField: my: value")} <= set(written)
+    with volumes.open_file(tmp_path / "b.nrrd") as volume:
+        found = volume.metadata["nrrd"]
+    assert {n: v.encode("latin-1").decode() for n, v in found["keys"].items()} == keys
+    assert found["custom"] == {"MyField": "my: value"}
+    assert "MyField" in named(nrrd_file(tmp_path / "c.nrrd", "MyField: 1"), ".nii")
+
+
+def test_slices_keep_nrrds_other_words_of_place(tmp_path):
+    """A space that is neither LPS nor RAS, units that differ: only the origin is another one."""
+    lines = "space: scanner-xyz", 'space units: "mm" "mm" "um"'
+    place = "space directions: (0.5,0,0) (0,0.25,0) (0,1,3)", "space origin: (1,2,3)"
+    source = nrrd_file(tmp_path / "a.nrrd", *lines, *place)
+    assert carry(source, tmp_path / "b.nrrd", first=2) == []
+    before, after = (nrrd.read_header(str(tmp_path / f"{name}.nrrd")) for name in "ab")
+    for name in ("space", "space units", "space directions"):
+        np.testing.assert_array_equal(after[name], before[name])
+    assert after["space origin"].tolist() == [1, 4, 9]
+    line = named(source, ".nii")
+    assert "nrrd space," in line
+    assert "nrrd space units" in line
+
+
+def test_a_place_that_makes_no_sense_is_named(tmp_path):
+    source = nrrd_file(
+        tmp_path / "a.nrrd", "space: LPS", "space directions: (nan,0,0) (0,1,0) (0,0,1)"
+    )
+    assert carry(source, tmp_path / "b.nrrd") == []
+    for target in (".nii", ".h5", ".tif"):
+        assert "space directions" in named(source, target)
+    unknown = nrrd_file(tmp_path / "c.nrrd", "space directions: none (0,1,0) (0,0,1)")
+    assert carry(unknown, tmp_path / "d.nrrd") == []
+    assert "step" in named(unknown, ".nii")
+
+
+def segments_file(path, number):
+    lines = ["space: LPS", "space directions: (1,0,0) (0,1,0) (0,0,1)", "space origin: (0,0,0)"]
+    for n in range(number):
+        lines += [f"Segment{n}_Name:=part {n}", f"Segment{n}_Extent:=0 5 0 4 {n % 7} {n % 7}"]
+        lines += [f"Segment{n}_LabelValue:={n + 1}", f"Segment{n}_Tags:={'tag|' * 100}{n}"]
+    return nrrd_file(path, *lines)
+
+
+def test_slicers_segments_are_kept_or_named(tmp_path):
+    """Two hundred segments are 90 KB of text, which a frame packs."""
+    source = segments_file(tmp_path / "a.seg.nrrd", 200)
+    assert run("compress", source, tmp_path / "a.cps").stderr == ""
+    assert run("decompress", tmp_path / "a.cps", tmp_path / "b.seg.nrrd").stderr == ""
+    before, after = (nrrd.read_header(str(tmp_path / f"{name}.seg.nrrd")) for name in "ab")
+    assert {n: after[n] for n in before if n.startswith("Segment")} == {
+        n: before[n] for n in before if n.startswith("Segment")
+    }
+    assert "Segment0_Name" in run("decompress", tmp_path / "a.cps", tmp_path / "b.nii").stderr
+    assert (tmp_path / "a.cps").stat().st_size < 20_000
+
+
+def test_slices_cut_the_segments_extents(tmp_path):
+    run("compress", segments_file(tmp_path / "a.nrrd", 6), tmp_path / "a.cps")
+    run("decompress", tmp_path / "a.cps", tmp_path / "b.nrrd", "--slices", "2:5")
+    header = nrrd.read_header(str(tmp_path / "b.nrrd"))
+    found = [header[f"Segment{n}_Extent"] for n in range(6)]
+    nothing = "0 -1 0 -1 0 -1"
+    assert found == [nothing] * 2 + [f"0 5 0 4 {z} {z}" for z in range(3)] + [nothing]
+
+
+def test_segments_in_layers_are_refused_in_plain_words(tmp_path):
+    data = np.zeros((2, 6, 5, 7), np.uint8)
+    header = {"kinds": ["list", "domain", "domain", "domain"], "Segment0_Name": "a"}
+    nrrd.write(str(tmp_path / "a.seg.nrrd"), data, header | {"Segment0_Layer": "1"})
+    with pytest.raises(FileError, match="layers"), volumes.open_file(tmp_path / "a.seg.nrrd"):
+        pass
+
+
+@given(st.lists(st.binary(max_size=40).filter(lambda line: b"\n" not in line), max_size=12))
+def test_any_nrrd_header_comes_back_as_it_was_understood(lines):
+    header = b"NRRD0005\n" + b"\n".join(lines) + b"\n"
+    metadata, _ = nrrd_format.read_metadata(header)
+    metadata = json.loads(json.dumps(metadata, allow_nan=False))
+    magic, again, lost = nrrd_format.header_lines(metadata)
+    assert lost == []
+    text = "\n".join([magic, *again]).encode("latin-1")
+    assert nrrd_format.read_metadata(text)[0] == metadata
+
+
+def test_nrrd_keeps_the_fields_of_the_axes_that_are_left(tmp_path):
+    header = {
+        "kinds": ["list", "domain", "domain", "domain"],
+        "space": "left-posterior-superior",
+        "space directions": np.array([[np.nan] * 3, [0.5, 0, 0], [0, 0.5, 0], [0, 0, 2]]),
+        "space origin": [1, 2, 3],
+    }
+    nrrd.write(str(tmp_path / "a.nrrd"), LABELS.T[None], header)
+    run("compress", tmp_path / "a.nrrd", tmp_path / "a.cps")
+    assert "0.5 x 0.5 x 2" in run("info", tmp_path / "a.cps").stdout
+    run("decompress", tmp_path / "a.cps", tmp_path / "b.nrrd")
+    back, header = nrrd.read(str(tmp_path / "b.nrrd"), index_order="C")
+    assert np.array_equal(back, LABELS)
+    assert header["kinds"] == ["domain"] * 3
+    assert np.array_equal(header["space directions"], np.diag([0.5, 0.5, 2]))
+
+
+def test_nrrd_images_keep_their_spacing(tmp_path):
+    flat = {"space dimension": 2, "space directions": np.diag([0.5, 0.25]), "space origin": [1, 2]}
+    for header in ({"spacings": [0.5, 0.25]}, flat):
+        nrrd.write(str(tmp_path / "a.nrrd"), LABELS[0].T, header)
+        with volumes.open_file(tmp_path / "a.nrrd") as volume:
+            geometry = _metadata.geometry_of(volume.metadata)
+            assert geometry.spacing == (None, 0.25, 0.5)
+            assert geometry.origin == ((1, 2, 0) if header is flat else None)
+            assert not volume.lost
+
+
+def test_sheared_axes_are_kept_by_the_sform(tmp_path):
+    lines = "space directions: (1,0,0) (0.5,2,0) (0,0.25,3)", "space origin: (1,2,3)"
+    source = nrrd_file(tmp_path / "a.nrrd", "space: RAS", *lines)
+    assert carry(source, tmp_path / "a.nii") == []
+    wanted = [[1, 0.5, 0, 1], [0, 2, 0.25, 2], [0, 0, 3, 3], [0, 0, 0, 1]]
+    np.testing.assert_array_equal(nib.load(tmp_path / "a.nii").affine, wanted)
+    assert int(nib.load(tmp_path / "a.nii").header["qform_code"]) == 0
+    assert carry(tmp_path / "a.nii", tmp_path / "b.nrrd") == []
+    back = nrrd.read_header(str(tmp_path / "b.nrrd"))
+    np.testing.assert_array_equal(back["space directions"], np.array(wanted)[:3, :3].T)
+
+
+@pytest.mark.parametrize("centers", ["", "centers: cell cell cell", "centerings: node node node"])
+def test_spacings_and_axis_mins_are_understood_as_itk_does(tmp_path, centers):
+    lines = "spacings: 0.5 1 2", "axis mins: 10 20 30", *([centers] if centers else [])
+    source = nrrd_file(tmp_path / "a.nrrd", *lines)
+    for name in ("a.nii", "b.nrrd"):
+        assert carry(source, tmp_path / name) == []
+        assert_same_place(by_itk(tmp_path / name), by_itk(source))

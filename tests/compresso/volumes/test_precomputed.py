@@ -1,0 +1,176 @@
+"""Precomputed volumes: chunks that TensorStore does not read, and names of chunks."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from compresso import volumes
+from tests.helpers import stores as depots
+from tests.helpers.stores import place, refusal, same
+
+OFFSET = (10, 20, 30)
+
+
+@pytest.mark.parametrize("encoding", ["raw", "compressed_segmentation"])
+@pytest.mark.parametrize("suffix", depots.PACK)
+def test_packed_chunks(tmp_path, suffix, encoding):
+    volume = depots.labels()
+    folder = depots.packed(tmp_path / "seg", volume, suffix, encoding=encoding, offset=OFFSET)
+    same(folder, volume)
+    same(f"{folder}:box=12-20x21-29x33-50", volume[3:20, 1:9, 2:10])
+    assert place(folder).origin == (40, 80, 1200)
+
+
+@pytest.mark.parametrize("shape", [(20, 33, 41), (70, 17, 33), (9, 100, 1), (8, 16, 16)])
+def test_compresso_in_shards(tmp_path, shape):
+    labels = np.random.default_rng(3).integers(2**64 - 99, 2**64 - 1, shape, np.uint64)
+    folder = depots.in_shards(tmp_path / "seg", labels, OFFSET)
+    same(folder, labels)
+    same(f"{folder}:box=10-11x21-36x31-38", labels[1:8, 1:16, :1])
+
+
+@pytest.mark.parametrize("encoding", ["raw", "compressed_segmentation"])
+@pytest.mark.parametrize("suffixes", [("", ".gz"), (".gz", ""), (".gz", ".br"), ("", *depots.PACK)])
+def test_each_chunk_has_a_suffix_of_its_own(tmp_path, suffixes, encoding):
+    volume = depots.labels(dtype="u4")
+    folder = depots.packed(tmp_path / "seg", volume, *suffixes, encoding=encoding)
+    for text in (folder, f"file://{folder}/|neuroglancer-precomputed:"):
+        same(text, volume)
+    depots.change(folder, sharding=None, compressed_segmentation_block_size=None)
+    same(folder, volume)
+
+
+def test_of_two_files_of_a_chunk_cloudvolumes_first_is_read(tmp_path):
+    volume = depots.labels(dtype="u4")
+    folder = depots.packed(tmp_path / "seg", volume, "", ".gz", ".br")
+    stale = bytes(8 * 16 * 16 * 4)
+    order = ["", *depots.PACK]
+    for chunk in depots.chunks(folder):
+        plain, suffix = (chunk.with_suffix(""), chunk.suffix) if chunk.suffix else (chunk, "")
+        for later in order[order.index(suffix) + 1 :]:
+            plain.with_name(plain.name + later).write_bytes(depots.PACK[later](stale))
+    same(folder, volume)
+
+
+@pytest.mark.parametrize(
+    "said", [{"voxel_offset": [0] * 3}, {"chunk_sizes": [[9] * 3]}, {"sharding": depots.SHARDS}]
+)
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_an_info_that_leads_to_no_chunk_is_refused(tmp_path, suffix, said):
+    folder = depots.packed(tmp_path / "seg", depots.labels(), suffix, offset=OFFSET)
+    refusal(depots.change(folder, **said))
+
+
+def test_shards_that_cannot_be_read_are_refused(tmp_path):
+    folder = depots.precomputed(tmp_path / "seg", depots.labels(), sharding=depots.SHARDS)
+    head = (folder / "info").read_text()
+    refusal(depots.change(folder, sharding=None))
+    (folder / "info").write_text(head)
+    for shard in depots.chunks(folder):
+        shard.rename(shard.with_name(f"{shard.name}.gz"))
+    assert "in .gz shards" in refusal(folder)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_chunks_whose_names_go_beyond_the_volume_are_refused(tmp_path, suffix):
+    """Others would be read, and those at the edges as zeros."""
+    volume = depots.labels(dtype="u4")
+    folder = depots.packed(tmp_path / "seg", volume, suffix, offset=OFFSET)
+    (edge,) = (folder / "4_4_40").glob(f"42-51_20-36_30-38{suffix}")
+    beyond = edge.rename(edge.with_name(f"42-58_20-36_30-38{suffix}"))
+    assert beyond.name in refusal(folder)
+    edge.write_bytes(beyond.read_bytes())
+    same(folder, volume)
+    (edge.parent / "99-115_20-36_30-38").touch()
+    same(folder, volume)
+
+
+def test_other_sizes_of_chunks_next_to_the_first(tmp_path):
+    volume = depots.labels(dtype="u4")
+    folder = depots.precomputed(tmp_path / "seg", volume)
+    depots.change(folder, chunk_sizes=[[16, 16, 8], [64, 64, 1]])
+    (folder / "4_4_40" / "0-41_0-33_3-4").touch()
+    same(folder, volume)
+    for chunk in depots.chunks(folder):
+        if chunk.name != "0-41_0-33_3-4":
+            chunk.unlink()
+    refusal(folder)
+
+
+def test_other_files_are_not_chunks_and_other_parts_are_named(tmp_path):
+    volume, lines = depots.labels(dtype="u4"), []
+    folder = depots.precomputed(tmp_path / "seg", volume)
+    (folder / "4_4_40" / "notes.gz").write_bytes(gzip.compress(b"mine"))
+    head = json.loads((folder / "info").read_text())
+    more = {"mesh": "mesh", "segment_properties": "names"}
+    (folder / "info").write_text(json.dumps(head | more))
+    same(folder, volume)
+    with volumes.open_store(str(folder)) as reader:
+        lines = reader.lost
+    assert set(lines) == set(more)
+
+
+def test_scales_with_unknown_encodings_do_not_matter(tmp_path):
+    volume = depots.labels(dtype="u4")
+    folder = depots.precomputed(tmp_path / "seg", volume, mips=2)
+    depots.change(folder, encoding="crackle")
+    same(f"{folder}:mip=1", volume[:, ::2, ::2])
+    assert place(f"{folder}:mip=1").spacing == (40, 8, 8)
+    assert "crackle" in refusal(folder)
+    depots.change(folder, encoding="raw")
+    for chunk in depots.chunks(folder):
+        chunk.rename(chunk.with_name(f"{chunk.name}.zst"))
+    assert "raw in .zst files" in refusal(folder)
+
+
+@pytest.mark.parametrize("packing", ["", ".gz", "shards"])
+def test_blocks_are_8x8x8_if_the_info_does_not_say(tmp_path, packing):
+    volume = depots.labels()
+    if packing == "shards":
+        folder = depots.precomputed(
+            tmp_path / "seg", volume, "compressed_segmentation", sharding=depots.SHARDS
+        )
+    else:
+        folder = depots.packed(
+            tmp_path / "seg", volume, packing, encoding="compressed_segmentation"
+        )
+    same(depots.change(folder, compressed_segmentation_block_size=None), volume)
+
+
+def test_damaged_shards(tmp_path):
+    folder = depots.in_shards(tmp_path / "seg", depots.labels())
+    for shard in (folder / "4_4_40").glob("*.shard"):
+        data = bytearray(shard.read_bytes())
+        data[64:80] = b"\xff" * 16
+        shard.write_bytes(data)
+    assert "slices" in refusal(folder)
+
+
+def test_a_packed_chunk_takes_no_more_than_its_labels(tmp_path):
+    folder = depots.packed(tmp_path / "seg", depots.labels(), ".gz")
+    depots.chunks(folder)[0].write_bytes(gzip.compress(bytes(1 << 26)))
+    assert "holds more than the" in refusal(folder)
+
+
+@pytest.mark.parametrize("encoding", ["raw", "compresso"])
+@pytest.mark.parametrize(
+    "scale",
+    [
+        {"size": [1 << 40] * 3},
+        {"size": [1 << 18, 1 << 18, 10]},
+        {"size": [-1, 5, 5]},
+        {"size": None},
+        {"size": [1 << 18] * 3, "chunk_sizes": [[1 << 18] * 3]},
+        {"chunk_sizes": []},
+        {"chunk_sizes": [[0] * 3]},
+        {"resolution": [1]},
+        {"voxel_offset": [1 << 62] * 3},
+        {"sharding": {"@type": "x"}},
+        {"sharding": depots.SHARDS | {"hash": "md5"}},
+        {"sharding": depots.SHARDS | {"shard_bits": 99}},
+    ],
+)
+def test_absurd_claims(tmp_path, encoding, scale):
+    refusal(depots.info(tmp_path / "seg", encoding=encoding, **scale))

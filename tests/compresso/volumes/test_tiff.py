@@ -1,0 +1,383 @@
+"""TIFF: pages and series, and the metadata of ImageJ, OME and tifffile."""
+
+import tracemalloc
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK
+import tifffile
+
+import compresso as C
+from compresso import volumes
+from compresso.errors import FileError
+from compresso.volumes import tiff
+from compresso.volumes._metadata import Geometry
+from tests.helpers.geometry import (
+    ORIGIN,
+    SPACING,
+    TURN,
+    assert_same_place,
+    by_itk,
+    carry,
+    itk_file,
+    named,
+)
+from tests.helpers.sources import LABELS, load, outcome, run, written
+
+PLAIN = {"photometric": "minisblack", "metadata": None}
+
+
+def pages(path, arrays, **options):
+    with tifffile.TiffWriter(path) as file:
+        for array in arrays:
+            file.write(array, **PLAIN | options)
+            options.pop("description", None)
+    return path
+
+
+def ome(order, tail=""):
+    data = "".join(
+        f'<TiffData IFD="{ifd}" FirstZ="{z}" FirstC="0" FirstT="0" PlaneCount="1">{tail}</TiffData>'
+        for ifd, z in enumerate(order)
+    )
+    return (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="20"'
+        ' SizeY="12" SizeZ="6" SizeC="1" SizeT="1"><Channel ID="Channel:0" SamplesPerPixel="1"/>'
+        f"{data}</Pixels></Image></OME>"
+    )
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_ome_pages_are_read_in_their_own_order(tmp_path, compression):
+    order = [5, 4, 0, 1, 3, 2]
+    pages(tmp_path / "x.ome.tif", LABELS[order], description=ome(order), compression=compression)
+    assert np.array_equal(load(tmp_path / "x.ome.tif"), LABELS)
+    assert np.array_equal(tifffile.imread(tmp_path / "x.ome.tif"), LABELS)
+
+
+def test_ome_that_leads_to_other_files_or_misses_pages_is_refused(tmp_path):
+    other = '<UUID FileName="other.ome.tif">urn:uuid:1</UUID>'
+    pages(tmp_path / "other.ome.tif", LABELS, description=ome(range(6)))
+    path = pages(tmp_path / "x.ome.tif", LABELS, description=ome(range(6), other))
+    with pytest.raises(C.FileError, match="other files"):
+        load(path)
+    path = pages(tmp_path / "x.ome.tif", LABELS[:4], description=ome(range(6)))
+    assert outcome(path) == "refused"
+    path = pages(tmp_path / "x.ome.tif", LABELS, description=ome(range(4)))
+    assert outcome(path) == "refused"
+
+
+@pytest.mark.parametrize(
+    "said", ['SizeZ="6"', 'SizeT="1"', 'FirstZ="3"', 'PlaneCount="1"', 'IFD="2"']
+)
+def test_ome_that_promises_millions_of_pages_takes_no_memory(tmp_path, said):
+    load(written(tmp_path, "tif-ome"))  # the caches of the packages
+    name, value, _ = said.split('"')
+    text = ome(range(6)).replace(said, f'{name}"{10**8}{value}"', 1)
+    path = pages(tmp_path / "x.ome.tif", LABELS, description=text)
+    tracemalloc.start()
+    try:
+        with pytest.raises(C.FileError, match="more than 6 pages"):
+            load(path)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_tiff_with_several_series_names_them(tmp_path):
+    path = pages(tmp_path / "x.tif", [LABELS[0, ::2, ::2], *LABELS])
+    with pytest.raises(
+        C.FileError, match=r"0 of uint16 \(6, 10\), 1 of .* name one as \S*x\.tif:1"
+    ):
+        load(path)
+    assert np.array_equal(load(path, "1"), LABELS)
+    assert np.array_equal(load(path, "0"), LABELS[:1, ::2, ::2])
+    for inner in ("2", "-1", "x"):
+        with pytest.raises(C.FileError, match=r"name one as \S*x\.tif:1"):
+            load(path, inner)
+    run("compress", f"{path}:1", tmp_path / "x.cps")
+
+
+@pytest.mark.parametrize("shape", [(12, 20, 3), (6, 12, 20, 4), (3, 12, 20), (3, 2, 12, 20)])
+def test_colours_and_more_dimensions_are_refused(tmp_path, shape):
+    how = {"photometric": "rgb"} | ({"planarconfig": 2} if shape == (3, 12, 20) else {})
+    if shape == (3, 2, 12, 20):
+        how = {"imagej": True}
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros(shape, np.uint8), **how)
+    with pytest.raises(C.FileError, match=r"colours|shape"):
+        load(tmp_path / "x.tif")
+
+
+def test_tiff_pyramids_are_read_at_their_full_size(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
+        file.write(LABELS, subifds=1, photometric="minisblack", compression="zlib")
+        file.write(LABELS[:, ::2, ::2], subfiletype=1, photometric="minisblack", compression="zlib")
+    assert np.array_equal(load(tmp_path / "x.tif"), LABELS)
+
+
+def test_imagej_stacks_of_one_page(tmp_path):
+    """Beyond 4 GB ImageJ describes the first slice only; the others follow it."""
+    path = written(tmp_path, "tif-imagej")
+    with tifffile.TiffFile(path) as file:
+        after = file.pages[0].offset + 2 + 12 * len(file.pages[0].tags)
+        start = file.pages[0].dataoffsets[0]
+    data = bytearray(path.read_bytes())
+    data[after : after + 4] = bytes(4)
+    path.write_bytes(data[: start + LABELS.nbytes])
+    assert np.array_equal(load(path), LABELS)
+    path.write_bytes(data[: start + LABELS.nbytes - 1])
+    assert outcome(path) == "refused"
+
+
+@pytest.mark.parametrize("name", ["tif-imagej-zlib", "tif-ome-zlib", "tif-tiles-zlib", "tif-own"])
+def test_pages_that_the_metadata_promise_must_be_there(tmp_path, name):
+    path = written(tmp_path, name)
+    with tifffile.TiffFile(path) as file:
+        page, tiff = file.pages[3], file.tiff
+        after = page.offset + tiff.tagnosize + tiff.tagsize * len(file.pages[3].aspage().tags)
+    data = bytearray(path.read_bytes())
+    data[after : after + tiff.offsetsize] = bytes(tiff.offsetsize)
+    path.write_bytes(data)
+    assert outcome(path) == "refused"
+
+
+@pytest.mark.parametrize("name", ["tif", "tif-zlib", "tif-imagej-zlib", "tif-ome-zlib", "tif-own"])
+def test_pages_in_a_circle_are_refused(tmp_path, name):
+    path = written(tmp_path, name)
+    with tifffile.TiffFile(path) as file:
+        after, form, second = file.pages.next_page_offset, file.tiff, file.pages[1].offset
+    data = bytearray(path.read_bytes())
+    data[after : after + form.offsetsize] = second.to_bytes(form.offsetsize, "little")
+    path.write_bytes(data)
+    with pytest.raises(C.FileError, match="in a circle"):
+        load(path)
+
+
+def test_strips_must_be_there(tmp_path):
+    path = written(tmp_path, "tif-packbits")
+    with tifffile.TiffFile(path) as file:
+        tag = file.pages[0].tags["StripOffsets"]
+    data = bytearray(path.read_bytes())
+    size = tag.dtype.value if tag.dtype.value == 4 else 2
+    data[tag.valueoffset : tag.valueoffset + size] = bytes(size)
+    path.write_bytes(data)
+    with pytest.raises(C.FileError, match="slice 0"):
+        load(path)
+
+
+def test_pages_that_were_appended_are_slices(tmp_path):
+    for plane in LABELS:
+        tifffile.imwrite(tmp_path / "a.tif", plane, append=True)
+    with volumes.open_file(tmp_path / "a.tif") as volume:
+        np.testing.assert_array_equal(volume.read(0, 6), LABELS)
+    with volumes.open_file(tmp_path / "a.tif", "3") as volume:
+        np.testing.assert_array_equal(volume.read(0, 1), LABELS[3:4])
+
+
+def test_many_series_are_one_short_line(tmp_path):
+    pages(tmp_path / "a.tif", [np.zeros((3, 4 + n % 2), np.uint8) for n in range(200)])
+    with pytest.raises(FileError) as error:
+        load(tmp_path / "a.tif")
+    assert len(str(error.value)) - len(str(tmp_path)) < 250
+
+
+def tags_of(path):
+    """The tags of each page of a TIFF file, by their names."""
+    with tifffile.TiffFile(path) as file:
+        return [{tag.name: tag.value for tag in page.tags} for page in file.pages]
+
+
+@pytest.mark.parametrize("turned", [1, 4, 8])
+def test_orientation_and_inverted_values_are_kept_or_named(tmp_path, turned):
+    source, tags = tmp_path / "a.tif", [(274, "H", 1, turned, False)]
+    labels = LABELS.astype(np.uint8)
+    tifffile.imwrite(source, labels, photometric="miniswhite", metadata=None, extratags=tags)
+    assert carry(source, tmp_path / "b.tif") == []
+    for page in tags_of(tmp_path / "b.tif"):
+        assert page["PhotometricInterpretation"] == 0
+        assert page.get("Orientation", 1) == turned
+    assert ("Orientation" in named(source, ".nrrd")) == (turned > 1)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+def test_colour_maps_are_kept_or_named(tmp_path, dtype):
+    source, labels = tmp_path / "a.tif", LABELS.astype(dtype)
+    size = 1 << 8 * labels.itemsize
+    colours = np.random.default_rng(1).integers(0, 1 << 16, (3, size), dtype=np.uint16)
+    tifffile.imwrite(source, labels, photometric="palette", colormap=colours, metadata=None)
+    assert carry(source, tmp_path / "b.tif") == []
+    for page in tags_of(tmp_path / "b.tif"):
+        assert page["PhotometricInterpretation"] == 3
+        np.testing.assert_array_equal(page["ColorMap"], colours)
+    assert "ColorMap" in named(source, ".nrrd")
+
+
+def test_tiffs_lines_of_text_are_kept_and_other_tags_named(tmp_path):
+    texts = {269: "brain", 306: "2024:01:02 03:04:05", 315: "me", 33432: "CC0 \u00e9"}
+    tags = [(code, "s", 0, text.encode(), True) for code, text in texts.items()]
+    tags += [(286, "2I", 1, (3, 2), True), (50000, "H", 1, 7, True)]
+    source = tmp_path / "a.tif"
+    tifffile.imwrite(
+        source, LABELS.astype(np.uint8), metadata=None, software="segmenter 3", extratags=tags
+    )
+    with volumes.open_file(source) as volume:
+        assert len(volume.lost) == 2
+        assert any("XPosition" in name for name in volume.lost)
+    assert carry(source, tmp_path / "b.tif") == []
+    before, after = (tags_of(tmp_path / f"{name}.tif")[0] for name in "ab")
+    for name in ("Software", "DocumentName", "DateTime", "Artist", "Copyright"):
+        assert after[name] == before[name]
+    assert "Software" in named(source, ".nii")
+
+
+def test_what_tifffile_writes_next_to_the_shape_is_kept_or_named(tmp_path):
+    metadata = {"axes": "ZYX", "spacing": 0.5, "names": {"1": "cell"}, "odd": float("nan")}
+    tifffile.imwrite(tmp_path / "a.tif", LABELS, metadata=metadata)
+    assert carry(tmp_path / "a.tif", tmp_path / "b.tif") == []
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        found = file.shaped_metadata[0]
+    assert (found["spacing"], found["names"]) == (0.5, {"1": "cell"})
+    assert "shaped" in named(tmp_path / "a.tif", ".nii")
+
+
+def imagej_file(path):
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (3, 1))
+    metadata = {"axes": "ZYX", "spacing": 2.0, "unit": "um", "LUTs": [ramp], "Info": "a \u00b5"}
+    metadata |= {"Labels": [f"slice {z}" for z in range(6)], "Ranges": (0.0, 9.0)}
+    metadata |= {"Properties": {"a": "b"}}
+    tifffile.imwrite(path, LABELS, imagej=True, resolution=(2, 2), metadata=metadata)
+    return path
+
+
+def test_imagejs_labels_and_colours_are_kept_or_named(tmp_path):
+    source = imagej_file(tmp_path / "a.tif")
+    assert carry(source, tmp_path / "b.tif") == []
+    with tifffile.TiffFile(source) as before, tifffile.TiffFile(tmp_path / "b.tif") as after:
+        old, new = before.imagej_metadata, after.imagej_metadata
+    for name in ("Labels", "Info", "Ranges", "Properties"):
+        assert new[name] == old[name]
+    np.testing.assert_array_equal(new["LUTs"], old["LUTs"])
+    assert "Labels" in named(source, ".nrrd")
+
+
+def test_imagejs_objects_are_named_and_slices_have_their_own_labels(tmp_path):
+    metadata = {"axes": "ZYX", "ROI": b"Iout1234", "Overlays": [b"Iout1", b"Iout2"]}
+    tifffile.imwrite(tmp_path / "a.tif", LABELS, imagej=True, metadata=metadata)
+    with volumes.open_file(tmp_path / "a.tif") as volume:
+        assert len(volume.lost) == 2
+    run("compress", imagej_file(tmp_path / "b.tif"), tmp_path / "b.cps")
+    run("decompress", tmp_path / "b.cps", tmp_path / "c.tif", "--slices", "2:5")
+    with tifffile.TiffFile(tmp_path / "c.tif") as file:
+        assert file.imagej_metadata["Labels"] == ["slice 2", "slice 3", "slice 4"]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u4", "i8", "?"])
+@pytest.mark.parametrize("big", [True, False])
+def test_large_files_are_big_tiffs(tmp_path, monkeypatch, dtype, big):
+    metadata = {"tiff": {"Orientation": 3, "ImageDescription": "mine"}}
+    path, labels = tmp_path / "a.tif", LABELS.astype(dtype)
+    monkeypatch.setattr(tiff, "CLASSIC", labels.nbytes - big)
+    volumes.writer(path)(path, labels.shape, labels.dtype, iter(labels[:, None]), metadata)
+    with tifffile.TiffFile(path) as file:
+        assert file.is_bigtiff == big
+    assert [page["Orientation"] for page in tags_of(path)] == [3] * 6
+    with volumes.open_file(path) as volume:
+        assert volume.metadata == metadata
+        np.testing.assert_array_equal(volume.read(0, 9), labels)
+    np.testing.assert_array_equal(tifffile.imread(path), labels)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "unit"), [((300, 300), 2), ((2.5, 5), 3), ((10, 20), 1), ((1 / 3, 0.1), 3)]
+)
+def test_tiffs_resolution_comes_back(tmp_path, resolution, unit):
+    source = tmp_path / "a.tif"
+    tifffile.imwrite(
+        source, LABELS, resolution=resolution, resolutionunit=unit, description="\u00b5".encode()
+    )
+    assert carry(source, tmp_path / "b.tif") == []
+    before, after = (tifffile.TiffFile(tmp_path / f"{name}.tif") for name in "ab")
+    with before, after:
+        for code in (282, 283, 296):
+            old, new = (file.pages[0].tags[code].value for file in (before, after))
+            assert new == old
+        assert (
+            after.shaped_metadata[0]["ImageDescription"] == before.pages[0].description == "\u00b5"
+        )
+    assert carry(tmp_path / "b.tif", tmp_path / "c.tif") == []
+    with tifffile.TiffFile(tmp_path / "c.tif") as file:
+        assert file.shaped_metadata[0]["ImageDescription"] == "\u00b5"
+
+
+@pytest.mark.parametrize("unit", ["um", "\\u00B5m", "micron", "nm", "pixel", "inch"])
+def test_imagejs_spacing_and_unit_come_back(tmp_path, unit):
+    source = tmp_path / "a.tif"
+    metadata = {"spacing": 0.3, "unit": unit, "axes": "ZYX", "xorigin": 1.5, "Info": "a cell"}
+    tifffile.imwrite(source, LABELS, imagej=True, resolution=(20, 10), metadata=metadata)
+    assert carry(source, tmp_path / "b.tif") == []
+    before, after = (tifffile.TiffFile(tmp_path / f"{name}.tif") for name in "ab")
+    with before, after:
+        for name in ("spacing", "unit", "xorigin", "images", "slices"):
+            assert after.imagej_metadata[name] == before.imagej_metadata[name]
+        for code in (282, 283, 296):
+            assert after.pages[0].tags[code].value == before.pages[0].tags[code].value
+
+
+OME_FILE = (
+    '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/'
+    '2016-06"><Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" '
+    'SizeX="20" SizeY="12" SizeZ="6" SizeC="1" SizeT="1" PhysicalSizeX="0.1" PhysicalSizeY="200" '
+    'PhysicalSizeYUnit="nm" PhysicalSizeZ="0.001" PhysicalSizeZUnit="mm"><Channel ID="Channel:0" '
+    'SamplesPerPixel="1"/><TiffData IFD="0" PlaneCount="6"/></Pixels></Image></OME>'
+)
+
+
+def test_omes_sizes_come_back_with_their_units(tmp_path):
+    source = tmp_path / "a.ome.tif"
+    with tifffile.TiffWriter(source) as file:
+        for number, labels in enumerate(LABELS):
+            file.write(labels, description=None if number else OME_FILE, metadata=None)
+    assert carry(source, tmp_path / "b.tif") == []
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        found = file.ome_metadata
+        assert file.is_ome
+        assert file.series[0].shape == LABELS.shape
+    for word in ('X="0.1"', 'Y="200"', 'YUnit="nm"', 'Z="0.001"', 'ZUnit="mm"'):
+        assert f"PhysicalSize{word}" in found
+    carry(source, tmp_path / "a.nii")  # OME's unit is micrometres by default
+    np.testing.assert_allclose(nib.load(tmp_path / "a.nii").header.get_zooms(), (0.1, 0.2, 1))
+
+
+def test_directions_that_tiff_cannot_hold_are_named(tmp_path):
+    source = itk_file(tmp_path / "a.nrrd", TURN)
+    (line,) = carry(source, tmp_path / "a.tif")
+    assert "directions" in line
+    assert "origin" in line
+    (line,) = carry(source, tmp_path / "a.npy")
+    assert "geometry" in line
+
+
+def test_a_plain_tiff_says_that_it_cannot_hold_where_slices_begin(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", LABELS, resolution=(10, 10), resolutionunit=3, metadata={})
+    with volumes.open_file(tmp_path / "a.tif") as volume:
+        place = Geometry.from_json(volume.metadata["geometry"])
+    assert place.spacing == (None, 0.1, 0.1)
+    assert carry(tmp_path / "a.tif", tmp_path / "b.tif", first=3) == []  # z is unknown anyway
+    tifffile.imwrite(tmp_path / "c.ome.tif", LABELS, metadata={"axes": "ZYX", "PhysicalSizeZ": 2.0})
+    (line,) = carry(tmp_path / "c.ome.tif", tmp_path / "d.tif", first=3)
+    assert "first slice" in line
+
+
+def test_simpleitk_reads_the_spacing(tmp_path):
+    source = itk_file(tmp_path / "a.nrrd", np.eye(3))
+    assert carry(source, tmp_path / "a.tif") == []
+    spacing = SimpleITK.ReadImage(str(tmp_path / "a.tif")).GetSpacing()  # it knows no z here
+    np.testing.assert_allclose(spacing[:2], SPACING[:2], rtol=1e-6)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        found = file.imagej_metadata
+    at = [-found[f"{axis}origin"] * step for axis, step in zip("xyz", SPACING, strict=True)]
+    np.testing.assert_allclose(at, ORIGIN)
+    assert carry(tmp_path / "a.tif", tmp_path / "b.nrrd") == []
+    assert_same_place(by_itk(tmp_path / "b.nrrd"), by_itk(source))

@@ -1,0 +1,42 @@
+"""Label files of every format for the tests, and what reading them gives."""
+
+import numpy as np
+from click.testing import CliRunner
+
+from compresso import volumes
+from compresso.__main__ import main
+from compresso.errors import FileError
+from experiments.checks.sources import SOURCES
+
+LABELS = np.repeat(np.arange(6 * 12 * 5, dtype=np.uint16).reshape(6, 12, 5) // 7, 4, axis=2)
+
+
+def run(*words, code=0):
+    """Run a command in this process; raises AssertionError for another exit code."""
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    assert done.exit_code == code, done.output
+    return done
+
+
+def written(folder, name, labels=LABELS):
+    """Write a file of one kind of ``SOURCES``."""
+    source = SOURCES[name]
+    path = folder / f"labels{source.ending}"
+    source.write(path, labels)
+    return path
+
+
+def load(path, inner="", step=2):
+    """Read all slices, a few at a time, as compressing does."""
+    with volumes.open_file(path, inner) as reader:
+        parts = [reader.read(z, z + step) for z in range(0, reader.shape[0], step)]
+        return np.concatenate(parts)
+
+
+def outcome(path):
+    """Whether a file is read as ``LABELS``, wrongly, or refused in one line."""
+    try:
+        found = load(path)
+    except FileError as error:
+        return "traceback" if "\n" in str(error) else "refused"
+    return "same" if np.array_equal(found, LABELS) else "wrong"
