@@ -11,29 +11,28 @@ from compresso.errors import SpecError
 from compresso.scheduling import SchedulerError, open_scheduler
 from tests.helpers.clusters import cluster
 
-pytest.importorskip("distributed", reason="needs the package dask[distributed]")
-
-
-def double(number):
-    return 2 * number
+distributed = pytest.importorskip("distributed", reason="needs the package dask[distributed]")
+SCHEDULERS = [("", 1), ("", 3), ("threads:2", 1)]
 
 
 def answers(scheduler, function, items):
     return {answer.item: answer.value for answer in scheduler.map(function, items)}
 
 
-@pytest.mark.parametrize(("name", "threads"), [("", 1), ("", 3), ("threads:2", 1)])
-def test_every_item_has_an_answer(name, threads):
+@pytest.mark.parametrize(("name", "threads"), SCHEDULERS)
+def test_every_item_has_an_answer_or_its_error_is_raised(name, threads):
     with open_scheduler(name, threads) as scheduler:
-        assert answers(scheduler, double, range(100)) == {n: 2 * n for n in range(100)}
-        assert answers(scheduler, double, []) == {}
+        assert answers(scheduler, abs, range(100)) == {n: n for n in range(100)}
+        assert answers(scheduler, abs, []) == {}
+        with pytest.raises(ZeroDivisionError):
+            answers(scheduler, (1).__truediv__, [1, 0, 1])
 
 
 def test_one_thread_takes_items_as_they_are_needed():
-    """A grid decides by the last answer what the next item is."""
+    """A grid decides by the last answer which the next item is."""
     taken = []
     with open_scheduler() as scheduler:
-        for answer in scheduler.map(double, iter(lambda: taken.append(0) or len(taken), 4)):
+        for answer in scheduler.map(abs, iter(lambda: taken.append(0) or len(taken), 4)):
             assert len(taken) == answer.item
 
 
@@ -46,12 +45,6 @@ def test_the_calling_thread_does_not_wait_for_one_slow_item():
             if len(found) == 4:
                 slow.set()
     assert found[-1] == 0
-
-
-@pytest.mark.parametrize(("name", "threads"), [("", 1), ("", 2), ("threads:2", 1)])
-def test_an_error_of_the_function_is_raised(name, threads):
-    with open_scheduler(name, threads) as scheduler, pytest.raises(ZeroDivisionError):
-        answers(scheduler, (1).__truediv__, [1, 0, 1])
 
 
 def test_workers_without_a_number_are_the_cores_of_the_process(monkeypatch):
@@ -72,16 +65,22 @@ def test_a_number_of_threads_next_to_a_name_is_refused():
         pass
 
 
-def test_an_address_without_a_scheduler_is_an_error(capfd, monkeypatch):
+def test_schedulers_that_cannot_be_used_are_one_line(tmp_path, capfd, monkeypatch):
+    """No scheduler at the address, one without workers, and workers that do not start."""
     monkeypatch.setattr(scheduling, "TIMEOUT", 0.5)
-    address = "tcp://127.0.0.1:9"
-    with pytest.raises(SchedulerError, match=f"^{address}: "), open_scheduler(address):
+    with (
+        pytest.raises(SchedulerError, match=r"^tcp://127.0.0.1:9: "),
+        open_scheduler("tcp://127.0.0.1:9"),
+    ):
+        pass
+    monkeypatch.setattr(scheduling, "TIMEOUT", 1.0)
+    with (
+        cluster(tmp_path, workers=0) as (address, _),
+        pytest.raises(SchedulerError, match=f"^{address}: .*workers"),
+        open_scheduler(address),
+    ):
         pass
     assert capfd.readouterr().err == ""
-
-
-def test_the_reason_why_workers_do_not_start_is_one_line(monkeypatch):
-    import distributed
 
     def fail(**_):
         raise RuntimeError("Cluster failed to start:\n[Errno 24] Too many open files")
@@ -91,16 +90,6 @@ def test_the_reason_why_workers_do_not_start_is_one_line(monkeypatch):
         pass
     assert "\n" not in str(caught.value)
     assert "Too many open files" in str(caught.value)
-
-
-def test_a_scheduler_without_workers_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(scheduling, "TIMEOUT", 1.0)
-    with (
-        cluster(tmp_path, workers=0) as (address, _),
-        pytest.raises(SchedulerError, match=f"^{address}: .*workers"),
-        open_scheduler(address),
-    ):
-        pass
 
 
 def slow(number):
@@ -129,8 +118,8 @@ def kept_memory(_):
 
 
 @pytest.mark.slow
-def test_workers_keep_the_memory_that_they_have(monkeypatch):
-    """Dask makes them return it at once by default; then timings are the system's, too."""
+def test_workers_keep_their_memory(monkeypatch):
+    """Dask makes them return it at once by default, which would distort timings."""
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     with open_scheduler("processes:1") as scheduler:
         assert answers(scheduler, kept_memory, [0]) == {0: None}
