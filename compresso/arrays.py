@@ -13,14 +13,14 @@ Labels = NDArray[Any]
 #: Slices, rows and columns of a volume.
 Shape = tuple[int, int, int]
 
-#: Bytes of labels that are made without being told that so many are expected: 16 GiB.
+#: Bytes of labels that are decoded without an explicit limit: 16 GiB.
 LIMIT = 1 << 34
 
 
 def as_volume(labels: Labels) -> Labels:
     """View an array as a 3-D one of unsigned integers of the same size, without a copy.
 
-    The shape becomes that of :func:`as_shape`. Raises EncodeError where there is none, and for
+    The shape becomes that of :func:`as_shape`. Raises EncodeError if there is none, and for
     anything but bool, signed or unsigned integers.
     """
     labels = unmasked(labels)
@@ -102,32 +102,32 @@ def label_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def block(volume: Labels, z0: int, z1: int) -> Labels:
-    """Slices z0..z1-1 in C order and native byte order; a view where they are so already."""
+    """Slices z0..z1-1 in C order and native byte order; a view if possible."""
     return frozen(np.ascontiguousarray(volume[z0:z1], dtype=volume.dtype.newbyteorder("=")))
 
 
 def frozen(array: Labels) -> Labels:
-    """A read-only view: kernels are compiled anew for each kind of input, and get only this one."""
+    """A read-only view. Kernels are compiled for each kind of input, and get only this one."""
     view = array.view()
     view.flags.writeable = False
     return view
 
 
 def little(section: Labels) -> memoryview:
-    """The bytes of an array, little-endian and in C order; a view where they are so already."""
+    """The bytes of an array, little-endian and in C order; a view if possible."""
     packed = np.ascontiguousarray(section, section.dtype.newbyteorder("<"))
     return packed.reshape(-1).view(np.uint8).data
 
 
 def native(section: Labels) -> Labels:
-    """Numbers of any byte order as the machine's own, read-only."""
+    """Numbers in native byte order, read-only."""
     return frozen(section.astype(section.dtype.newbyteorder("="), copy=False))
 
 
 def check_shape(found: Shape, expected: Sequence[int] | None) -> None:
     """Compare the shape a stream claims with the expected one; raises DecodeError.
 
-    Where none is expected, the claim must stay below ``LIMIT``: nothing is allocated before.
+    Without an expected shape, the claim must stay below ``LIMIT``. Nothing is allocated before.
     """
     if expected is None:
         if 8 * math.prod(max(n, 1) for n in found) > LIMIT:

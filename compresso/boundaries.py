@@ -30,7 +30,7 @@ class Slab:
     z0 : int
         The volume's slice that is the slab's first own one.
     labels : (n, ny, nx) unsigned, C order, native byte order
-        Its own slices, and one more on either side where the volume has one.
+        Its own slices, and one more on either side if the volume has one.
     bits : (n, ny, words) uint64
         The boundary map of the same slices.
     start, stop : int
@@ -166,7 +166,7 @@ def resolver(found: Components, locations: NDArray[np.uint64], out: Labels) -> R
     Returns
     -------
     callable
-        Raises DecodeError where a location points outside the volume or to a boundary voxel.
+        Raises DecodeError if a location points outside the volume or to a boundary voxel.
     """
     from compresso.kernels import labels
 

@@ -39,7 +39,7 @@ LONGEST = 300
 FULL = (errno.ENOSPC, errno.EDQUOT)
 #: Signals that ask a process to end, and leave it the time to clean up.
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-#: Keys of ``Context.meta``: what an interruption leaves behind, whether to show tracebacks, and the
+#: Keys of ``Context.meta``: the message about an interruption, whether to show tracebacks, and the
 #: exit code of errors other than damage.
 INTERRUPTED, TRACEBACKS, FAILURE = "compresso.interrupted", "compresso.tracebacks", "compresso.code"
 #: Settings of every group of commands.
@@ -194,7 +194,7 @@ def shortened(line: str, most: int = LONGEST) -> str:
 
 @contextmanager
 def on_interruption(text: str, ctx: click.Context | None = None) -> Iterator[None]:
-    """Set what is printed about the state of the work if it is interrupted in this context.
+    """Set the message about the state of the work if it is interrupted in this context.
 
     An error leaves the text as it is, because it is printed later.
     """

@@ -142,7 +142,7 @@ class Encoding(Plugin):
         ----------
         stream : bytes-like
         out : (nz, ny, nx) unsigned, any layout and byte order, overwritten
-            Its contents are undefined where DecodeError is raised.
+            Its contents are undefined if DecodeError is raised.
         threads : int
         watch : callable
             Told of slices that are complete.

@@ -91,13 +91,13 @@ class Plan:
     head : bytes
         The target's metadata.
     shape, task : (int, int, int)
-        Of the volume, and of what is read, written and checked at a time.
+        Shape of the volume, and of the box that is read, written and checked at a time.
     at_once : int
         Tasks that fit the memory of a process at the same time.
     room : int
         Bytes for reading, in addition to a task's own labels.
     stamp : tuple of int, optional
-        Of the source's files.
+        Size and time of the source's files.
     token : str
         Distinguishes this conversion from every other one.
     notes : tuple of str

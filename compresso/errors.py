@@ -13,7 +13,7 @@ class CompressoError(Exception):
 
 
 class SpecError(CompressoError, ValueError):
-    """A spec string names no codec, or a parameter that the codec does not have or allow."""
+    """A codec string names an unknown codec, or a parameter that is unknown or out of range."""
 
 
 class EncodeError(CompressoError, ValueError):

@@ -64,7 +64,7 @@ def slab_depth(volume: "Labels", multiple: int = 1) -> int:
 
 
 def parallel(function: Callable[[T], R], items: Iterable[T], threads: int) -> list[R]:
-    """``[function(item) for item in items]``, on threads where more than one is wanted."""
+    """``[function(item) for item in items]``, on several threads if ``threads`` is above 1."""
     if threads <= 1:
         return [function(item) for item in items]
     with ThreadPoolExecutor(threads) as pool:
@@ -72,9 +72,9 @@ def parallel(function: Callable[[T], R], items: Iterable[T], threads: int) -> li
 
 
 def shares(threads: int, parts: int) -> tuple[int, int]:
-    """How many of so many parts to work on at once, and with how many threads each; 0 is all cores.
+    """The number of parts to work on at once, and of threads for each; 0 is all cores.
 
-    Parts come first, for they share nothing; where they are fewer than the threads, each has some.
+    If there are fewer parts than threads, each part has several threads.
     """
     threads = cores(threads)
     at_once = max(1, min(threads, parts))
@@ -86,9 +86,9 @@ def in_order(
 ) -> Generator[R, None, None]:
     """``map(function, items)`` on threads: the same results in the same order, or the same error.
 
-    Items are taken in the caller's thread, the next one when of those before it at most ``threads``
-    have not given their results back. The first error in the order of the items is raised, behind
-    the results before it; by then, or where the caller closes the iterator, nothing runs any more.
+    Items are taken in the caller's thread, as long as at most ``threads`` results are pending. The
+    first error in the order of the items is raised after the results before it. By then, and when
+    the caller closes the iterator, all threads have stopped.
     """
     if threads <= 1:
         yield from map(function, items)

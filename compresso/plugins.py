@@ -1,8 +1,8 @@
-"""Plug-ins: one class a file, found by its folder and made from a spec string.
+"""Plug-ins: one class per file, found by its folder and made from a codec string.
 
-A *spec* names a plug-in and its parameters, ``lzma:preset=9``: it is what a person writes, the key
-in a table, and the spelling of a frozen dataclass whose fields are the parameters. Encodings,
-compressors, file formats, datasets and figures are all found like this: a new one is a new file in
+A *codec string* names a plug-in and its parameters, ``lzma:preset=9``. People write it, and tables
+use it as a key. The class is a frozen dataclass whose fields are the parameters. Encodings,
+compressors, file formats and datasets are found like this: a new one is a new file in
 its folder, and nothing lists it. A file whose name begins with ``_`` is a helper.
 """
 
@@ -36,16 +36,16 @@ def require(import_name: str, pip_name: str, who: str) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Plugin(ABC):
-    """What all plug-ins share: a name, and parameters that spell a spec string."""
+    """The base of all plug-ins: a name and parameters, which a codec string contains."""
 
-    #: What people write; a class without one is a base of others.
+    #: The name that people write; a class without one is a base of others.
     name: ClassVar[str]
     #: Packages outside the requirements that it needs, by import name and pip name.
     packages: ClassVar[dict[str, str]] = {}
 
     @property
     def spec(self) -> str:
-        """Canonical spec string: the name, and the parameters that differ from their defaults."""
+        """Canonical codec string: the name, and the parameters that differ from their defaults."""
         given = [
             f"{field.name}={getattr(self, field.name)}"
             for field in dataclasses.fields(self)
@@ -64,7 +64,7 @@ class Plugin(ABC):
         return [pip for name, pip in cls.packages.items() if found(name) is None]
 
     def check_range(self, parameter: str, low: int, high: int) -> None:
-        """Raise SpecError where a parameter is not in low..high."""
+        """Raise SpecError if a parameter is not in low..high."""
         value = getattr(self, parameter)
         if not low <= value <= high:
             raise SpecError(f"{self.name}: {parameter}={value} is not in {low}..{high}")
@@ -115,7 +115,7 @@ class Registry(Generic[P]):
         return [name for name, found in self.classes.items() if not found.missing()]
 
     def parse(self, spec: str) -> P:
-        """Make the plug-in that a spec names, ``name[:key=value[,key=value...]]``.
+        """Make the plug-in that a codec string names, ``name[:key=value[,key=value...]]``.
 
         Raises SpecError, which lists the names or parameters to choose from.
 
@@ -142,7 +142,7 @@ class Registry(Generic[P]):
 
 
 class Extent(tuple[int, int, int]):
-    """A number of voxels along x, y and z, each at least 1, spelled ``8x8x1``."""
+    """A number of voxels along x, y and z, each at least 1, written as ``8x8x1``."""
 
     def __new__(cls, text: str) -> Self:
         try:
@@ -161,13 +161,13 @@ class Extent(tuple[int, int, int]):
 
 
 def split(spec: str) -> tuple[str, str]:
-    """Name, in lower case, and parameters of a spec."""
+    """Name, in lower case, and parameters of a codec string."""
     name, _, parameters = spec.strip().partition(":")
     return name.lower(), parameters
 
 
 def build(cls: type[T], spec: str) -> T:
-    """Make a dataclass from a spec's parameters; raises SpecError, which lists the valid ones."""
+    """Make a dataclass from a codec string; raises SpecError, which lists the valid parameters."""
     name, parameters = split(spec)
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     values = {}
@@ -185,10 +185,10 @@ def build(cls: type[T], spec: str) -> T:
 
 
 def split_list(text: str) -> list[str]:
-    """Split a comma-separated list of specs, whose parameters have commas too."""
+    """Split a comma-separated list of codec strings, whose parameters have commas too."""
     specs: list[str] = []
     for part in text.split(","):
-        # "key=value" without a name before it goes on with the spec before.
+        # "key=value" without a name continues the codec string before it.
         if specs and "=" in part and ":" not in part.partition("=")[0]:
             specs[-1] += "," + part
         elif part.strip():

@@ -118,7 +118,7 @@ def _first_sentence(error: Exception) -> str:
 
 @contextmanager
 def open_scheduler(name: str = "", threads: int = 1) -> Iterator[Scheduler]:
-    """Start the workers, or connect to a scheduler; what was started ends with the context.
+    """Start workers, or connect to a scheduler; workers that it started end with the context.
 
     Parameters
     ----------

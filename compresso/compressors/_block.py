@@ -13,7 +13,7 @@ class BlockCompressor(Compressor):
     """Data cut into blocks (docs/formats.md, section 4).
 
     Each is stored as two little-endian uint64, its length and its packed length, and the packed
-    bytes, or its own bytes where packing gains nothing.
+    bytes, or its own bytes if packing gains nothing.
     """
 
     block_bytes: ClassVar[int] = 1 << 30
@@ -21,7 +21,7 @@ class BlockCompressor(Compressor):
 
     @abstractmethod
     def pack(self, data: memoryview) -> Buffer | None:
-        """Pack a block that is not empty; None where the library cannot make it smaller."""
+        """Pack a block that is not empty; None if the library cannot make it smaller."""
 
     @abstractmethod
     def unpack(self, data: memoryview, size: int) -> Buffer:

@@ -37,7 +37,7 @@ class Zstd(Compressor):
         return b"".join([*map(stream.compress, pieces), stream.flush()])
 
     def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
-        """Restore the bytes, at once where the frame states a size of at most ``piece_bytes``."""
+        """Restore the bytes, at once if the frame states a size of at most ``piece_bytes``."""
         zstandard = self.require("zstandard")
         try:
             size = zstandard.frame_content_size(data)

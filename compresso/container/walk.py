@@ -28,7 +28,7 @@ class Source:
     """A file that can seek, read from any thread, and from processes that were forked.
 
     A forked process has the file's position in common with its parent. So a file of the system is
-    read without it, where the system can; bytes in memory have none; and of any other stream a
+    read without it, if the system can; bytes in memory have none; and of any other stream a
     forked process is refused, before it takes what it reads for damage.
     """
 
@@ -159,7 +159,7 @@ class Parts:
 
 
 def find_parts(source: Source) -> Parts:
-    """Look at both ends of a file, and walk only where they do not fit each other.
+    """Look at both ends of a file, and walk only if they do not fit each other.
 
     Raises DecodeError if neither can be read.
     """

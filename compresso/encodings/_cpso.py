@@ -32,7 +32,7 @@ class ShortStreamError(DecodeError, IndexError):
 class Header:
     """The first 36 bytes; shape and step are z, y, x."""
 
-    version: int  # 1 where the stream ends with an index of the slices
+    version: int  # 1 if the stream ends with an index of the slices
     data_width: int  # bytes of a label
     shape: Shape
     step: tuple[int, int, int]
@@ -49,7 +49,7 @@ class Header:
 
     @classmethod
     def unpack(cls, stream: Buffer) -> "Header":
-        """Read a header; raises DecodeError where it makes no sense."""
+        """Read a header; raises DecodeError if it is invalid."""
         size = memoryview(stream).nbytes
         if size < LAYOUT.size:
             raise ShortStreamError(f"cpso stream: {size} bytes are too few for the header of 36")
@@ -121,7 +121,7 @@ def index_type(shape: Sequence[int]) -> np.dtype[Any]:
 
 
 def parse(stream: Buffer) -> Sections:
-    """Take a stream apart; raises DecodeError where header and length disagree."""
+    """Take a stream apart; raises DecodeError if header and length disagree."""
     header = Header.unpack(stream)
     nz = header.shape[0]
     parts = []

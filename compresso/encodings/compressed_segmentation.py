@@ -96,7 +96,7 @@ class CompressedSegmentation(Encoding):
         threads: int = 1,
         channel: int | None = None,
     ) -> Labels:
-        """Decode a channel of a stream; raises DecodeError where it contradicts itself.
+        """Decode a channel of a stream; raises DecodeError if it contradicts itself.
 
         Parameters
         ----------

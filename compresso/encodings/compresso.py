@@ -195,7 +195,7 @@ def _header(stream: Buffer) -> tuple[Shape, list[int], tuple[int, int, int]]:
 
 
 def _parse(stream: Buffer) -> Sections:
-    """Take a stream apart; raises DecodeError where header and length disagree."""
+    """Take a stream apart; raises DecodeError if header and length disagree."""
     shape, counts, step = _header(stream)
     size = memoryview(stream).nbytes
     rest = size - 8 * (HEADER_WORDS + sum(counts))
@@ -234,7 +234,7 @@ def _component_ids(sections: Sections, components: Components) -> NDArray[np.uin
 
     All voxels before a slice's first boundary voxel are one component, if there are any: the extra
     id comes first where that voxel is the slice's first, else after one other. Raises DecodeError
-    where the stream has more or fewer ids or locations than the boundary map needs.
+    if the stream has more or fewer ids or locations than the boundary map needs.
     """
     counts, first = components.counts, components.first_marked
     extra = first[:, 0] >= 0

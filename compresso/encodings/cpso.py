@@ -46,7 +46,7 @@ from compresso.errors import DecodeError, EncodeError, SpecError
 from compresso.parallel import Span, parallel, ranges
 from compresso.plugins import Extent
 
-FALLBACK = (1, 8, 8)  # z, y, x: the window where 4x4x1 has too many values
+FALLBACK = (1, 8, 8)  # z, y, x: the window if 4x4x1 has too many values
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Cpso(Encoding):
     def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> bytes:
         """Encode labels, to the bytes that PyPI's package writes.
 
-        Raises EncodeError where a side exceeds 65535 voxels, or a volume has more different
+        Raises EncodeError if a side exceeds 65535 voxels, or a volume has more different
         windows than the stream can number.
         """
         x, y, z = self.window
@@ -208,7 +208,7 @@ def _encode_range(
     watch: Watch,
     span: Span,
 ) -> Part:
-    """Encode slices z0..z1-1, all of them where components are ``deep``; z0 is a multiple of the
+    """Encode slices z0..z1-1, all of them if components are ``deep``; z0 is a multiple of the
     window's z size. With ``across`` locations may name neighbours in other slices."""
     from compresso.kernels import components, cpso
 
@@ -294,7 +294,7 @@ def decode(
     Raises
     ------
     DecodeError
-        Where the stream contradicts itself, or a label does not fit ``out``.
+        If the stream contradicts itself, or a label does not fit ``out``.
     """
     if out.size == 0:
         return
@@ -378,7 +378,7 @@ def _joined(components: Components, out: Labels) -> tuple[Components, int]:
 def _stretch(sections: Sections, z0: int, components: Components) -> tuple[int, int, int, int]:
     """Where the ids and the locations of the components's slices begin and end.
 
-    Raises DecodeError where the index contradicts the slices' numbers of components.
+    Raises DecodeError if the index contradicts the slices' numbers of components.
     """
     if sections.index is None:
         return 0, sections.ids.size, 0, sections.locations.size

@@ -37,6 +37,7 @@ RULES = {
     rf"\b(bytes?|bits?|ns|labels?|one|\d+) an? ({THINGS})\b": "per",
     r"\b(is|are|was|were|not) sound\b": "OK, intact",
     r"\b[Ww]here (there (is|are)|it (is|has)|they (are|have)|nothing|none)\b": "if",
+    r"\b(\w+Error|None|False|empty|NaN) where\b": "if",
     r"\b(honest|amiss|mended|witness(es)?)\b": "plain words",
     r"\b(all|nothing|none) but\b|\bbut for\b": "except, only",
 }
