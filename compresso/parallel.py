@@ -108,7 +108,7 @@ def in_order(
 
 
 def _futures(submit: Callable[[T], Future[R]], items: Iterable[T]) -> Iterator[Future[R]]:
-    """What the items become; an error in taking one is told in its turn."""
+    """The submitted items; an error of the iterator is raised in its turn."""
     try:
         yield from map(submit, items)  # which keeps none of them
     except Exception as error:

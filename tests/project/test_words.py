@@ -9,12 +9,21 @@ from tests.project.words import files, findings, statistics
 
 #: How many findings there may be, by file or folder; lower a number when you rewrite a part.
 ALLOWED = {
-    "compresso": 327,
+    "compresso/compressors": 3,
+    "compresso/encodings": 15,
+    "compresso/kernels": 49,
+    "compresso/volumes": 2,
     "docs/formats.md": 1,
-    "docs/paper": 6,
-    "docs/ristretto.md": 19,
-    "experiments": 295,
-    "run.py": 2,
+    "experiments/bench": 6,
+    "experiments/checks": 2,
+    "experiments/commands": 8,
+    "experiments/datasets": 16,
+    "experiments/figures": 2,
+    "experiments/measure": 1,
+    "experiments/page": 2,
+    "experiments/paper": 2,
+    "experiments/recommend": 4,
+    "experiments/records": 1,
 }
 #: Pages that are for people who use the software, and not yet to be measured.
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -27,7 +36,6 @@ REFERENCE = {
     "glossary.md",
     "index.md",
 }
-LATER = {"ristretto.md"}
 
 
 def area(path):
@@ -50,7 +58,7 @@ def test_the_words_are_plain():
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in GUIDES if page.name not in REFERENCE | LATER],
+    [page for page in GUIDES if page.name not in REFERENCE],
     ids=lambda path: path.name,
 )
 def test_sentences_are_short(page):

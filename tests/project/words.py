@@ -21,7 +21,7 @@ THINGS = "voxel|label|slice|row|chunk|block|group|file|dataset|panel|thread|task
 #: Patterns to avoid, and what to write instead.
 RULES = {
     r"\b(told|tells?|telling)\b": "print, report, show, describe or distinguish",
-    r"(?<!there )\b(is|are|was|were) no (?!longer|more|larger|smaller|less)\w+": "is not a ...",
+    r"(?<![Tt]here )\b(is|are|was|were) no (?!longer|more|larger|smaller|less)\w+": "is not a ...",
     r"\b(so many|as many as there are)\b": "N, or the number",
     r"(^|[.;:!?] )Of (?!course|\d)\w": "start with the subject",
     r"\bspell(s|ed)\b": "written as, format",
