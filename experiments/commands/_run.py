@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from compresso.cli import digits
 from experiments import figures, page, records
+from experiments.datasets import Dataset
 from experiments.measure import Grid
 from experiments.records import OK, Row, table
 from experiments.records.results import describe_skipped, describe_unusable
@@ -88,7 +89,7 @@ def finish(grid: Grid, rows: Rows, quiet: bool, directory: Path | None, dataset:
     if earlier:
         steps.append(f"{earlier} runs were already in it. To measure them again, use --restart")
     if directory and failed < len(rows):
-        steps += draw(grid.output, directory)
+        steps += draw(grid.output, directory, grid.datasets, grid.slices)
     if not quiet:
         steps.append(f"To choose a method: python run.py recommend {dataset}")
         click.echo("\n".join(("", *steps)), err=True)
@@ -97,11 +98,18 @@ def finish(grid: Grid, rows: Rows, quiet: bool, directory: Path | None, dataset:
         sys.exit(1)
 
 
-def draw(output: Path, directory: Path) -> list[str]:
-    """Draw the figures of a CSV and write the page; returns lines that say where they are."""
+def draw(
+    output: Path, directory: Path, datasets: Sequence[Dataset] = (), slices: int | None = None
+) -> list[str]:
+    """Draw the figures of a CSV and slices of datasets, and write the page.
+
+    Returns lines that say where they are.
+    """
     rows = records.read(output)
     report_skipped(rows)
     paths = list(figures.draw_all(rows, directory))
+    for dataset in datasets:
+        paths += figures.draw_slices(dataset, slices, directory)
     written = page.write(rows, paths, directory)
     return [f"{len(paths)} figure files in {directory}", f"Report: {written}"]
 

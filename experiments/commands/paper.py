@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
     from experiments.datasets import Dataset
 
+#: Seconds; a method of which a run takes longer is measured once.
+PATIENCE = 600.0
+
 
 @click.command(cls=Command, examples=["paper", "paper spl-knee,bsd500 --runs 1"])
 @click.argument("dataset", default="all")
 @cli.runs(5)
 @options.RESTART
 @options.KEEP_FAILED
-@options.timeout(600.0)
+@options.timeout(7200.0)
 @cli.seed()
 @options.SLICES
 @options.DIRECTORY
@@ -55,8 +58,9 @@ def command(
     table of their own.
 
     Writes Table 1, Figures 1, 3 and 4, the figures of each dataset, a comparison of window sizes
-    and the paper's claims with the measured numbers to report.md in the folder of the figures. If
-    it is stopped, it continues at the next call.
+    and the paper's claims with the measured numbers to report.md in the folder of the figures. A
+    method that takes more than ten minutes is measured once. If it is stopped, it continues at the
+    next call.
     """
     from experiments import datasets, paper, records
     from experiments.commands import _run
@@ -76,6 +80,7 @@ def command(
         output,
         slices=slices,
         timeout=timeout if isolate.available() else None,
+        patience=PATIENCE,
         resume=not restart,
         **settings,
     )
@@ -126,7 +131,9 @@ def _report(
             click.echo(f"{dataset.name}: {reason}", err=True)
             continue
         covered.append(paper.coverage(volume))
-        drawn += figures.draw_volume(volume, directory) if plot else []
+        if plot:
+            drawn += figures.draw_slices(dataset, slices, directory)
+            drawn += figures.draw_windows(volume, directory)
     click.echo(f"{len(drawn)} figure files in {directory}", err=True)
     click.echo(f"Report: {paper.report(rows, covered, drawn, directory)}", err=True)
     if succeeded:

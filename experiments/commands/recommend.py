@@ -122,7 +122,7 @@ def command(
     if plot:
         rows = [row for one in (*advice.failed, *advice.candidates) for row in one.rows]
         table = records.tabulate(rows)
-        paths = list(pictures.draw_all(table, figures))
+        paths = [*pictures.draw_all(table, figures), *pictures.draw_slices(chosen, None, figures)]
         steps.append(f"Report: {page.write(table, paths, figures, answers)}")
     if not quiet:
         click.echo("\n".join(steps), err=True)

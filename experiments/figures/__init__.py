@@ -5,7 +5,7 @@ A figure is a function of ``results.py`` or ``volumes.py`` and a line of a table
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import matplotlib
@@ -16,12 +16,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from compresso import FileError
+from compresso import CompressoError, FileError
 from compresso.atomic import replacing
-from experiments.datasets import LoadedVolume
-from experiments.errors import ResultsError
+from experiments.datasets import Dataset, LoadedVolume
+from experiments.errors import HarnessError, ResultsError
 from experiments.figures import results, volumes
-from experiments.figures.style import INK, STYLE, slug
+from experiments.figures.style import INK, STYLE, dataset_name, slug
 from experiments.records.file import check_writable
 from experiments.records.intervals import intervals
 from experiments.records.results import derive, newest
@@ -60,17 +60,11 @@ RESULTS: dict[str, tuple[Callable[[pd.DataFrame, pd.DataFrame], results.Figures]
         "paper's 8x8x1.",
     ),
 }
-VOLUMES: dict[str, tuple[Callable[[LoadedVolume], Figure | None], str]] = {
-    "slices": (
-        volumes.slices,
-        "The slices at 25, 50 and 75% of those that hold labels. Each label has its own colour; "
-        "0 is black.",
-    ),
-    "frequent_windows": (
-        volumes.frequent_windows,
-        "The most frequent windows of the boundary map, as in the paper's Figure 3. Percentages: "
-        "share of all windows down to the end of the row.",
-    ),
+CAPTIONS = {name: text for name, (_, text) in RESULTS.items()} | {
+    "slices": "The slices at 25, 50 and 75% of those that hold labels. Each label has its own "
+    "colour; 0 is black.",
+    "frequent_windows": "The most frequent windows of the boundary map, as in the paper's Figure "
+    "3. Percentages: share of all windows down to the end of the row.",
 }
 #: Lets an SVG follow the reader's colour scheme.
 ADAPTIVE = f"svg{{color:{INK}}}@media(prefers-color-scheme:dark){{svg{{color:#e6e6e6}}}}"
@@ -102,18 +96,27 @@ def draw_all(table: pd.DataFrame, directory: Path) -> Iterator[Path]:
                 yield from save(figure, directory, name)
 
 
-def draw_volume(volume: LoadedVolume, directory: Path) -> Iterator[Path]:
-    """Draw the figures that show a volume itself; yield the files."""
-    for name, (draw, _) in VOLUMES.items():
-        with drawing():
-            if figure := draw(volume):
-                yield from save(figure, directory, f"{name}_{slug(volume.name)}")
+def draw_windows(volume: LoadedVolume, directory: Path) -> Iterator[Path]:
+    """Draw the most frequent windows of a volume; yield the files."""
+    with drawing():
+        if figure := volumes.frequent_windows(volume):
+            yield from save(figure, directory, f"frequent_windows_{slug(volume.name)}")
+
+
+def draw_slices(dataset: Dataset, depth: int | None, directory: Path) -> Iterator[Path]:
+    """Draw some of the first ``depth`` slices of a dataset, or of all; yield the files.
+
+    Datasets that cannot be read have no figure.
+    """
+    with suppress(CompressoError, HarnessError), dataset.open() as volume, drawing():
+        depth = min(depth or volume.shape[0], volume.shape[0])
+        if figure := volumes.slices(volume, dataset_name(dataset.name, dataset.group), depth):
+            yield from save(figure, directory, f"slices_{slug(dataset.name)}")
 
 
 def caption(path: Path) -> str:
     """What a figure shows, by the name of its file."""
-    known = RESULTS | VOLUMES
-    return next((text for name, (_, text) in known.items() if path.stem.startswith(name)), "")
+    return next((text for name, text in CAPTIONS.items() if path.stem.startswith(name)), "")
 
 
 @contextmanager

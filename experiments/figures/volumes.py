@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from compresso.arrays import as_volume
+from compresso.cli import extent
+from compresso.volumes import Volume, geometry_of
 from experiments.datasets import LoadedVolume
 from experiments.figures import style
 from experiments.figures.style import INK, SMALL, WIDTH, dataset_name
@@ -17,29 +19,36 @@ from experiments.paper.measured import FREQUENT, window_counts
 
 #: Where the slices are, among those that hold labels.
 SHOWN = (0.25, 0.5, 0.75)
+SAMPLE = 33
 ABSENT = 5  # random windows that never occur
 ACROSS = 20
 
 
-def slices(volume: LoadedVolume) -> Figure | None:
-    """Three slices, each label in a colour of its own, as in the paper's Figure 1."""
-    labels = as_volume(volume.labels)
-    filled = np.flatnonzero(labels.any(axis=(1, 2)))
-    if not filled.size:
+def slices(volume: Volume, name: str, depth: int) -> Figure | None:
+    """Draw three of the first ``depth`` slices, as in the paper's Figure 1; None without labels.
+
+    Each label has a colour of its own. Only some slices are read.
+    """
+    sample = dict.fromkeys(round(z) for z in np.linspace(0, depth - 1, SAMPLE)) if depth else {}
+    planes = {z: as_volume(volume.read(z, z + 1))[0] for z in sample}
+    filled = [z for z, plane in planes.items() if plane.any()]
+    if not filled:
         return None
-    places = dict.fromkeys(int(filled[int(share * (filled.size - 1))]) for share in SHOWN)
-    height = min(6.0, WIDTH / 3 * labels.shape[1] / labels.shape[2]) + 0.55
+    places = dict.fromkeys(filled[int(share * (len(filled) - 1))] for share in SHOWN)
+    height = min(6.0, WIDTH / 3 * volume.shape[1] / volume.shape[2]) + 0.75
     figure, axes = plt.subplots(
         1, len(places), figsize=(WIDTH, height), squeeze=False, layout="constrained"
     )
     for axis, z in zip(axes.flat, places, strict=True):
-        axis.imshow(colours(labels[z]), interpolation="nearest")
-        count = int(np.count_nonzero(np.unique(labels[z])))
+        axis.imshow(colours(planes[z]), interpolation="nearest")
+        count = int(np.count_nonzero(np.unique(planes[z])))
         axis.set_title(f"slice {z}, {count:,} label{'s' * (count != 1)}", fontsize=SMALL)
         axis.set_axis_off()
-    scale_bar(axes.flat[0], labels.shape[2])
-    title = f"{dataset_name(volume.name, volume.group)}, "
-    title += f"{' x '.join(map(str, labels.shape[::-1]))} {volume.labels.dtype}"
+    scale_bar(axes.flat[0], volume.shape[2])
+    title = f"{name}, {extent(volume.shape)} {volume.dtype}"
+    if geometry := geometry_of(volume.metadata):
+        size = " x ".join(f"{length:g}" for length in reversed(geometry.spacing))
+        title += f", voxels of {size} {geometry.unit or ''}".rstrip()
     style.finish(figure, title)
     return figure
 

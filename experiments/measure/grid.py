@@ -4,6 +4,7 @@ A task is one run of a method on a whole volume, or all runs on one chunk of a v
 read once. Workers read the labels themselves, so that only rows travel.
 """
 
+import math
 import secrets
 import threading
 from collections import defaultdict
@@ -84,6 +85,8 @@ class Grid:
         With ``resume``, skip those that failed, too.
     timeout : float, optional
         Seconds that a run may take; it then runs in a process of its own.
+    patience : float
+        Seconds; a method of which a run took longer is not repeated.
     isolated : bool
         Run every method in a process of its own.
     scheduler : str
@@ -101,6 +104,7 @@ class Grid:
     resume: bool = False
     keep_failed: bool = False
     timeout: float | None = None
+    patience: float = math.inf
     isolated: bool = False
     scheduler: str = ""
     chunks: Extent | None = None
@@ -153,6 +157,7 @@ class Grid:
         for key, row in past.items():
             known[row["chunk"]].add(key)
         given_up: dict[Method, str] = {}
+        slow: set[Method] = set()
         by_run: dict[tuple[int, Method], list[Row]] = defaultdict(list)
 
         def tasks() -> Iterator[Task]:
@@ -161,6 +166,8 @@ class Grid:
             for box in boxes:
                 seen = frozenset(known[_chunk(box)])
                 for runs in [order] if box else [[one] for one in order]:
+                    if not box and runs[0][1] in slow:
+                        continue
                     where = f"{dataset.name} {_chunk(box)}".strip()
                     announce(where if box or self.scheduler else f"{where} {runs[0][1]}")
                     yield Task(settings, dataset, box, runs, seen, dict(given_up), token)
@@ -174,6 +181,8 @@ class Grid:
                     row |= {"worker": worker, "session": records.environment()["session"]}
                 if isolate.hopeless(row):
                     given_up[method] = row["status"]
+                if sum(row.get(name) or 0 for name in SECONDS) > self.patience:
+                    slow.add(method)
                 if task.box:
                     by_run[run, method].append(row)
                 yield self._recorded(row, new), new

@@ -3,6 +3,7 @@
 import itertools
 import re
 import warnings
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 
 from compresso import encodings
+from compresso.volumes.volume import of_array
 from experiments import figures, records
 from experiments.datasets import LoadedVolume
 from experiments.errors import ResultsError
@@ -224,11 +226,11 @@ def test_figures_are_written_and_follow_the_colour_scheme(tmp_path):
         list(figures.draw_all(table[:0], tmp_path))
 
 
-def volume(filled, shape=(9, 16, 16)):
+def labels_in(filled, shape=(9, 16, 16)):
     labels = np.zeros(shape, np.uint16)
     for z in filled:
         labels[z, :4] = z + 1
-    return LoadedVolume("a", "", "em", labels)
+    return labels
 
 
 @pytest.mark.parametrize(
@@ -236,21 +238,25 @@ def volume(filled, shape=(9, 16, 16)):
     [([5], [5]), ([4, 6], [4]), (range(2, 7), [3, 4, 5]), (range(9), [2, 4, 6]), ([], None)],
 )
 def test_slices_that_are_shown_hold_labels(filled, shown):
+    geometry = {"geometry": {"steps": [[0, 0, 40], [0, 4, 0], [4, 0, 0]], "unit": "nm"}}
+    volume = replace(of_array(labels_in(filled)), metadata=geometry)
     with figures.drawing():
-        figure = figures.VOLUMES["slices"][0](volume(filled))
+        figure = figures.volumes.slices(volume, "a", 9)
     if shown is None:
         assert figure is None
         return
     assert [axis.get_title() for axis in figure.axes] == [f"slice {z}, 1 label" for z in shown]
     assert all(axis.images[0].get_array().any() for axis in figure.axes)
+    assert "4 x 4 x 40 nm" in figure.get_suptitle()
 
 
 def test_frequent_windows_are_counted():
     with figures.drawing():
-        figure = figures.VOLUMES["frequent_windows"][0](volume(range(9)))
-    assert "the 2 most frequent of 2 different" in re.sub(r"\s+", " ", figure.get_suptitle())
-    assert "make up 100.0% of all 36" in re.sub(r"\s+", " ", figure.get_suptitle())
-    assert figures.VOLUMES["frequent_windows"][0](volume([], (0, 8, 8))) is None
+        draw = figures.volumes.frequent_windows
+        figure = draw(LoadedVolume("a", "", "em", labels_in(range(9))))
+        assert draw(LoadedVolume("a", "", "em", labels_in([], (0, 8, 8)))) is None
+    title = re.sub(r"\s+", " ", figure.get_suptitle())
+    assert "the 2 most frequent of 2 different 8x8x1 windows make up 100.0% of all 36" in title
 
 
 def test_pictures_of_the_documentation(phantom):

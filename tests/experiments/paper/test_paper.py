@@ -5,6 +5,7 @@ import pytest
 
 import compresso as C
 from experiments import datasets, figures, paper, records
+from experiments.measure import Grid
 from experiments.paper import published
 from experiments.paper.claims import claims, summary
 from experiments.paper.measured import Measured, window_counts
@@ -68,11 +69,18 @@ def test_paper_in_one_command(tmp_path, monkeypatch):
     for kind in ("current_methods", "frequent_windows", "slices", "pareto"):
         (path,) = folder.glob(f"{kind}*.svg")
         assert f"({path.name})" in text
-    for name in ("RESULTS", "VOLUMES"):  # they are drawn
-        monkeypatch.setattr(figures, name, {})
-    done = run_here(*arguments)
+    done = run_here(*arguments, "--no-plot")
     assert done.returncode == 0, done.stderr
     assert len(records.read(tmp_path / "p.csv")) == len(table)
+
+
+def test_a_slow_method_is_measured_once(tmp_path):
+    (dataset,) = datasets.parse("phantom:size=8x8x4", tmp_path)
+    methods = paper.methods()[:2]
+    grid = Grid(methods, [dataset], tmp_path / "r.csv", runs=3, patience=0)
+    assert len(list(grid.run(lambda _: None))) == len(methods)
+    grid = Grid(methods, [dataset], tmp_path / "r.csv", runs=3, resume=True)
+    assert [new for _, new in grid.run(lambda _: None)].count(True) == 2 * len(methods)
 
 
 def test_verdicts_and_their_summary(tmp_path):
