@@ -30,7 +30,7 @@ LARGE_SLAB_VOXELS = 1 << 27
 
 @dataclass(frozen=True)
 class Ristretto(Encoding):
-    """Every voxel by yes-no questions whose odds depend on what is around it.
+    """Codes every voxel by yes-no questions with adaptive probabilities.
 
     Attributes
     ----------
