@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from compresso.cli import digits, extent
+from compresso.volumes import format_size
 from compresso.volumes.volume import Shape
 from experiments.datasets import Dataset, LoadedVolume
 from experiments.errors import HarnessError
@@ -230,11 +231,9 @@ def _why(choice: Choice, sample: Sample) -> str:
     """What makes a method the answer, on one line."""
     one, purpose = choice.candidate, choice.purpose
     if choice.boxes:
-        return (
-            f"boxes of {extent(sample.boxes[0][1].shape)} compressed alone: "
-            f"{digits(choice.boxes.ratio)}x smaller, "
-            f"{digits(1e3 * _box_seconds(choice, sample))} ms to decompress one"
-        )
+        box = extent(sample.boxes[0][1].shape)
+        milliseconds = digits(1e3 * _box_seconds(choice, sample))
+        return f"each box of {box} compressed alone, {milliseconds} ms to decompress one"
     if purpose is INTERACTIVE:
         seconds = 1e9 * purpose.bounds(one, AS_MEASURED)[0]
         link = f"over a {LINK:.0f} MB/s link, decoding included"
@@ -243,15 +242,7 @@ def _why(choice: Choice, sample: Sample) -> str:
         if min(one.speeds) < DISK:
             return f"no method reaches {DISK:.0f} MB/s both ways; this one comes nearest"
         return f"the smallest that compresses and decompresses at {DISK:.0f} MB/s or more"
-    return f"{_bytes(choice.size.expected)} for the whole volume"
-
-
-def _bytes(size: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if size < 1000:
-            return f"{size:,.0f} bytes" if unit == "bytes" else f"{digits(size)} {unit}"
-        size /= 1000
-    return f"{digits(size)} PB"
+    return f"{format_size(round(choice.size.expected))} for the whole volume"
 
 
 def _usage(choice: Choice, sample: Sample, source: str) -> tuple[str, str]:
@@ -293,14 +284,11 @@ def as_text(advice: Advice, source: str = "") -> str:
     lines.append("Ratios compare with 8 bytes per voxel (uint64), and MB/s count these; 1 thread.")
     for choice in advice.choices:
         entry = _entry(choice, advice.sample, source)
-        ratio = f"{digits(entry['ratio'])}x smaller"
-        if choice.size.low != choice.size.high:
-            known = entry["low"] is not None
-            ratio += (
-                f" (95% interval {digits(entry['low'])}x to {digits(entry['high'])}x)"
-                if known
-                else f" ({advice.sample.unknown})"
-            )
+        ratio = f"{digits(entry['box_ratio' if choice.boxes else 'ratio'])}x smaller"
+        if not choice.boxes and choice.size.low != choice.size.high:
+            low, high = entry["low"], entry["high"]
+            known = low and f"95% interval {digits(low)}x to {digits(high)}x"
+            ratio += f" ({known or advice.sample.unknown})"
         speeds = [digits(speed) for speed in choice.candidate.speeds]
         lines += [
             "",

@@ -65,22 +65,18 @@ class Places:
         return math.prod(self.across)
 
     def __getitem__(self, number: int) -> Box:
-        if not 0 <= number < len(self):
-            raise IndexError(number)
-        box = []
-        for across, n, c in reversed(list(zip(self.across, self.shape, self.chunk, strict=True))):
-            number, i = divmod(number, across)
-            start = min(i * c, n - c)
-            box.append((start, start + c))
-        return tuple(reversed(box))
+        starts = np.unravel_index(number, self.across)
+        axes = zip(starts, self.shape, self.chunk, strict=True)
+        firsts = [(min(int(i) * c, n - c), c) for i, n, c in axes]
+        return tuple((first, first + c) for first, c in firsts)
 
     def touching(self, box: Box) -> tuple[slice, ...]:
         """The places that share a voxel with a box, as an index of their grid."""
-        found = []
-        for (a, b), across, n, c in zip(box, self.across, self.shape, self.chunk, strict=True):
-            last = across - 1 if b > n - c else (b - 1) // c  # the last one overlaps
-            found.append(slice(a // c, last + 1))
-        return tuple(found)
+        axes = zip(box, self.across, self.shape, self.chunk, strict=True)
+        return tuple(
+            slice(a // c, across if b > n - c else (b - 1) // c + 1)  # the last one overlaps
+            for (a, b), across, n, c in axes
+        )
 
 
 @dataclass(frozen=True)
