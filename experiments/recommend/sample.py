@@ -11,6 +11,7 @@ places.
 
 import itertools
 import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -264,15 +265,14 @@ def _stored(
     if volume.stored is None or len(places) > LONGEST:
         return everywhere
     announce("listing the stored chunks")
-    stored = list(itertools.islice(volume.stored(), LONGEST))
-    if len(stored) == LONGEST:
-        return everywhere
-    sizes: dict[Shape, list[int]] = {}
-    for box, size in stored:
-        sizes.setdefault(shape_of(box), []).append(size)
-    least = {s: min(n) for s, n in sizes.items() if min(n) < max(n) and n.count(min(n)) > 1}
+    sizes: dict[Shape, Counter[int]] = defaultdict(Counter)
+    for number, (box, size) in enumerate(volume.stored()):
+        if number == LONGEST:
+            return everywhere
+        sizes[shape_of(box)][size] += 1
+    least = {s: min(n) for s, n in sizes.items() if len(n) > 1 and n[min(n)] > 1}
     level = np.zeros(places.across, np.int8)  # 1: stored, 2: stored and not of the least size
-    for box, size in stored:
+    for box, size in volume.stored():
         index = places.touching(box)
         level[index] = np.maximum(level[index], 1 if least.get(shape_of(box)) == size else 2)
     numbers, reason = np.flatnonzero(level), "all others have no stored chunk"
