@@ -1,7 +1,7 @@
 """The clock of every measurement, and the order in which things are measured."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter_ns
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ SEED = 2017
 
 
 def rounds(items: Sequence[T], runs: int, seed: int = SEED) -> Iterator[tuple[int, T]]:
-    """Every item once per round, so that a machine that slows down slows all of them alike.
+    """Yield every item once per round, so that a slower machine slows all of them alike.
 
     Parameters
     ----------
@@ -54,24 +54,13 @@ class Clock:
     def __init__(self, now: Callable[[], int] = perf_counter_ns) -> None:
         self.now = now
         self.ns: dict[str, int] = {}
-        self._paused = 0  # ns, of all pauses
 
     def time(self, stage: str, work: Callable[..., T], *arguments: Any) -> T:
         """Call a function, and add its time to a stage."""
-        start, paused = self.now(), self._paused
-        result = work(*arguments)
-        self._add(stage, self.now() - start - (self._paused - paused))
-        return result
-
-    def pausing(self, items: Iterable[T]) -> Iterator[T]:
-        """Yield items to a function that is timed, without the time of making the items."""
         start = self.now()
-        for item in items:
-            self._paused += self.now() - start
-            yield item
-            del item  # the next one may need its memory
-            start = self.now()
-        self._paused += self.now() - start
+        result = work(*arguments)
+        self._add(stage, self.now() - start)
+        return result
 
     def share(
         self, work: Callable[["Clock", T], R], items: Sequence[T], at_once: int = 1
@@ -80,7 +69,7 @@ class Clock:
 
         The stages of several items overlap. Then the time from the first start to the last end is
         divided in proportion to what all threads spent in each stage; what they spent outside the
-        stages is left out.
+        stages is not counted.
 
         Parameters
         ----------
@@ -114,9 +103,9 @@ class Clock:
         return {f"{stage}_s": ns / 1e9 for stage, ns in self.ns.items()}
 
     def touched(self, shape: tuple[int, ...], dtype: DTypeLike) -> Labels:
-        """A new array that has been written to, which is a stage of its own, ``new_memory``.
+        """Return a new array that has been written to, which is the stage ``new_memory``.
 
-        The first write to a page of new memory waits until the system has found and cleared it.
+        The first write to a freshly allocated page waits until the system has cleared it.
         """
         made = np.empty(shape, dtype)
         self.time("new_memory", made.fill, 0)

@@ -9,7 +9,7 @@ import secrets
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -32,35 +32,7 @@ from experiments.records.rows import BYTES, SECONDS, SURROUNDINGS
 
 #: A run, as :func:`records.key` returns it.
 Key = tuple[Any, ...]
-
-
-class Task(NamedTuple):
-    """The work of a worker.
-
-    Parameters
-    ----------
-    grid : Grid
-        The settings; its datasets are not used.
-    dataset : Dataset
-    box : Box, optional
-        The chunk; by default the whole dataset.
-    runs : sequence of (int, Method)
-        In the order of the measurements.
-    known : set of Key
-        Runs that are not measured again, if the labels are still the same.
-    given_up : dict
-        The status of methods that took too long or crashed, which are not tried again.
-    token : str
-        Different for each call of :meth:`Grid.run`, which reads all labels anew.
-    """
-
-    grid: "Grid"
-    dataset: Dataset
-    box: Box | None
-    runs: Sequence[tuple[int, Method]]
-    known: frozenset[Key]
-    given_up: Mapping[Method, str]
-    token: str
+_loading = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -82,7 +54,7 @@ class Grid:
     resume : bool
         Skip the runs that the CSV already has for the same labels, unless they failed.
     keep_failed : bool
-        With ``resume``, skip those that failed, too.
+        With ``resume``, skip failed runs, too.
     timeout : float, optional
         Seconds that a run may take; it then runs in a process of its own.
     patience : float
@@ -110,12 +82,12 @@ class Grid:
     chunks: Extent | None = None
 
     def __post_init__(self) -> None:
-        if self.apart and not isolate.available():
+        if self.in_processes and not isolate.available():
             raise HarnessError("--timeout and --isolate need fork, which this system does not have")
 
     @property
-    def apart(self) -> bool:
-        """Whether methods run in processes of their own."""
+    def in_processes(self) -> bool:
+        """Whether each run has a process of its own."""
         return self.isolated or self.timeout is not None
 
     def __len__(self) -> int:
@@ -175,7 +147,7 @@ class Grid:
         for task, rows, worker in scheduler.map(work, tasks()):
             for (run, method), row in zip(task.runs, rows, strict=True):
                 new = "status" in row
-                if not new:  # the CSV may call the same volume by another name
+                if not new:  # the CSV may have the same volume under another name
                     row = past[records.key(row)] | {"dataset": dataset.name}
                 elif self.scheduler or self.chunks:
                     row |= {"worker": worker, "session": records.environment()["session"]}
@@ -220,39 +192,65 @@ class Grid:
 
     @cached_property
     def _divided(self) -> list[tuple[Dataset, Sequence[int], Sequence[Box | None]]]:
-        """Each dataset, its shape and its chunks; one that cannot be read has a chunk None."""
+        """Each dataset, its shape and its chunks; None is the whole dataset."""
         found: list[tuple[Dataset, Sequence[int], Sequence[Box | None]]] = []
         for dataset in self.datasets:
             shape: tuple[int, ...] = ()
             boxes: list[Box | None] = [None]
             if self.chunks:
-                try:
-                    with dataset.open() as volume:
-                        depth = self.slices or volume.shape[0]
-                        shape = (min(depth, volume.shape[0]), *volume.shape[1:])
-                        boxes = list(grid(shape, self.chunks[::-1]))
-                except Exception:  # the worker meets it again, and records it
-                    pass
+                with suppress(Exception), dataset.open() as volume:  # a worker records the error
+                    depth, *across = volume.shape
+                    shape = (min(self.slices or depth, depth), *across)
+                    boxes = list(grid(shape, self.chunks[::-1]))
             found.append((dataset, shape, boxes))
         return found
 
 
+class Task(NamedTuple):
+    """The work of a worker.
+
+    Parameters
+    ----------
+    grid : Grid
+        The settings; its datasets are not used.
+    dataset : Dataset
+    box : Box, optional
+        The chunk; by default the whole dataset.
+    runs : sequence of (int, Method)
+        In the order of the measurements.
+    known : set of Key
+        Runs that are not measured again, if the labels are still the same.
+    given_up : dict
+        The status of methods that took too long or crashed, which are not tried again.
+    token : str
+        Different for each call of :meth:`Grid.run`, so that labels are read anew.
+    """
+
+    grid: Grid
+    dataset: Dataset
+    box: Box | None
+    runs: Sequence[tuple[int, Method]]
+    known: frozenset[Key]
+    given_up: Mapping[Method, str]
+    token: str
+
+
 def work(task: Task) -> list[Row]:
-    """A row for each run of a task; of a run that is known, only the columns that describe it."""
-    grid, rows = task.grid, []
-    volume = _volume(task)
+    """Return a row for each run of a task; a known run has only the columns that describe it."""
+    grid, dataset, rows = task.grid, task.dataset, []
+    try:
+        volume = _volume(task)
+    except Exception as error:  # a damaged file or chunk costs only its own rows
+        about = {"dataset": dataset.name, "group": dataset.group, "chunk": _chunk(task.box)}
+        about["status"] = str(Status.of(error))
+        return [identify(method, run) | about for run, method in task.runs]
     for run, method in task.runs:
-        if isinstance(volume, str):
-            about = {"dataset": task.dataset.name, "group": task.dataset.group}
-            about |= {"chunk": _chunk(task.box), "status": volume}
-            rows.append(identify(method, run) | about)
-            continue
         row = describe(volume, method, run)
         if records.key(row) not in task.known:
             if method in task.given_up:
                 row["status"] = task.given_up[method]
-            elif grid.apart:
-                row = isolate.measure_apart(volume, method, run, grid.timeout)
+            elif grid.in_processes:
+                row = isolate.measure_isolated(volume, method, run, grid.timeout)
             else:
                 warm_up(volume, method)
                 row = measure(volume, method, run)
@@ -264,31 +262,27 @@ def _chunk(box: Box | None) -> str:
     return format_box(box) if box else ""
 
 
-def _volume(task: Task) -> LoadedVolume | str:
-    """The labels of a task, or the status of its runs if these cannot be read."""
-    if task.box is None:
+def _volume(task: Task) -> LoadedVolume:
+    """The labels of a task."""
+    dataset, box = task.dataset, task.box
+    if box is None:
         with _loading:
-            return _loaded(task.dataset, task.grid.slices, task.token)
-    try:
-        volume, _ = _opened(task.dataset, task.token)
-        labels = np.ascontiguousarray(volume.read_box(task.box))
-    except Exception as error:  # whatever is wrong with a chunk costs only its own rows
-        return str(Status.of(error))
-    dataset = task.dataset
-    return LoadedVolume(dataset.name, dataset.source, dataset.group, labels, "", _chunk(task.box))
-
-
-_loading = threading.Lock()
+            volume = _loaded(dataset, task.grid.slices, task.token)
+        if isinstance(volume, Exception):
+            raise volume
+        return volume
+    labels = np.ascontiguousarray(_opened(dataset, task.token)[0].read_box(box))
+    return LoadedVolume(dataset.name, dataset.source, dataset.group, labels, "", _chunk(box))
 
 
 @lru_cache(maxsize=1)
-def _loaded(dataset: Dataset, slices: int | None, token: str) -> LoadedVolume | str:
-    """A whole volume, kept for the next tasks, or why it cannot be read."""
+def _loaded(dataset: Dataset, slices: int | None, token: str) -> LoadedVolume | Exception:
+    """A whole volume, or why it cannot be read; it is kept for the next tasks."""
     try:
         volume = dataset.load(slices)
         volume.fingerprint  # noqa: B018  (computed once, and kept)
-    except Exception as error:  # whatever is wrong with a file costs only its own rows
-        return str(Status.of(error))
+    except Exception as error:
+        return error
     return volume
 
 

@@ -14,7 +14,7 @@ from experiments.datasets import LoadedVolume
 from experiments.measure.method import Method, describe, measure, warm_up
 from experiments.records import Outcome, Row, Status
 
-WARM_UP_S = 600.0  # for the kernels to be compiled, which does not count as part of any run
+WARM_UP_S = 600.0  # for compiling kernels, which does not count as part of any run
 LONGEST_S = 1e6  # that the system can wait; it is eleven days
 
 
@@ -23,22 +23,21 @@ def available() -> bool:
     return "fork" in multiprocessing.get_all_start_methods()
 
 
-def measure_apart(volume: LoadedVolume, method: Method, run: int, timeout: float | None) -> Row:
+def measure_isolated(volume: LoadedVolume, method: Method, run: int, timeout: float | None) -> Row:
     """Measure one run of a method in a new process, for at most ``timeout`` seconds.
 
     The status of the row says if the process took too long or ended early (:func:`hopeless`).
     """
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(
-        target=_work, args=(os.getpid(), theirs, volume, method, run), daemon=True
-    )
+    arguments = (os.getpid(), theirs, volume, method, run)
+    process = context.Process(target=_work, args=arguments, daemon=True)
     with _sigint_delayed():
         process.start()
     theirs.close()
 
     def receive(limit: float | None, what: str) -> Row:
-        """What the process sends; a row with only a status if it sends nothing in time."""
+        """The row that the process sends; only a status if it sends nothing in time."""
         try:
             if ours.poll(limit and min(limit, LONGEST_S)):
                 took, row = ours.recv()
@@ -60,26 +59,26 @@ def measure_apart(volume: LoadedVolume, method: Method, run: int, timeout: float
 
 
 def hopeless(row: Row) -> bool:
-    """Whether a run took too long or ended its process, as any other run of its method would."""
+    """Whether a run took too long or crashed, as any other run of its method would."""
     return Status.parse(row["status"]).outcome in (Outcome.TIMEOUT, Outcome.CRASH)
 
 
 @contextmanager
 def _sigint_delayed() -> Iterator[None]:
-    """Handle a Ctrl-C afterwards, because an exception that is raised in ``fork`` is swallowed.
+    """Handle Ctrl-C afterwards, because an exception that is raised in ``fork`` is swallowed.
 
-    The handler is replaced. To block the signal would not do, as another thread may receive it.
+    The signal is not blocked, because another thread would receive it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # handlers run in the main thread only
         return
-    came: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    received: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
-        if came:
+        if received:
             signal.raise_signal(signal.SIGINT)
 
 

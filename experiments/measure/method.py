@@ -2,20 +2,18 @@
 
 The times are those of a codec and not of the system's memory. The kernels are compiled and have
 just run on a corner of the volume, the labels have just been read, and every page of the array to
-decode into has been written to. What such a new array costs is a column of its own,
-``new_memory_s``. Memory that a codec allocates itself, and the bytes that a compressor returns (of
+decode into has been written to. The time to allocate such an array is a column of its own,
+``new_memory_s``. Memory that a codec allocates itself, and the bytes that a compressor returns (for
 raw labels, all of them), are part of its time.
 
 With one thread a volume is one stream, as in the paper. With several it is cut into groups of
-slices, as a file is, and each thread works on a group of its own, in both stages.
+slices, as a file is, and each thread encodes and compresses a group of its own.
 
-Raw labels have 64 bits. If that is more than their own width, and the volume more than
-``PIECE_BYTES``, they are widened, compressed and compared slab by slab, so that no wide copy of the
-volume is needed: the most memory is that of the other encodings, labels and decoded labels.
+Raw labels have 64 bits, as in the paper. They are widened before the clock starts, and compared
+piece by piece as they are decompressed.
 """
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,20 +21,20 @@ from time import perf_counter_ns
 
 import numpy as np
 
-from compresso import Compressor, Encoding, LabelError, compressors, container
+from compresso import Compressor, Encoding, LabelError, compressors, container, volumes
 from compresso.arrays import Labels, Shape, as_shape, as_volume, little
 from compresso.codec import Buffer
-from compresso.compressors.none import Store
 from compresso.encodings.none import Raw
-from compresso.parallel import Span, shares, slabs
+from compresso.parallel import Span, shares
 from experiments import records
 from experiments.datasets import LoadedVolume
+from experiments.errors import HarnessError
 from experiments.measure.clock import Clock
 from experiments.measure.surroundings import Surroundings
 from experiments.records import OK, Outcome, Row, Status
 
-PIECE_BYTES = 1 << 30  # of raw labels that are widened or restored at a time, at most
-SLAB_BYTES = 1 << 26  # of a slab of larger volumes
+PIECE_BYTES = 1 << 30  # of raw labels that are decompressed at a time, at most
+SLAB_BYTES = 1 << 26  # that are touched at a time
 DIFFERS = Status(Outcome.ERROR, "decoded labels differ")
 
 
@@ -62,11 +60,11 @@ class Method:
 
     @property
     def title(self) -> str:
-        """The method in a sentence: an encoding, and the compressor if there is one."""
+        """The method in a sentence: the encoding, and the compressor if there is one."""
         return f"{self.encoding} + {self.compressor}".removesuffix(" + none")
 
     def spans(self, shape: Shape) -> list[Span]:
-        """The slices of each stream. Those of groups do not depend on the number of threads."""
+        """Return the slices of each stream, the same for any number of threads above 1."""
         groups = container.describe(shape, np.uint64).groups if self.threads > 1 else ()
         return list(groups) or [(0, shape[0])]
 
@@ -74,7 +72,7 @@ class Method:
 def combine(
     encodings: Sequence[Encoding], others: Sequence[Compressor], threads: int = 1
 ) -> list[Method]:
-    """Every encoding with every compressor; encodings that stand alone once, with none."""
+    """Return every encoding with every compressor; encodings that stand alone without one."""
     none = compressors.parse("none")
     pairs = [(e, c) for e in encodings if not e.alone for c in others]
     pairs += [(e, none) for e in encodings if e.alone]
@@ -161,13 +159,13 @@ def identify(method: Method, run: int) -> Row:
 
 
 def _round_trip(labels: Labels, method: Method, clock: Clock, new_array: bool = False) -> Row:
-    """Time the four stages. What lies between two of them, and the comparison, is not timed.
+    """Time the four stages, each of which is one call of a codec per group.
 
-    Each stage is one call of the codec per group. The array to decode into is the only copy of the
-    labels, in their own dtype. Raw labels, which may fill most of the memory, have no copy.
+    The array to decode into is the only copy of the labels; raw labels, which may fill most of the
+    memory, are compared without one.
     """
     raw = isinstance(method.encoding, Raw)
-    source = as_volume(labels) if raw else prepared(labels, method.encoding)
+    source = prepared(labels, method.encoding)
     source.max(initial=0)  # as much of it as fits is in the processor's caches
     spans = method.spans(source.shape)
     at_once, threads = shares(method.threads, len(spans))
@@ -178,9 +176,7 @@ def _round_trip(labels: Labels, method: Method, clock: Clock, new_array: bool = 
     same = clock.share(partial(_unpack, each, decoded), packed, at_once)
     row: Row = {
         "encoded_bytes": sum(size for size, _ in streams),
-        "compressed_bytes": sum(
-            size if body is None else memoryview(body).nbytes for size, body in streams
-        ),
+        "compressed_bytes": sum(memoryview(body).nbytes for _, body in streams),
         "lossless": all(same) and (raw or all(map(np.array_equal, decoded, source))),
         **clock.seconds,
     }
@@ -192,14 +188,23 @@ def _round_trip(labels: Labels, method: Method, clock: Clock, new_array: bool = 
     return row
 
 
-def _pack(method: Method, source: Labels, clock: Clock, span: Span) -> tuple[int, Buffer | None]:
-    """Encode and compress a group; returns the bytes after the first stage, and the result.
+def prepared(labels: Labels, encoding: Encoding) -> Labels:
+    """Return the volume as the encoding takes it: raw labels have 64 bits."""
+    source = as_volume(labels)
+    if not isinstance(encoding, Raw):
+        return source.astype(source.dtype.newbyteorder("="), copy=False)
+    needed, room = 8 * source.size, volumes.available()
+    if source.dtype.itemsize < 8 and needed > room:
+        raise HarnessError(
+            f"raw labels of 64 bits need {volumes.format_size(needed)}; only "
+            f"{volumes.format_size(room)} are free. Use --chunks or --slices"
+        )
+    return np.ascontiguousarray(source, "<u8")
 
-    The result is None for raw labels without a compressor: nothing is done to them.
-    """
+
+def _pack(method: Method, source: Labels, clock: Clock, span: Span) -> tuple[int, Buffer]:
+    """Encode and compress a group; returns the encoded size, and the compressed bytes."""
     z0, z1 = span
-    if isinstance(method.encoding, Raw):
-        return _pack_raw(method, source[z0:z1], clock)
     try:
         stream = clock.time("encode", method.encoding.encode_volume, source[z0:z1], method.threads)
     except LabelError as error:
@@ -207,67 +212,27 @@ def _pack(method: Method, source: Labels, clock: Clock, span: Span) -> tuple[int
     return memoryview(stream).nbytes, clock.time("compress", method.compressor.compress, stream)
 
 
-def _pack_raw(method: Method, source: Labels, clock: Clock) -> tuple[int, Buffer | None]:
-    """As :func:`_pack`, for raw labels, which have 64 bits before the clock starts."""
-    encoding, compressor, size = method.encoding, method.compressor, 8 * source.size
-    if isinstance(compressor, Store):
-        clock.time("encode", bytes)
-        clock.time("compress", bytes)
-        return size, None
-    plain = source.dtype == np.dtype("<u8") and source.flags.c_contiguous
-    if plain or size <= PIECE_BYTES:
-        stream = clock.time("encode", encoding.encode_volume, prepared(source, encoding))
-        return size, clock.time("compress", compressor.compress, stream)
-    clock.time("encode", bytes)
-    pieces = clock.pausing(_widened(source))
-    return size, clock.time("compress", compressor.compress_pieces, pieces, size)
-
-
-def _widened(source: Labels) -> Iterator[memoryview]:
-    """The bytes of raw labels, slab by slab, without a copy if they have 64 bits."""
-    plane = 8 * math.prod(source.shape[1:])
-    for z0, z1 in slabs(0, len(source), max(1, SLAB_BYTES // max(1, plane))):
-        yield little(prepared(source[z0:z1], Raw()))
-
-
-def _unpack(
-    method: Method, decoded: Labels, clock: Clock, packed: tuple[Span, Buffer | None]
-) -> bool:
-    """Decompress and decode a group; of raw labels, whether they equal those in the array."""
+def _unpack(method: Method, decoded: Labels, clock: Clock, packed: tuple[Span, Buffer]) -> bool:
+    """Decompress and decode a group; for raw labels, whether they equal those in the array."""
     (z0, z1), body = packed
     if isinstance(method.encoding, Raw):
-        return _restore_raw(decoded[z0:z1], method.compressor, body, clock)
-    assert body is not None
+        return _unpack_raw(little(decoded[z0:z1]), method.compressor, body, clock)
     stream = clock.time("decompress", method.compressor.decompress, body)
     clock.time("decode", method.encoding.decode_into, stream, decoded[z0:z1], method.threads)
     return True
 
 
-def prepared(labels: Labels, encoding: Encoding) -> Labels:
-    """The volume as the encoding takes it: raw labels have 64 bits before the clock starts."""
-    source = as_volume(labels)
-    if isinstance(encoding, Raw):
-        return np.ascontiguousarray(source, "<u8")
-    return source.astype(source.dtype.newbyteorder("="), copy=False)
-
-
-def _restore_raw(source: Labels, compressor: Compressor, data: Buffer | None, clock: Clock) -> bool:
+def _unpack_raw(source: memoryview, compressor: Compressor, body: Buffer, clock: Clock) -> bool:
     """Decompress raw labels piece by piece, and compare each piece with the source."""
-    size = 8 * source.size
-    for start in range(0, size, SLAB_BYTES):  # what the compressor's own memory costs
-        clock.touched((min(SLAB_BYTES, size - start),), np.uint8)
+    for at in range(0, len(source), SLAB_BYTES):  # as much memory as the compressor allocates
+        clock.touched((min(SLAB_BYTES, len(source) - at),), np.uint8)
     clock.ns["decode"] = 0
-    if data is None:
-        clock.time("decompress", bytes)
-        return True
-    expected, rest = memoryview(b""), _widened(source)
-    pieces = compressor.decompress_pieces(data, PIECE_BYTES)
+    pieces = compressor.decompress_pieces(body, PIECE_BYTES)
+    start = 0
     while (piece := clock.time("decompress", next, pieces, None)) is not None:
         found = memoryview(piece).cast("B")
-        while len(found):
-            expected = expected or next(filter(len, rest), expected)
-            common = min(len(found), len(expected))
-            if not common or not np.array_equal(found[:common], expected[:common]):
-                return False
-            found, expected = found[common:], expected[common:]
-    return not expected and not any(map(len, rest))
+        stop = start + len(found)
+        if not np.array_equal(found, source[start:stop]):
+            return False
+        start = stop
+    return start == len(source)

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import h5py
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 import compresso
 from compresso import compressors, encodings
 from experiments import figures, records
-from experiments.commands import NAMES
+from experiments.commands import NAMES, _run
 from tests.helpers import stores
 from tests.helpers.commands import RUN, SMALL, run, run_here
 from tests.helpers.rows import row
@@ -307,3 +308,11 @@ def test_stores(tmp_path, keep, how):
     done = run_here("none", "none", huge, *keep, "--no-plot")
     assert done.returncode == 1
     assert "1048576 x 1048576 x 1048576 uint32, 4096 PiB" in done.stderr
+
+
+def test_the_clock_of_the_bar_goes_on(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with _run.bar(3, quiet=False) as progress:
+        progress.set_description_str("x.npy none zopfli")
+        time.sleep(1.3)
+    assert "0/3 [00:01]" in capsys.readouterr().err

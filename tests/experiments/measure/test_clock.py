@@ -1,13 +1,13 @@
-"""The clock, and the order of rounds."""
+"""The clock, the order of rounds, and what else the machine did."""
 
-import itertools
 import threading
 import time
 from collections import Counter
 
 import numpy as np
 
-from experiments.measure import Clock, rounds
+from experiments.measure import Clock, rounds, surroundings
+from experiments.measure.surroundings import Surroundings
 
 
 def test_every_round_has_every_item():
@@ -15,12 +15,9 @@ def test_every_round_has_every_item():
     assert [run for run, _ in order] == [run for run in range(1, 7) for _ in range(8)]
     drawn = ["".join(item for run, item in order if run == number) for number in range(1, 7)]
     assert all(Counter(part) == Counter("ABCDEFGH") for part in drawn)
-    assert len(set(drawn)) == 6  # 8! orders: the seed that draws one twice is another seed
+    assert len(set(drawn)) == 6
     assert order == list(rounds("ABCDEFGH", 6))
     assert order != list(rounds("ABCDEFGH", 6, seed=1))
-
-
-def test_a_single_round_goes_in_the_order_given():
     assert [item for _, item in rounds("DCBA", 1, seed=5)] == list("DCBA")
 
 
@@ -36,20 +33,7 @@ def test_a_clock_adds_up():
     assert list(watch.ns) == ["a", "b", "new_memory"]
 
 
-def test_a_clock_pauses_while_items_are_made():
-    clock = Clock(itertools.count().__next__)  # each look at it takes 1 ns
-
-    def make():
-        for item in range(3):
-            for _ in range(100):
-                clock.now()
-            yield item
-
-    assert clock.time("work", list, clock.pausing(make())) == [0, 1, 2]
-    assert clock.ns["work"] < 20
-
-
-def test_a_shared_clock_divides_what_passed():
+def test_a_shared_clock_divides_the_elapsed_time():
     """Two items, each 300 and 100 ns of its 1,000 in stages: one after the other, twice that.
 
     At once, all take 1,000 ns, of which 600 of 2,000 and 200 of 2,000 are the stages'.
@@ -65,3 +49,22 @@ def test_a_shared_clock_divides_what_passed():
         found = clock.share(lambda own, item: own.ns.update(a=300, b=100) or -item, [5, 7], at_once)
         assert found == [-5, -7]
         assert clock.ns == expected
+
+
+def test_the_share_of_other_processes():
+    """In 2 s on all processors, these were busy for half of it and 1 s, which is ours."""
+    cores = surroundings.os.cpu_count()
+    start = Surroundings(0.0, 1.5, 100.0, 10.0, (5, 1))
+    row = start.until(Surroundings(2.0, 9.0, 100.0 + 1 + cores, 11.0, (25, 2)))
+    assert (row["other_cpu"], row["load"]) == (0.5, 1.5)
+    assert (row["minor_faults"], row["major_faults"]) == (20, 1)
+    row = start.until(Surroundings(0.1, 1.5, 101.0, 10.0, None))
+    assert {"other_cpu", "minor_faults"}.isdisjoint(row)  # too short, and not reported
+
+
+def test_the_governor(monkeypatch, tmp_path):
+    monkeypatch.setattr(surroundings, "GOVERNOR", tmp_path / "governor")
+    row = Surroundings.now().until(Surroundings.now())
+    assert row["governor"] == ""
+    (tmp_path / "governor").write_text("performance\n")
+    assert surroundings.governor() == "performance"

@@ -1,71 +1,222 @@
-"""The grid: rounds, rows, and datasets that cannot be read."""
+"""The grid: rounds, rows that belong to labels, and failures that cost only their rows."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from compresso import compressors, encodings
-from experiments import records
+from compresso.container import description
+from experiments import datasets, records
 from experiments.datasets import LoadedVolume
-from experiments.measure import Grid, combine
+from experiments.measure import Grid, Method, combine, isolate
+from experiments.measure.isolate import measure_isolated
+from experiments.records.results import derive, newest
+from tests.helpers.codecs import Buggy, Compiling, Crashing, Slow
+from tests.helpers.commands import RUN, SMALL, run_here
 
-RAW = encodings.parse("none")
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+LABELS = np.arange(4 * 8 * 8, dtype=np.uint64).reshape(4, 8, 8) // 5
+RAW, NONE, ZLIB = encodings.parse("none"), compressors.parse("none"), compressors.parse("zlib")
+VOLUME = LoadedVolume("here", "/a/file", "em", np.arange(512, dtype=np.uint32).reshape(2, 16, 16))
 
 
-class Loaded:
-    """A dataset that counts how often it is loaded, and may fail to."""
+class Memory:
+    """A dataset in memory that counts how often it is loaded, and may fail to."""
 
     name, title, group = "v", "v", "em"
 
-    def __init__(self, error=None):
-        self.count, self.error = 0, error
+    def __init__(self, labels=LABELS, error=None):
+        self.count, self.labels, self.error = 0, labels, error
 
     def load(self, slices=None):
         self.count += 1
         if self.error:
             raise self.error
-        return LoadedVolume("v", "v", "em", np.arange(512, dtype=np.uint32).reshape(2, 16, 16))
+        return LoadedVolume("v", "v", "em", self.labels)
 
 
-def rows_of(path, names, dataset, **settings):
-    methods = combine([RAW], [compressors.parse(name) for name in names])
-    return list(Grid(methods, [dataset], path, **settings).run(lambda _: None))
+def measured(path, methods=None, given=None, **settings):
+    """Rows of a grid, and whether each was measured now."""
+    methods = methods or [Method(RAW, ZLIB)]
+    chosen = given if isinstance(given, list) else [given or Memory()]
+    return list(Grid(methods, chosen, path, **settings).run(lambda _: None))
 
 
-def test_every_encoding_meets_every_compressor_or_stands_alone():
-    first = [encodings.parse(name) for name in ("png", "none", "cpso")]
-    second = [compressors.parse(name) for name in ("zlib", "lzma")]
-    expected = ["none + zlib", "none + lzma", "cpso + zlib", "cpso + lzma", "png"]
-    assert [method.title for method in combine(first, second)] == expected
+def save(path, labels=LABELS):
+    np.save(path, labels)
+    return datasets.choose(str(path), path.parent)
 
 
 def test_the_grid_measures_in_rounds(tmp_path):
-    dataset = Loaded()
-    rows = rows_of(tmp_path / "r.csv", ("none", "zlib", "zstd", "lz4"), dataset, runs=3)
+    dataset = Memory()
+    methods = combine([RAW], [compressors.parse(n) for n in ("none", "zlib", "zstd", "lz4")])
+    rows = measured(tmp_path / "r.csv", methods, dataset, runs=3)
     assert [row["run"] for row, _ in rows] == [1] * 4 + [2] * 4 + [3] * 4
     assert dataset.count == 1
     table = records.read(tmp_path / "r.csv")
     assert table["compression"].tolist() == [row["compression"] for row, _ in rows]
     assert set(table["worker"]) == {""}
+    assert measured(tmp_path / "r.csv", methods, dataset, runs=3, resume=True)[0][1] is False
+    assert dataset.count == 2  # each grid reads the labels again
 
 
-def test_rows_say_what_else_the_machine_did(tmp_path):
-    rows_of(tmp_path / "r.csv", ["zlib"], Loaded())
-    (row,) = records.read(tmp_path / "r.csv").to_dict("records")
-    assert row["load"] >= 0
-    assert row["minor_faults"] >= 0
-    assert row["new_memory_s"] > 0
+@pytest.mark.parametrize(
+    "changed", [LABELS[::-1], LABELS.astype(np.uint32), LABELS.astype(np.int64), LABELS[:2]]
+)
+def test_changed_labels_are_measured_again(tmp_path, changed):
+    path = tmp_path / "r.csv"
+    for labels, new in ((LABELS, True), (LABELS, False), (changed, True), (LABELS, False)):
+        given = save(tmp_path / "x.npy", labels)
+        assert [n for _, n in measured(path, given=given, resume=True)] == [new]
 
 
-def test_a_dataset_that_cannot_be_read_is_tried_once(tmp_path):
-    dataset = Loaded(OSError("damaged"))
-    rows = rows_of(tmp_path / "r.csv", ("none", "zlib"), dataset, runs=3)
-    assert [new for _, new in rows] == [True] * 6
-    assert all(row["status"].startswith("error: OSError: damaged") for row, _ in rows)
-    assert dataset.count == 1
+def test_groups_are_other_runs_than_one_stream(tmp_path, monkeypatch):
+    monkeypatch.setattr(description, "GROUP_VOXELS", 2 * 8 * 8)
+    for new in (True, False):
+        for threads, depth in ((1, ""), (2, "2"), (3, "2")):
+            methods = [Method(RAW, ZLIB, threads)]
+            ((row, added),) = measured(tmp_path / "r.csv", methods, resume=True)
+            assert (row["depth"], added) == (depth, new)
 
 
-def test_the_next_grid_reads_the_labels_again(tmp_path):
-    dataset = Loaded()
-    for resume in (False, True):
-        rows = rows_of(tmp_path / "r.csv", ["zlib"], dataset, resume=resume)
-        assert [new for _, new in rows] == [not resume]
-    assert dataset.count == 2
+def test_a_missing_dataset_hides_no_results(tmp_path):
+    given = save(tmp_path / "x.npy")
+    measured(tmp_path / "r.csv", given=given)
+    (tmp_path / "x.npy").unlink()
+    measured(tmp_path / "r.csv", given=given)
+    assert len(derive(newest(records.read(tmp_path / "r.csv")))) == 1
+
+
+def test_failures_cost_only_their_rows(tmp_path):
+    broken = Memory(error=ZeroDivisionError("division by zero"))
+    methods = [Method(Buggy(), NONE), Method(RAW, ZLIB)]
+    rows = [row["status"] for row, _ in measured(tmp_path / "r.csv", methods, [broken, Memory()])]
+    assert rows[0] == rows[1]
+    assert rows[0].startswith("error: ZeroDivisionError: division by zero (test_grid.py:")
+    assert broken.count == 1
+    assert [status[:17] for status in rows[2:]] == ["error: IndexError", "ok"]
+    rows = measured(tmp_path / "r.csv", methods, Memory(), isolated=True)
+    assert [row["status"][:17] for row, _ in rows] == ["error: IndexError", "ok"]
+
+
+# ---- processes of their own
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process is forked here")
+def test_ctrl_c_during_fork_is_not_swallowed():
+    """A handler's exception in a hook of ``fork`` is only printed; hooks stay for ever."""
+    armed = [True]
+    os.register_at_fork(before=lambda: armed and armed.pop() and signal.raise_signal(signal.SIGINT))
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        measure_isolated(VOLUME, Method(RAW, NONE), 1, 30)
+    assert not armed
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_timeout_is_waited_for_once(tmp_path):
+    start = time.monotonic()
+    methods = [Method(Slow(), NONE), Method(RAW, ZLIB)]
+    rows = measured(tmp_path / "r.csv", methods, runs=4, timeout=2)
+    assert time.monotonic() - start < 7  # of the 8 that four timeouts take
+    found = Counter((row["encoding"], row["status"]) for row, _ in rows)
+    assert found == {("slow", "timeout: more than 2 s"): 4, ("none", "ok"): 4}
+    rows = measured(tmp_path / "s.csv", [Method(RAW, NONE)], timeout=1e-9)
+    assert rows[0][0]["status"] == "timeout: more than 1e-09 s"
+
+
+def test_compiling_does_not_count():
+    assert measure_isolated(VOLUME, Method(Compiling(), NONE), 1, 1.0)["status"] == "ok"
+
+
+def test_a_crash_is_met_once(tmp_path, monkeypatch):
+    asked = []
+    real = isolate.measure_isolated
+    monkeypatch.setattr(isolate, "measure_isolated", lambda *a: asked.append(a) or real(*a))
+    settings = {"isolated": True, "resume": True, "keep_failed": True}
+    methods = [Method(RAW, Crashing())]
+    (first,) = measured(tmp_path / "r.csv", methods, **settings)
+    rows = measured(tmp_path / "r.csv", methods, runs=3, **settings)
+    assert [new for _, new in rows] == [False, True, True]
+    assert {row["status"] for row, _ in rows} == {first[0]["status"]}
+    assert first[0]["status"].startswith("crash: its process ended (SIGKILL")
+    assert len(asked) == 1
+
+
+def test_the_child_of_a_dead_parent_ends(monkeypatch):
+    ended = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(isolate, "sleep", lambda _: pytest.fail("the parent is dead"))
+    isolate._end_with(parent=os.getppid() + 1)
+    assert ended == [1]
+
+
+# ---- interruptions
+
+
+def children(pid):
+    found = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in found.read_text().split()] if found.exists() else []
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def until(condition):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_grid_leaves_no_process(tmp_path, number):
+    words = ["none", "zopfli", "phantom:size=512x512x64", "--isolate", "--no-plot"]
+    command = [sys.executable, str(RUN), *words, "--csv", str(tmp_path / "r.csv")]
+    null = subprocess.DEVNULL
+    process = subprocess.Popen(command, stderr=null, stdout=null)
+    (child,) = until(lambda: children(process.pid))
+    time.sleep(0.5)  # it has begun to compress
+    process.send_signal(number)
+    process.wait(timeout=60)
+    assert process.returncode in (-number, 128 + number)
+    until(lambda: not alive(child))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_finished_runs_are_kept(tmp_path, number):
+    path = tmp_path / "r.csv"
+    words = ["compresso", "zlib", SMALL, "--no-plot", "--csv", str(path)]
+    process = subprocess.Popen(
+        [sys.executable, str(RUN), *words, "-r", "100000"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    until(lambda: path.exists() and path.read_bytes().count(b"\n") > 5)
+    process.send_signal(number)
+    _, printed = process.communicate(timeout=60)
+    runs = records.read(path)["run"].tolist()
+    if number == signal.SIGKILL:
+        assert process.returncode == -number
+        assert sorted(runs) == list(range(1, len(runs) + 1))
+        assert "1 rows added" in run_here(*words, "-r", len(runs) + 1).stderr
+    else:
+        assert process.returncode == 130
+        assert "finished runs are in" in printed
+        assert "Traceback" not in printed

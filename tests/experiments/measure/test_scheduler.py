@@ -34,12 +34,12 @@ def run(*words):
 
 
 def rows(path):
-    """What a CSV has that must not depend on the workers, in an order of its own."""
+    """The rows of a CSV without what depends on the workers, sorted."""
     table = records.read(path)[EXACT]
     return table.sort_values(EXACT[:5], kind="stable").reset_index(drop=True)
 
 
-def test_a_killed_worker_costs_no_row(tmp_path):
+def test_a_killed_worker_loses_no_row(tmp_path):
     """The rows of 36 chunks and their totals are those of a run without a scheduler."""
     assert run(*GRID, *CHUNKS, "--output", tmp_path / "here.csv") == 0
     output = tmp_path / "there.csv"
@@ -47,7 +47,7 @@ def test_a_killed_worker_costs_no_row(tmp_path):
         words = [*GRID, *CHUNKS, "--scheduler", address, "--output", str(output)]
         command = [sys.executable, str(ROOT / "run.py"), *words]
         with ended(subprocess.Popen(command, stdout=subprocess.DEVNULL)) as process:
-            victim = killed_in_the_middle(output, workers, process)
+            worker_id = killed_in_the_middle(output, workers, process)
             assert process.wait(timeout=120) == 0
     expected = rows(tmp_path / "here.csv")
     assert len(expected) == 4 * (N_CHUNKS + 1)
@@ -55,7 +55,7 @@ def test_a_killed_worker_costs_no_row(tmp_path):
     table = records.read(output)
     pids = {name.split(":")[1] for name in table["worker"] if ":" in name}
     assert pids == {str(worker.pid) for worker in workers}
-    assert str(victim) in pids
+    assert str(worker_id) in pids
     totals = table[table["chunk"] == ""]
     chunks = table[table["chunk"] != ""]
     assert set(totals["part"]) == {"in chunks of 64x64x16"}
@@ -73,10 +73,10 @@ def killed_in_the_middle(output, workers, process):
         table = records.read(output) if output.exists() else []
         if len(table) >= 12:
             assert len(table) < 4 * N_CHUNKS
-            victim = int(table["worker"].iloc[0].split(":")[1])
-            assert victim in [worker.pid for worker in workers]
-            os.kill(victim, signal.SIGKILL)
-            return victim
+            worker_id = int(table["worker"].iloc[0].split(":")[1])
+            assert worker_id in [worker.pid for worker in workers]
+            os.kill(worker_id, signal.SIGKILL)
+            return worker_id
         time.sleep(0.01)
     pytest.fail("it ended before a worker could be killed")
     return None
@@ -90,15 +90,15 @@ def test_the_same_rows_wherever_they_are_measured(tmp_path, words):
     assert run(*GRID, *words[1:], "--output", there, "--scheduler", words[0]) == 0
     assert rows(here).equals(rows(there))
     before = there.read_bytes()
-    assert run(*GRID, *words[1:], "--output", there, "--scheduler", words[0], "--resume") == 0
+    assert run(*GRID, *words[1:], "--output", there, "--scheduler", words[0]) == 0
     assert there.read_bytes() == before
 
 
 def test_chunks_without_a_scheduler_and_what_a_damaged_chunk_costs(tmp_path, capsys):
-    from tests.helpers import stores as depots
+    from tests.helpers import stores
 
-    volume = depots.labels((20, 30, 40), "u4")
-    source = depots.zarr_array(tmp_path / "seg", volume, chunks=(10, 30, 40))
+    volume = stores.labels((20, 30, 40), "u4")
+    source = stores.zarr_array(tmp_path / "seg", volume, chunks=(10, 30, 40))
     output = tmp_path / "r.csv"
     words = ["cpso", "none", source, "--chunks", "16x30x5", "--output", output, "--no-plot"]
     assert run(*words) == 0
@@ -113,7 +113,7 @@ def test_chunks_without_a_scheduler_and_what_a_damaged_chunk_costs(tmp_path, cap
         assert row.native_bytes == volume[z0:z1, y0:y1, x0:x1].nbytes
     assert table["worker"].iloc[-1] == "1 worker"
     (source / "c/1/0/0").write_bytes(b"rubbish")
-    assert run(*words, "--resume") == 1
+    assert run(*words) == 1
     table = records.read(output).iloc[len(boxes) + 1 :]
     assert len(table) == 6 + 1
     assert all(
@@ -123,19 +123,11 @@ def test_chunks_without_a_scheduler_and_what_a_damaged_chunk_costs(tmp_path, cap
     assert "6 of 12 chunks failed" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("options", "line"),
-    [
-        (["--scheduler", "tcp://127.0.0.1:9"], "Error: tcp://127.0.0.1:9: "),
-        (["--scheduler", "processes:0"], "Error: not a scheduler: 'processes:0'"),
-        (["--scheduler", "threads:2", "--isolate"], "cannot be combined"),
-        (["--chunks", "64x64"], "expected XxYxZ voxels"),
-    ],
-)
-def test_what_is_refused(tmp_path, capsys, options, line):
+@pytest.mark.parametrize("scheduler", ["tcp://127.0.0.1:9", "processes:0"])
+def test_schedulers_that_cannot_be_used(tmp_path, capsys, scheduler):
     start = time.monotonic()
-    assert run(*GRID, *options, "--output", tmp_path / "r.csv") > 0
-    assert line in capsys.readouterr().err
+    assert run(*GRID, "--scheduler", scheduler, "--output", tmp_path / "r.csv") > 0
+    assert scheduler in capsys.readouterr().err
     assert time.monotonic() - start < 30
     assert not (tmp_path / "r.csv").exists()
 
