@@ -101,7 +101,7 @@ def _entry(value: Any, before: str = "") -> str:
     signature = found.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
     name = f"{before}{value.__name__}"
     written = re.sub(r"<function (\w+) at \w+>", r"\1", str(signature))
-    code = f"```python\n{name}{written}\n```"
+    code = f"```text\n{name}{written}\n```"
     return f"### {name}\n\n{code}\n\n{_markdown(inspect.getdoc(value) or '')}\n"
 
 
