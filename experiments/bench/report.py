@@ -33,6 +33,9 @@ COUNTERPARTS = (
     ("ristretto", "Crackle", ""),
 )
 
+#: The encodings whose colours other packages have; by default that of their counterpart.
+FAMILIES = {"Crackle": "crackle", "compressed-segmentation": "compressed_segmentation"}
+
 
 def order(results: Results) -> Iterator[tuple[str, str]]:
     """List the candidates: each is followed by its counterparts, with the name of the candidate."""
@@ -100,7 +103,7 @@ def draw(labels: Labels, results: Results, title: str, directory: Path) -> Path:
         other = rows[0].get("kind") == "other"
         lines[name] = {
             "row": name if other else first,
-            "encoding": above if other else first,
+            "encoding": FAMILIES.get(name.partition(" ")[0], above) if other else first,
             "set": "other package" if other else f"{count} thread{'s' * (count > 1)}",
             "hollow": count > 1,
         }

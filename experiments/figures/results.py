@@ -107,7 +107,7 @@ def compare(methods: pd.DataFrame, figure: "Figure | SubFigure | None" = None) -
 def speeds(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
     """Size and both speeds with their intervals, a figure per dataset."""
     for name, part in methods.groupby("dataset", sort=False):
-        chosen = [*leading(part).index, *(i for speed in BOTH for i in _front(part, speed))]
+        chosen = [*leading(part).index, *(i for speed in BOTH for i in front(part, speed))]
         part = part.loc[list(dict.fromkeys(chosen))]
         if part.empty:
             continue
@@ -162,8 +162,8 @@ def window_sizes(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
 
 def pareto(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
     """Ratio against both speeds, a figure per dataset, all with the same limits."""
-    numbers = methods[["ratio", *BOTH]]
-    methods = methods[(numbers.gt(0) & numbers.lt(math.inf)).all(axis=1)]  # raw labels have none
+    for speed in BOTH:
+        methods = measurable(methods, speed)
     if methods.empty:
         return
     for name, part in methods.groupby("dataset", sort=False):
@@ -195,7 +195,7 @@ def pareto(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
 
 def _scatter(axis: Axes, methods: pd.DataFrame, speed: str) -> None:
     """Draw the points, their intervals, the front, and the area that it beats."""
-    best = _front(methods, speed)
+    best = front(methods, speed)
     line = methods.loc[best].sort_values(speed)
     x = [axis.get_xlim()[0], *line[speed]]
     y = [line["ratio"].iloc[0], *line["ratio"]]
@@ -225,7 +225,7 @@ def _label(axis: Axes, methods: pd.DataFrame, speed: str) -> None:
     """Name the front: up and to the right of it are no points, only other names."""
     points = 72 / axis.figure.dpi
     below = -math.inf
-    for index in reversed(_front(methods, speed)):  # from the fastest, the lowest, up
+    for index in reversed(front(methods, speed)):  # from the fastest, the lowest, up
         method = methods.loc[index]
         at = (method[speed], method["ratio"])
         y = axis.transData.transform(at)[1] * points
@@ -305,11 +305,16 @@ def _hollow(methods: pd.DataFrame) -> str:
     return style.trained_note(methods).replace(MARK, "Hollow:")
 
 
-def _front(methods: pd.DataFrame, speed: str) -> list[int]:
-    def ratio(index: int) -> float:
-        return float(methods["ratio"][index])
+def measurable(methods: pd.DataFrame, speed: str) -> pd.DataFrame:
+    """Methods that have a ratio and a speed; raw labels and volumes without voxels have none."""
+    numbers = methods[["ratio", speed]]
+    return methods[(numbers.gt(0) & numbers.lt(math.inf)).all(axis=1)]
 
-    return pareto_front(list(methods.index), ratio, lambda index: float(methods[speed][index]))
+
+def front(methods: pd.DataFrame, speed: str) -> list[int]:
+    """The methods that no other beats in both ratio and a speed, the best ratio first."""
+    known = measurable(methods, speed)
+    return pareto_front(list(known.index), lambda i: known["ratio"][i], lambda i: known[speed][i])
 
 
 def _title(rows: pd.DataFrame, name: str) -> str:

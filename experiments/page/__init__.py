@@ -21,6 +21,7 @@ from compresso.atomic import replacing
 from compresso.cli import digits, extent
 from experiments import figures
 from experiments.figures import style
+from experiments.figures.results import front, measurable
 from experiments.records import OK
 from experiments.records.intervals import intervals, speed_of
 from experiments.records.results import (
@@ -33,7 +34,6 @@ from experiments.records.results import (
     describe_threads,
     is_raw,
     newest,
-    pareto_front,
 )
 from experiments.records.rows import METHOD
 from experiments.text import DASH, natural, size
@@ -167,7 +167,8 @@ def _section(
     lines = lines.sort_values("ratio", ascending=False, kind="stable")
     row, ranked, slug = own.iloc[-1], _ranked(lines), style.slug(name)
     ids = {i: f"{slug}--{style.slug(f'{e}--{c}')}" for i, e, c in lines[METHOD[1:]].itertuples()}
-    fronts = {speed: _front(ranked, speed) for speed in BOTH}
+    fronts = {speed: front(ranked, speed) for speed in BOTH}
+    on_front = {index for found in fronts.values() for index in found}
     plain = set(lines["encoding"][~lines["encoding"].str.contains(":")])
     cards = []
     for column, label in {"ratio": "smallest", **BOTH}.items():
@@ -184,8 +185,8 @@ def _section(
         "part": row["part"],
         "threads": describe_threads(row) or "1",
         "runs": f"{own['run'].max():.0f}",
-        "load": _median(own["load"], "{:.1f}"),
-        "other processes": _median(own["other_cpu"], "{:.0%}"),
+        "load": f"{own['load'].median():.1f}".replace("nan", ""),
+        "other processes": f"{own['other_cpu'].median():.0%}".replace("nan%", ""),
         "measured": f"{own['time'].min()[:16]} to {own['time'].max()[:16]}",
     }
     found |= {label: str(row[column]) for column, label in CONDITIONS.items()}
@@ -194,10 +195,16 @@ def _section(
         "name": found["dataset"],
         "about": ", ".join(filter(None, (found["size (x, y, z)"], row["part"]))),
         "dtype": row["dtype"],
+        "narrow": row["native_bytes"] != row["raw_bytes"],
         "cards": cards,
         "charts": [_chart(ranked, s, f"{BOTH[s]} [MB/s]", f, ids) for s, f in fronts.items()],
         "lines": [
-            _line(line, ids[index], any(index in front for front in fronts.values()), plain)
+            _line(
+                line,
+                ids[index],
+                index in on_front,
+                ":" in line["encoding"] and style.family(line["encoding"]) in plain,
+            )
             for index, line in lines.iterrows()
         ],
         "thumbnail": _inline(thumbnail) if thumbnail else "",
@@ -205,34 +212,25 @@ def _section(
     }
 
 
-def _median(values: "pd.Series[float]", form: str) -> str:
-    return form.format(values.median()) if values.notna().any() else ""
-
-
-def _front(lines: pd.DataFrame, speed: str) -> list[Any]:
-    known = lines[(lines[["ratio", speed]] > 0).all(axis=1) & (lines[speed] < math.inf)]
-    return pareto_front(list(known.index), lambda i: known["ratio"][i], lambda i: known[speed][i])
-
-
-def _line(line: "pd.Series[Any]", anchor: str, front: bool, plain: set[str]) -> dict[str, Any]:
+def _line(line: "pd.Series[Any]", anchor: str, front: bool, variant: bool) -> dict[str, Any]:
     """A line of the table: texts, and the numbers that it is sorted by."""
-    raw = is_raw(line["encoding"], line["compression"])
     numbers = [(digits(line[name]), line[name], "") for name in ("ratio", "native_ratio")]
     numbers.append((size(line["compressed_bytes"]), line["compressed_bytes"], ""))
     for speed in BOTH:
         known = speed_of(line, speed)
         text = DASH if math.isnan(known.median) else digits(known.median)
         numbers.append((text, 0 if text == DASH else known.median, known.span(digits)))
+    colour, marker = style.look(line["encoding"])
     return {
         "id": anchor,
         "encoding": "raw" if line["encoding"] == "none" else line["encoding"],
         "compression": DASH if line["compression"] == "none" else line["compression"],
         "mark": MARK if line["trained"] else "",
         "numbers": [*numbers, (f"{line['runs']}", line["runs"], "")],
-        "front": front and not raw,
-        "variant": ":" in line["encoding"] and style.family(line["encoding"]) in plain,
-        "colour": style.look(line["encoding"])[0],
-        "path": _path(style.look(line["encoding"])[1]),
+        "front": front,
+        "variant": variant,
+        "colour": colour,
+        "path": _path(marker),
     }
 
 
@@ -244,10 +242,10 @@ def _path(marker: str) -> str:
 
 
 def _chart(
-    lines: pd.DataFrame, speed: str, label: str, front: Sequence[Any], ids: dict[Any, str]
+    lines: pd.DataFrame, speed: str, label: str, best: Sequence[Any], ids: dict[Any, str]
 ) -> dict[str, Any]:
     """A scatter chart of ratio against speed, with logarithmic axes, in pixels."""
-    known = lines[(lines[["ratio", speed]] > 0).all(axis=1) & (lines[speed] < math.inf)]
+    known = measurable(lines, speed)
     if known.empty:
         return {}
     x, y = _axis(known[speed], WIDTH), _axis(known["ratio"], HEIGHT)
@@ -256,15 +254,15 @@ def _chart(
             "x": round(x(line[speed]), 1),
             "y": round(HEIGHT - y(line["ratio"]), 1),
             "id": ids[index],
-            "front": index in front,
+            "front": index in best,
             "colour": style.look(line["encoding"])[0],
             "path": _path(style.look(line["encoding"])[1]),
             "text": f"{_method(line)}: {digits(line['ratio'])}x, {digits(line[speed])} MB/s",
         }
         for index, line in known.iterrows()
     ]
-    steps = [f"M0,{HEIGHT - y(known['ratio'][front[0]]):.1f}"]
-    for index in front:
+    steps = [f"M0,{HEIGHT - y(known['ratio'][best[0]]):.1f}"]
+    for index in best:
         steps.append(f"V{HEIGHT - y(known['ratio'][index]):.1f}H{x(known[speed][index]):.1f}")
     return {
         "label": label,
