@@ -13,7 +13,6 @@ from compresso.cli import digits, extent
 from compresso.volumes import format_size
 from compresso.volumes.volume import Shape
 from experiments.datasets import Dataset, LoadedVolume
-from experiments.errors import HarnessError
 from experiments.measure import Method
 from experiments.recommend.candidates import (
     AS_MEASURED,
@@ -140,9 +139,6 @@ def recommend(
         return estimates[one.method]
 
     blocks, left, for_boxes = stages.on_blocks(methods())
-    if not blocks:
-        one = stages.failed[0]
-        raise HarnessError(f"{dataset.name}: every method failed; {one.method}: {one.failure}")
     boxes = stages.on_boxes(for_boxes)
     yield Advice(sample, blocks, stages.failed, choose(blocks, boxes, on_sample), final=False)
     left = list(dict.fromkeys([*left, *(one.method for one in boxes[:1])]))

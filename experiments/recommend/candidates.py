@@ -17,6 +17,7 @@ from compresso import compressors, encodings
 from compresso.arrays import Labels
 from compresso.volumes.volume import format_box
 from experiments.datasets import LoadedVolume
+from experiments.errors import HarnessError
 from experiments.measure import Method, combine, measure, rounds, warm_up
 from experiments.recommend.estimate import blank, blank_size
 from experiments.recommend.sample import Announce, Sample, stack
@@ -95,17 +96,7 @@ class Measurer:
 
 
 class Blank(NamedTuple):
-    """What a method makes of the part of the volume that has one label.
-
-    Parameters
-    ----------
-    share : float
-        Of the volume.
-    bytes : float
-        Per voxel.
-    row : Row
-        Of a run on a piece of it.
-    """
+    """The part of the volume that has one label: its share, bytes per voxel, and a run on some."""
 
     share: float
     bytes: float
@@ -209,13 +200,12 @@ class Purpose:
 
     def bounds(self, one: Candidate, doubt: Doubt) -> tuple[float, float]:
         """The least and the most seconds that a candidate may take."""
-        size = 8 / one.ratio
-        slow, fast = doubt.speed, 1 / doubt.speed
-        ways = one.compress.median, one.decompress.median
-        return (
-            self.seconds(size / doubt.ratio, *(way * fast for way in ways)),
-            self.seconds(size * doubt.ratio, *(way * slow for way in ways)),
-        )
+
+        def seconds(ratio: float, speed: float) -> float:
+            ways = one.compress.median * speed, one.decompress.median * speed
+            return self.seconds(8 / one.ratio * ratio, *ways)
+
+        return seconds(1 / doubt.ratio, 1 / doubt.speed), seconds(*doubt)
 
     def limits(self, candidates: Sequence[Candidate], doubt: Doubt) -> tuple[float, float]:
         """The least and the most seconds that may be fast enough."""
@@ -302,20 +292,19 @@ class Stages:
         return candidates, still_open(candidates, doubts), still_open(candidates, boxes)
 
     def on_boxes(self, found: Sequence[Method]) -> list[Candidate]:
-        """Measure methods on boxes, each compressed alone; returns the best, the first ahead."""
-        candidates, totals = [Candidate(method) for method in found], []
+        """Measure methods on boxes, each compressed alone; returns the best one first."""
+        candidates = [Candidate(method) for method in found]
         for box, labels in self.sample.boxes:
             volume = replace(self.described, labels=labels, chunk=format_box(box))
-            candidates = self._good(
-                [
-                    replace(one, rows=(*one.rows, self.measurer.measure(volume, one.method)))
-                    for one in candidates
-                ]
-            )
+            measured = [
+                (*one.rows, self.measurer.measure(volume, one.method)) for one in candidates
+            ]
+            pairs = zip(candidates, measured, strict=True)
+            candidates = self._good([replace(one, rows=rows) for one, rows in pairs])
             totals = [replace(one, rows=(_total(one.rows),)) for one in candidates]
-            left = still_open(totals, {self.random_access: Doubt(BOX_MARGINS[1], DOUBTS[0])})
-            candidates = [one for one in candidates if one.method in left]
-        return self.random_access.open([one for one in totals if one.method in left])
+            left = self.random_access.open(totals, Doubt(BOX_MARGINS[1], DOUBTS[0]))
+            candidates = [one for one in candidates if one.method in {each.method for each in left}]
+        return self.random_access.open(left)
 
     def on_sample(self, found: Sequence[Method]) -> list[Candidate]:
         """Measure methods on the whole sample."""
@@ -344,7 +333,11 @@ class Stages:
             good = [one for one in reached.values() if not one.failure]
             surer = {p: Doubt(d.ratio, d.speed ** (1 / math.sqrt(run))) for p, d in doubts.items()}
             left = set(still_open(good, surer))
-        return self._good(list(reached.values()))
+        good = self._good(list(reached.values()))
+        if not good:
+            one = self.failed[-1]
+            raise HarnessError(f"{volume.name}: every method failed; {one.method}: {one.failure}")
+        return good
 
     def _good(self, candidates: list[Candidate]) -> list[Candidate]:
         """Set those that failed aside."""
@@ -360,9 +353,8 @@ class Stages:
         if share and method not in self._blanks:
             piece = self._part(blank(self.sample), f"a piece of label {self.sample.content.label}")
             row = self.measurer.measure(piece, method)
-            size = (
-                math.nan if row["status"] != str(OK) else blank_size(method, self.sample).expected
-            )
+            good = row["status"] == str(OK)
+            size = blank_size(method, self.sample).expected if good else math.nan
             voxels = share * self.sample.volume.voxels
             self._blanks[method] = Blank(share, size / voxels, row)
         return self._blanks.get(method)
