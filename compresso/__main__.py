@@ -31,9 +31,9 @@ COMPRESSION = click.option(
     "-c",
     "--compression",
     metavar="CODEC",
-    default=DEFAULT_COMPRESSION,
-    help="Compressor of the encoded bytes, e.g. zstd:level=19; all encodings but ristretto need "
-    "one.",
+    default=None,
+    show_default=f"{DEFAULT_COMPRESSION}; none after ristretto",
+    help="Compressor of the encoded bytes, e.g. zstd:level=19.",
 )
 THREADS = cli.threads()
 FORMAT = click.option(

@@ -24,7 +24,7 @@ from compresso import volumes
 from compresso.arrays import Labels
 from compresso.atomic import STANDARD, Stamp, check_unchanged, is_stream, stamp
 from compresso.cli import complain, file_size, on_interruption, progress_bar
-from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING
+from compresso.codec import DEFAULT_ENCODING
 from compresso.errors import CompressoError, EncodeError, FileError, LabelError
 from compresso.plugins import require
 from compresso.scheduling import Scheduler, open_scheduler
@@ -67,7 +67,7 @@ class Job:
     source: str
     target: str
     encoding: str = DEFAULT_ENCODING
-    compression: str = DEFAULT_COMPRESSION
+    compression: str | None = None
     chunks: Shape = (64, 64, 64)
     shards: Shape | None = None
     memory: int | None = None

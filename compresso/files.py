@@ -17,7 +17,7 @@ import numpy as np
 from compresso import container, volumes
 from compresso.arrays import LIMIT, Labels
 from compresso.atomic import check_unchanged, replacing, seekable, stamp
-from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING
+from compresso.codec import DEFAULT_ENCODING
 from compresso.errors import DecodeError, EncodeError, FileError
 from compresso.parallel import Progress, Span, ignore
 
@@ -61,7 +61,7 @@ def compress_file(
     source: str,
     target: Path,
     encoding: str = DEFAULT_ENCODING,
-    compression: str = DEFAULT_COMPRESSION,
+    compression: str | None = None,
     memory: int | None = None,
     *,
     threads: int = 1,

@@ -18,8 +18,9 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from compresso.errors import MissingPackageError, SpecError, did_you_mean
 
-#: The codec of every function and command to which none is given.
-DEFAULT_ENCODING, DEFAULT_COMPRESSION = "ristretto", "none"
+#: The codec of every function and command if none is given. An encoding that gains nothing from a
+#: compressor, such as ristretto, has none by default.
+DEFAULT_ENCODING, DEFAULT_COMPRESSION = "ristretto", "zstd"
 
 T = TypeVar("T")
 

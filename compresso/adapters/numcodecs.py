@@ -15,7 +15,7 @@ from numcodecs.compat import ensure_contiguous_ndarray, ensure_ndarray, ndarray_
 from xxhash import xxh3_64_intdigest
 
 from compresso.arrays import LIMIT, Labels
-from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING
+from compresso.codec import DEFAULT_ENCODING
 from compresso.container.chunk import CHECK, ChunkCodec, Layout
 from compresso.errors import DecodeError, EncodeError
 
@@ -42,9 +42,7 @@ class CompressoCodec(Codec):  # type: ignore[misc]
 
     codec_id: ClassVar[str] = "compresso"
 
-    def __init__(
-        self, encoding: str = DEFAULT_ENCODING, compression: str = DEFAULT_COMPRESSION
-    ) -> None:
+    def __init__(self, encoding: str = DEFAULT_ENCODING, compression: str | None = None) -> None:
         self._codec = ChunkCodec(encoding, compression)
         self.encoding, self.compression = self._codec.encoding, self._codec.compression
 

@@ -12,7 +12,7 @@ import io
 from typing import Any
 
 from compresso.arrays import LIMIT, Labels, as_volume, unmasked
-from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING, Buffer
+from compresso.codec import DEFAULT_ENCODING, Buffer
 from compresso.container.array import CompressedArray, open
 from compresso.container.description import (
     METADATA_LIMIT,
@@ -51,7 +51,7 @@ __all__ = [
 def dumps(
     labels: Labels,
     encoding: str = DEFAULT_ENCODING,
-    compression: str = DEFAULT_COMPRESSION,
+    compression: str | None = None,
     threads: int = 1,
     depth: int | None = None,
     metadata: dict[str, Any] | None = None,
@@ -64,7 +64,8 @@ def dumps(
         Any memory layout and byte order. If there are more than three axes, those of length one
         are dropped (:func:`compresso.arrays.space_axes`).
     encoding, compression : str
-        Codec strings, such as ``compresso:window=4x4x1`` and ``zstd:level=19``.
+        Codec strings, such as ``compresso:window=4x4x1`` and ``zstd:level=19``. The compression is
+        by default zstd, or none after ristretto.
     threads : int
         Groups that are encoded at once; if there are fewer groups, each uses several threads.
         0: all cores. The bytes do not depend on it.

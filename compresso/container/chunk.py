@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
-from compresso import compressors, encodings
 from compresso.arrays import Labels
-from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING, Buffer
+from compresso.codec import DEFAULT_ENCODING, Buffer
 from compresso.container.group import Codec, Group, decode_group, encode_group, shift_of
 from compresso.errors import DecodeError, EncodeError, LabelError, SpecError
 
@@ -35,7 +34,8 @@ class ChunkCodec:
     Parameters
     ----------
     encoding, compression : str
-        Codec strings; stored in canonical form.
+        Codec strings; stored in canonical form. The compression is by default zstd, or none after
+        ristretto.
     depth : int, optional
         Slices of a group along the first axis; by default a chunk is one group.
 
@@ -45,12 +45,12 @@ class ChunkCodec:
     """
 
     encoding: str = DEFAULT_ENCODING
-    compression: str = DEFAULT_COMPRESSION
+    compression: str | None = None
     depth: int | None = None
 
     def __post_init__(self) -> None:
-        for name, registry in (("encoding", encodings), ("compression", compressors)):
-            object.__setattr__(self, name, registry.parse(getattr(self, name)).spec)
+        for name, stage in zip(("encoding", "compression"), self.stages, strict=True):
+            object.__setattr__(self, name, stage.spec)
         if self.depth is not None and (type(self.depth) is not int or self.depth < 1):
             raise SpecError(f"depth={self.depth!r} is not a number of slices; give 1 or more")
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from compresso.arrays import Shape, as_shape
-from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING
+from compresso.codec import DEFAULT_ENCODING
 from compresso.container.group import Codec
 from compresso.errors import DecodeError, EncodeError
 
@@ -120,7 +120,7 @@ def describe(
     shape: Sequence[int],
     dtype: DTypeLike,
     encoding: str = DEFAULT_ENCODING,
-    compression: str = DEFAULT_COMPRESSION,
+    compression: str | None = None,
     depth: int | None = None,
     shift: int = 0,
     metadata: dict[str, Any] | None = None,

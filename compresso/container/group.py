@@ -13,7 +13,7 @@ from xxhash import xxh3_64_intdigest
 
 from compresso import compressors, encodings
 from compresso.arrays import Labels, as_volume, little
-from compresso.codec import Buffer, Compressor, Encoding
+from compresso.codec import DEFAULT_COMPRESSION, Buffer, Compressor, Encoding
 from compresso.errors import DecodeError, EncodeError, LabelError
 
 
@@ -24,9 +24,15 @@ class Codec(NamedTuple):
     compressor: Compressor
 
     @classmethod
-    def parse(cls, encoding: str, compression: str) -> Self:
-        """Make both from their codec strings; raises SpecError."""
-        return cls(encodings.parse(encoding), compressors.parse(compression))
+    def parse(cls, encoding: str, compression: str | None = None) -> Self:
+        """Make both from their codec strings; raises SpecError.
+
+        Without ``compression`` it is zstd, or none after an encoding that gains nothing from one.
+        """
+        first = encodings.parse(encoding)
+        if compression is None:
+            compression = "none" if first.alone else DEFAULT_COMPRESSION
+        return cls(first, compressors.parse(compression))
 
 
 class Group(NamedTuple):

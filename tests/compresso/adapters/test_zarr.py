@@ -163,7 +163,7 @@ def test_the_metadata_name_the_codec(zarr, tmp_path):
     labels = np.zeros((2, 2, 2), np.uint8)
     make(zarr, tmp_path / "a.zarr", labels, (2, 2, 2), encoding="CPSO:index=1", depth=1)
     found = json.loads((tmp_path / "a.zarr" / "zarr.json").read_text())["codecs"]
-    wanted = {"encoding": "cpso", "compression": "none", "depth": 1}
+    wanted = {"encoding": "cpso", "compression": "zstd", "depth": 1}
     assert found == [{"name": "compresso", "configuration": wanted}]
 
 
