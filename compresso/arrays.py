@@ -93,12 +93,12 @@ def label_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
     Raises DecodeError for one that is not of integers.
     """
-    wanted = np.dtype(dtype)
-    if wanted.kind not in "ui":
+    found = np.dtype(dtype)
+    if found.kind not in "ui":
         raise DecodeError(
-            f"labels are integers, not {wanted.name}; decode them to an unsigned dtype"
+            f"labels are integers, not {found.name}; decode them to an unsigned dtype"
         )
-    return wanted.newbyteorder("=")
+    return found.newbyteorder("=")
 
 
 def block(volume: Labels, z0: int, z1: int) -> Labels:

@@ -31,12 +31,12 @@ class LabelError(EncodeError):
         return f"label {self.label} at voxel (z, y, x) = {self.voxel} does not fit {self.reason}"
 
     def moved(self, by: Sequence[int]) -> "LabelError":
-        """The same, at the voxel as the whole volume counts it: this part begins at ``by``."""
+        """Return the error for a larger volume, in which this part begins at ``by``."""
         z, y, x = (at + low for at, low in zip(self.voxel, by, strict=True))
         return LabelError(self.label, (z, y, x), self.reason)
 
     def as_in(self, dtype: "np.dtype[Any]") -> "LabelError":
-        """The same label as an array of this dtype has it, of which the stream has the bits."""
+        """Return the error with the label of this dtype that has the same bits."""
         label, bits = int(self.label), 8 * dtype.itemsize
         if dtype.kind == "i" and label >> (bits - 1):
             label -= 1 << bits
@@ -44,11 +44,11 @@ class LabelError(EncodeError):
 
 
 class DecodeError(CompressoError, ValueError):
-    """The bytes are not a stream of the kind asked for, or they contradict themselves."""
+    """The bytes are not of the requested format, or are damaged."""
 
 
 class FileError(CompressoError):
-    """A file cannot be read or written, or holds no volume of labels."""
+    """A file cannot be read or written, or is not a volume of labels."""
 
 
 class MissingPackageError(CompressoError, ImportError):
@@ -56,7 +56,7 @@ class MissingPackageError(CompressoError, ImportError):
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """The most similar of some names, as the end of an error about an unknown one, or "".
+    """Return the end of an error about an unknown name: the most similar known one, or nothing.
 
     >>> did_you_mean("recomend", ["fetch", "recommend"])
     ' Did you mean "recommend"?'

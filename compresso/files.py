@@ -349,7 +349,7 @@ def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator
         with _named(source):
             container.check_magic(start)
 
-    with seekable(source, "frame", None if salvage else check) as path:
+    with seekable(source, "file", None if salvage else check) as path:
         try:
             file = path.open("rb")
         except FileNotFoundError:

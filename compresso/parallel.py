@@ -1,7 +1,7 @@
-"""Dividing a volume's slices, into ranges for threads and slabs that fit the cache; and threads.
+"""Ranges of a volume's slices for threads, slabs that fit the cache, and maps over threads.
 
-What several threads do at once must let go of the interpreter's lock. All our encodings and
-compressors do, which was measured (docs/performance.md).
+Functions that run in threads must release the interpreter's lock, as all encodings and compressors
+do (docs/performance.md).
 """
 
 import itertools
@@ -27,7 +27,7 @@ COPIED_SLAB_BYTES = 1 << 26  # a slab that is copied has one slice more on eithe
 
 
 def cores(threads: int) -> int:
-    """So many threads, or, for 0, one for each core that this process may run on."""
+    """Return this number of threads; for 0, the number of cores that this process may use."""
     if threads:
         return threads
     if hasattr(os, "process_cpu_count"):  # from Python 3.13 on; it knows of PYTHON_CPU_COUNT
@@ -55,8 +55,10 @@ def slabs(z0: int, z1: int, depth: int) -> list[Span]:
 
 
 def slab_depth(volume: "Labels", multiple: int = 1) -> int:
-    """Slices of a slab, a multiple of ``multiple``: what one stage has read of it is in the cache
-    for the next."""
+    """Return the slices of a slab that stays in the cache between two passes over it.
+
+    It is a multiple of ``multiple``.
+    """
     slice_bytes = max(1, math.prod(volume.shape[1:]) * volume.dtype.itemsize)
     plain = volume.flags.c_contiguous and volume.dtype.isnative
     target = SLAB_BYTES if plain else COPIED_SLAB_BYTES
@@ -98,7 +100,7 @@ def in_order(
     try:
         for future in _futures(lambda item: pool.submit(function, item), items):
             waiting.append(future)
-            del future  # its result is the caller's alone
+            del future  # so that only the caller keeps its result
             if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:
@@ -110,7 +112,7 @@ def in_order(
 def _futures(submit: Callable[[T], Future[R]], items: Iterable[T]) -> Iterator[Future[R]]:
     """The submitted items; an error of the iterator is raised in its turn."""
     try:
-        yield from map(submit, items)  # which keeps none of them
+        yield from map(submit, items)  # map keeps no item
     except Exception as error:
         failed: Future[R] = Future()
         failed.set_exception(error)

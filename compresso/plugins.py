@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def require(import_name: str, pip_name: str, who: str) -> Any:
-    """Import an optional package, or say who needs it; raises MissingPackageError."""
+    """Import an optional package that ``who`` needs; raises MissingPackageError."""
     try:
         return importlib.import_module(import_name)
     except ImportError as error:
@@ -41,7 +41,7 @@ class Plugin(ABC):
 
     #: The name that people write; a class without one is a base of others.
     name: ClassVar[str]
-    #: Packages outside the requirements that it needs, by import name and pip name.
+    #: Optional packages that it needs: the pip name of each import name.
     packages: ClassVar[dict[str, str]] = {}
 
     @property
@@ -55,12 +55,12 @@ class Plugin(ABC):
         return self.name + (":" + ",".join(given) if given else "")
 
     def require(self, import_name: str) -> Any:
-        """Import an optional package, or say how to install it; raises MissingPackageError."""
+        """Import one of its ``packages``; raises MissingPackageError."""
         return require(import_name, self.packages[import_name.partition(".")[0]], self.name)
 
     @classmethod
     def missing(cls) -> list[str]:
-        """The pip names of the packages that it needs and that are not installed."""
+        """The pip names of its packages that are not installed."""
         found = importlib.util.find_spec
         return [pip for name, pip in cls.packages.items() if found(name) is None]
 
@@ -68,7 +68,7 @@ class Plugin(ABC):
         """Raise SpecError if a parameter is not in low..high."""
         value = getattr(self, parameter)
         if not low <= value <= high:
-            raise SpecError(f"{self.name}: {parameter}={value} is not in {low}..{high}")
+            raise SpecError(f"{self.name}: {parameter} must be {low} to {high}, not {value}")
 
     def __str__(self) -> str:
         return self.spec
@@ -85,9 +85,9 @@ class Registry(Generic[P]):
     package : str
         The folder, as a module's name.
     base : type
-        What its classes are derived from.
+        The base of its classes.
     kind : str
-        What they are, for error messages.
+        The word for them in error messages.
     """
 
     def __init__(self, package: str, base: type[P], kind: str) -> None:
@@ -112,7 +112,7 @@ class Registry(Generic[P]):
         return list(self.classes)
 
     def installed(self) -> list[str]:
-        """The names of those whose packages are all installed."""
+        """The names of those that need no missing package."""
         return [name for name, found in self.classes.items() if not found.missing()]
 
     def parse(self, spec: str) -> P:
@@ -175,8 +175,9 @@ def build(cls: type[T], spec: str) -> T:
     for item in filter(None, parameters.split(",")):
         key, _, text = (part.strip() for part in item.partition("="))
         if key.lower() not in fields:
-            known = ", ".join(f"{f.name}={f.default}" for f in fields.values())
-            raise SpecError(f"{name} has no parameter {key!r}; it has: {known or 'none'}")
+            known = ", ".join(f"{f.name}={f.default}" for f in fields.values()) or "none"
+            hint = did_you_mean(key, fields) or f" Its parameters: {known}"
+            raise SpecError(f"{name} has no parameter {key!r}.{hint}")
         field = fields[key.lower()]
         try:
             values[field.name] = field.type(text)  # type: ignore[operator]

@@ -42,10 +42,10 @@ def test_canonical_encoding_specs(spec, canonical):
     [
         (encodings.parse, "gzip", "none, .*compresso, .*neuroglancer, .*x264"),
         (compressors.parse, "rar", "brotli, bz2"),
-        (compressors.parse, "lzma:level=3", "preset=6"),
+        (compressors.parse, "lzma:level=3", "no parameter .*preset"),
         (compressors.parse, "lzma:preset=ten", "preset=ten"),
-        (compressors.parse, "lzma:preset=10", r"0\.\.9"),
-        (compressors.parse, "zstd:level=99", r"-7\.\.22"),
+        (compressors.parse, "lzma:preset=10", "must be 0 to 9"),
+        (compressors.parse, "zstd:level=99", "must be -7 to 22"),
         (compressors.parse, "none:level=1", "no parameter"),
         (encodings.parse, "compresso:window=8x8x2", "64"),
         (encodings.parse, "compresso:window=8x8", "XxYxZ"),
