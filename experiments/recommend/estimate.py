@@ -214,7 +214,8 @@ def _spread(alone: Labels, sample: Sample) -> float:
     if sample.content.weights is not None:
         alone = alone * sample.content.weights
     steps = np.diff(alone[np.argsort(sample.density, kind="stable")])
-    variance = float(np.square(steps).mean()) / 2 / count + float(alone.var()) / sample.looked
-    missing = max(0.0, 1 - count / sample.drawn_from)
+    read, looked = (max(0.0, 1 - n / sample.drawn_from) for n in (count, sample.looked))
+    variance = read * float(np.square(steps).mean()) / 2 / count
+    variance += looked * float(alone.var()) / sample.looked
     student = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
-    return student * math.sqrt(missing * variance) / float(alone.mean())
+    return student * math.sqrt(variance) / float(alone.mean())
