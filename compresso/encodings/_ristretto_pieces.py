@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.arrays import Labels, block
+from compresso.arrays import Labels, block, frozen
 from compresso.codec import Watch, unwatched
 from compresso.encodings import _ristretto_start as trained
 from compresso.encodings._ristretto_layout import Box, Head, Piece, check
@@ -14,6 +14,7 @@ from compresso.errors import DecodeError
 
 BATCH = 1 << 16  # voxels that a kernel is given at once, or a slice
 GROUP = 16  # slices that are deep or not by one threshold
+LINES = 3  # only one row in LINES is counted
 
 Array = NDArray[Any]
 
@@ -59,11 +60,12 @@ def tell_deep(group: Labels) -> Array:
     Where most labels that differ from their left neighbour's agree with the slice before, a
     slice must differ from it clearly to be coded as a picture, and else the other way around.
     """
-    from compresso.kernels.ristretto import labels
-
-    tally = np.zeros((len(group), 2), np.int64)
-    labels.count_agreement(group.reshape(-1), *group.shape[1:], tally.reshape(-1))
-    turns, agreed = tally.T
+    turns, agreed = np.zeros((2, len(group)), np.int64)
+    rows = group[:, ::LINES]
+    for z in range(1, len(group)):
+        differ = rows[z, :, 1:] != rows[z, :, :-1]
+        turns[z] = np.count_nonzero(differ)
+        agreed[z] = np.count_nonzero(differ & (rows[z, :, 1:] == rows[z - 1, :, 1:]))
     if 50 * agreed.sum() >= 21 * max(turns.sum(), 1):
         deep = 4 * agreed >= turns
     else:
@@ -89,18 +91,21 @@ def encode_piece(
     (n,) uint64
         Its labels but 0, in the order in which it meets them.
     """
+    from compresso.kernels.ristretto.coder import FullError
+
     room = box.voxels // 64 + (1 << 16)
     while True:
         try:
             counters = _make_counters(box, effort, start)
             return Encoder(volume, box, effort, counters, room, watch=watch).run()
-        except _FullError:
+        except FullError:
             room *= 4
             watch = unwatched
 
 
-class _FullError(Exception):
-    """There was no room for the bytes of a batch."""
+def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of labels for kernels, which are compiled for two dtypes only."""
+    return np.dtype(np.uint64 if dtype.itemsize == 8 else np.uint32)
 
 
 Tell = Callable[[Labels], Array]
@@ -136,10 +141,7 @@ class Encoder:
         for z in range(0, len(self.labels), GROUP):
             self._encode_group(z, min(z + GROUP, len(self.labels)))
         work = self.piece.work
-        size = finish(work.state, work.data)
-        if size < 0:
-            raise _FullError
-        return work.data[:size].tobytes(), self.table[1 : self.loaded[0]].copy()
+        return finish(work.state, work.data), self.table[1 : self.loaded[0]].copy()
 
     def _encode_group(self, z0: int, z1: int) -> None:
         before = min(z0, 1)
@@ -154,11 +156,13 @@ class Encoder:
 
     def _encode_batch(self, z: int, part: Labels, is_3d: Array) -> None:
         from compresso.kernels.ristretto import labels, slices
+        from compresso.kernels.ristretto.coder import FullError
 
         piece = self.piece
         part, by_columns = self._order_by_rows(part, is_3d)
+        wide = frozen(part.astype(_wide(part.dtype), copy=False).reshape(-1))
         while labels.number_labels(
-            part.reshape(-1),
+            wide,
             piece.ny,
             piece.nx,
             piece.planes,
@@ -176,7 +180,7 @@ class Encoder:
         encode = slices.encode_slices if work.effort == 1 else slices.encode_mixed
         encode(piece.planes, piece.slots, piece.ny, piece.nx, z, is_3d, by_columns, work)
         if int(work.state[2]) > work.data.size:
-            raise _FullError
+            raise FullError
 
     def _order_by_rows(self, part: Labels, is_3d: Array) -> tuple[Labels, Array]:
         """Renumber 2-D slices whose labels are 1, 2, 3.. by columns; which slices those are."""
@@ -185,7 +189,7 @@ class Encoder:
         piece, by_columns = self.piece, np.zeros_like(is_3d)
         for n in np.flatnonzero((is_3d == 0) & (part[:, 0, 0] == 1)):
             if part[n].max() < labels.MAX_ORDERED:  # else no kernel need be compiled
-                ordered = part[n].reshape(-1).copy()
+                ordered = part[n].reshape(-1).astype(np.uint32)
                 if labels.order_by_rows(ordered, piece.ny, piece.nx, piece.order):
                     if not by_columns.any():
                         part = part.copy()
@@ -227,6 +231,7 @@ def decode_piece(
     counters = _make_counters(piece.box, head.effort, head.start)
     state = _Piece(piece.box, head.effort, counters, data, piece.n_labels)
     end = first + len(out)
+    wide = labels.astype(_wide(labels.dtype))
     decode = slices.decode_slices if head.effort == 1 else slices.decode_mixed
     for z in range(0, end, state.batch):
         count = min(state.batch, end - z)
@@ -238,10 +243,9 @@ def decode_piece(
         if skip == count:
             continue
         part = out[z + skip - first : z + count - first]
-        whole = part if part.flags.c_contiguous else np.empty(part.shape, part.dtype)
-        kernels.restore_labels(
-            state.planes, state.slots, *shape, z + skip, labels, whole.reshape(-1)
-        )
+        simple = part.flags.c_contiguous and part.dtype == wide.dtype
+        whole = part if simple else np.empty(part.shape, wide.dtype)
+        kernels.restore_labels(state.planes, state.slots, *shape, z + skip, wide, whole.reshape(-1))
         for n in np.flatnonzero(by_columns[skip:]):
             if not kernels.order_by_columns(whole[n].reshape(-1), *shape, state.order):
                 raise damaged
@@ -271,7 +275,7 @@ def encode_table(owns: Sequence[Array]) -> tuple[int, bytes]:
     data = np.empty(64 + 16 * labels.size + 24 * int(sizes.sum()), np.uint8)
     state = np.zeros(3, np.uint64)
     _code_table(True, labels, sizes, np.concatenate(members), np.concatenate(order), data, state)
-    return labels.size, data[: coder.finish(state, data)].tobytes()
+    return labels.size, coder.finish(state, data)
 
 
 def decode_table(head: Head, pieces: Sequence[Piece]) -> list[Array]:
@@ -296,5 +300,6 @@ def _code_table(encoding: bool, *arrays: Array) -> int:
     from compresso.kernels.ristretto import coder, labels
 
     counters = np.full(labels.TABLE_COUNTERS, coder.FRESH, np.uint32)
-    damaged: int = labels.code_table(encoding, *arrays[:4], counters, *arrays[4:])
+    left = np.empty(1 + arrays[1].max(initial=0), np.int64)
+    damaged: int = labels.code_table(encoding, *arrays[:4], left, counters, *arrays[4:])
     return damaged

@@ -16,6 +16,8 @@ from compresso.kernels._cache import Cache
 
 INTERPRETED = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 PORTABLE = bool(int(os.environ.get("COMPRESSO_PORTABLE", "0"))) or INTERPRETED
+#: Kernels release the interpreter's lock, and are called from Python and other kernels only.
+OPTIONS: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True}
 
 
 def kernel(function: Any) -> Any:
@@ -23,7 +25,7 @@ def kernel(function: Any) -> Any:
 
     Where nothing can be written or the kept code is damaged, it is compiled without a word.
     """
-    compiled: Any = numba.njit(nogil=True)(function)
+    compiled: Any = numba.njit(**OPTIONS)(function)
     if not INTERPRETED:
         compiled._cache = Cache(function, PORTABLE)
     return compiled

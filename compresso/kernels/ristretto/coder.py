@@ -19,6 +19,7 @@ from numba import njit, types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 from compresso.kernels import PORTABLE, kernel
 
@@ -225,26 +226,20 @@ def _carry(low, at, data):
         data[at] += np.uint8(1)
 
 
-@kernel
-def finish(state, data):
-    """Write the rest of an interval that :func:`code` encoded.
+class FullError(Exception):
+    """A stream does not fit its array."""
 
-    Returns
-    -------
-    int
-        Bytes of the stream, or -1 if ``data`` is too short. Zeros at the end are left out: a
-        decoder reads zeros there.
+
+def finish(state: NDArray[np.uint64], data: NDArray[np.uint8]) -> bytes:
+    """Return the stream that :func:`code` encoded; raises FullError if ``data`` was too short.
+
+    Zeros at its end are left out: a decoder reads zeros there.
     """
-    low, at, bytes_ = state[0] + FLOOR - U64(1), state[2], pointer(data)
-    if at + U64(2) > U64(data.size):
-        return -1
-    _carry(low, at, bytes_)
-    data[at] = np.uint8((low >> U64(48)) & U64(255))
-    data[at + U64(1)] = np.uint8((low >> U64(40)) & U64(255))
-    size = np.int64(at) + 2
-    while size > 0 and data[size - 1] == 0:
-        size -= 1
-    return size
+    low, at = int(state[0]) + int(FLOOR) - 1, int(state[2])
+    if at + 2 > data.size:
+        raise FullError
+    number = (int.from_bytes(data[:at].tobytes(), "big") << 16) + (low >> 40)
+    return number.to_bytes(at + 2, "big").rstrip(b"\0")
 
 
 @inline
@@ -290,9 +285,9 @@ def decide_fine(encoding, bit, place, coarse, coder):
     old = counter & np.uint32(1023) >= YOUNG
     if not likely(old) and counter & np.uint32(1023) == np.uint32(0):
         known = coder.counters[U64(coarse)]
-        counter = known & np.uint32(0xFFFFFC00)
-        if known & np.uint32(1023) > np.uint32(0):
-            counter |= np.uint32(2)
+        counter = np.uint32(known & np.uint32(0xFFFFFC00))
+        if known != counter:
+            counter = np.uint32(counter + np.uint32(2))
     bit, coder = code(encoding, bit, probability(counter), coder)
     coder.counters[U64(place)] = observe(bit, counter)
     if not likely(old):
@@ -309,7 +304,7 @@ def decide_number(encoding, number, bits, place, coder):
     value, node = np.int64(0), np.int64(1)
     for shift in range(bits - 1, -1, -1):
         bit = (number >> shift) & 1 == 1
-        bit, coder = decide_rarely(encoding, bit, place + min(node, 1023), coder)
+        bit, coder = decide_rarely(encoding, bit, place + (node if node < 1023 else 1023), coder)
         value = value * 2 + bit
         node = node * 2 + bit
     return value, coder
@@ -317,18 +312,18 @@ def decide_number(encoding, number, bits, place, coder):
 
 @outline
 def decide_size(encoding, number, place, coder):
-    """Code a number from 0 to 2**64 - 1: its number of bits with 128 counters, then the bits.
+    """Code a uint64 number: its number of bits with 128 counters, then the bits.
 
     The bits below the top one have a probability of 1/2.
     """
-    number, bits = U64(number), np.int64(0)
+    bits = np.int64(0)
     while bits < 64 and number >> U64(bits) != U64(0):
         bits += 1
     bits, coder = decide_number(encoding, bits, 7, place, coder)
-    bits = min(bits, np.int64(64))
+    bits = bits if bits < 64 else np.int64(64)
     value = U64(bits > 0)
     for shift in range(bits - 2, -1, -1):
         bit = (number >> U64(shift)) & U64(1) == U64(1)
-        bit, coder = code(encoding, bit, ONE >> 1, coder)
+        bit, coder = code(encoding, bit, U64(ONE >> 1), coder)
         value = (value << U64(1)) | U64(bit)
     return value, coder

@@ -529,9 +529,9 @@ _equal16: Callable[..., np.uint64] = _equal16_plain if PORTABLE else _equal16_ll
 def _edge(plane, at, label):
     """The same as ``moves(plane, at, label, 8, 8)``, from a vector."""
     equal = _equal16(plane, U64(at - 8), label)
-    if equal & U64(256):
-        return np.int64(trailing_zeros(~(equal >> U64(8))))
-    return -np.int64(min(leading_zeros(equal << U64(56)), U64(8)))
+    right = np.int64(trailing_zeros(~(equal >> U64(8))))
+    left = np.int64(leading_zeros(equal << U64(56) | U64(1 << 55)))
+    return right - left * (right == 0)  # without a branch, which is often mispredicted
 
 
 @inline

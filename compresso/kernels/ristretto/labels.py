@@ -44,7 +44,6 @@ FREE = np.uint32(0)
 MULTIPLIER = U64(0x9E3779B97F4A7C15)
 #: Labels by columns are below.
 MAX_ORDERED = 1 << 12
-LINES = 3  # count_agreement looks at one row of so many
 MAX_BELOW, MAX_CANDIDATES = 12, 24
 #: Unused numbers up to this one are found quickly.
 MAX_SORTED = 1 << 16
@@ -61,31 +60,6 @@ TABLE_COUNTERS = 384
 Numbers = namedtuple("Numbers", "known most count used")
 
 _find_below = find_other(BELOW, BELOW_ROWS, BELOW_COLUMNS)
-
-
-@kernel
-def count_agreement(labels, ny, nx, tally):
-    """Count how well slices are predicted by the ones before them.
-
-    Parameters
-    ----------
-    labels : (nz * ny * nx,) unsigned
-    tally : (2 * nz,) int64, overwritten
-        For each slice, the voxels that differ from the one to their left, and how many of those
-        have the label of the slice before. Only one row in LINES is counted.
-    """
-    size = ny * nx
-    for n in range(tally.size):
-        tally[U64(n)] = 0
-    for z in range(1, tally.size // 2):
-        turns, agreed = np.uint32(0), np.uint32(0)
-        for y in range(0, ny, LINES):
-            start = z * size + y * nx
-            for x in range(start + 1, start + nx):
-                turn = np.uint32(labels[U64(x)] != labels[U64(x - 1)])
-                turns += turn
-                agreed += turn & np.uint32(labels[U64(x)] == labels[U64(x - size)])
-        tally[U64(2 * z)], tally[U64(2 * z + 1)] = turns, agreed
 
 
 @kernel
@@ -146,7 +120,7 @@ def _turns(labels, start, x, nx):
         word = differ64(labels, at, at - 1)
     else:
         word = U64(0)
-        for k in range(1 if x == 0 else 0, min(64, nx - x)):
+        for k in range(1 if x == 0 else 0, nx - x if nx - x < 64 else 64):
             word |= U64(labels[U64(at + k)] != labels[U64(at + k - 1)]) << U64(k)
     if x == 0:
         word |= U64(1)
@@ -308,7 +282,7 @@ def order_by_columns(labels, ny, nx, order):
 
 
 @kernel
-def code_table(encoding, labels, sizes, members, order, counters, data, state):
+def code_table(encoding, labels, sizes, members, order, left, counters, data, state):
     """Code the label table: all labels in ascending order, then those of each piece.
 
     Parameters
@@ -322,6 +296,8 @@ def code_table(encoding, labels, sizes, members, order, counters, data, state):
         For each piece, the ascending ranks of its labels in ``labels``.
     order : (sum(sizes),) int64
         For each piece, a permutation: the ranks of its labels in ``members``, in its own order.
+    left : (1 + max(sizes),) int64
+        Scratch memory.
     counters : (TABLE_COUNTERS,) uint32
     data, state
         See :mod:`compresso.kernels.ristretto.coder`.
@@ -341,16 +317,13 @@ def code_table(encoding, labels, sizes, members, order, counters, data, state):
             break
         labels[U64(n)] = last = label
     # left[i]: how many of the i & -i before the i-th are still to come, a Fenwick tree.
-    most = np.int64(0)
-    for piece in range(sizes.size):
-        most = max(most, sizes[U64(piece)])
-    left, first = np.empty(most + 1, np.int64), np.int64(0)
+    first = np.int64(0)
     for piece in range(sizes.size):
         size, rank = sizes[U64(piece)], np.int64(-1)
         for n in range(first, first + size):
             if not fine:
                 break
-            gap, coder = decide_size(encoding, members[U64(n)] - rank - 1, MEMBERS, coder)
+            gap, coder = decide_size(encoding, U64(members[U64(n)] - rank - 1), MEMBERS, coder)
             if gap >= U64(labels.size - 1 - rank):
                 fine = False
                 break
@@ -367,7 +340,7 @@ def code_table(encoding, labels, sizes, members, order, counters, data, state):
             while i > 0:
                 smaller += left[U64(i)]
                 i &= i - 1
-            later, coder = decide_size(encoding, smaller, ORDER, coder)
+            later, coder = decide_size(encoding, U64(smaller), ORDER, coder)
             if later >= U64(size - n):
                 fine = False
                 break
@@ -444,7 +417,7 @@ def _candidate_context(view, here, candidate, number, k):
         seen |= plane[U64(here - row - dx)] == candidate
         seen |= plane[U64(here - dx)] == candidate
     ring = np.int64(k >= 4) + (k >= 12) + (k >= 30) + (k >= 80)
-    context = (min(number, 5) * 2 + seen) * 5 + ring
+    context = ((number if number < 5 else 5) * 2 + seen) * 5 + ring
     context = context * 2 + (plane[U64(below)] == candidate)
     context = context * 2 + (plane[U64(below + row + 1)] == candidate)
     context = context * 2 + (plane[U64(here + view.to_prev2 + 2 * row)] == candidate)
@@ -463,20 +436,21 @@ def code_number(encoding, is_3d, label, numbers, coder):
         is_new, coder = decide_rarely(encoding, number == known, place, coder)
         if not is_new:
             place = slot(NUMBER, is_3d, 0)
-            number, coder = decide_number(encoding, number - 1, _bits(known - 2), place, coder)
+            number, coder = decide_number(encoding, number - 1, bit_length(known - 2), place, coder)
             number += 1
     else:
         again = encoding and number < known and is_used(used, number)
-        again, coder = decide_rarely(encoding, again, slot(KNOWN, False, min(count, 3)), coder)
+        place = slot(KNOWN, False, count if count < 3 else 3)
+        again, coder = decide_rarely(encoding, again, place, coder)
         place = slot(NUMBER, False, 1024 if again else 2048)
         if again:
-            number, coder = decide_number(encoding, number - 1, _bits(known - 2), place, coder)
+            number, coder = decide_number(encoding, number - 1, bit_length(known - 2), place, coder)
             number += 1
             is_new = False
         else:
             # The rank among the unused numbers of this slice; ``known`` is the next new label.
             rank = unused_below(used, number) if encoding else np.int64(0)
-            rank, coder = decide_number(encoding, rank, _bits(known - 1), place, coder)
+            rank, coder = decide_number(encoding, rank, bit_length(known - 1), place, coder)
             if not encoding:
                 number = unused_at(used, rank, known)
             is_new = number == known
@@ -491,21 +465,15 @@ def code_number(encoding, is_3d, label, numbers, coder):
 
 
 @inline
-def floor_log2(number):
-    """The position of the top bit of a number of at least 1."""
-    return np.int64(U64(63) - leading_zeros(U64(number)))
-
-
-@inline
-def _bits(number):
-    """The number of bits of a number."""
-    return np.int64(U64(64) - leading_zeros(U64(max(number, 0))))
+def bit_length(number):
+    """The number of bits of a number; 0 if it is negative."""
+    return np.int64(U64(64) - leading_zeros(U64(number))) if number > 0 else np.int64(0)
 
 
 @inline
 def forget(used, most):
     """Start a slice: none of the numbers up to ``most``, at most MAX_SORTED, is used, except 0."""
-    blocks = (min(most, MAX_SORTED) >> 12) + 1
+    blocks = ((most if most < MAX_SORTED else MAX_SORTED) >> 12) + 1
     for block in range(blocks):
         used[U64(block)] = U64(0)
     for word in range(WORDS, WORDS + 64 * blocks):

@@ -154,15 +154,15 @@ def decide_mixed(encoding, bit, count, weights_at, refine, mixer, coder):
     total += MOST + 1
     mixed = np.int64(SQUASH[U64(total)])
     if refine < 0:
-        bit, coder = code(encoding, bit, mixed, coder)
+        bit, coder = code(encoding, bit, U64(mixed), coder)
     else:
-        column = total // STEP
+        column = np.int64(U64(total) // U64(STEP))
         part = total - column * STEP
         low = np.int64(counters[U64(refine + column)] >> np.uint32(10))
         high = np.int64(counters[U64(refine + column + 1)] >> np.uint32(10))
-        refined = (low * (STEP - part) + high * part) // STEP
+        refined = np.int64(U64(low * (STEP - part) + high * part) // U64(STEP))
         chance = min(max((mixed + refined) >> 1, LEAST), ONE - LEAST)
-        bit, coder = code(encoding, bit, chance, coder)
+        bit, coder = code(encoding, bit, U64(chance), coder)
         place = U64(refine + column + (2 * part >= STEP))
         counters[place] = observe(bit, counters[place])
     error = ((ONE if bit else np.int64(0)) - mixed) * RATE

@@ -38,8 +38,8 @@ from compresso.kernels.ristretto.contexts import (
 from compresso.kernels.ristretto.labels import (
     Numbers,
     among_candidates,
+    bit_length,
     code_number,
-    floor_log2,
     forget,
 )
 from compresso.kernels.ristretto.mixer import Mixer
@@ -91,12 +91,8 @@ Row = namedtuple("Row", "turns above stops ends same edge group asked")
 
 _same_row_2d = contexts.compare_row(contexts.with_n_for_w(contexts.SAME_2D))
 _same_row_3d = contexts.compare_row(contexts.with_n_for_w(contexts.SAME_3D))
-_left_row_2d = contexts.compare_row(contexts.LEFT_2D)
-_left_row_3d = contexts.compare_row(contexts.LEFT_3D)
 _edge_row_2d = contexts.compare_row(contexts.LEFT_2D, contexts.ABOVE_2D, contexts.BACKGROUND_2D)
 _edge_row_3d = contexts.compare_row(contexts.LEFT_3D, contexts.ABOVE_3D, contexts.BACKGROUND_3D)
-_rest_row_2d = contexts.compare_row(contexts.ABOVE_2D, contexts.BACKGROUND_2D)
-_rest_row_3d = contexts.compare_row(contexts.ABOVE_3D, contexts.BACKGROUND_3D)
 _background_2d = contexts.compare(contexts.BACKGROUND_2D)
 _background_3d = contexts.compare(contexts.BACKGROUND_3D)
 _corner_2d = contexts.compare(contexts.CORNER_2D)
@@ -108,19 +104,11 @@ MIDDLE_BIT = len(RUN_START)
 END_BIT = MIDDLE_BIT + len(RUN_MIDDLE)
 #: A group of contexts: LEFT, ABOVE and BACKGROUND of LANES voxels.
 GROUP = 3 * LANES
-#: Where the groups begin; before them is one for contexts that were not found ahead.
-SPARE = 2 * GROUP
 
 
 def edge_size(nx: int) -> int:
-    """Items of ``Work.edge``."""
-    return SPARE + GROUP * nx
-
-
-@inline
-def plane_size(ny, nx):
-    """Voxels of a slice with its margins."""
-    return np.int64(ny + TOP + BOTTOM) * (nx + 2 * SIDE)
+    """Items of ``Work.edge``: a group for contexts that were not found ahead, then the others."""
+    return GROUP * (1 + nx)
 
 
 @outline
@@ -188,6 +176,15 @@ def _next_set(words, x):
 
 
 @outline
+def _find_edge(is_3d, view, here, label, edge, group):
+    """Find the contexts of LEFT, ABOVE and BACKGROUND of LANES voxels, where W has that label."""
+    if is_3d:
+        _edge_row_3d(view, here, label, edge, group)
+    else:
+        _edge_row_2d(view, here, label, edge, group)
+
+
+@outline
 def _find_contexts(is_3d, view, at, nx, counters, line):
     """Find the contexts of a row ahead, LANES voxels at once, and prefetch their counters.
 
@@ -206,40 +203,19 @@ def _find_contexts(is_3d, view, at, nx, counters, line):
             prefetch(counters, U64(first + same[U64(x + lane)]))
         x = _next_set(line.stops, x + LANES)
     first, second = slot(LEFT, is_3d, 0), slot(ABOVE, is_3d, 0)
-    group = np.int64(SPARE)
+    group = np.int64(GROUP)
     for n in range(U64(nx + 63) >> U64(6)):
         bits = line.above[n]
         while bits != U64(0):
             x = np.int64((n << U64(6)) + trailing_zeros(bits))
             bits &= bits - U64(1)
             label = view.plane[U64(at + x - view.row - 1)]
-            if is_3d:
-                _edge_row_3d(view, at + x, label, edge, group)
-            else:
-                _edge_row_2d(view, at + x, label, edge, group)
+            _find_edge(is_3d, view, at + x, label, edge, group)
             prefetch(counters, U64(first + edge[U64(group)]))
             prefetch(counters, U64(first + edge[U64(group + 1)]))
             prefetch(counters, U64(second + edge[U64(group + LANES)]))
             line.group[U64(x)] = np.uint32(group)
             group += GROUP
-
-
-@inline
-def _find_left(is_3d, view, here, label, edge):
-    """Find the contexts of LEFT of LANES voxels, at the start of ``edge``."""
-    if is_3d:
-        _left_row_3d(view, here, label, edge, 0)
-    else:
-        _left_row_2d(view, here, label, edge, 0)
-
-
-@outline
-def _find_rest(is_3d, view, here, label, edge, n):
-    """Find the contexts of ABOVE and BACKGROUND, for the n-th voxel of a group."""
-    if is_3d:
-        _rest_row_3d(view, here, label, edge, n + LANES)
-    else:
-        _rest_row_2d(view, here, label, edge, n + LANES)
 
 
 def _ask_plain(question):
@@ -269,7 +245,7 @@ def _run_coder(ask_run):
     def code_run(encoding, is_3d, view, here, flat, to_the_end, length, mixer, coder):
         """Code how many of the ``flat`` voxels from ``here`` on have W's label; (length, coder)."""
         plane, row = view.plane, view.row
-        label, power = plane[U64(here - 1)], floor_log2(flat)
+        label, power = plane[U64(here - 1)], bit_length(flat) - 1
         steps = (np.int64(0), np.int64(0), np.int64(0))
         if is_3d:
             context = _run_start(view, here, label)
@@ -278,7 +254,7 @@ def _run_coder(ask_run):
             context |= power << RUN_BITS
         else:
             steps = _edge_steps(view, here + flat - 2 * row, to_the_end, label)
-            context = min(power, 7) * 512 + steps[0] * 32 + steps[1] * 4 + steps[2]
+            context = (power if power < 7 else 7) * 512 + steps[0] * 32 + steps[1] * 4 + steps[2]
             context = context * 4 + 2 * (plane[U64(here - row - 2)] == label)
             context += plane[U64(here - 2 * row + flat // 2)] == label
         whole, place = length == flat, slot(RUN, is_3d, context)
@@ -321,7 +297,7 @@ def _code_steps_back(encoding, flat, back, steps, coder):
             return done, coder
         done += 1
     if done == 12 and flat > 13:
-        bits = floor_log2(flat - 13) + 1
+        bits = bit_length(flat - 13)
         place = slot(BREAK, False, bits << 10)
         rest, coder = decide_number(encoding, back - 12, bits, place, coder)
         done += rest
@@ -369,7 +345,7 @@ def _row_coder(encoding, ask_same, ask_left, ask_above, ask_run):
                 turn = _next_set(turns, x) if encoding else np.int64(0)
                 flat = _next_set(stops, x) - x
                 if flat > 0:
-                    length = min(turn - x, flat)
+                    length = turn - x if turn - x < flat else flat
                     length, coder = code_run(
                         encoding, is_3d, view, here, flat, x + flat == nx, length, mixer, coder
                     )
@@ -380,7 +356,8 @@ def _row_coder(encoding, ask_same, ask_left, ask_above, ask_run):
                     x += length
                     is_left = length == flat
                 # Up to the next flat voxel or turn of the row above, N still has W's label.
-                end = min(_next_set(ends, x + 1), nx)
+                end = _next_set(ends, x + 1)
+                end = end if end < nx else nx
                 while is_left and x < end:
                     is_left, coder = ask_same(
                         encoding,
@@ -416,7 +393,7 @@ def _row_coder(encoding, ask_same, ask_left, ask_above, ask_run):
                 while is_left and x < nx and above != left:
                     if n == end:
                         n, end = np.int64(0), np.int64(LANES)
-                        _find_left(is_3d, view, here, left, edge)
+                        _find_edge(is_3d, view, here, left, edge, 0)
                     is_left, coder = ask_left(
                         encoding,
                         is_3d,
@@ -436,8 +413,6 @@ def _row_coder(encoding, ask_same, ask_left, ask_above, ask_run):
                         above = plane[U64(here - row)]
                 if is_left:
                     continue
-                if n < LANES:
-                    _find_rest(is_3d, view, here, left, edge, n)
                 label = plane[U64(here)]
                 x += 1
                 context = np.int64(edge[U64(n + LANES)])
@@ -479,7 +454,7 @@ def _slice_coder(encoding, questions):
     def code_slices(planes, slots, ny, nx, first, is_3d, by_columns, work):
         coder = load(encoding, work.state, work.data, work.counters)
         row = np.int64(nx + 2 * SIDE)
-        size = plane_size(ny, nx)
+        size = planes.size // slots
         was_3d = work.numbers[U64(2)] == 1
         numbers = Numbers(work.numbers[U64(0)], work.numbers[U64(1)], 0, pointer(work.used))
         line = Row(
@@ -543,7 +518,7 @@ def _slice_coder(encoding, questions):
 #: ``encode_slices(planes, slots, ny, nx, first, is_3d, by_columns, work)``: encode slices
 #: ``first``.. of a piece at effort 1, one for each of ``is_3d``; ``encode_mixed``: at efforts 2, 3.
 #:
-#: planes : (slots * plane_size(ny, nx),) uint32
+#: planes : (slots * (TOP + ny + BOTTOM) * (nx + 2 * SIDE),) uint32
 #:     Slice z of the piece is in plane ``z % slots``, its voxel (y, x) at
 #:     ``(TOP + y) * (nx + 2 * SIDE) + SIDE + x``; the planes of slices -1 and -2 are 0.
 #: ny, nx : int

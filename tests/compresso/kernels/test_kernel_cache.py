@@ -221,11 +221,9 @@ def test_a_user_without_a_folder(monkeypatch, found):
 MANY = """
 import sys
 import numpy as np
-from compresso.kernels.ristretto import labels
-dtype = np.dtype(sys.argv[1])
-tally = np.zeros(6, np.int64)
-labels.count_agreement(np.arange(3 * 4 * 5).astype(dtype), 4, 5, tally)
-print(tally.tolist(), sum(labels.count_agreement.stats.cache_hits.values()))
+from compresso.kernels import boundary
+found = boundary.count_indeterminate(np.ones((1, 2, 1), sys.argv[1]))
+print(found.tolist(), sum(boundary.count_indeterminate.stats.cache_hits.values()))
 """
 
 
@@ -241,7 +239,7 @@ def test_many_processes_on_an_empty_folder(package, tmp_path):
     first = [process.communicate()[0] for process in map(start, [*types, types[0]])]
     assert len({line.rpartition(" ")[0] for line in first}) == 1
     assert [start(dtype).communicate()[0].split()[-1] for dtype in types] == ["1"] * 3
-    assert len(list(tmp_path.glob("*count_agreement*.nbc"))) == 3
+    assert len(list(tmp_path.glob("*count_indeterminate*.nbc"))) == 3
     assert not list(tmp_path.glob("*.tmp"))
 
 
