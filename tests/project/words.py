@@ -43,6 +43,10 @@ RULES = {
 }
 
 
+#: Any of the rules: most lines match none.
+ANY = re.compile("|".join(f"(?:{pattern})" for pattern in RULES))
+
+
 class Text(NamedTuple):
     """A piece of text, and the line on which it begins."""
 
@@ -101,6 +105,7 @@ def findings(path: Path) -> list[Finding]:
     return [
         Finding(path, line, found[0].strip(), advice)
         for line, text in texts
+        if ANY.search(text)
         for pattern, advice in RULES.items()
         for found in re.finditer(pattern, text)
     ]
