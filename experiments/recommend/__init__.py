@@ -270,7 +270,7 @@ def as_line(advice: Advice) -> str:
         f"({digits((choice.boxes or choice.candidate).ratio)}x)"
         for choice in advice.choices
     )
-    return f"First answer, still measuring. {'; '.join(answers)}"
+    return f"First answer (still measuring): {'; '.join(answers)}"
 
 
 def as_text(advice: Advice, source: str = "") -> str:

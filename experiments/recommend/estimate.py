@@ -40,6 +40,8 @@ DECLINE, SLOWEST = 0.8, 0.97
 HALVED = (0.25, 0.5)
 #: Chunks that are cut to measure boundaries and edges.
 CUT = 4
+#: Stacks that are compressed at the same time, at most: each takes memory.
+THREADS = 4
 #: No interval of a sample is narrower than this, relative, on either side.
 NARROWEST = 0.03
 #: Pieces of one label: slices, and rows and columns at most. Blocks are 8 voxels along each axis.
@@ -155,8 +157,9 @@ def _sizes(method: Method, sample: Sample) -> dict[Hashable, list[int]]:
         return round(times * size(method, labels))
 
     found: dict[Hashable, list[int]] = defaultdict(list)
-    for (key, _), bytes_ in zip(jobs, parallel(measured, jobs, cores(0)), strict=True):
-        found[key].append(bytes_)
+    sizes = parallel(measured, jobs, min(THREADS, cores(0)))
+    for (key, _), one in zip(jobs, sizes, strict=True):
+        found[key].append(one)
     return found
 
 
