@@ -129,13 +129,13 @@ def copy_file(
     Raises FileError if a file cannot be read or written, or the slices are out of range.
     """
     name = Path(volumes.named(target, target_form, FORMAT) or target)
-    write = volumes.writer(name)
     with _opened(source, target, force, form, ending=name.name[-50:]) as (volume, unfinished):
         z0, z1 = _chosen(volume.shape[0], slices, source, report)
         shape = (z1 - z0, *volume.shape[1:])
         parts = (volume.read(z, min(z + STEP, z1)) for z in range(z0, z1, STEP))
         metadata = volumes.sliced(volume.metadata, z0, z1, volume.shape[0])
-        lost = write(unfinished, shape, volume.dtype, parts, metadata)
+        about = volumes.Volume(shape, volume.dtype, metadata=metadata)
+        lost = volumes.write(unfinished, about, parts, name)
         _report_losses(report, source, volume, target, lost)
         return Result(shape, volume.dtype, unfinished.stat().st_size)
 
@@ -212,7 +212,6 @@ def decompress_file(
     if is_cpso(source):
         return copy_file(str(source), target, slices, force=force, target_form=form, report=report)
     name = Path(volumes.named(target, form, FORMAT) or target)
-    write = volumes.writer(name)
     faults: list[str] = []
 
     def note(fault: str) -> None:
@@ -242,7 +241,8 @@ def decompress_file(
         ):
             fitted = (part.reshape(shape) if len(shape) < 3 else part for part in parts)
             metadata = volumes.sliced(description.metadata or {}, z0, z1, description.grid[0])
-            lost = write(unfinished, shape, dtype, fitted, metadata)
+            about = volumes.Volume(shape, dtype, metadata=metadata)
+            lost = volumes.write(unfinished, about, fitted, name)
             nbytes = unfinished.stat().st_size
     for line in volumes.report_lost(target, lost):
         report(line)

@@ -1,7 +1,7 @@
 """Label volumes in files and stores: one way to open, read and write all of them.
 
 :func:`open` understands every source that the commands take and returns a :class:`Volume`;
-:func:`writer` returns the function that writes a file. A file format is one file of this folder
+:func:`write` writes it to a file. A file format is one file of this folder
 with a class derived from ``Format`` (``_format.py``); a kind of store is one file with a class
 derived from ``Kind`` (``_stores.py``). No list names them.
 
@@ -13,12 +13,11 @@ import math
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -40,7 +39,6 @@ __all__ = [
     "Format",
     "Metadata",
     "Volume",
-    "Writer",
     "absolute",
     "any_shape",
     "available",
@@ -66,10 +64,10 @@ __all__ = [
     "summary",
     "what_is",
     "with_boxes",
-    "writer",
+    "write",
 ]
 
-Writer = Callable[[Path, tuple[int, ...], np.dtype[Any], Iterable[Labels], Metadata], list[str]]
+STEP = 64  # slices that are written at a time
 
 _registry = Registry("compresso.volumes", Format, "format")  # type: ignore[type-abstract]
 
@@ -271,9 +269,10 @@ def named(path: Path, form: str, advice: str = "") -> str:
     >>> named(Path("pipe"), "npy")
     'volume.npy'
     """
-    if not form and not path.is_dir():
-        find_format(path, advice)
-    return f"volume.{form.lstrip('.')}" if form else ""
+    name = f"volume.{form.lstrip('.')}" if form else ""
+    if name or not path.is_dir():
+        find_format(Path(name or path), advice)
+    return name
 
 
 def _readable(path: Path, name: Path | None) -> Format:
@@ -327,30 +326,48 @@ def reshaped(where: object, own: tuple[int, ...], shape: tuple[int, ...]) -> lis
 # -- writing --------------------------------------------------------------------------------------
 
 
-def writer(path: Path) -> Writer:
-    """Return the function that writes files such as ``path``.
+def write(
+    path: Path,
+    volume: Volume,
+    parts: Iterable[Labels] | None = None,
+    name: Path | None = None,
+) -> list[str]:
+    """Write a volume to a file.
 
-    It takes a path, the shape (z, y, x), the dtype, all slices in parts, from the first to the
-    last, and the metadata of a volume. It returns the names of metadata that the format cannot
-    hold. It raises FileError for labels that it cannot hold, and OSError.
+    Parameters
+    ----------
+    path : Path
+    volume : Volume
+        Its shape, dtype and metadata are written, and its labels without ``parts``.
+    parts : iterable of array, optional
+        All labels in parts, from the first slice to the last.
+    name : Path, optional
+        A file name with the ending of the format; by default the path.
+
+    Returns
+    -------
+    list of str
+        The names of the metadata that the format cannot hold.
 
     Raises
     ------
-    FileError
-        For an unknown file ending.
+    FileError, OSError
+        For an unknown file ending, for labels that the format cannot hold, and if it cannot be
+        written.
 
     Examples
     --------
     >>> import tempfile
-    >>> labels = np.ones((4, 5, 6), np.uint16)
     >>> with tempfile.TemporaryDirectory() as parent:
     ...     path = Path(parent, "a.nrrd")
-    ...     lost = writer(path)(path, labels.shape, labels.dtype, [labels[:2], labels[2:]], {})
+    ...     lost = write(path, of_array(np.ones((4, 5, 6), np.uint16)))
     ...     with open_file(path) as volume:
     ...         lost, volume.shape
     ([], (4, 5, 6))
     """
-    return find_format(path).write
+    if parts is None:
+        parts = (volume.read(z, z + STEP) for z in range(0, volume.shape[0], STEP))
+    return find_format(name or path).write(path, volume, parts)
 
 
 def any_shape(path: Path) -> bool:

@@ -70,15 +70,8 @@ class Format(Plugin):
         return fields
 
     @abstractmethod
-    def write(
-        self,
-        path: Path,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        parts: Iterable[Labels],
-        metadata: Metadata,
-    ) -> list[str]:
-        """Write a volume (z, y, x) that comes in parts, from the first slice to the last.
+    def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
+        """Write a volume whose labels come in parts, from the first slice to the last.
 
         Returns the names of the metadata that the format cannot hold. Raises FileError for labels
         that it cannot hold, and OSError.
@@ -140,9 +133,10 @@ def check_room(promised: int, stored: int, ratio: int) -> None:
         raise EOFError(f"its header promises {promised} bytes of labels; the file has {stored}")
 
 
-def check_writable(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Raise FileError for an empty volume or bool, which only .h5 and .npy files can hold."""
-    what = "bool" if dtype.kind == "b" else "an empty volume" if 0 in shape else None
+def check_writable(path: Path, volume: Volume, kinds: Sequence[str] = ()) -> None:
+    """Raise FileError for an empty volume, and for bool unless ``kinds`` has its letter."""
+    is_bool = volume.dtype.kind == "b" and "b" not in kinds
+    what = "bool" if is_bool else "an empty volume" if 0 in volume.shape else None
     if what:
         ending = "".join(path.suffixes[-2:]) if path.suffix.lower() == ".gz" else path.suffix
         raise FileError(f"{ending} files cannot hold {what}; write an .h5 or .npy file")

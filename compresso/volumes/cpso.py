@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from compresso.encodings._cpso import parse
 from compresso.encodings.cpso import Cpso
 from compresso.errors import FileError
 from compresso.volumes._format import Format
-from compresso.volumes._metadata import Metadata, unplaced
+from compresso.volumes._metadata import unplaced
 from compresso.volumes.volume import Volume
 
 
@@ -36,24 +35,13 @@ class CpsoFile(Format):
 
         yield Volume(shape, dtype, fetch)
 
-    def write(
-        self,
-        path: Path,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        parts: Iterable[Labels],
-        metadata: Metadata,
-    ) -> list[str]:
+    def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write the bytes that PyPI's package writes by default; the volume is kept in memory."""
-        if dtype.kind != "u":
+        if volume.dtype.kind != "u":
             raise FileError(
-                f"{path.suffix} files hold unsigned labels, not {dtype.name}; "
+                f"{path.suffix} files hold unsigned labels, not {volume.dtype.name}; "
                 "write an .h5 or .npy file"
             )
-        volume = np.empty(shape, dtype.newbyteorder("="))
-        z = 0
-        for part in parts:
-            volume[z : z + len(part)] = part
-            z += len(part)
-        path.write_bytes(Cpso().encode(volume))
-        return unplaced(metadata)
+        labels = np.concatenate([np.empty((0, *volume.shape[1:]), volume.dtype), *parts])
+        path.write_bytes(Cpso().encode(labels))
+        return unplaced(volume.metadata)

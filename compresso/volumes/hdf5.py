@@ -77,21 +77,15 @@ class Hdf5(Format):
             stored = _stored(dataset, axes)
             yield Volume(shape, dtype, None, fields, lost, fetch_box, chunk, own, stored)
 
-    def write(
-        self,
-        path: Path,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        parts: Iterable[Labels],
-        metadata: Metadata,
-    ) -> list[str]:
+    def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write the dataset ``main``, packed with gzip, one chunk per slice."""
-        attributes, lost = attributes_of(metadata)
+        attributes, lost = attributes_of(volume.metadata)
+        shape = volume.shape
         chunks = (1, *shape[1:]) if len(shape) == 3 else True
         packing = {} if 0 in shape else {"chunks": chunks, "compression": "gzip"}
         with _Disk(path, "w+") as disk:
             with require("h5py", "h5py", "this file").File(disk, "w") as file:
-                main = file.create_dataset("main", shape, dtype, **packing)
+                main = file.create_dataset("main", shape, volume.dtype, **packing)
                 for name, (value, kind) in attributes.items():
                     main.attrs.create(name, value, dtype=kind)
                 z = 0

@@ -3,9 +3,8 @@
 import gzip
 import math
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,26 +65,19 @@ class Nifti(Format):
         with Stream(path, shape, dtype, packing, skip=int(start)) as stream:
             yield Volume(shape, dtype, stream.fetch, *fields, own=own)
 
-    def write(
-        self,
-        path: Path,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        parts: Iterable[Labels],
-        metadata: Metadata,
-    ) -> list[str]:
+    def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write a NIfTI file, packed with gzip if its name ends with .gz."""
-        check_writable(path, shape, dtype)
+        check_writable(path, volume)
         nibabel = require("nibabel", "nibabel", "this file")
-        longer = needs_version_2(metadata, shape)
+        longer = needs_version_2(volume)
         kind = nibabel.Nifti2Header if longer else nibabel.Nifti1Header
         header = kind(endianness="<")
         try:
-            header.set_data_dtype(dtype)
-            header.set_data_shape(shape[::-1])
+            header.set_data_dtype(volume.dtype)
+            header.set_data_shape(volume.shape[::-1])
         except nibabel.spatialimages.HeaderDataError as error:
             raise FileError(f"{path}: NIfTI cannot hold the volume ({error})") from None
-        extensions, lost = fill(header, metadata)
+        extensions, lost = fill(header, volume.metadata)
         header["vox_offset"] = header.sizeof_hdr + len(extensions)
         with path.open("wb") as disk, ExitStack() as opened:
             file: Any = disk
@@ -94,7 +86,7 @@ class Nifti(Format):
                 file = opened.enter_context(packed)
             file.write(header.binaryblock + extensions)
             for part in parts:
-                file.write(np.ascontiguousarray(part, dtype.newbyteorder("<")).data)
+                file.write(np.ascontiguousarray(part, volume.dtype.newbyteorder("<")).data)
         return lost
 
 
@@ -160,10 +152,10 @@ def read_metadata(header: Any, tail: bytes = b"") -> tuple[Metadata, list[str]]:
     return _metadata.make("nifti", fields, geometry(header)), lost
 
 
-def needs_version_2(metadata: Metadata, shape: Sequence[int]) -> bool:
+def needs_version_2(volume: Volume) -> bool:
     """Whether a volume needs NIfTI-2: its source had it, or an axis is long."""
-    size = _metadata.own(metadata, "nifti").get("sizeof_hdr")
-    return size == VERSION_2 or max(shape) > LONGEST
+    size = _metadata.own(volume.metadata, "nifti").get("sizeof_hdr")
+    return size == VERSION_2 or max(volume.shape) > LONGEST
 
 
 def fill(header: Any, metadata: Metadata) -> tuple[bytes, list[str]]:
@@ -180,9 +172,7 @@ def fill(header: Any, metadata: Metadata) -> tuple[bytes, list[str]]:
     extensions, more = _pack(own.get("extensions", []))
     place, old = _metadata.geometry_of(metadata), geometry(header)
     if place is not None and place != old:
-        # Slices of a file move its affine and keep all else, such as a second affine.
-        is_moved = old and old.world and old.is_solid and replace(old, origin=place.origin) == place
-        lost += _move(header, old, place) if old and is_moved else _place(header, place)
+        lost += ["a qform that differs from the sform"] * ("qform" in own) + _place(header, place)
     return extensions, lost + more + _metadata.foreign(metadata, "nifti")
 
 
@@ -230,26 +220,6 @@ def _place(header: Any, place: Geometry) -> list[str]:
     header.set_sform(affine, code=code)
     if place.is_orthogonal:
         header.set_qform(affine, code=code)
-    return lost + _inexact(header, affine)
-
-
-def _move(header: Any, old: Geometry, new: Geometry) -> list[str]:
-    """Move the sform and the qform by the same voxels; return the names of lost fields."""
-    lost = []
-    affine = new.affine()
-    voxels = np.linalg.solve(affine[:3, :3], affine[:3, 3] - old.affine()[:3, 3])
-    sform = header.get_sform(coded=True)[0]
-    if sform is not None:
-        for name, row in zip("xyz", sform[:3], strict=True):
-            header[f"srow_{name}"][3] = row[:3] @ voxels + row[3]
-    try:
-        qform = header.get_qform(coded=True)[0]
-    except _errors():
-        header["qform_code"], qform = 0, None
-        lost.append("an invalid qform")
-    if qform is not None:
-        for name, row in zip("xyz", qform[:3], strict=True):
-            header[f"qoffset_{name}"] = row[:3] @ voxels + row[3]
     return lost + _inexact(header, affine)
 
 

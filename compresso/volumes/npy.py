@@ -11,7 +11,7 @@ from numpy.lib.format import MAGIC_PREFIX, dtype_to_descr, write_array_header_1_
 from compresso.arrays import Labels
 from compresso.errors import FileError
 from compresso.volumes._format import Format, Stream, bytes_of, volume_shape
-from compresso.volumes._metadata import Metadata, unplaced
+from compresso.volumes._metadata import unplaced
 from compresso.volumes.volume import Volume
 
 
@@ -48,18 +48,12 @@ class Npy(Format):
 
             yield Volume(shape, dtype, stream.fetch if as_c else across, own=own)
 
-    def write(
-        self,
-        path: Path,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        parts: Iterable[Labels],
-        metadata: Metadata,
-    ) -> list[str]:
+    def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write an .npy file in C order."""
-        header = {"shape": shape, "fortran_order": False, "descr": dtype_to_descr(dtype)}
+        descr = dtype_to_descr(volume.dtype)
+        header = {"shape": volume.shape, "fortran_order": False, "descr": descr}
         with path.open("wb") as file:
             write_array_header_1_0(file, header)
             for part in parts:
-                file.write(np.ascontiguousarray(part, dtype).data)
-        return unplaced(metadata)
+                file.write(np.ascontiguousarray(part, volume.dtype).data)
+        return unplaced(volume.metadata)

@@ -93,32 +93,25 @@ class Nrrd(Format):
         data = _data_file(path, _header(path)[1])
         return (path,) if data == path else (path, data)
 
-    def write(
-        self,
-        path: Path,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        parts: Iterable[Labels],
-        metadata: Metadata,
-    ) -> list[str]:
+    def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write an NRRD file, packed with gzip, its axes x first."""
         if path.suffix.lower() == ".nhdr":
             raise FileError(".nhdr files are headers without data; write an .nrrd file")
-        check_writable(path, shape, dtype)
+        check_writable(path, volume)
         fields = {
-            "type": dtype.name,
+            "type": volume.dtype.name,
             "dimension": 3,
-            "sizes": " ".join(map(str, shape[::-1])),
+            "sizes": " ".join(map(str, volume.shape[::-1])),
             "endian": "little",
             "encoding": "gzip",
         }
-        magic, more, lost = header_lines(metadata)
+        magic, more, lost = header_lines(volume.metadata)
         lines = [magic, *(f"{name}: {value}" for name, value in fields.items()), *more]
         with path.open("wb") as file:
             file.write("".join(f"{line}\n" for line in [*lines, ""]).encode("latin-1"))
             with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
                 for part in parts:
-                    packed.write(np.ascontiguousarray(part, dtype.newbyteorder("<")).data)
+                    packed.write(np.ascontiguousarray(part, volume.dtype.newbyteorder("<")).data)
         return lost
 
     def sliced(self, fields: Metadata, z0: int, z1: int) -> Metadata:

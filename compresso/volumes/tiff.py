@@ -11,7 +11,6 @@ import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -87,20 +86,14 @@ class Tiff(Format):
             with Stream(path, shape, dtype, start=start, last=False) as stream:
                 yield Volume(shape, dtype, stream.fetch, *fields)
 
-    def write(
-        self,
-        path: Path,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        parts: Iterable[Labels],
-        metadata: Metadata,
-    ) -> list[str]:
+    def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write a TIFF file, one page per slice, compressed with zlib."""
-        check_writable(path, shape, np.dtype("u1") if dtype.kind == "b" else dtype)
-        every, first, lost = tags(metadata, shape, dtype)
-        dtype = dtype.newbyteorder("=")
-        options = {"shape": shape[1:], "dtype": dtype, "compression": "zlib", "metadata": None}
-        big = bytes_of(shape, dtype) > CLASSIC
+        check_writable(path, volume, ("b",))
+        every, first, lost = tags(volume)
+        dtype = volume.dtype.newbyteorder("=")
+        options = {"shape": volume.shape[1:], "dtype": dtype}
+        options |= {"compression": "zlib", "metadata": None}
+        big = bytes_of(volume.shape, dtype) > CLASSIC
         with require("tifffile", "tifffile", "this file").TiffWriter(path, bigtiff=big) as file:
             for number, page in enumerate(chain.from_iterable(parts)):
                 file.write(page, **options | (every if number else first))
@@ -439,29 +432,24 @@ def _pair(value: Any) -> tuple[int, int] | None:
 # -- writing metadata -----------------------------------------------------------------------------
 
 
-def tags(
-    metadata: Metadata, shape: Sequence[int], dtype: np.dtype[Any]
-) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+def tags(volume: Volume) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Return arguments of tifffile's ``write`` for a page and for the first page, and lost fields.
 
     The first page has a description with the number of slices.
     """
-    fields = _metadata.own(metadata, "tiff")
-    lost = _metadata.foreign(metadata, "tiff")
-    place, was = _metadata.geometry_of(metadata), geometry(fields)
-    if place is not None and place != was:
-        if was is None or _without_origin(place) != _without_origin(was):
-            fields, more = render(place)
-            lost += more
-        elif "imagej" in fields and place.is_plain:
-            fields = fields | {"imagej": fields["imagej"] | _origins(place)}
-        else:
-            lost.append("the position of its first slice")
+    fields = _metadata.own(volume.metadata, "tiff")
+    lost = _metadata.foreign(volume.metadata, "tiff")
+    place = _metadata.geometry_of(volume.metadata)
+    if place is not None and place != geometry(fields):
+        placed, more = render(place)
+        placed["imagej"] = _metadata.own(fields, "imagej") | placed["imagej"]
+        fields = {name: value for name, value in fields.items() if name != "ome"} | placed
+        lost += more
     every: dict[str, Any] = {"photometric": "minisblack", "extratags": []}
     if fields.get("PhotometricInterpretation") == 0:
         every["photometric"] = "miniswhite"
     if "ColorMap" in fields:
-        colours = _colours(fields["ColorMap"], dtype)
+        colours = _colours(fields["ColorMap"], volume.dtype)
         every |= {} if colours is None else {"photometric": "palette", "colormap": colours}
         lost += ["ColorMap"] * (colours is None)
     turned = fields.get("Orientation", 1)
@@ -477,7 +465,7 @@ def tags(
     texts = {code: fields[name] for code, name in TEXTS.items() if name in fields}
     lost += [TEXTS[code] for code, text in texts.items() if not _is_text(text)]
     lines = {code: text.encode() for code, text in texts.items() if _is_text(text)}
-    description, unwritten = _description(fields, shape, dtype)
+    description, unwritten = _description(fields, volume.shape, volume.dtype)
     first = every | {"description": description, "software": lines.pop(SOFTWARE, None)}
     more_tags, more = _imagej_tags(_metadata.own(fields, "IJMetadata"))
     more_tags += [(code, "s", 0, line, True) for code, line in lines.items()]
@@ -493,7 +481,7 @@ def render(place: Geometry) -> tuple[dict[str, Any], list[str]]:
     pairs = [_rational(n) for n in (x, y)]
     fields: dict[str, Any] = {"ResolutionUnit": CM if place.unit else NO_UNIT}
     fields |= {f"{n}Resolution": p for n, p in zip("XY", pairs, strict=True)}
-    if None in pairs:
+    if any(step and not pair for step, pair in zip((x, y), pairs, strict=True)):
         lost.append("the spacing of x and y")
     imagej = {"unit": place.unit} if place.unit else {}
     if z:
@@ -505,10 +493,6 @@ def render(place: Geometry) -> tuple[dict[str, Any], list[str]]:
         lost += ["the axes' directions"] * (not plain.is_plain)
         lost += ["the origin"] * (place.origin is not None)
     return fields | {"imagej": imagej}, lost
-
-
-def _without_origin(place: Geometry) -> Geometry | None:
-    return replace(place, origin=None) if any(place.steps) else None
 
 
 def _origins(place: Geometry) -> dict[str, str]:

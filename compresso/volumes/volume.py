@@ -112,7 +112,7 @@ class Volume:
         return labels
 
 
-def of_array(labels: Labels) -> Volume:
+def of_array(labels: Labels, metadata: Metadata | None = None) -> Volume:
     """Return an array in memory as a volume.
 
     Examples
@@ -124,6 +124,7 @@ def of_array(labels: Labels) -> Volume:
     return Volume(
         labels.shape,
         labels.dtype,
+        metadata=metadata or {},
         fetch_box=lambda box: labels[slices_of(box)],
         chunk=labels.shape,
     )

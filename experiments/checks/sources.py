@@ -104,7 +104,7 @@ def _tiff_strips(path: Path) -> Spans:
 def _own(path: Path, labels: Labels) -> None:
     from compresso import volumes
 
-    volumes.writer(path)(path, labels.shape, labels.dtype, [labels], {})
+    volumes.write(path, volumes.of_array(labels))
 
 
 ZYX = {"axes": "ZYX"}

@@ -176,8 +176,7 @@ def _write(target: Path, volume: Volume, parts: Iterable[Labels], origin: dict[s
             yield part
 
     with replacing(target, force=True) as unfinished:
-        write = volumes.writer(target)
-        write(unfinished, volume.shape, volume.dtype, hashed(), volume.metadata)
+        volumes.write(unfinished, volume, hashed(), target)
         with h5py.File(unfinished, "r+") as file:
             file["main"].attrs.update(origin | {"labels_sha256": digest.hexdigest()})
 

@@ -409,7 +409,7 @@ def test_every_format_recognises_the_first_bytes_of_its_files(tmp_path, suffix):
     for other in (b"", b"junk that is long enough to be a head", bytes(1 << 20)):
         assert not form.begins(other)
     if suffix != ".nhdr":
-        volumes.writer(path)(path, LARGE.shape, LARGE.dtype, [LARGE], {})
+        volumes.write(path, volumes.of_array(LARGE))
         assert form.begins(path.read_bytes())
 
 

@@ -24,7 +24,7 @@ def test_a_full_disk_is_not_a_lack_of_memory():
 def test_the_whole_ending_is_named(tmp_path):
     path = tmp_path / "a.nii.gz"
     with pytest.raises(FileError, match=r"^\.nii\.gz files cannot hold an empty volume"):
-        volumes.writer(path)(path, (0, 6, 7), np.dtype("u1"), iter(()), {})
+        volumes.write(path, volumes.of_array(np.empty((0, 6, 7), "u1")))
 
 
 @pytest.mark.parametrize(("inner", "words"), [("9", "has no series 9; it has 0 of"), ("", "which")])

@@ -85,12 +85,12 @@ class Numbers(Format):
         labels = np.array(lines, np.uint32).reshape([int(n) for n in first.split()])
         yield Volume(labels.shape, labels.dtype, lambda start, stop: labels[start:stop])
 
-    def write(self, path, shape, dtype, parts, metadata):
-        lines = [" ".join(map(str, shape))]
+    def write(self, path, volume, parts):
+        lines = [" ".join(map(str, volume.shape))]
         for part in parts:
             lines += map(str, part.reshape(-1).tolist())
         path.write_text("\\n".join(lines))
-        return list(metadata)
+        return list(volume.metadata)
 '''
 DATASET = """
 [stairs]

@@ -32,8 +32,7 @@ def carry(source: Path, target: Path, first: int = 0) -> list[str]:
         depth = volume.shape[0]
         labels = volume.read(first, depth)
         metadata = volumes.sliced(json.loads(text), first, depth, depth)
-    write = volumes.writer(target)
-    lost = write(target, labels.shape, labels.dtype, [labels], metadata)
+    lost = volumes.write(target, volumes.of_array(labels, metadata))
     with volumes.open_file(target) as back:
         np.testing.assert_array_equal(back.read(0, back.shape[0]), labels)
     return _metadata.report_lost(target, lost)

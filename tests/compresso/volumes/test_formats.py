@@ -243,7 +243,7 @@ def test_what_the_system_refuses_is_not_blamed_on_the_format(number):
 @pytest.mark.parametrize("kind", [".nrrd", ".nii", ".h5", ".tif", ".npy"])
 def test_files_without_metadata_lose_nothing(tmp_path, kind):
     source = tmp_path / f"a{kind}"
-    assert volumes.writer(source)(source, LABELS.shape, LABELS.dtype, [LABELS], {}) == []
+    assert volumes.write(source, volumes.of_array(LABELS)) == []
     with volumes.open_file(source) as volume:
         assert volume.metadata == {}
         assert not volume.lost

@@ -158,9 +158,7 @@ def test_every_attribute_is_kept_or_reported(tmp_path):
         file.attrs["of the file"] = file["volumes"].attrs["of the group"] = 1
     with volumes.open_file(tmp_path / "a.h5", "volumes/labels/ids") as volume:
         kept, lost = set(volume.metadata["hdf5"]), " ".join(volume.lost)
-        volumes.writer(tmp_path / "b.h5")(
-            tmp_path / "b.h5", volume.shape, volume.dtype, [LABELS], volume.metadata
-        )
+        volumes.write(tmp_path / "b.h5", volume)
     refused = {"long", "complex", "opaque", "compound", "empty", "nothing", "big"}
     assert {*ATTRIBUTES} - kept == refused
     for name in {*names - kept, "of the file", "of the group", "enum values of enum"}:

@@ -300,7 +300,7 @@ def test_hostile_metadata_do_not_keep_labels_from_being_written(tmp_path_factory
     for kind in (".nrrd", ".nii", ".h5", ".tif", ".npy"):
         path = folder / f"a{kind}"
         moved = volumes.sliced(metadata, 3, 9, 9)
-        lost = volumes.writer(path)(path, LABELS.shape, LABELS.dtype, [LABELS], moved)
+        lost = volumes.write(path, volumes.of_array(LABELS, moved))
         lines = _metadata.report_lost(path, lost)
         assert all(isinstance(line, str) and line.isprintable() for line in lines)
         with volumes.open_file(path) as volume:
@@ -316,8 +316,8 @@ def test_no_value_becomes_another_field(tmp_path):
     magic, lines, lost = nrrd_format.header_lines({"nrrd": evil | {"keys": keys}})
     assert (magic, lines) == ("NRRD0004", [])
     assert len(lost) == 6
-    fields = {"imagej": {"unit": "mm\nimages=5", "slices": "9"}, "ome": {}}
-    _, first, _ = tiff.tags({"tiff": {"imagej": fields["imagej"]}}, (1, 2, 3), np.dtype("u1"))
+    fields = {"imagej": {"unit": "mm\nimages=5", "slices": "9"}}
+    _, first, _ = tiff.tags(volumes.of_array(np.ones((1, 2, 3), "u1"), {"tiff": fields}))
     assert b"images=5" not in first["description"]
     assert b"slices=1\n" in first["description"]
 
