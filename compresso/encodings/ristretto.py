@@ -1,28 +1,21 @@
-"""Context coding of labels: our own encoding, which needs no second stage.
+"""Context coding of labels: this project's own encoding, which needs no compressor after it.
 
-docs/ristretto.md has what is behind it, docs/formats.md the stream.
+docs/ristretto.md explains it, and docs/formats.md, section 9, describes the stream.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from compresso.arrays import Labels, Shape, as_shape, check_fits, check_shape, label_dtype
 from compresso.codec import Buffer, Encoding, Watch, unwatched
 from compresso.encodings import _ristretto_layout as layout
-from compresso.encodings._ristretto_pieces import (
-    decode_piece,
-    decode_table,
-    encode_piece,
-    encode_table,
-)
 from compresso.parallel import parallel
 
-#: Voxels of a slab, about, unless told otherwise, by effort.
+#: Approximate voxels of a slab by default, by effort.
 SLAB_VOXELS = {1: 1 << 25, 2: 1 << 25, 3: 1 << 29}
 MANY = 8
 LARGE_SLAB_VOXELS = 1 << 27
@@ -37,10 +30,10 @@ class Ristretto(Encoding):
     effort : int
         1 (fast) to 3 (small).
     slab : int
-        Slices that are coded on their own, by one thread; 0: as many as have 2**25 voxels, at
-        effort 3 2**29; of a volume of more than 8 such slabs 8, or as many as have 2**27.
+        Slices that one thread codes on their own. 0: 2**25 voxels, at effort 3 2**29. If these
+        are more than 8 slabs, 8 slabs or more, of up to 2**27 voxels.
     start : int
-        The trained counters to begin with, by their number; 0: none.
+        The number of the trained counters to begin with; 0: untrained ones.
     """
 
     name = "ristretto"
@@ -57,24 +50,26 @@ class Ristretto(Encoding):
 
     def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> bytes:
         """Encode any labels; the same bytes whatever the number of threads."""
+        from compresso.encodings import _ristretto_pieces as pieces
+
         shape = as_shape(volume.shape)
         depth = self.slab or _default_depth(shape, SLAB_VOXELS[self.effort])
         boxes = list(layout.cut(shape, depth))
         if not _whole_slices(boxes, shape):
             watch(0, shape[0])
             watch = unwatched
-        code = partial(encode_piece, volume, self.effort, self.start, watch)
+        code = partial(pieces.encode_piece, volume, self.effort, self.start, watch)
         coded = parallel(code, boxes, threads)
-        n_labels, table = encode_table([own for _, own in coded])
+        n_labels, table = pieces.encode_table([own for _, own in coded])
         head = layout.Head(self.effort, self.start, shape, depth, n_labels, table)
-        pieces = [
+        written = [
             layout.Piece(box, own.size, data, layout.check(data))
             for box, (data, own) in zip(boxes, coded, strict=True)
         ]
-        return layout.write(head, pieces)
+        return layout.write(head, written)
 
     def shape_of(self, stream: Buffer) -> Shape:
-        """The head's shape."""
+        """Return the shape in the head."""
         return layout.read_shape(stream)
 
     def decode_volume(
@@ -95,10 +90,10 @@ class Ristretto(Encoding):
         """Decode slices z0..z1-1 (clipped as Python clips); only their slabs are decoded."""
         found = self.shape_of(stream)
         check_shape(found, shape)
-        wanted = range(found[0])[z0:z1]
-        out = np.empty((len(wanted), *found[1:]), label_dtype(dtype))
-        if len(wanted):
-            _decode_slices(*layout.read(stream), wanted[0], out, threads, unwatched)
+        span = range(found[0])[z0:z1]
+        out = np.empty((len(span), *found[1:]), label_dtype(dtype))
+        if len(span):
+            _decode_slices(*layout.read(stream), span[0], out, threads, unwatched)
         return out.astype(dtype, copy=False)
 
 
@@ -111,29 +106,34 @@ def _decode_slices(
     watch: Watch,
 ) -> None:
     """Decode slices from z0 on to an array in C order and native byte order."""
-    z1 = z0 + len(out)
-    labels = [_narrow(own, out.dtype) for own in decode_table(head, pieces)]
-    tell = watch if _whole_slices([piece.box for piece in pieces], head.shape) else unwatched
+    from compresso.encodings._ristretto_pieces import decode_piece, decode_table
 
-    def decode_one(number: int) -> None:
+    z1 = z0 + len(out)
+    tables = decode_table(head, pieces)
+    for table in tables:
+        check_fits(table, out.dtype)
+    whole = _whole_slices([piece.box for piece in pieces], head.shape)
+
+    def decode(number: int) -> None:
         piece = pieces[number]
-        box = piece.box
+        box, table = piece.box, tables[number].astype(out.dtype)
         low, high = max(z0, box.z0), min(z1, box.z1)
         part = out[low - z0 : high - z0, box.y0 : box.y1, box.x0 : box.x1]
 
-        def told(a: int, b: int) -> None:
-            tell(low - z0 + a, low - z0 + b)
+        def complete(a: int, b: int) -> None:
+            if whole:
+                watch(low - z0 + a, low - z0 + b)
 
-        decode_piece(piece, head, labels[number], part, low - box.z0, told)
+        decode_piece(piece, head, table, part, low - box.z0, complete)
 
-    wanted = [n for n, p in enumerate(pieces) if p.box.z0 < z1 and z0 < p.box.z1]
-    parallel(decode_one, wanted, threads)
-    if tell is not watch:
+    needed = [n for n, p in enumerate(pieces) if p.box.z0 < z1 and z0 < p.box.z1]
+    parallel(decode, needed, threads)
+    if not whole:
         watch(0, len(out))
 
 
 def _default_depth(shape: Shape, voxels: int) -> int:
-    """Slices of a slab, of about so many voxels, or more where MANY slabs are not enough."""
+    """Slices of a slab of about that many voxels, or of more if MANY slabs are not enough."""
     nz, ny, nx = shape
     slabs = max(1, round(nz * ny * nx / voxels))
     if slabs > MANY:
@@ -144,9 +144,3 @@ def _default_depth(shape: Shape, voxels: int) -> int:
 def _whole_slices(boxes: Sequence[layout.Box], shape: Sequence[int]) -> bool:
     """Whether there are boxes, and each is of whole slices."""
     return bool(boxes) and (boxes[0].y1, boxes[0].x1) == tuple(shape[1:])
-
-
-def _narrow(labels: NDArray[np.uint64], dtype: np.dtype[Any]) -> Labels:
-    """Labels as another dtype; raises DecodeError where one does not fit."""
-    check_fits(labels, dtype)
-    return labels.astype(dtype)

@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from compresso import volumes
 from compresso.arrays import Labels
-from compresso.encodings import _ristretto_start as start
 from compresso.encodings._ristretto_layout import Box
-from compresso.encodings._ristretto_pieces import Encoder, tell_deep
+from compresso.encodings._ristretto_pieces import Encoder, choose_3d
+from compresso.kernels.ristretto import start
 from compresso.kernels.ristretto.coder import FRESH
-from compresso.kernels.ristretto.start import COUNTERS
 from compresso.plugins import Extent
 from experiments.checks import Program
 from experiments.datasets.synthetic import Phantom
@@ -32,24 +31,24 @@ LEAST = 12  # observations of a counter that is kept
 
 def train(volumes: Sequence[Labels]) -> NDArray[np.uint32]:
     """Counters after all pieces of the volumes."""
-    counters = np.full(COUNTERS, FRESH, np.uint32)
+    counters = np.full(start.COUNTERS, FRESH, np.uint32)
     for volume in volumes:
         for side in SIDES:
-            _encode_pieces(volume, side, counters, tell_deep)
+            _encode_pieces(volume, side, counters, choose_3d)
         pictures = np.ascontiguousarray(volume[::4])
         _encode_pieces(pictures, SIDES[-1], counters, lambda group: np.zeros(len(group), np.uint8))
     return counters
 
 
 def _encode_pieces(
-    volume: Labels, side: int, counters: NDArray[np.uint32], tell: Callable[[Labels], Labels]
+    volume: Labels, side: int, counters: NDArray[np.uint32], choose: Callable[[Labels], Labels]
 ) -> None:
     nz, ny, nx = volume.shape
     for z in range(0, nz, side):
         for y in range(0, ny, side):
             for x in range(0, nx, side):
                 box = Box(z, min(z + side, nz), y, min(y + side, ny), x, min(x + side, nx))
-                Encoder(volume, box, 1, counters, 8 * box.voxels, tell).run()
+                Encoder(volume, box, 1, counters, 8 * box.voxels, choose).run()
 
 
 @click.command(cls=Program)

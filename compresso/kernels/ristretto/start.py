@@ -1,4 +1,13 @@
-"""The counters of ``ristretto``: which there are, their addresses, and their initial values."""
+"""The counters of ``ristretto``: which there are, their addresses, and their initial values.
+
+The counters of effort 1 begin with trained values, a *start*. It is an xz file: uint32
+little-endian, the number of counters, and 63 more, *levels*, which are probabilities in 2**22; then
+a byte per counter, 0 for an untrained one, else 1 + its level.
+"""
+
+import lzma
+from functools import lru_cache
+from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,13 +105,13 @@ def width(effort: int, voxels: int) -> int:
     return min(max(voxels.bit_length() - 3, 12), 14 + 2 * effort)
 
 
-def make_counters(trained: NDArray[np.uint32], effort: int, bits: int) -> NDArray[np.uint32]:
-    """The counters of a piece: the trained ones, then those of the mixer."""
+def make_counters(start: int, effort: int, bits: int) -> NDArray[np.uint32]:
+    """The counters of a piece: those of a start, then those of the mixer."""
     if effort == 1:
-        return trained.copy()
+        return trained(start).copy()
     tables = int(EXTRA[effort].sum()) << bits
     counters = np.full(TABLES + tables, FRESH, np.uint32)
-    counters[:COUNTERS] = trained
+    counters[:COUNTERS] = trained(start)
     row = SQUASH[np.minimum(np.arange(COLUMNS) * STEP, 2 * MOST + 2)]
     counters[REFINEMENTS:TABLES] = np.tile(row.astype(np.uint32) << 10 | 6, 6 * 1024)
     return counters
@@ -116,3 +125,45 @@ def make_weights(effort: int) -> NDArray[np.int64]:
             count = 1 + int(EXTRA[effort, question, is_3d])
             weights[question, is_3d, :, :count] = min(65536, 78643 // count)
     return weights.reshape(-1)
+
+
+#: The files of starts by their number in a stream; 0 is untrained. Published ones never change.
+STARTS = (None, "ristretto-start-1.xz")
+OBSERVATIONS = np.uint32(6)  # of a trained counter
+LEVELS = 63
+
+
+@lru_cache(maxsize=2)
+def trained(number: int) -> NDArray[np.uint32]:
+    """The counters of a start, read-only."""
+    counters = np.full(COUNTERS, FRESH, np.uint32)
+    file = STARTS[number]
+    if file:
+        found = unpack(resources.files("compresso.encodings").joinpath(file).read_bytes())
+        counters[: found.size] = found
+    counters.flags.writeable = False
+    return counters
+
+
+def pack(counters: NDArray[np.uint32], least: int) -> bytes:
+    """Make a start's file from the counters that made ``least`` observations or more."""
+    # Levels are even in the logarithm of the odds, from 2**-12 to 2**12 to one.
+    odds = 2.0 ** (np.arange(-31, 32) * 12 / 31)
+    levels = np.round((1 << 22) * odds / (1 + odds)).astype("<u4")
+    edges = (levels[1:].astype(np.int64) + levels[:-1]) // 2
+    codes = 1 + np.searchsorted(edges, counters >> np.uint32(10)).astype(np.uint8)
+    codes[counters & np.uint32(1023) < least] = 0
+    plain = np.array([codes.size], "<u4").tobytes() + levels.tobytes() + codes.tobytes()
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 0, "lp": 0, "pb": 0}]
+    return lzma.compress(plain, lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=filters)
+
+
+def unpack(packed: bytes) -> NDArray[np.uint32]:
+    """The counters of a start's file."""
+    plain = lzma.decompress(packed, lzma.FORMAT_XZ)
+    numbers = np.frombuffer(plain, "<u4", 1 + LEVELS)
+    codes = np.frombuffer(plain, np.uint8, offset=numbers.nbytes)
+    known = np.empty(1 + LEVELS, np.uint32)
+    known[0] = FRESH
+    known[1:] = numbers[1:] << np.uint32(10) | OBSERVATIONS
+    return known[codes]

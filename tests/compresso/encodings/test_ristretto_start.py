@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from compresso.encodings import _ristretto_start as start
 from compresso.encodings.ristretto import Ristretto
+from compresso.kernels.ristretto import start
 from tests.compresso.encodings.test_ristretto import cells
 from tests.helpers.paths import ROOT, shared
 
@@ -28,11 +28,9 @@ def test_pack_keeps_what_was_seen_often():
 
 
 def test_it_is_small_and_fits_the_counters():
-    from compresso.kernels.ristretto import start as layout
-
     assert FILE.stat().st_size < 50_000
-    assert start.unpack(FILE.read_bytes()).size == layout.COUNTERS
-    assert not start.counters(1).flags.writeable
+    assert start.unpack(FILE.read_bytes()).size == start.COUNTERS
+    assert not start.trained(1).flags.writeable
 
 
 def test_small_pieces_gain():
