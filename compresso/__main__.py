@@ -175,7 +175,7 @@ def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
 
     from compresso import files, volumes
 
-    with progress_bar() as progress:
+    with progress_bar(quiet=not labels) as progress:
         facts = files.describe_file(source, labels, threads, progress)
     done = files.Result(facts["shape"], np.dtype(facts["dtype"]), facts["size"])
     if as_json:

@@ -240,7 +240,7 @@ def progress_bar(quiet: bool = False, unit: str = "group") -> Iterator[Progress]
 
     if sys.stderr.isatty() and not quiet:
         announce_compilation(lambda: complain("compiling kernels (first run only) ..."))
-    with tqdm(disable=quiet or None, unit=unit, leave=False, file=sys.stderr) as bar:
+    with tqdm(disable=quiet or None, unit=f" {unit}", leave=False, file=sys.stderr) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total

@@ -163,6 +163,7 @@ def command(threads: int, scheduler: str, quiet: bool, **options: Any) -> int:
             complain(line)
         with on_interruption(unfinished), progress_bar(quiet, "task") as progress:
             finished = 0
+            progress(0, len(plan))
 
             def report(done: Done) -> None:
                 nonlocal missing, finished
