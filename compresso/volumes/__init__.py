@@ -320,7 +320,8 @@ def absolute(text: str) -> str:
 
 def reshaped(where: object, own: tuple[int, ...], shape: tuple[int, ...]) -> list[str]:
     """Return one line if an array's own shape is not that of the volume, else none."""
-    return [f"{where}: the array of shape {own} is read as {shape}"] * (own not in ((), shape))
+    text = f"{where}: the array of shape {own} is read as {extent(shape)} voxels (x, y, z)"
+    return [text] * (own not in ((), shape))
 
 
 # -- writing --------------------------------------------------------------------------------------

@@ -63,9 +63,9 @@ def by_nibabel(path: Path) -> np.ndarray:
     return at * (-1, -1, 1) * scale
 
 
-def assert_same_place(found: np.ndarray, wanted: np.ndarray) -> None:
+def assert_same_place(found: np.ndarray, expected: np.ndarray) -> None:
     """To the precision of the 32-bit floats of NIfTI."""
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-6 * np.abs(wanted).max())
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
 
 
 def itk_file(path: Path, directions: np.ndarray, labels: np.ndarray = LABELS) -> Path:

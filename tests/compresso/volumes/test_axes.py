@@ -140,14 +140,6 @@ def test_stores_follow_it(tmp_path, kind, own):
         assert np.array_equal(volume.read_box(volume.box), array.reshape(volume.shape))
 
 
-def test_images_in_a_group_and_named_axes(tmp_path):
-    root = depots.zarr_group(tmp_path / "a.zarr")
-    root.create_array("x", data=np.arange(6))
-    root.create_array("seg", data=LABELS[0].T, dimension_names=["x", "y"])
-    depots.same(tmp_path / "a.zarr", LABELS[:1])
-    depots.same(f"{tmp_path / 'a.zarr'}:box=1-5x2-3x0-1", LABELS[:1, 2:3, 1:5])
-
-
 def test_commands_say_how_axes_are_read(tmp_path):
     path = depots.zarr_array(tmp_path / "a.zarr", LABELS[..., None], chunks=(4, 5, 6, 1))
     np.save(tmp_path / "a.npy", LABELS[..., None])

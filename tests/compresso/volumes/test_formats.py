@@ -26,7 +26,7 @@ from tests.helpers.sources import LABELS, load, outcome, run, written
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_reads_are_clamped_as_slices_in_any_order(tmp_path, name):
+def test_slices_are_clamped_and_read_in_any_order(tmp_path, name):
     with volumes.open_file(written(tmp_path, name)) as reader:
         assert reader.shape == LABELS.shape
         assert reader.dtype == LABELS.dtype
@@ -143,7 +143,7 @@ def test_a_forged_shape_is_refused_before_it_is_allocated(tmp_path, name):
 
 
 def damaged_files(folder):
-    """Files that made the libraries raise what was not expected of them."""
+    """Yield files that made the libraries raise unexpected errors."""
     with h5py.File(folder / "loop.h5", "w") as file:
         file["main"] = h5py.SoftLink("/other")
         file["other"] = h5py.SoftLink("/main")
@@ -234,7 +234,7 @@ def test_packed_files_are_unpacked_once_however_small_the_groups(tmp_path, name,
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
-def test_what_the_system_refuses_is_not_blamed_on_the_format(number):
+def test_refusals_of_the_system_are_not_blamed_on_the_format(number):
     message = rf"^x\.h5: cannot be read \({os.strerror(number)}\)$"
     with pytest.raises(FileError, match=message), reading(Path("x.h5"), "HDF5"):
         raise OSError(number, "Unable to synchronously open file (unable to open: name = 'x.h5')")

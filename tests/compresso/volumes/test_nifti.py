@@ -54,13 +54,13 @@ def test_niftis_affines_and_units_become_nrrds(tmp_path, sform, qform, unit):
     affine[:3, :3] = TURN * SPACING
     affine[:3, 3] = ORIGIN
     source = nifti_file(tmp_path / "a.nii", affine, sform, qform, unit)
-    wanted = by_nibabel(source)
+    expected = by_nibabel(source)
     for name in ("a.nrrd", "a.h5", "b.nii"):
         carry(source, tmp_path / name)
-    assert_same_place(by_itk(tmp_path / "a.nrrd"), wanted)
+    assert_same_place(by_itk(tmp_path / "a.nrrd"), expected)
     carry(tmp_path / "a.h5", tmp_path / "c.nii.gz")
     for name in ("b.nii", "c.nii.gz"):
-        assert_same_place(by_nibabel(tmp_path / name), wanted)
+        assert_same_place(by_nibabel(tmp_path / name), expected)
 
 
 @pytest.mark.parametrize("order", "<>")
@@ -84,7 +84,7 @@ def test_niftis_fields_come_back_each(tmp_path, order):
     before = nib.load(tmp_path / "a.nii").header
     after = nib.load(tmp_path / "b.nii.gz").header
     assert before.endianness == order
-    for name in header.keys():  # noqa: SIM118 - a header is no dict
+    for name in header.keys():  # noqa: SIM118 - a header is not a dict
         if name != "sizeof_hdr":
             np.testing.assert_array_equal(after[name], before[name], err_msg=name)
     kept = [(e.get_code(), bytes(e.get_content()).rstrip(b"\0")) for e in after.extensions]
@@ -134,7 +134,7 @@ def test_slices_move_the_affine_and_keep_all_other_fields(tmp_path, kind, codes,
     np.testing.assert_allclose(after.affine, before.affine @ move, atol=1e-5)
 
 
-def test_a_qform_that_is_another_place_is_named(tmp_path):
+def test_a_differing_qform_is_named(tmp_path):
     for codes, sform, line in (((1, 1), QFORM, 0), ((1, 1), SFORM, 1), ((0, 1), SFORM, 0)):
         source = affines_file(tmp_path / "a.nii", sform, QFORM, codes)
         assert ("nifti qform" in " ".join(carry(source, tmp_path / "a.nrrd"))) == line

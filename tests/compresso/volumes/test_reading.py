@@ -79,11 +79,3 @@ def test_files_that_are_something_else(tmp_path, name):
         path.write_bytes(content)
         with pytest.raises(FileError, match=name):
             load(path)
-
-
-def test_arrays_of_objects_and_of_four_axes_are_refused(tmp_path):
-    path = tmp_path / "labels.npy"
-    for array in (np.array([{"no": "label"}], object), np.stack([LABELS, LABELS])):
-        np.save(path, array, allow_pickle=True)
-        with pytest.raises(FileError, match=r"labels\.npy"):
-            load(path)

@@ -8,12 +8,10 @@ import h5py
 import numpy as np
 import pytest
 import SimpleITK
-from hypothesis import given
-from hypothesis import strategies as st
 
 from compresso import container, files, volumes
 from compresso.errors import FileError, SpecError
-from compresso.volumes._location import Box, Selection, locate, split
+from compresso.volumes._location import Selection, locate
 from compresso.volumes.volume import slices_of
 from tests.helpers import stores as depots
 from tests.helpers.geometry import LABELS, ORIGIN, SPACING, TURN, itk_file
@@ -92,13 +90,6 @@ def test_some_sources_do_not_list_their_chunks(tmp_path):
     for text, listed in (("a.npy", False), ("a.h5:written", False), ("a.h5:empty", True)):
         with volumes.open(str(tmp_path / text)) as found:
             assert (found.stored is not None) == listed
-
-
-def test_orders_and_bytes_of_zarr3(tmp_path, zarr):
-    volume = depots.labels(dtype="i4")
-    turned = [zarr.codecs.TransposeCodec(order=(2, 1, 0))]
-    big = zarr.codecs.BytesCodec(endian="big")
-    same(zarr_array(tmp_path / "seg", volume, filters=turned, serializer=big), volume)
 
 
 # -- addresses and selections ----------------------------------------------------------------------
@@ -181,17 +172,6 @@ def test_scales_and_boxes_are_in_the_stores_own_coordinates(tmp_path):
         f"{folder}:mip=2"
     )
     assert "10-51x20-53x30-50 (x, y, z)" in refusal(f"{folder}:box=9-20x21-29x33-50")
-
-
-@given(st.tuples(*[st.tuples(st.integers(-999, 999), st.integers(1, 999))] * 3))
-def test_boxes_as_text(ranges):
-    box = Box("x".join(f"{low}-{low + size}" for low, size in ranges))
-    assert tuple(box) == tuple((low, low + size) for low, size in ranges)
-    assert Box(str(box)) == box
-    assert split(f"gs://bucket/a|zarr3::mip=1,box={box}") == (
-        "gs://bucket/a|zarr3:"[:-1],
-        f"mip=1,box={box}",
-    )
 
 
 @pytest.mark.parametrize(
@@ -329,20 +309,6 @@ def test_places_of_zarr(tmp_path, version, size, units, unit):
     assert set(described(folder)) == {"geometry"}
 
 
-def test_places_of_zarr_follow_the_axes(tmp_path):
-    said = {"resolution": [5, 4, 40], "offset": [400, 800, 1200], "axis_names": ["x", "y", "z"]}
-    folder = zarr_array(tmp_path / "xyz", VOLUME.T, attributes=said)
-    same(folder, VOLUME)
-    assert (place(folder).spacing, place(folder).origin) == ((40, 4, 5), (400, 800, 1200))
-    for names in (["c^", "z", "y", "x"], None):
-        said = {"voxel_size": [40, 4, 5], "axis_names": names}
-        folder = zarr_array(
-            tmp_path / f"c{names}", VOLUME[None], chunks=(1, 8, 8, 8), attributes=said
-        )
-        same(folder, VOLUME)
-        assert place(folder).spacing == (40, 4, 5)
-
-
 @pytest.mark.parametrize("units", [{}, {"units": "nm"}, {"units": ["nm"] * 3}])
 @pytest.mark.parametrize("where", ["array", "group"])
 def test_places_of_n5(tmp_path, where, units):
@@ -452,23 +418,6 @@ def test_groups(tmp_path, version, consolidated):
         expected = f"{text}/a/labels" if consolidated else f"such as {text}/path/inside"
         assert line.endswith(expected)
         same(f"{text}/a/labels", volume)
-
-
-@pytest.mark.parametrize("version", [2, 3])
-def test_an_error_shows_how_to_name_a_volume_in_a_group(tmp_path, version):
-    """The example in it works, however the group was named."""
-    volume = depots.labels(dtype="u4")
-    group = zarr_group(tmp_path / "x.zarr", version)
-    for name in ("a/b/seg", "a/b/other"):
-        group.create_array(name, data=volume, chunks=(8, 8, 8))
-    folder, url = tmp_path / "x.zarr", f"file://{tmp_path}/x.zarr"
-    for text in (
-        *(folder, f"{folder}/", f"{folder}/a", f"{folder}:/a", f"{folder}:/a/b/", f"{url}:/a/b"),
-        *(url, f"zarr://{folder}:/a", f"{url}|zarr{version}:", f"{url}|zarr{version}:a"),
-        *(f"{folder}:box=1-9x1-9x1-9", f"{folder}:/a:box=1-9x1-9x1-9"),
-    ):
-        example = refusal(text).rpartition(" as ")[2].strip("'")
-        same(example, volume[1:9, 1:9, 1:9] if "box" in str(text) else volume)
 
 
 # -- attributes ------------------------------------------------------------------------------------

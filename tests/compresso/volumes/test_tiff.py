@@ -5,7 +5,6 @@ import tracemalloc
 import nibabel as nib
 import numpy as np
 import pytest
-import SimpleITK
 import tifffile
 
 import compresso as C
@@ -14,13 +13,7 @@ from compresso.errors import FileError
 from compresso.volumes import tiff
 from compresso.volumes._metadata import Geometry
 from tests.helpers.geometry import (
-    ORIGIN,
-    SPACING,
-    TURN,
-    assert_same_place,
-    by_itk,
     carry,
-    itk_file,
     named,
 )
 from tests.helpers.sources import LABELS, load, outcome, run, written
@@ -108,13 +101,6 @@ def test_colours_and_more_dimensions_are_refused(tmp_path, shape):
     tifffile.imwrite(tmp_path / "x.tif", np.zeros(shape, np.uint8), **how)
     with pytest.raises(C.FileError, match=r"colours|shape"):
         load(tmp_path / "x.tif")
-
-
-def test_tiff_pyramids_are_read_at_their_full_size(tmp_path):
-    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
-        file.write(LABELS, subifds=1, photometric="minisblack", compression="zlib")
-        file.write(LABELS[:, ::2, ::2], subfiletype=1, photometric="minisblack", compression="zlib")
-    assert np.array_equal(load(tmp_path / "x.tif"), LABELS)
 
 
 def test_imagej_stacks_of_one_page(tmp_path):
@@ -232,7 +218,7 @@ def test_tiffs_lines_of_text_are_kept_and_other_tags_named(tmp_path):
     assert "Software" in named(source, ".nii")
 
 
-def test_what_tifffile_writes_next_to_the_shape_is_kept_or_named(tmp_path):
+def test_fields_of_tifffile_are_kept_or_named(tmp_path):
     metadata = {"axes": "ZYX", "spacing": 0.5, "names": {"1": "cell"}, "odd": float("nan")}
     tifffile.imwrite(tmp_path / "a.tif", LABELS, metadata=metadata)
     assert carry(tmp_path / "a.tif", tmp_path / "b.tif") == []
@@ -350,16 +336,7 @@ def test_omes_sizes_come_back_with_their_units(tmp_path):
     np.testing.assert_allclose(nib.load(tmp_path / "a.nii").header.get_zooms(), (0.1, 0.2, 1))
 
 
-def test_directions_that_tiff_cannot_hold_are_named(tmp_path):
-    source = itk_file(tmp_path / "a.nrrd", TURN)
-    (line,) = carry(source, tmp_path / "a.tif")
-    assert "directions" in line
-    assert "origin" in line
-    (line,) = carry(source, tmp_path / "a.npy")
-    assert "geometry" in line
-
-
-def test_a_plain_tiff_says_that_it_cannot_hold_where_slices_begin(tmp_path):
+def test_the_origin_of_slices_is_named_if_lost(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", LABELS, resolution=(10, 10), resolutionunit=3, metadata={})
     with volumes.open_file(tmp_path / "a.tif") as volume:
         place = Geometry.from_json(volume.metadata["geometry"])
@@ -367,16 +344,3 @@ def test_a_plain_tiff_says_that_it_cannot_hold_where_slices_begin(tmp_path):
     assert carry(tmp_path / "a.tif", tmp_path / "b.tif", first=3) == []  # z is unknown anyway
     tifffile.imwrite(tmp_path / "c.ome.tif", LABELS, metadata={"axes": "ZYX", "PhysicalSizeZ": 2.0})
     assert "origin" in "".join(carry(tmp_path / "c.ome.tif", tmp_path / "d.tif", first=3))
-
-
-def test_simpleitk_reads_the_spacing(tmp_path):
-    source = itk_file(tmp_path / "a.nrrd", np.eye(3))
-    assert carry(source, tmp_path / "a.tif") == []
-    spacing = SimpleITK.ReadImage(str(tmp_path / "a.tif")).GetSpacing()  # it knows no z here
-    np.testing.assert_allclose(spacing[:2], SPACING[:2], rtol=1e-6)
-    with tifffile.TiffFile(tmp_path / "a.tif") as file:
-        found = file.imagej_metadata
-    at = [-found[f"{axis}origin"] * step for axis, step in zip("xyz", SPACING, strict=True)]
-    np.testing.assert_allclose(at, ORIGIN)
-    assert carry(tmp_path / "a.tif", tmp_path / "b.nrrd") == []
-    assert_same_place(by_itk(tmp_path / "b.nrrd"), by_itk(source))

@@ -7,7 +7,7 @@ import pytest
 
 import compresso as C
 from tests.helpers import stores as depots
-from tests.helpers.stores import place, refusal, same, scales, zarr_array, zarr_group
+from tests.helpers.stores import refusal, same, zarr_array
 
 HEADS = {"zarr2": ".zarray", "zarr3": "zarr.json", "n5": "attributes.json"}
 
@@ -132,18 +132,6 @@ def test_settings_of_codecs_that_only_encoding_needs(tmp_path, numcodecs, codec,
 SHARDS = (8, 32, 48)
 
 
-@pytest.mark.parametrize(
-    "codec",
-    [
-        {"encoding": "neuroglancer", "compression": "lzma:preset=1"},
-        {"encoding": "none", "depth": 3},
-    ],
-)
-def test_codecs(zarr, tmp_path, codec):
-    volume = depots.labels(dtype="u4")
-    same(depots.own(tmp_path / "seg", volume, codec=codec), volume)
-
-
 @pytest.mark.parametrize("separator", "/.")
 @pytest.mark.parametrize("encoding", ["default", "v2"])
 @pytest.mark.parametrize("shards", [None, SHARDS])
@@ -157,28 +145,6 @@ def test_keys_and_holes(zarr, tmp_path, encoding, separator, shards):
     )  # fmt: skip
     assert len(depots.chunks(folder)) == (9 if shards is None else 2)
     same(folder, volume)
-
-
-def test_misplaced_chunks_are_refused(zarr, tmp_path):
-    folder = depots.own(tmp_path / "seg", depots.labels())
-    (folder / "c" / "1" / "0" / "0").rename(folder / "c.1.0.0")
-    assert "c.1.0.0" in refusal(folder)
-
-
-def test_names_units_and_images(zarr, tmp_path):
-    volume = depots.labels(dtype="u4")
-    units = {"dimension_units": ["4 nm", "5 nm", "40 nm"]}
-    folder = depots.own(
-        tmp_path / "xyz", volume.T, dimension_names=["x", "y", "z"], attributes=units
-    )
-    same(folder, volume)
-    assert place(folder).spacing == (40, 5, 4)
-    image = scales("zyx", ["nanometer"] * 3, [[40, 4, 4], [40, 8, 8]], [0, 2, 2])
-    zarr_group(tmp_path / "ome").attrs["ome"] = {"version": "0.5", "multiscales": image}
-    depots.own(tmp_path / "ome" / "s" / "0", volume)
-    depots.own(tmp_path / "ome" / "s" / "1", volume[:, ::2, ::2])
-    same(f"{tmp_path / 'ome'}:mip=1", volume[:, ::2, ::2])
-    assert place(f"{tmp_path / 'ome'}:mip=1").origin == (2, 2, 0)
 
 
 @pytest.mark.parametrize("shards", [None, SHARDS])
