@@ -3,8 +3,6 @@
 import re
 from collections.abc import Sequence
 
-from compresso.cli import digits
-
 #: The groups of datasets: the paper's EM sets, its other sets, and synthetic volumes.
 EM, OTHER, SYNTHETIC = "em", "other", "synthetic"
 #: For a number that is not known, and for no compressor.
@@ -43,14 +41,3 @@ def natural(text: str) -> list[str | float]:
     """Return a key that sorts codec strings by their numbers: ``level=2`` before ``level=10``."""
     parts = NUMBER.split(text.lower())
     return [float(part) if i % 2 else part for i, part in enumerate(parts)]
-
-
-def size(count: float) -> str:
-    """Return a number of bytes in powers of 1000: ``43.9 kB``."""
-    if count < 1000:
-        return f"{count:.0f} bytes"
-    for unit in ("kB", "MB", "GB", "TB"):
-        count /= 1000
-        if count < 999.5:
-            return f"{digits(count)} {unit}"
-    return f"{digits(count / 1000)} PB"

@@ -1,13 +1,12 @@
-"""Options that several commands of run.py have, and the layout of their help."""
+"""Options that several commands of run.py have, and the sections of their help."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from compresso.cli import DEBUG as DEBUG
+from compresso import cli
 from compresso.cli import Decorator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,30 +14,16 @@ ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = {
     "Measuring": (
         *("runs", "restart", "keep_failed", "threads", "timeout", "isolated", "seed"),
-        *("scheduler", "encodings", "peers", "commands"),
+        *("scheduler", "encodings", "quick", "others", "peers", "commands"),
     ),
     "Data": ("slices", "chunks", "sample", "dtypes", "group", "directory", "mirror"),
     "Output": ("form", "as_json", "output", "figures", "plot", "only_report", "verbose", "quiet"),
     "Other": (),
 }
-LINKS = (
-    "Documentation: README.md and docs/. Paper: https://doi.org/10.1007/978-3-319-66182-7_89",
-    "Questions and bugs: CONTRIBUTING.md",
-)
 
 
 class Command(click.Command):
-    """A command whose help has sections of options, examples and links.
-
-    Parameters
-    ----------
-    examples : sequence of str
-        Command lines without ``python run.py``.
-    """
-
-    def __init__(self, *arguments: Any, examples: Sequence[str] = (), **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        self.examples = examples
+    """A command whose help has sections of options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, section by section."""
@@ -51,59 +36,35 @@ class Command(click.Command):
                 with formatter.section(title):
                     formatter.write_dl(lines)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples and links."""
-        with formatter.section("Examples"):
-            for line in self.examples:
-                formatter.write(f"{'':{formatter.current_indent}}python run.py {line}\n")
-        formatter.write_paragraph()
-        formatter.write("\n".join((*LINKS, "")))
+
+def examples(*lines: str, docs: str = "docs/benchmarking.md") -> str:
+    """Return the epilog of a command's help, with command lines without ``python run.py``."""
+    return cli.examples(*(f"python run.py {line}" for line in lines), docs=docs)
 
 
-class Seconds(click.ParamType[float]):
-    """A time limit above 0."""
-
-    name = "seconds"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Parse the text."""
-        try:
-            seconds = float(str(value))
-        except ValueError:
-            seconds = 0.0
-        if not seconds > 0:
-            self.fail(f"{value!r} is not a number of seconds above 0", param, ctx)
-        return seconds
+def _seconds(text: object) -> float | None:
+    """Parse a time limit; None for inf."""
+    try:
+        seconds = float(str(text))
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise click.BadParameter(f"{text!r} is not a number of seconds above 0")
+    return None if seconds == math.inf else seconds
 
 
-class Slices(click.ParamType[int]):
-    """A number of slices, at least 1; or -1 for all, as in the original program."""
-
-    name = "slices"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """Parse the text."""
-        try:
-            slices = int(str(value))
-        except ValueError:
-            slices = 0
-        if slices < 1 and slices != -1:
-            self.fail(f"{value!r} is not a number of slices (1 or more, -1 for all)", param, ctx)
-        return slices
+def _slices(text: object) -> int | None:
+    """Parse a number of slices; None for -1, as in the original program."""
+    return None if str(text) == "-1" else cli.number(1)(text)
 
 
 def timeout(default: float | None) -> Decorator:
-    """Return the option ``--timeout``; inf is no limit."""
+    """Return the option ``--timeout``; inf disables it."""
     return click.option(
         "--timeout",
-        type=Seconds(),
+        type=_seconds,
         metavar="SECONDS",
         default=default,
-        callback=lambda _, __, value: None if value == math.inf else value,
         help="Time limit of one run, after its kernels are compiled; inf for none.",
     )
 
@@ -122,11 +83,9 @@ def output(name: str) -> Decorator:
 
 SLICES = click.option(
     *("-s", "--slices"),
-    type=Slices(),
+    type=_slices,
     metavar="N",
-    default=-1,
-    callback=lambda _, __, value: None if value == -1 else value,
-    help="Use only the first N slices; -1 for all.",
+    help="Use only the first N slices; -1 for all, as by default.",
 )
 DIRECTORY = click.option(
     *("-d", "--directory"),
@@ -157,11 +116,11 @@ def codecs(what: str, text: str, registry: Any) -> list[Any]:
     from compresso.plugins import split_list
 
     given, installed = split_list(text), registry.installed()
-    specs = [s for spec in given for s in (installed if spec.lower() == "all" else [spec])]
-    if not specs:
+    chosen = [s for one in given for s in (installed if one.lower() == "all" else [one])]
+    if not chosen:
         raise SpecError(f"{what} is empty. Give all, or some of: {', '.join(registry.names())}")
     for name in registry.names():
-        if name not in installed and len(specs) > len(given):
+        if name not in installed and len(chosen) > len(given):
             needed = " ".join(registry.parse(name).missing())
             click.echo(f"{name} is skipped. To include it: pip install {needed}", err=True)
-    return list({codec.spec: codec for codec in map(registry.parse, specs)}.values())
+    return list({codec.spec: codec for codec in map(registry.parse, chosen)}.values())

@@ -12,12 +12,15 @@ import pandas as pd
 from tqdm import tqdm
 
 from compresso.cli import digits
+from compresso.warmup import announce_compilation
 from experiments import figures, page, records
 from experiments.datasets import Dataset
 from experiments.measure import Grid
 from experiments.records import OK, Row, table
 from experiments.records.results import describe_skipped, describe_unusable
 from experiments.text import display_name
+
+COMPILING = "compiling kernels (first run only) ..."
 
 
 class Rows(list[Row]):
@@ -54,6 +57,8 @@ def bar(total: int | None, quiet: bool) -> Iterator[Any]:
     tqdm.monitor_interval = 0  # it would be one more thread
     form = "{desc} {n_fmt}/{total_fmt} [{elapsed}]" if total is not None else "{elapsed} {desc}"
     hidden = quiet or not sys.stderr.isatty()
+    if not hidden:
+        announce_compilation(lambda: tqdm.write(COMPILING, file=sys.stderr))
     ended = threading.Event()
     with tqdm(total=total, bar_format=form, disable=hidden, leave=False) as progress:
 

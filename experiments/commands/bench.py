@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 from compresso import cli
-from compresso.cli import QUIET
+from compresso.cli import DEBUG, QUIET
 from experiments.commands import _options as options
-from experiments.commands._options import DEBUG, Command
+from experiments.commands._options import Command
 
 if TYPE_CHECKING:
     from experiments.datasets import LoadedVolume
@@ -34,11 +34,11 @@ def _be_quick(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.command(
     cls=Command,
-    examples=[
+    epilog=options.examples(
         "bench --quick",
         "bench pinky40 --slices 64 --dtype uint32",
         "bench --peers peers/bin/python --runs 7",
-    ],
+    ),
 )
 @click.argument("dataset", default="phantom:size=512x512x128")
 @click.option(

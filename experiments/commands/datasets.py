@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from compresso.cli import DEBUG, JSON
+from compresso.cli import DEBUG, JSON, file_size
+from experiments.commands import _options as options
 from experiments.commands._options import DIRECTORY, Command
 
 HEADINGS = ("name", "title", "size (x, y, z)", "licence", "downloaded", "origin")
 
 
-@click.command(cls=Command, examples=["datasets", "datasets --json"])
+@click.command(cls=Command, epilog=options.examples("datasets", "datasets --json"))
 @DIRECTORY
 @JSON
 @DEBUG
@@ -38,7 +39,7 @@ def show(lines: Sequence[Sequence[str]]) -> None:
 
 
 def _line(about: dict[str, Any]) -> tuple[str, ...]:
-    from experiments.text import SYNTHETIC, display_name, size
+    from experiments.text import SYNTHETIC, display_name
 
     title = display_name(about["title"], about["group"])
     if about["origin"] and not about["in_paper"]:
@@ -47,7 +48,7 @@ def _line(about: dict[str, Any]) -> tuple[str, ...]:
     if about["group"] == SYNTHETIC:
         return about["name"], title, about["size"], "", "made on demand", ""
     if state == "no" and about["download_bytes"]:
-        state += f" ({size(about['download_bytes'])})"
+        state += f" ({file_size(about['download_bytes'])})"
     state = about.get("error", state)
     licence = about["licence"] if about["origin"] else ""
     return about["name"], title, about["size"], licence, state, about["origin"] or about["path"]

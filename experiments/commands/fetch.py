@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 from compresso.cli import DEBUG, QUIET
+from experiments.commands import _options as options
 from experiments.commands._options import DIRECTORY, Command
 
 
-@click.command(cls=Command, examples=["fetch pinky40 fib25", "fetch all -d /data"])
+@click.command(cls=Command, epilog=options.examples("fetch pinky40 fib25", "fetch all -d /data"))
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--mirror", metavar="URL", help="Take the files from this address.")
 @DIRECTORY

@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from compresso import cli
-from compresso.cli import QUIET, VERBOSE
+from compresso.cli import DEBUG, QUIET, VERBOSE
 from experiments.commands import _options as options
-from experiments.commands._options import DEBUG, Command
+from experiments.commands._options import Command
 
 BANNER = r"""
       ___________________________________________
@@ -26,11 +26,11 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
 
 @click.command(
     cls=Command,
-    examples=[
+    epilog=options.examples(
         "compresso lzma phantom",
         "all all my.h5:/labels --runs 3",
         "compresso:window=4x4x1,ristretto zstd:level=19,lzma pinky40 --format md",
-    ],
+    ),
 )
 @click.argument("encoding")
 @click.argument("compression")

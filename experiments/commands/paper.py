@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from compresso import cli
-from compresso.cli import QUIET, VERBOSE
+from compresso.cli import DEBUG, QUIET, VERBOSE
 from experiments.commands import _options as options
-from experiments.commands._options import DEBUG, Command
+from experiments.commands._options import Command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PATIENCE = 600.0
 
 
-@click.command(cls=Command, examples=["paper", "paper spl-knee,bsd500 --runs 1"])
+@click.command(cls=Command, epilog=options.examples("paper", "paper spl-knee,bsd500 --runs 1"))
 @click.argument("dataset", default="all")
 @cli.runs(5)
 @options.RESTART

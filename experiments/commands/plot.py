@@ -4,11 +4,13 @@ from pathlib import Path
 
 import click
 
-from experiments.commands._options import DEBUG, FIGURES, Command
+from compresso.cli import DEBUG
+from experiments.commands import _options as options
+from experiments.commands._options import FIGURES, Command
 from experiments.commands._options import output as output_option
 
 
-@click.command(cls=Command, examples=["plot", "plot -o my.csv --figures my-figures"])
+@click.command(cls=Command, epilog=options.examples("plot", "plot -o my.csv --figures my-figures"))
 @output_option("results.csv")
 @FIGURES
 @DEBUG

@@ -9,43 +9,39 @@ from typing import TYPE_CHECKING
 import click
 
 from compresso import cli
-from compresso.cli import JSON, QUIET, VERBOSE
+from compresso.cli import DEBUG, JSON, QUIET, VERBOSE
 from experiments.commands import _options as options
-from experiments.commands._options import DEBUG, Command
+from experiments.commands._options import Command
 
 if TYPE_CHECKING:
     from compresso.plugins import Extent
     from experiments.recommend import Candidate
 
 
-class Share(click.ParamType[float]):
-    """A share of a volume, above 0 and at most 1: ``0.05`` or ``5%``."""
-
-    name = "share"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Parse the text."""
-        text = str(value)
-        try:
-            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-        except ValueError:
-            share = 0.0
-        if not 0 < share <= 1:
-            self.fail(f"{value!r} is not a share above 0 and at most 1 (example: 5%)", param, ctx)
-        return share
+def _share(text: object) -> float:
+    """Parse a share of a volume, above 0 and at most 1: ``0.05`` or ``5%``."""
+    digits = str(text).removesuffix("%")
+    try:
+        share = float(digits) / (1 if digits == str(text) else 100)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise click.BadParameter(f"{text!r} is not a share of a volume (examples: 0.05, 5%)")
+    return share
 
 
 @click.command(
-    cls=Command, examples=["recommend my.h5:/labels", "recommend pinky40 --sample 10% --json"]
+    cls=Command,
+    epilog=options.examples(
+        "recommend my.h5:/labels", "recommend pinky40 --sample 10% --json", docs="docs/choosing.md"
+    ),
 )
 @click.argument("dataset")
 @cli.runs(5, "Measure the best methods N times.")
 @cli.seed("Random seed for choosing the sample.")
 @click.option(
     "--sample",
-    type=Share(),
+    type=_share,
     metavar="SHARE",
     help="Share of the volume to measure.  [default: 5%, 16 to 64 chunks]",
 )

@@ -108,7 +108,7 @@ def parse(text: str, directory: Path, group: str = EM) -> list[Dataset]:
     directory : Path
         The folder of the named datasets.
     group : str
-        Of datasets given as files, ``em`` or ``other``.
+        The group of datasets given as files, ``em`` or ``other``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Neurites wandering through a stack of slices, which the phantom is made of."""
+"""The neurites of the phantom, which wander through a stack of slices."""
 
 import dataclasses
 import math
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from compresso.arrays import Labels
 from compresso.volumes.volume import Box, shape_of
 
-#: A disc a neurite, ends (x, y, x, y) of its axis and radius, and their labels; 0 behind the last.
+#: One disc per neurite, the ends (x, y, x, y) of its axis and its radius; and their labels, with a
+#: 0 at the end.
 Discs = tuple[NDArray[np.float64], NDArray[Any]]
 REACH = 26.0  # px; a voxel further than this from every disc stays unlabelled
-AREA = 1050.0  # px of a slice for each neurite
-BODY = 400_000.0  # px of a slice for each cell body
-WARPS = (  # cell size in px, amplitude in px, depth of a cell in slices
+AREA = 1050.0  # px of a slice per neurite
+BODY = 400_000.0  # px of a slice per neuron body
+WARPS = (  # grid step in px, amplitude in px, grid step in slices
     (60.0, 14.0, 9.0),
     (16.0, 4.0, 5.0),
     (5.0, 1.0, 2.0),
@@ -28,7 +29,7 @@ WARPS = (  # cell size in px, amplitude in px, depth of a cell in slices
 
 @dataclasses.dataclass
 class Neurite:
-    """One tube, as it is in the slice at hand."""
+    """One tube, as it is in the current slice."""
 
     label: int
     position: NDArray[np.float64]  # px, x and y
@@ -46,10 +47,10 @@ class Neurite:
 
 
 class Neurites:
-    """A phantom of which any box is painted when it is asked for.
+    """A phantom of which any box is painted when it is read.
 
-    The neurites wander from the first slice on, as far as anybody has asked; where they are in each
-    slice is kept, less than a hundredth of the labels. Threads may ask at the same time.
+    The neurites wander from the first slice to the last one that was read. Their positions in each
+    slice are kept, which take less than a hundredth of the labels. Threads may read at once.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from compresso.errors import FileError, MissingPackageError
 from compresso.plugins import require
 from compresso.volumes import Metadata, Volume, of_array
 
-#: Reads the labels of an archive, and what it says about them; it may raise anything.
+#: Reads the labels of an archive, and its metadata; it may raise anything.
 Reader = Callable[[Path], tuple[Labels, Metadata]]
 BSDS_SHAPE, VOC_SHAPE = (481, 321), (500, 500)
 
@@ -148,7 +148,7 @@ def read(path: Path, inner: str) -> Volume:
         labels, metadata = known[inner](path)
     except (MissingPackageError, MemoryError):
         raise
-    except Exception as error:  # libraries raise anything for what is not their format
+    except Exception as error:  # libraries raise anything for another format
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FileError(f"{path}: not the archive it is named as, or damaged ({reason})") from None
     if labels.ndim != 3 or labels.dtype.kind not in "uib":

@@ -28,7 +28,7 @@ COPIES = 2
 
 @dataclass(frozen=True)
 class LoadedVolume:
-    """A label volume in memory, in its file's own dtype, and where it is from.
+    """A label volume in memory, in its file's own dtype, and its origin.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Published:
     size : str
         x, y, z as printed there.
     ratio : int
-        Of Compresso + LZMA.
+        Ratio of Compresso + LZMA.
     compress, decompress : int
         MB/s of encoding and compressor together.
     ground_truth : bool
@@ -102,7 +102,7 @@ class Origin:
     download : int
         Bytes of the download; 0 if they are not known.
     checksum : str
-        Of the download, ``sha256:...`` or ``md5:...``; empty if none is published.
+        Checksum of the download, ``sha256:...`` or ``md5:...``; empty if none is published.
     inner : str
         The volume in the downloaded file, if there are several.
     published : Published, optional

@@ -18,12 +18,12 @@ import compresso
 from compresso import volumes
 from compresso.arrays import Labels
 from compresso.atomic import replacing, temporary_folder
+from compresso.cli import file_size
 from compresso.errors import DecodeError, FileError, SpecError, did_you_mean
 from compresso.volumes import Volume
 from experiments.datasets import CATALOGUE
 from experiments.datasets.dataset import Origin, open_volume
 from experiments.errors import DatasetError
-from experiments.text import size
 
 #: How the address of a store begins.
 STORE = "precomputed://"
@@ -53,7 +53,7 @@ def fetch(
     Parameters
     ----------
     name : str
-        Of the catalogue.
+        A name of the catalogue.
     directory : Path
     mirror : str, optional
         An address to take the file from, or the store, under its published name.
@@ -122,7 +122,7 @@ def _fetch_file(
 def _download(url: str, target: Path, expected: int, announce: Announce, progress: bool) -> None:
     with urlopen(Request(url, headers={"User-Agent": "compresso"}), timeout=TIMEOUT_S) as response:
         length = int(response.headers.get("Content-Length") or expected)
-        announce(f"downloading {size(length) if length else 'a file'} from {url}")
+        announce(f"downloading {file_size(length) if length else 'a file'} from {url}")
         with (
             open(target, "wb") as file,
             tqdm.wrapattr(response, "read", total=length or None, disable=not progress) as stream,
@@ -159,7 +159,7 @@ def _text(path: Path, inner: str) -> str:
 
 
 def convert(path: Path, inner: str, target: Path, url: str) -> None:
-    """Write a volume as dataset ``main``, with its metadata and where it is from."""
+    """Write a volume as dataset ``main``, with its metadata and origin."""
     with open_volume(_text(path, inner)) as volume:
         labels = np.ascontiguousarray(volume.read(0, volume.shape[0]))
     origin = {"url": url, "file": path.name, "inner": inner, "sha256": _check(path, "").split()[1]}

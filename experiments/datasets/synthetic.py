@@ -1,7 +1,7 @@
 """SYNTHETIC volumes: a phantom that looks like tissue to an encoder, and extreme patterns.
 
 In the phantom, neurites are tubes that wander through a stack of slices: each has a calibre, a
-velocity, a life from one slice to another, and may branch; some are as thick as a cell body. A
+velocity, a life from one slice to another, and may branch; some are as thick as a neuron's body. A
 slice cuts a neurite in a stretched disc, and a voxel belongs to the neurite with the nearest disc,
 displaced by noise that makes the membranes irregular. It is deterministic, and its first slices do
 not depend on the number of slices.
@@ -46,7 +46,7 @@ class Phantom(Synthetic):
         x, y, z in voxels.
     seed : int
     bits : int
-        Of an id: 64, or 32 for a uint32 volume.
+        Width of an id: 64, or 32 for a uint32 volume.
     """
 
     size: Extent = Extent("512x512x32")
@@ -136,5 +136,5 @@ KINDS: dict[str, type[Synthetic]] = {"phantom": Phantom, "pattern": Pattern}
 
 
 def parse(spec: str) -> Synthetic:
-    """Return the volume of a spec, ``phantom:size=64x64x8``; raises SpecError."""
+    """Return the volume of a text such as ``phantom:size=64x64x8``; raises SpecError."""
     return build(KINDS[split(spec)[0]], spec)

@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.markers import MarkerStyle
 
 from compresso.atomic import replacing
-from compresso.cli import digits, extent
+from compresso.cli import digits, extent, file_size
 from experiments import figures
 from experiments.figures import style
 from experiments.figures.results import front, measurable
@@ -36,7 +36,7 @@ from experiments.records.results import (
     newest,
 )
 from experiments.records.rows import METHOD
-from experiments.text import DASH, natural, size
+from experiments.text import DASH, natural
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -85,7 +85,7 @@ def write(
         lstrip_blocks=True,
     )
     environment.filters["breakable"] = _breakable
-    environment.globals.update(digits=digits, size=size, method=style.method_name)
+    environment.globals.update(digits=digits, size=file_size, method=style.method_name)
     chosen = newest(rows)
     methods = intervals(derive(chosen))
     pictures = {path.stem: path for path in drawn if path.suffix == ".svg"}
@@ -215,7 +215,7 @@ def _section(
 def _line(line: "pd.Series[Any]", anchor: str, front: bool, variant: bool) -> dict[str, Any]:
     """A line of the table: texts, and the numbers that it is sorted by."""
     numbers = [(digits(line[name]), line[name], "") for name in ("ratio", "native_ratio")]
-    numbers.append((size(line["compressed_bytes"]), line["compressed_bytes"], ""))
+    numbers.append((file_size(int(line["compressed_bytes"])), line["compressed_bytes"], ""))
     for speed in BOTH:
         known = speed_of(line, speed)
         text = DASH if math.isnan(known.median) else digits(known.median)

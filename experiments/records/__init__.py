@@ -1,4 +1,4 @@
-"""The results: rows, the CSV that keeps them, what is computed from them, and their table.
+"""The results: rows, the CSV that keeps them, statistics of them, and their table.
 
 A row is one run of one method. Ratios and speeds are not stored: ``results.derive`` computes them,
 ``intervals.intervals`` their medians and 95% intervals, ``intervals.ranks`` who is faster.

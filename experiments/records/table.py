@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from compresso.cli import digits, extent, shortened
+from compresso.cli import digits, extent, file_size, method, shortened
 from experiments.records.intervals import Interval, intervals, ranks, speed_of
 from experiments.records.results import (
     BOTH,
@@ -18,7 +18,7 @@ from experiments.records.results import (
     marked,
 )
 from experiments.records.rows import METHOD, OK
-from experiments.text import DASH, display_name, size
+from experiments.text import DASH, display_name
 
 #: The most columns of a line; long codec strings are shortened.
 WIDTH = 100
@@ -71,8 +71,8 @@ def _block(name: str, rows: pd.DataFrame, form: str) -> str:
     if len(failed) == len(rows) > 1 and len(reasons) == 1:
         return "\n".join([*text, shortened(f"! all {len(rows)} runs: {reasons[0]}")])
     for row in failed.drop_duplicates(["encoding", "compression", "status"]).itertuples():
-        encoding = "raw" if row.encoding == "none" else row.encoding
-        text.append(shortened(f"! {encoding} {row.compression}: {row.status}"))
+        name = method(str(row.encoding), str(row.compression))
+        text.append(shortened(f"! {name}: {row.status}"))
     return "\n".join(text)
 
 
@@ -88,7 +88,7 @@ def _columns(lines: pd.DataFrame, dtype: str) -> list[list[str]]:
         ["", "compressor", *lines["compression"].replace("none", DASH)],
         ["vs", "uint64", *map(digits, lines["ratio"])],
         *([[f"vs {dtype}", "(file)", *map(digits, lines["native_ratio"])]] if narrow else []),
-        ["", "size", *map(size, lines["compressed_bytes"])],
+        ["", "size", *map(file_size, lines["compressed_bytes"].astype(int))],
     ]
     for speed, verb in BOTH.items():
         speeds = [speed_of(line, speed) for _, line in lines.iterrows()]
