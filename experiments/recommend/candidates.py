@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
-from time import process_time, process_time_ns
+from time import get_clock_info, perf_counter_ns, process_time, process_time_ns
 from typing import Any, NamedTuple
 
 from compresso import compressors, encodings
@@ -52,6 +52,9 @@ BOX_MARGINS = (2.0, 1.3)
 #: Processor seconds after which a candidate is not measured again, on a block and on the sample.
 #: Other work on the machine then costs no candidate its runs.
 BLOCK_PATIENCE, PATIENCE = 0.15, 1.0
+#: The processor time of this process: other work on the machine hardly changes it, and all methods
+#: use one thread. Windows counts it in steps of 16 ms.
+CLOCK = process_time_ns if get_clock_info("process_time").resolution < 1e-5 else perf_counter_ns
 #: By which factor a speed of fewer runs than an interval needs may be wrong.
 FEW_RUNS = 1.5
 
@@ -78,13 +81,12 @@ class Measurer:
     record : callable
         Called with each row as soon as it is measured.
     now : callable
-        Returns the time in nanoseconds. By default it is the processor time of this process, which
-        other work on the machine hardly changes: all methods use one thread.
+        Returns the time in nanoseconds.
     """
 
     announce: Announce = lambda _: None
     record: Callable[[Row], None] = lambda _: None
-    now: Callable[[], int] = process_time_ns
+    now: Callable[[], int] = CLOCK
 
     def measure(self, volume: LoadedVolume, method: Method, run: int = 1) -> Row:
         """Measure one run of a method, after a short one to warm up."""
