@@ -72,7 +72,7 @@ def timeout(default: float | None) -> Decorator:
 def output(name: str) -> Decorator:
     """Return the option ``--csv``, by default a CSV of this name."""
     return click.option(
-        *("-o", "--csv", "--output", "output"),
+        *("-o", "--csv", "output"),
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
         default=ROOT / "experiments" / "results" / name,

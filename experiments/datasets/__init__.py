@@ -130,7 +130,8 @@ def parse(text: str, directory: Path, group: str = EM) -> list[Dataset]:
         if found := [d for d in known(directory) if d.origin and d.text]:
             return found
         raise DatasetError(
-            f"all: no dataset is in {directory}. Run: python run.py fetch pinky40 fib25"
+            f"all: no dataset is in {directory}. Run: python run.py fetch spl-knee spl-abdominal "
+            "bsd500 (the paper's), or pinky40 fib25 (small)"
         )
     looks_like_file = volumes.names_store(text) or "/" in text or split(text)[0].suffix
     if looks_like_file or os.path.exists(text):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import h5py
@@ -95,7 +96,8 @@ def fetch(
         else:
             _fetch_file(url, origin, directory / file, target, announce, shown)
     except (OSError, ValueError, FileError) as error:
-        reason = " ".join(str(error).split()).removeprefix(f"{url}: ")
+        cause = error.reason if type(error) is URLError else error
+        reason = " ".join(str(cause).split()).removeprefix(f"{url}: ")
         advice = "try again, finished slices are kept" if store else f"put {file} into {directory}"
         raise DatasetError(
             f"{name}: cannot get {url} ({reason}). Use --mirror with another host, or {advice}"

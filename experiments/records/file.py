@@ -67,14 +67,14 @@ def check_writable(folder: Path) -> None:
 
 def _unwritable(path: Path, error: OSError) -> ResultsError:
     return ResultsError(
-        f"{path}: cannot write results ({error.strerror}). Name another file with --output"
+        f"{path}: cannot write results ({error.strerror}). Name another file with --csv"
     )
 
 
 def _check_is_file(path: Path) -> None:
     """Raise ResultsError for a device, a FIFO or a folder; a device's first line may never end."""
     if path.exists() and not path.is_file():
-        raise ResultsError(f"{path}: not a file. Name another one with --output")
+        raise ResultsError(f"{path}: not a file. Name another one with --csv")
 
 
 def _one_line(value: Any) -> Any:
@@ -102,7 +102,7 @@ def _is_empty(path: Path, file: BinaryIO) -> bool:
 def _other_columns(path: Path) -> str:
     return (
         f"{path}: not a table of results of this version (its first line differs). Name another "
-        "file with --output"
+        "file with --csv"
     )
 
 

@@ -69,7 +69,7 @@ def without(tmp_path, *arguments):
     """Run the harness in a Python where crackle-codec cannot be imported."""
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['crackle'] = None\n")
     return subprocess.run(
-        [sys.executable, RUN, *arguments, "--no-plot", "--output", tmp_path / "r.csv"],
+        [sys.executable, RUN, *arguments, "--no-plot", "--csv", tmp_path / "r.csv"],
         env={"PYTHONPATH": str(tmp_path), "PATH": ""},
         capture_output=True,
         text=True,

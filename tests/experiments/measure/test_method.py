@@ -14,7 +14,7 @@ from compresso.container import description
 from compresso.encodings.none import Raw
 from experiments import records
 from experiments.datasets import LoadedVolume
-from experiments.measure import Clock, Method, combine, method
+from experiments.measure import Method, combine, method
 from tests.helpers.codecs import Absent, Buggy, Changed, Forgetful, Stored
 
 SPANS = [(0, 4), (4, 8), (8, 11)]
@@ -179,20 +179,6 @@ def test_failures_of_a_group(small_groups):
     for threads in (1, 2):
         row = measured(labels, "compresso", "none", threads)
         assert "(z, y, x) = (9, 2, 3)" in row["status"]
-
-
-def test_raw_labels_touch_the_same_memory_for_any_number_of_threads(small_groups, monkeypatch):
-    made = []
-    touched = Clock.touched
-    monkeypatch.setattr(
-        Clock,
-        "touched",
-        lambda self, shape, dtype: made.append((shape, dtype)) or touched(self, shape, dtype),
-    )
-    for threads in (1, 2):
-        made.clear()
-        assert measured(BLOCKS, Raw(), "zstd", threads)["lossless"]
-        assert sum(np.dtype(dtype).itemsize * shape[0] for shape, dtype in made) == 8 * BLOCKS.size
 
 
 # ---- kernels and memory

@@ -13,7 +13,6 @@ from tests.helpers.paths import ROOT
 
 pytest.importorskip("distributed", reason="needs the package dask[distributed]")
 
-from compresso.container import description
 from experiments import records
 from experiments.commands import main
 
@@ -41,10 +40,10 @@ def rows(path):
 
 def test_a_killed_worker_loses_no_row(tmp_path):
     """The rows of 36 chunks and their totals are those of a run without a scheduler."""
-    assert run(*GRID, *CHUNKS, "--output", tmp_path / "here.csv") == 0
+    assert run(*GRID, *CHUNKS, "--csv", tmp_path / "here.csv") == 0
     output = tmp_path / "there.csv"
     with cluster(tmp_path) as (address, (_, *workers)):
-        words = [*GRID, *CHUNKS, "--scheduler", address, "--output", str(output)]
+        words = [*GRID, *CHUNKS, "--scheduler", address, "--csv", str(output)]
         command = [sys.executable, str(ROOT / "run.py"), *words]
         with ended(subprocess.Popen(command, stdout=subprocess.DEVNULL)) as process:
             worker_id = killed_in_the_middle(output, workers, process)
@@ -86,11 +85,11 @@ def killed_in_the_middle(output, workers, process):
 @pytest.mark.slow
 def test_the_same_rows_wherever_they_are_measured(tmp_path, words):
     here, there = tmp_path / "here.csv", tmp_path / "there.csv"
-    assert run(*GRID, *words[1:], "--output", here) == 0
-    assert run(*GRID, *words[1:], "--output", there, "--scheduler", words[0]) == 0
+    assert run(*GRID, *words[1:], "--csv", here) == 0
+    assert run(*GRID, *words[1:], "--csv", there, "--scheduler", words[0]) == 0
     assert rows(here).equals(rows(there))
     before = there.read_bytes()
-    assert run(*GRID, *words[1:], "--output", there, "--scheduler", words[0]) == 0
+    assert run(*GRID, *words[1:], "--csv", there, "--scheduler", words[0]) == 0
     assert there.read_bytes() == before
 
 
@@ -100,7 +99,7 @@ def test_chunks_without_a_scheduler_and_what_a_damaged_chunk_costs(tmp_path, cap
     volume = stores.labels((20, 30, 40), "u4")
     source = stores.zarr_array(tmp_path / "seg", volume, chunks=(10, 30, 40))
     output = tmp_path / "r.csv"
-    words = ["cpso", "none", source, "--chunks", "16x30x5", "--output", output, "--no-plot"]
+    words = ["cpso", "none", source, "--chunks", "16x30x5", "--csv", output, "--no-plot"]
     assert run(*words) == 0
     table = records.read(output)
     boxes = [
@@ -124,28 +123,17 @@ def test_chunks_without_a_scheduler_and_what_a_damaged_chunk_costs(tmp_path, cap
 @pytest.mark.parametrize("scheduler", ["tcp://127.0.0.1:9", "processes:0"])
 def test_schedulers_that_cannot_be_used(tmp_path, capsys, scheduler):
     start = time.monotonic()
-    assert run(*GRID, "--scheduler", scheduler, "--output", tmp_path / "r.csv") > 0
+    assert run(*GRID, "--scheduler", scheduler, "--csv", tmp_path / "r.csv") > 0
     assert scheduler in capsys.readouterr().err
     assert time.monotonic() - start < 30
     assert not (tmp_path / "r.csv").exists()
-
-
-def test_threads_of_a_method_are_independent_of_the_scheduler(tmp_path, monkeypatch):
-    monkeypatch.setattr(description, "GROUP_VOXELS", 10 * 32 * 32)
-    words = ["cpso", "zlib", "phantom:size=32x32x40", "--no-plot", "--threads", "2"]
-    for name, where in (("here", []), ("there", ["--scheduler", "threads:1"])):
-        assert run(*words, *where, "--output", tmp_path / name) == 0
-    here, there = (records.read(tmp_path / name) for name in ("here", "there"))
-    assert rows(tmp_path / "here").equals(rows(tmp_path / "there"))
-    assert list(there["threads"]) == list(here["threads"]) == [2]
-    assert list(there["depth"]) == list(here["depth"]) == ["10"]
 
 
 @pytest.mark.slow
 def test_ctrl_c_ends_the_workers(tmp_path):
     output = tmp_path / "r.csv"
     words = ["none", "bz2", "pattern:size=256x256x256", "--chunks", "32x32x32", "--no-plot"]
-    command = [sys.executable, str(ROOT / "run.py"), *words, "--output", str(output)]
+    command = [sys.executable, str(ROOT / "run.py"), *words, "--csv", str(output)]
     command += ["--scheduler", "processes:2"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -154,10 +142,10 @@ def test_ctrl_c_ends_the_workers(tmp_path):
         while not output.exists() and process.poll() is None:
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, printed = process.communicate(timeout=60)
         assert process.returncode == 130
-    assert said.splitlines()[-1].startswith("Interrupted; ")
-    assert "Traceback" not in said
+    assert printed.splitlines()[-1].startswith("Interrupted; ")
+    assert "Traceback" not in printed
     deadline = time.monotonic() + 20
     while group_lives(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)

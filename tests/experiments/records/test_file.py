@@ -54,7 +54,7 @@ def test_other_files_are_not_changed(tmp_path, content):
     path = tmp_path / "precious.csv"
     path.write_text(content)
     for refuse in (records.check, records.read, partial(records.append, row=row())):
-        with pytest.raises(ResultsError, match=r"precious\.csv.*--output"):
+        with pytest.raises(ResultsError, match=r"precious\.csv.*--csv"):
             refuse(path)
     assert path.read_text() == content
 
@@ -79,7 +79,7 @@ def test_a_full_disk_is_reported(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     for write in (records.check, partial(records.append, row={"run": 1})):
-        with pytest.raises(ResultsError, match=r"No space left.*--output"):
+        with pytest.raises(ResultsError, match=r"No space left.*--csv"):
             write(tmp_path / "r.csv")
 
 
