@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from matplotlib.markers import MarkerStyle
+from matplotlib.ticker import LogLocator
 
 from compresso.atomic import replacing
 from compresso.cli import digits, extent, file_size
@@ -282,10 +283,8 @@ def _axis(values: "pd.Series[float]", length: float) -> Any:
 def _ticks(values: "pd.Series[float]") -> list[float]:
     """Round numbers in the range of some values: powers of ten, if there are several."""
     low, high = values.min() / 1.25, values.max() * 1.25
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for steps in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
-        found = [step * 10.0**power for power in powers for step in steps]
-        found = [tick for tick in found if low <= tick <= high]
+        found = [t for t in LogLocator(subs=steps).tick_values(low, high) if low <= t <= high]
         if len(found) > 1:
             break
     return found

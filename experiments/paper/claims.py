@@ -1,5 +1,6 @@
 """The paper's claims, a verdict on each, and a summary of the verdicts."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -40,34 +41,25 @@ def claims(measured: Measured, covered: Sequence[Coverage]) -> list[Claim]:
 
 
 def summary(found: Sequence[Claim], measured: Measured) -> str:
-    """Summarise the verdicts in a few sentences."""
-
-    def count(*verdicts: str) -> int:
-        return sum(claim.verdict in verdicts for claim in found)
-
+    """Summarise the verdicts, as Markdown."""
+    counts = Counter(claim.verdict for claim in found)
     exact = [abs(claim.difference) for claim in found if claim.verdict == REPRODUCED]
-    ratios = len(datasets.published())
-    within = f", all within {max(exact):.1%}" if exact else ""
-    words = [f"The paper publishes {ratios} ratios of Compresso + LZMA: {len(exact)} reproduced"]
-    words[0] += f"{within}."
-    if near := count(NEAR):
-        words.append(f"{near} within {CLOSE:.1%}.")
-    if missed := count(MISSED):
-        words.append(f"{missed} not reproduced.")
-    words.append(f"{count(UNTESTABLE)} cannot be tested: their segmentations were never published.")
-    known = count(REPRODUCED, NEAR, MISSED, UNTESTABLE)
-    if others := sum(c.text.startswith("Compresso + LZMA reaches") for c in found) - known:
-        words.append(f"{others} not tested here (not measured, failed or only in part).")
-    judged = count(HOLDS, FAILS)
-    if judged:
-        names = ", ".join(measured.title(name) for name in measured.datasets(EM))
-        words.append(
-            f"Its claims about EM data were tested on {names}, other labels than the paper's: of "
-            f"{judged} tests {count(HOLDS)} hold, {count(FAILS)} do not."
-        )
-    else:
-        words.append("Its claims about EM data were not tested.")
-    return " ".join(words)
+    total = len(datasets.published())
+    lines = {
+        f"reproduced, all within {max(exact, default=0):.1%}": len(exact),
+        f"within {CLOSE:.1%}": counts[NEAR],
+        "not reproduced": counts[MISSED],
+        UNTESTABLE: counts[UNTESTABLE],
+    }
+    lines["not tested here"] = total - sum(lines.values())
+    listed = "\n".join(f"- {count} {text}" for text, count in lines.items() if count)
+    names = ", ".join(measured.title(name) for name in measured.datasets(EM))
+    judged = counts[HOLDS] + counts[FAILS]
+    tested = f"tested on {names}, other labels than the paper's: {counts[HOLDS]} of {judged} hold"
+    return (
+        f"The paper publishes {total} ratios of Compresso + LZMA:\n\n{listed}\n\n"
+        f"Its claims about EM data were {tested if judged else 'not tested'}."
+    )
 
 
 def _ratios(measured: Measured) -> Iterator[Claim]:

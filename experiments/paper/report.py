@@ -22,7 +22,6 @@ from experiments.paper.published import (
 )
 from experiments.records.intervals import (
     LEAST,
-    describe_fastest,
     format_speed,
     intervals,
     ranks,
@@ -195,7 +194,6 @@ def _current(measured: Measured, picture: Path | None) -> list[str]:
         "| dataset | method | ratio | compress MB/s | rank | decompress MB/s | rank |",
         "|---|---|---:|---:|:---:|---:|:---:|",
     ]
-    fastest = []
     for name, found in tables.items():
         title = measured.title(name)
         placed = {speed: ranks(found, speed) for speed in BOTH}
@@ -204,13 +202,10 @@ def _current(measured: Measured, picture: Path | None) -> list[str]:
             for speed in BOTH:
                 columns += [format_speed(method, speed), placed[speed][index]]
             lines.append(f"| {' | '.join(columns)} |")
-        for speed, verb in BOTH.items():
-            if text := describe_fastest(found, speed, _called):
-                fastest.append(f"- {title}, fastest to {verb}: {text}")
     if any(found["trained"].any() for found in tables.values()):
         lines += ["", f"{NOTE}."]
     absent = [spec for spec in CURRENT if spec not in set(measured.rows["encoding"])]
-    return [*lines, "", *fastest, *(f"- {spec}: {UNMEASURED}" for spec in absent), ""]
+    return [*lines, "", *(f"- {spec}: {UNMEASURED}" for spec in absent), ""]
 
 
 def _current_methods(measured: Measured, name: str) -> pd.DataFrame:

@@ -148,14 +148,6 @@ def test_pareto_names_the_front_and_compares_datasets():
     assert any(text.get_text() == "Ristretto\u2020" for text in note)
 
 
-@pytest.mark.parametrize("ratio", [196.09, 1.0])
-def test_points_of_one_ratio_are_inside_their_axes(ratio):
-    rows = results_of("ac3", "em", {("compresso", "lzma"): ratio})
-    for axis in drawn("pareto", rows)["pareto_ac3"].axes:
-        low, high = axis.get_ylim()
-        assert low * 1.05 < ratio < high / 1.05
-
-
 def test_speeds_show_sizes_and_intervals():
     rows = [
         row | {"run": run, "encode_s": 0.1 * run}
@@ -203,9 +195,12 @@ def test_texts_are_inside_and_not_upon_each_other(kind, sets):
         assert figure.get_figwidth() <= 9
 
 
-def test_a_volume_without_voxels_is_no_point():
-    rows = [row | {"raw_bytes": 0} for row in rows_of_all("empty", "other")]
-    assert drawn("pareto", rows) == {}
+def test_single_points_are_inside_their_axes_and_empty_volumes_are_none():
+    rows = results_of("ac3", "em", {("compresso", "lzma"): 196.09})
+    for axis in drawn("pareto", rows)["pareto_ac3"].axes:
+        low, high = axis.get_ylim()
+        assert low * 1.05 < 196.09 < high / 1.05
+    assert drawn("pareto", [row | {"raw_bytes": 0} for row in rows]) == {}
 
 
 def test_figures_are_written_and_follow_the_colour_scheme(tmp_path):

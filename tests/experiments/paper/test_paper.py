@@ -105,15 +105,11 @@ def test_verdicts_and_their_summary(tmp_path):
     }
     table = records.tabulate(rows)
     told = summary(claims(Measured(table), covered), Measured(table))
-    for part in (
-        "1 reproduced, all within 0.1%",
-        "1 within 2.5%",
-        "1 not reproduced",
-        "2 not tested",
-    ):
-        assert part in told
-    assert "6 cannot be tested" in told
-    assert "of 3 tests 2 hold, 1 do not" in told
+    assert [line[2:] for line in told.splitlines() if line[:2] == "- "] == [
+        *("1 reproduced, all within 0.1%", "1 within 2.5%", "1 not reproduced"),
+        *("6 not testable: the paper's segmentation was never published", "2 not tested here"),
+    ]
+    assert "tested on ac3, other labels than the paper's: 2 of 3 hold" in told
     text = report(tmp_path, rows, covered)
     assert told in text.partition("## ")[0]  # on top
     lines = [line for line in section(text, "Table 1").splitlines() if line[:2] == "| "][1:]
@@ -170,17 +166,11 @@ def test_runs_intervals_and_missing_methods(tmp_path):
     missing = next(line for line in how.splitlines() if "not measured:" in line)
     assert "compresso + zstd" in missing
     assert "none + zopfli" not in missing
+    lost = best | {"status": "timeout: more than 9 s", "lossless": False}
+    assert "| 1553 | not tested: timeout: more than 9 s |" in report(tmp_path, [slow, lost])
     how = section(report(tmp_path, [best]), "How it was measured")
     assert "single run" in how
     assert "interval" not in how
-
-
-def test_a_failed_method_is_not_measured(tmp_path):
-    rows = results_of("spl-knee", "other", {LZMA: 1, ("none", "lzma"): 700})
-    rows[0] |= {"status": "timeout: more than 9 s", "lossless": False}
-    text = report(tmp_path, rows)
-    assert "reaches 1553 on spl-knee |  | not tested: timeout: more than 9 s |" in text
-    assert "| spl-knee | 512 x 512 x 119 | 1553 | not tested: timeout: more than 9 s |" in text
 
 
 def test_means_of_figure_4(tmp_path):
@@ -232,7 +222,6 @@ def test_current_methods_have_a_table_of_their_own(tmp_path):
     assert [line[2] for line in lines] == ["1,600.0", "800.0", "610.0", "600.0"]
     assert [line[4] for line in lines] == ["3", "4", "=1", "=1"]
     assert lines[3][3] == "4.85 (4.76 to 4.95)"  # 1 MB by twice 0.103, 0.105 and 0.101 s
-    assert "no difference: cpso + lzma" in text
     assert "crackle: not measured" in text
     assert "Current methods" not in report(tmp_path, results_of("ac3", "em", {LZMA: 800}))
 
@@ -243,13 +232,6 @@ def test_current_methods_on_a_training_volume_are_marked(tmp_path):
     assert "| ac3 | ristretto | 1,600.0 |" in text
     assert "trained on this volume" in text
     assert "\u2020" not in report(tmp_path, runs_of("ac3"))
-
-
-def test_two_runs_have_no_intervals_and_no_ranks(tmp_path):
-    text = section(report(tmp_path, runs_of("ac3", 2)), "Current methods")
-    (line,) = (line for line in text.splitlines() if line.startswith("| ac3 | cpso |"))
-    assert line.split(" | ")[3:5] == ["4.93 (n = 2)", ""]
-    assert "fastest" not in text
 
 
 # ---- a report of what the CSV has
@@ -300,15 +282,12 @@ def test_bsd500_of_the_paper(facts):
 
 
 def test_table_1_is_the_papers():
-    """Lines, sizes and ratios as printed."""
+    """Names, ratios and whether the paper's labels are public, in the order of the paper."""
     table = datasets.published()
-    assert list(table) == [
-        *("ac3", "ac4", "cyl", "cremi-a", "cremi-b", "cremi-c"),
-        *("spl-brain", "spl-knee", "spl-abdominal", "bsd500", "voc2012"),
-    ]
+    names = "ac3 ac4 cyl cremi-a cremi-b cremi-c spl-brain spl-knee spl-abdominal bsd500 voc2012"
     ratios = [814, 701, 952, 857, 1239, 960, 636, 1553, 480, 1188, 2217]
+    assert list(table) == names.split()
     assert [line.ratio for line in table.values()] == ratios
-    assert [line.line for line in table.values()] == list(range(1, 12))
     assert [line.ground_truth for line in table.values()] == [True] * 6 + [False] * 5
 
 
@@ -319,7 +298,7 @@ def test_committed_report_follows_from_its_csv(tmp_path):
 
     def lines(text):
         needed = text.split("## Figures")[0].splitlines()
-        skipped = ("most frequent 8x8x1", "![", "claims about EM")
+        skipped = ("most frequent 8x8x1", "![", "claims about EM")  # needs the volumes
         return [line for line in needed if line and not any(part in line for part in skipped)]
 
     found = lines(paper.report(table, [], [], tmp_path).read_text())
