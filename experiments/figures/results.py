@@ -224,13 +224,14 @@ def _scatter(axis: Axes, methods: pd.DataFrame, speed: str) -> None:
 def _label(axis: Axes, methods: pd.DataFrame, speed: str) -> None:
     """Name the front: up and to the right of it are no points, only other names."""
     points = 72 / axis.figure.dpi
-    below = -math.inf
-    for index in reversed(front(methods, speed)):  # from the fastest, the lowest, up
+    below, named, best = -math.inf, 0.0, front(methods, speed)
+    for index in reversed(best):  # from the fastest, the lowest, up
         method = methods.loc[index]
+        if method["ratio"] < 1.1 * named and index != best[0]:
+            continue  # too close to be named, too
+        named = method["ratio"]
         at = (method[speed], method["ratio"])
         y = axis.transData.transform(at)[1] * points
-        if below + 1.3 * SMALL > y + 4 * SMALL:
-            continue  # too many points of about the same ratio to name them all
         below = max(y, below + 1.3 * SMALL)
         name = method_name(method["encoding"], method["compression"])
         axis.annotate(

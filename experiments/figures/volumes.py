@@ -48,7 +48,7 @@ def slices(volume: Volume, name: str, depth: int) -> Figure | None:
     title = f"{name}, {extent(volume.shape)} {volume.dtype}"
     if geometry := geometry_of(volume.metadata):
         size = " x ".join(f"{length:g}" for length in reversed(geometry.spacing))
-        title += f", voxels of {size} {geometry.unit or ''}".rstrip()
+        title += f", voxels of {size} {geometry.length or ''}".rstrip()
     style.finish(figure, title)
     return figure
 
