@@ -82,30 +82,22 @@ def test_links_to_nothing(folder):
 
 @pytest.mark.parametrize("mode", [0o600, 0o4755, 0o444])
 @pytest.mark.parametrize("target", ["t.cps", "t.h5"])
-def test_modes_are_kept(folder, mode, target):
+def test_modes_and_owners_are_kept(folder, mode, target):
     path = folder / target
     path.write_text("old")
+    if os.geteuid() == 0:  # only root may give files away
+        os.chown(path, 12345, 54321)
     path.chmod(mode)
+    before = path.stat()
     if target == "t.cps":
         compress(folder / "in.npy", path)
     else:
         decompress(folder / "in.cps", path)
-    assert stat.S_IMODE(path.stat().st_mode) == mode
-
-
-def test_new_files_have_the_usual_mode(folder):
+    for name in ("st_mode", "st_uid", "st_gid"):
+        assert getattr(path.stat(), name) == getattr(before, name)
+    compress(folder / "in.npy", folder / "new.cps")
     (folder / "usual").write_text("")
-    compress(folder / "in.npy", folder / "t.cps")
-    assert (folder / "t.cps").stat().st_mode == (folder / "usual").stat().st_mode
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
-def test_owners_are_kept(folder):
-    (folder / "t.cps").write_text("old")
-    os.chown(folder / "t.cps", 12345, 54321)
-    compress(folder / "in.npy", folder / "t.cps")
-    status = (folder / "t.cps").stat()
-    assert (status.st_uid, status.st_gid) == (12345, 54321)
+    assert (folder / "new.cps").stat().st_mode == (folder / "usual").stat().st_mode
 
 
 def test_no_command_overwrites_its_source(folder):
@@ -171,14 +163,6 @@ def test_an_owner_that_cannot_be_set_is_not_an_obstacle(tmp_path, monkeypatch, n
     with replacing(tmp_path / "x", force=True) as unfinished:
         unfinished.write_text("new")
     assert (tmp_path / "x").read_text() == "new"
-
-
-def test_a_temporary_file_is_removed_after_any_error(tmp_path):
-    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "x") as unfinished:  # noqa: PT012
-        unfinished.write_text("half")
-        assert names(tmp_path) == [unfinished.name]
-        raise ZeroDivisionError
-    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize("change", ["time", "size", "removed", "data file"])
@@ -357,19 +341,15 @@ def test_standard_streams_that_are_refused(folder):
     assert not (folder / "x.cps").exists()
 
 
-def test_nothing_is_sent_before_all_is_checked():
+def test_nothing_is_sent_before_all_is_checked(tmp_path):
     bad = bytearray(C.dumps(np.zeros((9, 4, 4), np.uint8), "none", "none", depth=1))
     bad[bad.index(b"GRP\0\7") + 50] ^= 1
     done = run("decompress", "-", "-", "--format", "npy", input=bytes(bad), code=1)
     one_line(done, "slices 7 to 7")
     assert done.stdout == b""
-
-
-def test_a_damaged_magic_is_salvaged_from_a_pipe(tmp_path):
-    data = bytearray(C.dumps(LABELS, "none", "zlib"))
-    data[0] ^= 1
-    run("decompress", "-", tmp_path / "a.npy", "--salvage", input=bytes(data), code=1)
-    assert np.array_equal(np.load(tmp_path / "a.npy"), LABELS)
+    bad[0] ^= 1  # the magic too
+    run("decompress", "-", tmp_path / "a.npy", "--salvage", input=bytes(bad), code=1)
+    assert np.load(tmp_path / "a.npy").shape == (9, 4, 4)
 
 
 def test_a_file_may_be_called_minus(folder, monkeypatch):
