@@ -54,7 +54,6 @@ __all__ = [
     "of_array",
     "open",
     "open_file",
-    "open_store",
     "report_lost",
     "reshaped",
     "short",
@@ -63,7 +62,6 @@ __all__ = [
     "suffixes",
     "summary",
     "what_is",
-    "with_boxes",
     "write",
 ]
 
@@ -127,7 +125,7 @@ def open(
 
     with seekable(path, ending, check) as file, open_file(file, inner, name) as volume:
         room = available() // 4 if memory is None else memory
-        found = with_boxes(text, volume, room, "; give it more with --memory")
+        found = _with_boxes(text, volume, room)
         yield _strict(text, found) if strict else found
 
 
@@ -177,11 +175,10 @@ def open_file(path: Path, inner: str = "", name: Path | None = None) -> Iterator
         yield replace(volume, fetch=fetch, fetch_box=fetch_box if volume.fetch_box else None)
 
 
-def with_boxes(text: str, volume: Volume, memory: int, advice: str = "") -> Volume:
+def _with_boxes(text: str, volume: Volume, memory: int) -> Volume:
     """Return a volume any box of which can be read, even if its format has only whole slices.
 
-    At most ``memory`` bytes of slices are read at a time; ``advice`` ends the error message if one
-    slice does not fit.
+    At most ``memory`` bytes of slices are read at a time.
     """
     lock = threading.Lock()
     last: dict[int, Labels] = {}  # one slice, of which more boxes may be needed
@@ -197,7 +194,7 @@ def with_boxes(text: str, volume: Volume, memory: int, advice: str = "") -> Volu
         if depth < 1:
             raise FileError(
                 f"{text}: a slice of {format_size(plane)} does not fit the "
-                f"{format_size(memory)} for reading{advice}"
+                f"{format_size(memory)} for reading; give it more with --memory"
             )
         with lock:
             if z1 - z0 == 1:

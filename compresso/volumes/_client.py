@@ -123,12 +123,9 @@ class Client:
 
         A bucket that does not allow listing refuses objects that do not exist. Raises FileError.
         """
-        try:
+        with suppress(PrivateError):
             return self.document(kvstore, name) or {}
-        except FileError as error:
-            if not _is_private(error.__cause__):
-                raise
-            return {}
+        return {}
 
     def first(self, kvstore: dict[str, Any], names: tuple[str, ...]) -> tuple[str, Any]:
         """Return the first existing document and its name; an empty name if there is none.
@@ -139,13 +136,10 @@ class Client:
         for name in names:
             try:
                 value = self.document(kvstore, name)
-            except FileError as error:
-                if not _is_private(error.__cause__):
-                    raise
-                refused = error
-            else:
-                if value is not None:
-                    return name, value
+            except PrivateError as error:
+                refused, value = error, None
+            if value is not None:
+                return name, value
         if refused:
             raise refused
         return "", None
@@ -213,17 +207,18 @@ def as_file_error(text: str, part: str = "") -> Iterator[None]:
     except MemoryError as error:
         raise FileError(f"{text}: {part or 'it'} does not fit the memory") from error
     except Exception as error:
-        raise FileError(f"{text}: {part + ': ' if part else ''}{explain(error)}") from error
+        kind = PrivateError if _status(error) in PRIVATE else FileError
+        raise kind(f"{text}: {part + ': ' if part else ''}{explain(error)}") from error
 
 
-def _status(error: BaseException | None) -> str:
+class PrivateError(FileError):
+    """The store refuses a request, maybe for an object that does not exist."""
+
+
+def _status(error: Exception) -> str:
     """Return TensorStore's status; empty for other errors."""
     found = STATUS.match(str(error))
     return found[1] if found else ""
-
-
-def _is_private(error: BaseException | None) -> bool:
-    return _status(error) in PRIVATE
 
 
 def explain(error: Exception) -> str:

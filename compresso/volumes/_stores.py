@@ -83,28 +83,11 @@ kinds = Registry("compresso.volumes", Kind, "store")  # type: ignore[type-abstra
 
 @contextmanager
 def open_store(text: str, memory: int | None = None, strict: bool = False) -> Iterator[Volume]:
-    """Open a chunked store.
+    """Open a chunked store, as :func:`compresso.volumes.open` does.
 
-    Parameters
-    ----------
-    text : str
-        An address or a folder, and a selection: ``gs://bucket/seg|zarr3:``,
-        ``precomputed://gs://bucket/seg:mip=1,box=0-512x0-512x0-64``, ``folder.zarr:/inside``.
-    memory : int, optional
-        Approximate memory in bytes for reading, without the returned slices; by default the free
-        memory.
-    strict : bool
-        Refuse missing chunks; by default they have the fill value.
-
-    Raises
-    ------
-    SpecError
-        If the selection is invalid.
-    FileError
-        If the store is absent, private, unreachable, damaged or not a volume. Reading raises it
-        too and names the slices.
-    MissingPackageError
-        Without TensorStore.
+    The text has an address or a folder, and a selection: ``gs://bucket/seg|zarr3:``,
+    ``precomputed://gs://bucket/seg:mip=1,box=0-512x0-512x0-64``, ``folder.zarr:/inside``. Reading
+    slices raises FileError for those that do not fit the memory, and names damaged ones.
     """
     room = available() if memory is None else memory
     client = Client.make(text, strict, room // 4)

@@ -220,15 +220,14 @@ def _load_filters(path: Path, dataset: Any) -> None:
 
     settings = dataset.id.get_create_plist()
     codes = [settings.get_filter(number)[0] for number in range(settings.get_nfilters())]
-    missing = [str(code) for code in codes if not filter_avail(code)]
-    if missing:
-        require("hdf5plugin", "hdf5plugin", f"{path}: the HDF5 filter {', '.join(missing)}")
-    missing = [str(code) for code in codes if not filter_avail(code)]
-    if missing:
-        raise FileError(
-            f"{path}: the HDF5 filter {', '.join(missing)} is not installed. Store the file with "
-            "gzip on the machine where it was made: h5repack -f GZIP=6 OLD NEW"
-        )
+    for code in codes:
+        if not filter_avail(code):
+            require("hdf5plugin", "hdf5plugin", f"{path}: the HDF5 filter {code}")
+        if not filter_avail(code):
+            raise FileError(
+                f"{path}: the HDF5 filter {code} is not installed. Store the file with gzip on the "
+                "machine where it was made: h5repack -f GZIP=6 OLD NEW"
+            )
 
 
 def _check_storage(dataset: Any, size: int) -> None:

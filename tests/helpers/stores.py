@@ -168,12 +168,12 @@ def scales(names, units, steps, shift):
 
 
 def read(text):
-    with volumes.open_store(str(text)) as reader:
+    with volumes.open(str(text)) as reader:
         return reader.read(0, reader.shape[0])
 
 
 def place(text):
-    with volumes.open_store(str(text)) as reader:
+    with volumes.open(str(text)) as reader:
         return _metadata.geometry_of(reader.metadata)
 
 

@@ -134,7 +134,7 @@ def test_stores_follow_it(tmp_path, kind, own):
         depots.n5(path, array, blockSize=own[::-1])
     else:
         depots.zarr_array(path, array, zarr_format=int(kind[-1]), chunks=own)
-    with volumes.open_store(str(path)) as volume:
+    with volumes.open(str(path)) as volume:
         assert volume.shape == ALL[own]
         assert np.array_equal(volume.read(0, 9), array.reshape(volume.shape))
         assert np.array_equal(volume.read_box(volume.box), array.reshape(volume.shape))

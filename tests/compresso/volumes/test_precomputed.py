@@ -107,7 +107,7 @@ def test_other_files_are_not_chunks_and_other_parts_are_named(tmp_path):
     more = {"mesh": "mesh", "segment_properties": "names"}
     (folder / "info").write_text(json.dumps(head | more))
     same(folder, volume)
-    with volumes.open_store(str(folder)) as reader:
+    with volumes.open(str(folder)) as reader:
         lines = reader.lost
     assert set(lines) == set(more)
 

@@ -91,7 +91,7 @@ def test_chunks_are_kept_while_the_memory_allows(tmp_path, monkeypatch, memory):
     decode = precomputed.Cpso.decode
     monkeypatch.setattr(precomputed.Cpso, "decode", lambda *words: read.append(1) or decode(*words))
     monkeypatch.setattr(_client, "INDEXES", 0)
-    with volumes.open_store(str(folder), memory) as reader:
+    with volumes.open(str(folder), memory) as reader:
         parts = [reader.read(z, z + 3) for z in range(0, 20, 3)]
     np.testing.assert_array_equal(np.concatenate(parts), volume)
     assert len(read) == 27 if memory else len(read) > 27

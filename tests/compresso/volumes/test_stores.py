@@ -50,7 +50,7 @@ def test_missing_chunks_are_the_fill_value_or_refused(tmp_path, kind):
     for chunk in depots.chunks(folder):
         chunk.unlink()
     same(folder, volume * 0)
-    with volumes.open_store(str(folder), strict=True) as reader, pytest.raises(FileError):
+    with volumes.open(str(folder), strict=True) as reader, pytest.raises(FileError):
         reader.read_box(reader.box)
 
 
@@ -293,7 +293,7 @@ def n5(folder, said, volume=VOLUME, **group):
 
 def described(text):
     """The metadata of a store."""
-    with volumes.open_store(str(text)) as reader:
+    with volumes.open(str(text)) as reader:
         return reader.metadata
 
 
