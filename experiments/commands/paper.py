@@ -135,6 +135,7 @@ def _report(
             drawn += figures.draw_slices(dataset, slices, directory)
             drawn += figures.draw_windows(volume, directory)
     click.echo(f"{len(drawn)} figure files in {directory}", err=True)
-    click.echo(f"Report: {paper.report(rows, covered, drawn, directory)}", err=True)
+    report = paper.report(rows, covered, drawn, directory, figures.caption)
+    click.echo(f"Report: {report}", err=True)
     if succeeded:
         click.echo(f"Page: {page.write(table, drawn, directory)}", err=True)

@@ -1,6 +1,6 @@
 """The report: what was measured, compared with what the paper published."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -39,7 +39,11 @@ BSD500: every human segmentation is a slice, landscape images transposed.
 
 
 def report(
-    table: pd.DataFrame, covered: Sequence[Coverage], drawn: Sequence[Path], directory: Path
+    table: pd.DataFrame,
+    covered: Sequence[Coverage],
+    drawn: Sequence[Path],
+    directory: Path,
+    caption: Callable[[Path], str] = lambda _: "",
 ) -> Path:
     """Write ``report.md``; returns its path.
 
@@ -51,10 +55,21 @@ def report(
     drawn : sequence of Path
         The figures to show, which are in ``directory``.
     directory : Path
+    caption : callable
+        Returns the caption of a figure.
     """
     measured = Measured(table)
     judged = claims(measured, [one._replace(name=in_table(one.name)) for one in covered])
-    pictures = {path.stem: path for path in drawn if path.suffix == ".svg"}
+    pictures: dict[str, list[str]] = {}  # by caption
+    for path in sorted(path for path in drawn if path.suffix == ".svg"):
+        picture = f"![{path.stem.replace('_', ' ')}]({path.name})"
+        pictures.setdefault(caption(path), []).append(picture)
+
+    def figures(kind: str) -> Iterator[str]:
+        for text in [text for text, found in pictures.items() if kind in found[0]]:
+            yield from (text, "") if text else ()
+            yield from (line for picture in pictures.pop(text) for line in (picture, ""))
+
     lines = [
         "# The paper, measured",
         "",
@@ -79,22 +94,19 @@ def report(
         "",
         "## Figure 4: mean ratio over datasets",
         "",
-        *([_picture(pictures.pop("figure_4")), ""] if "figure_4" in pictures else []),
+        *figures("figure_4"),
         *_figure_4(measured),
         "",
-        *_current(measured, pictures.pop("current_methods", None)),
+        *_current(measured, list(figures("current_methods"))),
         *_conditions(measured),
-        *(["## Figures", ""] if pictures else []),
-        *(line for name in sorted(pictures) for line in (_picture(pictures[name]), "")),
+        "## Figures",
+        "",
+        *figures(""),
     ]
     target = directory / "report.md"
     with replacing(target, force=True) as unfinished:
         unfinished.write_text("\n".join(lines), encoding="utf-8")
     return target
-
-
-def _picture(path: Path) -> str:
-    return f"![{path.stem.replace('_', ' ')}]({path.name})"
 
 
 def _parts(measured: pd.DataFrame) -> list[str]:
@@ -177,7 +189,7 @@ def _figure_4(measured: Measured) -> Iterator[str]:
                 yield f"| {group} | {second} | {' | '.join(found)} |"
 
 
-def _current(measured: Measured, picture: Path | None) -> list[str]:
+def _current(measured: Measured, picture: Sequence[str]) -> list[str]:
     """The methods since the paper, which no verdict depends on; empty if none was measured."""
     tables = {name: _current_methods(measured, name) for name in measured.datasets()}
     tables = {name: methods for name, methods in tables.items() if len(methods)}
@@ -190,7 +202,7 @@ def _current(measured: Measured, picture: Path | None) -> list[str]:
         "speed, if there are three runs or more. *Rank* orders the methods of a dataset by speed;",
         "= marks ties: the intervals overlap, so the runs show no difference.",
         "",
-        *([_picture(picture), ""] if picture else []),
+        *picture,
         "| dataset | method | ratio | compress MB/s | rank | decompress MB/s | rank |",
         "|---|---|---:|---:|:---:|---:|:---:|",
     ]
