@@ -5,9 +5,11 @@ Whatever is heavy is imported by the command that needs it.
 
 import dataclasses
 import inspect
+import itertools
 import json
 import math
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -246,22 +248,21 @@ def codecs(names: tuple[str, ...], as_json: bool) -> None:
     A codec string is a name and, after a colon, parameters that differ from the listed defaults:
     compresso:window=4x4x1. With names, the parameters are explained.
     """
-    chosen = _codecs(names)
+    found = [_facts(codec) for codec in _codecs(names)]
     if as_json:
-        click.echo(json.dumps([_facts(kind, codec) for kind, codec in chosen], indent=2))
+        click.echo(json.dumps(found, indent=2))
         return
-    width = max(len(_signature(codec)) for _, codec in chosen)
-    last = ""
-    for kind, codec in chosen:
-        text = inspect.getdoc(type(codec)) or ""
-        if names:
-            text = text.replace("\n", "\n  ")
-            click.echo(f"{_signature(codec)} ({kind[:-1]}){_missing(codec)}\n  {text}\n")
-            continue
-        if kind != last:
-            click.echo(f"{kind.capitalize()}:")
-        click.echo(f"  {_signature(codec):{width}}  {text.splitlines()[0]}{_missing(codec)}")
-        last = kind
+    width = max(len(facts["codec"]) for facts in found)
+    for kind, those in itertools.groupby(found, lambda facts: facts["kind"]):
+        click.echo(f"{kind.capitalize()}s:")
+        for facts in those:
+            summary, _, more = facts["description"].partition("\n")
+            missing = f" (missing; pip install {' '.join(facts['missing'])})"
+            click.echo(
+                f"  {facts['codec']:{width}}  {summary}{missing if facts['missing'] else ''}"
+            )
+            if names:
+                click.echo(textwrap.indent(more, "    "))
 
 
 @main.command(epilog=examples("compresso warmup", "compresso warmup ristretto:effort=3"))
@@ -277,8 +278,9 @@ def warmup(names: tuple[str, ...], quiet: bool) -> None:
     from compresso.kernels._cache import folder
     from compresso.warmup import warm
 
-    chosen = [codec for kind, codec in _codecs(names) if names or kind == "encodings"]
-    chosen = [codec for codec in chosen if names or not codec.missing()]
+    chosen = _codecs(names)
+    if not names:
+        chosen = [c for c in chosen if hasattr(c, "encode_volume") and not c.missing()]
     with progress_bar(quiet, "codec") as progress:
         for done, codec in enumerate(chosen):
             progress(done, len(chosen))
@@ -291,44 +293,34 @@ def warmup(names: tuple[str, ...], quiet: bool) -> None:
     click.echo(f"cache folder: {folder() or 'none, nothing is stored'}")
 
 
-def _codecs(names: tuple[str, ...]) -> list[tuple[str, Any]]:
-    """The named codecs, or all of them, and of which kind each is; raises SpecError."""
+def _codecs(names: tuple[str, ...]) -> list[Any]:
+    """The named encodings and compressors, or all of them; raises SpecError."""
     from compresso import compressors, encodings
 
-    registries = {"encodings": encodings, "compressors": compressors}
-    if not names:
-        return [(kind, found.parse(n)) for kind, found in registries.items() for n in found.names()]
-    chosen = []
+    registries: tuple[Any, ...] = encodings, compressors
+    known = {name: None for registry in registries for name in registry.names()}
     for name in names:
-        kinds = {k: r for k, r in registries.items() if name.partition(":")[0] in r.names()}
-        if not kinds:
-            known = [*encodings.names(), *compressors.names()]
+        if name.partition(":")[0].lower() not in known:
             hint = did_you_mean(name, known) or " List them with: compresso codecs"
             raise SpecError(f"no codec {name!r}.{hint}")
-        chosen += [(kind, registry.parse(name)) for kind, registry in kinds.items()]
-    return chosen
+    return [
+        registry.parse(name)
+        for registry in registries
+        for name in names or registry.names()
+        if name.partition(":")[0].lower() in registry.names()
+    ]
 
 
-def _parameters(codec: Any) -> dict[str, Any]:
-    return {field.name: getattr(codec, field.name) for field in dataclasses.fields(codec)}
-
-
-def _signature(codec: Any) -> str:
-    parameters = ",".join(f"{name}={value}" for name, value in _parameters(codec).items())
-    return f"{codec.name}:{parameters}" if parameters else str(codec.name)
-
-
-def _missing(codec: Any) -> str:
-    return f" (missing; pip install {' '.join(codec.missing())})" if codec.missing() else ""
-
-
-def _facts(kind: str, codec: Any) -> dict[str, Any]:
-    parameters = {n: str(v) if isinstance(v, tuple) else v for n, v in _parameters(codec).items()}
+def _facts(codec: Any) -> dict[str, Any]:
+    """A codec's kind, string with all parameters, description, and missing packages."""
+    parameters = {field.name: getattr(codec, field.name) for field in dataclasses.fields(codec)}
+    text = ",".join(f"{name}={value}" for name, value in parameters.items())
     return {
-        "kind": kind[:-1],
+        "kind": "encoding" if hasattr(codec, "encode_volume") else "compressor",
         "name": codec.name,
-        "parameters": parameters,
-        "summary": (inspect.getdoc(type(codec)) or "").splitlines()[0],
+        "codec": f"{codec.name}:{text}" if text else codec.name,
+        "parameters": {n: str(v) if isinstance(v, tuple) else v for n, v in parameters.items()},
+        "description": inspect.getdoc(type(codec)),
         "missing": codec.missing(),
     }
 

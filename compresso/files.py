@@ -16,7 +16,7 @@ import numpy as np
 
 from compresso import container, volumes
 from compresso.arrays import LIMIT, Labels
-from compresso.atomic import check_unchanged, replacing, seekable, stamp
+from compresso.atomic import HEAD, check_unchanged, replacing, seekable, stamp
 from compresso.codec import DEFAULT_ENCODING
 from compresso.errors import DecodeError, EncodeError, FileError
 from compresso.parallel import Progress, Span, ignore
@@ -357,7 +357,20 @@ def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator
         except OSError as error:
             raise FileError(f"{source}: cannot be read ({error.strerror or error})") from None
         with file, _named(source):
+            _refuse_volume(source, file.read(HEAD))
             yield container.Reader(file, salvage, limit, volumes.available() // 4)
+
+
+def _refuse_volume(source: Path, start: bytes) -> None:
+    """Raise DecodeError, with the command to compress it, for a file of another format."""
+    endings = [e for e in volumes.suffixes() if source.name.lower().endswith(e)]
+    if not start.startswith(container.MAGIC) and any(
+        volumes.suffixes()[ending].begins(start) for ending in endings
+    ):
+        raise DecodeError(
+            f"a volume ({endings[0]}), not a compresso file. To compress it: compresso compress "
+            f"{source}"
+        )
 
 
 @contextmanager

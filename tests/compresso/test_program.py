@@ -20,6 +20,7 @@ def folder(tmp_path, monkeypatch):
     metadata = {"geometry": {"steps": [[0, 0, 40], [0, 4, 0], [5, 0, 0]], "unit": "nm"}}
     data = C.dumps(LABELS, "compresso", "zstd", depth=3, metadata=metadata)
     (tmp_path / "in.cps").write_bytes(data)
+    (tmp_path / "README.md").write_text("Read me.")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -167,7 +168,8 @@ def test_warmup_compiles_the_named_codecs(folder, monkeypatch):
         (["warmup", "ristreto"], 'Did you mean "ristretto"?', 2),
         (["compress", "no.h5", "x.cps"], "no.h5: no such file", 1),
         (["info", "no.cps"], "no.cps: no such file", 1),
-        (["decompress", "seg.npy", "x.npy"], "not a compresso file", 1),
+        (["decompress", "seg.npy", "x.npy"], "To compress it: compresso compress seg.npy", 1),
+        (["info", "README.md"], "README.md: not a compresso file; ", 1),
         (["decompress", "in.cps", "x.png"], "x.png: unknown", 1),
         (["compress", "seg.npy", "no/such/x.cps"], "cannot be written", 1),
         (["compress", "seg.npy", "--memory", "much"], "not a valid size", 2),
