@@ -22,8 +22,9 @@ ENCODINGS = (
 PEERS = options.ROOT / "peers" / "bin" / "python"
 #: What --quick means, for everything that is not given.
 QUICK = {
-    **{"dataset": "phantom:size=512x512x64,bits=32", "dtypes": ["uint32"], "runs": 3, "threads": 1},
-    **{"encodings": "compresso,cpso,neuroglancer,ristretto", "commands": False},
+    **{"dataset": "phantom:size=512x512x32,bits=32,seed=1", "dtypes": ["uint32"]},
+    **{"encodings": "compresso,cpso,neuroglancer,ristretto"},
+    **{"runs": 5, "threads": 1, "commands": False},
 }
 
 
