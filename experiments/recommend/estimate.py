@@ -8,9 +8,9 @@ growth
     stack, in halves, and in one. Each doubling saves bytes; the savings of the missing doublings
     are extrapolated from these.
 boundaries
-    The first slice of a chunk has no slice before it. Some chunks are cut into halves and quarters,
-    and stacked with other slices between neighbours. The cost of these boundaries shows what the
-    volume saves, which has fewer.
+    The first slice of a chunk has no slice before it. Some chunks are cut into halves, and stacked
+    with other slices between neighbours. The cost of these boundaries shows what the volume saves,
+    which has fewer.
 edges
     The same in y and x, as chunks are narrower than the volume.
 
@@ -36,8 +36,8 @@ from experiments.records.intervals import CONFIDENCE
 
 #: What a doubling saves compared with the one before: expected, and at most.
 DECLINE, SLOWEST = 0.8, 0.97
-#: How much smaller the cost of boundaries is if there are half as many: bounds.
-HALVED = (0.25, 0.5)
+#: What fewer boundaries save compared with the cost of twice as many: expected, and at most.
+SAVED, MOST_SAVED = 0.7, 1.3
 #: Chunks that are cut to measure boundaries and edges.
 CUT = 4
 #: Stacks that are compressed at the same time, at most: each takes memory.
@@ -136,8 +136,8 @@ def _content_size(method: Method, sample: Sample, stacked: int) -> Estimate:
 def _sizes(method: Method, sample: Sample) -> dict[Hashable, list[int]]:
     """The bytes of every stack of chunks that an estimate needs, made on all cores.
 
-    The keys are the number of chunks in a stack, which is a power of 2, or (axis, parts) for
-    ``CUT`` chunks that are cut, or "uncut" for the same ones as they are.
+    The keys are the number of chunks in a stack, which is a power of 2, (axis, "cut") for ``CUT``
+    chunks that are cut in halves, and "uncut" for the same ones as they are.
     """
     chunks = sample.chunks
     deepest = (len(chunks) - 1).bit_length()
@@ -146,9 +146,9 @@ def _sizes(method: Method, sample: Sample) -> dict[Hashable, list[int]]:
     for together in {1, *(1 << power for power in range(max(0, deepest - 2), deepest))}:
         for start in range(0, len(chunks), together):
             jobs.append((together, partial(stack, chunks[start : start + together])))
-    for axis, parts in ((0, 2), (0, 4), (1, 2), (2, 2)):
-        if sample.content.joined[axis] and few[0].shape[axis] >= parts:
-            jobs.append(((axis, parts), partial(_cut, few, axis, parts)))
+    for axis in range(3):
+        if sample.content.joined[axis] and few[0].shape[axis] > 1:
+            jobs.append(((axis, "cut"), partial(_cut, few, axis)))
 
     def measured(job: tuple[Hashable, Callable[[], Labels]]) -> int:
         labels = job[1]()
@@ -163,13 +163,13 @@ def _sizes(method: Method, sample: Sample) -> dict[Hashable, list[int]]:
     return found
 
 
-def _cut(chunks: Sequence[Labels], axis: int, parts: int) -> Labels:
-    """The chunks in parts along an axis, stacked so that no neighbours meet."""
-    cut = [np.array_split(chunk, parts, axis) for chunk in chunks]
-    index = [slice(None)] * 3
-    index[axis] = slice(0, chunks[0].shape[axis] // parts)  # an odd rest is left out
-    order = (*range(0, parts, 2), *range(1, parts, 2))
-    return stack([np.ascontiguousarray(one[i][tuple(index)]) for i in order for one in cut])
+def _cut(chunks: Sequence[Labels], axis: int) -> Labels:
+    """The first halves of all chunks along an axis, and then the second ones."""
+    side = chunks[0].shape[axis] // 2  # an odd rest is left out
+    halves = (np.split(chunk, (side, 2 * side), axis)[:2] for chunk in chunks)
+    return stack(
+        [np.ascontiguousarray(half) for half in itertools.chain(*zip(*halves, strict=True))]
+    )
 
 
 def growth(grown: Sequence[float], doublings: float) -> Estimate:
@@ -191,16 +191,13 @@ def _series(ratio: float, terms: float) -> float:
 
 def _boundaries(sizes: dict[Hashable, list[int]], axis: int, joined: float) -> Estimate:
     """What is saved if this share of the chunks continues along an axis, as a logarithm."""
-    if (axis, 2) not in sizes:
-        return NOTHING
-    halves, quarters = (
-        sum(sizes.get((axis, parts), [])) / sum(sizes["uncut"]) - 1 for parts in (2, 4)
+    cost = (
+        max(0.0, sum(sizes[axis, "cut"]) / sum(sizes["uncut"]) - 1)
+        if (axis, "cut") in sizes
+        else 0.0
     )
-    share = HALVED[1]
-    if quarters > halves > 0:
-        share = min(HALVED[1], max(HALVED[0], halves / (quarters - halves)))
-    excess = min(0.5, max(0.0, halves) * share / (1 - share) * joined)
-    return Estimate(math.log1p(-excess), math.log1p(-min(0.75, 1.75 * excess)), 0.0)
+    saved, most = (min(0.75, factor * cost * joined) for factor in (SAVED, MOST_SAVED))
+    return Estimate(math.log1p(-saved), math.log1p(-most), 0.0)
 
 
 def _spread(alone: Labels, sample: Sample) -> float:

@@ -11,7 +11,6 @@ places.
 
 import itertools
 import math
-from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from compresso.arrays import Labels
 from compresso.cli import digits, extent
-from compresso.volumes.volume import Box, Shape, Volume, grid, of_array, shape_of, slices_of
+from compresso.volumes.volume import Box, Shape, Volume, grid, of_array, slices_of
 from experiments.errors import DatasetError
 
 #: The default chunk, z, y, x: several slices, as some encodings compare a slice with the one
@@ -42,8 +41,6 @@ SMALL, LARGEST_SHARE = 1 << 24, 0.25
 LOOKS, FURTHER = 4, 16
 #: Places without stored chunks are left out if they are at least this share.
 LEFT_OUT = 0.1
-#: Places that are read to check that the smallest stored chunks have a single label.
-CHECKED = 8
 #: Longer lists of stored chunks or places take too long.
 LONGEST = 1 << 24
 
@@ -226,7 +223,7 @@ def draw(
         boxes = _boxes(memory, [memory.box], [labels], random)
         return Sample(volume, [labels], boxes, _blocks(memory, boxes, labels.size))
     places = Places(volume.shape, chunk)
-    numbers, content = _stored(volume, places, random, announce)
+    numbers, content = _stored(volume, places, announce)
     for looked in (LOOKS * count, FURTHER * LOOKS * count):
         looks = _look(volume, places, numbers, looked, random, announce)
         if not looks.rare or not content.share or len(looks.boxes) == len(numbers):
@@ -253,45 +250,30 @@ def draw(
 
 
 def _stored(
-    volume: Volume, places: Places, random: np.random.Generator, announce: Announce
+    volume: Volume, places: Places, announce: Announce
 ) -> tuple[Sequence[int] | NDArray[np.intp], Content]:
-    """The places that may have several labels according to the source's list of stored chunks.
-
-    In a list of compressed chunks, those of one shape that are all as small as the smallest one,
-    while others are larger, have a single label each. Some are read to check that.
-    """
+    """The places that may have several labels, as far as the source lists its stored chunks."""
     joined = tuple(1 - c / n for n, c in zip(places.shape, places.chunk, strict=True))
     everywhere = range(len(places)), Content(joined)
     if volume.stored is None or len(places) > LONGEST:
         return everywhere
     announce("listing the stored chunks")
-    sizes: dict[Shape, Counter[int]] = defaultdict(Counter)
-    for number, (box, size) in enumerate(volume.stored()):
+    stored = np.zeros(places.across, bool)
+    for number, (box, _) in enumerate(volume.stored()):
         if number == LONGEST:
             return everywhere
-        sizes[shape_of(box)][size] += 1
-    least = {s: min(n) for s, n in sizes.items() if len(n) > 1 and n[min(n)] > 1}
-    level = np.zeros(places.across, np.int8)  # 1: stored, 2: stored and not of the least size
-    for box, size in volume.stored():
-        index = places.touching(box)
-        level[index] = np.maximum(level[index], 1 if least.get(shape_of(box)) == size else 2)
-    numbers, reason = np.flatnonzero(level), "all others have no stored chunk"
-    small = np.flatnonzero(level == 1)
-    some = small[_one_of_each(len(small), CHECKED, random)]
-    if len(some) and not any(varies(read(volume, places[number])) for number in some):
-        numbers = np.flatnonzero(level == 2)
-        reason = "all others have no stored chunk, or one of the smallest size"
+        stored[places.touching(box)] = True
+    numbers = np.flatnonzero(stored)
     if len(numbers) > (1 - LEFT_OUT) * len(places):
         return everywhere
     other = int(np.setdiff1d(np.arange(len(places)), numbers)[0])
     label = int(read(volume, tuple((a, a + 1) for a, _ in places[other])).item())
     if not len(numbers):
         return range(len(places)), Content(joined, 0, 0, 0, label, "no chunk is stored")
-    known = np.zeros(places.across, bool)
-    known.flat[numbers] = True
-    pairs = (np.swapaxes(known, 0, axis) for axis in range(3))
+    pairs = (np.swapaxes(stored, 0, axis) for axis in range(3))
     joined = tuple(float((one[1:] & one[:-1]).sum()) / len(numbers) for one in pairs)
     share = len(numbers) / len(places)
+    reason = "all else has no stored chunk"
     return numbers, Content(joined, share, share, share, label, reason)
 
 
