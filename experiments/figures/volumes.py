@@ -1,5 +1,6 @@
 """The figures that show a volume itself: some of its slices, and its most frequent windows."""
 
+import math
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -19,7 +20,9 @@ from experiments.paper.measured import FREQUENT, window_counts
 
 #: Where the slices are, among those that hold labels.
 SHOWN = (0.25, 0.5, 0.75)
-SAMPLE = 33
+#: How many slices are read to find them; voxels of a volume of which only three are read, and of a
+#: slice that is not shown.
+SAMPLE, LARGE, LARGEST_SLICE = 33, 1 << 30, 1 << 24
 ABSENT = 5  # random windows that never occur
 ACROSS = 20
 
@@ -27,9 +30,13 @@ ACROSS = 20
 def slices(volume: Volume, name: str, depth: int) -> Figure | None:
     """Draw three of the first ``depth`` slices, as in the paper's Figure 1; None without labels.
 
-    Each label has a colour of its own. Only some slices are read.
+    Each label has a colour of its own. Only some slices are read, only three of a large volume, and
+    none of one whose slices are too large to be shown.
     """
-    sample = dict.fromkeys(round(z) for z in np.linspace(0, depth - 1, SAMPLE)) if depth else {}
+    if math.prod(volume.shape[1:]) > LARGEST_SLICE:
+        return None
+    count = SAMPLE if volume.voxels <= LARGE else len(SHOWN)
+    sample = dict.fromkeys(round(z) for z in np.linspace(0, depth - 1, count + 2)[1:-1] if depth)
     planes = {z: as_volume(volume.read(z, z + 1))[0] for z in sample}
     filled = [z for z, plane in planes.items() if plane.any()]
     if not filled:
