@@ -315,14 +315,18 @@ def begin(plan: Plan) -> Plan:
     folder, text = volumes.folder(plan.job.target), plan.job.target
     complete, begun = folder.read([HEAD, UNFINISHED])
     old = begun if complete is None else complete
-    if old is not None and _same(old, plan.head):
-        return replace(plan, resumed=True)
     if old is not None:
-        if complete is not None and not _is_array(complete):
-            raise FileError(f"{text}: is a group, or damaged, and is not removed; choose another")
-        if not plan.job.force:
+        found, own = _fields(old), _fields(plan.head)
+        if found == own:
+            return replace(plan, resumed=True)
+        if complete is not None and not found:
             raise FileError(
-                f"{text}: exists, and is another array{_difference(old, plan.head)}; choose "
+                f"{text}: is a group, or damaged, and is not removed; choose another name"
+            )
+        if not plan.job.force:
+            names = ", ".join(name for name in own if found and found.get(name) != own[name])
+            raise FileError(
+                f"{text}: exists, and is another array{names and f' (its {names} differ)'}; choose "
                 "another name, or remove it with --force"
             )
         folder.write({UNFINISHED: old})  # its name until nothing of the old array is left
@@ -343,41 +347,22 @@ def _check_target(folder: Folder, head: bytes) -> tuple[bytes | None, bytes | No
     current = begun if complete is None else complete
     if current is None:
         raise FileError(f"{folder.text}: was removed while it was written; run it again")
-    if not _same(current, head):
+    if _fields(current) != _fields(head):
         raise FileError(f"{folder.text}: another conversion replaced it; run one at a time")
     return complete, begun
 
 
-def _same(old: bytes, new: bytes) -> bool:
-    """Whether two metadata are equal as JSON."""
-    with suppress(ValueError):
-        return bool(json.loads(old) == json.loads(new))
-    return False
-
-
-def _is_array(head: bytes) -> bool:
-    with suppress(ValueError, KeyError, TypeError):
-        return bool(json.loads(head)["node_type"] == "array")
-    return False
-
-
-def _difference(old: bytes, new: bytes) -> str:
-    """The names of the fields in which two metadata differ, in brackets."""
-    with suppress(ValueError, AttributeError):
-        a, b = _fields(old), _fields(new)
-        names = [name for name in b if a.get(name) != b[name]]
-        return f" (its {', '.join(names)} differ)" if names else ""
-    return ""
-
-
 def _fields(head: bytes) -> dict[str, object]:
-    """The fields of an array's metadata, and those of its source."""
-    fields = dict(json.loads(head))
-    attributes = fields.pop("attributes", {})
-    origin = dict(attributes.pop(OURS, {}))
-    if "stamp" in origin:
-        origin["source's size or time"] = origin.pop("stamp")
-    return {**fields, **attributes, **origin}
+    """The fields of an array's metadata, and those of its source; none if it is not an array."""
+    with suppress(ValueError, TypeError, AttributeError, KeyError):
+        fields = dict(json.loads(head))
+        attributes = fields.pop("attributes", {})
+        origin = dict(attributes.pop(OURS, {}))
+        if "stamp" in origin:
+            origin["source's size or time"] = origin.pop("stamp")
+        if fields["node_type"] == "array":
+            return {**fields, **attributes, **origin}
+    return {}
 
 
 def convert(plan: Plan, scheduler: Scheduler, report: Callable[[Done], object]) -> Done:

@@ -119,9 +119,9 @@ LABELS = "2 3 4\n" + "\n".join(str(n // 5) for n in range(24))
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
+def copied(tmp_path_factory):
     """A copy of the project, with one new file for each kind of plug-in."""
-    folder = tmp_path_factory.mktemp("house")
+    folder = tmp_path_factory.mktemp("copied")
     leave = shutil.ignore_patterns("__pycache__", ".git", ".*_cache", "results", "*.cps")
     for part in ("compresso", "experiments", "tests", "data", "figures"):
         shutil.copytree(ROOT / part, folder / part, ignore=leave)
@@ -156,17 +156,17 @@ def call(folder, *arguments):
     return done.stdout
 
 
-def test_the_grid_measures_them(house):
+def test_the_grid_measures_them(copied):
     table = call(
-        house, "run.py", "masked:key=9,compresso", "squash,none", "labels.numbers", "--no-plot"
+        copied, "run.py", "masked:key=9,compresso", "squash,none", "labels.numbers", "--no-plot"
     )
     for method in (["masked:key=9", "squash"], ["masked:key=9", "\u2013"], ["compresso", "squash"]):
         assert any(method == line.lstrip("* ").split()[:2] for line in table.splitlines())
 
 
-def test_the_contract_suite_tests_them(house):
-    told = call(
-        house,
+def test_the_contract_suite_tests_them(copied):
+    output = call(
+        copied,
         "-m",
         "pytest",
         "-n",
@@ -175,25 +175,25 @@ def test_the_contract_suite_tests_them(house):
         "-k",
         "masked or squash",
     )
-    assert "failed" not in told
-    assert int(told.split(" passed")[0].split()[-1]) > 60
+    assert "failed" not in output
+    assert int(output.split(" passed")[0].split()[-1]) > 60
 
 
-def test_the_file_commands_take_them(house):
+def test_the_file_commands_take_them(copied):
     file = ("-m", "compresso")
     options = ("--encoding", "masked", "--compression", "squash")
-    call(house, *file, "compress", "labels.numbers", "labels.cps", *options)
-    call(house, *file, "decompress", "labels.cps", "again.numbers")
-    assert (house / "again.numbers").read_text() == LABELS
+    call(copied, *file, "compress", "labels.numbers", "labels.cps", *options)
+    call(copied, *file, "decompress", "labels.cps", "again.numbers")
+    assert (copied / "again.numbers").read_text() == LABELS
 
 
-def test_the_harness_lists_measures_and_draws_them(house):
-    assert "Stairs (not in the paper)" in call(house, "run.py", "datasets")
-    table = call(house, "run.py", "compresso", "zlib", "stairs,phantom:size=8x8x3", "-s", "2")
+def test_the_harness_lists_measures_and_draws_them(copied):
+    assert "Stairs (not in the paper)" in call(copied, "run.py", "datasets")
+    table = call(copied, "run.py", "compresso", "zlib", "stairs,phantom:size=8x8x3", "-s", "2")
     assert "stairs, 8 x 4 x 2 uint64, first 2 of 3 slices" in table
     assert "phantom:size=8x8x3 (synthetic), " in table
-    assert (house / "figures" / "cells.png").exists()
-    assert (house / "figures" / "cells.pdf").exists()
+    assert (copied / "figures" / "cells.png").exists()
+    assert (copied / "figures" / "cells.pdf").exists()
 
 
 def test_two_plugins_of_one_name_are_refused(tmp_path, monkeypatch):
