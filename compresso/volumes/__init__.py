@@ -1,9 +1,9 @@
 """Label volumes in files and stores: one way to open, read and write all of them.
 
 :func:`open` understands every source that the commands take and returns a :class:`Volume`;
-:func:`write` writes it to a file. A file format is one file of this folder
-with a class derived from ``Format`` (``_format.py``); a kind of store is one file with a class
-derived from ``Kind`` (``_stores.py``). No list names them.
+:func:`write` writes one to a file. A file format is one file of this folder with a class derived
+from ``Format`` (``_format.py``); a kind of store is one file with a class derived from ``Kind``
+(``_stores.py``). No list names them.
 
 No file leads to another, because it may come from an untrusted source.
 """
@@ -82,8 +82,8 @@ def open(
     Parameters
     ----------
     text : str
-        A file of a known format, ``my.h5:/labels``, or a store, ``gs://bucket/seg|zarr3:``; ``-``
-        is the standard input.
+        A file of a known format, ``my.h5:/labels``, or a store, ``gs://bucket/seg|zarr3:``
+        (docs/stores.md); ``-`` is the standard input.
     memory : int, optional
         Approximate memory in bytes for reading, without the returned labels; by default a quarter
         of the free memory.
