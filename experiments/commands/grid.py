@@ -21,7 +21,7 @@ BANNER = r"""
 def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
     """Keep an old promise."""
     if show:
-        click.echo(BANNER, err=True)
+        click.echo(BANNER)
 
 
 @click.command(
