@@ -6,7 +6,7 @@ one per file in ``encodings/`` or ``compressors/``.
 
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -200,16 +200,6 @@ class Compressor(Plugin):
     @abstractmethod
     def compress(self, data: Buffer) -> Buffer:
         """Compress bytes (or any C-contiguous buffer)."""
-
-    def compress_pieces(self, pieces: Iterable[Buffer], size: int) -> Buffer:
-        """Compress ``size`` bytes that come in pieces, each of which is needed only once.
-
-        A compressor whose library must have all bytes at once joins them.
-        """
-        data = bytearray()
-        for piece in pieces:
-            data += piece
-        return self.compress(data)
 
     @abstractmethod
     def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:

@@ -2,7 +2,7 @@
 
 import struct
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar
 
 from compresso.codec import Buffer, Compressor
@@ -38,20 +38,6 @@ class BlockCompressor(Compressor):
                 packed = block
             parts += [self._lengths.pack(len(block), len(packed)), packed]
         return b"".join(parts)
-
-    def compress_pieces(self, pieces: Iterable[Buffer], size: int) -> bytes:
-        """Compress bytes that come in pieces, to the same bytes as all at once."""
-        parts, block = [], bytearray()
-        for piece in pieces:
-            view = memoryview(piece).cast("B")
-            while len(view):
-                room = self.block_bytes - len(block)
-                block += view[:room]
-                view = view[room:]
-                if len(block) == self.block_bytes:
-                    parts.append(self.compress(block))
-                    block = bytearray()
-        return b"".join([*parts, self.compress(block)])
 
     def decompress(self, data: Buffer, limit: int | None = None) -> Buffer:
         """Restore the bytes; raises DecodeError on damage, or before they exceed ``limit``."""

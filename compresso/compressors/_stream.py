@@ -1,7 +1,7 @@
 """Compressors whose libraries have incremental objects, as Python's own ``bz2`` and ``lzma``."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from compresso.codec import Buffer, Compressor
@@ -26,12 +26,8 @@ class StreamCompressor(Compressor):
 
     def compress(self, data: Buffer) -> bytes:
         """Compress bytes (or any C-contiguous buffer)."""
-        return self.compress_pieces((data,), memoryview(data).nbytes)
-
-    def compress_pieces(self, pieces: Iterable[Buffer], size: int) -> bytes:
-        """Compress bytes that come in pieces, to the same bytes as all at once."""
         stream = self.compressor()
-        return b"".join([*map(stream.compress, pieces), stream.flush()])
+        return b"".join([stream.compress(data), stream.flush()])
 
     def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
         """Restore the bytes in pieces of at most ``piece_bytes``."""

@@ -1,6 +1,6 @@
 """Brotli, from the package brotli."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compresso.codec import Buffer, Compressor
@@ -26,13 +26,8 @@ class Brotli(Compressor):
 
     def compress(self, data: Buffer) -> bytes:
         """Compress bytes (or any C-contiguous buffer)."""
-        return self.compress_pieces((data,), memoryview(data).nbytes)
-
-    def compress_pieces(self, pieces: Iterable[Buffer], size: int) -> bytes:
-        """Compress bytes that come in pieces, to the same bytes as all at once."""
         stream = self.require("brotli").Compressor(quality=self.quality)
-        views = (memoryview(piece).cast("B") for piece in pieces)
-        return b"".join([*map(stream.process, views), stream.finish()])
+        return b"".join([stream.process(memoryview(data).cast("B")), stream.finish()])
 
     def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
         """Restore the bytes in pieces of about ``piece_bytes``."""

@@ -1,6 +1,6 @@
 """Zstandard, from the package zstandard."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compresso.codec import Buffer, Compressor
@@ -29,12 +29,6 @@ class Zstd(Compressor):
         zstandard = self.require("zstandard")
         compressed: bytes = zstandard.ZstdCompressor(level=self.level).compress(data)
         return compressed
-
-    def compress_pieces(self, pieces: Iterable[Buffer], size: int) -> bytes:
-        """Compress bytes that come in pieces; the frame has about the same size."""
-        zstandard = self.require("zstandard")
-        stream = zstandard.ZstdCompressor(level=self.level).compressobj(size=size)
-        return b"".join([*map(stream.compress, pieces), stream.flush()])
 
     def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
         """Restore the bytes, at once if the frame states a size of at most ``piece_bytes``."""

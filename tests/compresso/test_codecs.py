@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 import compresso as C
 from compresso import compressors, encodings
-from compresso.compressors._block import BlockCompressor
 from compresso.kernels import dictionary
 from compresso.plugins import split_list
 from tests.helpers.strategies import volumes
@@ -58,19 +57,6 @@ def test_lists_of_codec_strings():
         "my.h5:/labels",
         "phantom:size=8x8x8,seed=3",
     ]
-
-
-@pytest.mark.parametrize("name", compressors.names())
-@pytest.mark.parametrize("size", [1, 999, 1 << 20])
-def test_data_in_pieces_is_compressed_as_all_at_once(name, size, monkeypatch):
-    monkeypatch.setattr(BlockCompressor, "block_bytes", 4000)
-    codec = compressors.parse(name)
-    for data in (b"", b"a", b"labels" * 700, np.arange(900, dtype=np.uint64).tobytes()):
-        pieces = (data[at : at + size] for at in range(0, len(data), size))
-        packed = codec.compress_pieces(pieces, len(data))
-        assert bytes(codec.decompress(packed)) == data
-        if name != "zstd":  # whose own window moves in another way
-            assert bytes(packed) == bytes(codec.compress(data))
 
 
 @pytest.mark.parametrize("name", ["lz78", "lzw"])

@@ -54,7 +54,7 @@ def test_missing_datasets_and_unknown_names(tmp_path):
     for refused in (dataset.load, lambda: dataset.check(None)):
         with pytest.raises(DatasetError, match=r"sample_A_20160501.hdf.*run\.py fetch cremi-a"):
             refused()
-    with pytest.raises(DatasetError, match="fetch spl-knee.*pinky40"):
+    with pytest.raises(DatasetError, match=r"fetch spl-knee.*pinky40"):
         datasets.parse("all", tmp_path)
     for name in ("fib26", "ac3:seed=1", "nothing like it"):
         with pytest.raises(SpecError, match=r"fib25|ac3"):
