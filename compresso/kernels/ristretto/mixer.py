@@ -1,7 +1,7 @@
 """Efforts 2 and 3: a bit is predicted by several counters, whose logits are added with weights.
 
 The weights are trained, too. All arithmetic is on integers. The tables of logits are rounded from
-values that are not near half a unit (tests/test_ristretto_coder.py), so every machine has the same.
+values that are not near half a unit (tests/compresso/kernels), so every machine has the same.
 """
 
 from collections import namedtuple

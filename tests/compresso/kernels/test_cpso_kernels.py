@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compresso.kernels import components, cpso, cpso_runs, windows
-from tests.compresso.kernels.test_kernels import bits_of
+from tests.helpers.bits import bits_of
 
 indices = st.lists(st.sampled_from([0, 0, 0, 0, 1, 2, 5]), max_size=60)
 

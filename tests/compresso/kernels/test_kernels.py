@@ -10,21 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compresso.boundaries import packed_type
-from compresso.kernels import boundary, components, windows, words
+from compresso.kernels import boundary, components, kernel, windows, words
+from compresso.kernels import labels as label_kernels
 from tests.helpers import oracle
+from tests.helpers.bits import bits_of, random_mask
 from tests.helpers.paths import ROOT
-
-
-def bits_of(mask):
-    """A (nz, ny, nx) bool array as words of 64 bits a row."""
-    nz, ny, nx = mask.shape
-    padded = np.zeros((nz, ny, -(-nx // 64) * 64), bool)
-    padded[:, :, :nx] = mask
-    return np.packbits(padded, axis=2, bitorder="little").view(np.uint64)
-
-
-def random_mask(seed, shape, share=0.3):
-    return np.random.default_rng(seed).random(shape) < share
 
 
 @given(st.integers(0, 2**64 - 1))
@@ -139,6 +129,62 @@ def test_run_lengths_that_do_not_fit_are_refused():
 )
 def test_entries_that_contradict_the_stream(entries, bad):
     assert windows.expand(np.array(entries, np.uint32), 4, np.empty(5, np.uint32)) == bad
+
+
+def compiled(function):
+    """A function that may be LLVM code only, so that Python can call it."""
+
+    @kernel
+    def call(*arguments):
+        return function(*arguments)
+
+    return call
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
+def test_blend_copies_what_the_mask_says(dtype):
+    random = np.random.default_rng(5)
+    array = random.integers(np.iinfo(dtype).max, size=200, dtype=dtype, endpoint=True)
+    mask = random.integers(2**64, dtype=np.uint64)
+    chosen = np.flatnonzero([int(mask) >> k & 1 for k in range(64)])
+    for blend in (words.blend64, words._blend64_plain):
+        blended = array.copy()
+        compiled(blend)(blended, 130, 3, mask)
+        expected = array.copy()
+        expected[130 + chosen] = array[3 + chosen]
+        assert np.array_equal(blended, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
+@pytest.mark.parametrize("share", [0.02, 0.3, 1.0])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 40, 70), (2, 17, 128), (1, 300, 5), (2, 9, 333)])
+def test_fill(dtype, share, shape):
+    mask = random_mask(6, shape, share)
+    bits = bits_of(mask)
+    component, _, counts = components.label_runs(bits, shape[2])
+    starts = np.cumsum(counts) - counts
+    ids = np.random.default_rng(7).integers(np.iinfo(dtype).max, size=counts.sum(), dtype=dtype)
+    out = np.zeros(shape, dtype)
+    label_kernels.fill(bits, component, ids, starts, out)
+    run = -1
+    for z, y in np.ndindex(shape[:2]):
+        for x in range(shape[2]):
+            free = not mask[z, y, x]
+            run += free and (x == 0 or mask[z, y, x - 1])
+            if free or (x and not mask[z, y, x - 1]):
+                assert out[z, y, x] == ids[starts[z] + component[run]]
+            elif y and not mask[z, y - 1, x]:
+                assert out[z, y, x] == out[z, y - 1, x]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
+def test_a_word_is_eight_bytes(dtype):
+    octets = np.random.default_rng(8).integers(256, size=64, dtype=np.uint8)
+    array = octets.view(dtype)
+    start = 3 * array.itemsize
+    expected = int.from_bytes(octets[start : start + 8].tobytes(), "little")
+    for word_at in (words.word_at, words._word_at_plain):
+        assert compiled(word_at)(array, 3) == expected
 
 
 def test_without_vector_code():

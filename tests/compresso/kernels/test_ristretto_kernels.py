@@ -1,5 +1,9 @@
-"""The range coder of ``ristretto`` against exact arithmetic, and its counters."""
+"""The kernels of ``ristretto``: range coder, counters, label table, and the code without LLVM."""
 
+import os
+import subprocess
+import sys
+from decimal import Decimal, getcontext
 from fractions import Fraction
 
 import numpy as np
@@ -9,6 +13,7 @@ from hypothesis import strategies as st
 
 from compresso.kernels import kernel
 from compresso.kernels.ristretto import coder, labels
+from tests.helpers.paths import ROOT
 
 
 @kernel
@@ -68,7 +73,7 @@ def test_carries_run_through_many_bytes():
     top = (1 << 22) - 64
     for n in range(1, 60):
         for last in (64, 1 << 21, top):
-            bits, odds = [0] + [1] * n + [0] * 3, [1] * 0 + [last] + [64] * n + [top] * 3
+            bits, odds = [0] + [1] * n + [0] * 3, [last] + [64] * n + [top] * 3
             assert decode(encode(bits, odds), odds) == bits
     random = np.random.default_rng(0)
     bits = (random.random(20000) < 0.5).astype(int).tolist()
@@ -168,8 +173,6 @@ def test_table_of_any_bytes(seed):
 
 def test_tables_are_far_from_a_tie():
     """Whatever the C library rounds the last bit to, the tables are the same."""
-    from decimal import Decimal, getcontext
-
     getcontext().prec = 40
 
     def rounded(value):
@@ -183,3 +186,90 @@ def test_tables_are_far_from_a_tie():
     for i in range(2 * coder.MOST + 3):
         odds = (-Decimal(i - coder.MOST - 1) / 256).exp()
         assert coder.SQUASH[i] == min(max(rounded((1 << 22) / (1 + odds)), 64), (1 << 22) - 64)
+
+
+@kernel
+def use_numbers(numbers, most, bits, ranks, found):
+    """Use each number; find its rank among the unused ones, and the number of that rank."""
+    here = coder.pointer(bits)
+    labels.forget(here, most)
+    for n in range(numbers.size):
+        if labels.is_used(here, numbers[n]):
+            return False
+        ranks[n] = labels.unused_below(here, numbers[n])
+        found[n] = labels.unused_at(here, ranks[n], most)
+        labels.use(here, numbers[n])
+        if not labels.is_used(here, numbers[n]):
+            return False
+    return True
+
+
+def results(numbers, most):
+    ranks, found = np.zeros((2, len(numbers)), np.int64)
+    bits = np.full(labels.USED, 2**64 - 1, np.uint64)  # of the slice before
+    assert use_numbers(np.array(numbers, np.int64), most, bits, ranks, found)
+    assert int(bits[: labels.BLOCKS][: (most >> 12) + 1].sum()) == 1 + len(numbers)
+    return ranks.tolist(), found.tolist()
+
+
+NUMBERS = st.integers(1, 300) | st.integers(1, labels.MAX_SORTED - 1)
+
+
+@given(st.lists(NUMBERS, unique=True, max_size=60))
+def test_unused_numbers_are_counted_as_in_a_list(numbers):
+    ranks, found = results(numbers, labels.MAX_SORTED)
+    for n, number in enumerate(numbers):
+        assert ranks[n] == number - 1 - sum(other < number for other in numbers[:n])
+    assert found == numbers
+
+
+@pytest.mark.parametrize("most", [1, 63, 64, 4095, 4096, 5000, labels.MAX_SORTED])
+def test_a_rank_that_is_too_high_gives_the_most(most):
+    numbers = list(range(1, most)) if most < 6000 else [1, most - 1]
+    _, found = results(numbers[::-1], most)
+    assert found == numbers[::-1]
+    bits = np.zeros(labels.USED, np.uint64)
+
+    @kernel
+    def beyond(bits, rank, most):
+        labels.forget(coder.pointer(bits), most)
+        return labels.unused_at(coder.pointer(bits), rank, most)
+
+    assert beyond(bits, most - 1, most) == most
+    assert beyond(bits, 10**6, most) == most
+
+
+PROGRAM = """
+import numpy as np
+from tests.golden import make_ristretto as golden
+import compresso as C
+from compresso import encodings
+from compresso.encodings import _ristretto_layout as layout
+
+for spec in golden.SPECS:
+    for kind in ("deep", "pictures"):
+        stream, labels = golden.place(spec, kind).read_bytes(), golden.labels(kind)
+        codec = encodings.parse(spec)
+        assert np.array_equal(codec.decode(stream, labels.shape), labels)
+        assert codec.encode(labels) == stream
+        head, pieces = layout.read(stream)
+        random = np.random.default_rng(1)
+        for turn in range(20):
+            changed = []
+            for piece in pieces:
+                data = bytearray(random.bytes(len(piece.data)) if turn % 3 == 0 else piece.data)
+                for _ in range(random.integers(1, 4)):
+                    data[random.integers(len(data))] = random.integers(256)
+                digest = layout.check(bytes(data))
+                changed.append(layout.Piece(piece.box, piece.n_labels, bytes(data), digest))
+            try:
+                codec.decode(layout.write(head, changed), labels.shape)
+            except C.DecodeError:
+                pass
+"""
+
+
+@pytest.mark.slow
+def test_plain_kernels_write_the_same_bytes_and_stay_in_bounds():
+    flags = {"COMPRESSO_PORTABLE": "1", "NUMBA_BOUNDSCHECK": "1", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", PROGRAM], env={**os.environ, **flags}, check=True)
