@@ -90,7 +90,7 @@ class Cache(caching.FunctionCache):
             _sweep(kept)
 
     def flush(self) -> None:
-        """Forget nothing: what is kept is right."""
+        """Do nothing: kept files are never wrong."""
 
     def _file(self, sig: Any, codegen: Any) -> str:
         """The name of the file of one kind of arguments."""
@@ -156,7 +156,7 @@ def _touch(path: Path) -> None:
 def _sweep(kept: Path) -> None:
     """Remove the files that were not used for the longest time, until the rest fits the limit.
 
-    These include what killed processes did not finish, which nobody uses.
+    These include unfinished files of killed processes.
     """
     files = []
     for path in kept.glob("*.nbc*"):

@@ -22,7 +22,7 @@ def find_masks(voxels, base, table, masks, rest):
     """Find the labels of the block at ``base``, in raster order, and the mask of each.
 
     Mask i is ``masks[i * MASK_WORDS : (i + 1) * MASK_WORDS]``. Returns the number of labels, or
-    FEW + 1 where there are more than FEW.
+    FEW + 1 if there are more than FEW.
     """
     count = 0
     for k in range(MASK_WORDS):
@@ -96,7 +96,7 @@ def find_runs(voxels, base, size, starts):
 
 @kernel
 def tabulate(voxels, base, starts, runs, table, order, slots):
-    """Find the distinct labels of the block at ``base``, ascending, and where each run's is there.
+    """Find the distinct labels of the block at ``base``, ascending, and that of each run.
 
     ``slots`` are a power of two, and at least twice the voxels of a block. Returns the number of
     labels.

@@ -52,7 +52,7 @@ def first_marked(bits):
     Returns
     -------
     (nz, 2) int64
-        Its y and x, or -1 and -1 where the slice has none.
+        Its y and x, or -1 and -1 if the slice has none.
     """
     nz, ny, words = bits.shape
     found = np.full((nz, 2), -1, np.int64)
@@ -72,7 +72,7 @@ def first_marked(bits):
 def indeterminate_word(bits, z, y, w, carry):
     """Boundary voxels of a word whose left and upper neighbours are boundary or outside.
 
-    ``carry`` is 1 where the voxel left of the word is boundary or outside.
+    ``carry`` is 1 if the voxel left of the word is boundary or outside.
     """
     word = bits[z, y, w]
     above = bits[z, y - 1, w] if y > 0 else ALL
@@ -104,7 +104,7 @@ def list_indeterminate(bits, z, deep, ys, xs):
     bits : (nz, ny, words) uint64
     z : int
     deep : bool
-        Leave out those whose voxel in the slice before is no boundary.
+        Leave out those whose voxel in the slice before is not a boundary voxel.
     ys, xs : (n + SLACK,) uint32, overwritten
 
     Returns

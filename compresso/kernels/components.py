@@ -62,7 +62,7 @@ def row_starts(lines, line, words, nx, base, starts):
     base : uint64
         Position of the row's first voxel.
     starts : (nx + SLACK,) uint64, overwritten
-        Gets the position of each run's first voxel, and behind them that of the row's end.
+        Gets the position of each run's first voxel, followed by that of the row's end.
 
     Returns
     -------
@@ -188,7 +188,7 @@ def slice_runs(bits, z, nx, starts, upper, lower):
     starts : (n + SLACK,) uint32, overwritten
         Gets the position of each run's first voxel in the slice.
     upper, lower : (n + SLACK,) uint32, overwritten
-        Get the two runs of each stretch of voxels that are no boundary in a row nor in the next.
+        Get the two runs of each stretch of non-boundary voxels in two adjacent rows.
 
     Returns
     -------
@@ -197,7 +197,7 @@ def slice_runs(bits, z, nx, starts, upper, lower):
     ny, words = np.uint64(bits.shape[1]), np.uint64(bits.shape[2])
     lines = bits.reshape(-1)
     last = ALL >> (np.uint64(64) * words - np.uint64(nx))
-    # Of each word of the row above: its free voxels, where runs begin, and the first one's number.
+    # For each word of the row above: free voxels, starts of runs, number of the first run.
     frees, begins = np.zeros(words, np.uint64), np.zeros(words, np.uint64)
     numbers = np.zeros(words, np.uint64)
     n = touches = np.uint64(0)

@@ -1,6 +1,6 @@
 """Writes Neuroglancer's ``compressed_segmentation``: 32-bit words, blocks of any size.
 
-Values are packed from the lowest bit of a word up. A *line* is the blocks beside each other
+Values are packed from the lowest bit of a word up. A *line* is a row of blocks
 along x, counted along y, then z.
 """
 
@@ -27,7 +27,7 @@ HALF = np.uint64(32)
 
 @kernel
 def value_bits(count):
-    """Bits of a value where a block has ``count`` labels: 0, 1, 2, 4, 8, 16 or 32."""
+    """Bits of a value if a block has ``count`` labels: 0, 1, 2, 4, 8, 16 or 32."""
     if count <= 1:
         return 0
     bits = 1
@@ -41,7 +41,7 @@ def _gather(labels, y, block, stride, voxels):
     """Copy the line of blocks at row y; block b begins at ``voxels[b * stride]``.
 
     Past the volume's end each voxel is the last one before it, which the block has anyway. So are
-    the voxels behind a block that :func:`find_runs` looks at.
+    the voxels after a block that :func:`find_runs` reads.
     """
     nz, ny, nx = labels.shape
     bz, by, bx = block

@@ -1,4 +1,4 @@
-"""Reads Neuroglancer's ``compressed_segmentation``, from streams that nobody vouches for."""
+"""Reads Neuroglancer's ``compressed_segmentation`` from untrusted streams."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from compresso.kernels.compressed_segmentation import HALF
 from compresso.kernels.words import ALL, splat8
 
 PALETTE = 16  # labels of a block that are looked up once for all of its voxels
-CHECKED, DIRECT = -1, -2  # in place of a block's place in the palette
+CHECKED, DIRECT = -1, -2  # instead of a position in the palette
 TOGETHER = 1 << 17  # bytes of a slice that are written at a time
 NEAR = 1 << 16  # bytes of the stream that stay in the cache meanwhile
 
@@ -83,7 +83,7 @@ def _decode_layer(
 def _decode_checked(headers, words, high, number, block, z, shape, out, to, width):
     """Decode layer z of a block of any size and bits, as far as ``shape`` (y, x) says.
 
-    Returns -1, -2 where a label does not fit the dtype of ``out``, or 0 where one is not there.
+    Returns -1, -2 if a label does not fit the dtype of ``out``, or 0 if one is missing.
     """
     head, values = np.int64(headers[2 * number]), np.int64(headers[2 * number + 1])
     table, bits = head & 0xFFFFFF, head >> 24
@@ -109,7 +109,7 @@ def _decode_checked(headers, words, high, number, block, z, shape, out, to, widt
 
 @kernel
 def _largest(words, first, count):
-    """The largest of the values of 16 bits in so many words."""
+    """The largest of the values of 16 bits in ``count`` words."""
     low, high = np.uint32(0), np.uint32(0)
     for i in range(first, first + count):
         low, high = max(low, words[i] & np.uint32(0xFFFF)), max(high, words[i] >> np.uint32(16))
@@ -120,11 +120,10 @@ def _largest(words, first, count):
 def _read_headers(headers, words, high, block, first, last, across, whole, palette, places):
     """Look up the labels of blocks first..last-1, all those that their values can mean.
 
-    Where block i has them in ``palette`` goes to ``places[i - first]``; DIRECT for a block of so
-    many labels that they are not worth it; CHECKED where it is not that simple: a block whose rows
-    are no multiple of 8 voxels, of labels that are not all there or do not all fit, or behind the
-    ``whole`` blocks of a line of ``across``. Returns -1, or the number of a block that contradicts
-    the format.
+    ``places[i - first]`` gets the position of the labels of block i in ``palette``. It is DIRECT
+    for a block of too many labels, and CHECKED for a block that needs checks: its rows are not a
+    multiple of 8 voxels, a label is missing or does not fit, or it follows the ``whole`` blocks of
+    a line of ``across``. Returns -1, or the number of a block that contradicts the format.
     """
     bz, by, bx = block
     wide = 1 if high is None else 2
@@ -159,15 +158,15 @@ def _read_headers(headers, words, high, block, first, last, across, whole, palet
 
 @kernel
 def decode_lines(headers, words, high, block, first, last, out):
-    """Decode lines first..last-1 of a volume, some beside each other along y at a time.
+    """Decode lines first..last-1 of a volume, several neighbours along y at a time.
 
     Parameters
     ----------
     headers : (2 * n_blocks,) uint32
-        Of the volume's blocks, along x, then y, then z.
+        The headers of the volume's blocks, along x, then y, then z.
     words : (n,) uint32
         The channel that they point into.
-    high : None, or ``words`` where the tables have 64 bits a label
+    high : None, or ``words`` if the tables have 64 bits per label
     block : (bz, by, bx)
     first, last : int
     out : (nz, ny, nx) unsigned, C order
@@ -175,7 +174,7 @@ def decode_lines(headers, words, high, block, first, last, out):
     Returns
     -------
     int
-        -1, or -2 where a label does not fit the dtype of ``out``, or the number of the first block
+        -1, or -2 if a label does not fit the dtype of ``out``, or the number of the first block
         that contradicts the format.
     """
     nz, ny, nx = out.shape

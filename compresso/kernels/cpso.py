@@ -136,7 +136,7 @@ def count_open(bits, deep):
 
 @kernel
 def locate(labels, bits, z0, z1, across, deep, largest, locations, counts):
-    """Say for every voxel of slices z0..z1-1 that needs it where its label comes from.
+    """Find the source of the label of every voxel of slices z0..z1-1 that needs a location.
 
     Parameters
     ----------
@@ -146,9 +146,9 @@ def locate(labels, bits, z0, z1, across, deep, largest, locations, counts):
         Whether a location may name a neighbour in another slice.
     deep : bool
     largest : uint64
-        Of the labels' dtype.
+        The largest value of the labels' dtype.
     locations : (capacity,) of the labels' dtype, overwritten
-        Room for two entries a voxel.
+        Room for two entries per voxel.
     counts : (z1 - z0,) int64, overwritten
         Number of entries of each slice.
     """
@@ -177,7 +177,7 @@ def locate(labels, bits, z0, z1, across, deep, largest, locations, counts):
 
 @kernel
 def location_starts(locations, counts, starts):
-    """Where the locations of each slice begin, and behind them where they all end.
+    """Find the first location of each slice, and the end of all locations.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def location_starts(locations, counts, starts):
     Returns
     -------
     bool
-        False where there are too few locations, or too many.
+        False if there are too few locations, or too many.
     """
     at = 0
     for z in range(counts.size):
@@ -203,19 +203,19 @@ def location_starts(locations, counts, starts):
 
 
 @kernel
-def label_entries(locations, shifted, spelled):
-    """Find the entries that are labels: those shifted past the codes, and those behind 6.
+def label_entries(locations, shifted, explicit):
+    """Find the entries that are labels: those shifted past the codes, and those after a 6.
 
     Parameters
     ----------
     locations : (n,) unsigned
-    shifted, spelled : (n,) bool, overwritten
+    shifted, explicit : (n,) bool, overwritten
     """
-    behind = False
+    after_six = False
     for n in range(locations.size):
-        spelled[n] = behind
-        shifted[n] = not behind and locations[n] >= CODES
-        behind = not behind and locations[n] == SPELLED
+        explicit[n] = after_six
+        shifted[n] = not after_six and locations[n] >= CODES
+        after_six = not after_six and locations[n] == SPELLED
 
 
 @kernel
@@ -243,12 +243,12 @@ def resolve(bits, z0, z1, locations, across, deep, out):
         The entries of these slices, which :func:`location_starts` has counted.
     across, deep : bool
     out : (nz, ny, nx) unsigned, C order
-        Already filled, the slices z0 - 1 and z1 too where there are any.
+        Already filled, including the slices z0 - 1 and z1 if they exist.
 
     Returns
     -------
     int
-        -1, or the number of the first location that points outside, to a boundary voxel, or, where
+        -1, or the number of the first location that points outside, to a boundary voxel, or, if
         ``across`` is false, to another slice.
     """
     flat, lines, shape = out.reshape(-1), bits.reshape(-1), sizes(out.shape, bits.shape[2])

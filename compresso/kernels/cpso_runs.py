@@ -1,6 +1,6 @@
 """The windows of the ``cpso`` stream: indices and runs of zeros, of any width.
 
-A run is cut where its entry would not fit, and the last run is written too.
+A run is cut if its entry would not fit, and the last run is written too.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ def squeeze(indices, limit, entries):
     Returns
     -------
     int
-        Number of entries, or -1 where an index exceeds ``limit``.
+        Number of entries, or -1 if an index exceeds ``limit``.
     """
     written = 0
     zeros = 0
@@ -54,7 +54,7 @@ def squeeze(indices, limit, entries):
 
 @kernel
 def survey(entries, n_values, n_windows, marks, cursors):
-    """Check the entries that spell the windows, and find where some windows are.
+    """Check the entries of the windows, and find the entries of some windows.
 
     Parameters
     ----------
@@ -62,17 +62,17 @@ def survey(entries, n_values, n_windows, marks, cursors):
     n_values : int
         Indices must stay below it.
     n_windows : int
-        That all entries together spell.
+        The number of windows of all entries.
     marks : (m,) int64, ascending
-        Numbers of windows; what follows the last of them is not looked at, unless it is n_windows.
+        Numbers of windows; later windows are ignored, unless the last mark is n_windows.
     cursors : (m, 2) int64, overwritten
-        The entry that spells each of these windows, and how many it has spelled before.
+        The entry of each of these windows, and the number of its windows before.
 
     Returns
     -------
     int
-        -1, or the number of the first entry that contradicts the header, which is that behind the
-        last one where windows are missing.
+        -1, or the number of the first entry that contradicts the header, which is the
+        number of entries if windows are missing.
     """
     at = np.int64(0)
     m = 0
@@ -98,7 +98,7 @@ def survey(entries, n_values, n_windows, marks, cursors):
 
 @kernel
 def expand(entries, values, cursor, windows):
-    """Spell windows from a cursor on, which moves behind them.
+    """Write windows from a cursor on, and move the cursor past them.
 
     Parameters
     ----------

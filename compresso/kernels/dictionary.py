@@ -51,7 +51,7 @@ def encode_lz78(data):
     -------
     (n_codes,) uint64
         ``phrase << 8 | byte``; phrase 0 is empty, and each code makes the next phrase, from 1 on.
-        Where the data ends inside a phrase, the last code's byte is its own last one.
+        If the data ends inside a phrase, the last code's byte is its own last one.
     """
     keys = np.empty(1024, np.uint64)  # of a node: its parent << 8 | its byte, which is the code
     slots = np.zeros(4096, np.uint32)
@@ -78,7 +78,7 @@ def encode_lz78(data):
 
 @kernel
 def decode_lz78(codes, data):
-    """Undo :func:`encode_lz78`; returns False where the codes do not make ``data.size`` bytes."""
+    """Undo :func:`encode_lz78`; returns False if the codes do not make ``data.size`` bytes."""
     starts = np.empty(codes.size + 1, np.int64)  # where each phrase was first written
     lengths = np.zeros(codes.size + 1, np.int64)
     done = 0
@@ -140,13 +140,13 @@ def encode_lzw(data):
 
 @kernel
 def decode_lzw(codes, data):
-    """Undo :func:`encode_lzw`; returns False where the codes do not make ``data.size`` bytes."""
+    """Undo :func:`encode_lzw`; returns False if the codes do not make ``data.size`` bytes."""
     starts = np.empty(codes.size, np.int64)  # where each code's phrase was written
     lengths = np.empty(codes.size, np.int64)
     done = 0
     for c in range(codes.size):
         code = np.int64(codes[c])
-        made = code - 256  # a phrase is that of an earlier code, and the byte written behind it
+        made = code - 256  # a phrase is that of an earlier code, and the byte after it
         if code < 0 or made >= c:
             return False
         length = 1 if made < 0 else lengths[made] + 1
@@ -163,10 +163,10 @@ def decode_lzw(codes, data):
 
 
 def narrow(codes: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """Spell codes in 32 bits each, or in 64 where one needs it; the first byte says which."""
+    """Write codes with 32 bits each, or with 64 if one needs it; the first byte is the width."""
     width = 4 if int(codes.max(initial=0)) < 1 << 32 else 8
-    spelled = codes.astype(f"<u{width}").view(np.uint8)
-    return np.concatenate([np.array([width], np.uint8), spelled])
+    packed = codes.astype(f"<u{width}").view(np.uint8)
+    return np.concatenate([np.array([width], np.uint8), packed])
 
 
 def widen(data: memoryview) -> NDArray[np.uint64]:

@@ -22,10 +22,10 @@ def marked(lines, words, row, x):
 
 @kernel
 def source(flat, lines, shape, z, y, x, across):
-    """Which neighbour of an indeterminate voxel has its label and is no boundary.
+    """Find a non-boundary neighbour of an indeterminate voxel that has its label.
 
-    Looks at x+1, y+1 and, with ``across``, z-1 and z+1, in turn; x-1 and y-1 are boundary, else
-    the voxel were determinate.
+    Looks at x+1, y+1 and, with ``across``, z-1 and z+1, in turn; x-1 and y-1 are boundary
+    voxels, or the voxel would be determinate.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def source(flat, lines, shape, z, y, x, across):
     Returns
     -------
     uint64
-        The location code, or 6 where none has.
+        The location code, or 6 if there is none.
     """
     nz, ny, nx, words = shape
     row = z * ny + y
@@ -69,7 +69,7 @@ def copied(flat, lines, shape, z, y, x, code, across):
     Returns
     -------
     bool
-        False where it is outside, boundary or, without ``across``, in another slice.
+        False if it is outside, boundary or, without ``across``, in another slice.
     """
     nz, ny, nx, words = shape
     # What is before the first is a large number.
@@ -91,7 +91,7 @@ def sizes(shape, words):
 
 @kernel
 def identify(labels, first, counts, marked_first):
-    """Spell the ids of some slices: ``label + 1``, 0 where that exceeds 64 bits.
+    """List the ids of some slices: ``label + 1``, 0 if that exceeds 64 bits.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def identify(labels, first, counts, marked_first):
     -------
     (n_ids,) uint64
         A slice with boundary voxels has one id more, for the first of them: before its components
-        where it is the slice's first voxel, else behind the one component that comes before it.
+        if it is the slice's first voxel, else after the one component that precedes it.
     """
     nz = labels.shape[0]
     flat = labels.reshape(-1)
@@ -131,14 +131,14 @@ def identify(labels, first, counts, marked_first):
 
 @kernel
 def locate(labels, bits, z0, z1, locations):
-    """Say for every indeterminate voxel of slices z0..z1-1 where its label comes from.
+    """Find the source of the label of every indeterminate voxel of slices z0..z1-1.
 
     A voxel that has a :func:`source` gets its code, any other its label + 6.
 
     Parameters
     ----------
     labels : (nz, ny, nx) unsigned, C order
-        With the slices z0 - 1 and z1 where the volume has them.
+        Includes the slices z0 - 1 and z1 if the volume has them.
     bits : (nz, ny, words) uint64
         The boundary map of the same slices.
     locations : (n,) uint64, overwritten
@@ -238,7 +238,7 @@ def resolve(bits, z0, z1, locations, out):
     locations : (n,) uint64
         Exactly one entry for each indeterminate voxel of the slices.
     out : (nz, ny, nx) unsigned, C order
-        Already filled by :func:`fill`, the slices z0 - 1 and z1 too where there are any.
+        Already filled by :func:`fill`, including the slices z0 - 1 and z1 if they exist.
 
     Returns
     -------

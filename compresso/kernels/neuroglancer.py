@@ -213,7 +213,7 @@ def _decode_block(words, table, values, bits, layers, rows, start, width):
 
 @kernel
 def _decode_block_checked(words, table, end, values, bits, layers, rows, start, width):
-    """:func:`_decode_block` of up to 32 bits; also returns whether no label is behind ``end``."""
+    """:func:`_decode_block` of up to 32 bits; also returns whether labels end before ``end``."""
     seen = np.uint64(0)
     for row in range(layers * SIDE):
         for x in range(SIDE):
@@ -246,10 +246,10 @@ def _is_chunk(words, start, end, shape):
 
 @kernel
 def decode_bands(words, offsets, side, first, last, out):
-    """Decode bands first..last-1 of a volume; a band is the chunks beside each other along x.
+    """Decode bands first..last-1 of a volume; a band is a row of chunks along x.
 
-    The blocks beside each other along x are decoded together and then copied, for the memory takes
-    long rows twice as fast as short ones.
+    A row of blocks along x is decoded to a buffer and then copied, because memory takes long rows
+    twice as fast as short ones.
 
     Parameters
     ----------
@@ -266,7 +266,7 @@ def decode_bands(words, offsets, side, first, last, out):
     Returns
     -------
     int
-        -1, or -2 where a label does not fit the dtype of ``out``, or the number of the first chunk
+        -1, or -2 if a label does not fit the dtype of ``out``, or the number of the first chunk
         that contradicts the format.
     """
     nz, ny, nx = out.shape

@@ -20,7 +20,7 @@ def pack(bits, nx, step, windows):
     step : tuple of 3 int
         Window size (z, y, x), at most 64 voxels.
     windows : (ceil(nz / zstep), ceil(ny / ystep), ceil(nx / xstep)) unsigned, overwritten
-        Of a type that holds a window. Bit ``(zo * ystep + yo) * xstep + xo``; voxels outside the
+        Their type holds a window. Bit ``(zo * ystep + yo) * xstep + xo``; voxels outside the
         volume are 0.
     """
     zstep, ystep, xstep = step
@@ -196,7 +196,7 @@ def rank(keys, places, indices):
     Returns
     -------
     (n_values,) uint64
-        The distinct windows, 0 among them where any window is.
+        The distinct windows, including 0 if any window is 0.
     """
     values = np.empty(keys.size + 1, np.uint64)
     count = 0
@@ -266,7 +266,7 @@ def squeeze(indices, limit):
     Returns
     -------
     int
-        Number of entries written to the front of ``indices``, or -1 where an index or a run is
+        Number of entries written to the front of ``indices``, or -1 if an index or a run is
         ``limit`` (2**31 for 32-bit entries) or more.
     """
     written = 0
