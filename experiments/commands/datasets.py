@@ -1,7 +1,6 @@
 """datasets: list them, and show which are downloaded."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +25,15 @@ def command(directory: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    show([_line(about) for about in found])
-    click.echo("\nDownload: python run.py fetch NAME. Files and stores of your own need no name.")
-
-
-def show(lines: Sequence[Sequence[str]]) -> None:
-    """Print datasets in columns."""
-    widths = [max(map(len, column)) for column in zip(HEADINGS, *lines, strict=True)]
-    for line in (HEADINGS, *lines):
+    lines = [HEADINGS, *map(_line, found)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
         fields = (text.ljust(width) for text, width in zip(line, widths, strict=True))
         click.echo("  ".join(fields).rstrip())
+    for about in found:
+        if "error" in about:
+            click.echo(f"! {about['name']}: {about['error']}")
+    click.echo("\nDownload: python run.py fetch NAME. Files and stores of your own need no name.")
 
 
 def _line(about: dict[str, Any]) -> tuple[str, ...]:
@@ -46,9 +44,11 @@ def _line(about: dict[str, Any]) -> tuple[str, ...]:
         title += " (not in the paper)"
     state = "yes" if about["path"] else "no"
     if about["group"] == SYNTHETIC:
-        return about["name"], title, about["size"], "", "made on demand", ""
-    if state == "no" and about["download_bytes"]:
+        state = "made on demand"
+    elif "error" in about:
+        state = "! unreadable"
+    elif state == "no" and about["download_bytes"]:
         state += f" ({file_size(about['download_bytes'])})"
-    state = about.get("error", state)
     licence = about["licence"] if about["origin"] else ""
-    return about["name"], title, about["size"], licence, state, about["origin"] or about["path"]
+    origin = about["origin"] or about["path"] or ""
+    return about["name"], title, about["size"], licence, state, origin
