@@ -72,7 +72,7 @@ class Head:
 
 
 def cut(shape: Shape, depth: int) -> Iterator[Box]:
-    """The boxes of a volume, slab after slab; none where it is empty."""
+    """The boxes of a volume, slab after slab; none if it is empty."""
     nz, ny, nx = shape
     if nz * ny * nx == 0:
         return
@@ -84,7 +84,7 @@ def cut(shape: Shape, depth: int) -> Iterator[Box]:
 
 
 def check(data: Buffer) -> int:
-    """The 32 bits that tell damage."""
+    """The 32-bit checksum."""
     return xxh3_64_intdigest(data) & 0xFFFFFFFF
 
 
@@ -100,12 +100,12 @@ def write(head: Head, pieces: Sequence[Piece]) -> bytes:
 
 
 def read_shape(stream: Buffer) -> Shape:
-    """The shape that a stream claims; raises DecodeError where it is none of ours."""
+    """The shape that a stream claims; raises DecodeError if it is not a ristretto stream."""
     return _Reader(stream).shape()
 
 
 def read(stream: Buffer) -> tuple[Head, list[Piece]]:
-    """Take a stream apart, whose shape has been looked at; raises DecodeError where it is damaged.
+    """Parse a stream of known shape; raises DecodeError if it is damaged.
 
     The pieces' bytes are not looked at.
     """
@@ -140,7 +140,7 @@ class _Reader:
     def shape(self) -> Shape:
         """The beginning, up to the shape."""
         if bytes(self.take(4)) != MAGIC:
-            raise DecodeError("this is no ristretto stream")
+            raise DecodeError("not a ristretto stream")
         version, self.effort, self.start = self.take(3)
         if version != VERSION:
             raise DecodeError(

@@ -32,7 +32,7 @@ def run(
     Parameters
     ----------
     volume : LoadedVolume
-        Of unsigned labels in C order.
+        Unsigned labels in C order.
     encodings : sequence of Encoding
     count : int
         Number of rounds.
@@ -41,7 +41,7 @@ def run(
     python : str, optional
         A Python interpreter that has other packages installed.
     announce : callable
-        Called with what is going on.
+        Called with messages about the progress.
 
     Returns
     -------

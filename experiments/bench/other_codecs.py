@@ -62,7 +62,7 @@ def codecs(package, shape, dtype):
     package : str
         A key of ``PACKAGES``.
     shape, dtype
-        Of the labels, which are Fortran ordered [x, y, z] arrays for all packages.
+        Shape and dtype of the labels, Fortran-ordered [x, y, z] arrays for all packages.
 
     Returns
     -------

@@ -75,17 +75,17 @@ def codec(
     Parameters
     ----------
     name : str
-        ``frame ENCODING COMPRESSION``, ``bare ENCODING`` or ``file KIND``.
+        ``container ENCODING COMPRESSION``, ``stream ENCODING`` or ``file KIND``.
     labels : (nz, ny, nx) integer
     folder : Path
         For the source file, which is read a few slices at a time.
     """
     kind, first, *rest = name.split()
-    if kind == "frame":
+    if kind == "container":
         (compression,) = rest
         encode = partial(compresso.dumps, labels, first, compression)
         return encode, compresso.loads, compresso.DecodeError
-    if kind == "bare":
+    if kind == "stream":
         encoding = encodings.parse(first)
         return (
             lambda: bytes(encoding.encode(labels)),
@@ -184,10 +184,12 @@ def count(name: str, labels: Labels, number: int, seed: int) -> Counter[str]:
 
 def names() -> list[str]:
     """Everything that is damaged."""
-    frames = [f"frame {e} {c}" for e in encodings.installed() for c in ("none", "zstd", "lzma")]
-    frames += [f"frame compresso {c}" for c in compressors.names()]
-    bare = [f"bare {e}" for e in encodings.installed() if encodings.parse(e).robust]
-    return list(dict.fromkeys([*frames, *bare, *(f"file {name}" for name in SOURCES)]))
+    containers = [
+        f"container {e} {c}" for e in encodings.installed() for c in ("none", "zstd", "lzma")
+    ]
+    containers += [f"container compresso {c}" for c in compressors.names()]
+    streams = [f"stream {e}" for e in encodings.installed() if encodings.parse(e).robust]
+    return list(dict.fromkeys([*containers, *streams, *(f"file {name}" for name in SOURCES)]))
 
 
 @click.command(cls=Program)
@@ -216,7 +218,7 @@ def main(number: int, seed: int, only: str) -> None:
         tally = count(name, narrow, number, seed)
         click.echo(f"| {name} | {tally.total()} | {' | '.join(str(tally[o]) for o in OUTCOMES)} |")
         failed |= tally["crash"] + tally["hang"] > 0
-        failed |= not name.startswith("bare") and tally["wrong"] > 0
+        failed |= not name.startswith("stream") and tally["wrong"] > 0
     sys.exit(1 if failed else 0)
 
 

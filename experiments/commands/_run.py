@@ -108,7 +108,7 @@ def draw(
 ) -> list[str]:
     """Draw the figures of a CSV and slices of datasets, and write the page.
 
-    Returns lines that say where they are.
+    Returns lines with their paths.
     """
     rows = records.read(output)
     report_skipped(rows)

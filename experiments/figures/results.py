@@ -222,7 +222,7 @@ def _scatter(axis: Axes, methods: pd.DataFrame, speed: str) -> None:
 
 
 def _label(axis: Axes, methods: pd.DataFrame, speed: str) -> None:
-    """Name the front: up and to the right of it are no points, only other names."""
+    """Name the front: only other names may be above and to the right of it."""
     points = 72 / axis.figure.dpi
     below, named, best = -math.inf, 0.0, front(methods, speed)
     for index in reversed(best):  # from the fastest, the lowest, up
@@ -247,7 +247,7 @@ def _label(axis: Axes, methods: pd.DataFrame, speed: str) -> None:
 def leading(methods: pd.DataFrame) -> pd.DataFrame:
     """The best method of each encoding by its mean ratio, and Zstandard alone.
 
-    Raw labels are left out, and all but some variants of an encoding.
+    Raw labels are left out, and all variants of an encoding except some.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """The page of a run: one HTML file with its best results, charts, tables, figures and data.
 
-It needs nothing but itself: pictures are inside, and without JavaScript only sorting, filtering and
+It needs no other file: pictures are inside, and without JavaScript only sorting, filtering and
 copying are missing.
 """
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 NAME = "report.html"
 #: Pixels of a chart, without its margins.
 WIDTH, HEIGHT = 400, 260
-#: What the data table shows of the newest row of each dataset, next to what is computed.
+#: What the data table shows of the newest row of each dataset, next to computed values.
 CONDITIONS = {
     **{"source": "source", "fingerprint": "hash of the labels", "cpu": "processor"},
     **{"version": "compresso", "python": "Python", "numpy": "NumPy", "numba": "Numba"},

@@ -21,7 +21,7 @@ NO_EM = "not tested: no EM volume was measured"
 
 
 class Claim(NamedTuple):
-    """A claim of the paper, what was measured, and the verdict."""
+    """A claim of the paper, the measurement, and the verdict."""
 
     text: str
     measured: str

@@ -1,4 +1,4 @@
-"""The report: what was measured, compared with what the paper published."""
+"""The report: measurements compared with the numbers of the paper."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

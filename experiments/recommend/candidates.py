@@ -77,7 +77,7 @@ class Measurer:
     Parameters
     ----------
     announce : callable
-        Called with what is being measured.
+        Called with the method that is measured.
     record : callable
         Called with each row as soon as it is measured.
     now : callable

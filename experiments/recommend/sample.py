@@ -156,7 +156,7 @@ class Sample:
         return "" if self.whole else f"{len(self.chunks)} chunks of {chunk}, seed {self.seed}"
 
     def describe(self) -> str:
-        """Say what is measured."""
+        """Describe the measured part."""
         if self.whole:
             return "the whole volume"
         share = sum(chunk.size for chunk in self.chunks) / self.volume.voxels

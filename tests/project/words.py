@@ -30,7 +30,7 @@ RULES = {
     r"\b(bare|naked) (stream|array)s?\b": "stream without a container",
     r"\bwhat (is|was|are|were) (?!wrong|expected)": "a noun",
     r"\b(nobody|somebody|whoever)\b": "name the person or the program",
-    r"\b(rungs?|peers?|cells?|seams?)\b": "stage, other codec, method, chunk boundary",
+    r"(?<!-)\b(rungs?|peers?|cells?|seams?)\b(?!/)": "stage, other codec, method, chunk boundary",
     r"\bspecs?\b": "codec string",
     r"\bnew memory\b": "freshly allocated memory",
     r"\b(that|which) (is|are) (there|here)\b|\bat hand\b": "existing, available, downloaded",

@@ -10,11 +10,11 @@ from experiments.checks.sources import SOURCES
 LABELS = np.repeat(np.arange(24, dtype=np.uint16).reshape(2, 3, 4) // 5, 3, axis=2)
 
 
-@pytest.mark.parametrize("name", ["frame compresso zstd", "bare compresso", "bare x264"])
+@pytest.mark.parametrize("name", ["container compresso zstd", "stream compresso", "stream x264"])
 def test_damaged_streams_crash_no_decoder(name):
     tally = corruption.count(name, LABELS, 240, seed=1)
     assert tally["crash"] == tally["hang"] == 0
-    assert name.startswith("bare") or tally["wrong"] == 0
+    assert name.startswith("stream") or tally["wrong"] == 0
 
 
 @pytest.mark.parametrize("name", ["h5-gzip", "nii-gz", "tif-ome-zlib", "nrrd-text"])
@@ -39,7 +39,7 @@ def test_where_damage_is():
 
 
 def test_crashes_and_hangs_are_counted(tmp_path, monkeypatch):
-    worker = corruption.Worker("bare none", LABELS, tmp_path)
+    worker = corruption.Worker("stream none", LABELS, tmp_path)
     worker.process.kill()
     assert [worker.decode(worker.stream) for _ in range(2)] == ["crash", "same"]
     monkeypatch.setattr(corruption, "TIMEOUT", 0.0)
@@ -48,7 +48,7 @@ def test_crashes_and_hangs_are_counted(tmp_path, monkeypatch):
 
 
 def test_the_table_has_a_line_per_codec():
-    words = ["--count", "6", "--only", "frame png none"]
+    words = ["--count", "6", "--only", "container png none"]
     done = CliRunner().invoke(corruption.main, words)
     assert done.exit_code == 0, done.output
-    assert done.output.splitlines()[-1].startswith("| frame png none | 6 | ")
+    assert done.output.splitlines()[-1].startswith("| container png none | 6 | ")
