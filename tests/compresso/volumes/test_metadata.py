@@ -288,7 +288,7 @@ def hostile(draw):
     return json.loads(json.dumps(metadata))
 
 
-@settings(max_examples=150)
+@settings(max_examples=40)
 @example({"tiff": {"XResolution": [2, 0], "YResolution": [3, 1]}})
 @example({"nrrd": {"keys": {"a key": "value", "data file": "0", "DataFile": ""}}})
 @example({"geometry": PLACE.to_json(), "nifti": {"sform_code": -1}})

@@ -171,13 +171,12 @@ def test_permissions_of_the_file_system_are_not_a_login(reason):
     assert _client.explain(bucket).startswith("private, or asks for a login")
 
 
-@pytest.mark.parametrize("limit", [1000, 100_000])
-def test_errors_of_writing(tmp_path, limit):
+def test_errors_of_writing(tmp_path):
     """The file system accepts only files up to a limit."""
     np.save(tmp_path / "v.npy", np.random.default_rng(0).integers(2**60, size=(32, 64, 64)))
     code = (
         "import resource, sys; from compresso.__main__ import main;"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));"
         "main(['convert', 'v.npy', 't', '--encoding', 'none', '--compression', 'none'])"
     )
     run = subprocess.run(
