@@ -227,7 +227,7 @@ class Dataset:
         about: dict[str, Any] = {"name": self.name, "title": self.title, "group": self.group}
         about |= {"in_paper": origin.published is not None, "size": origin.size}
         about |= {"path": None if self.group == SYNTHETIC else self.text or None}
-        about |= {"origin": origin.url, "licence": origin.licence or "not stated"}
+        about |= {"origin": origin.url, "licence": origin.licence or "see origin"}
         about |= {"download_bytes": origin.download or None}
         try:
             if self.text and not archives.is_archive(split(self.text)[0]):

@@ -99,22 +99,6 @@ group = "other"
 url = "https://example.org/stairs.npy"
 layouts = ["{0}.npy"]
 """
-FIGURE = '''
-"""How many cells were measured."""
-import matplotlib.pyplot as plt
-from experiments.figures._figure import ResultsFigure
-
-
-class Cells(ResultsFigure):
-    """One number."""
-
-    name = "cells"
-
-    def draw(self, rows):
-        figure = plt.figure()
-        figure.suptitle(f"{len(rows)} cells")
-        return figure
-'''
 LABELS = "2 3 4\n" + "\n".join(str(n // 5) for n in range(24))
 
 
@@ -133,7 +117,6 @@ def copied(tmp_path_factory):
     with open(folder / "experiments" / "datasets" / "catalogue.toml", "a") as catalogue:
         catalogue.write(DATASET)
     np.save(folder / "data" / "stairs.npy", np.arange(96, dtype=np.uint64).reshape(3, 4, 8))
-    (folder / "experiments" / "figures" / "cells.py").write_text(FIGURE.lstrip())
     (folder / "labels.numbers").write_text(LABELS)
     return folder
 
@@ -192,8 +175,7 @@ def test_the_harness_lists_measures_and_draws_them(copied):
     table = call(copied, "run.py", "compresso", "zlib", "stairs,phantom:size=8x8x3", "-s", "2")
     assert "stairs, 8 x 4 x 2 uint64, first 2 of 3 slices" in table
     assert "phantom:size=8x8x3 (synthetic), " in table
-    assert (copied / "figures" / "cells.png").exists()
-    assert (copied / "figures" / "cells.pdf").exists()
+    assert (copied / "figures" / "report.html").exists()
 
 
 def test_two_plugins_of_one_name_are_refused(tmp_path, monkeypatch):
