@@ -18,6 +18,10 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 #: Pages that are being rewritten.
 LATER = {"ristretto.md"}
 PYTHON = re.compile(r"```python\n(.*?)```", re.S)
+GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+#: Options of Dask, and of experiments/checks/corruption.py.
+OTHERS = {"--nthreads", "--count"}
 WITH_PYTHON = [
     page for page in PAGES[2:] if page.name != "api.md" and PYTHON.search(page.read_text())
 ]
@@ -79,6 +83,12 @@ def test_links_lead_somewhere(page):
             assert anchor in {
                 re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads
             }
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=named)
+def test_the_options_exist(page):
+    known = set(OPTION.findall((ROOT / "docs" / "cli.md").read_text())) | OTHERS
+    assert set(OPTION.findall(page.read_text())) <= known
 
 
 def test_the_columns_of_the_csv_are_described():
