@@ -257,10 +257,10 @@ def codecs(names: tuple[str, ...], as_json: bool) -> None:
         click.echo(f"{kind.capitalize()}s:")
         for facts in those:
             summary, _, more = facts["description"].partition("\n")
-            missing = f" (missing; pip install {' '.join(facts['missing'])})"
-            click.echo(
-                f"  {facts['codec']:{width}}  {summary}{missing if facts['missing'] else ''}"
-            )
+            note = " (default)" if facts["name"] == DEFAULT_ENCODING else ""
+            if facts["missing"]:
+                note = f" (missing; pip install {' '.join(facts['missing'])})"
+            click.echo(f"  {facts['codec']:{width}}  {summary}{note}")
             if names:
                 click.echo(textwrap.indent(more, "    "))
 
