@@ -280,7 +280,7 @@ class Handler(SimpleHTTPRequestHandler):
         word = self.path.split("/")[1]
         if self.unlisted and not os.path.isfile(self.translate_path(self.path)):
             self.send_error(403)
-        elif word.isdigit():
+        elif len(word) == 3 and word.isdigit():
             self.send_error(int(word))
         elif word == "hang":
             time.sleep(30)
