@@ -1,4 +1,4 @@
-"""Published archives, read where they are; damaged ones are refused."""
+"""Published archives, read in place; damaged ones are refused."""
 
 from pathlib import Path
 

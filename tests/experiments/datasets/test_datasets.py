@@ -1,4 +1,4 @@
-"""Datasets by name, as files and as stores: layouts, lists, and what is checked first."""
+"""Datasets by name, as files and as stores: layouts, lists, and the checks before a measurement."""
 
 import os
 
@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from compresso import FileError, SpecError, volumes
-from compresso.volumes.volume import slices_of
 from experiments import datasets
 from experiments.datasets import LoadedVolume
 from experiments.errors import DatasetError
@@ -111,25 +110,6 @@ def test_a_quoted_dataset_may_have_commas(tmp_path, monkeypatch):
         assert found[0].source == os.path.abspath(names[0])
     with pytest.raises((DatasetError, SpecError)):
         datasets.choose('a.h5:"/old,new"', tmp_path)
-
-
-def test_only_the_chunks_of_a_box_are_read(tmp_path):
-    """One chunk is damaged, so reading it fails; the others are read without it."""
-    labels = np.random.default_rng(0).integers(255, size=(8, 32, 32)).astype(np.uint8)
-    path = tmp_path / "ac4.h5"
-    with h5py.File(path, "w") as file:
-        chunked = file.create_dataset("main", data=labels, chunks=(8, 16, 16), fletcher32=True)
-        at = chunked.id.get_chunk_info_by_coord((0, 16, 16))
-    damaged = bytearray(path.read_bytes())
-    damaged[at.byte_offset] ^= 1
-    path.write_bytes(damaged)
-    (dataset,) = datasets.parse("ac4", tmp_path)
-    assert dataset.source == str(path)
-    with dataset.open() as volume:
-        box = ((2, 5), (3, 16), (1, 30))
-        assert np.array_equal(volume.read_box(box), labels[slices_of(box)])
-        with pytest.raises(FileError, match=r"ac4\.h5"):
-            volume.read_box(((2, 5), (3, 17), (1, 30)))
 
 
 def test_the_fingerprint_depends_only_on_the_labels():

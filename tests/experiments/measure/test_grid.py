@@ -151,14 +151,6 @@ def test_a_crash_is_met_once(tmp_path, monkeypatch):
     assert len(asked) == 1
 
 
-def test_the_child_of_a_dead_parent_ends(monkeypatch):
-    ended = []
-    monkeypatch.setattr(os, "_exit", ended.append)
-    monkeypatch.setattr(isolate, "sleep", lambda _: pytest.fail("the parent is dead"))
-    isolate._end_with(parent=os.getppid() + 1)
-    assert ended == [1]
-
-
 # ---- interruptions
 
 

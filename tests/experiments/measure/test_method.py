@@ -1,7 +1,6 @@
 """What a measurement counts: bytes, seconds and memory; and what it notices."""
 
 import sys
-import threading
 import tracemalloc
 
 import numpy as np
@@ -148,26 +147,6 @@ def test_a_volume_of_one_group_is_one_stream():
     for shape in [(11, 8, 10), (0, 8, 10), (11, 0, 10)]:
         row = measured(np.ones(shape, np.uint32), "cpso", "lzma", 4)
         assert (row["status"], row["depth"]) == ("ok", ""), shape
-
-
-class Together(Zstd):
-    """Waits until two threads work at the same time."""
-
-    def compress(self, data):
-        return self._met(super().compress(data))
-
-    def decompress(self, data, limit=None):
-        return self._met(super().decompress(data, limit))
-
-    def _met(self, data):
-        self.barrier.wait(timeout=20)
-        return data
-
-
-def test_compressors_run_on_several_threads(small_groups):
-    codec = Together()
-    object.__setattr__(codec, "barrier", threading.Barrier(2))
-    assert measured(BLOCKS[:8], "cpso", codec, 2)["status"] == "ok"
 
 
 def test_failures_of_a_group(small_groups):

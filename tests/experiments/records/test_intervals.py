@@ -28,7 +28,7 @@ def test_fewer_than_three_runs_have_no_interval():
 
 
 def test_few_runs_have_students_interval():
-    """Of logarithms -1, 0, 1: mean 0, deviation 1, t of 2 degrees 4.3027, by the root of 3."""
+    """The logarithms are -1, 0, 1: mean 0, deviation 1, t of 2 degrees 4.3027, by the root of 3."""
     found = interval(np.exp([-1.0, 0.0, 1.0]))
     reach = math.exp(4.302653 / math.sqrt(3))
     assert (found.median, found.low, found.high) == pytest.approx((1, 1 / reach, reach), rel=1e-6)
