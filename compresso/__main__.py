@@ -224,6 +224,7 @@ def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
 )
 @click.option("--strict", is_flag=True, help="Treat a missing chunk of the source as an error.")
 @click.option("-f", "--force", is_flag=True, help="Remove another array at the target.")
+@click.option("--dry-run", is_flag=True, help="Show the tasks and their memory; write nothing.")
 @QUIET
 @DEBUG
 def convert(**options: Any) -> None:

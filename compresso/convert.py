@@ -23,7 +23,7 @@ from xxhash import xxh3_64_hexdigest
 from compresso import volumes
 from compresso.arrays import Labels
 from compresso.atomic import STANDARD, Stamp, check_unchanged, is_stream, stamp
-from compresso.cli import complain, file_size, on_interruption, progress_bar
+from compresso.cli import complain, extent, file_size, on_interruption, progress_bar
 from compresso.codec import DEFAULT_ENCODING
 from compresso.errors import CompressoError, EncodeError, FileError, LabelError
 from compresso.plugins import require
@@ -94,6 +94,8 @@ class Plan:
         Shape of the volume, and of the box that is read, written and checked at a time.
     at_once : int
         Tasks that fit the memory of a process at the same time.
+    task_nbytes : int
+        Memory of a task, about.
     room : int
         Bytes for reading, in addition to a task's own labels.
     stamp : tuple of int, optional
@@ -111,6 +113,7 @@ class Plan:
     shape: Shape
     task: Shape
     at_once: int
+    task_nbytes: int
     room: int
     stamp: Stamp | None
     token: str
@@ -150,7 +153,7 @@ class Done(NamedTuple):
     refused: int = 0
 
 
-def command(threads: int, scheduler: str, quiet: bool, **options: Any) -> int:
+def command(threads: int, scheduler: str, quiet: bool, dry_run: bool, **options: Any) -> int:
     """Run ``compresso convert``: convert, print the result, and return the exit code."""
     chunks, shards = options.pop("chunks"), options.pop("shards")
     job = Job(**options, chunks=chunks[::-1], shards=shards and shards[::-1])
@@ -161,6 +164,12 @@ def command(threads: int, scheduler: str, quiet: bool, **options: Any) -> int:
         plan = plan or make_plan(job, workers.slots_per_process)
         for line in plan.notes:
             complain(line)
+        if dry_run:
+            print(
+                f"{job.target}: {len(plan):,} tasks of {extent(plan.task)} voxels, "
+                f"{plan.at_once} at a time, {file_size(plan.task_nbytes)} each; nothing is written"
+            )
+            return 0
         with on_interruption(unfinished), progress_bar(quiet, "task") as progress:
             finished = 0
             progress(0, len(plan))
@@ -233,6 +242,7 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
             shape=volume.shape,
             task=task,
             at_once=at_once,
+            task_nbytes=_needs(task, volume, job),
             room=room // at_once - _needs(task, volume, job) + _across(task, volume),
             stamp=before,
             token=secrets.token_hex(8),

@@ -123,6 +123,15 @@ def test_the_default_codec_and_quiet(tmp_path):
     assert codec["configuration"] == {"encoding": "ristretto", "compression": "none"}
 
 
+def test_a_dry_run_writes_nothing(tmp_path):
+    saved(tmp_path / "v.npy", shape=(70, 80, 90))
+    done = convert(
+        tmp_path / "v.npy", tmp_path / "t", "--dry-run", "--chunks", "32,64,16", "-t", "1"
+    )
+    assert done.stdout.startswith(f"{tmp_path / 't'}: 1 tasks of 96 x 128 x 80 voxels, 1 at a time")
+    assert not (tmp_path / "t").exists()
+
+
 def test_voxel_size_and_origin_are_kept(tmp_path):
     volume = depots.labels((40, 60, 80), "u4")
     source = depots.precomputed(tmp_path / "seg", volume, mips=2, offset=(10, 20, 30))
