@@ -1,4 +1,4 @@
-"""The head of a ``ristretto`` stream: what it holds, and where its pieces are."""
+"""The head of a ``ristretto`` stream: volume, pieces and label table."""
 
 import math
 import struct
@@ -38,7 +38,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Piece:
-    """A box that is coded on its own: how many labels but 0 it has, its bytes, their check."""
+    """A box that is coded on its own: its labels but 0, its bytes and their checksum."""
 
     box: Box
     n_labels: int
@@ -48,19 +48,19 @@ class Piece:
 
 @dataclass(frozen=True)
 class Head:
-    """What a stream says of its volume.
+    """The head of a stream.
 
     Attributes
     ----------
     effort, start : int
-        How its pieces are coded, and the counters that they begin with.
+        The effort of its pieces, and the number of the counters that they begin with.
     shape : (nz, ny, nx)
     depth : int
         Slices of a slab.
     n_labels : int
         Distinct labels but 0.
     table : bytes-like
-        The labels, and those of each piece in the order in which it meets them.
+        All labels, and those of each piece in the order in which they occur.
     """
 
     effort: int
@@ -123,7 +123,7 @@ class _Reader:
         """The next bytes."""
         taken = self.view[self.at : self.at + size]
         if len(taken) < size:
-            raise DecodeError(f"ristretto stream: it ends too early, after {len(self.view)} bytes")
+            raise DecodeError(f"ristretto stream: it is cut off after {len(self.view)} bytes")
         self.at += size
         return taken
 
@@ -158,7 +158,7 @@ class _Reader:
         found = self.shape()
         depth, n_labels, table_bytes = self.number(), self.number(), self.number()
         if depth < 1 or n_labels > math.prod(found):
-            raise DecodeError("ristretto stream: its head contradicts itself")
+            raise DecodeError("ristretto stream: its head is inconsistent")
         sizes = [self._size(box, n_labels) for box in cut(found, depth)]
         table = self.take(table_bytes)
         digest = check(self.view[: self.at])
@@ -170,15 +170,15 @@ class _Reader:
         return Head(self.effort, self.start, found, depth, n_labels, table), pieces
 
     def _size(self, box: Box, n_labels: int) -> tuple[Box, int, int, int]:
-        """What the head says of a box, in six bytes at least: few bytes cannot claim many."""
+        """The numbers of a box: at least six bytes, so a short stream cannot claim many boxes."""
         n_own, size = self.number(), self.number()
         if n_own > min(n_labels, box.voxels):
-            raise DecodeError("ristretto stream: its head contradicts itself")
+            raise DecodeError("ristretto stream: its head is inconsistent")
         return box, n_own, size, CHECK.unpack(self.take(CHECK.size))[0]
 
 
 def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first; all bytes but the last have their top bit set."""
+    """Seven bits per byte, the lowest first; all bytes but the last have their top bit set."""
     out = bytearray()
     while number >= 128:
         out.append(number & 127 | 128)
