@@ -230,6 +230,12 @@ def test_text_says_that_a_method_was_trained_on_the_volume(run, monkeypatch):
     assert "trained on this volume" in run("phantom:size=24x20x3", "--runs", 1).stdout
 
 
+@pytest.mark.parametrize(("share", "said"), [("", False), (0.02, False), (0.5, True)])
+def test_text_says_that_the_machine_was_busy(run, few, monkeypatch, share, said):
+    faked(monkeypatch, lambda row, *_: row | {"other_cpu": share})
+    assert ("50% of the processors" in run("phantom:size=24x20x3", "--runs", 1).stdout) == said
+
+
 @pytest.mark.parametrize("labels", [np.zeros((0, 4, 4), "u1"), np.zeros((2, 3, 4, 5), "u1")])
 def test_a_volume_without_an_answer_is_one_line(tmp_path, run, labels):
     np.save(tmp_path / "a.npy", labels)
