@@ -42,7 +42,7 @@ def verdict(purpose: Purpose, candidates: list[Candidate], best: Candidate, meth
     least, most = purpose.limits(candidates, DOUBT)
     if purpose.bounds(named, DOUBT)[0] > most:
         return "too slow"
-    if named.ratio > best.ratio or purpose.bounds(best, DOUBT)[1] > least:
+    if named.ratio >= best.ratio or purpose.bounds(best, DOUBT)[1] > least:
         return "no difference"
     return f"{named.ratio / best.ratio:.1%} of the best one's ratio"
 

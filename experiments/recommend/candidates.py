@@ -53,8 +53,8 @@ BOX_MARGINS = (2.0, 1.3)
 #: Processor seconds after which a candidate is not measured again, on a block and on the sample.
 #: Other work on the machine then costs no candidate its runs.
 BLOCK_PATIENCE, PATIENCE = 0.15, 1.0
-#: The processor time of this process, as all methods use one thread: waiting for other programs does
-#: not count. Windows counts it in steps of 16 ms.
+#: The processor time of this process, as all methods use one thread: waiting for other programs
+#: does not count. Windows counts it in steps of 16 ms.
 CLOCK = process_time_ns if get_clock_info("process_time").resolution < 1e-5 else perf_counter_ns
 #: By which factor a speed of fewer runs than an interval needs may be wrong.
 FEW_RUNS = 1.5
