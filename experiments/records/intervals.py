@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from compresso.cli import digits
-from experiments.records.results import STAGES, best, is_raw, is_trained
+from experiments.records.results import STAGES, is_raw, is_trained
 from experiments.records.rows import METHOD
 from experiments.text import DASH
 
@@ -200,21 +200,3 @@ def ranks(lines: pd.DataFrame, speed: str) -> "pd.Series[str]":
         for index, a, b in zip(rows.index, first, last, strict=True):
             found[index] = str(a) if a == b else f"={a}"
     return found
-
-
-def fastest(lines: pd.DataFrame, speed: str) -> "pd.Index[int]":
-    """Return the methods of one dataset that no other is surely faster than, the fastest first."""
-    bounds = cautious(lines, speed).dropna()
-    if bounds.empty:
-        return bounds.index
-    first = best(lines.loc[bounds.index, speed])
-    equal = bounds.index[bounds["high"] >= bounds["low"].max()]
-    others = lines.loc[equal.difference([first]), speed].sort_values(ascending=False)
-    return pd.Index([first, *others.index])
-
-
-def describe_fastest(lines: pd.DataFrame, speed: str, name: Callable[[Any], str]) -> str:
-    """Name the fastest methods of one dataset, with a function that names a line; or ``""``."""
-    found = [name(lines.loc[index]) for index in fastest(lines, speed)]
-    rest = f"; no difference: {', '.join(found[1:])}" if found[1:] else ""
-    return found[0] + rest if found else ""
