@@ -21,7 +21,7 @@ from time import perf_counter_ns
 
 import numpy as np
 
-from compresso import Compressor, Encoding, LabelError, compressors, container, volumes
+from compresso import Compressor, Encoding, LabelError, cli, compressors, container, volumes
 from compresso.arrays import Labels, Shape, as_shape, as_volume, little
 from compresso.codec import Buffer
 from compresso.encodings.none import Raw
@@ -56,12 +56,7 @@ class Method:
     threads: int = 1
 
     def __str__(self) -> str:
-        return f"{self.encoding} {self.compressor}"
-
-    @property
-    def title(self) -> str:
-        """The method in a sentence: the encoding, and the compressor if there is one."""
-        return f"{self.encoding} + {self.compressor}".removesuffix(" + none")
+        return cli.method(self.encoding.spec, self.compressor.spec)
 
     def spans(self, shape: Shape) -> list[Span]:
         """Return the slices of each stream, the same for any number of threads above 1."""

@@ -297,7 +297,7 @@ def _failed(rows: pd.DataFrame) -> list[str]:
     return list(
         dict.fromkeys(
             f"{style.dataset_name(row.dataset, row.group)}: "
-            f"{row.encoding} + {row.compression}: {row.status}"
+            f"{style.method_name(row.encoding, row.compression)}: {row.status}"
             for row in bad.itertuples()
         )
     )

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from compresso.cli import method
 from experiments import datasets
 from experiments.paper.measured import UNMEASURED, Coverage, Measured
 from experiments.paper.published import COVERED_BY_100, LEAD_ON_EM
@@ -65,13 +66,13 @@ def summary(found: Sequence[Claim], measured: Measured) -> str:
 def _ratios(measured: Measured) -> Iterator[Claim]:
     for name, published in datasets.published().items():
         text = f"Compresso + LZMA reaches {published.ratio} on {name}"
-        method = measured.method(name, "compresso")
-        if method is None:
+        line = measured.method(name, "compresso")
+        if line is None:
             why = measured.untested(name)
             absent = published.ground_truth and why == UNMEASURED
             yield Claim(text, "", UNTESTABLE if absent else why)
             continue
-        difference = method["ratio"] / published.ratio - 1
+        difference = line["ratio"] / published.ratio - 1
         verdict = MISSED
         if published.ground_truth:
             verdict = UNTESTABLE
@@ -79,7 +80,7 @@ def _ratios(measured: Measured) -> Iterator[Claim]:
             verdict = REPRODUCED if abs(difference) <= SAME else NEAR
         if part := measured.part(name):
             verdict, difference = f"not judged: {part}", 0.0
-        yield Claim(text, f"{method['ratio']:,.1f}", verdict, difference)
+        yield Claim(text, f"{line['ratio']:,.1f}", verdict, difference)
 
 
 def _best_on_em(measured: Measured) -> Iterator[Claim]:
@@ -95,13 +96,13 @@ def _best_on_em(measured: Measured) -> Iterator[Claim]:
             yield from (Claim(text, name, why) for text in (best_claim, lead_claim))
             continue
         first = best(means)
-        yield Claim(best_claim, f"{name}: {' + '.join(first)}", _verdict(first == OURS, part))
+        yield Claim(best_claim, f"{name}: {method(*first)}", _verdict(first == OURS, part))
         others = means[means.index.get_level_values("encoding") != "compresso"]
         if len(others):
             second = best(others)
             lead = means[OURS] / others[second] - 1
             text = f"{name}: {abs(lead):.0%} {'larger' if lead >= 0 else 'smaller'} ratio than "
-            text += " + ".join(second)
+            text += method(*second)
             yield Claim(lead_claim, text, _verdict(lead >= LEAD_ON_EM - 0.05, part))
 
 

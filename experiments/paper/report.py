@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from compresso.atomic import replacing
+from compresso.cli import method
 from experiments import datasets
 from experiments.datasets import Published
 from experiments.paper.claims import claims, summary
@@ -209,10 +210,11 @@ def _current(measured: Measured, picture: Sequence[str]) -> list[str]:
     for name, found in tables.items():
         title = measured.title(name)
         placed = {speed: ranks(found, speed) for speed in BOTH}
-        for index, method in found.iterrows():
-            columns = [title, _called(method), f"{method['ratio']:,.1f}"]
+        for index, line in found.iterrows():
+            called = method(line["encoding"], line["compression"]) + MARK * line["trained"]
+            columns = [title, called, f"{line['ratio']:,.1f}"]
             for speed in BOTH:
-                columns += [format_speed(method, speed), placed[speed][index]]
+                columns += [format_speed(line, speed), placed[speed][index]]
             lines.append(f"| {' | '.join(columns)} |")
     if any(found["trained"].any() for found in tables.values()):
         lines += ["", f"{NOTE}."]
@@ -227,13 +229,6 @@ def _current_methods(measured: Measured, name: str) -> pd.DataFrame:
     pair = pd.Series(zip(rows["encoding"], rows["compression"], strict=True), index=rows.index)
     found = intervals(rows[(current | pair.isin(REFERENCES)) & current.any()])
     return found.sort_values("ratio", ascending=False, kind="stable", ignore_index=True)
-
-
-def _called(method: "pd.Series[float]") -> str:
-    first, second = str(method["encoding"]), str(method["compression"])
-    return (
-        first + ("" if second == "none" else f" + {second}") + (MARK if method["trained"] else "")
-    )
 
 
 def _conditions(measured: Measured) -> list[str]:
@@ -263,8 +258,8 @@ def _conditions(measured: Measured) -> list[str]:
     missing = {
         key: reasons.get(key, UNMEASURED)
         for name in measured.datasets()
-        for method in methods()
-        if (key := (name, method.encoding.spec, method.compressor.spec)) not in done
+        for one in methods()
+        if (key := (name, one.encoding.spec, one.compressor.spec)) not in done
     }
     fewer = {key: f"{n} of {usual}" for key, n in runs.items() if n < usual}
     return [
@@ -286,7 +281,7 @@ def _listed(
         return
     lines: dict[tuple[str, str], list[str]] = {}
     for (name, encoding, compression), reason in found.items():
-        lines.setdefault((name, reason), []).append(f"{encoding} + {compression}")
+        lines.setdefault((name, reason), []).append(method(encoding, compression))
     yield from (f"{title}:", "")
     for (name, reason), texts in lines.items():
         yield f"- {measured.title(name)}, {reason}: {', '.join(texts)}"

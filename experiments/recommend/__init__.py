@@ -130,7 +130,7 @@ def recommend(
 
     def of_volume(one: Candidate) -> Estimate:
         if one.method not in estimates:
-            measurer.announce(f"{one.method.title}, estimating the whole volume")
+            measurer.announce(f"{one.method}, estimating the whole volume")
             measured = one.rows[0]["compressed_bytes"]
             estimates[one.method] = (
                 Estimate(measured, measured, measured)
@@ -267,7 +267,7 @@ def _usage(choice: Choice, sample: Sample, source: str) -> tuple[str, str]:
 def as_line(advice: Advice) -> str:
     """The methods and their ratios on one line."""
     answers = (
-        f"{choice.purpose.title}: {choice.candidate.method.title} "
+        f"{choice.purpose.title}: {choice.candidate.method} "
         f"({digits((choice.boxes or choice.candidate).ratio)}x)"
         for choice in advice.choices
     )
@@ -289,7 +289,7 @@ def as_text(advice: Advice, source: str = "") -> str:
         speeds = [digits(speed) for speed in choice.candidate.speeds]
         lines += [
             "",
-            f"For {choice.purpose.title}:  {choice.candidate.method.title}    {ratio}",
+            f"For {choice.purpose.title}:  {choice.candidate.method}    {ratio}",
             f"    {entry['why']}",
             f"    compress {speeds[0]} MB/s, decompress {speeds[1]} MB/s",
             f"    use it:  {entry['command']}",

@@ -91,7 +91,7 @@ class Measurer:
 
     def measure(self, volume: LoadedVolume, method: Method, run: int = 1) -> Row:
         """Measure one run of a method, after a short one to warm up."""
-        self.announce(f"{method.title}, {volume.labels.size:,} voxels")
+        self.announce(f"{method}, {volume.labels.size:,} voxels")
         warm_up(volume, method)
         row = measure(volume, method, run, self.now)
         self.record(row)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from compresso.cli import method
 from experiments.records.rows import METHOD, OK, Outcome, Status
 from experiments.text import display_name, distinct
 
@@ -90,8 +91,8 @@ def describe_unusable(table: pd.DataFrame) -> str:
     """Describe in one line the rows of a CSV with impossible numbers; empty if there are none."""
     bad = table[_is_unusable(table)]
     listed = [
-        f"line {index} ({display_name(row['dataset'], row['group'])}: {row['encoding']} + "
-        f"{row['compression']}: {Status.parse(row['status']).reason})"
+        f"line {index} ({display_name(row['dataset'], row['group'])}: "
+        f"{method(row['encoding'], row['compression'])}: {Status.parse(row['status']).reason})"
         for index, row in bad[:LISTED].iterrows()
     ]
     more = [f"{len(bad) - LISTED} more"] if len(bad) > LISTED else []

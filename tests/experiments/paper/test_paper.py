@@ -100,7 +100,7 @@ def test_verdicts_and_their_summary(tmp_path):
     on_em = {measured: v for (text, measured), v in found.items() if "reaches" not in text}
     assert on_em == {
         "ac3: compresso + lzma": "holds on this volume",
-        "ac3: 25% larger ratio than none + bz2": "not on this volume",
+        "ac3: 25% larger ratio than raw + bz2": "not on this volume",
         "ac3: 81.0%": "holds on this volume",
     }
     table = records.tabulate(rows)
@@ -160,12 +160,12 @@ def test_runs_intervals_and_missing_methods(tmp_path):
     line = next(line for line in text.splitlines() if line.startswith("| spl-knee"))
     assert "| 100 (50.0 to 125) / 100 (50.0 to 125) |" in line  # 1 MB by twice 5, 10 and 4 ms
     how = section(text, "How it was measured")
-    for part in ("5 runs", "95% intervals", "20% of the processors", "1 of 5: none + brotli"):
+    for part in ("5 runs", "95% intervals", "20% of the processors", "1 of 5: raw + brotli"):
         assert part in how
-    assert "timeout: more than 9 s: none + zopfli" in how
+    assert "timeout: more than 9 s: raw + zopfli" in how
     missing = next(line for line in how.splitlines() if "not measured:" in line)
     assert "compresso + zstd" in missing
-    assert "none + zopfli" not in missing
+    assert "raw + zopfli" not in missing
     lost = best | {"status": "timeout: more than 9 s", "lossless": False}
     assert "| 1553 | not tested: timeout: more than 9 s |" in report(tmp_path, [slow, lost])
     how = section(report(tmp_path, [best]), "How it was measured")

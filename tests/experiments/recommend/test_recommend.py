@@ -159,8 +159,8 @@ def test_ratios_and_speeds_include_the_blank_part():
 
 
 def test_raw_labels_are_not_a_candidate():
-    assert "none none" not in map(str, methods())
-    assert "none lz4" in map(str, methods())
+    assert "raw" not in map(str, methods())
+    assert "raw + lz4" in map(str, methods())
 
 
 def test_json_has_the_exact_ratio_of_a_small_volume(tmp_path, run):
@@ -285,7 +285,7 @@ def test_a_method_that_fails_on_a_box_is_not_for_boxes(run, few, monkeypatch, ev
 def test_a_method_that_fails_ends_with_1(run, few, monkeypatch):
     broken = {"status": "error: broken"}
     faked(monkeypatch, lambda r, _, m: r | broken if m == FEW[1] else r)
-    assert "! cpso zstd: error: broken" in run("phantom:size=24x20x3", "--runs", 1, code=1).stderr
+    assert "! cpso + zstd: error: broken" in run("phantom:size=24x20x3", "--runs", 1, code=1).stderr
     faked(monkeypatch, lambda r, *_: r | broken)
     assert "every method failed" in run("phantom:size=24x20x3", code=1).stderr
 
