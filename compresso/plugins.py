@@ -2,8 +2,8 @@
 
 A *codec string* names a plug-in and its parameters, ``lzma:preset=9``. People write it, and tables
 use it as a key. The class is a frozen dataclass whose fields are the parameters. Encodings,
-compressors, file formats and datasets are found like this: a new one is a new file in
-its folder, and nothing lists it. A file whose name begins with ``_`` is a helper.
+compressors, file formats and kinds of stores are found like this: a new one is a new file in its
+folder, and nothing lists it. A file whose name begins with ``_`` is a helper.
 """
 
 import dataclasses

@@ -25,9 +25,8 @@ from compresso.arrays import Labels
 from compresso.atomic import STANDARD, file_or_standard, seekable
 from compresso.cli import extent
 from compresso.errors import CompressoError, FileError
-from compresso.plugins import Registry
 from compresso.volumes import _metadata
-from compresso.volumes._format import Format, available, format_size, reading, volume_shape
+from compresso.volumes._format import Format, available, format_size, formats, reading, volume_shape
 from compresso.volumes._location import UNFINISHED, holds, local, names_store, short, what_is
 from compresso.volumes._metadata import Metadata, fit, geometry_of, report_lost, summary
 from compresso.volumes._stores import Folder, folder, open_store
@@ -66,8 +65,6 @@ __all__ = [
 ]
 
 STEP = 64  # slices that are written at a time
-
-_registry = Registry("compresso.volumes", Format, "format")  # type: ignore[type-abstract]
 
 
 # -- opening --------------------------------------------------------------------------------------
@@ -240,8 +237,7 @@ def suffixes() -> dict[str, Format]:
     >>> suffixes()[".nii.gz"].name
     'NIfTI'
     """
-    formats = [make() for make in _registry.classes.values()]
-    return {suffix: form for form in formats for suffix in form.suffixes}
+    return {suffix: form() for form in formats.classes.values() for suffix in form.suffixes}
 
 
 def find_format(path: Path, advice: str = "") -> Format:

@@ -25,9 +25,6 @@ STALLED = {
     "TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS": "15",
     "TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES": "1",
 }
-#: Drivers with a cache, which would otherwise check that it is current at every read.
-CACHED = ("neuroglancer_precomputed", "zarr3", "zarr", "n5")
-ONCE = {"recheck_cached_data": "open", "recheck_cached_metadata": "open"}
 #: Clients that print warnings about credentials, which public data does not need.
 LOUD = ("gcs", "s3")
 
@@ -56,8 +53,6 @@ class Client:
 
     def open(self, spec: dict[str, Any]) -> Any:
         """Open an array for reading; raises FileError."""
-        if spec["driver"] in CACHED:
-            spec = spec | ONCE
         if self.strict:
             spec = spec | {"fill_missing_data_reads": False}
         with as_file_error(self.text), _quiet(spec["kvstore"]):

@@ -18,8 +18,8 @@ import psutil
 
 from compresso.arrays import Labels, Shape, as_shape
 from compresso.errors import CompressoError, DecodeError, EncodeError, FileError
-from compresso.plugins import Plugin
-from compresso.volumes._metadata import Metadata
+from compresso.plugins import Plugin, Registry
+from compresso.volumes._metadata import Metadata, geometry_of, leaves
 from compresso.volumes.volume import Volume
 
 #: The largest number of bytes that a byte of a deflate stream can stand for.
@@ -42,6 +42,10 @@ class Format(Plugin):
     magic: ClassVar[tuple[bytes, ...]] = ()
     #: The name of its own fields in the metadata.
     key: ClassVar[str] = ""
+    #: Those of its fields that the geometry contains, and the part of it that must be known.
+    placed: ClassVar[dict[str, str]] = {}
+    #: Values of its fields that need no mention.
+    usual: ClassVar[dict[str, tuple[Any, ...]]] = {}
     #: Whether a file can hold several volumes, one of which is named after a colon.
     several: ClassVar[bool] = False
     #: Whether it can hold volumes without voxels; in other formats such a shape is damage.
@@ -76,6 +80,27 @@ class Format(Plugin):
         Returns the names of the metadata that the format cannot hold. Raises FileError for labels
         that it cannot hold, and OSError.
         """
+
+    def foreign(self, metadata: Metadata) -> list[str]:
+        """Return the names of the other formats' fields, which its files lose."""
+        lost = [] if self.key or not geometry_of(metadata) else ["the geometry"]
+        forms = {form.key: form for form in formats.classes.values()}
+        for path, value in leaves(metadata):
+            form = forms.get(path[0], Format)
+            usual = value in form.usual.get(path[-1], ())
+            if path[0] != self.key and not usual and not _is_placed(form, path[1:], metadata):
+                lost.append(" ".join(path))
+        return lost
+
+
+formats = Registry("compresso.volumes", Format, "format")  # type: ignore[type-abstract]
+
+
+def _is_placed(form: type[Format], path: Sequence[str], metadata: Metadata) -> bool:
+    """Whether the geometry contains a field."""
+    parts = [form.placed[name] for name in path if name in form.placed]
+    geometry, unknown = geometry_of(metadata), (None, (None, None, None))
+    return any(not part or getattr(geometry, part, None) not in unknown for part in parts)
 
 
 @contextmanager

@@ -23,38 +23,6 @@ Vector = tuple[float, float, float]
 LIMIT = 48 << 10
 #: Names that a message lists.
 LISTED = 6
-#: The fields of each format that the geometry contains, and the part of it that must be known.
-PLACED: dict[str, dict[str, str]] = {
-    "nrrd": {
-        **{"space": "world", "space units": "unit", "units": "unit", "space dimension": ""},
-        **dict.fromkeys(("space directions", "spacings", "axis maxs"), "steps"),
-        **{"space origin": "origin", "axis mins": "origin", "centers": ""},
-    },
-    "nifti": {
-        **{"sizeof_hdr": "", "pixdim": "", "xyzt_units": "unit"},
-        **dict.fromkeys(("quatern_b", "quatern_c", "quatern_d"), "steps"),
-        **dict.fromkeys(("qoffset_x", "qoffset_y", "qoffset_z"), "steps"),
-        **dict.fromkeys(("srow_x", "srow_y", "srow_z"), "steps"),
-    },
-    "hdf5": {
-        **{"offset": "origin", "units": "unit", "world": "world"},
-        **dict.fromkeys(("resolution", "directions", "element_size_um"), "steps"),
-    },
-    "tiff": {
-        **{"ResolutionUnit": "", "unit": "unit"},
-        **dict.fromkeys(("XResolution", "YResolution", "ome", "spacing"), "steps"),
-        **dict.fromkeys(("xorigin", "yorigin", "zorigin"), "origin"),
-    },
-    "zarr": {},
-    "n5": {},
-}
-#: Values that need no mention: spatial axes, no unit, NIfTI's usual world.
-USUAL = {
-    "kinds": ("domain domain domain", "space space space"),
-    "unit": ("pixel",),
-    "sform_code": (1,),
-    "qform_code": (1,),
-}
 
 
 def make(name: str, fields: dict[str, Any], geometry: "Geometry | None") -> Metadata:
@@ -106,7 +74,7 @@ def fit(metadata: Metadata, limit: int = LIMIT) -> tuple[Metadata, list[str]]:
     excess = _size(metadata) - limit
     if excess <= 0:
         return metadata, []
-    sizes = {path: _size(path[-1]) + _size(value) + len(": ") for path, value in _leaves(metadata)}
+    sizes = {path: _size(path[-1]) + _size(value) + len(": ") for path, value in leaves(metadata)}
     kept = json.loads(json.dumps(metadata))
     lost = []
     for (*parents, name), size in sorted(sizes.items(), key=lambda item: -item[1]):
@@ -121,26 +89,6 @@ def fit(metadata: Metadata, limit: int = LIMIT) -> tuple[Metadata, list[str]]:
     return kept, lost
 
 
-def foreign(metadata: Metadata, name: str) -> list[str]:
-    """Return the names of the other formats' fields that a file of the format ``name`` loses."""
-    lost = []
-    geometry = geometry_of(metadata)
-    for kind in metadata:
-        if kind not in PLACED and kind != "geometry":
-            lost.append(kind)
-        elif kind in PLACED and kind != name:
-            for path, value in _leaves(own(metadata, kind)):
-                if value not in USUAL.get(path[-1], ()) and not _is_placed(kind, path, geometry):
-                    lost.append(" ".join((kind, *path)))
-    return lost
-
-
-def unplaced(metadata: Metadata) -> list[str]:
-    """Return the names of all fields, for a file that holds only labels."""
-    place = ["the geometry"] if geometry_of(metadata) else []
-    return place + foreign(metadata, "")
-
-
 def summary(metadata: Metadata) -> str:
     """Return one line about the geometry and the number of other fields; it may be empty.
 
@@ -153,7 +101,7 @@ def summary(metadata: Metadata) -> str:
     parts = [str(geometry)] if geometry else []
     for name in metadata:
         if name != "geometry":
-            number = sum(1 for _ in _leaves(own(metadata, name)))
+            number = sum(1 for _ in leaves(own(metadata, name)))
             parts.append(f"{_printable(name)}: {number} field{'s' * (number != 1)}")
     return "; ".join(parts)
 
@@ -182,20 +130,13 @@ def _size(value: Any) -> int:
     return len(json.dumps(value))
 
 
-def _leaves(metadata: Metadata, parents: Path = ()) -> Iterator[tuple[Path, Any]]:
+def leaves(metadata: Metadata, parents: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Yield each field: the names that lead to it, and its value."""
     for name, value in metadata.items():
         if isinstance(value, dict) and name != "geometry" and len(parents) < 2 and value:
-            yield from _leaves(value, (*parents, name))
+            yield from leaves(value, (*parents, name))
         elif name != "geometry":
             yield (*parents, name), value
-
-
-def _is_placed(kind: str, path: Path, geometry: "Geometry | None") -> bool:
-    """Whether the geometry contains a field."""
-    parts = [PLACED[kind][name] for name in path if name in PLACED[kind]]
-    unknown = (None, (None, None, None))
-    return any(not part or getattr(geometry, part, None) not in unknown for part in parts)
 
 
 # -- the geometry ---------------------------------------------------------------------------------

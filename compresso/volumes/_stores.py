@@ -1,32 +1,25 @@
 """Chunked stores as label volumes: Neuroglancer precomputed, Zarr and N5, read by TensorStore.
 
-A kind of store is one file in this folder with a class derived from :class:`Kind`.
+A kind of store is one file in this folder with a class derived from :class:`Kind`
+(``_kind.py``).
 """
 
 import os
-from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
 from compresso.arrays import Labels, space_axes
 from compresso.errors import EncodeError, FileError, SpecError
-from compresso.plugins import Plugin, Registry
 from compresso.volumes import _metadata
 from compresso.volumes._client import Client, as_file_error
 from compresso.volumes._format import available, bytes_of, format_size, volume_shape
-from compresso.volumes._location import (
-    MARKERS,
-    RESUMABLE,
-    UNFINISHED,
-    Location,
-    Selection,
-    locate,
-)
-from compresso.volumes._metadata import Geometry, Metadata, common_unit, unit_of
+from compresso.volumes._kind import Chunks, Found, Location, Selection
+from compresso.volumes._location import RESUMABLE, UNFINISHED, locate
+from compresso.volumes._metadata import Geometry, common_unit, unit_of
 from compresso.volumes.volume import Box, Stored, Volume, format_box, slices_of
 
 T = TypeVar("T")
@@ -35,50 +28,6 @@ SPACE = ("z", "y", "x")
 NAMES = {"c": "channel", "t": "time"}
 #: Threads that decode chunks which TensorStore cannot.
 DECODERS = 32
-
-
-@dataclass(frozen=True)
-class Chunks:
-    """The files of an array's chunks."""
-
-    kvstore: dict[str, Any]  # their folder
-    box_of: Callable[[str], Box | None]  # along the store's own axes; None for other files
-    whole: bool = True  # whether a file has all of its voxels, so that its size means something
-
-
-@dataclass(frozen=True)
-class Found:
-    """An array in a store, and all that its format says about it."""
-
-    array: Any  # a TensorStore
-    #: Its axes if nothing names them, including those that may be missing: ``tczyx``, ``xyzct``.
-    usual: str
-    #: Names, voxel sizes with units, and positions of index 0, for each axis or each spatial axis;
-    #: empty if TensorStore knows them.
-    names: Sequence[str] = ()
-    spacing: Sequence[tuple[float | None, str | None]] = ()
-    shift: Sequence[float] = ()
-    #: All other fields, by the name of the format, and the names of those that are lost.
-    metadata: Metadata = field(default_factory=dict)
-    lost: Sequence[str] = ()
-    #: The position of index 0, if the store has it for [z, y, x].
-    geometry: Geometry | None = None
-    chunks: Chunks | None = None
-
-
-@dataclass(frozen=True)
-class Kind(Plugin):
-    """A kind of store. A subclass is one file in this folder and is not listed anywhere."""
-
-    @abstractmethod
-    def find(self, client: Client, location: Location, document: dict[str, Any]) -> Found:
-        """Find the selected array; raises FileError.
-
-        ``document`` is the JSON file that marks this kind of store; it is untrusted.
-        """
-
-
-kinds = Registry("compresso.volumes", Kind, "store")  # type: ignore[type-abstract]
 
 
 @contextmanager
@@ -154,14 +103,14 @@ def _find(client: Client, location: Location) -> Found:
     if not location.kinds:
         spec = {"driver": location.driver, "kvstore": location.kvstore}
         return Found(client.open(spec), "tczyx")
-    names = {name: kind for kind in location.kinds for name in MARKERS[kind]}
+    names = {name: kind for kind in location.kinds for name in kind.markers}
     name, document = client.first(location.kvstore, tuple(names))
     if name:
-        return kinds.classes[names[name]]().find(client, location, document)
-    if "n5" in location.kinds and client.optional(location.kvstore, "s0/attributes.json"):
-        # An N5 group need not have attributes of its own.
-        return kinds.classes["n5"]().find(client, location, {})
-    if "zarr3" in location.kinds and client.optional(location.kvstore, UNFINISHED):
+        return names[name]().find(client, location, document)
+    for kind in location.kinds:
+        if kind.inside and client.optional(location.kvstore, kind.inside):
+            return kind().find(client, location, {})
+    if client.optional(location.kvstore, UNFINISHED):
         raise FileError(f"{location.text}: {RESUMABLE}")
     raise FileError(f"{location.text}: absent, or not a store: it has no {', '.join(names)}")
 
@@ -418,7 +367,7 @@ def folder(text: str) -> Folder:
     if spec["driver"] == "file":  # the target of a link need not exist
         path = os.path.realpath(spec["path"])
         spec = spec | {"path": os.path.join(path, "")}
-    if location.kinds and "zarr3" not in location.kinds:
+    if location.kinds and "zarr3" not in [kind.name for kind in location.kinds]:
         raise FileError(f"{text}: cannot be written; only Zarr v3 can")
     if location.selection != Selection():
         raise SpecError(f"{text}: a target cannot have a selection; remove it")

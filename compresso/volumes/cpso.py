@@ -11,7 +11,6 @@ from compresso.encodings._cpso import parse
 from compresso.encodings.cpso import Cpso
 from compresso.errors import FileError
 from compresso.volumes._format import Format
-from compresso.volumes._metadata import unplaced
 from compresso.volumes.volume import Volume
 
 
@@ -44,4 +43,4 @@ class CpsoFile(Format):
             )
         labels = np.concatenate([np.empty((0, *volume.shape[1:]), volume.dtype), *parts])
         path.write_bytes(Cpso().encode(labels))
-        return unplaced(volume.metadata)
+        return self.foreign(volume.metadata)

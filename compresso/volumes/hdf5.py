@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,6 +41,10 @@ class Hdf5(Format):
     suffixes = (".h5", ".hdf5", ".hdf", ".he5")
     magic = (b"\x89HDF\r\n\x1a\n",)
     key = "hdf5"
+    placed: ClassVar = {
+        **{"offset": "origin", "units": "unit", "world": "world"},
+        **dict.fromkeys(("resolution", "directions", "element_size_um"), "steps"),
+    }
     several = True
     empty = True
     any_shape = True
@@ -347,9 +351,9 @@ def attributes_of(metadata: Metadata) -> tuple[dict[str, tuple[Any, Any]], list[
             found[name] = value
     place = _metadata.geometry_of(metadata)
     if place is not None and place != geometry(own):
-        found = {n: v for n, v in found.items() if n not in _metadata.PLACED["hdf5"]}
+        found = {n: v for n, v in found.items() if n not in Hdf5.placed}
         found |= render(place)
-    return found, lost + _metadata.foreign(metadata, "hdf5")
+    return found, lost + Hdf5().foreign(metadata)
 
 
 def geometry(fields: dict[str, Any]) -> Geometry | None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from compresso.errors import FileError
 from compresso.volumes._client import Client, child
-from compresso.volumes._location import Location
+from compresso.volumes._kind import Chunks, Found, Kind, Location
 from compresso.volumes._nodes import Keys, check_keys, fields_of, only_volume, place_of
-from compresso.volumes._stores import Chunks, Found, Kind, check_mip, numbers
+from compresso.volumes._stores import check_mip, numbers
 
 #: The folder of a scale.
 SCALE = re.compile(r"s\d+")
@@ -21,6 +21,11 @@ class N5(Kind):
     """A folder with ``attributes.json``: an array, or a group whose scales are ``s0``, ``s1``."""
 
     name = "n5"
+    markers = ("attributes.json",)
+    inside = "s0/attributes.json"  # a group need not have attributes of its own
+    schemes = ("n5",)
+    suffixes = (".n5",)
+    driver = "n5"
 
     def find(self, client: Client, location: Location, document: dict[str, Any]) -> Found:
         """Find the array itself, the scale ``mip`` of a group, or its only volume."""
@@ -73,7 +78,7 @@ def _described(client: Client, kvstore: dict[str, Any], document: dict[str, Any]
     plain = {name: value for name, value in document.items() if name in KNOWN}
     if plain != document:
         kvstore = client.replaced(kvstore, "attributes.json", plain)
-    array = client.open({"driver": "n5", "kvstore": kvstore})
+    array = N5().open(client, kvstore)
     metadata = {"n5": fields} if fields else {}
     return Found(array, "xyzct", (), spacing, shift, metadata, lost)
 

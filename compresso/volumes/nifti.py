@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,6 +41,13 @@ class Nifti(Format):
     #: gzip's, or the size of a header.
     magic = (GZIP, *(n.to_bytes(4, order) for n in (348, 540) for order in ("little", "big")))
     key = "nifti"
+    placed: ClassVar = {
+        **{"sizeof_hdr": "", "pixdim": "", "xyzt_units": "unit"},
+        **dict.fromkeys(("quatern_b", "quatern_c", "quatern_d"), "steps"),
+        **dict.fromkeys(("qoffset_x", "qoffset_y", "qoffset_z"), "steps"),
+        **dict.fromkeys(("srow_x", "srow_y", "srow_z"), "steps"),
+    }
+    usual: ClassVar = {"sform_code": (1,), "qform_code": (1,)}
 
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Volume]:
@@ -173,7 +180,7 @@ def fill(header: Any, metadata: Metadata) -> tuple[bytes, list[str]]:
     place, old = _metadata.geometry_of(metadata), geometry(header)
     if place is not None and place != old:
         lost += ["a qform that differs from the sform"] * ("qform" in own) + _place(header, place)
-    return extensions, lost + more + _metadata.foreign(metadata, "nifti")
+    return extensions, lost + more + Nifti().foreign(metadata)
 
 
 def geometry(header: Any) -> Geometry | None:

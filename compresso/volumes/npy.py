@@ -11,7 +11,6 @@ from numpy.lib.format import MAGIC_PREFIX, dtype_to_descr, write_array_header_1_
 from compresso.arrays import Labels
 from compresso.errors import FileError
 from compresso.volumes._format import Format, Stream, bytes_of, volume_shape
-from compresso.volumes._metadata import unplaced
 from compresso.volumes.volume import Volume
 
 
@@ -56,4 +55,4 @@ class Npy(Format):
             write_array_header_1_0(file, header)
             for part in parts:
                 file.write(np.ascontiguousarray(part, volume.dtype).data)
-        return unplaced(volume.metadata)
+        return self.foreign(volume.metadata)

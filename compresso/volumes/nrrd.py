@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
@@ -48,6 +48,12 @@ class Nrrd(Format):
     suffixes = (".nrrd", ".nhdr")
     magic = (b"NRRD",)
     key = "nrrd"
+    placed: ClassVar = {
+        **{"space": "world", "space units": "unit", "units": "unit", "space dimension": ""},
+        **dict.fromkeys(("space directions", "spacings", "axis maxs"), "steps"),
+        **{"space origin": "origin", "axis mins": "origin", "centers": ""},
+    }
+    usual: ClassVar = {"kinds": ("domain domain domain", "space space space")}
 
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Volume]:
@@ -413,7 +419,7 @@ def header_lines(metadata: Metadata) -> tuple[str, list[str], list[str]]:
             else:
                 found.append(line)
     magic = "NRRD0005" if "measurement frame" in fields else "NRRD0004"
-    return magic, found, lost + _metadata.foreign(metadata, "nrrd")
+    return magic, found, lost + Nrrd().foreign(metadata)
 
 
 def render(place: Geometry, own: bool) -> dict[str, str]:

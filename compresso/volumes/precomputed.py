@@ -19,8 +19,8 @@ from compresso.encodings.cpso import Cpso
 from compresso.errors import FileError
 from compresso.plugins import Extent
 from compresso.volumes._client import Client, as_file_error, child
-from compresso.volumes._location import Location
-from compresso.volumes._stores import Chunks, Found, Kind, check_mip, decoded
+from compresso.volumes._kind import Chunks, Found, Kind, Location
+from compresso.volumes._stores import check_mip, decoded
 from compresso.volumes.volume import Box
 
 #: The encodings that TensorStore reads, and those that are decoded here.
@@ -59,6 +59,9 @@ class Precomputed(Kind):
     """A folder with ``info``, which lists the scales."""
 
     name = "precomputed"
+    markers = ("info",)
+    schemes = ("precomputed",)
+    driver = "neuroglancer_precomputed"
 
     def find(self, client: Client, location: Location, document: dict[str, Any]) -> Found:
         """Find the scale ``mip``."""
@@ -110,8 +113,7 @@ def _read_by_tensorstore(
     if understood != scales or not all(scale.get("encoding") in READ for scale in scales):
         kvstore = client.replaced(kvstore, "info", document | {"scales": [understood[mip]]})
         mip = 0
-    spec = {"driver": "neuroglancer_precomputed", "kvstore": kvstore, "scale_index": mip}
-    return client.open(spec)
+    return Precomputed().open(client, kvstore, scale_index=mip)
 
 
 def _with_block(scale: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
@@ -62,6 +62,12 @@ class Tiff(Format):
     suffixes = (".tif", ".tiff")
     magic = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
     key = "tiff"
+    placed: ClassVar = {
+        **{"ResolutionUnit": "", "unit": "unit"},
+        **dict.fromkeys(("XResolution", "YResolution", "ome", "spacing"), "steps"),
+        **dict.fromkeys(("xorigin", "yorigin", "zorigin"), "origin"),
+    }
+    usual: ClassVar = {"unit": ("pixel",)}
     several = True
 
     @contextmanager
@@ -438,7 +444,7 @@ def tags(volume: Volume) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     The first page has a description with the number of slices.
     """
     fields = _metadata.own(volume.metadata, "tiff")
-    lost = _metadata.foreign(volume.metadata, "tiff")
+    lost = Tiff().foreign(volume.metadata)
     place = _metadata.geometry_of(volume.metadata)
     if place is not None and place != geometry(fields):
         placed, more = render(place)

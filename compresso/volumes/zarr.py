@@ -8,7 +8,7 @@ from typing import Any
 from compresso.errors import FileError
 from compresso.plugins import require
 from compresso.volumes._client import Client, as_file_error, child
-from compresso.volumes._location import MARKERS, Location
+from compresso.volumes._kind import Chunks, Found, Kind, Location
 from compresso.volumes._metadata import geometry_of
 from compresso.volumes._nodes import (
     Keys,
@@ -18,7 +18,7 @@ from compresso.volumes._nodes import (
     only_volume,
     place_of,
 )
-from compresso.volumes._stores import SPACE, Chunks, Found, Kind, check_mip, decoded, numbers
+from compresso.volumes._stores import SPACE, check_mip, decoded, numbers
 
 #: The axes of an array that does not name them: NumPy's order, and that of OME's first versions.
 USUAL = "tczyx"
@@ -32,6 +32,8 @@ OWN = "compresso"
 
 
 class _Zarr(Kind):
+    suffixes = (".zarr",)
+
     def find(self, client: Client, location: Location, document: dict[str, Any]) -> Found:
         """Find the array itself, the scale ``mip`` of an image, or the only volume of a group."""
         text, kvstore, mip = location.text, location.kvstore, location.selection.mip
@@ -48,7 +50,7 @@ class _Zarr(Kind):
         if image is not None:
             path, names, spacing, shift = _scale(text, image, mip)
             folder = child(text, kvstore, path)
-            head = client.optional(folder, MARKERS[self.name][0])
+            head = client.optional(folder, self.markers[0])
             fields, lost = fields_of(attributes, ("multiscales",))
             return replace(
                 self._open(client, folder, head),
@@ -62,7 +64,7 @@ class _Zarr(Kind):
         listed = listed if is_2 else _object(listed.get("consolidated_metadata"))
         path = only_volume(text, kvstore, listed.get("metadata"))
         inside = replace(location, kvstore=child(text, kvstore, path))
-        _, document = client.first(inside.kvstore, MARKERS[self.name])
+        _, document = client.first(inside.kvstore, self.markers)
         if document is None:
             raise FileError(f"{text}: has no {path}, which it lists")
         return self.find(client, inside, document)
@@ -79,21 +81,26 @@ class _Zarr(Kind):
             return Found(_read_by_zarr(client, kvstore, document), USUAL, chunks=chunks)
         understood = _understood(document)
         if json.dumps(understood) != json.dumps(document):  # 0 and False differ
-            kvstore = client.replaced(kvstore, MARKERS[self.name][0], understood)
-        driver = "zarr" if self.name == "zarr2" else self.name
-        return Found(client.open({"driver": driver, "kvstore": kvstore}), USUAL, chunks=chunks)
+            kvstore = client.replaced(kvstore, self.markers[0], understood)
+        return Found(self.open(client, kvstore), USUAL, chunks=chunks)
 
 
 class Zarr3(_Zarr):
     """A folder with ``zarr.json``, which may name the axes."""
 
     name = "zarr3"
+    markers = ("zarr.json",)
+    schemes = ("zarr", "zarr3")
+    driver = "zarr3"
 
 
 class Zarr2(_Zarr):
     """A folder with ``.zarray`` or ``.zgroup``; xarray names the axes in ``.zattrs``."""
 
     name = "zarr2"
+    markers = (".zarray", ".zgroup")
+    schemes = ("zarr", "zarr2")
+    driver = "zarr"
 
 
 def _read_by_zarr(client: Client, kvstore: dict[str, Any], document: dict[str, Any]) -> Any:

@@ -103,7 +103,7 @@ def test_chunks_are_kept_while_the_memory_allows(tmp_path, monkeypatch, memory):
     [
         (
             "404",
-            "absent, or not a store: it has no info, zarr.json, .zarray, .zgroup, attributes.json",
+            "absent, or not a store: it has no zarr.json, .zarray, .zgroup, info, attributes.json",
         ),
         ("403", "private, or asks for a login"),
         ("401", "private, or asks for a login"),

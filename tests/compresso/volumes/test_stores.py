@@ -11,7 +11,8 @@ import SimpleITK
 
 from compresso import container, files, volumes
 from compresso.errors import FileError, SpecError
-from compresso.volumes._location import Selection, locate
+from compresso.volumes._kind import Selection
+from compresso.volumes._location import locate
 from compresso.volumes.volume import slices_of
 from tests.helpers import stores as depots
 from tests.helpers.geometry import LABELS, ORIGIN, SPACING, TURN, itk_file
@@ -150,11 +151,14 @@ def test_buckets(bucket):
     found = locate(f"precomputed://{bucket}://a-bucket/of/seg:mip=2", tensorstore)
     driver = {"gs": "gcs", "s3": "s3"}[bucket]
     assert found.kvstore == {"driver": driver, "bucket": "a-bucket", "path": "of/seg/"}
-    assert (found.kinds, found.selection) == (("precomputed",), Selection(mip=2))
+    assert [kind.name for kind in found.kinds] == ["precomputed"]
+    assert found.selection == Selection(mip=2)
     found = locate(f"{bucket}://a-bucket/of/seg.zarr|zarr3:in/side", tensorstore)
-    assert (found.kinds, found.kvstore["path"]) == (("zarr3",), "of/seg.zarr/in/side/")
+    assert [kind.name for kind in found.kinds] == ["zarr3"]
+    assert found.kvstore["path"] == "of/seg.zarr/in/side/"
     found = locate(f"zarr://{bucket}://a-bucket/of/seg.zarr:/in/side", tensorstore)
-    assert (found.kinds, found.kvstore["path"]) == (("zarr3", "zarr2"), "of/seg.zarr/in/side/")
+    assert [kind.name for kind in found.kinds] == ["zarr3", "zarr2"]
+    assert found.kvstore["path"] == "of/seg.zarr/in/side/"
 
 
 @pytest.mark.parametrize("text", ["graphene://https://x/y", "file:///x|foo:"])
