@@ -289,8 +289,8 @@ def _too_small(job: Job, memory: int, least: int, at_once: int) -> FileError:
     given = "a quarter of the free memory" if job.memory is None else "--memory"
     enough = -(-(least * at_once + BASE) >> 20)
     return FileError(
-        f"{job.source}: not enough memory: {given} is {volumes.format_size(memory)}, but the "
-        f"program takes {volumes.format_size(BASE)} and each task {volumes.format_size(least)} "
+        f"{job.source}: not enough memory: {given} is {file_size(memory)}, but the "
+        f"program takes {file_size(BASE)} and each task {file_size(least)} "
         f"({at_once} at a time). Give --memory {enough}M, or smaller chunks or shards."
     )
 

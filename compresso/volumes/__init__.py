@@ -23,10 +23,10 @@ import numpy as np
 
 from compresso.arrays import Labels
 from compresso.atomic import STANDARD, file_or_standard, seekable
-from compresso.cli import extent
+from compresso.cli import extent, file_size
 from compresso.errors import CompressoError, FileError
 from compresso.volumes import _metadata
-from compresso.volumes._format import Format, available, format_size, formats, reading, volume_shape
+from compresso.volumes._format import Format, available, formats, reading, volume_shape
 from compresso.volumes._location import UNFINISHED, holds, local, names_store, short, what_is
 from compresso.volumes._metadata import Metadata, fit, geometry_of, report_lost, summary
 from compresso.volumes._stores import Folder, folder, open_store
@@ -44,7 +44,6 @@ __all__ = [
     "files",
     "fit",
     "folder",
-    "format_size",
     "geometry_of",
     "holds",
     "local",
@@ -190,8 +189,8 @@ def _with_boxes(text: str, volume: Volume, memory: int) -> Volume:
         depth = z1 - z0 if whole else memory // max(1, plane)
         if depth < 1:
             raise FileError(
-                f"{text}: a slice of {format_size(plane)} does not fit the "
-                f"{format_size(memory)} for reading; give it more with --memory"
+                f"{text}: a slice of {file_size(plane)} does not fit the "
+                f"{file_size(memory)} for reading; give it more with --memory"
             )
         with lock:
             if z1 - z0 == 1:

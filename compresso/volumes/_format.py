@@ -183,19 +183,6 @@ def available() -> int:
     return free
 
 
-def format_size(size: int) -> str:
-    """Return a number of bytes for people.
-
-    Examples
-    --------
-    >>> format_size(1610612736)
-    '1.5 GiB'
-    """
-    units = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
-    power = min(len(units) - 1, max(0, size.bit_length() - 1) // 10)
-    return f"{size / (1 << 10 * power):.4g} {units[power]}"
-
-
 # -- slices that follow one another in a file -----------------------------------------------------
 
 

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from compresso.arrays import Labels, space_axes
+from compresso.cli import file_size
 from compresso.errors import EncodeError, FileError, SpecError
 from compresso.volumes import _metadata
 from compresso.volumes._client import Client, as_file_error
-from compresso.volumes._format import available, bytes_of, format_size, volume_shape
+from compresso.volumes._format import available, bytes_of, volume_shape
 from compresso.volumes._kind import Chunks, Found, Location, Selection
 from compresso.volumes._location import RESUMABLE, UNFINISHED, locate
 from compresso.volumes._metadata import Geometry, common_unit, unit_of
@@ -93,7 +94,7 @@ def check_memory(text: str, part: str, size: int) -> None:
     """Raise FileError for labels that do not fit the memory, before they are allocated."""
     if size > available():
         raise FileError(
-            f"{text}: {part} ({format_size(size)}) do not fit the memory; choose a box, "
+            f"{text}: {part} ({file_size(size)}) do not fit the memory; choose a box, "
             ":box=X0-X1xY0-Y1xZ0-Z1"
         )
 

@@ -14,7 +14,7 @@ import xxhash
 
 from compresso import volumes
 from compresso.arrays import Labels
-from compresso.cli import extent
+from compresso.cli import extent, file_size
 from compresso.errors import CompressoError
 from compresso.volumes import Volume
 from experiments.datasets import archives, synthetic
@@ -218,7 +218,7 @@ class Dataset:
         if needed > room:
             raise DatasetError(
                 f"{self.name}: {_size(volume)}; {COPIES} copies do not fit into the free memory of "
-                f"{volumes.format_size(room)}. Use --slices, or :box=X0-X1xY0-Y1xZ0-Z1 for a store"
+                f"{file_size(room)}. Use --slices, or :box=X0-X1xY0-Y1xZ0-Z1 for a store"
             )
 
     def describe(self) -> dict[str, Any]:
@@ -239,7 +239,7 @@ class Dataset:
 
 
 def _size(volume: Volume) -> str:
-    size = volumes.format_size(volume.voxels * volume.dtype.itemsize)
+    size = file_size(volume.voxels * volume.dtype.itemsize)
     return f"{extent(volume.shape)} {volume.dtype.name}, {size}"
 
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from compresso import Compressor, Encoding, LabelError, cli, compressors, container, volumes
 from compresso.arrays import Labels, Shape, as_shape, as_volume, little
+from compresso.cli import file_size
 from compresso.codec import Buffer
 from compresso.encodings.none import Raw
 from compresso.parallel import Span, shares
@@ -191,8 +192,8 @@ def prepared(labels: Labels, encoding: Encoding) -> Labels:
     needed, room = 8 * source.size, volumes.available()
     if source.dtype.itemsize < 8 and needed > room:
         raise HarnessError(
-            f"raw labels of 64 bits need {volumes.format_size(needed)}; only "
-            f"{volumes.format_size(room)} are free. Use --chunks or --slices"
+            f"raw labels of 64 bits need {file_size(needed)}; only "
+            f"{file_size(room)} are free. Use --chunks or --slices"
         )
     return np.ascontiguousarray(source, "<u8")
 

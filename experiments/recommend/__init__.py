@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from compresso.cli import digits, extent
-from compresso.volumes import format_size
+from compresso.cli import digits, extent, file_size
 from compresso.volumes.volume import Shape
 from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import Method
@@ -239,7 +238,7 @@ def _why(choice: Choice, sample: Sample) -> str:
         if min(one.speeds) < DISK:
             return f"no method reaches {DISK:.0f} MB/s both ways; this one comes nearest"
         return f"the smallest that compresses and decompresses at {DISK:.0f} MB/s or more"
-    return f"{format_size(round(choice.size.expected))} for the whole volume"
+    return f"{file_size(round(choice.size.expected))} for the whole volume"
 
 
 def _usage(choice: Choice, sample: Sample, source: str) -> tuple[str, str]:

@@ -297,7 +297,7 @@ def test_the_memory_in_an_error_is_enough(tmp_path):
         with pytest.raises(FileError) as error:
             make_plan(Job(**options, memory=256 << 20), at_once)
         text = str(error.value)
-        assert "--memory is 256 MiB, but the program takes 352 MiB" in text
+        assert "--memory is 268 MB, but the program takes 369 MB" in text
         enough = int(text.partition("Give --memory ")[2].partition("M")[0]) << 20
         plan = make_plan(Job(**options, memory=enough), at_once)
         assert len(plan) > 0

@@ -78,10 +78,10 @@ def test_damaged_metadata(tmp_path, name, text):
 def test_volumes_larger_than_the_memory_are_refused(tmp_path, monkeypatch):
     folder = depots.precomputed(tmp_path / "seg", depots.labels())
     monkeypatch.setattr(_stores, "available", lambda: 20 * 33 * 41 * 8 - 1)
-    assert "slices 0 to 19 (211.4 KiB) do not fit the memory" in refusal(folder)
+    assert "slices 0 to 19 (216 kB) do not fit the memory" in refusal(folder)
     same(f"{folder}:box=0-41x0-33x0-19", depots.labels()[:19])
     monkeypatch.setattr(_stores, "available", lambda: 16 * 16 * 8 * 8 - 1)
-    assert "its chunks (16 KiB) do not fit the memory" in refusal(folder)
+    assert "its chunks (16.4 kB) do not fit the memory" in refusal(folder)
 
 
 @pytest.mark.parametrize("memory", [1 << 30, 0])
