@@ -23,32 +23,28 @@ from experiments.text import display_name
 COMPILING = "compiling kernels (first run only) ..."
 
 
-class Rows(list[Row]):
-    """The rows of a grid, of which ``added`` were measured now."""
-
-    added = 0
-
-
-def measure(grid: Grid, verbose: bool, quiet: bool, directory: Path | None) -> Rows:
-    """Run a grid under a progress bar; returns all of its rows, also those of earlier runs.
+def measure(
+    grid: Grid, verbose: bool, quiet: bool, directory: Path | None
+) -> tuple[list[Row], int]:
+    """Run a grid under a progress bar; returns all of its rows, and how many were measured now.
 
     Figures will go to ``directory``, which is checked first. Ctrl-C ends the program.
     """
     if directory:
         figures.check(directory)
-    rows = Rows()
+    rows, added = [], 0
     with bar(len(grid), quiet) as progress:
         try:
             for row, new in grid.run(progress.set_description_str):
                 progress.update()
                 rows.append(row)
-                rows.added += new
+                added += new
                 if verbose and new:
                     progress.write(_line(row), file=sys.stderr)
         except KeyboardInterrupt:
             progress.close()
-            stop(rows.added, grid.output)
-    return rows
+            stop(added, grid.output)
+    return rows, added
 
 
 @contextmanager
@@ -86,15 +82,18 @@ def stop(added: int, output: Path) -> NoReturn:
     sys.exit(130)
 
 
-def finish(grid: Grid, rows: Rows, quiet: bool, directory: Path | None, dataset: str) -> None:
+def finish(
+    grid: Grid, rows: Sequence[Row], added: int, quiet: bool, directory: Path | None, dataset: str
+) -> None:
     """Draw the figures, name the next steps, and end with exit code 1 if a run failed."""
     failed = sum(row["status"] != str(OK) for row in rows)
-    earlier = len(rows) - rows.added
-    steps = [f"{rows.added} rows added to {grid.output}"]
+    earlier = len(rows) - added
+    steps = [f"{added} rows added to {grid.output}"]
     if earlier:
         steps.append(f"{earlier} runs were already in it. To measure them again, use --restart")
     if directory and failed < len(rows):
-        steps += draw(grid.output, directory, grid.datasets, grid.slices)
+        table = read(grid.output)
+        steps += draw(table, directory, grid.datasets, grid.slices)
     if not quiet:
         steps.append(f"To choose a method: python run.py recommend {dataset}")
         click.echo("\n".join(("", *steps)), err=True)
@@ -103,19 +102,28 @@ def finish(grid: Grid, rows: Rows, quiet: bool, directory: Path | None, dataset:
         sys.exit(1)
 
 
+def read(output: Path) -> pd.DataFrame:
+    """Read a CSV, and report its rows that are not shown."""
+    rows = records.read(output)
+    report_skipped(rows)
+    return rows
+
+
 def draw(
-    output: Path, directory: Path, datasets: Sequence[Dataset] = (), slices: int | None = None
+    rows: pd.DataFrame,
+    directory: Path,
+    datasets: Sequence[Dataset] = (),
+    slices: int | None = None,
+    answers: dict[str, Any] | None = None,
 ) -> list[str]:
-    """Draw the figures of a CSV and slices of datasets, and write the page.
+    """Draw the figures of rows and slices of datasets, and write the page.
 
     Returns lines with their paths.
     """
-    rows = records.read(output)
-    report_skipped(rows)
     paths = list(figures.draw_all(rows, directory))
     for dataset in datasets:
         paths += figures.draw_slices(dataset, slices, directory)
-    written = page.write(rows, paths, directory)
+    written = page.write(rows, paths, directory, answers)
     return [f"{len(paths)} figure files in {directory}", f"Report: {written}"]
 
 

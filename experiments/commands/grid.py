@@ -123,6 +123,6 @@ def command(
     for line in datasets.checked(chosen, 0 if settings["chunks"] else settings["slices"]):
         click.echo(line, err=True)
     grid = Grid(combine(first, second, threads), chosen, resume=not restart, **settings)
-    rows = _run.measure(grid, verbose, quiet, figures if plot else None)
+    rows, added = _run.measure(grid, verbose, quiet, figures if plot else None)
     click.echo(_run.render(rows, form))
-    _run.finish(grid, rows, quiet, figures if plot else None, dataset)
+    _run.finish(grid, rows, added, quiet, figures if plot else None, dataset)

@@ -84,10 +84,10 @@ def command(
         resume=not restart,
         **settings,
     )
-    rows = _run.measure(grid, verbose, quiet, figures)
+    rows, added = _run.measure(grid, verbose, quiet, figures)
     click.echo(_run.render(rows, "table"))
     _report(records.tabulate(rows), chosen, slices, figures, plot)
-    _run.finish(grid, rows, quiet, None, dataset)
+    _run.finish(grid, rows, added, quiet, None, dataset)
 
 
 def _rows_of(chosen: "Sequence[Dataset]", output: Path) -> "pd.DataFrame":

@@ -16,7 +16,7 @@ from experiments.commands._options import output as output_option
 @DEBUG
 def command(output: Path, figures: Path) -> None:
     """Draw the figures and write the report of a CSV."""
-    from experiments.commands._run import draw
+    from experiments.commands._run import draw, read
 
-    for line in draw(output, figures):
+    for line in draw(read(output), figures):
         click.echo(line, err=True)

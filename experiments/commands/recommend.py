@@ -74,7 +74,7 @@ def command(
     access. Only a sample is read, unless the volume is small. All methods are measured on a small
     block, and the best ones on larger parts. docs/choosing.md explains the answers.
     """
-    from experiments import datasets, page, recommend, records
+    from experiments import datasets, recommend, records
     from experiments import figures as pictures
     from experiments.commands import _run
     from experiments.text import display_name
@@ -117,9 +117,7 @@ def command(
     steps = [f"{added} rows added to {output}"]
     if plot:
         rows = [row for one in (*advice.failed, *advice.candidates) for row in one.rows]
-        table = records.tabulate(rows)
-        paths = [*pictures.draw_all(table, figures), *pictures.draw_slices(chosen, None, figures)]
-        steps.append(f"Report: {page.write(table, paths, figures, answers)}")
+        steps += _run.draw(records.tabulate(rows), figures, [chosen], answers=answers)
     if not quiet:
         click.echo("\n".join(steps), err=True)
     _complain(advice.failed)
