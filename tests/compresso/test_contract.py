@@ -77,7 +77,7 @@ def test_parameters_are_part_of_the_spec(codec):
 @pytest.mark.parametrize("spec", [None, 5, b"none", encodings.parse("none")])
 def test_what_is_no_text_is_no_spec(spec):
     for parse in (encodings.parse, compressors.parse):
-        with pytest.raises(C.SpecError, match=r"must be a spec string, not .*choose from: none, "):
+        with pytest.raises(C.SpecError, match="Choose from: none, "):
             parse(spec)
     with pytest.raises(C.SpecError):
         C.dumps(np.zeros(3, np.uint8), encoding=spec)

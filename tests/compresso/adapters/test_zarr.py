@@ -234,6 +234,7 @@ def test_numcodecs_by_its_configuration(numcodecs, phantom):
         codec.encode(np.ma.masked_equal(labels, 0))
 
 
+@settings(max_examples=25)
 @given(labels=volumes((*SIGNED, np.int64), largest=2**60, max_side=9))
 def test_numcodecs_keep_shape_dtype_and_order(labels):
     pytest.importorskip("numcodecs")

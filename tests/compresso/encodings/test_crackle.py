@@ -1,5 +1,6 @@
 """Crackle by its own package: present where it is installed, named where it is not."""
 
+import os
 import subprocess
 import sys
 
@@ -70,7 +71,7 @@ def without(tmp_path, *arguments):
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['crackle'] = None\n")
     return subprocess.run(
         [sys.executable, RUN, *arguments, "--no-plot", "--csv", tmp_path / "r.csv"],
-        env={"PYTHONPATH": str(tmp_path), "PATH": ""},
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,

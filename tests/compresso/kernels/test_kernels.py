@@ -1,9 +1,5 @@
 """The kernels alone, against plain numpy; and the fallback without LLVM's vector code."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +10,6 @@ from compresso.kernels import boundary, components, kernel, windows, words
 from compresso.kernels import labels as label_kernels
 from tests.helpers import oracle
 from tests.helpers.bits import bits_of, random_mask
-from tests.helpers.paths import ROOT
 
 
 @given(st.integers(0, 2**64 - 1))
@@ -185,26 +180,3 @@ def test_a_word_is_eight_bytes(dtype):
     expected = int.from_bytes(octets[start : start + 8].tobytes(), "little")
     for word_at in (words.word_at, words._word_at_plain):
         assert compiled(word_at)(array, 3) == expected
-
-
-def test_without_vector_code():
-    """The kernels and both encodings again, in a process without the LLVM intrinsics.
-
-    A part of the tests of the encodings: ``.ci/run`` runs all of them so, with every index checked.
-    """
-    tests = [
-        "tests/compresso/kernels/test_kernels.py",
-        "tests/compresso/encodings/test_compresso.py",
-        "tests/compresso/encodings/test_neuroglancer.py",
-    ]
-    some = "(test_kernels or by_hand or word_edges or labels_in_a_block) and not without_vector"
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", "0", "-k", some, *tests],
-        cwd=ROOT,
-        env={**os.environ, "COMPRESSO_PORTABLE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert " passed" in done.stdout

@@ -271,7 +271,8 @@ def test_only_report_measures_nothing(tmp_path, monkeypatch):
 # ---- the paper's own numbers
 
 
-def test_bsd500_of_the_paper(facts):
+@pytest.mark.slow
+def test_bsd500_of_the_paper():
     """The paper's own data and ratio, 1188, to 0.2 %."""
     (dataset,) = datasets.parse("bsd500", shared("data/BSR_bsds500_groundtruth.tgz").parent)
     labels = dataset.load().labels
