@@ -30,9 +30,10 @@ from compresso.plugins import require
 from compresso.scheduling import Scheduler, open_scheduler
 from compresso.volumes import UNFINISHED, Folder, Metadata
 from compresso.volumes.volume import Box, Shape, Volume, around, format_box, grid, slices_of
+from compresso.volumes.zarr import OWN
 
-#: The metadata of a complete Zarr array, and their attribute for what Zarr itself does not have.
-HEAD, OURS = "zarr.json", "compresso"
+#: The metadata of a complete Zarr array.
+HEAD = "zarr.json"
 #: Where a target records the finished tasks.
 RECORDS = ".compresso/"
 #: The most voxels of a task: it limits the work that a kill undoes.
@@ -367,7 +368,7 @@ def _fields(head: bytes) -> dict[str, object]:
     with suppress(ValueError, TypeError, AttributeError, KeyError):
         fields = dict(json.loads(head))
         attributes = fields.pop("attributes", {})
-        origin = dict(attributes.pop(OURS, {}))
+        origin = dict(attributes.pop(OWN, {}))
         if "stamp" in origin:
             origin["source's size or time"] = origin.pop("stamp")
         if fields["node_type"] == "array":
@@ -510,7 +511,9 @@ class Encoder:
     """Encodes and decodes an array's objects in memory by Zarr, for one thread."""
 
     def __init__(self, head: bytes) -> None:
-        zarr = _zarr()
+        zarr = require("zarr", "zarr", "a Zarr store")
+        import compresso.adapters.zarr  # noqa: F401  (registers the codec)
+
         self._buffer = zarr.core.buffer.default_buffer_prototype().buffer
         self._objects = {HEAD: self._buffer.from_bytes(head)}
         store = zarr.storage.MemoryStore(self._objects)
@@ -542,7 +545,7 @@ class Encoder:
 
 def _head(volume: Volume, job: Job, attributes: dict[str, Any]) -> bytes:
     """The array's metadata; raises SpecError, and EncodeError for chunks that do not fit."""
-    zarr = _zarr()
+    zarr = require("zarr", "zarr", "a Zarr store")
     from compresso.adapters.zarr import CompressoCodec
 
     objects: dict[str, Any] = {}
@@ -569,17 +572,8 @@ def _head(volume: Volume, job: Job, attributes: dict[str, Any]) -> bytes:
 def _attributes(metadata: Metadata, origin: dict[str, Any]) -> dict[str, Any]:
     """A volume's metadata as an array's attributes: units as TensorStore reads them, and all."""
     geometry = volumes.geometry_of(metadata)
-    found: dict[str, Any] = {OURS: {"metadata": metadata, **origin}}
+    found: dict[str, Any] = {OWN: {"metadata": metadata, **origin}}
     if geometry and any(geometry.spacing):
         length = geometry.length or ""
         found["dimension_units"] = [n and f"{n!r} {length}".strip() for n in geometry.spacing]
     return found
-
-
-def _zarr() -> Any:
-    """Zarr, which knows our codec also if this package is not installed."""
-    zarr = require("zarr", "zarr", "a Zarr store")
-    from compresso.adapters.zarr import CompressoCodec
-
-    zarr.registry.register_codec("compresso", CompressoCodec)
-    return zarr

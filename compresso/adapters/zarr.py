@@ -19,6 +19,7 @@ from zarr.abc.store import ByteGetter, RangeByteRequest
 from zarr.core.array_spec import ArraySpec
 from zarr.core.buffer import Buffer, NDBuffer
 from zarr.core.common import parse_named_configuration
+from zarr.registry import register_codec
 
 from compresso.container.chunk import ChunkCodec, Layout
 from compresso.errors import DecodeError, SpecError
@@ -115,6 +116,10 @@ class CompressoCodec(ChunkCodec, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMi
             labels = await asyncio.to_thread(layout.decode_steps, _view(head), _view(body), *steps)
             selection = (_moved(selection[0], steps[0], layout.shape[0]), *selection[1:])
         return chunk_spec.prototype.nd_buffer.from_numpy_array(np.asarray(labels[selection]))
+
+
+# For installations without entry points, such as a copy of the source.
+register_codec("compresso", CompressoCodec)
 
 
 def _name(byte_getter: ByteGetter) -> str:

@@ -27,7 +27,7 @@ NUMPY_ORDER = ("resolution", "voxel_size", "element_size_um")
 #: Settings of numcodecs' codecs that only encoding needs, and TensorStore does not know.
 ENCODING = {"checksum", "typesize"}
 INTEGER = re.compile(r"-?\d{1,20}", re.ASCII)
-#: Our own codec, which zarr-python decodes.
+#: Our own codec, which zarr-python decodes, and our attribute.
 OWN = "compresso"
 
 
@@ -106,9 +106,8 @@ class Zarr2(_Zarr):
 def _read_by_zarr(client: Client, kvstore: dict[str, Any], document: dict[str, Any]) -> Any:
     """Open an array with zarr-python, which knows our own codec, as a TensorStore."""
     zarr = require("zarr", "zarr", "a Zarr array in the codec compresso")
-    from compresso.adapters.zarr import CompressoCodec
+    import compresso.adapters.zarr  # noqa: F401  (registers the codec)
 
-    zarr.registry.register_codec(OWN, CompressoCodec)
     with as_file_error(client.text):
         folder = client.folder(kvstore)
 

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from compresso import volumes
-from compresso.adapters.zarr import CompressoCodec
 from compresso.convert import BASE, Job, begin, make_plan, work
 from compresso.convert import convert as convert_all
 from compresso.errors import FileError
@@ -26,7 +25,6 @@ from tests.helpers.program import PROGRAM, invoke, one_line
 
 zarr = pytest.importorskip("zarr", reason="needs the package zarr")
 pytest.importorskip("tensorstore", reason="needs the package tensorstore")
-zarr.registry.register_codec("compresso", CompressoCodec)
 #: Run a command, and print how much memory it took at most.
 MEASURE = """
 import os, subprocess, sys

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import importlib
 import json
 import lzma
 import os
@@ -214,10 +215,8 @@ def make(zarr, path, labels, chunks, shards=None, **configuration):
 
 def own(path, volume, codec=None, **options):
     """A Zarr array in the codec compresso."""
-    zarr = pytest.importorskip("zarr", reason="needs the package zarr")
-    from compresso.adapters.zarr import CompressoCodec
-
-    zarr.registry.register_codec("compresso", CompressoCodec)
+    pytest.importorskip("zarr", reason="needs the package zarr")
+    importlib.import_module("compresso.adapters.zarr")  # registers the codec
     codec = {"name": "compresso", "configuration": codec or {"encoding": "cpso"}}
     return zarr_array(path, volume, serializer=codec, compressors=None, **options)
 

@@ -38,9 +38,7 @@ def test_snippets_run(page, phantom, tmp_path, monkeypatch):
         for package in re.findall(r"^(?:import|from) (\w+)", code, re.M):
             pytest.importorskip(package)
         if "import zarr" in code:  # the entry point of an installed package
-            from compresso.adapters.zarr import CompressoCodec
-
-            importlib.import_module("zarr.registry").register_codec("compresso", CompressoCodec)
+            importlib.import_module("compresso.adapters.zarr")
         if "import numcodecs" in code:
             from compresso.adapters.numcodecs import CompressoCodec as ById
 

@@ -27,9 +27,7 @@ def test_a_snippet_runs(code, phantom, tmp_path, monkeypatch):
         if re.search(rf"^(import|from) {package}\b", code, re.M):
             pytest.importorskip(package)
     if "import zarr" in code:  # the entry point of an installed package
-        from compresso.adapters.zarr import CompressoCodec
-
-        importlib.import_module("zarr.registry").register_codec("compresso", CompressoCodec)
+        importlib.import_module("compresso.adapters.zarr")
     monkeypatch.chdir(tmp_path)
     names = {"labels": phantom.copy()}
     exec(compile(code, "README.md", "exec"), names)
