@@ -20,7 +20,7 @@ CHECK = struct.Struct("<I")
 
 
 @dataclass(frozen=True)
-class Box:
+class Tile:
     """The voxels ``[z0:z1, y0:y1, x0:x1]`` of a volume."""
 
     z0: int
@@ -32,15 +32,15 @@ class Box:
 
     @property
     def voxels(self) -> int:
-        """Their number."""
+        """Number of voxels in the tile."""
         return (self.z1 - self.z0) * (self.y1 - self.y0) * (self.x1 - self.x0)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A box that is coded on its own: its labels but 0, its bytes and their checksum."""
+    """A tile that is coded on its own: its labels but 0, its bytes and their checksum."""
 
-    box: Box
+    box: Tile
     n_labels: int
     data: Buffer
     digest: int
@@ -71,8 +71,8 @@ class Head:
     table: Buffer
 
 
-def cut(shape: Shape, depth: int) -> Iterator[Box]:
-    """The boxes of a volume, slab after slab; none if it is empty."""
+def cut(shape: Shape, depth: int) -> Iterator[Tile]:
+    """Yield the tiles of a volume, slab after slab; none if it is empty."""
     nz, ny, nx = shape
     if nz * ny * nx == 0:
         return
@@ -80,7 +80,7 @@ def cut(shape: Shape, depth: int) -> Iterator[Box]:
         for y in range(0, ny, TILE):
             for x in range(0, nx, TILE):
                 z1, y1, x1 = min(z + depth, nz), min(y + TILE, ny), min(x + TILE, nx)
-                yield Box(z, z1, y, y1, x, x1)
+                yield Tile(z, z1, y, y1, x, x1)
 
 
 def check(data: Buffer) -> int:
@@ -169,7 +169,7 @@ class _Reader:
             raise DecodeError(f"ristretto stream: {len(self.view) - self.at} bytes follow its end")
         return Head(self.effort, self.start, found, depth, n_labels, table), pieces
 
-    def _size(self, box: Box, n_labels: int) -> tuple[Box, int, int, int]:
+    def _size(self, box: Tile, n_labels: int) -> tuple[Tile, int, int, int]:
         """The numbers of a box: at least six bytes, so a short stream cannot claim many boxes."""
         n_own, size = self.number(), self.number()
         if n_own > min(n_labels, box.voxels):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from compresso.arrays import Labels, block, frozen
 from compresso.codec import Watch, unwatched
-from compresso.encodings._ristretto_layout import Box, Head, Piece, check
+from compresso.encodings._ristretto_layout import Head, Piece, Tile, check
 from compresso.errors import DecodeError
 from compresso.kernels.ristretto import coder, contexts, labels, slices, start
 
@@ -23,7 +23,7 @@ LINES = 3  # one row in LINES is compared for that
 Array = NDArray[Any]
 
 
-def make_work(box: Box, effort: int, counters: Array, data: Array, n_labels: int) -> slices.Work:
+def make_work(box: Tile, effort: int, counters: Array, data: Array, n_labels: int) -> slices.Work:
     """The memory of a piece that has ``n_labels`` labels, apart from its planes."""
     nx = box.x1 - box.x0
     turns, above, stops, ends = np.empty((4, nx // 64 + 2), np.uint64)
@@ -53,7 +53,7 @@ def make_work(box: Box, effort: int, counters: Array, data: Array, n_labels: int
 class _Planes:
     """Slices as numbers of labels with margins around: a batch, and the two slices before it."""
 
-    def __init__(self, box: Box) -> None:
+    def __init__(self, box: Tile) -> None:
         self.ny, self.nx = box.y1 - box.y0, box.x1 - box.x0
         self.batch = max(1, BATCH // (self.ny * self.nx))
         self.slots = self.batch + 2
@@ -88,7 +88,7 @@ def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def encode_piece(
-    volume: Labels, effort: int, start_number: int, watch: Watch, box: Box
+    volume: Labels, effort: int, start_number: int, watch: Watch, box: Tile
 ) -> tuple[bytes, Array]:
     """Encode a box of a volume; see :meth:`Encoder.run`."""
     room = box.voxels // 64 + (1 << 16)
@@ -107,7 +107,7 @@ class Encoder:
     Parameters
     ----------
     volume : (nz, ny, nx) unsigned
-    box : Box
+    box : Tile
     effort : int
     counters : (n,) uint32
     room : int
@@ -121,7 +121,7 @@ class Encoder:
     def __init__(
         self,
         volume: Labels,
-        box: Box,
+        box: Tile,
         effort: int,
         counters: Array,
         room: int,

@@ -141,6 +141,6 @@ def _default_depth(shape: Shape, voxels: int) -> int:
     return max(1, -(-nz // slabs))
 
 
-def _whole_slices(boxes: Sequence[layout.Box], shape: Sequence[int]) -> bool:
+def _whole_slices(boxes: Sequence[layout.Tile], shape: Sequence[int]) -> bool:
     """Whether there are boxes, and each is of whole slices."""
     return bool(boxes) and (boxes[0].y1, boxes[0].x1) == tuple(shape[1:])

@@ -10,29 +10,26 @@ from compresso.errors import SpecError
 from compresso.plugins import Plugin, Registry
 from compresso.volumes._client import Client
 from compresso.volumes._metadata import Geometry, Metadata
-from compresso.volumes.volume import Box as Voxels
+from compresso.volumes.volume import Box, format_box
 
-#: How ranges are written.
-RANGE = re.compile(r"(-?\d+)-(-?\d+)")
+RANGES = re.compile("x".join([r"\s*(-?\d+)-(-?\d+)\s*"] * 3))
 #: TensorStore would otherwise check at every read that its cache is current.
 ONCE = {"recheck_cached_data": "open", "recheck_cached_metadata": "open"}
 
 
-class Box(tuple[tuple[int, int], ...]):
+class Ranges(tuple[tuple[int, int], ...]):
     """Ranges along x, y and z, written as ``0-512x0-512x0-64``; empty for everything."""
 
     def __new__(cls, text: str) -> Self:
-        found = [RANGE.fullmatch(part.strip()) for part in text.lower().split("x") if text]
-        ranges = [(int(match[1]), int(match[2])) for match in found if match]
-        if text and (len(ranges) != 3 or len(found) != 3 or any(a >= b for a, b in ranges)):
+        found = RANGES.fullmatch(text.lower())
+        ends = [int(number) for number in found.groups()] if found else []
+        ranges = list(zip(ends[::2], ends[1::2], strict=True))
+        if text and (not ranges or any(a >= b for a, b in ranges)):
             raise ValueError("expected ranges along x, y and z, such as 0-512x0-512x0-64")
         return super().__new__(cls, ranges)
 
-    def __getnewargs__(self) -> tuple[str]:
-        return (str(self),)  # for pickle and copy
-
     def __str__(self) -> str:
-        return "x".join(f"{low}-{high}" for low, high in self)
+        return format_box(self[::-1])
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Selection:
     """A part of a store."""
 
     mip: int = 0  # the scale; 0 is the finest
-    box: Box = Box("")  # in voxels of that scale, in the store's own coordinates
+    box: Ranges = Ranges("")  # in voxels of that scale, in the store's own coordinates
     axes: str = ""  # the names of the axes in the store's order, such as xyz or czyx
     channel: int = -1  # -1 if not given
     time: int = -1
@@ -74,7 +71,7 @@ class Chunks:
     """The files of an array's chunks."""
 
     kvstore: dict[str, Any]  # their folder
-    box_of: Callable[[str], Voxels | None]  # along the store's own axes; None for other files
+    box_of: Callable[[str], Box | None]  # along the store's own axes; None for other files
     whole: bool = True  # whether a file has all of its voxels, so that its size means something
 
 

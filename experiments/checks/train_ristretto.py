@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from compresso import volumes
 from compresso.arrays import Labels
-from compresso.encodings._ristretto_layout import Box
+from compresso.encodings._ristretto_layout import Tile
 from compresso.encodings._ristretto_pieces import Encoder, choose_3d
 from compresso.kernels.ristretto import start
 from compresso.kernels.ristretto.coder import FRESH
@@ -47,7 +47,7 @@ def _encode_pieces(
     for z in range(0, nz, side):
         for y in range(0, ny, side):
             for x in range(0, nx, side):
-                box = Box(z, min(z + side, nz), y, min(y + side, ny), x, min(x + side, nx))
+                box = Tile(z, min(z + side, nz), y, min(y + side, ny), x, min(x + side, nx))
                 Encoder(volume, box, 1, counters, 8 * box.voxels, choose).run()
 
 
