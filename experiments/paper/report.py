@@ -27,7 +27,7 @@ from experiments.records.intervals import (
     intervals,
     ranks,
 )
-from experiments.records.results import BOTH, MARK, NOTE
+from experiments.records.results import BOTH, MARK, NOTE, describe_busy
 from experiments.records.rows import METHOD
 from experiments.text import EM, OTHER, display_name
 
@@ -247,11 +247,10 @@ def _conditions(measured: Measured) -> list[str]:
             f"on {machine}.",
             "Every method is measured once per round, in an order that is drawn for each round.",
         ]
-    others = rows["other_cpu"].dropna()
-    if len(others):
+    if busy := describe_busy(rows["other_cpu"], least=0):
         text.append(
-            f"Other processes took {others.median():.0%} of the processors in the median run, so "
-            "an idle machine may be faster; ratios do not depend on it."
+            f"{busy} in the median run, so an idle machine may be faster; ratios do not depend on "
+            "it."
         )
     done = set(zip(*(rows[name] for name in METHOD), strict=True))
     reasons = dict(measured.statuses())

@@ -30,8 +30,7 @@ from experiments.recommend.candidates import (
 from experiments.recommend.estimate import Estimate, estimate_size
 from experiments.recommend.sample import Sample, draw, plan
 from experiments.records.intervals import LEAST
-from experiments.records.results import NOTE, is_trained
-from experiments.records.table import BUSY
+from experiments.records.results import NOTE, describe_busy, is_trained
 
 __all__ = [
     "Advice",
@@ -296,12 +295,8 @@ def as_text(advice: Advice, source: str = "") -> str:
         ]
         if is_trained(choice.candidate.rows[0]):
             lines.append(f"    {NOTE}")
-    rows = [row for one in advice.candidates for row in one.rows]
-    busy = float(np.median([row["other_cpu"] for row in rows if row.get("other_cpu")] or [0]))
-    if busy > BUSY:
-        lines += [
-            "",
-            f"Other processes took {busy:.0%} of the processors, so the speeds are too low.",
-        ]
+    shares = [row.get("other_cpu") for one in advice.candidates for row in one.rows]
+    if busy := describe_busy(shares):
+        lines += ["", f"{busy}, so the speeds are too low."]
         lines.append("Other methods may be better for general use and interactive viewing.")
     return "\n".join(lines)

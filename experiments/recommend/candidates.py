@@ -25,14 +25,13 @@ from experiments.records import OK, Outcome, Row, Status
 from experiments.records.intervals import Interval, interval
 from experiments.records.rows import BYTES, SECONDS
 
-#: Encodings that a compressor follows. Left out are other windows of Compresso, and neuroglancer,
-#: which was larger than compressed_segmentation with any compressor on every volume in docs/paper.
+#: Left out are other windows of Compresso; neuroglancer, which was larger than
+#: compressed_segmentation with any compressor on every volume in docs/paper; and images and films,
+#: which were larger and slower there than Ristretto.
 ENCODINGS = (
     *("none", "compresso", "compresso:window=4x4x1", "cpso", "compressed_segmentation"),
-    *("crackle", "crackle:markov=5"),
+    *("crackle", "crackle:markov=5", "ristretto", "ristretto:effort=2", "ristretto:effort=3"),
 )
-#: Encodings that need no compressor. Images and films were larger and slower there than Ristretto.
-ALONE = ("ristretto", "ristretto:effort=2", "ristretto:effort=3")
 #: Each of the others was larger there than one of these that is about as fast.
 COMPRESSORS = ("none", "lz4", "zstd", "zstd:level=9", "zstd:level=19", "bz2", "brotli", "lzma")
 #: Raw labels are not a candidate, and two compressors are too slow for them (2 and 8 MB/s).
@@ -67,7 +66,7 @@ def methods() -> list[Method]:
         names = registry.installed()
         return [registry.parse(text) for text in texts if text.partition(":")[0] in names]
 
-    found = combine(installed((*ENCODINGS, *ALONE), encodings), installed(COMPRESSORS, compressors))
+    found = combine(installed(ENCODINGS, encodings), installed(COMPRESSORS, compressors))
     return [m for m in found if (m.encoding.spec, m.compressor.spec) not in EXCLUDED]
 
 

@@ -168,8 +168,8 @@ class Sample:
         )
         found += f" ({low} to {high})" if low != high else ""
         return (
-            f"{text}, which stands for the {found} of the volume that may have several labels "
-            f"({content.reason}); all else counts as label {content.label}"
+            f"{text}. The sample represents the {found} of the volume with more than one label "
+            f"({content.reason}). The rest is assumed to be label {content.label}"
         )
 
 

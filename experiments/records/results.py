@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -25,6 +25,8 @@ BOTH = {"compress_speed": "compress", "decompress_speed": "decompress"}
 SMALLEST = ("size_mb", "encoded_bytes", "compressed_bytes")
 #: What the rows of a dataset must have in common to be compared.
 VOLUME = ["source", "shape", "dtype", "threads", "depth", "fingerprint"]
+#: The share of all processors' time from which on other processes are mentioned.
+BUSY = 0.1
 #: How many unusable rows are listed.
 LISTED = 3
 #: Follows the name of an encoding that was trained on the dataset, and what it means.
@@ -106,6 +108,16 @@ def describe_threads(row: Mapping[str, Any]) -> str:
     plural = "" if str(row["depth"]) == "1" else "s"
     groups = f", groups of {row['depth']} slice{plural}" if row["depth"] else ""
     return f"{row['threads']:.0f} threads{groups}"
+
+
+def describe_busy(shares: Iterable[Any], least: float = BUSY) -> str:
+    """Say what share of the processors other processes took in the median run.
+
+    Empty if it is not known, or at most ``least``.
+    """
+    known = pd.to_numeric(pd.Series(list(shares), dtype=object), errors="coerce").dropna()
+    share = known.median() if len(known) else 0
+    return f"Other processes took {share:.0%} of the processors" if share > least else ""
 
 
 def _is_unusable(table: pd.DataFrame) -> "pd.Series[bool]":

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from compresso.cli import digits, extent, file_size, method, shortened
@@ -13,6 +12,7 @@ from experiments.records.results import (
     NOTE,
     best,
     derive,
+    describe_busy,
     describe_threads,
     is_raw,
     marked,
@@ -22,8 +22,6 @@ from experiments.text import DASH, display_name
 
 #: The most columns of a line; long codec strings are shortened.
 WIDTH = 100
-#: The share of all processors' time from which on other processes are mentioned.
-BUSY = 0.1
 
 
 def render(rows: pd.DataFrame, form: str = "table") -> str:
@@ -142,11 +140,9 @@ def _notes(rows: pd.DataFrame) -> list[str]:
         if good.groupby(["dataset", "encoding", "compression"]).size().max() > 2:
             text += ["\u00b1 95% interval. A rank with = is a tie: the intervals overlap."]
     text += ["! failed." if failed else "All runs were lossless."]
-    busy = np.nanmedian(good["other_cpu"]) if good["other_cpu"].notna().any() else 0
-    if busy > BUSY:
+    if busy := describe_busy(good["other_cpu"]):
         text += [
-            f"Other processes took {busy:.0%} of the processors, so the speeds may be unreliable. "
-            "Stop them and run this again with --restart."
+            f"{busy}, so the speeds may be unreliable. Stop them and run this again with --restart."
         ]
     return ["\n".join(text)]
 
