@@ -11,7 +11,7 @@ from compresso.errors import DecodeError, EncodeError
 
 Labels = NDArray[Any]
 #: Slices, rows and columns of a volume.
-Shape = tuple[int, int, int]
+Shape = tuple[int, ...]
 
 #: Bytes of labels that are decoded without an explicit limit: 16 GiB.
 LIMIT = 1 << 34
@@ -83,9 +83,8 @@ def as_shape(shape: Sequence[int], others: Collection[int] = ()) -> Shape:
     The axes are those of :func:`space_axes`. A single axis becomes one row, and two axes become one
     slice. Raises EncodeError as that function does.
     """
-    kept = [shape[axis] for axis in space_axes(shape, others)]
-    z, y, x = (1,) * (3 - len(kept)) + tuple(kept)
-    return z, y, x
+    kept = tuple(shape[axis] for axis in space_axes(shape, others))
+    return (1,) * (3 - len(kept)) + kept
 
 
 def label_dtype(dtype: DTypeLike) -> np.dtype[Any]:

@@ -21,7 +21,7 @@ import numpy as np
 from xxhash import xxh3_64_hexdigest
 
 from compresso import volumes
-from compresso.arrays import Labels
+from compresso.arrays import Labels, Shape
 from compresso.atomic import STANDARD, Stamp, check_unchanged, is_stream, stamp
 from compresso.cli import complain, extent, file_size, on_interruption, progress_bar
 from compresso.codec import DEFAULT_ENCODING
@@ -29,7 +29,7 @@ from compresso.errors import CompressoError, EncodeError, FileError, LabelError
 from compresso.plugins import require
 from compresso.scheduling import Scheduler, open_scheduler
 from compresso.volumes import UNFINISHED, Folder, Metadata
-from compresso.volumes.volume import Box, Shape, Volume, around, format_box, grid, slices_of
+from compresso.volumes.volume import Box, Volume, around, format_box, grid, slices_of
 from compresso.volumes.zarr import OWN
 
 #: The metadata of a complete Zarr array.

@@ -33,7 +33,7 @@ class ImageEncoding(Encoding):
         """Pack one plane of all slices, (nz, ny, nx, channels), to any number of pieces."""
 
     @abstractmethod
-    def unpack(self, pieces: Iterator[memoryview], shape: tuple[int, int, int]) -> NDArray[Any]:
+    def unpack(self, pieces: Iterator[memoryview], shape: Shape) -> NDArray[Any]:
         """Restore one plane from as many of the pieces as it was packed to."""
 
     def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> bytes:
@@ -76,7 +76,7 @@ class ImageEncoding(Encoding):
             raise DecodeError(f"{self.name} stream: {len(view)} bytes are too few for the header")
         return HEADER.unpack_from(view)
 
-    def _unpacked(self, pieces: Iterator[memoryview], shape: tuple[int, ...]) -> NDArray[Any]:
+    def _unpacked(self, pieces: Iterator[memoryview], shape: Shape) -> NDArray[Any]:
         """The next plane; raises DecodeError whatever the library raises."""
         try:
             plane = self.unpack(pieces, as_shape(shape))
@@ -136,7 +136,7 @@ class StillEncoding(ImageEncoding):
         """Pack the slices of a plane."""
         return [self.pack_image(image) for image in plane[..., 0]]
 
-    def unpack(self, pieces: Iterator[memoryview], shape: tuple[int, int, int]) -> NDArray[Any]:
+    def unpack(self, pieces: Iterator[memoryview], shape: Shape) -> NDArray[Any]:
         """Restore the slices of a plane."""
         plane = np.empty(shape, np.uint16)
         for image in plane:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compresso.arrays import Shape
 from compresso.encodings._images import ImageEncoding
 from compresso.errors import DecodeError, SpecError
 
@@ -49,7 +50,7 @@ class X264(ImageEncoding):
         packets += film.encode(None)
         return [*map(bytes, packets), b""]
 
-    def unpack(self, pieces: Iterator[memoryview], shape: tuple[int, int, int]) -> NDArray[Any]:
+    def unpack(self, pieces: Iterator[memoryview], shape: Shape) -> NDArray[Any]:
         """Restore a film."""
         av = self.require("av")
         film = av.CodecContext.create("h264", "r")

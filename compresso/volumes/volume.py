@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from compresso.arrays import Labels
+from compresso.arrays import Labels, Shape
 from compresso.errors import FileError
 from compresso.volumes._metadata import Metadata
 
 #: The start and the stop (exclusive) along z, y and x.
 Box = tuple[tuple[int, int], ...]
-Shape = tuple[int, ...]
 #: Lists the stored chunks of a source: the box of each, and its bytes in the source.
 Stored = Callable[[], Iterable[tuple[Box, int]]]
 

@@ -14,10 +14,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from compresso.arrays import Labels
+from compresso.arrays import Labels, Shape
 from compresso.errors import SpecError
 from compresso.plugins import Extent, Plugin, build, split
-from compresso.volumes.volume import Box, Shape, Volume, shape_of, slices_of
+from compresso.volumes.volume import Box, Volume, shape_of, slices_of
 
 
 @dataclass(frozen=True)

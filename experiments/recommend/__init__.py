@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from compresso.arrays import Shape
 from compresso.cli import digits, extent, file_size
-from compresso.volumes.volume import Shape
 from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import Method
 from experiments.recommend.candidates import (

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.arrays import Labels
+from compresso.arrays import Labels, Shape
 from compresso.cli import digits, extent
-from compresso.volumes.volume import Box, Shape, Volume, grid, of_array, slices_of
+from compresso.volumes.volume import Box, Volume, grid, of_array, slices_of
 from experiments.errors import DatasetError
 
 #: The default chunk, z, y, x: several slices, as some encodings compare a slice with the one
