@@ -1,7 +1,7 @@
 """Any label array, seen as a volume ``[z, y, x]`` of unsigned integers."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -145,3 +145,27 @@ def check_fits(labels: Labels, dtype: DTypeLike) -> None:
         raise DecodeError(
             f"label {int(labels.max())} does not fit {np.dtype(dtype).name}; use uint64"
         )
+
+
+def split_index(key: Any, ndim: int) -> list[Any]:
+    """Split an array's index into an integer or slice for each axis; raises IndexError."""
+    keys = list(key) if isinstance(key, tuple) else [key]
+    gaps = [i for i, k in enumerate(keys) if k is ...]
+    if len(gaps) > 1 or len(keys) - len(gaps) > ndim:
+        raise IndexError(f"too many indices: {key!r} for {ndim} dimensions")
+    gap = gaps[0] if gaps else len(keys)
+    keys[gap : gap + 1] = [slice(None)] * (ndim - len(keys) + len(gaps))
+    if not all(isinstance(k, slice | int | np.integer) and not isinstance(k, bool) for k in keys):
+        raise IndexError(
+            f"indices must be integers, slices and ..., not {key!r}; "
+            "for other indices use numpy.asarray of the array, or of a part"
+        )
+    return [k if isinstance(k, slice) else int(k) for k in keys]
+
+
+def copied(decode: Callable[[], Labels], dtype: DTypeLike | None, copy: bool | None) -> Labels:
+    """Return what ``__array__`` of compressed labels does; raises ValueError without a copy."""
+    if copy is False:
+        raise ValueError("compressed labels cannot be used without a copy; leave out copy=False")
+    labels = decode()
+    return labels if dtype is None else labels.astype(dtype, copy=False)

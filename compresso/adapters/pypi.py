@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 from compresso import container
-from compresso.arrays import LIMIT, Labels, unmasked
+from compresso.arrays import LIMIT, Labels, copied, split_index, unmasked
 from compresso.codec import Buffer
 from compresso.encodings._cpso import (
     LAYOUT,
@@ -266,15 +266,10 @@ class CompressoArray:
         return bool(np.isin(label, self.labels()))  # type: ignore[arg-type]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Labels:
-        if copy is False:
-            raise ValueError(
-                "compressed labels cannot be used without a copy; leave out copy=False"
-            )
-        array = decompress(self.binary)
-        return array if dtype is None else array.astype(dtype, copy=False)
+        return copied(lambda: decompress(self.binary), dtype, copy)
 
     def __getitem__(self, key: Any) -> Any:
-        x, y, z = keys = _keys(key)
+        x, y, z = keys = split_index(key, 3)
         nz = self.shape[2]
         for axis, (k, size) in enumerate(zip(keys, self.shape, strict=True)):
             if not isinstance(k, slice) and not -size <= k < size:
@@ -400,7 +395,7 @@ def check_bounds(val: float, low: float, high: float) -> float:
 def reify_slices(slices: Any, sx: int, sy: int, sz: int) -> list[slice]:
     """Three slices with start, stop and step for any index of an array (sx, sy, sz)."""
     found = []
-    for key, size in zip(_keys(slices), (sx, sy, sz), strict=True):
+    for key, size in zip(split_index(slices, 3), (sx, sy, sz), strict=True):
         if isinstance(key, slice):
             found.append(slice(*key.indices(size)))
         else:
@@ -466,14 +461,3 @@ def _slices(z: int | Sequence[int], nz: int) -> tuple[int, int]:
     if not 0 <= z0 <= z1 <= nz:
         raise SliceError(f"slices {z0} to {z1} (exclusive) are not in 0..{nz}")
     return z0, z1
-
-
-def _keys(key: Any) -> list[Any]:
-    """An index as one integer or slice per axis; raises IndexError."""
-    keys = list(key) if isinstance(key, tuple) else [key]
-    gaps = [i for i, k in enumerate(keys) if k is ...]
-    if len(gaps) > 1 or len(keys) - len(gaps) > 3:
-        raise IndexError(f"too many indices for an array of three dimensions: {key!r}")
-    gap = gaps[0] if gaps else len(keys)
-    keys[gap : gap + 1] = [slice(None)] * (3 - len(keys) + len(gaps))
-    return [k if isinstance(k, slice) else operator.index(k) for k in keys]

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Self, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from compresso.arrays import LIMIT, Labels
+from compresso.arrays import LIMIT, Labels, copied, split_index
 from compresso.codec import Buffer
 from compresso.container.description import Description
 from compresso.container.reader import Reader
@@ -78,7 +78,10 @@ class CompressedArray:
         return f"<compresso.CompressedArray, shape {self.shape}, {self.dtype.name}, {what}>"
 
     def __getitem__(self, key: Any) -> Any:
-        first, *rest = _split(key, self.shape)
+        first, *rest = keys = split_index(key, self.ndim)
+        for axis, (k, size) in enumerate(zip(keys, self.shape, strict=True)):
+            if not isinstance(k, slice) and not -size <= k < size:
+                raise IndexError(f"index {k} is out of bounds for axis {axis} with size {size}")
         if self.ndim < 3:
             return self._whole()[(first, *rest)]
         if isinstance(first, slice):
@@ -105,12 +108,7 @@ class CompressedArray:
         return _again, (origin, self._threads, self._limit, self._reader.fingerprint)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Labels:
-        if copy is False:
-            raise ValueError(
-                "compressed labels cannot be used without a copy; leave out copy=False"
-            )
-        labels = self._whole()
-        return labels if dtype is None else labels.astype(dtype, copy=False)
+        return copied(self._whole, dtype, copy)
 
     def labels(self) -> Labels:
         """The distinct labels, ascending, in the array's dtype."""
@@ -256,29 +254,6 @@ def _again(origin: str | bytes, threads: int, limit: int, fingerprint: int) -> C
         raise FileError(f"{origin!s}: not the file that was pickled; open it by its path again")
     weakref.finalize(array, array._file.close)  # dask, which unpickles it, does not close it
     return array
-
-
-def _split(key: Any, shape: tuple[int, ...]) -> list[Any]:
-    """An index of each axis, as far as they are given, the first always; raises IndexError."""
-    keys, ndim = list(key) if isinstance(key, tuple) else [key], len(shape)
-    if not all(k is ... or isinstance(k, slice) or _is_integer(k) for k in keys):
-        raise IndexError(
-            f"indices must be integers, slices and ..., not {key!r}; "
-            "for other indices use numpy.asarray of the array, or of a part"
-        )
-    gaps = [i for i, k in enumerate(keys) if k is ...]
-    if len(gaps) > 1 or len(keys) - len(gaps) > ndim:
-        raise IndexError(f"too many indices: {key!r} for {ndim} dimensions")
-    for gap in gaps:
-        keys[gap : gap + 1] = [slice(None)] * (ndim - len(keys) + 1)
-    for axis, (k, size) in enumerate(zip(keys, shape, strict=False)):
-        if not isinstance(k, slice) and not -size <= k < size:
-            raise IndexError(f"index {k} is out of bounds for axis {axis} with size {size}")
-    return [k if isinstance(k, slice) else int(k) for k in keys] or [slice(None)]
-
-
-def _is_integer(key: Any) -> bool:
-    return isinstance(key, int | np.integer) and not isinstance(key, bool | np.bool_)
 
 
 def _runs(group: Labels) -> tuple[Labels, NDArray[np.int64]]:
