@@ -1,4 +1,4 @@
-"""The command line of run.py: one file per command, each with a ``command``.
+"""The command line of run.py: the commands are in files of this folder.
 
 Heavy packages are imported by the command that needs them.
 """
@@ -12,12 +12,16 @@ import click
 
 from compresso.cli import SETTINGS, VERSION, Commands, did_you_mean, reporting
 
-#: The commands in the order of their use; the first one is the default.
-NAMES = ("grid", "recommend", "datasets", "fetch", "codecs", "plot", "paper", "bench")
+#: The commands and their files, in the order of their use; the first one is the default.
+FILES = {
+    **{"grid": "grid", "recommend": "recommend", "datasets": "datasets", "fetch": "datasets"},
+    **{"plot": "grid", "paper": "paper", "bench": "bench"},
+}
+NAMES = tuple(FILES)
 
 
 class Harness(Commands):
-    """A group whose commands are the files of this folder, and the grid without a command."""
+    """The group of all commands, and the grid without a command."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands."""
@@ -27,7 +31,7 @@ class Harness(Commands):
         """Import a command."""
         if name not in NAMES:
             return None
-        command: click.Command = importlib.import_module(f"{__name__}.{name}").command
+        command: click.Command = getattr(importlib.import_module(f"{__name__}.{FILES[name]}"), name)
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -65,7 +69,8 @@ def _check_is_encoding(ctx: click.Context, text: str) -> None:
 @click.group(
     cls=Harness,
     context_settings=SETTINGS,
-    epilog="Without a command, it is grid: run.py ENCODING COMPRESSION DATASET.",
+    epilog="Without a command, it is grid: run.py ENCODING COMPRESSION DATASET. `compresso codecs` "
+    "lists the encodings and compressors.",
 )
 @VERSION
 def main() -> None:

@@ -72,7 +72,7 @@ def _be_quick(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @options.PLOT
 @QUIET
 @DEBUG
-def command(
+def bench(
     dataset: str,
     runs: int,
     slices: int | None,

@@ -1,4 +1,4 @@
-"""datasets: list them, and show which are downloaded."""
+"""datasets: list them, and show which are downloaded; fetch: download them."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from compresso.cli import DEBUG, JSON, file_size
+from compresso.cli import DEBUG, JSON, QUIET, complain, file_size
 from experiments.commands import _options as options
 from experiments.commands._options import DIRECTORY, Command
 
@@ -17,11 +17,11 @@ HEADINGS = ("name", "title", "size (x, y, z)", "licence", "downloaded", "origin"
 @DIRECTORY
 @JSON
 @DEBUG
-def command(directory: Path, as_json: bool) -> None:
+def datasets(directory: Path, as_json: bool) -> None:
     """List the datasets and show which are downloaded."""
-    from experiments import datasets
+    from experiments.datasets import known
 
-    found = [dataset.describe() for dataset in datasets.known(directory)]
+    found = [dataset.describe() for dataset in known(directory)]
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -52,3 +52,42 @@ def _line(about: dict[str, Any]) -> tuple[str, ...]:
     licence = about["licence"] if about["origin"] else ""
     origin = about["origin"] or about["path"] or ""
     return about["name"], title, about["size"], licence, state, origin
+
+
+@click.command(cls=Command, epilog=options.examples("fetch pinky40 fib25", "fetch all -d /data"))
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--mirror", metavar="URL", help="Take the files from this address.")
+@DIRECTORY
+@QUIET
+@DEBUG
+@click.pass_context
+def fetch(
+    ctx: click.Context, names: tuple[str, ...], mirror: str | None, directory: Path, quiet: bool
+) -> None:
+    """Download datasets, or list them without NAME.
+
+    Each file is checked and converted to HDF5, NAME.h5 in the data folder. NAME may be all.
+    """
+    from compresso import CompressoError
+    from experiments.datasets import CATALOGUE
+    from experiments.datasets import fetch as downloads
+    from experiments.errors import HarnessError
+
+    if not names:
+        ctx.invoke(datasets, directory=directory, as_json=False)
+        return
+    chosen = list(CATALOGUE) if "all" in names else [name.lower() for name in names]
+    downloads.check(chosen)
+    failed = False
+    for name in chosen:
+
+        def announce(text: str, name: str = name) -> None:
+            if not quiet:
+                click.echo(f"{name}: {text}", err=True)
+
+        try:
+            click.echo(f"{name}: {downloads.fetch(name, directory, mirror, announce, not quiet)}")
+        except (HarnessError, CompressoError) as error:
+            failed = True
+            complain(f"Error: {error}")
+    ctx.exit(1 if failed else 0)

@@ -1,4 +1,4 @@
-"""grid: measure encodings x compressors on datasets."""
+"""grid: measure encodings x compressors on datasets; plot: draw the figures from its CSV."""
 
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
     callback=_show_bockwurst,
     help="Show me some bockwurst.",
 )
-def command(
+def grid(
     encoding: str,
     compression: str,
     dataset: str,
@@ -122,7 +122,22 @@ def command(
     # A chunk fits into memory even if the whole volume does not.
     for line in datasets.checked(chosen, 0 if settings["chunks"] else settings["slices"]):
         click.echo(line, err=True)
+    alone = [one.spec for one in first if one.alone]
+    if alone and not quiet and any(one.spec != "none" for one in second):
+        click.echo(f"Measured without a compressor: {', '.join(alone)}", err=True)
     grid = Grid(combine(first, second, threads), chosen, resume=not restart, **settings)
     rows, added = _run.measure(grid, verbose, quiet, figures if plot else None)
     click.echo(_run.render(rows, form))
     _run.finish(grid, rows, added, quiet, figures if plot else None, dataset)
+
+
+@click.command(cls=Command, epilog=options.examples("plot", "plot -o my.csv --figures my-figures"))
+@options.output("results.csv")
+@options.FIGURES
+@DEBUG
+def plot(output: Path, figures: Path) -> None:
+    """Draw the figures and write the report of a CSV."""
+    from experiments.commands import _run
+
+    for line in _run.draw(_run.read(output), figures):
+        click.echo(line, err=True)

@@ -37,7 +37,7 @@ PATIENCE = 600.0
 @VERBOSE
 @QUIET
 @DEBUG
-def command(
+def paper(
     dataset: str,
     directory: Path,
     slices: int | None,

@@ -54,7 +54,7 @@ def _share(text: object) -> float:
 @VERBOSE
 @QUIET
 @DEBUG
-def command(
+def recommend(
     dataset: str,
     sample: float | None,
     chunks: "Extent | None",

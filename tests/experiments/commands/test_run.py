@@ -144,9 +144,14 @@ def test_help_and_lists():
         assert len(summary.split(maxsplit=1)[1]) <= 60
         assert "..." not in summary
     assert compresso.__version__ in run_here("--version").stdout
-    codecs = json.loads(run_here("codecs", "--json").stdout)
-    assert {*encodings.names(), *compressors.names()} == {one["name"] for one in codecs}
-    assert "preset=6" in run_here("codecs").stdout
+
+
+def test_a_lone_encoding_is_measured_without_the_compressor(keep):
+    words = ("ristretto,cpso", "zlib", SMALL, "--no-plot", *keep)
+    (line,) = [one for one in run_here(*words).stderr.splitlines() if "compressor" in one]
+    assert "ristretto" in line
+    assert "cpso" not in line
+    assert "compressor" not in run_here("ristretto", "none", SMALL, "--no-plot", *keep).stderr
 
 
 def probe(setup, *words):
