@@ -5,7 +5,7 @@ help:
 	@echo "make test     the tests"
 	@echo "make slow     the tests that take minutes"
 	@echo "make docs     docs/cli.md and docs/api.md, from the help texts and docstrings"
-	@echo "make golden   golden files of today's version, where they are missing"
+	@echo "make golden   golden files of the current version, if any are missing"
 
 check:
 	$(PYTHON) -m ruff check .

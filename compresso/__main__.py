@@ -34,8 +34,8 @@ COMPRESSION = click.option(
     "--compression",
     metavar="CODEC",
     default=None,
-    show_default=f"{DEFAULT_COMPRESSION}; none after ristretto",
-    help="Compressor of the encoded bytes, e.g. zstd:level=19.",
+    help="Compressor of the encoded bytes, e.g. zstd:level=19.  "
+    f"[default: {DEFAULT_COMPRESSION}, or none if the encoding is ristretto]",
 )
 THREADS = cli.threads()
 FORMAT = click.option(
@@ -43,15 +43,16 @@ FORMAT = click.option(
     "form",
     metavar="ENDING",
     default="",
-    show_default="by the name",
-    help="Format of the volume: npy, h5, nrrd, nii, nii.gz, tif or cpso.",
+    show_default=False,
+    help="Format of the volume: npy, h5, nrrd, nii, nii.gz, tif or cpso.  "
+    "[default: from the file name]",
 )
 LIMIT = click.option(
     "--limit",
     type=cli.size(),
     metavar="SIZE",
     default="16G",
-    help="Refuse groups of slices that are larger.",
+    help="Largest group of slices to decode, in bytes of labels.",
 )
 
 
@@ -115,7 +116,12 @@ def compress(source: str, target: Path | None, quiet: bool, **options: Any) -> N
 @THREADS
 @FORCE
 @click.option(
-    "--slices", type=cli.slices, metavar="Z0:Z1", default=":", show_default="all", help="A range."
+    "--slices",
+    type=cli.slices,
+    metavar="Z0:Z1",
+    default=":",
+    show_default=False,
+    help="Restore only these slices, e.g. 10:20 (10 to 19).  [default: all]",
 )
 @click.option("--salvage", is_flag=True, help="Fill damaged slices with 0 and go on.")
 @FORMAT
@@ -171,7 +177,8 @@ def verify(source: Path, threads: int, limit: int, quiet: bool) -> None:
 def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
     """Show what a compressed file contains.
 
-    Lengths are along x, y and z. Ratios compare the file with the labels as an array.
+    Sizes are x, y, z. A ratio is the size of the uncompressed array divided by the size of the
+    file.
     """
     import numpy as np
 
@@ -212,18 +219,23 @@ def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
 @ENCODING
 @COMPRESSION
 @cli.chunks("64x64x64", "Size of a chunk of the target.")
-@click.option("--shards", type=cli.voxels, metavar="X,Y,Z", help="Size of a shard of chunks.")
-@cli.threads(0, "Tasks that run at once, fewer if the memory is small")
+@click.option(
+    "--shards",
+    type=cli.voxels,
+    metavar="X,Y,Z",
+    help="Voxels stored as one object; a multiple of --chunks.",
+)
+@cli.threads(0, "Maximum number of parallel tasks (0 = one per core). Limited by --memory.")
 @cli.MEMORY
 @click.option(
     "--scheduler",
     metavar="NAME",
     default="",
-    show_default="threads",
-    help="Dask workers: threads:4, processes:4 or tcp://host:8786.",
+    show_default=False,
+    help="Dask workers: threads:4, processes:4 or tcp://host:8786.  [default: threads]",
 )
 @click.option("--strict", is_flag=True, help="Treat a missing chunk of the source as an error.")
-@click.option("-f", "--force", is_flag=True, help="Remove another array at the target.")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing array at TARGET.")
 @click.option("--dry-run", is_flag=True, help="Show the tasks and their memory; write nothing.")
 @QUIET
 @DEBUG
@@ -246,8 +258,8 @@ def convert(**options: Any) -> None:
 def codecs(names: tuple[str, ...], as_json: bool) -> None:
     """List encodings and compressors, with parameters.
 
-    A codec string is a name and, after a colon, parameters that differ from the listed defaults:
-    compresso:window=4x4x1. With names, the parameters are explained.
+    Write a codec as NAME or NAME:PARAMETER=VALUE,... The list shows the defaults. Give names to see
+    what their parameters mean.
     """
     found = [_facts(codec) for codec in _codecs(names)]
     if as_json:

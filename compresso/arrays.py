@@ -27,7 +27,7 @@ def as_volume(labels: Labels) -> Labels:
     shape = as_shape(labels.shape)
     if labels.dtype.kind not in "uib":
         raise EncodeError(
-            f"labels must be integers or bool, not {labels.dtype.name}; convert them first"
+            f"labels must be integers or bool, not {labels.dtype.name}. Convert them first."
         )
     unsigned = np.dtype(f"{labels.dtype.byteorder}u{labels.dtype.itemsize}".replace("|", ""))
     return labels.view(unsigned).reshape(shape)
@@ -36,7 +36,7 @@ def as_volume(labels: Labels) -> Labels:
 def unmasked(labels: Labels) -> Labels:
     """Labels as an array; raises EncodeError for a masked one, whose mask would be lost."""
     if isinstance(labels, np.ma.MaskedArray):
-        raise EncodeError("labels must not be masked; fill them first: labels.filled(0)")
+        raise EncodeError("labels must not be masked. Fill them first: labels.filled(0)")
     return np.asarray(labels)
 
 
@@ -70,10 +70,10 @@ def space_axes(shape: Sequence[int], others: Collection[int] = ()) -> tuple[int,
     if extra:
         index = ", ".join("0" if axis in extra else ":" for axis in range(len(shape)))
         raise EncodeError(
-            f"shape {tuple(shape)} is not that of one volume; choose a part: labels[{index}]"
+            f"shape {tuple(shape)} is not that of one volume. Choose a part: labels[{index}]"
         )
     if not axes:
-        raise EncodeError("a single number is not a volume; make it an array of one axis or more")
+        raise EncodeError("a single number is not a volume. Make it an array of one axis or more.")
     return tuple(axes)
 
 
@@ -95,7 +95,7 @@ def label_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     found = np.dtype(dtype)
     if found.kind not in "ui":
         raise DecodeError(
-            f"labels are integers, not {found.name}; decode them to an unsigned dtype"
+            f"labels are integers, not {found.name}. Decode them to an unsigned dtype."
         )
     return found.newbyteorder("=")
 
@@ -131,8 +131,8 @@ def check_shape(found: Shape, expected: Sequence[int] | None) -> None:
     if expected is None:
         if 8 * math.prod(max(n, 1) for n in found) > LIMIT:
             raise DecodeError(
-                f"the stream claims a volume of shape {found}, more than {LIMIT} bytes; "
-                "if that is right, decode it with its shape given"
+                f"the stream claims a volume of shape {found}, more than {LIMIT} bytes. "
+                "If that is right, pass its shape to decode it."
             )
     elif found != as_shape(expected):
         raise DecodeError(f"the stream holds a volume of shape {found}, not {as_shape(expected)}")
@@ -143,7 +143,7 @@ def check_fits(labels: Labels, dtype: DTypeLike) -> None:
     limit = np.iinfo(label_dtype(dtype)).max
     if labels.size and int(labels.max()) > limit:
         raise DecodeError(
-            f"label {int(labels.max())} does not fit {np.dtype(dtype).name}; use uint64"
+            f"label {int(labels.max())} does not fit {np.dtype(dtype).name}. Use uint64."
         )
 
 
@@ -166,6 +166,6 @@ def split_index(key: Any, ndim: int) -> list[Any]:
 def copied(decode: Callable[[], Labels], dtype: DTypeLike | None, copy: bool | None) -> Labels:
     """Return what ``__array__`` of compressed labels does; raises ValueError without a copy."""
     if copy is False:
-        raise ValueError("compressed labels cannot be used without a copy; leave out copy=False")
+        raise ValueError("compressed labels cannot be used without a copy. Leave out copy=False.")
     labels = decode()
     return labels if dtype is None else labels.astype(dtype, copy=False)

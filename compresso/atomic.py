@@ -91,19 +91,19 @@ def replacing(
 def _check(target: Path, force: bool, sources: Iterable[Path]) -> None:
     """Raise FileError if the target must not be replaced."""
     if os.path.islink(os.path.realpath(target)):
-        raise FileError(f"{target}: is a link that leads nowhere; choose another name")
+        raise FileError(f"{target}: broken symbolic link. Choose another target.")
     if target.exists():
         if any(source.exists() and target.samefile(source) for source in sources):
-            raise FileError(f"{target}: is the source itself; choose another name")
+            raise FileError(f"{target}: target is the source itself. Choose another target.")
         if not target.is_file():
             kind = "a folder" if target.is_dir() else "not a file"
-            raise FileError(f"{target}: is {kind} and is not overwritten; choose another name")
+            raise FileError(f"{target}: {kind}, which is not overwritten. Choose another target.")
         if not force:
             raise _exists(target)
 
 
 def _exists(target: Path) -> FileError:
-    return FileError(f"{target}: exists; choose another name, or overwrite it with --force")
+    return FileError(f"{target}: exists. Choose another target, or overwrite it with --force.")
 
 
 @contextmanager
@@ -157,7 +157,9 @@ def _opened(target: Path) -> Iterator[int]:
     """Open a stream to write to it; raises FileError for a FIFO without a reader, and OSError."""
     if target == STANDARD:
         if sys.stdout.isatty():
-            raise FileError("-: is a terminal; redirect it to a file or to another program")
+            raise FileError(
+                "-: standard output is a terminal. Redirect it to a file or to another program."
+            )
         number = os.dup(1)
     else:
         try:
@@ -165,7 +167,7 @@ def _opened(target: Path) -> Iterator[int]:
         except OSError as error:
             if stat.S_ISFIFO(target.stat().st_mode) and not isinstance(error, PermissionError):
                 raise FileError(
-                    f"{target}: no process is reading from this pipe; start the reader first"
+                    f"{target}: no process is reading from this pipe. Start the reader first."
                 ) from None
             raise
         os.set_blocking(number, True)

@@ -65,7 +65,7 @@ def mark_boundaries(volume: Labels, span: Span, multiple: int, watch: Watch) -> 
     multiple : int
         Slabs begin at multiples of it.
     watch : callable
-        Told of the slices of each slab before it is read.
+        Called with the range of each block of slices before it is read.
     """
     from compresso.kernels import boundary
 
@@ -201,7 +201,7 @@ def fill_labels(
     out : (nz, ny, nx) unsigned, C order, overwritten
     threads : int
     watch : callable
-        Told of slices that are complete.
+        Called with the range of each finished block of slices.
     """
     from compresso.kernels import labels
 

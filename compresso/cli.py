@@ -170,7 +170,7 @@ def _line(error: Exception, expected: tuple[type[Exception], ...], code: int) ->
         codes = {SpecError: 2, DecodeError: 1}
         return f"Error: {text}", next((n for t, n in codes.items() if isinstance(error, t)), code)
     if isinstance(error, ModuleNotFoundError):
-        return f"Error: {error.name} is not installed; run: pip install {error.name}", code
+        return f"Error: {error.name} is not installed. Run: pip install {error.name}", code
     if isinstance(error, MemoryError):
         return f"Error: not enough memory ({error or 'MemoryError'})", code
     if isinstance(error, OSError) and error.errno in FULL:
@@ -255,7 +255,7 @@ def number(least: int) -> Callable[[object], int]:
 
     def parse(text: object) -> int:
         if not re.fullmatch(r"-?\d+", str(text)) or int(str(text)) < least:
-            raise click.BadParameter(f"{str(text)!r} is not a number from {least} on")
+            raise click.BadParameter(f"{str(text)!r} is not an integer of at least {least}")
         return int(str(text))
 
     return parse
@@ -300,11 +300,14 @@ def voxels(text: object) -> Extent:
 def file(text: str) -> Path:
     """Parse the path of a file; ``-`` is standard input or output, ``./-`` a file of that name."""
     if "://" in text:
-        raise click.BadParameter(f"{text} is a URL; name a local file, or use - and a pipe")
+        raise click.BadParameter(f"{text} is a URL. Name a local file, or use - and a pipe.")
     return atomic.file_or_standard(text)
 
 
-def threads(default: int = 0, what: str = "Threads; they do not change the result") -> Decorator:
+def threads(
+    default: int = 0,
+    what: str = "Number of threads (0 = all cores). The output does not depend on it.",
+) -> Decorator:
     """Return the option ``--threads``; for 0, the command gets the number of cores."""
     return click.option(
         "-t",
@@ -313,7 +316,7 @@ def threads(default: int = 0, what: str = "Threads; they do not change the resul
         metavar="N",
         default=default,
         callback=lambda _, __, threads: cores(threads),
-        help=f"{what} (0 = all cores).",
+        help=what,
     )
 
 

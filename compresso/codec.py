@@ -19,26 +19,28 @@ from compresso.plugins import DEFAULT_ENCODING as DEFAULT_ENCODING
 from compresso.plugins import Plugin
 
 Buffer = bytes | bytearray | memoryview
-#: Told of slices z0..z1-1, each once, in any order and from any thread, when they are about to be
-#: read or have just been written: to look at them then costs little. They must not be changed.
+#: Called with the range z0, z1 of each block of slices, once per block, in any order and from any
+#: thread. The slices are about to be read or have just been written, so reading them costs little.
+#: They must not be changed.
 Watch = Callable[[int, int], object]
 
 
 def unwatched(z0: int, z1: int) -> None:
-    """The watch that looks at nothing."""
+    """No-op callback."""
 
 
 class Encoding(Plugin):
-    """First stage: an array of labels to a stream of bytes, and back, without loss.
+    """Turns an array of labels into a stream of bytes, and back, without loss.
 
     An encoding is three methods, :meth:`encode_volume`, :meth:`shape_of` and :meth:`decode_volume`;
     the others, which are for its users, follow from them.
     """
 
-    #: Whether it is a scheme of its own, which gains nothing from a second stage.
+    #: True if a compressor does not help.
     alone: ClassVar[bool] = False
-    #: Whether any bytes decode to a volume or raise DecodeError; another's package may crash. It is
-    #: a promise and no switch: tests and measurements damage the streams of those that make it.
+    #: Whether any bytes decode to a volume or raise DecodeError; another's package may crash. This
+    #: is a declaration; it switches nothing on or off. Tests and measurements damage the streams of
+    #: encodings that declare it.
     robust: ClassVar[bool] = True
 
     @abstractmethod
@@ -50,7 +52,8 @@ class Encoding(Plugin):
         volume : (nz, ny, nx) unsigned, any layout and byte order
         threads : int
         watch : callable
-            Called with slices as they are read, unless the encoding reads all at once.
+            Called with the range of each block of slices before it is read, unless the encoding
+            reads all at once.
 
         Raises
         ------
@@ -78,7 +81,7 @@ class Encoding(Plugin):
             An array of the shape that :meth:`shape_of` returns, unless that is None.
         threads : int
         watch : callable
-            May be called with slices as they are complete.
+            May be called with the range of each finished block of slices.
 
         Raises
         ------
@@ -126,7 +129,7 @@ class Encoding(Plugin):
         found = self.shape_of(stream)
         if found is None:
             if shape is None:
-                raise DecodeError(f"{self.name} streams do not say their shape; give it")
+                raise DecodeError(f"{self.name}: the stream has no shape; pass shape=")
             found = as_shape(shape)
         check_shape(found, shape)
         out = np.empty(found, label_dtype(dtype))
@@ -145,7 +148,7 @@ class Encoding(Plugin):
             Its contents are undefined if DecodeError is raised.
         threads : int
         watch : callable
-            Told of slices that are complete.
+            Called with the range of each finished block of slices.
         """
         found = self.shape_of(stream)
         if found is not None:
@@ -176,11 +179,11 @@ class Encoding(Plugin):
     def __call__(self, labels: Labels, compress: bool = False) -> bytes:
         """Encode, as the published program's README has it: ``COMPRESSO(array, compress=False)``.
 
-        Raises EncodeError for ``compress=True``: which second stage is for the caller to say.
+        Raises EncodeError for ``compress=True``, because the caller chooses the compressor.
         """
         if compress:
             raise EncodeError(
-                f"{self.name} has no second stage of its own; compress the stream, "
+                f"{self.name}: the caller chooses the compressor, e.g. "
                 f"LZMA.compress({self.name.upper()}(labels))"
             )
         return self.encode(labels)
@@ -195,7 +198,7 @@ class Encoding(Plugin):
 
 
 class Compressor(Plugin):
-    """Second stage: bytes to fewer bytes, and back."""
+    """Makes bytes smaller, and restores them."""
 
     @abstractmethod
     def compress(self, data: Buffer) -> Buffer:

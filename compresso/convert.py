@@ -126,7 +126,7 @@ class Plan:
         return math.prod(-(-n // by) for n, by in zip(self.shape, self.task, strict=True))
 
     def tasks(self) -> Iterator[Box]:
-        """Their boxes, slices first."""
+        """Yield the box of each task, x fastest."""
         return grid(self.shape, self.task)
 
     def units(self, task: Box) -> dict[str, Box]:
@@ -216,13 +216,13 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
     for text in (job.source, job.target):
         if text in ("", str(STANDARD)) or is_stream(volumes.split(text)[0]):
             raise FileError(
-                f"{text!r}: cannot be read or written box by box; name a file or a folder"
+                f"{text!r}: cannot read or write this box by box. Name a file or a folder."
             )
     memory = job.memory or BASE + volumes.available() // 4
     folder = volumes.folder(job.target)
     _check_apart(job, folder)
     if folder.path and os.path.lexists(folder.path) and not os.path.isdir(folder.path):
-        raise FileError(f"{job.target}: is a file, and a store is a folder; choose another name")
+        raise FileError(f"{job.target}: not a folder but a file. Choose another target.")
     found = replace(job, source=volumes.absolute(job.source), target=folder.path or job.target)
     before = None if volumes.names_store(found.source) else stamp(volumes.files(found.source))
     with volumes.open(found.source, memory, job.strict) as volume:
@@ -264,7 +264,10 @@ def _check_apart(job: Job, folder: Folder) -> None:
         one, other = Path(os.path.realpath(source or "")), Path(folder.path)
         apart = source is None or not (one == other or one in other.parents or other in one.parents)
     if not apart:
-        raise FileError(f"{job.target}: is the source itself, or in it; choose another name")
+        raise FileError(
+            f"{job.target}: target and source are the same, or one contains the other. "
+            "Choose another target."
+        )
 
 
 def _needs(task: Shape, volume: Volume, job: Job) -> int:
@@ -332,19 +335,20 @@ def begin(plan: Plan) -> Plan:
             return replace(plan, resumed=True)
         if complete is not None and not found:
             raise FileError(
-                f"{text}: is a group, or damaged, and is not removed; choose another name"
+                f"{text}: a group, or damaged metadata, which is not removed. "
+                "Choose another target."
             )
         if not plan.job.force:
             names = ", ".join(name for name in own if found and found.get(name) != own[name])
             raise FileError(
-                f"{text}: exists, and is another array{names and f' (its {names} differ)'}; choose "
-                "another name, or remove it with --force"
+                f"{text}: exists, and is another array{names and f' (its {names} differ)'}. Choose "
+                "another target, or replace it with --force."
             )
         folder.write({UNFINISHED: old})  # its name until nothing of the old array is left
         for name in (HEAD, "c/", RECORDS):
             folder.remove(name)
     elif any(not name.endswith(".__lock") for name in folder.names()):
-        raise FileError(f"{text}: is a folder with other things in it; choose another name")
+        raise FileError(f"{text}: folder is not empty. Choose another target.")
     folder.write({UNFINISHED: plan.head})
     return plan
 
@@ -357,9 +361,9 @@ def _check_target(folder: Folder, head: bytes) -> tuple[bytes | None, bytes | No
     complete, begun = folder.read([HEAD, UNFINISHED])
     current = begun if complete is None else complete
     if current is None:
-        raise FileError(f"{folder.text}: was removed while it was written; run it again")
+        raise FileError(f"{folder.text}: removed while it was written. Run the command again.")
     if _fields(current) != _fields(head):
-        raise FileError(f"{folder.text}: another conversion replaced it; run one at a time")
+        raise FileError(f"{folder.text}: another conversion replaced it. Run one at a time.")
     return complete, begun
 
 

@@ -149,7 +149,7 @@ def _opened(
     The target appears only if the source has not changed meanwhile.
     """
     if volumes.holds(source, target):
-        raise FileError(f"{target}: is in the source itself; choose another name")
+        raise FileError(f"{target}: target is inside the source folder. Choose another target.")
     sources = volumes.files(source)
     before = stamp(sources)
     with (
@@ -232,7 +232,7 @@ def decompress_file(
         if slices == ALL and volumes.any_shape(name):
             shape = description.shape
         elif len(description.shape) < 3:
-            report(f"{target}: holds the array of shape {description.shape} as {shape}")
+            report(f"{target}: array of shape {description.shape} written as {shape}")
         with (
             replacing(target, force, [source], name.name[-50:]) as unfinished,
             closing(
@@ -335,7 +335,7 @@ def _chosen(depth: int, slices: Slices, source: object, report: Report) -> Span:
         text = f"{z0}:{'' if slices[1] is None else z1}"
         raise FileError(f"{source}: slices {text} are out of range (it has {depth} slices)")
     if z1 > depth:
-        report(f"{source}: has {depth} slices, and is read to its end")
+        report(f"{source}: slices {z0}:{z1} requested, only {z0}:{depth} exist; writing these")
     return z0, min(z1, depth)
 
 

@@ -2,7 +2,7 @@
 
 A *codec string* names a plug-in and its parameters, ``lzma:preset=9``. People write it, and tables
 use it as a key. The class is a frozen dataclass whose fields are the parameters. Encodings,
-compressors, file formats and kinds of stores are found like this: a new one is a new file in its
+compressors, file formats and kinds of stores are found like this. A new one is a new file in its
 folder, and nothing lists it. A file whose name begins with ``_`` is a helper.
 """
 
@@ -31,7 +31,7 @@ def require(import_name: str, pip_name: str, who: str) -> Any:
         return importlib.import_module(import_name)
     except ImportError as error:
         raise MissingPackageError(
-            f"{who} needs the package {pip_name} ({error}); run: pip install {pip_name}"
+            f"{who} needs the package {pip_name} ({error}). Run: pip install {pip_name}"
         ) from None
 
 

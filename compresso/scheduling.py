@@ -150,7 +150,7 @@ def open_scheduler(name: str = "", threads: int = 1) -> Iterator[Scheduler]:
             f"not a scheduler: {name!r} (expected threads:4, processes:4 or tcp://host:8786)"
         )
     if threads != 1:
-        raise SpecError(f"cannot combine {threads} threads with the scheduler {name}; omit one")
+        raise SpecError(f"cannot combine {threads} threads with the scheduler {name}. Omit one.")
     distributed = require("distributed", "dask[distributed]", "a scheduler")
     for logger in LOGGERS:
         logging.getLogger(logger).setLevel(logging.CRITICAL)

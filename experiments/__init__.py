@@ -1,1 +1,1 @@
-"""The harness around ``compresso``: datasets, measurement, results, tables and figures."""
+"""The benchmark around ``compresso``: datasets, measurement, results, tables and figures."""

@@ -1,4 +1,4 @@
-"""The harness's own errors, each of which is printed as one line."""
+"""The benchmark's own errors, each of which is printed as one line."""
 
 
 class HarnessError(Exception):

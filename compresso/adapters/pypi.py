@@ -142,7 +142,7 @@ def decompress(data: Buffer, z: int | Sequence[int] | None = None, *, limit: int
     True
     """
     if bytes(memoryview(data)[: len(container.MAGIC)]) == container.MAGIC:
-        raise DecodeError("not a cpso stream but a compresso file; read it with compresso.loads")
+        raise DecodeError("not a cpso stream but a compresso file. Read it with compresso.loads.")
     sections = parse(data)
     nz, ny, nx = sections.header.shape
     z0, z1 = (0, nz) if z is None else _slices(z, nz)
@@ -151,8 +151,8 @@ def decompress(data: Buffer, z: int | Sequence[int] | None = None, *, limit: int
     size = sections.header.data_width * nx * ny * (z1 - z0)
     if size > limit:
         raise DecodeError(
-            f"the stream claims {size} bytes of labels, more than {limit}; if that is right, "
-            "raise the limit"
+            f"the stream claims {size} bytes of labels, more than {limit}. If that is right, "
+            "raise the limit."
         )
     out = np.empty((z1 - z0, ny, nx), sections.header.label_type)
     decode(sections, out, z0)
@@ -435,7 +435,7 @@ def _volume(data: Labels) -> Labels:
         raise LabelTypeError(f"labels must have at most three dimensions, not {array.ndim}")
     if array.dtype.kind not in "ub":
         raise LabelTypeError(
-            f"a cpso stream holds unsigned integers or bool, not {array.dtype.name}; convert the "
+            f"a cpso stream holds unsigned integers or bool, not {array.dtype.name}. Convert the "
             "labels, or use compresso.dumps"
         )
     if array.dtype.kind == "b":

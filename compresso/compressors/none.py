@@ -1,4 +1,4 @@
-"""No second stage."""
+"""No compressor."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from compresso.codec import Buffer, Compressor
 
 
 @dataclass(frozen=True)
-class Store(Compressor):
+class NoCompressor(Compressor):
     """Bytes as they are."""
 
     name = "none"

@@ -103,7 +103,7 @@ class CompressedArray:
         if not isinstance(origin, str | bytes):
             kind = type(origin).__name__
             raise TypeError(
-                f"cannot pickle an array opened from a {kind}; open it by its path or from bytes"
+                f"cannot pickle an array opened from a {kind}. Open it by its path or from bytes."
             )
         return _again, (origin, self._threads, self._limit, self._reader.fingerprint)
 
@@ -235,7 +235,7 @@ def _origin(file: Openable) -> str | bytes | BinaryIO:
     except (TypeError, ValueError):
         kind = type(file).__name__
         raise TypeError(
-            f"cannot open an object of type {kind}; give a path, bytes or a binary file"
+            f"cannot open an object of type {kind}. Give a path, bytes or a binary file."
         ) from None
 
 
@@ -251,7 +251,7 @@ def _again(origin: str | bytes, threads: int, limit: int, fingerprint: int) -> C
     array = CompressedArray(origin, threads, limit)
     if array._reader.fingerprint != fingerprint:
         array.close()
-        raise FileError(f"{origin!s}: not the file that was pickled; open it by its path again")
+        raise FileError(f"{origin!s}: not the file that was pickled. Open it by its path again.")
     weakref.finalize(array, array._file.close)  # dask, which unpickles it, does not close it
     return array
 

@@ -52,7 +52,7 @@ class ChunkCodec:
         for name, stage in zip(("encoding", "compression"), self.stages, strict=True):
             object.__setattr__(self, name, stage.spec)
         if self.depth is not None and (type(self.depth) is not int or self.depth < 1):
-            raise SpecError(f"depth={self.depth!r} is not a number of slices; give 1 or more")
+            raise SpecError(f"depth={self.depth!r} is not a number of slices. Give 1 or more.")
 
     def configuration(self) -> dict[str, Any]:
         """The parameters as a JSON object."""

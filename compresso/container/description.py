@@ -172,7 +172,7 @@ def depth_of(depth: Any, shape: tuple[int, ...], voxels: int = 0) -> int:
     except TypeError:
         number = 0
     if not 1 <= number < 1 << 62:
-        raise EncodeError(f"depth={depth!r} is not a number of slices; give 1 or more, or None")
+        raise EncodeError(f"depth={depth!r} is not a number of slices. Give 1 or more, or None.")
     return number
 
 

@@ -93,8 +93,8 @@ def check_magic(data: bytes) -> None:
     """Raise DecodeError if these are not the first bytes of a compresso file."""
     if len(data) < HEAD.size or not data.startswith(MAGIC):
         raise DecodeError(
-            "not a compresso file; a codec's raw output needs the decompress of that codec, such "
-            "as COMPRESSO.decompress"
+            "not a compresso file (expected .cps). In Python, decode raw codec output with that "
+            "codec, e.g. compresso.COMPRESSO.decompress"
         )
 
 
@@ -104,7 +104,7 @@ def read_head(at: ReadAt, offset: int = 0) -> Head:
     check_magic(data)
     _, version, packed, length = HEAD.unpack(data)
     if version != VERSION or packed > 1 or length > DESCRIPTION_LIMIT:
-        raise DecodeError(f"format version {version} is unknown; update compresso to read it")
+        raise DecodeError(f"format version {version} is unknown. Update compresso to read it.")
     end = HEAD.size + length
     data = at(offset, end + CHECK.size)
     if len(data) < end + CHECK.size:

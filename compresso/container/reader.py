@@ -145,8 +145,8 @@ class Reader:
         """Raise DecodeError for more bytes of labels than the limit."""
         if nbytes > self._limit:
             raise DecodeError(
-                f"its labels are {nbytes} bytes, more than the limit of {self._limit}; "
-                "raise the limit if that is expected"
+                f"its labels are {nbytes} bytes, more than the limit of {self._limit}. "
+                "Raise the limit if that is expected."
             )
 
     def _attempt(self, number: int, threads: int) -> Labels | DecodeError:
@@ -205,11 +205,11 @@ class Reader:
                 return at + GROUP_BYTES, head.group
             if not self._salvage:
                 raise DecodeError(
-                    "another group is in its place"
+                    "a different group was found there"
                     if head
-                    else "its head is damaged, or of another file"
+                    else "group header damaged or from another file"
                 )
         found = self._parts.walk.find(number, check)
         if found is None:
-            raise DecodeError("its head is missing or damaged")
+            raise DecodeError("group header missing or damaged")
         return found[0], found[1].group

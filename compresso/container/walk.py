@@ -72,7 +72,7 @@ class Source:
     def _streamed(self, offset: int, size: int) -> bytes:
         if os.getpid() != self._process:
             raise FileError(
-                "a stream cannot be read in a forked process; open it there, or open a file by "
+                "a stream cannot be read in a forked process. Open it there, or open a file by "
                 "its path"
             )
         with self._lock:
@@ -192,8 +192,8 @@ def _end_elsewhere(source: Source, head: Head, last: End | None, walk: Walk) -> 
             return Parts(head, end, True, fault, walk)
     if last and last.head == head.data:
         more = source.size - last.nbytes - last.start
-        what = f"{more} bytes too many" if more > 0 else f"{-more} bytes missing"
-        return Parts(head, last, False, f"there are {what} in it", walk)
+        what = f"{more} unexpected bytes" if more > 0 else f"{-more} bytes missing"
+        return Parts(head, last, False, f"{what} before the end section", walk)
     fault = "its end is damaged or missing: the file was cut, or never finished"
     if last:
         fault = "the end of the file belongs to another file"

@@ -21,7 +21,7 @@ LENGTH = struct.Struct("<Q")
 
 
 class ImageEncoding(Encoding):
-    """An encoding of planes; measured alone, without a second stage, as in the paper."""
+    """An encoding of planes; measured without a compressor, as in the paper."""
 
     alone = True
     #: Bits of a label that one plane holds, as numbers of ``plane_dtype`` in a last axis.

@@ -144,12 +144,12 @@ class _Reader:
         version, self.effort, self.start = self.take(3)
         if version != VERSION:
             raise DecodeError(
-                f"ristretto stream of version {version}; this program reads {VERSION}"
+                f"ristretto stream of version {version} (this program reads {VERSION})"
             )
         if not 1 <= self.effort <= EFFORTS or self.start > STARTS:
             raise DecodeError(
-                f"ristretto stream of effort {self.effort}, start {self.start}; "
-                f"this program knows efforts 1 to {EFFORTS}, starts 0 to {STARTS}"
+                f"ristretto stream of effort {self.effort}, start {self.start} "
+                f"(this program reads efforts 1 to {EFFORTS}, starts 0 to {STARTS})"
             )
         return self.number(), self.number(), self.number()
 

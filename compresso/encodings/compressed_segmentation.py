@@ -78,7 +78,7 @@ class CompressedSegmentation(Encoding):
         return _assemble(layers, math.prod(self._step), _label_words(volume.dtype))
 
     def shape_of(self, stream: Buffer) -> None:
-        """Nothing: streams do not say it."""
+        """Return None: the stream does not store its shape."""
 
     def decode_volume(
         self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
@@ -156,7 +156,7 @@ class CompressedSegmentation(Encoding):
         if max(bad) >= 0:
             raise DecodeError(f"{self.name} stream: block {max(bad)} points outside the stream")
         if min(bad) < -1:
-            raise DecodeError(f"{self.name} stream: a label does not fit {out.dtype}; use uint64")
+            raise DecodeError(f"{self.name} stream: a label does not fit {out.dtype}. Use uint64.")
 
     @property
     def _step(self) -> tuple[int, int, int]:
@@ -187,7 +187,7 @@ def _assemble(layers: Sequence[Layer], voxels: int, label_words: int) -> bytes:
     if tables_at.max(initial=0) >= 1 << 24 or values_at.max(initial=0) >= 1 << 32:
         raise EncodeError(
             f"compressed_segmentation: {used} labels in the blocks' tables are more than 24-bit "
-            "offsets can address; encode the volume in smaller pieces"
+            "offsets can address. Encode the volume in smaller pieces."
         )
     headers = np.empty((counts.size, HEADER_WORDS), np.uint32)
     headers[:, 0] = tables_at | bits << 24
@@ -212,7 +212,7 @@ def _channel(stream: Buffer, channel: int | None = None) -> Words:
         raise DecodeError("compressed_segmentation stream: invalid offsets of channels")
     if channel is None and count > 1:
         raise DecodeError(
-            f"compressed_segmentation stream: it has {count} channels; name one, such as channel=0"
+            f"compressed_segmentation stream: it has {count} channels. Name one, such as channel=0"
         )
     channel = channel or 0
     if not 0 <= channel < count:

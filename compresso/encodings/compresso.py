@@ -148,7 +148,7 @@ def _label_error(slab: Slab, label: int, reason: str) -> LabelError:
     return LabelError(
         label,
         (slab.z0 + z, y, x),
-        f"the compresso stream ({reason}, in 64 bits); use the encoding cpso, or relabel the "
+        f"the compresso stream ({reason}, in 64 bits). Use the encoding cpso, or relabel the "
         "volume",
     )
 
@@ -164,8 +164,8 @@ def _squeezed(parts: list[Windows], threads: int) -> tuple[NDArray[np.uint64], N
     written = kernels.squeeze(entries, ENTRY_LIMIT)
     if written < 0:
         raise EncodeError(
-            f"{entries.size} windows are more than the stream's 32-bit entries can count; "
-            "encode the volume in pieces"
+            f"{entries.size} windows are more than the stream's 32-bit entries can count. "
+            "Encode the volume in pieces."
         )
     return merged.values, entries[:written]
 

@@ -178,7 +178,7 @@ def encode(
     if max(volume.shape) > SIDE_LIMIT:
         raise EncodeError(
             f"a cpso stream holds at most {SIDE_LIMIT} voxels along an axis, not the "
-            f"{max(volume.shape)} of the shape {volume.shape}; encode the volume in pieces"
+            f"{max(volume.shape)} of the shape {volume.shape}. Encode the volume in pieces."
         )
     deep = connectivity == 6
     version = int(index and not deep and volume.size > 0)
@@ -271,7 +271,7 @@ def _squeezed(
         z, y, x = step
         raise TooManyWindowsError(
             f"the volume has {merged.values.size} different windows of {x}x{y}x{z} voxels, more "
-            f"than the {limit + 1} that a cpso stream can number; use 8x8x1"
+            f"than the {limit + 1} that a cpso stream can number. Use 8x8x1."
         )
     return merged.values.astype(item), entries[:written]
 
@@ -289,7 +289,7 @@ def decode(
     z0 : int
     threads : int
     watch : callable
-        Told of slices of ``out`` that are complete.
+        Called with the range of each finished block of slices of ``out``.
 
     Raises
     ------

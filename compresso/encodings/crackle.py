@@ -67,7 +67,7 @@ class Crackle(Encoding):
     def decode_volume(
         self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
     ) -> None:
-        """Decode a stream, which the package must be able to trust."""
+        """Decode a trusted stream."""
         labels = self._decode(bytes(stream), 0, out.shape[0], threads)
         check_fits(labels, out.dtype)
         out[...] = labels

@@ -1,4 +1,4 @@
-"""The Neuroglancer-style encoding that the paper measured (docs/formats.md, section 3)."""
+"""The Neuroglancer-style encoding that the paper measured (docs/formats.md, section 2)."""
 
 import math
 from collections.abc import Sequence
@@ -90,7 +90,7 @@ def _decode_chunks(words: NDArray[np.uint64], out: Labels, threads: int) -> None
     if max(bad) >= 0:
         raise DecodeError(f"neuroglancer stream: chunk {max(bad)} contradicts its header")
     if min(bad) < -1:
-        raise DecodeError(f"neuroglancer stream: a label does not fit {out.dtype}; use uint64")
+        raise DecodeError(f"neuroglancer stream: a label does not fit {out.dtype}. Use uint64.")
 
 
 def _encode_chunks(layer: Labels, span: tuple[int, int]) -> NDArray[np.uint64]:

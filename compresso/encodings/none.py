@@ -26,7 +26,7 @@ class Raw(Encoding):
         return little(volume.astype("<u8", order="C", copy=False))
 
     def shape_of(self, stream: Buffer) -> None:
-        """None: a stream does not state its shape."""
+        """Return None: the stream does not store its shape."""
 
     def decode(
         self,

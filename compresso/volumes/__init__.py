@@ -153,12 +153,12 @@ def open_file(path: Path, inner: str = "", name: Path | None = None) -> Iterator
                 raise FileError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
             if inner and not form.several:
                 raise FileError(
-                    f"{path}: holds one volume; remove the name after the colon: {inner}"
+                    f"{path}: the file has one volume. Remove the name after the colon: {inner}"
                 )
             volume = opened.enter_context(form.open(path, inner))
         volume_shape(path, volume.shape, volume.dtype)
         if 0 in volume.shape and not form.empty:
-            raise FileError(f"{path}: holds no voxels; its size is {extent(volume.shape)}")
+            raise FileError(f"{path}: empty volume ({extent(volume.shape)} voxels)")
 
         def fetch(start: int, stop: int) -> Labels:
             with reading(path, form.name):
@@ -190,7 +190,7 @@ def _with_boxes(text: str, volume: Volume, memory: int) -> Volume:
         if depth < 1:
             raise FileError(
                 f"{text}: a slice of {file_size(plane)} does not fit the "
-                f"{file_size(memory)} for reading; give it more with --memory"
+                f"{file_size(memory)} for reading. Raise --memory."
             )
         with lock:
             if z1 - z0 == 1:
@@ -269,7 +269,7 @@ def named(path: Path, form: str, advice: str = "") -> str:
 
 def _readable(path: Path, name: Path | None) -> Format:
     if path.is_dir():
-        raise FileError(f"{path}: is a folder and not a known store; name a file or a store")
+        raise FileError(f"{path}: not a file or a known store (it is a folder)")
     return find_format(name or path)
 
 

@@ -139,8 +139,8 @@ def volume_shape(
     """
     if dtype.kind not in "uib" or dtype.itemsize > 8 or min(shape, default=0) < 0:
         raise FileError(
-            f"{path}: holds {dtype.name} of shape {tuple(shape)}; labels must be integers of at "
-            'most 64 bits. Convert them first, such as labels.astype("uint32")'
+            f"{path}: the dtype is {dtype.name} (shape {tuple(shape)}), but labels must be "
+            'integers of at most 64 bits. Convert them first, such as labels.astype("uint32")'
         )
     try:
         return as_shape(shape, others)
@@ -164,7 +164,7 @@ def check_writable(path: Path, volume: Volume, kinds: Sequence[str] = ()) -> Non
     what = "bool" if is_bool else "an empty volume" if 0 in volume.shape else None
     if what:
         ending = "".join(path.suffixes[-2:]) if path.suffix.lower() == ".gz" else path.suffix
-        raise FileError(f"{ending} files cannot hold {what}; write an .h5 or .npy file")
+        raise FileError(f"{ending} files cannot hold {what}. Write an .h5 or .npy file.")
 
 
 def bytes_of(shape: Sequence[int], dtype: np.dtype[Any]) -> int:

@@ -16,7 +16,7 @@ URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 #: The metadata of a Zarr array while it is written: under this name, no program opens it.
 HEAD = "zarr.json"
 UNFINISHED = f"{HEAD}.unfinished"
-RESUMABLE = "is an unfinished conversion; run the same command again to finish it"
+RESUMABLE = "unfinished conversion. Run the same command again to finish it."
 
 
 def split(text: str) -> tuple[str, str]:
@@ -58,8 +58,8 @@ def what_is(folder: Path) -> str:
     if (folder / UNFINISHED).is_file() and not (folder / HEAD).is_file():
         return RESUMABLE
     if names_store(str(folder)):
-        return "is a chunked store, not a compressed file; compress it first"
-    return "is a folder, not a compressed file; name a file"
+        return "not a compressed file but a chunked store. Compress it first."
+    return "not a compressed file but a folder. Name a file."
 
 
 def short(text: str) -> str:
@@ -107,7 +107,7 @@ def locate(text: str, tensorstore: Any) -> Location:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise FileError(f"{text}: TensorStore needs names in UTF-8; choose another name") from None
+        raise FileError(f"{text}: TensorStore needs names in UTF-8. Choose another name.") from None
     address, chosen = split(text)
     selection = build(Selection, f"store:{chosen}")
     scheme, _, rest = address.partition("://")

@@ -83,8 +83,9 @@ def check_keys(
         name, expected = other.name(index), keys.name(index)
         if not client.existing(kvstore, [expected]):
             raise FileError(
-                f"{client.text}: its metadata name a chunk {expected}, but it is in {name}; "
-                "correct the separator or chunk_key_encoding in its metadata, or rename the chunks"
+                f"{client.text}: chunk names do not match the metadata: expected {expected}, found "
+                f"{name}. Correct the separator or chunk_key_encoding in its metadata, or rename "
+                "the chunks."
             )
 
 
@@ -191,17 +192,17 @@ def only_volume(text: str, kvstore: dict[str, Any], consolidated: object = None)
         found = _volumes(dict(_walked(Path(kvstore["path"]))))
     else:
         raise FileError(
-            f"{text}: is a group; name an array inside it, such as {_example(text, 'path/inside')}"
+            f"{text}: not an array but a group. Name an array inside it, e.g. "
+            f"{_example(text, 'path/inside')}"
         )
     if len(found) == 1:
         return found[0]
     if not found:
-        raise FileError(f"{text}: is a group without an array of integers")
+        raise FileError(f"{text}: a group without an array of integers")
     more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
     listed = ", ".join(f"/{path}" for path in found[:LISTED])
     raise FileError(
-        f"{text}: is a group; its volumes are {listed}{more}; name one as "
-        f"{_example(text, found[0])}"
+        f"{text}: several arrays: {listed}{more}. Choose one, e.g. {_example(text, found[0])}"
     )
 
 

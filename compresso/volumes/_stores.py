@@ -94,7 +94,7 @@ def check_memory(text: str, part: str, size: int) -> None:
     """Raise FileError for labels that do not fit the memory, before they are allocated."""
     if size > available():
         raise FileError(
-            f"{text}: {part} ({file_size(size)}) do not fit the memory; choose a box, "
+            f"{text}: {part} ({file_size(size)}) do not fit the memory. Choose a box, "
             ":box=X0-X1xY0-Y1xZ0-Z1"
         )
 
@@ -120,7 +120,7 @@ def check_mip(text: str, mip: int, scales: Sequence[str]) -> None:
     """Raise FileError if the scale does not exist."""
     if mip >= len(scales):
         listed = ", ".join(f"mip={number} ({scale})" for number, scale in enumerate(scales[:9]))
-        raise FileError(f"{text}: has no scale mip={mip}; it has {listed or 'none'}")
+        raise FileError(f"{text}: no scale mip={mip} (existing: {listed or 'none'})")
 
 
 def numbers(value: object, count: int) -> list[float]:
@@ -216,15 +216,17 @@ def axis_names(text: str, found: Found, selection: Selection) -> list[str]:
     known = [label.lower() for label in found.names or array.domain.labels]
     if given:
         if len(given) != array.rank:
-            raise FileError(f"{text}: has {array.rank} axes, but axes={given} names {len(given)}")
+            raise FileError(
+                f"{text}: the array has {array.rank} axes, but axes={given} names {len(given)}"
+            )
         known = list(given)
     elif not set(SPACE) & set(known):
         known = _usual_names(text, array.shape, found.usual, selection)
     named = [name for name in known if name in SPACE]
     if not named or sorted(named) != sorted(SPACE[-len(named) :]):
         listed = ", ".join(map(repr, known))
-        advice = f"; say axes={'tczyx'[-array.rank :]}" if array.rank <= 5 else ""
-        raise FileError(f"{text}: has axes {listed}, not x, y and z once each{advice}")
+        advice = f". Name them, e.g. :axes={'tczyx'[-array.rank :]}" if array.rank <= 5 else ""
+        raise FileError(f"{text}: the axes are {listed}, not x, y and z once each{advice}")
     return [NAMES.get(name, name) for name in known]
 
 
@@ -252,8 +254,8 @@ def _pick(text: str, array: Any, axis: int, name: str, selection: Selection) -> 
         return int(low)
     if not low <= picked < high:
         raise FileError(
-            f"{text}: axis {name or '(unnamed)'} has {high - low} entries ({low} to {high - 1}); "
-            f"select one with :{key}={low}"
+            f"{text}: axis {name or '(unnamed)'} has {high - low} entries ({low} to {high - 1}). "
+            f"Select one with :{key}={low}"
         )
     return int(picked)
 
@@ -369,9 +371,9 @@ def folder(text: str) -> Folder:
         path = os.path.realpath(spec["path"])
         spec = spec | {"path": os.path.join(path, "")}
     if location.kinds and "zarr3" not in [kind.name for kind in location.kinds]:
-        raise FileError(f"{text}: cannot be written; only Zarr v3 can")
+        raise FileError(f"{text}: cannot write this format, only Zarr v3")
     if location.selection != Selection():
-        raise SpecError(f"{text}: a target cannot have a selection; remove it")
+        raise SpecError(f"{text}: a target cannot have a selection. Remove it.")
     with as_file_error(text):
         store = client.tensorstore.KvStore.open(spec, context=client.context).result()
     return Folder(text, path, client.tensorstore, store)

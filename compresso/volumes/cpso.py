@@ -38,8 +38,8 @@ class CpsoFile(Format):
         """Write the bytes that PyPI's package writes by default; the volume is kept in memory."""
         if volume.dtype.kind != "u":
             raise FileError(
-                f"{path.suffix} files hold unsigned labels, not {volume.dtype.name}; "
-                "write an .h5 or .npy file"
+                f"{path.suffix} files hold unsigned labels, not {volume.dtype.name}. "
+                "Write an .h5 or .npy file."
             )
         labels = np.concatenate([np.empty((0, *volume.shape[1:]), volume.dtype), *parts])
         path.write_bytes(Cpso().encode(labels))

@@ -203,7 +203,7 @@ def _guess(path: Path, file: Any) -> str:
     for found in (names, usual):
         if len(found) == 1:
             return found[0]
-    raise FileError(f"{path}: which dataset? {_choices(path, file)}")
+    raise FileError(f"{path}: {_choices(path, file)}")
 
 
 def _choices(path: Path, file: Any) -> str:
@@ -212,7 +212,8 @@ def _choices(path: Path, file: Any) -> str:
         return "it does not hold a dataset of integers"
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     listed = ", ".join(names[:LISTED])
-    return f"its volumes are {listed}{more}; name one as {shlex.quote(f'{path}:{names[0]}')}"
+    several = "several datasets" if len(names) > 1 else "dataset"
+    return f"{several}: {listed}{more}. Choose one, e.g. {shlex.quote(f'{path}:{names[0]}')}"
 
 
 def _load_filters(path: Path, dataset: Any) -> None:

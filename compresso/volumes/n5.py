@@ -34,8 +34,8 @@ class N5(Kind):
             check_mip(text, location.selection.mip, ["the only one"])
             if document.get("isLabelMultiset"):
                 raise FileError(
-                    f"{text}: holds label multisets, but a volume has one label per voxel; "
-                    "convert it to labels with Paintera"
+                    f"{text}: label multisets, but a volume has one label per voxel. "
+                    "Convert it to labels with Paintera"
                 )
             keys, chunk = Keys("", "/"), document.get("blockSize")
             check_keys(client, kvstore, keys, document["dimensions"], chunk)

@@ -69,8 +69,8 @@ class Nrrd(Format):
         dtype = np.dtype(nrrd.reader._determine_datatype(header))
         if len(own) == 4 and own[-1] > 1 and b"\nSegment0_" in text:
             raise FileError(
-                f"{path}: has {own[-1]} layers of overlapping segments, but a volume has one "
-                "label per voxel. Export each layer by itself, or one labelmap (in 3D Slicer)"
+                f"{path}: {own[-1]} layers of overlapping segments, but a volume has one label "
+                "per voxel. In 3D Slicer, export each layer by itself, or one labelmap."
             )
         shape = volume_shape(path, own, dtype)
         encoding = header["encoding"].lower()
@@ -102,7 +102,7 @@ class Nrrd(Format):
     def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write an NRRD file, packed with gzip, its axes x first."""
         if path.suffix.lower() == ".nhdr":
-            raise FileError(".nhdr files are headers without data; write an .nrrd file")
+            raise FileError(".nhdr files are headers without data. Write an .nrrd file.")
         check_writable(path, volume)
         fields = {
             "type": volume.dtype.name,
@@ -170,9 +170,12 @@ def _data_file(path: Path, header: Any) -> Path:
         return path
     data = path.parent / str(name)
     if data.name in ("LIST", "") or data.resolve().parent != path.parent.resolve():
-        raise FileError(f"{path}: its data file {name} is not next to it and is not opened")
+        raise FileError(
+            f"{path}: data file {name} is in another folder, which is not allowed. "
+            "Move it next to the header."
+        )
     if not data.is_file():
-        raise FileError(f"{path}: its data file {name} is missing")
+        raise FileError(f"{path}: data file {name} is missing")
     return data
 
 

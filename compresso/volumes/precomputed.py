@@ -89,8 +89,8 @@ class Precomputed(Kind):
             kind = "shards" if sharded else "files"
             files = f" in {', '.join(sorted(packed))} {kind}" if packed else ""
             raise FileError(
-                f"{text}: scale {mip} is stored as {encoding}{files}, which is not supported; "
-                f"{', '.join(READ)} and compresso are"
+                f"{text}: scale {mip} is stored as {encoding}{files}, which is not supported "
+                f"(known: {', '.join(READ)} and compresso)"
             )
         lost = [name for name in OTHERS if document.get(name)]
         return Found(array, "xyzc", lost=lost, chunks=None if sharded else Chunks(folder, _box_of))
@@ -138,7 +138,7 @@ def _decode(
     plain = document | {"scales": [plain | {"encoding": "raw", "key": "k"}]}
     claimed = client.claimed("neuroglancer_precomputed", "info", plain)
     if claimed.shape[3] != 1:
-        raise FileError(f"{client.text}: has {claimed.shape[3]} channels; one is supported here")
+        raise FileError(f"{client.text}: {claimed.shape[3]} channels, but only one is supported")
     dtype, decode = np.dtype(claimed.dtype.numpy_dtype), _decoder(client.text, scale)
     with as_file_error(client.text):
         where, key_of = _keys(folder, scale, claimed)
@@ -259,8 +259,9 @@ def _packed(client: Client, folder: dict[str, Any], scale: dict[str, Any]) -> se
     lost = [name for name, expected in others if expected not in found and (expected or not found)]
     if lost:
         raise FileError(
-            f"{client.text}: its info does not lead to {lost[0]} of scale {scale['key']}; "
-            "correct its sharding, chunk_sizes or voxel_offset, or rename the files"
+            f"{client.text}: file {lost[0]} does not match the grid that info defines for scale "
+            f"{scale['key']}. Correct its sharding, chunk_sizes or voxel_offset, or rename the "
+            "files."
         )
     return suffixes - {""}
 

@@ -164,8 +164,8 @@ def _choose(path: Path, file: Any, inner: str) -> Any:
         what = [f"{i} of {each.dtype.name} {each.shape}" for i, each in enumerate(series[:LISTED])]
         what += [f"{len(series) - LISTED} more"] * (len(series) > LISTED)
         last = shlex.quote(f"{path}:{len(series) - 1}")
-        problem = f"has no series {inner}" if inner else "which series?"
-        raise FileError(f"{path}: {problem}; it has {', '.join(what)}; name one as {last}")
+        problem = f"no series {inner}" if inner else "several series"
+        raise FileError(f"{path}: {problem}: {', '.join(what)}. Choose one, e.g. {last}")
     return series[int(inner or 0)]
 
 

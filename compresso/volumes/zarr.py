@@ -66,7 +66,7 @@ class _Zarr(Kind):
         inside = replace(location, kvstore=child(text, kvstore, path))
         _, document = client.first(inside.kvstore, self.markers)
         if document is None:
-            raise FileError(f"{text}: has no {path}, which it lists")
+            raise FileError(f"{text}: its metadata list {path}, which does not exist")
         return self.find(client, inside, document)
 
     def _open(self, client: Client, kvstore: dict[str, Any], document: dict[str, Any]) -> Found:

@@ -23,7 +23,7 @@ COMMANDS = {
 
 def table(labels: Labels, count: int) -> Iterator[str]:
     """One line per command: its first run, which compiles kernels, and ``count`` later ones."""
-    yield "| `python -m compresso` | first run, s | later runs, s | MVx/s |"
+    yield "| `python -m compresso` | first run, s | later runs, s | Mvoxel/s |"
     yield "|---|---:|---:|---:|"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -44,8 +44,8 @@ def connect(volume: LoadedVolume, python: str | None) -> Iterator[dict[str, Meas
                 raise HarnessError(f"--peers {python}: it exited at once. Install NumPy there.")
             if not titles:
                 raise HarnessError(
-                    f"--peers {python}: has no other codec. Install some there: pip install "
-                    "compresso crackle-codec compressed-segmentation"
+                    f"--peers {python}: no other codec is installed there. Install some: pip "
+                    "install 'compresso<4' crackle-codec compressed-segmentation"
                 )
             yield {title: partial(_measure, process, volume, title) for title in titles}
         finally:

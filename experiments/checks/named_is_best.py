@@ -106,7 +106,8 @@ def _exact(one: Candidate) -> Estimate:
     "--patience",
     type=float,
     default=np.inf,
-    help="A method that takes more seconds runs once, and counts as often as the others.",
+    help="Run a method only once if a run takes longer than this, in seconds. "
+    "Its time is still counted --runs times.",
 )
 @click.option("-d", "--directory", type=click.Path(path_type=Path), default=Path("data"))
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("named_is_best.csv"))

@@ -20,7 +20,7 @@ FILES = {
 NAMES = tuple(FILES)
 
 
-class Harness(Commands):
+class Benchmark(Commands):
     """The group of all commands, and the grid without a command."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -67,7 +67,7 @@ def _check_is_encoding(ctx: click.Context, text: str) -> None:
 
 
 @click.group(
-    cls=Harness,
+    cls=Benchmark,
     context_settings=SETTINGS,
     epilog="Without a command, it is grid: run.py ENCODING COMPRESSION DATASET. `compresso codecs` "
     "lists the encodings and compressors.",
@@ -79,5 +79,5 @@ def main() -> None:
     \b
       python run.py recommend my.h5:/labels         the best method for your volume
       python run.py all all my.h5:/labels --runs 3  every method, compared
-      python run.py COMPRESSO LZMA ac3 -r 1 -s 1    as in the original program
+      python run.py COMPRESSO LZMA ac3 -r 1 -s 1    the command line of the original program
     """

@@ -69,7 +69,7 @@ def timeout(default: float | None) -> Decorator:
     )
 
 
-def output(name: str) -> Decorator:
+def output(name: str, what: str = "CSV to which each run is added.") -> Decorator:
     """Return the option ``--csv``, by default a CSV of this name."""
     return click.option(
         *("-o", "--csv", "output"),
@@ -77,7 +77,7 @@ def output(name: str) -> Decorator:
         metavar="FILE",
         default=ROOT / "experiments" / "results" / name,
         show_default=False,
-        help=f"CSV to which each run is added.  [default: experiments/results/{name}]",
+        help=f"{what}  [default: experiments/results/{name}]",
     )
 
 
@@ -85,7 +85,7 @@ SLICES = click.option(
     *("-s", "--slices"),
     type=_slices,
     metavar="N",
-    help="Use only the first N slices; -1 for all, as by default.",
+    help="Use only the first N slices.  [default: all; -1 also means all]",
 )
 DIRECTORY = click.option(
     *("-d", "--directory"),
@@ -93,7 +93,7 @@ DIRECTORY = click.option(
     metavar="FOLDER",
     default=ROOT / "data",
     show_default=False,
-    help="Folder of the named datasets.  [default: data/]",
+    help="Folder with the downloaded datasets.  [default: data/]",
 )
 FIGURES = click.option(
     "--figures",
@@ -104,9 +104,7 @@ FIGURES = click.option(
     help="Folder for the figures and the report.  [default: figures/]",
 )
 PLOT = click.option("--plot/--no-plot", default=True, help="Draw figures and write the report.")
-RESTART = click.option(
-    "--restart", is_flag=True, help="Measure again the runs that the CSV already has."
-)
+RESTART = click.option("--restart", is_flag=True, help="Repeat runs that are already in the CSV.")
 KEEP_FAILED = click.option("--keep-failed", is_flag=True, help="Do not retry failed runs.")
 
 

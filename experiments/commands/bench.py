@@ -51,7 +51,7 @@ def _be_quick(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     help="Measure a few codecs on a small uint32 volume, within two minutes.",
 )
 @cli.runs(7)
-@cli.threads(2, "Measure with 1 and with this number of threads")
+@cli.threads(2, "Measure with 1 and with this number of threads (0 = all cores).")
 @click.option("--encodings", metavar="LIST", default=ENCODINGS, help="Encodings to measure.")
 @click.option("--peers", metavar="PYTHON", help="Interpreter with the other packages.")
 @click.option(
@@ -88,14 +88,14 @@ def bench(
 ) -> None:
     """Compare the encodings with other packages.
 
-    Prints a Markdown table of speeds with 95% intervals, in which each package follows the encoding
-    of the same stream or purpose, and draws a figure. --quick prints the headline numbers within
+    Prints a Markdown table of speeds with 95% intervals, and draws a figure. Each package is listed
+    below the encoding with the same stream or purpose. --quick prints the headline numbers within
     two minutes. The packages need a Python of their own, because PyPI's compresso has the same name
     as this package:
 
     \b
       python3 -m venv peers
-      peers/bin/pip install compresso crackle-codec compressed-segmentation
+      peers/bin/pip install "compresso<4" crackle-codec compressed-segmentation
       python run.py bench --quick --peers peers/bin/python
     """
     import os

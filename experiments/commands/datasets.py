@@ -13,7 +13,9 @@ from experiments.commands._options import DIRECTORY, Command
 HEADINGS = ("name", "title", "size (x, y, z)", "licence", "downloaded", "origin")
 
 
-@click.command(cls=Command, epilog=options.examples("datasets", "datasets --json"))
+@click.command(
+    cls=Command, epilog=options.examples("datasets", "datasets --json", docs="docs/reproducing.md")
+)
 @DIRECTORY
 @JSON
 @DEBUG
@@ -54,9 +56,16 @@ def _line(about: dict[str, Any]) -> tuple[str, ...]:
     return about["name"], title, about["size"], licence, state, origin
 
 
-@click.command(cls=Command, epilog=options.examples("fetch pinky40 fib25", "fetch all -d /data"))
+@click.command(
+    cls=Command,
+    epilog=options.examples(
+        "fetch pinky40 fib25", "fetch all -d /data", docs="docs/reproducing.md"
+    ),
+)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--mirror", metavar="URL", help="Take the files from this address.")
+@click.option(
+    "--mirror", metavar="URL", help="Base URL to download from, instead of the original servers."
+)
 @DIRECTORY
 @QUIET
 @DEBUG

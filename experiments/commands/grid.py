@@ -38,7 +38,10 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
 @cli.runs(1)
 @options.RESTART
 @options.KEEP_FAILED
-@cli.threads(1, "Threads; with more than 1, groups of slices are compressed in parallel")
+@cli.threads(
+    1,
+    "Number of threads (0 = all cores). With several, groups of slices are compressed in parallel.",
+)
 @options.timeout(None)
 @click.option("--isolate", "isolated", is_flag=True, help="Run each method in its own process.")
 @cli.seed()
@@ -100,8 +103,8 @@ def grid(
 
     ENCODING, COMPRESSION and DATASET are each a name, a comma-separated list, or all; parameters
     follow a colon. A DATASET may also be a file, my.h5:/volumes/labels, or a store,
-    gs://bucket/seg|zarr3:. Put one with a comma in it in double quotes. The default is the phantom,
-    which is synthetic.
+    gs://bucket/seg|zarr3:. Put a name that contains a comma in double quotes. The default is
+    `phantom`, a synthetic volume.
 
     Every run is checked bit for bit and added to the CSV at once. Runs that the CSV already has for
     the same labels are not repeated. The exit code is 0 only if every run succeeded.
@@ -132,7 +135,7 @@ def grid(
 
 
 @click.command(cls=Command, epilog=options.examples("plot", "plot -o my.csv --figures my-figures"))
-@options.output("results.csv")
+@options.output("results.csv", "CSV with the runs to draw.")
 @options.FIGURES
 @DEBUG
 def plot(output: Path, figures: Path) -> None:

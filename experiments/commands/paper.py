@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 PATIENCE = 600.0
 
 
-@click.command(cls=Command, epilog=options.examples("paper", "paper spl-knee,bsd500 --runs 1"))
+@click.command(
+    cls=Command,
+    epilog=options.examples("paper", "paper spl-knee,bsd500 --runs 1", docs="docs/reproducing.md"),
+)
 @click.argument("dataset", default="all")
 @cli.runs(5)
 @options.RESTART
@@ -59,8 +62,8 @@ def paper(
 
     Writes Table 1, Figures 1, 3 and 4, the figures of each dataset, a comparison of window sizes
     and the paper's claims with the measured numbers to report.md in the folder of the figures. A
-    method that takes more than ten minutes is measured once. If it is stopped, it continues at the
-    next call.
+    method that takes more than ten minutes is measured once. If you interrupt the command, run it
+    again to continue.
     """
     from experiments import datasets, paper, records
     from experiments.commands import _run

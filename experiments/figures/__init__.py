@@ -76,7 +76,7 @@ def check(directory: Path) -> None:
         check_writable(directory)
     except OSError as error:
         raise FileError(
-            f"{directory}: cannot write figures ({error.strerror}); name another folder with "
+            f"{directory}: cannot write figures ({error.strerror}). Name another folder with "
             "--figures"
         ) from None
 

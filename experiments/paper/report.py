@@ -168,7 +168,7 @@ def _figure_4(measured: Measured) -> Iterator[str]:
     over = [
         f"{len(names)} {group} ({', '.join(names)})" for group, names in groups.items() if names
     ]
-    yield f"Means over {' and '.join(over) or 'no dataset'}; a star marks means over fewer."
+    yield f"Means over {' and '.join(over) or 'no dataset'}. \\* = mean over fewer datasets."
     yield "In brackets: the published mean over the paper's own datasets, read off to 3 either way."
     yield ""
     yield "| group | second stage | none | Neuroglancer | Compresso |"

@@ -151,7 +151,7 @@ def choose(
     size: Callable[[Candidate], Estimate],
 ) -> list[Choice]:
     """Choose for each purpose; for random access the first of the candidates on boxes."""
-    found = [(purpose, purpose.open(candidates)[0]) for purpose in PURPOSES]
+    found = [(purpose, purpose.contenders(candidates)[0]) for purpose in PURPOSES]
     choices = [Choice(purpose, one, size(one)) for purpose, one in found]
     for alone in boxes[:1]:
         for one in candidates:

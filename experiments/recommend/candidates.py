@@ -215,7 +215,9 @@ class Purpose:
         least, most = (self.slower * min(ends) for ends in zip(*spans, strict=True))
         return max(self.limit, least), max(self.limit, most)
 
-    def open(self, candidates: Sequence[Candidate], doubt: Doubt = AS_MEASURED) -> list[Candidate]:
+    def contenders(
+        self, candidates: Sequence[Candidate], doubt: Doubt = AS_MEASURED
+    ) -> list[Candidate]:
         """The candidates that may be the answer, the smallest first."""
         if not candidates:
             return []
@@ -245,7 +247,7 @@ RANDOM_ACCESS = Purpose("random_access", "random access", lambda size, c, d: d, 
 
 def still_open(candidates: Sequence[Candidate], doubts: Mapping[Purpose, Doubt]) -> list[Method]:
     """The methods that may be the answer for one of some purposes."""
-    found = [purpose.open(candidates, doubt) for purpose, doubt in doubts.items()]
+    found = [purpose.contenders(candidates, doubt) for purpose, doubt in doubts.items()]
     return list(dict.fromkeys(one.method for each in found for one in each))
 
 
@@ -304,9 +306,9 @@ class Stages:
             pairs = zip(candidates, measured, strict=True)
             candidates = self._good([replace(one, rows=rows) for one, rows in pairs])
             totals = [replace(one, rows=(_total(one.rows),)) for one in candidates]
-            left = self.random_access.open(totals, Doubt(BOX_MARGINS[1], DOUBTS[0]))
+            left = self.random_access.contenders(totals, Doubt(BOX_MARGINS[1], DOUBTS[0]))
             candidates = [one for one in candidates if one.method in {each.method for each in left}]
-        return self.random_access.open(left)
+        return self.random_access.contenders(left)
 
     def on_sample(self, found: Sequence[Method]) -> list[Candidate]:
         """Measure methods on the whole sample."""

@@ -91,7 +91,7 @@ class Status:
             return cls(Outcome.UNAVAILABLE, str(error))
         if isinstance(error, ModuleNotFoundError) and error.name:
             package = error.name.partition(".")[0]
-            reason = f"{package} is not installed; run: pip install {package}"
+            reason = f"{package} is not installed. Run: pip install {package}"
             return cls(Outcome.UNAVAILABLE, reason)
         if isinstance(error, LabelError):
             return cls(Outcome.REFUSED, str(error))

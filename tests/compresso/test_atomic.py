@@ -76,7 +76,7 @@ def test_links_to_nothing(folder):
     assert (folder / "new.cps").is_symlink()
     assert np.array_equal(C.loads((folder / "made.cps").read_bytes()), LABELS)
     (folder / "loop.cps").symlink_to("loop.cps")
-    with pytest.raises(C.FileError, match="leads nowhere"):
+    with pytest.raises(C.FileError, match="link"):
         compress(folder / "in.npy", folder / "loop.cps")
 
 
@@ -108,13 +108,13 @@ def test_no_command_overwrites_its_source(folder):
     (folder / "x.nhdr").write_text(f"{header}data file: x.raw\n\n")
     (folder / "x.raw").write_bytes(LABELS.tobytes())
     for target in ("both.npy", "link.npy", "hard.npy"):
-        with pytest.raises(C.FileError, match="is the source itself"):
+        with pytest.raises(C.FileError, match="source itself"):
             decompress(folder / "both.npy", folder / target)
     for source, target in (("in.npy", "in.npy"), ("x.nhdr", "x.raw")):
-        with pytest.raises(C.FileError, match=rf"{target}: is the source itself"):
+        with pytest.raises(C.FileError, match=rf"{target}: .* source itself"):
             compress(folder / source, folder / target)
     (folder / "sub.cps").mkdir()
-    with pytest.raises(C.FileError, match="is a folder"):
+    with pytest.raises(C.FileError, match="folder"):
         compress(folder / "in.npy", folder / "sub.cps")
     assert (folder / "both.npy").read_bytes() == (folder / "in.cps").read_bytes()
 
@@ -284,7 +284,7 @@ def test_a_device_stays_a_device(folder):
 
 def test_a_fifo_is_written_into_and_stays(folder):
     os.mkfifo(folder / "fifo.cps")
-    with pytest.raises(C.FileError, match="start the reader first"):
+    with pytest.raises(C.FileError, match="reader first"):
         compress(folder / "in.npy", folder / "fifo.cps")
     got = []
     reader = threading.Thread(target=lambda: got.append((folder / "fifo.cps").read_bytes()))

@@ -101,7 +101,7 @@ def test_calls_of_the_original_readme(phantom):
     assert raw == phantom.astype(np.uint16).astype(np.uint64).tobytes()
     for first in (C.COMPRESSO, C.NEUROGLANCER):
         assert first(phantom, compress=False) == first.compress(phantom)
-        with pytest.raises(C.EncodeError, match="no second stage of its own"):
+        with pytest.raises(C.EncodeError, match="compressor"):
             first(phantom, compress=True)
     with pytest.raises(AttributeError, match="RAR"):
         C.RAR  # noqa: B018

@@ -174,12 +174,12 @@ def test_what_is_refused(tmp_path):
     np.save(tmp_path / "v.npy", volume)
     os.mkfifo(tmp_path / "fifo.npy")
     for name, text in {
-        "source": "is the source itself, or in it",
-        "source/inside": "is the source itself, or in it",
-        "other": "exists, and is another array (its chunk_grid, codecs, dimension_names,",
-        "group": "is a group, or damaged, and is not removed",
-        "folder": "is a folder with other things in it",
-        "v.npy": "is a file, and a store is a folder",
+        "source": "target and source",
+        "source/inside": "target and source",
+        "other": "another array (its chunk_grid, codecs, dimension_names,",
+        "group": "not removed",
+        "folder": "not empty",
+        "v.npy": "not a folder",
         "": "",
     }.items():
         one_line(convert(source, tmp_path / name, code=1), text)
@@ -191,10 +191,10 @@ def test_what_is_refused(tmp_path):
     same(other, volume)
     convert(tmp_path / "none.npy", tmp_path / "t", code=1)
     convert(source, tmp_path / "t", "--scheduler", "dusk:4", code=2)
-    one_line(convert(tmp_path / "v.npy", tmp_path / "v.npy", code=1), "is the source itself")
+    one_line(convert(tmp_path / "v.npy", tmp_path / "v.npy", code=1), "target and source")
     one_line(convert(source, tmp_path / "t", "--memory", "16M", code=1), "Give --memory")
     for words in (("v.npy", ""), ("", "t"), ("-", "t"), (tmp_path / "fifo.npy", "t")):
-        one_line(convert(*words, code=1), "cannot be read or written box by box")
+        one_line(convert(*words, code=1), "box by box")
 
 
 def test_links(tmp_path):
@@ -208,7 +208,7 @@ def test_links(tmp_path):
     same(tmp_path / "made", volume)
     assert "1 kept" in convert(tmp_path / "v.npy", tmp_path / "link").stdout
     one_line(convert(circle, tmp_path / "t", code=1), f"{circle}: no such file")
-    one_line(convert(tmp_path / "made", circle, code=1), f"{circle}: is a file, and a store is")
+    one_line(convert(tmp_path / "made", circle, code=1), f"{circle}: not a folder")
 
 
 # -- damage ---------------------------------------------------------------------------------------
@@ -358,13 +358,13 @@ def test_a_file_that_changes_while_it_is_read_leaves_the_target_unfinished(tmp_p
     volume = saved(source)
     plan = begun(source, target)
     os.utime(source, ns=(1, 1))
-    with pytest.raises(FileError, match="changed while it was read; run it again with --force"):
+    with pytest.raises(FileError, match="changed while it was read"):
         finish(plan)
     assert not opens(target)
     convert(source, target, code=1)
     head = target / "zarr.json.unfinished"
     head.write_bytes(head.read_bytes()[:100])  # also if it is truncated
-    one_line(convert(source, target, code=1), "remove it with --force")
+    one_line(convert(source, target, code=1), "--force")
     convert(source, target, "--force")
     same(target, volume)
     assert not head.exists()
@@ -376,7 +376,7 @@ def test_an_unfinished_target_is_not_a_source(tmp_path, name):
     begun(tmp_path / "v.npy", tmp_path / name)
     for command in ("compress", "convert"):
         done = invoke(command, tmp_path / name, tmp_path / "x", code=1)
-        one_line(done, f"Error: {tmp_path / name}: is an unfinished conversion")
+        one_line(done, f"Error: {tmp_path / name}: unfinished conversion")
 
 
 def test_before_the_target_is_begun_nothing_is_unfinished(tmp_path, monkeypatch):
@@ -431,7 +431,7 @@ def test_a_replaced_conversion_leaves_the_new_target_alone(tmp_path):
     (box,) = second.tasks()
     assert work(second, box).written == 1
     written = files(target)
-    with pytest.raises(FileError, match="another conversion replaced it; run one at a time"):
+    with pytest.raises(FileError, match="another conversion"):
         finish(first)
     assert not opens(target)
     assert files(target) == written
@@ -443,7 +443,7 @@ def test_a_target_that_is_removed_meanwhile_is_not_begun_again(tmp_path):
     saved(tmp_path / "v.npy")
     plan = begun(tmp_path / "v.npy", tmp_path / "t")
     shutil.rmtree(tmp_path / "t")
-    with pytest.raises(FileError, match="was removed while it was written; run it again"):
+    with pytest.raises(FileError, match="removed while"):
         finish(plan)
     assert not (tmp_path / "t").exists()
 

@@ -27,7 +27,7 @@ def test_the_whole_ending_is_named(tmp_path):
         volumes.write(path, volumes.of_array(np.empty((0, 6, 7), "u1")))
 
 
-@pytest.mark.parametrize(("inner", "words"), [("9", "has no series 9; it has 0 of"), ("", "which")])
+@pytest.mark.parametrize(("inner", "words"), [("9", "no series 9: 0 of"), ("", "several")])
 def test_a_missing_series(tmp_path, inner, words):
     with tifffile.TiffWriter(tmp_path / "two.tif") as file:
         file.write(np.ones((3, 4, 5), "u2"), photometric="minisblack")
@@ -42,11 +42,11 @@ def test_a_missing_series(tmp_path, inner, words):
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ([], "is a folder"),
-        (["zarr.json"], "is a chunked store"),
-        ([".zgroup"], "is a chunked store"),
-        (["zarr.json.unfinished"], "is an unfinished conversion"),
-        (["zarr.json.unfinished", "zarr.json"], "is a chunked store"),
+        ([], "a folder"),
+        (["zarr.json"], "chunked store"),
+        ([".zgroup"], "chunked store"),
+        (["zarr.json.unfinished"], "unfinished conversion"),
+        (["zarr.json.unfinished", "zarr.json"], "chunked store"),
     ],
 )
 def test_folders_are_not_compressed_files(tmp_path, files, words):
@@ -56,7 +56,8 @@ def test_folders_are_not_compressed_files(tmp_path, files, words):
     for verb, *target in (["info"], ["verify"], ["decompress", str(tmp_path / "x.npy")]):
         done = CliRunner().invoke(main, [verb, str(tmp_path / "folder"), *target])
         assert done.exit_code == (2 if verb == "verify" else 1)
-        assert done.output.startswith(f"Error: {tmp_path / 'folder'}: {words}")
+        assert done.output.startswith(f"Error: {tmp_path / 'folder'}: ")
+        assert words in done.output
         assert len(done.output.splitlines()) == 1
 
 
@@ -64,8 +65,8 @@ def test_folders_are_not_compressed_files(tmp_path, files, words):
 def test_folders_are_not_volumes(tmp_path, verb):
     (tmp_path / "folder").mkdir()
     done = CliRunner().invoke(main, [verb, str(tmp_path / "folder"), str(tmp_path / "target")])
-    line = f"Error: {tmp_path / 'folder'}: is a folder and not a known store"
-    assert done.output == f"{line}; name a file or a store\n"
+    line = f"Error: {tmp_path / 'folder'}: not a file or a known store (it is a folder)"
+    assert done.output == f"{line}\n"
     assert done.exit_code == 1
 
 

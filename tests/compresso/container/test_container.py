@@ -158,7 +158,7 @@ def test_a_group_of_another_file_is_refused():
     assert head_of(a).data == head_of(b).data
     for (start, stop), lost in zip(spans_of(a)[:4], [(0, 2), (2, 4), (4, 6), (6, 7)], strict=True):
         mixed = a[:start] + b[start:stop] + a[stop:]
-        refused(mixed, "another group is in its place")
+        refused(mixed, "different group")
         assert [(d.z0, d.z1) for d in damage(mixed)] == [lost]
         assert recovered(mixed) == [z for z in range(7) if not lost[0] <= z < lost[1]]
 

@@ -88,7 +88,7 @@ def test_the_name_in_a_hint_works(tmp_path, write, inner):
     (tmp_path / "my files").mkdir()
     path = write(tmp_path / "my files" / ("A.H5" if write is two_datasets else "A.TIF"))
     error = run("compress", f"{path}{inner}", tmp_path / "a.cps", code=1).stderr
-    (name,) = shlex.split(error.rpartition("name one as ")[2])
+    (name,) = shlex.split(error.rpartition("e.g. ")[2])
     run("compress", name, tmp_path / "a.cps")
 
 
@@ -110,7 +110,7 @@ def test_the_name_in_a_hint_works_for_pipes(tmp_path, source):
         )
 
     error = piped(source).stderr.decode()
-    (name,) = shlex.split(error.rpartition("name one as ")[2])
+    (name,) = shlex.split(error.rpartition("e.g. ")[2])
     done = piped(name)
     assert done.returncode == 0, done.stderr
     assert np.array_equal(C.loads((tmp_path / "a.cps").read_bytes()), LABELS + 1)

@@ -172,9 +172,7 @@ def test_scales_and_boxes_are_in_the_stores_own_coordinates(tmp_path):
     same(f"{folder}:mip=1", volume[:, ::2, ::2])
     same(f"{folder}:box=12-20x21-29x33-50", volume[3:20, 1:9, 2:10])
     same(f"{folder}:mip=1,box=10-31x20-37x30-31", volume[:1, ::2, ::2])
-    assert "has no scale mip=2; it has mip=0 (41 x 33 x 20), mip=1 (21 x 17 x 20)" in refusal(
-        f"{folder}:mip=2"
-    )
+    assert "mip=0 (41 x 33 x 20), mip=1 (21 x 17 x 20)" in refusal(f"{folder}:mip=2")
     assert "10-51x20-53x30-50 (x, y, z)" in refusal(f"{folder}:box=9-20x21-29x33-50")
 
 
@@ -240,10 +238,10 @@ def test_axes_without_names(tmp_path):
     same(f"{folder}:axes=xyz", volume.T)
     same(f"{depots.n5(tmp_path / 'n5', volume)}:axes=zyx", volume.T)
     folder = zarr_array(tmp_path / "odd", volume, dimension_names=["z", "y", "w"])
-    assert "say axes=zyx" in refusal(folder)
+    assert ":axes=zyx" in refusal(folder)
     same(f"{folder}:axes=zyx", volume)
     folder = zarr_array(tmp_path / "flat", volume[0], dimension_names=["y", "w"], chunks=(8, 8))
-    assert "say axes=yx" in refusal(folder)
+    assert ":axes=yx" in refusal(folder)
     same(f"{folder}:axes=yx", volume[:1])
 
 
@@ -373,7 +371,7 @@ def test_ome_zarr(tmp_path, version):
     assert found.spacing == pytest.approx((40, 8, 8))
     assert found.origin == pytest.approx((2 + 8, 2, 0))
     assert found.unit == "nm"
-    assert "has no scale mip=2; it has mip=0 (s/0), mip=1 (s/1)" in refusal(f"{folder}:mip=2")
+    assert "mip=0 (s/0), mip=1 (s/1)" in refusal(f"{folder}:mip=2")
 
 
 @pytest.mark.parametrize(
@@ -411,15 +409,15 @@ def test_groups(tmp_path, version, consolidated):
     if consolidated:
         with pytest.warns() if version == 3 else pytest.MonkeyPatch.context():
             zarr.consolidate_metadata(str(folder), zarr_format=version)
-    assert refusal(folder).endswith(f"/a/labels, /other; name one as {folder}:/a/labels")
+    assert refusal(folder).endswith(f"/a/labels, /other. Choose one, e.g. {folder}:/a/labels")
     url = f"file://{folder}|zarr{version}:"
-    assert f"name one as '{url}a/labels'" in refusal(url)
+    assert f"e.g. '{url}a/labels'" in refusal(url)
     same(f"{folder}:/a/labels", volume)
     same(f"{url}a/labels", volume)
     with depots.serving(tmp_path) as address:
         text = f"zarr://{address}/many"
         line = refusal(text)
-        expected = f"{text}/a/labels" if consolidated else f"such as {text}/path/inside"
+        expected = f"{text}/a/labels" if consolidated else f"e.g. {text}/path/inside"
         assert line.endswith(expected)
         same(f"{text}/a/labels", volume)
 
