@@ -180,29 +180,29 @@ def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
     Sizes are x, y, z. A ratio is the size of the uncompressed array divided by the size of the
     file.
     """
-    import numpy as np
-
     from compresso import files, volumes
 
     with progress_bar(quiet=not labels) as progress:
-        facts = files.describe_file(source, labels, threads, progress)
-    done = files.Result(facts["shape"], np.dtype(facts["dtype"]), facts["size"])
+        done = files.describe_file(source, labels, threads, progress)
     if as_json:
-        geometry = volumes.geometry_of(facts["metadata"])
+        facts = {name: value for name, value in vars(done).items() if value is not None}
+        facts.pop("faults")
+        geometry = volumes.geometry_of(done.metadata)
         spacing = geometry and {"voxel_size": geometry.spacing[::-1], "unit": geometry.length}
         wide, own = _ratios(done)
         ratios = {"ratio_uint64": wide, "ratio_own_dtype": own}
         axes = {"file": str(source), "axes": "xyz"[: len(done.shape)], "shape": done.shape[::-1]}
-        click.echo(json.dumps(facts | axes | ratios | (spacing or {}), indent=2))
+        facts |= {"dtype": done.dtype.name, **axes, **ratios, **(spacing or {})}
+        click.echo(json.dumps(facts, indent=2))
         return
-    groups, depth = facts["groups"], facts["depth"]
+    groups, depth = done.groups, done.depth
     lines = [
         f"{source}: {_array(done)}",
-        f"codec: {cli.method(facts['encoding'], facts['compression'])}",
+        f"codec: {cli.method(done.encoding, done.compression)}",
         f"groups: {groups} of {depth} slice{'' if depth == 1 else 's'}" if groups else "groups: 0",
         f"size: {_sizes(done)}",
-        volumes.summary(facts["metadata"]),
-        f"labels: {facts['labels']:,}" if labels else "",
+        volumes.summary(done.metadata),
+        f"labels: {done.labels:,}" if labels else "",
     ]
     click.echo("\n  ".join(filter(None, lines)))
 
@@ -345,13 +345,13 @@ def _array(done: Any) -> str:
 def _ratios(done: Any) -> tuple[float, float]:
     """How many times smaller a file is than the labels as uint64, and in their own dtype."""
     voxels = math.prod(done.shape)
-    return 8 * voxels / done.nbytes, done.dtype.itemsize * voxels / done.nbytes
+    return 8 * voxels / done.size, done.dtype.itemsize * voxels / done.size
 
 
 def _sizes(done: Any) -> str:
     wide, own = map(cli.digits, _ratios(done))
     also = "" if done.dtype.itemsize == 8 else f" ({own}x than {done.dtype.name})"
-    return f"{cli.file_size(done.nbytes)}, {wide}x smaller than uint64{also}"
+    return f"{cli.file_size(done.size)}, {wide}x smaller than uint64{also}"
 
 
 def _finish(target: Path, line: str, quiet: bool) -> None:

@@ -8,14 +8,15 @@ it; ``report``, called with each line about damage or about metadata that the ta
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from compresso import container, volumes
-from compresso.arrays import LIMIT, Labels
+from compresso.arrays import LIMIT, Labels, Shape
 from compresso.atomic import HEAD, check_unchanged, replacing, seekable, stamp
 from compresso.codec import DEFAULT_ENCODING
 from compresso.errors import DecodeError, EncodeError, FileError
@@ -30,13 +31,26 @@ FORMAT = ". Name the format, such as --format npy"
 STEP = 64  # slices that are copied at a time
 
 
-class Result(NamedTuple):
+@dataclass(frozen=True)
+class Result:
     """The array in a file that was written or checked, the file's size, and damage found."""
 
-    shape: tuple[int, ...]
+    shape: Shape
     dtype: np.dtype[Any]
-    nbytes: int
+    size: int
     faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contents(Result):
+    """What a compressed file holds."""
+
+    encoding: str = "cpso"
+    compression: str = "none"
+    groups: int = 1
+    depth: int = 1
+    metadata: volumes.Metadata = field(default_factory=dict)
+    labels: int | None = None  # the number of distinct labels, if they were counted
 
 
 def is_cpso(path: Path) -> bool:
@@ -228,7 +242,7 @@ def decompress_file(
                 raise
             note(str(error))
         z0, z1 = _chosen(description.grid[0], slices, source, report)
-        shape: tuple[int, ...] = (z1 - z0, *description.grid[1:])
+        shape: Shape = (z1 - z0, *description.grid[1:])
         if slices == ALL and volumes.any_shape(name):
             shape = description.shape
         elif len(description.shape) < 3:
@@ -286,10 +300,9 @@ def verify_file(
     """
     if is_cpso(source) and source.is_file():
         try:
-            facts = describe_file(source, labels=True)
+            return describe_file(source, labels=True)
         except FileError as error:
             raise DecodeError(str(error)) from error
-        return Result(facts["shape"], np.dtype(facts["dtype"]), facts["size"])
     with _reader(source, limit=limit) as reader:
         description = reader.description
         faults = tuple(damage.reason for damage in reader.damage(threads, progress))
@@ -298,8 +311,8 @@ def verify_file(
 
 def describe_file(
     source: Path, labels: bool = False, threads: int = 1, progress: Progress = ignore
-) -> dict[str, Any]:
-    """Return the shape [z, y, x] of a compressed file, its dtype, codecs, sizes and metadata.
+) -> Contents:
+    """Return what a compressed file holds.
 
     With ``labels`` it is decoded, to count the distinct labels. Raises FileError and DecodeError.
     """
@@ -307,20 +320,17 @@ def describe_file(
         with volumes.open_file(source) as volume:
             z, dtype = volume.shape[0], volume.dtype
             parts = (volume.read(at, at + STEP) for at in range(0, z, STEP))
-            count = {"labels": _distinct(parts, dtype)} if labels else {}
-        codec = {"encoding": "cpso", "compression": "none", "groups": 1, "depth": z}
-        sizes = {"size": source.stat().st_size, "metadata": {}}
-        return {"shape": volume.shape, "dtype": dtype.name, **codec, **sizes, **count}
+            count = _distinct(parts, dtype) if labels else None
+        return Contents(volume.shape, dtype, source.stat().st_size, depth=z, labels=count)
     with _reader(source) as reader:
         reader.check_end()
         description, dtype = reader.description, np.dtype(reader.description.dtype)
         z = description.grid[0]
         with closing(_parts(reader, (0, z), threads, progress)) as groups:
-            count = {"labels": _distinct(groups, dtype)} if labels else {}
-    codec = {"encoding": description.encoding, "compression": description.compression}
-    codec |= {"groups": description.n_groups, "depth": min(description.depth, z)}
-    sizes = {"size": reader.nbytes, "metadata": description.metadata or {}}
-    return {"shape": description.shape, "dtype": dtype.name, **codec, **sizes, **count}
+            count = _distinct(groups, dtype) if labels else None
+    codec = description.encoding, description.compression, description.n_groups
+    more = *codec, min(description.depth, z), description.metadata or {}, count
+    return Contents(description.shape, dtype, reader.nbytes, (), *more)
 
 
 def _distinct(parts: Iterator[Labels], dtype: np.dtype[Any]) -> int:

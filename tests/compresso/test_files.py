@@ -33,8 +33,8 @@ def test_files(tmp_path, phantom, dtype):
         file["other"] = labels
     source, target = f"{tmp_path / 'in.h5'}:/labels", tmp_path / "x.cps"
     done = files.compress_file(source, target, "compresso", "zstd", memory=2 << 20)
-    assert done == (labels.shape, labels.dtype, target.stat().st_size, ())
-    assert files.describe_file(target)["depth"] == 3  # 2 MB / (6 copies of 8 bytes per voxel)
+    assert done == files.Result(labels.shape, labels.dtype, target.stat().st_size)
+    assert files.describe_file(target).depth == 3  # 2 MB / (6 copies of 8 bytes per voxel)
     assert files.verify_file(target) == done
     for form in FORMATS:
         files.decompress_file(target, tmp_path / f"back.{form}")
