@@ -24,8 +24,7 @@ from typing import Any
 import click
 
 from compresso import __version__, atomic
-from compresso.errors import CompressoError, DecodeError, SpecError
-from compresso.errors import did_you_mean as did_you_mean
+from compresso.errors import CompressoError, DecodeError, SpecError, did_you_mean
 from compresso.parallel import Progress, cores
 from compresso.plugins import Extent
 from compresso.warmup import announce_compilation
@@ -320,19 +319,9 @@ def threads(
     )
 
 
-def runs(default: int, what: str = "Measure every method N times, in random order.") -> Decorator:
-    """Return the option ``--runs``."""
-    return click.option("-r", "--runs", type=number(1), metavar="N", default=default, help=what)
-
-
 def chunks(default: str | None, what: str = "Size of a chunk in voxels.") -> Decorator:
     """Return the option ``--chunks``, which is an Extent of x, y, z, or None."""
     return click.option("--chunks", type=voxels, metavar="X,Y,Z", default=default, help=what)
-
-
-def seed(what: str = "Random seed for the order of measurements.") -> Decorator:
-    """Return the option ``--seed``."""
-    return click.option("--seed", type=number(0), metavar="N", default=2017, help=what)
 
 
 def _show_tracebacks(ctx: click.Context, _: click.Parameter, show: bool) -> None:
@@ -348,7 +337,6 @@ MEMORY = click.option(
 )
 FORCE = click.option("-f", "--force", is_flag=True, help="Overwrite the target.")
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only.")
-VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show details of the progress.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 DEBUG = click.option(
     "--debug",

@@ -14,8 +14,6 @@ from numpy.typing import DTypeLike
 
 from compresso.arrays import Labels, Shape, as_shape, as_volume, check_shape, label_dtype
 from compresso.errors import DecodeError, EncodeError, LabelError
-from compresso.plugins import DEFAULT_COMPRESSION as DEFAULT_COMPRESSION
-from compresso.plugins import DEFAULT_ENCODING as DEFAULT_ENCODING
 from compresso.plugins import Plugin
 
 Buffer = bytes | bytearray | memoryview

@@ -24,9 +24,8 @@ from compresso import volumes
 from compresso.arrays import Labels, Shape
 from compresso.atomic import STANDARD, Stamp, check_unchanged, is_stream, stamp
 from compresso.cli import complain, extent, file_size, on_interruption, progress_bar
-from compresso.codec import DEFAULT_ENCODING
 from compresso.errors import CompressoError, EncodeError, FileError, LabelError
-from compresso.plugins import require
+from compresso.plugins import DEFAULT_ENCODING, require
 from compresso.scheduling import Scheduler, open_scheduler
 from compresso.volumes import UNFINISHED, Folder, Metadata
 from compresso.volumes.volume import Box, Volume, around, format_box, grid, slices_of

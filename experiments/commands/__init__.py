@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from compresso.cli import SETTINGS, VERSION, Commands, did_you_mean, reporting
+from compresso.cli import SETTINGS, VERSION, Commands, reporting
+from compresso.errors import did_you_mean
 
 #: The commands and their files, in the order of their use; the first one is the default.
 FILES = {

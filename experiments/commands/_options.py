@@ -42,6 +42,16 @@ def examples(*lines: str, docs: str = "docs/benchmarking.md") -> str:
     return cli.examples(*(f"python run.py {line}" for line in lines), docs=docs)
 
 
+def runs(default: int, what: str = "Measure every method N times, in random order.") -> Decorator:
+    """Return the option ``--runs``."""
+    return click.option("-r", "--runs", type=cli.number(1), metavar="N", default=default, help=what)
+
+
+def seed(what: str = "Random seed for the order of measurements.") -> Decorator:
+    """Return the option ``--seed``."""
+    return click.option("--seed", type=cli.number(0), metavar="N", default=2017, help=what)
+
+
 def _seconds(text: object) -> float | None:
     """Parse a time limit; None for inf."""
     try:
@@ -122,3 +132,6 @@ def codecs(what: str, text: str, registry: Any) -> list[Any]:
             needed = " ".join(registry.parse(name).missing())
             click.echo(f"{name} is skipped. To include it: pip install {needed}", err=True)
     return list({codec.spec: codec for codec in map(registry.parse, chosen)}.values())
+
+
+VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show details of the progress.")

@@ -50,7 +50,7 @@ def _be_quick(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     callback=_be_quick,
     help="Measure a few codecs on a small uint32 volume, within two minutes.",
 )
-@cli.runs(7)
+@options.runs(7)
 @cli.threads(2, "Measure with 1 and with this number of threads (0 = all cores).")
 @click.option("--encodings", metavar="LIST", default=ENCODINGS, help="Encodings to measure.")
 @click.option("--peers", metavar="PYTHON", help="Interpreter with the other packages.")

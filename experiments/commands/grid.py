@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from compresso import cli
-from compresso.cli import DEBUG, QUIET, VERBOSE
+from compresso.cli import DEBUG, QUIET
 from experiments.commands import _options as options
 from experiments.commands._options import Command
 
@@ -35,7 +35,7 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
 @click.argument("encoding")
 @click.argument("compression")
 @click.argument("dataset", default="phantom")
-@cli.runs(1)
+@options.runs(1)
 @options.RESTART
 @options.KEEP_FAILED
 @cli.threads(
@@ -44,7 +44,7 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
 )
 @options.timeout(None)
 @click.option("--isolate", "isolated", is_flag=True, help="Run each method in its own process.")
-@cli.seed()
+@options.seed()
 @click.option(
     "--scheduler",
     metavar="WHERE",
@@ -72,7 +72,7 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
 @options.output("results.csv")
 @options.FIGURES
 @options.PLOT
-@VERBOSE
+@options.VERBOSE
 @QUIET
 @DEBUG
 @click.option(

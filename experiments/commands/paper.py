@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from compresso import cli
-from compresso.cli import DEBUG, QUIET, VERBOSE
+from compresso.cli import DEBUG, QUIET
 from experiments.commands import _options as options
 from experiments.commands._options import Command
 
@@ -26,18 +25,18 @@ PATIENCE = 600.0
     epilog=options.examples("paper", "paper spl-knee,bsd500 --runs 1", docs="docs/reproducing.md"),
 )
 @click.argument("dataset", default="all")
-@cli.runs(5)
+@options.runs(5)
 @options.RESTART
 @options.KEEP_FAILED
 @options.timeout(7200.0)
-@cli.seed()
+@options.seed()
 @options.SLICES
 @options.DIRECTORY
 @options.output("paper.csv")
 @options.FIGURES
 @options.PLOT
 @click.option("--only-report", is_flag=True, help="Measure nothing; report the rows of the CSV.")
-@VERBOSE
+@options.VERBOSE
 @QUIET
 @DEBUG
 def paper(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from compresso import cli
-from compresso.cli import DEBUG, JSON, QUIET, VERBOSE
+from compresso.cli import DEBUG, JSON, QUIET
 from experiments.commands import _options as options
 from experiments.commands._options import Command
 
@@ -37,8 +37,8 @@ def _share(text: object) -> float:
     ),
 )
 @click.argument("dataset")
-@cli.runs(5, "Measure the best methods N times.")
-@cli.seed("Random seed for choosing the sample.")
+@options.runs(5, "Measure the best methods N times.")
+@options.seed("Random seed for choosing the sample.")
 @click.option(
     "--sample",
     type=_share,
@@ -51,7 +51,7 @@ def _share(text: object) -> float:
 @options.output("recommend.csv")
 @options.FIGURES
 @options.PLOT
-@VERBOSE
+@options.VERBOSE
 @QUIET
 @DEBUG
 def recommend(
