@@ -170,6 +170,7 @@ def _section(
     ids = {i: f"{slug}--{style.slug(f'{e}--{c}')}" for i, e, c in lines[METHOD[1:]].itertuples()}
     fronts = {speed: front(ranked, speed) for speed in BOTH}
     on_front = {index for found in fronts.values() for index in found}
+    narrow = row["native_bytes"] != row["raw_bytes"]
     plain = set(lines["encoding"][~lines["encoding"].str.contains(":")])
     cards = []
     for column, label in {"ratio": "smallest", **BOTH}.items():
@@ -196,13 +197,14 @@ def _section(
         "name": found["dataset"],
         "about": ", ".join(filter(None, (found["size (x, y, z)"], row["part"]))),
         "dtype": row["dtype"],
-        "narrow": row["native_bytes"] != row["raw_bytes"],
+        "narrow": narrow,
         "cards": cards,
         "charts": [_chart(ranked, s, f"{BOTH[s]} [MB/s]", f, ids) for s, f in fronts.items()],
         "lines": [
             _line(
                 line,
                 ids[index],
+                narrow,
                 index in on_front,
                 ":" in line["encoding"] and style.family(line["encoding"]) in plain,
             )
@@ -213,9 +215,12 @@ def _section(
     }
 
 
-def _line(line: "pd.Series[Any]", anchor: str, front: bool, variant: bool) -> dict[str, Any]:
+def _line(
+    line: "pd.Series[Any]", anchor: str, narrow: bool, front: bool, variant: bool
+) -> dict[str, Any]:
     """A line of the table: texts, and the numbers that it is sorted by."""
-    numbers = [(digits(line[name]), line[name], "") for name in ("ratio", "native_ratio")]
+    ratios = ("ratio", "native_ratio") if narrow else ("ratio",)
+    numbers = [(digits(line[name]), line[name], "") for name in ratios]
     numbers.append((file_size(int(line["compressed_bytes"])), line["compressed_bytes"], ""))
     for speed in BOTH:
         known = speed_of(line, speed)

@@ -182,6 +182,19 @@ def test_without_scripts_everything_is_shown(written):
     assert len([row for row in Seen(text).rows if row[0].strip() == "ristretto"]) == 2
 
 
+@pytest.mark.parametrize("native_bytes", [500_000, 1_000_000])
+def test_every_row_has_a_cell_below_each_head(tmp_path, native_bytes):
+    """With labels of 64 bits there is one ratio, else also that of the file's dtype."""
+    methods = {("compresso", "zstd"): 9, ("cpso", "zstd"): 8, ("neuroglancer", "zstd"): 7}
+    rows = results_of("a.npy", "em", methods, native_bytes=native_bytes)
+    text = page.write(tabulate(rows), [], tmp_path).read_text()
+    table = text[text.index('<table class="results">') :]
+    heads = table[: table.index("</thead>")].count("<th ")
+    body = table[table.index("<tbody>") : table.index("</tbody>")]
+    assert [row.count("<td") for row in body.split("</tr>")[:3]] == [heads] * 3
+    assert heads == (7 if native_bytes == 1_000_000 else 8)
+
+
 def test_two_runs_have_no_interval_and_slow_speeds_are_numbers(tmp_path):
     rows = [
         row | dict.fromkeys(("encode_s", "compress_s"), 10.0 * run) | {"run": run}
