@@ -115,6 +115,7 @@ FIGURES = click.option(
 )
 PLOT = click.option("--plot/--no-plot", default=True, help="Draw figures and write the report.")
 RESTART = click.option("--restart", is_flag=True, help="Repeat runs that are already in the CSV.")
+VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show details of the progress.")
 KEEP_FAILED = click.option("--keep-failed", is_flag=True, help="Do not retry failed runs.")
 
 
@@ -132,6 +133,3 @@ def codecs(what: str, text: str, registry: Any) -> list[Any]:
             needed = " ".join(registry.parse(name).missing())
             click.echo(f"{name} is skipped. To include it: pip install {needed}", err=True)
     return list({codec.spec: codec for codec in map(registry.parse, chosen)}.values())
-
-
-VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show details of the progress.")
