@@ -21,6 +21,8 @@ from compresso.cli import DEBUG, FORCE, JSON, QUIET, complain, examples, progres
 from compresso.errors import SpecError, did_you_mean
 from compresso.plugins import DEFAULT_COMPRESSION, DEFAULT_ENCODING
 
+#: Lines about missing objects that are printed; the others are counted.
+MISSING = 20
 SOURCE = click.argument("source", type=cli.file)
 ENCODING = click.option(
     "-e",
@@ -239,16 +241,59 @@ def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
 @click.option("--dry-run", is_flag=True, help="Show the tasks and their memory; write nothing.")
 @QUIET
 @DEBUG
-def convert(**options: Any) -> None:
+def convert(threads: int, scheduler: str, quiet: bool, dry_run: bool, **options: Any) -> None:
     """Convert a volume of any size to Zarr v3.
 
     The same command resumes an interrupted conversion, also after kill -9. Every chunk is decoded
     and compared with the source before it is written. Exits with status 1 if parts of the source
     could not be read; all other parts are written.
     """
-    from compresso.convert import command
+    from compresso import convert as conversion
+    from compresso.scheduling import open_scheduler
 
-    sys.exit(command(**options))
+    chunks, shards = options.pop("chunks"), options.pop("shards")
+    job = conversion.Job(**options, chunks=chunks[::-1], shards=shards and shards[::-1])
+    unfinished = f"{job.target} is unfinished; the same command resumes it"
+    plan = None if scheduler else conversion.make_plan(job, threads, fewer=True)
+    missing = 0
+    with open_scheduler(scheduler, plan.at_once if plan else 1) as workers:
+        plan = plan or conversion.make_plan(job, workers.slots_per_process)
+        for line in plan.notes:
+            complain(line)
+        if dry_run:
+            click.echo(
+                f"{job.target}: {len(plan):,} tasks of {cli.extent(plan.task)} voxels, "
+                f"{plan.at_once} at a time, {cli.file_size(plan.task_nbytes)} each; "
+                "nothing is written"
+            )
+            return
+        with cli.on_interruption(unfinished), progress_bar(quiet, "task") as progress:
+            finished = 0
+            progress(0, len(plan))
+
+            def report(done: conversion.Done) -> None:
+                nonlocal missing, finished
+                for line in done.problems[: max(0, MISSING - missing)]:
+                    complain(line)
+                missing += len(done.problems)
+                finished += 1
+                progress(finished, len(plan))
+
+            total = conversion.convert(conversion.begin(plan), workers, report)
+    if not quiet:
+        click.echo(
+            f"{job.target}: {total.written:,} written ({cli.file_size(total.nbytes)}), "
+            f"{total.kept:,} kept, {total.empty:,} empty, {missing:,} missing"
+        )
+    if missing:
+        advice = "run the same command to try them again"
+        if total.refused:
+            advice = (
+                f"{job.encoding} cannot hold the labels of {total.refused:,}: give --encoding cpso "
+                "and --force"
+            )
+        complain(f"Error: {missing:,} parts of {job.target} are missing and read as 0; {advice}")
+        sys.exit(1)
 
 
 @main.command(epilog=examples("compresso codecs", "compresso codecs ristretto zstd"))

@@ -23,10 +23,10 @@ from xxhash import xxh3_64_hexdigest
 from compresso import volumes
 from compresso.arrays import Labels, Shape
 from compresso.atomic import STANDARD, Stamp, check_unchanged, is_stream, stamp
-from compresso.cli import complain, extent, file_size, on_interruption, progress_bar
+from compresso.cli import file_size
 from compresso.errors import CompressoError, EncodeError, FileError, LabelError
 from compresso.plugins import DEFAULT_ENCODING, require
-from compresso.scheduling import Scheduler, open_scheduler
+from compresso.scheduling import Scheduler
 from compresso.volumes import UNFINISHED, Folder, Metadata
 from compresso.volumes.volume import Box, Volume, around, format_box, grid, slices_of
 from compresso.volumes.zarr import OWN
@@ -41,8 +41,6 @@ LARGEST = 1 << 24
 CODEC_BYTES = 64
 #: Bytes of the interpreter, libraries and kernels.
 BASE = 352 << 20
-#: Lines about missing objects that are printed; the others are counted.
-SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -151,52 +149,6 @@ class Done(NamedTuple):
     nbytes: int = 0
     problems: tuple[str, ...] = ()
     refused: int = 0
-
-
-def command(threads: int, scheduler: str, quiet: bool, dry_run: bool, **options: Any) -> int:
-    """Run ``compresso convert``: convert, print the result, and return the exit code."""
-    chunks, shards = options.pop("chunks"), options.pop("shards")
-    job = Job(**options, chunks=chunks[::-1], shards=shards and shards[::-1])
-    unfinished = f"{job.target} is unfinished; the same command resumes it"
-    plan = None if scheduler else make_plan(job, threads, fewer=True)
-    missing = 0
-    with open_scheduler(scheduler, plan.at_once if plan else 1) as workers:
-        plan = plan or make_plan(job, workers.slots_per_process)
-        for line in plan.notes:
-            complain(line)
-        if dry_run:
-            print(
-                f"{job.target}: {len(plan):,} tasks of {extent(plan.task)} voxels, "
-                f"{plan.at_once} at a time, {file_size(plan.task_nbytes)} each; nothing is written"
-            )
-            return 0
-        with on_interruption(unfinished), progress_bar(quiet, "task") as progress:
-            finished = 0
-            progress(0, len(plan))
-
-            def report(done: Done) -> None:
-                nonlocal missing, finished
-                for line in done.problems[: max(0, SHOWN - missing)]:
-                    complain(line)
-                missing += len(done.problems)
-                finished += 1
-                progress(finished, len(plan))
-
-            total = convert(begin(plan), workers, report)
-    if not quiet:
-        print(
-            f"{job.target}: {total.written:,} written ({file_size(total.nbytes)}), "
-            f"{total.kept:,} kept, {total.empty:,} empty, {missing:,} missing"
-        )
-    if missing:
-        advice = "run the same command to try them again"
-        if total.refused:
-            advice = (
-                f"{job.encoding} cannot hold the labels of {total.refused:,}: give --encoding cpso "
-                "and --force"
-            )
-        complain(f"Error: {missing:,} parts of {job.target} are missing and read as 0; {advice}")
-    return 1 if missing else 0
 
 
 def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
