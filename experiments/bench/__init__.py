@@ -9,14 +9,14 @@ from functools import partial
 import numpy as np
 
 from compresso import Encoding, compressors
-from experiments.bench import commands, peers, report
-from experiments.bench.peers import Measurement
+from experiments.bench import processes, report
+from experiments.bench.processes import Measurement
 from experiments.bench.report import COPY, Results
 from experiments.datasets import LoadedVolume
 from experiments.measure import Clock, Method, measure, rounds
 from experiments.records import OK, Row
 
-__all__ = ["commands", "ours", "peers", "report", "run"]
+__all__ = ["ours", "processes", "report", "run"]
 
 
 def run(
@@ -48,7 +48,7 @@ def run(
     dict
         The rows of each candidate by its title, in the order of the rounds.
     """
-    with peers.connect(volume, python) as others:
+    with processes.connect(volume, python) as others:
         candidates = {COPY: partial(_copy, volume)} | ours(volume, encodings, threads)
         candidates |= others
         announce("warm-up")

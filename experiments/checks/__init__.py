@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from compresso.cli import DEBUG, reporting
-from experiments.errors import HarnessError
+from experiments import HarnessError
 
 
 class Program(click.Command):

@@ -44,7 +44,7 @@ class Benchmark(Commands):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; an error that the user can correct is one line."""
-        from experiments.errors import HarnessError
+        from experiments import HarnessError
 
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):

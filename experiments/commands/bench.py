@@ -127,7 +127,7 @@ def bench(
         click.echo(f"{title}\n\nMedians of {runs} rounds, in brackets {brackets}.\n")
         tables = [bench.report.table(labels.size, results)]
         if commands:
-            tables.append(bench.commands.table(labels, runs))
+            tables.append(bench.processes.whole_commands(labels, runs))
         for table in tables:
             click.echo("".join(f"{line}\n" for line in table))
         if plot:
@@ -142,7 +142,7 @@ def _converted(volume: "LoadedVolume", dtype: str | None) -> "LoadedVolume":
     import numpy as np
 
     from compresso.arrays import as_volume
-    from experiments.errors import HarnessError
+    from experiments import HarnessError
 
     labels = as_volume(volume.labels)
     if labels.size == 0:

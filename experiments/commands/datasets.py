@@ -78,9 +78,9 @@ def fetch(
     Each file is checked and converted to HDF5, NAME.h5 in the data folder. NAME may be all.
     """
     from compresso import CompressoError
+    from experiments import HarnessError
     from experiments.datasets import CATALOGUE
     from experiments.datasets import fetch as downloads
-    from experiments.errors import HarnessError
 
     if not names:
         ctx.invoke(datasets, directory=directory, as_json=False)

@@ -94,8 +94,7 @@ def paper(
 
 def _rows_of(chosen: "Sequence[Dataset]", output: Path) -> "pd.DataFrame":
     """The rows of some datasets in the CSV; raises ResultsError if there are none."""
-    from experiments import records
-    from experiments.errors import ResultsError
+    from experiments import ResultsError, records
 
     table = records.read(output)
     table = table[table["dataset"].isin([one.name for one in chosen])]

@@ -11,6 +11,7 @@ from compresso import volumes
 from compresso.errors import SpecError, did_you_mean
 from compresso.plugins import split as split_spec
 from compresso.plugins import split_list
+from experiments import DatasetError
 from experiments.datasets import synthetic
 from experiments.datasets.dataset import (
     Dataset,
@@ -20,7 +21,6 @@ from experiments.datasets.dataset import (
     of_text,
     split,
 )
-from experiments.errors import DatasetError
 from experiments.text import EM, OTHER, SYNTHETIC, distinct, printable
 
 __all__ = ["CATALOGUE", "EM", "OTHER", "SYNTHETIC", "Dataset", "LoadedVolume", "Published"]

@@ -17,8 +17,8 @@ from compresso.arrays import Labels
 from compresso.cli import extent, file_size
 from compresso.errors import CompressoError
 from compresso.volumes import Volume
+from experiments import DatasetError
 from experiments.datasets import archives, synthetic
-from experiments.errors import DatasetError
 from experiments.records import Status
 from experiments.text import EM, SYNTHETIC, printable
 

@@ -22,9 +22,9 @@ from compresso.atomic import replacing, temporary_folder
 from compresso.cli import file_size
 from compresso.errors import DecodeError, FileError, SpecError, did_you_mean
 from compresso.volumes import Volume
+from experiments import DatasetError
 from experiments.datasets import CATALOGUE
 from experiments.datasets.dataset import Origin, open_volume
-from experiments.errors import DatasetError
 
 #: How the address of a store begins.
 STORE = "precomputed://"

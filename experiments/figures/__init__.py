@@ -18,13 +18,13 @@ from matplotlib.figure import Figure
 
 from compresso import CompressoError, FileError
 from compresso.atomic import replacing
+from experiments import HarnessError, ResultsError
 from experiments.datasets import Dataset, LoadedVolume
-from experiments.errors import HarnessError, ResultsError
 from experiments.figures import results, volumes
 from experiments.figures.style import INK, STYLE, dataset_name, slug
-from experiments.records.file import check_writable
 from experiments.records.intervals import intervals
 from experiments.records.results import derive, newest
+from experiments.records.rows import check_writable
 
 #: How the figures of measured rows are drawn, and the caption of each.
 RESULTS: dict[str, tuple[Callable[[pd.DataFrame, pd.DataFrame], results.Figures], str]] = {

@@ -16,7 +16,7 @@ from compresso.volumes import Volume, geometry_of
 from experiments.datasets import LoadedVolume
 from experiments.figures import style
 from experiments.figures.style import INK, SMALL, WIDTH, dataset_name
-from experiments.paper.measured import FREQUENT, window_counts
+from experiments.paper.claims import FREQUENT, window_counts
 
 #: Where the slices are, among those that hold labels.
 SHOWN = (0.25, 0.5, 0.75)

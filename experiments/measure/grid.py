@@ -21,9 +21,8 @@ from xxhash import xxh3_64_hexdigest
 from compresso.plugins import Extent
 from compresso.scheduling import Scheduler, open_scheduler
 from compresso.volumes.volume import Box, Volume, format_box, grid
-from experiments import records
+from experiments import HarnessError, records
 from experiments.datasets import Dataset, LoadedVolume
-from experiments.errors import HarnessError
 from experiments.measure import isolate
 from experiments.measure.clock import SEED, rounds
 from experiments.measure.method import Method, describe, identify, measure, warm_up

@@ -27,11 +27,9 @@ from compresso.cli import file_size
 from compresso.codec import Buffer
 from compresso.encodings.none import Raw
 from compresso.parallel import Span, shares
-from experiments import records
+from experiments import HarnessError, records
 from experiments.datasets import LoadedVolume
-from experiments.errors import HarnessError
-from experiments.measure.clock import Clock
-from experiments.measure.surroundings import Surroundings
+from experiments.measure.clock import Clock, Surroundings
 from experiments.records import OK, Outcome, Row, Status
 
 PIECE_BYTES = 1 << 30  # of raw labels that are decompressed at a time, at most

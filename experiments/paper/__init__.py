@@ -1,6 +1,6 @@
 """The paper: what it measured and claims, and a report that compares our measurements with it."""
 
-from experiments.paper.measured import Coverage, coverage
+from experiments.paper.claims import Coverage, coverage
 from experiments.paper.published import current_methods, methods
 from experiments.paper.report import report
 

@@ -9,8 +9,7 @@ from compresso.atomic import replacing
 from compresso.cli import method
 from experiments import datasets
 from experiments.datasets import Published
-from experiments.paper.claims import claims, summary
-from experiments.paper.measured import UNMEASURED, Coverage, Measured, in_table
+from experiments.paper.claims import UNMEASURED, Coverage, Measured, claims, in_table, summary
 from experiments.paper.published import (
     ALONE,
     CURRENT,

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from compresso import compressors, encodings
 from compresso.arrays import Labels
 from compresso.volumes.volume import format_box
+from experiments import HarnessError
 from experiments.datasets import LoadedVolume
-from experiments.errors import HarnessError
 from experiments.measure import Method, combine, measure, rounds, warm_up
 from experiments.recommend.estimate import blank, blank_size
 from experiments.recommend.sample import Announce, Sample, stack

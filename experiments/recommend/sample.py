@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from compresso.arrays import Labels, Shape
 from compresso.cli import digits, extent
 from compresso.volumes.volume import Box, Volume, grid, of_array, slices_of
-from experiments.errors import DatasetError
+from experiments import DatasetError
 
 #: The default chunk, z, y, x: several slices, as some encodings compare a slice with the one
 #: before, and whole blocks of 8x8x8.

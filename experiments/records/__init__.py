@@ -4,17 +4,20 @@ A row is one run of one method. Ratios and speeds are not stored: ``results.deri
 ``intervals.intervals`` their medians and 95% intervals, ``intervals.ranks`` who is faster.
 """
 
-from experiments.records.file import append, check, measured, read
 from experiments.records.rows import (
     COLUMNS,
     OK,
     Outcome,
     Row,
     Status,
+    append,
+    check,
     cpu,
     environment,
     key,
+    measured,
     now,
+    read,
     tabulate,
 )
 

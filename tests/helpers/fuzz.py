@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 with atheris.instrument_imports(include=["compresso"]):
     import compresso as C
     from compresso import compressors, encodings, volumes
-from experiments.checks.sources import SOURCES
+from experiments.checks.corruption import SOURCES
 
 LABELS = np.repeat(np.arange(24, dtype=np.uint16).reshape(2, 3, 4) // 5, 3, axis=2)
 LIMIT = 1 << 24

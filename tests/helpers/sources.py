@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from compresso import volumes
 from compresso.__main__ import main
 from compresso.errors import FileError
-from experiments.checks.sources import SOURCES
+from experiments.checks.corruption import SOURCES
 
 LABELS = np.repeat(np.arange(6 * 12 * 5, dtype=np.uint16).reshape(6, 12, 5) // 7, 4, axis=2)
 

@@ -18,7 +18,7 @@ import compresso as C
 from compresso import files, volumes
 from compresso.errors import FileError
 from compresso.volumes._format import reading
-from experiments.checks.sources import SOURCES
+from experiments.checks.corruption import SOURCES
 from tests.helpers.geometry import (
     carry,
 )

@@ -9,14 +9,13 @@ from click.testing import CliRunner
 
 from compresso import encodings
 from compresso.__main__ import main as compresso_main
-from experiments import bench
-from experiments.bench import commands, peers, report
+from experiments import HarnessError, bench
+from experiments.bench import processes, report
 from experiments.commands import main
 from experiments.datasets import LoadedVolume
 from experiments.datasets.synthetic import Phantom
-from experiments.errors import HarnessError
 
-sys.path.append(str(Path(peers.__file__).parent))
+sys.path.append(str(Path(processes.__file__).parent))
 
 import other_codecs
 
@@ -159,13 +158,13 @@ def test_labels_that_cannot_be_measured_are_refused(tmp_path, labels):
 
 def test_whole_commands(monkeypatch):
     """Only info here: to compress and decompress compiles kernels, which takes a minute."""
-    assert set(commands.COMMANDS) <= set(compresso_main.commands)
-    monkeypatch.setattr(commands, "COMMANDS", {"info": ["--help"]})
-    lines = list(commands.table(LABELS, 2))
+    assert set(processes.COMMANDS) <= set(compresso_main.commands)
+    monkeypatch.setattr(processes, "COMMANDS", {"info": ["--help"]})
+    lines = list(processes.whole_commands(LABELS, 2))
     assert len([line for line in lines if line.startswith("| `info` | ")]) == 1
-    monkeypatch.setattr(commands, "COMMANDS", {"info": ["nothing.cps"]})
+    monkeypatch.setattr(processes, "COMMANDS", {"info": ["nothing.cps"]})
     with pytest.raises(HarnessError, match="compresso info: "):
-        list(commands.table(LABELS, 1))
+        list(processes.whole_commands(LABELS, 1))
 
 
 # ---- other packages
@@ -198,7 +197,7 @@ def test_a_package_that_fails_or_loses_labels_is_a_row():
 def test_packages_of_another_interpreter_are_measured():
     """Those of this one, which has some of them."""
     pytest.importorskip("crackle")
-    with peers.connect(VOLUME, sys.executable) as found:
+    with processes.connect(VOLUME, sys.executable) as found:
         (title,) = (title for title in found if title.startswith("Crackle "))
         row = found[title](3)
     assert (row["encoding"], row["run"], row["status"]) == (title, 3, "ok")
@@ -208,5 +207,5 @@ def test_packages_of_another_interpreter_are_measured():
 @pytest.mark.parametrize("script", ["echo '[]'\ncat", "exit 1", None])
 def test_an_interpreter_without_packages_is_refused(interpreter, script):
     python = interpreter(f"#!/bin/sh\n{script}\n") if script else "no/such/python"
-    with pytest.raises(HarnessError), peers.connect(VOLUME, python):
+    with pytest.raises(HarnessError), processes.connect(VOLUME, python):
         pass

@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from experiments.checks import corruption
-from experiments.checks.sources import SOURCES
+from experiments.checks.corruption import SOURCES
 
 LABELS = np.repeat(np.arange(24, dtype=np.uint16).reshape(2, 3, 4) // 5, 3, axis=2)
 

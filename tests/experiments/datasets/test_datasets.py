@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from compresso import FileError, SpecError, volumes
-from experiments import datasets
+from experiments import DatasetError, datasets
 from experiments.datasets import LoadedVolume
-from experiments.errors import DatasetError
 from tests.helpers import stores
 
 LABELS = np.arange(4 * 5 * 6, dtype=np.uint32).reshape(4, 5, 6)

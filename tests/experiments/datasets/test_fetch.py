@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 
 from compresso.errors import SpecError
-from experiments import datasets
+from experiments import DatasetError, datasets
 from experiments.datasets import CATALOGUE, fetch
-from experiments.errors import DatasetError
 from tests.helpers import stores
 from tests.helpers.archives import ARCHIVES, bsds, nrrd_zip
 from tests.helpers.commands import run_here

@@ -13,9 +13,8 @@ from matplotlib.colors import to_hex
 
 from compresso import encodings
 from compresso.volumes.volume import of_array
-from experiments import figures, records
+from experiments import ResultsError, figures, records
 from experiments.datasets import LoadedVolume
-from experiments.errors import ResultsError
 from experiments.figures import documentation, style
 from experiments.paper.published import FIGURE_4
 from experiments.records.intervals import intervals

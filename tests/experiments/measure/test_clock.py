@@ -6,8 +6,8 @@ from collections import Counter
 
 import numpy as np
 
-from experiments.measure import Clock, rounds, surroundings
-from experiments.measure.surroundings import Surroundings
+from experiments.measure import Clock, clock, rounds
+from experiments.measure.clock import Surroundings
 
 
 def test_every_round_has_every_item():
@@ -53,7 +53,7 @@ def test_a_shared_clock_divides_the_elapsed_time():
 
 def test_the_share_of_other_processes():
     """In 2 s on all processors, these were busy for half of it and 1 s, which is ours."""
-    cores = surroundings.os.cpu_count()
+    cores = clock.os.cpu_count()
     start = Surroundings(0.0, 1.5, 100.0, 10.0, (5, 1))
     row = start.until(Surroundings(2.0, 9.0, 100.0 + 1 + cores, 11.0, (25, 2)))
     assert (row["other_cpu"], row["load"]) == (0.5, 1.5)
@@ -63,8 +63,8 @@ def test_the_share_of_other_processes():
 
 
 def test_the_governor(monkeypatch, tmp_path):
-    monkeypatch.setattr(surroundings, "GOVERNOR", tmp_path / "governor")
+    monkeypatch.setattr(clock, "GOVERNOR", tmp_path / "governor")
     row = Surroundings.now().until(Surroundings.now())
     assert row["governor"] == ""
     (tmp_path / "governor").write_text("performance\n")
-    assert surroundings.governor() == "performance"
+    assert clock.governor() == "performance"

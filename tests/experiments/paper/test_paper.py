@@ -7,8 +7,7 @@ import compresso as C
 from experiments import datasets, figures, paper, records
 from experiments.measure import Grid
 from experiments.paper import published
-from experiments.paper.claims import claims, summary
-from experiments.paper.measured import Measured, window_counts
+from experiments.paper.claims import Measured, claims, summary, window_counts
 from experiments.records.results import newest
 from tests.helpers.commands import run_here
 from tests.helpers.paths import ROOT, shared

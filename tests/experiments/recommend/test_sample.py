@@ -9,7 +9,7 @@ import pytest
 
 from compresso import compressors, encodings, volumes
 from compresso.volumes.volume import of_array, shape_of, slices_of
-from experiments.errors import DatasetError
+from experiments import DatasetError
 from experiments.measure import Method
 from experiments.recommend.estimate import estimate_size, growth, size
 from experiments.recommend.sample import Places, draw, plan, stack

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import records
-from experiments.errors import ResultsError
+from experiments import ResultsError, records
 from experiments.records.results import derive, newest
 from tests.helpers.rows import row
 

@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 
 from compresso import FileError, LabelError, MissingPackageError
-from experiments import records
-from experiments.errors import DatasetError
+from experiments import DatasetError, records
 from experiments.measure import isolate
 from experiments.records import Outcome, Status
 from experiments.records.results import (

@@ -1,7 +1,9 @@
-"""Other packages, which are measured in a process of another Python interpreter."""
+"""What is measured in other processes: packages of another Python interpreter, whole commands."""
 
 import json
+import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from compresso import compressors, encodings
+from compresso.arrays import Labels
+from experiments import HarnessError
 from experiments.datasets import LoadedVolume
-from experiments.errors import HarnessError
-from experiments.measure import Method
+from experiments.measure import Clock, Method, rounds
 from experiments.measure.method import describe
 from experiments.records import Outcome, Row, Status
+from experiments.records.intervals import interval
 
 #: Measures something once, in the round that it is given; the row's status says if that failed.
 Measurement = Callable[[int], Row]
@@ -65,3 +69,47 @@ def _measure(process: Any, volume: LoadedVolume, title: str, run: int) -> Row:
         pass
     method = Method(encodings.parse("none"), compressors.parse("none"))
     return describe(volume, method, run) | {"kind": "other", "encoding": title} | answer
+
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = {
+    "compress": ["labels.npy", "labels.cps", "--force"],
+    "decompress": ["labels.cps", "again.npy", "--force"],
+}
+
+
+def whole_commands(labels: Labels, count: int) -> Iterator[str]:
+    """One line per command: its first run, which compiles kernels, and ``count`` later ones."""
+    yield "| `python -m compresso` | first run, s | later runs, s | Mvoxel/s |"
+    yield "|---|---:|---:|---:|"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.save(folder / "labels.npy", labels)
+        first = {command: _seconds(command, folder) for command in COMMANDS}
+        later: dict[str, list[float]] = {command: [] for command in COMMANDS}
+        for _, command in rounds(list(COMMANDS), count):
+            later[command].append(_seconds(command, folder))
+    for command, seconds in first.items():
+        found = interval(later[command])
+        speed = found.over(labels.size / 1e6).text("{:,.1f}".format)
+        yield f"| `{command}` | {seconds:.2f} | {found.text()} | {speed} |"
+
+
+def _seconds(command: str, folder: Path) -> float:
+    """Run a command as a new process, whose compiled kernels are kept in the folder."""
+    clock = Clock()
+    own = {"NUMBA_CACHE_DIR": str(folder / "kernels"), "PYTHONPATH": str(ROOT)}
+    done = clock.time(
+        "command",
+        lambda: subprocess.run(
+            [sys.executable, "-m", "compresso", command, *COMMANDS[command]],
+            cwd=folder,
+            env=os.environ | own,
+            capture_output=True,
+            text=True,
+            check=False,
+        ),
+    )
+    if done.returncode:
+        raise HarnessError(f"python -m compresso {command}: {done.stderr.strip()}")
+    return clock.seconds["command_s"]
