@@ -17,7 +17,7 @@ from experiments.records.results import MARK, NOTE, is_trained
 #: The rows of each candidate by its title, in the order of the rounds.
 Results = dict[str, list[Row]]
 COPY = "memory copy"
-#: What is timed, by column: its head in the table.
+#: The head of each column of times in the table.
 STAGES = {"encode_s": "encode", "decode_s": "decode", "decode_new_s": "decode to a new array"}
 #: An encoding, and how the title of another package begins and ends that writes the same stream or
 #: has the same purpose.

@@ -273,7 +273,7 @@ def as_line(advice: Advice) -> str:
 
 
 def as_text(advice: Advice, source: str = "") -> str:
-    """What was measured, and a block per purpose."""
+    """Describe the measured volume, and add a block per purpose."""
     volume = advice.sample.volume
     lines = [f"{extent(volume.shape)} {volume.dtype.name}; measured: {advice.sample.describe()}"]
     lines.append("Ratios compare with 8 bytes per voxel (uint64), and MB/s count these; 1 thread.")

@@ -190,7 +190,7 @@ def _series(ratio: float, terms: float) -> float:
 
 
 def _boundaries(sizes: dict[Hashable, list[int]], axis: int, joined: float) -> Estimate:
-    """What is saved if this share of the chunks continues along an axis, as a logarithm."""
+    """The saving if this share of the chunks continues along an axis, as a logarithm."""
     cost = (
         max(0.0, sum(sizes[axis, "cut"]) / sum(sizes["uncut"]) - 1)
         if (axis, "cut") in sizes

@@ -29,7 +29,7 @@ ENOUGH = 5
 #: For ranks, no interval is narrower than this or than the typical one of its dataset: a few runs
 #: that happen to agree prove little, and the machine is another one tomorrow.
 FLOOR = 0.05
-#: What is the same in every run.
+#: The columns that are the same in every run.
 EXACT = ("ratio", "native_ratio", "encoding_ratio", "encoded_bytes", "compressed_bytes")
 
 

@@ -2,8 +2,9 @@
 
     python tests/project/words.py [FILE ...]
 
-It reads the text of Markdown pages, and the docstrings, comments and messages of Python files.
-Without arguments it reads everything and ends with the statistics of the pages.
+It reads the text of Markdown pages, the docstrings, comments and messages of Python files, the text
+of the HTML template, and the comments and messages of other files. Upper and lower case are the
+same. Without arguments it reads everything and ends with the statistics of the pages.
 """
 
 import ast
@@ -18,12 +19,16 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = {"cli.md", "api.md"}
 THINGS = "voxel|label|slice|row|chunk|block|group|file|dataset|panel|thread|task|method|run|object"
+OTHERS = (
+    *("experiments/page/page.html.j2", "experiments/datasets/catalogue.toml"),
+    *(".ci/run", "Makefile"),
+)
 #: Patterns to avoid, and what to write instead.
 RULES = {
     r"\b(told|tells?|telling)\b": "print, report, show, describe or distinguish",
-    r"(?<![Tt]here )\b(is|are|was|were) no (?!longer|more|larger|smaller|less)\w+": "is not a ...",
+    r"(?<!there )\b(is|are|was|were) no (?!longer|more|larger|smaller|less)\w+": "is not a ...",
     r"\b(so many|as many as there are)\b": "N, or the number",
-    r"(^|[.;:!?] )Of (?!course|\d)\w": "start with the subject",
+    r"(^|[.;:!?] )(?-i:Of) (?!course|\d)\w": "start with the subject",
     r"\bspell(s|ed)\b": "written as, format",
     r"\b(behind|beside)\b": "after, next to, compared with",
     r"\bframes?\b": "compressed file (a picture of a film: image)",
@@ -36,7 +41,7 @@ RULES = {
     r"\b(that|which) (is|are) (there|here)\b|\bat hand\b": "existing, available, downloaded",
     rf"\b(bytes?|bits?|ns|labels?|one|\d+) an? ({THINGS})\b": "per",
     r"\b(is|are|was|were|not) sound\b": "OK, intact",
-    r"\b[Ww]here (there (is|are)|it (is|has)|they (are|have)|nothing|none)\b": "if",
+    r"\bwhere (there (is|are)|it (is|has)|they (are|have)|nothing|none)\b": "if",
     r"\b(\w+Error|None|False|empty|NaN) where\b": "if",
     r"\b(honest|amiss|mended|witness(es)?)\b": "plain words",
     r"\b(all|nothing|none) but\b|\bbut for\b": "except, only",
@@ -44,7 +49,7 @@ RULES = {
 
 
 #: Any of the rules: most lines match none.
-ANY = re.compile("|".join(f"(?:{pattern})" for pattern in RULES))
+ANY = re.compile("|".join(f"(?:{pattern})" for pattern in RULES), re.IGNORECASE)
 
 
 class Text(NamedTuple):
@@ -92,22 +97,43 @@ def python(source: str) -> Iterator[Text]:
             yield from _lines(node.lineno, node.value)
 
 
+def html(template: str) -> Iterator[Text]:
+    """Yield the lines of a template, without its styles, scripts, tags and code."""
+
+    def blank(found: re.Match[str]) -> str:
+        return "\n" * found[0].count("\n")
+
+    hidden = r"<(style|script)\b.*?</\1>|<[^>]*>|{[{%#].*?[}%#]}"
+    yield from _lines(1, re.sub(hidden, blank, template, flags=re.DOTALL))
+
+
+def other(source: str) -> Iterator[Text]:
+    """Yield the lines of a file of another kind: what follows ``#``, and quoted text."""
+    for number, line in enumerate(source.splitlines(), 1):
+        for text in re.findall(r"(?:^|\s)#\s*(.*)|\"([^\"]* [^\"]*)\"", line):
+            yield Text(number, "".join(text))
+
+
 def _lines(first: int, text: str) -> Iterator[Text]:
     if " " in text:
         for number, line in enumerate(text.splitlines(), first):
             yield Text(number, re.sub(r"``[^`]*``", "code", line.strip()))
 
 
+#: How a file is read, by its ending.
+READERS = {".md": markdown, ".py": python, ".j2": html}
+
+
 def findings(path: Path) -> list[Finding]:
     """Search one file."""
     source = path.read_text()
-    texts = python(source) if path.suffix == ".py" else markdown(source)
+    texts = READERS.get(path.suffix, other)(source)
     return [
         Finding(path, line, found[0].strip(), advice)
         for line, text in texts
         if ANY.search(text)
         for pattern, advice in RULES.items()
-        for found in re.finditer(pattern, text)
+        for found in re.finditer(pattern, text, re.IGNORECASE)
     ]
 
 
@@ -155,6 +181,7 @@ def files() -> list[Path]:
     found = [path for path in found if path.name not in GENERATED]
     for folder in ("compresso", "experiments"):
         found += (ROOT / folder).rglob("*.py")
+    found += [ROOT / name for name in OTHERS]
     return sorted(found)
 
 
