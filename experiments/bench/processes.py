@@ -1,4 +1,4 @@
-"""What is measured in other processes: packages of another Python interpreter, whole commands."""
+"""Measurements in other processes: packages of another Python interpreter, whole commands."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What was measured, the paper's claims, and a verdict on each."""
+"""Measured values, the paper's claims, and a verdict on each."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
