@@ -394,9 +394,11 @@ def _ratios(done: Any) -> tuple[float, float]:
 
 
 def _sizes(done: Any) -> str:
-    wide, own = map(cli.digits, _ratios(done))
-    also = "" if done.dtype.itemsize == 8 else f" ({own}x than {done.dtype.name})"
-    return f"{cli.file_size(done.size)}, {wide}x smaller than uint64{also}"
+    size, (wide, own) = cli.file_size(done.size), _ratios(done)
+    if own < 1:
+        return f"{size}, more than the labels as {done.dtype.name}"
+    also = "" if done.dtype.itemsize == 8 else f" ({cli.digits(own)}x than {done.dtype.name})"
+    return f"{size}, {cli.digits(wide)}x smaller than uint64{also}"
 
 
 def _finish(target: Path, line: str, quiet: bool) -> None:

@@ -26,10 +26,15 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_compress_verify_and_decompress_end_with_one_line(folder):
-    done = invoke("compress", "seg.npy")
+    small = invoke("compress", "seg.npy").output
     size = (folder / "seg.cps").stat().st_size
-    ratios = f"{cli.digits(960 / size)}x smaller than uint64 ({cli.digits(240 / size)}x than int16)"
-    assert done.output == f"seg.cps: 6 x 5 x 4 int16, {size} bytes, {ratios}\n"
+    assert small == f"seg.cps: 6 x 5 x 4 int16, {size} bytes, more than the labels as int16\n"
+    np.save("blank.npy", np.zeros((30, 20, 10), np.int16))
+    done = invoke("compress", "blank.npy")
+    size = (folder / "blank.cps").stat().st_size
+    wide, own = cli.digits(48_000 / size), cli.digits(12_000 / size)
+    ratios = f"{wide}x smaller than uint64 ({own}x than int16)"
+    assert done.output == f"blank.cps: 10 x 20 x 30 int16, {size} bytes, {ratios}\n"
     assert invoke("verify", "seg.cps").output == "seg.cps: OK, 6 x 5 x 4 int16\n"
     assert invoke("decompress", "seg.cps", "b.nrrd").output == "b.nrrd: 6 x 5 x 4 int16 written\n"
     for words in (["compress", "seg.npy", "-f"], ["verify", "seg.cps"]):
