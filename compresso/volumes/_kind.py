@@ -106,8 +106,8 @@ class Kind(Plugin):
     #: The prefixes of addresses, as in ``zarr://``, and the endings of folders.
     schemes: ClassVar[tuple[str, ...]]
     suffixes: ClassVar[tuple[str, ...]] = ()
-    #: TensorStore's name.
-    driver: ClassVar[str]
+    #: TensorStore's name, if it knows the kind.
+    driver: ClassVar[str] = ""
 
     @abstractmethod
     def find(self, client: Client, location: Location, document: dict[str, Any]) -> Found:

@@ -1,5 +1,6 @@
-"""A new encoding, compressor or file format is one new file."""
+"""A new encoding, compressor, file format or kind of store is one new file."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -92,6 +93,23 @@ class Numbers(Format):
         path.write_text("\\n".join(lines))
         return list(volume.metadata)
 '''
+STORE = '''
+"""Folders with all labels in a JSON document."""
+import numpy as np
+from compresso.volumes._kind import Found, Kind
+
+
+class Listed(Kind):
+    """A folder with listed.json."""
+
+    name = "listed"
+    markers = ("listed.json",)
+    schemes = ("listed",)
+    suffixes = (".listed",)
+
+    def find(self, client, location, document):
+        return Found(client.tensorstore.array(np.array(document["labels"], np.uint32)), "zyx")
+'''
 DATASET = """
 [stairs]
 title = "Stairs"
@@ -114,6 +132,7 @@ def copied(tmp_path_factory):
     (folder / "compresso" / "encodings" / "masked.py").write_text(ENCODING.lstrip())
     (folder / "compresso" / "compressors" / "squash.py").write_text(COMPRESSOR.lstrip())
     (folder / "compresso" / "volumes" / "numbers.py").write_text(FORMAT.lstrip())
+    (folder / "compresso" / "volumes" / "listed.py").write_text(STORE.lstrip())
     with open(folder / "experiments" / "datasets" / "catalogue.toml", "a") as catalogue:
         catalogue.write(DATASET)
     np.save(folder / "data" / "stairs.npy", np.arange(96, dtype=np.uint64).reshape(3, 4, 8))
@@ -168,6 +187,17 @@ def test_the_file_commands_take_them(copied):
     call(copied, *file, "compress", "labels.numbers", "labels.cps", *options)
     call(copied, *file, "decompress", "labels.cps", "again.numbers")
     assert (copied / "again.numbers").read_text() == LABELS
+
+
+def test_a_store_is_found_by_its_prefix_and_by_its_document(copied):
+    pytest.importorskip("tensorstore")
+    labels = np.arange(24).reshape(2, 3, 4) // 5
+    (copied / "labels").mkdir()
+    (copied / "labels" / "listed.json").write_text(json.dumps({"labels": labels.tolist()}))
+    for name in ("labels", "listed://labels"):
+        call(copied, "-m", "compresso", "compress", name, "store.cps", "--force", "-e", "none")
+        call(copied, "-m", "compresso", "decompress", "store.cps", "store.numbers", "--force")
+        assert (copied / "store.numbers").read_text().rstrip() == LABELS
 
 
 def test_the_benchmark_lists_and_measures_them(copied):
