@@ -1,7 +1,7 @@
 """Names of datasets, codecs and sizes for people."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 #: The groups of datasets: the paper's EM sets, its other sets, and synthetic volumes.
 EM, OTHER, SYNTHETIC = "em", "other", "synthetic"
@@ -13,6 +13,15 @@ NUMBER = re.compile(r"((?<==)-?\d+(?:\.\d+)?|\d+(?:\.\d+)?)")
 def display_name(name: str, group: str) -> str:
     """Return a dataset's name or title, marked as synthetic if it is."""
     return f"{name} (synthetic)" if group == SYNTHETIC else name
+
+
+def markdown(
+    heads: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1
+) -> Iterator[str]:
+    """Yield the lines of a Markdown table, whose columns after the first ``left`` are numbers."""
+    rule = ["---"] * left + ["---:"] * (len(heads) - left)
+    yield from (f"| {' | '.join(heads)} |", f"|{'|'.join(rule)}|")
+    yield from (f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
 def printable(text: str) -> str:

@@ -21,6 +21,7 @@ from experiments.measure import Clock, Method, rounds
 from experiments.measure.method import describe
 from experiments.records import Outcome, Row, Status
 from experiments.records.intervals import interval
+from experiments.text import markdown
 
 #: Measures something once, in the round that it is given; the row's status says if that failed.
 Measurement = Callable[[int], Row]
@@ -80,8 +81,6 @@ COMMANDS = {
 
 def whole_commands(labels: Labels, count: int) -> Iterator[str]:
     """One line per command: its first run, which compiles kernels, and ``count`` later ones."""
-    yield "| `python -m compresso` | first run, s | later runs, s | Mvoxel/s |"
-    yield "|---|---:|---:|---:|"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.save(folder / "labels.npy", labels)
@@ -89,10 +88,13 @@ def whole_commands(labels: Labels, count: int) -> Iterator[str]:
         later: dict[str, list[float]] = {command: [] for command in COMMANDS}
         for _, command in rounds(list(COMMANDS), count):
             later[command].append(_seconds(command, folder))
+    rows = []
     for command, seconds in first.items():
         found = interval(later[command])
         speed = found.over(labels.size / 1e6).text("{:,.1f}".format)
-        yield f"| `{command}` | {seconds:.2f} | {found.text()} | {speed} |"
+        rows.append([f"`{command}`", f"{seconds:.2f}", found.text(), speed])
+    heads = ["`python -m compresso`", "first run, s", "later runs, s", "Mvoxel/s"]
+    yield from markdown(heads, rows)
 
 
 def _seconds(command: str, folder: Path) -> float:

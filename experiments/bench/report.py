@@ -13,6 +13,7 @@ from experiments.figures.style import Panel, dots
 from experiments.records import Row
 from experiments.records.intervals import UNKNOWN, Interval, interval
 from experiments.records.results import MARK, NOTE, is_trained
+from experiments.text import markdown
 
 #: The rows of each candidate by its title, in the order of the rounds.
 Results = dict[str, list[Row]]
@@ -54,15 +55,19 @@ def order(results: Results) -> Iterator[tuple[str, str]]:
 
 def table(voxels: int, results: Results) -> Iterator[str]:
     """Lines of Markdown: medians with 95% intervals, and ratios to the codec above."""
-    heads = " | ".join(f"{head}, Mvoxel/s" for head in STAGES.values())
+    heads = ["codec", *(f"{head}, Mvoxel/s" for head in STAGES.values()), "bits per voxel"]
     compared = any(above for _, above in order(results))
     if compared:
         yield "Lines with > are other packages. The last two columns say how many times as fast the"
         yield "codec above is, measured in the same rounds."
         yield ""
-    more = " encode, times | decode to a new array, times |" if compared else ""
-    yield f"| codec | {heads} | bits per voxel |{more}"
-    yield f"|---|---:|---:|---:|---:|{'---:|---:|' * compared}"
+        heads += ["encode, times", "decode to a new array, times"]
+    yield from markdown(heads, _lines(voxels, results, compared))
+    if any(is_trained(rows[0]) for rows in results.values()):
+        yield from ("", f"{NOTE}.")
+
+
+def _lines(voxels: int, results: Results, compared: bool) -> Iterator[list[str]]:
     for title, above in order(results):
         rows = results[title]
         size = rows[0].get("encoded_bytes")
@@ -72,9 +77,7 @@ def table(voxels: int, results: Results) -> Iterator[str]:
         if compared:
             pairs = ((rows, results[above], stage) for stage in ("encode_s", "decode_new_s"))
             columns += [_text(_ratio(*pair)) for pair in pairs] if above else ["", ""]
-        yield f"| {' | '.join(columns)} |"
-    if any(is_trained(rows[0]) for rows in results.values()):
-        yield from ("", f"{NOTE}.")
+        yield columns
 
 
 def _text(found: Interval, form: str = "{:.2f}") -> str:

@@ -138,10 +138,10 @@ class Claim(NamedTuple):
     difference: float = 0.0
 
     @property
-    def line(self) -> str:
-        """A line of a Markdown table."""
+    def line(self) -> list[str]:
+        """A line of the table of claims."""
         changed = f" ({self.difference:+.1%})" if self.difference else ""
-        return f"| {self.text} | {self.measured} | {self.verdict}{changed} |"
+        return [self.text, self.measured, self.verdict + changed]
 
 
 def claims(measured: Measured, covered: Sequence[Coverage]) -> list[Claim]:

@@ -28,8 +28,12 @@ from experiments.records.intervals import (
 )
 from experiments.records.results import BOTH, MARK, NOTE, describe_busy
 from experiments.records.rows import METHOD
-from experiments.text import EM, OTHER, display_name
+from experiments.text import EM, OTHER, display_name, markdown
 
+TABLE_1 = (
+    *("dataset", "size", "ratio, paper", "ratio, measured", "difference", "com/dec MB/s, paper"),
+    *("com/dec MB/s, measured", "Neuroglancer + LZMA", "LZMA alone"),
+)
 UNPUBLISHED = """\
 AC3, AC4, L. Cylinder and CREMI: the segmentations that the paper compressed were never published.
 The public *ground truth* is measured instead, marked (gt): its ratios need not match the paper's.
@@ -83,14 +87,16 @@ def report(
         *_parts(measured.rows),
         "## Table 1: Compresso + LZMA",
         "",
-        *_table_1(measured),
+        *markdown(TABLE_1, _table_1(measured), left=2),
         "",
         UNPUBLISHED,
         "## The paper's claims",
         "",
-        "| claim | measured | verdict |",
-        "|---|---|---|",
-        *(claim.line for claim in sorted(judged, key=lambda claim: not claim.measured)),
+        *markdown(
+            ["claim", "measured", "verdict"],
+            (claim.line for claim in sorted(judged, key=lambda claim: not claim.measured)),
+            left=3,
+        ),
         "",
         "## Figure 4: mean ratio over datasets",
         "",
@@ -124,31 +130,26 @@ def _parts(measured: pd.DataFrame) -> list[str]:
     ]
 
 
-def _table_1(measured: Measured) -> Iterator[str]:
+def _table_1(measured: Measured) -> Iterator[Sequence[object]]:
     """A line per dataset: measured ones first, of the paper and others."""
-    yield (
-        "| dataset | size | ratio, paper | ratio, measured | difference | com/dec MB/s, paper "
-        "| com/dec MB/s, measured | Neuroglancer + LZMA | LZMA alone |"
-    )
-    yield "|---|---|---:|---:|---:|---:|---:|---:|---:|"
     published = datasets.published()
     names = [*published, *(name for name in measured.datasets() if name not in published)]
     for name in sorted(names, key=lambda name: measured.method(name, "compresso") is None):
         yield from _line(measured, name, published.get(name))
 
 
-def _line(measured: Measured, name: str, paper: Published | None) -> Iterator[str]:
+def _line(measured: Measured, name: str, paper: Published | None) -> Iterator[Sequence[object]]:
     method = measured.method(name, "compresso")
     speeds = f"{paper.compress} / {paper.decompress}" if paper else ""
     if method is None:
         if paper:
             why = measured.untested(name)
-            yield f"| {name} | {paper.size} | {paper.ratio} | {why} | | {speeds} | | | |"
+            yield name, paper.size, paper.ratio, why, "", speeds, "", "", ""
         return
     row = measured.of(name).iloc[-1]
     difference = f"{method['ratio'] / paper.ratio - 1:+.1%}" if paper else ""
     others = (measured.method(name, encoding) for encoding in ("neuroglancer", "none"))
-    columns = (
+    yield (
         f"{name} (gt)" if paper and paper.ground_truth else measured.title(name),
         " x ".join(reversed(row["shape"].split("x"))),
         paper.ratio if paper else "",
@@ -158,7 +159,6 @@ def _line(measured: Measured, name: str, paper: Published | None) -> Iterator[st
         " / ".join(format_speed(method, speed) for speed in BOTH),
         *("" if other is None else f"{other['ratio']:,.1f}" for other in others),
     )
-    yield f"| {' | '.join(map(str, columns))} |"
 
 
 def _figure_4(measured: Measured) -> Iterator[str]:
@@ -170,8 +170,11 @@ def _figure_4(measured: Measured) -> Iterator[str]:
     yield f"Means over {' and '.join(over) or 'no dataset'}. \\* = mean over fewer datasets."
     yield "In brackets: the published mean over the paper's own datasets, read off to 3 either way."
     yield ""
-    yield "| group | second stage | none | Neuroglancer | Compresso |"
-    yield "|---|---|---:|---:|---:|"
+    heads = ["group", "second stage", "none", "Neuroglancer", "Compresso"]
+    yield from markdown(heads, _means(measured, groups), left=2)
+
+
+def _means(measured: Measured, groups: dict[str, list[str]]) -> Iterator[list[str]]:
     for group, names in groups.items():
         rows = measured.rows[measured.rows["group"] == group]
         for second in (*SECOND_STAGES, *ALONE):
@@ -186,7 +189,7 @@ def _figure_4(measured: Measured) -> Iterator[str]:
                 ours = "-" if no_bar else f"{ratios.mean():,.0f}{few}"
                 found.append(ours + (f" ({paper:,})" if paper else ""))
             if any(text != "-" for text in found):
-                yield f"| {group} | {second} | {' | '.join(found)} |"
+                yield [group, second, *found]
 
 
 def _current(measured: Measured, picture: Sequence[str]) -> list[str]:
@@ -195,6 +198,14 @@ def _current(measured: Measured, picture: Sequence[str]) -> list[str]:
     tables = {name: methods for name, methods in tables.items() if len(methods)}
     if not tables:
         return []
+    rows = []
+    for name, found in tables.items():
+        placed = {speed: ranks(found, speed) for speed in BOTH}
+        for index, line in found.iterrows():
+            called = method(line["encoding"], line["compression"]) + MARK * line["trained"]
+            rows.append([measured.title(name), called, f"{line['ratio']:,.1f}"])
+            for speed in BOTH:
+                rows[-1] += [format_speed(line, speed), placed[speed][index]]
     lines = [
         "## Current methods",
         "",
@@ -203,18 +214,12 @@ def _current(measured: Measured, picture: Sequence[str]) -> list[str]:
         "= marks ties: the intervals overlap, so the runs show no difference.",
         "",
         *picture,
-        "| dataset | method | ratio | compress MB/s | rank | decompress MB/s | rank |",
-        "|---|---|---:|---:|:---:|---:|:---:|",
+        *markdown(
+            ["dataset", "method", "ratio", "compress MB/s", "rank", "decompress MB/s", "rank"],
+            rows,
+            left=2,
+        ),
     ]
-    for name, found in tables.items():
-        title = measured.title(name)
-        placed = {speed: ranks(found, speed) for speed in BOTH}
-        for index, line in found.iterrows():
-            called = method(line["encoding"], line["compression"]) + MARK * line["trained"]
-            columns = [title, called, f"{line['ratio']:,.1f}"]
-            for speed in BOTH:
-                columns += [format_speed(line, speed), placed[speed][index]]
-            lines.append(f"| {' | '.join(columns)} |")
     if any(found["trained"].any() for found in tables.values()):
         lines += ["", f"{NOTE}."]
     absent = [spec for spec in CURRENT if spec not in set(measured.rows["encoding"])]

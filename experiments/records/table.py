@@ -18,7 +18,7 @@ from experiments.records.results import (
     marked,
 )
 from experiments.records.rows import METHOD, OK
-from experiments.text import DASH, display_name
+from experiments.text import DASH, display_name, markdown
 
 #: The most columns of a line; long codec strings are shortened.
 WIDTH = 100
@@ -105,9 +105,7 @@ def _aligned(columns: Sequence[Sequence[str]]) -> list[str]:
 
 def _markdown(columns: Sequence[Sequence[str]]) -> list[str]:
     heads = [f"{above} {below}".strip() for above, below, *_ in columns]
-    rule = ["---" if index < 3 else "---:" for index in range(len(columns))]
-    lines = zip(*(column[2:] for column in columns), strict=True)
-    return [f"| {' | '.join(line)} |" for line in (heads, rule, *lines)]
+    return list(markdown(heads, zip(*(column[2:] for column in columns), strict=True), left=3))
 
 
 def _line(line: Sequence[str], widths: Sequence[int]) -> str:
