@@ -127,7 +127,7 @@ class Encoding(Plugin):
         found = self.shape_of(stream)
         if found is None:
             if shape is None:
-                raise DecodeError(f"{self.name}: the stream has no shape; pass shape=")
+                raise DecodeError(f"{self.name}: the stream has no shape. Pass shape=")
             found = as_shape(shape)
         check_shape(found, shape)
         out = np.empty(found, label_dtype(dtype))

@@ -1,4 +1,4 @@
-"""The benchmark around ``compresso``: datasets, measurement, results, tables and figures."""
+"""The harness around ``compresso``: datasets, measurement, results, tables and figures."""
 
 
 class HarnessError(Exception):

@@ -91,7 +91,7 @@ def speed(voxels: int, rows: Sequence[Row], stage: str) -> Interval:
 
 
 def _ratio(theirs: Sequence[Row], ours: Sequence[Row], stage: str) -> Interval:
-    """Their time divided by ours, within each round."""
+    """The time of the other package divided by this one's, within each round."""
     return interval([a[stage] / b[stage] for a, b in zip(theirs, ours, strict=False)])
 
 

@@ -21,7 +21,7 @@ FILES = {
 NAMES = tuple(FILES)
 
 
-class Benchmark(Commands):
+class Harness(Commands):
     """The group of all commands, and the grid without a command."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -68,7 +68,7 @@ def _check_is_encoding(ctx: click.Context, text: str) -> None:
 
 
 @click.group(
-    cls=Benchmark,
+    cls=Harness,
     context_settings=SETTINGS,
     epilog="Without a command, it is grid: run.py ENCODING COMPRESSION DATASET. `compresso codecs` "
     "lists the encodings and compressors.",

@@ -88,7 +88,7 @@ def draw_all(table: pd.DataFrame, directory: Path) -> Iterator[Path]:
     """
     rows = derive(newest(table))
     if rows.empty:
-        raise ResultsError("no successful row to draw; run a grid first")
+        raise ResultsError("no successful row to draw. Run a grid first.")
     methods = intervals(rows)
     for draw, _ in RESULTS.values():
         with drawing():

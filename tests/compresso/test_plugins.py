@@ -200,7 +200,7 @@ def test_a_store_is_found_by_its_prefix_and_by_its_document(copied):
         assert (copied / "store.numbers").read_text().rstrip() == LABELS
 
 
-def test_the_benchmark_lists_and_measures_them(copied):
+def test_the_harness_lists_and_measures_them(copied):
     assert "Stairs (not in the paper)" in call(copied, "run.py", "datasets")
     table = call(copied, "run.py", "compresso", "zlib", "stairs", "-s", "2", "--no-plot")
     assert "stairs, 8 x 4 x 2 uint64, first 2 of 3 slices" in table

@@ -1,4 +1,4 @@
-"""The page for contributors shows the tree as it is, and the benchmark uses public names."""
+"""The page for contributors shows the tree as it is, and the harness uses public names."""
 
 import ast
 import re
@@ -21,7 +21,7 @@ def test_contributing_lists_the_parts(folder):
     assert listed == names - hidden
 
 
-def test_the_benchmark_uses_public_names_of_the_library():
+def test_the_harness_uses_public_names_of_the_library():
     for path in {*(ROOT / "experiments").rglob("*.py")} - {TRAINING}:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("compresso"):

@@ -70,7 +70,7 @@ def test_the_package_and_its_codecs():
     assert imported(code) == (0, set())
 
 
-def test_the_help_of_the_benchmark():
+def test_the_help_of_the_harness():
     code = "import runpy; runpy.run_path('run.py', run_name='__main__')"
     assert imported(code, "grid", "--help") == (0, set())
     assert imported(code, "--help") == (0, set())

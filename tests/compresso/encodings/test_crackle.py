@@ -67,7 +67,7 @@ def test_bad_parameters_are_refused():
 
 
 def without(tmp_path, *arguments):
-    """Run the benchmark in a Python where crackle-codec cannot be imported."""
+    """Run the harness in a Python where crackle-codec cannot be imported."""
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['crackle'] = None\n")
     return subprocess.run(
         [sys.executable, RUN, *arguments, "--no-plot", "--csv", tmp_path / "r.csv"],

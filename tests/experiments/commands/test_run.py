@@ -312,7 +312,7 @@ def test_stores(tmp_path, keep, how):
     huge = stores.info(tmp_path / "huge", size=[1 << 20] * 3)
     done = run_here("none", "none", huge, *keep, "--no-plot")
     assert done.returncode == 1
-    assert "1048576 x 1048576 x 1048576 uint32, 4096 PiB" in done.stderr
+    assert "1048576 x 1048576 x 1048576 uint32, 4,610 PB" in done.stderr
 
 
 def test_the_clock_of_the_bar_goes_on(monkeypatch, capsys):
