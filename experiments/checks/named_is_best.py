@@ -8,7 +8,6 @@ All seconds are processor time: for ``recommend`` everything that it does, for t
 four stages. Rows are kept in ``--output``, and are not measured again.
 """
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import process_time
@@ -68,7 +67,7 @@ def compare(dataset: Dataset, runs: int, patience: float, output: Path) -> list[
     """Return a line of Markdown per purpose; raises HarnessError if every method failed."""
     with dataset.open() as volume:
         sample = draw(volume, volume.shape, 0)
-    loaded = LoadedVolume(dataset.name, dataset.source, dataset.group, sample.chunks[0])
+    loaded = LoadedVolume(dataset, sample.chunks[0])
     for method in methods():  # compiles the kernels, which counts for neither
         warm_up(loaded, method)
     start = process_time()
@@ -77,7 +76,7 @@ def compare(dataset: Dataset, runs: int, patience: float, output: Path) -> list[
     rows = grid(loaded, runs, patience, output)
     whole = sum(runs * float(np.mean([_seconds(row) for row in found])) for found in rows.values())
     good = [one for m, r in rows.items() if not (one := Candidate(m, tuple(r))).failure]
-    stages = Stages(sample, replace(loaded, labels=loaded.labels[:0]), runs, Measurer())
+    stages = Stages(sample, dataset, runs, Measurer())
     boxes = stages.on_boxes([one.method for one in good])
     named = {choice.purpose.name: choice.candidate.method for choice in advice.choices}
     lines = []

@@ -121,7 +121,7 @@ def bench(
         labels = volume.labels
         results = bench.run(volume, measured, runs, threads, peers, announce)
         size = cli.extent(labels.shape)
-        title = f"{display_name(volume.name, volume.group)}, {size} {labels.dtype}"
+        title = f"{display_name(volume.dataset.name, volume.dataset.group)}, {size} {labels.dtype}"
         title += f", {records.cpu()}, {os.cpu_count()} cores"
         brackets = "their 95% intervals" if runs >= LEAST else "their number"
         click.echo(f"{title}\n\nMedians of {runs} rounds, in brackets {brackets}.\n")
@@ -146,7 +146,7 @@ def _converted(volume: "LoadedVolume", dtype: str | None) -> "LoadedVolume":
 
     labels = as_volume(volume.labels)
     if labels.size == 0:
-        raise HarnessError(f"{volume.name}: nothing to measure, the volume is empty")
+        raise HarnessError(f"{volume.dataset.name}: nothing to measure, the volume is empty")
     target = np.dtype(dtype or labels.dtype.newbyteorder("="))
     if labels.max() > np.iinfo(target).max:
         raise HarnessError(f"--dtype {dtype}: label {labels.max()} does not fit. Use uint64")

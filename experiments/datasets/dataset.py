@@ -28,11 +28,11 @@ COPIES = 2
 
 @dataclass(frozen=True)
 class LoadedVolume:
-    """A label volume in memory, in its file's own dtype, and its origin.
+    """A label volume in memory, in its file's own dtype, and its dataset.
 
     Parameters
     ----------
-    name, source, group : str
+    dataset : Dataset
     labels : (nz, ny, nx) integer or bool
     part : str
         The part of the dataset; empty for all of it.
@@ -40,9 +40,7 @@ class LoadedVolume:
         The box in the dataset, x, y, z, if it is measured chunk by chunk.
     """
 
-    name: str
-    source: str
-    group: str
+    dataset: "Dataset"
     labels: Labels
     part: str = ""
     chunk: str = ""
@@ -181,7 +179,7 @@ class Dataset:
             self._check_memory(volume, slices)
             depth, part = first(slices, volume.shape[0])
             labels = volume.read(0, depth)
-        return LoadedVolume(self.name, self.source, self.group, labels, part)
+        return LoadedVolume(self, labels, part)
 
     def check(self, slices: int | None) -> list[str]:
         """Check before anything is measured that ``slices`` slices can be loaded.

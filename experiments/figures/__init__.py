@@ -100,7 +100,7 @@ def draw_windows(volume: LoadedVolume, directory: Path) -> Iterator[Path]:
     """Draw the most frequent windows of a volume; yield the files."""
     with drawing():
         if figure := volumes.frequent_windows(volume):
-            yield from save(figure, directory, f"frequent_windows_{slug(volume.name)}")
+            yield from save(figure, directory, f"frequent_windows_{slug(volume.dataset.name)}")
 
 
 def draw_slices(dataset: Dataset, depth: int | None, directory: Path) -> Iterator[Path]:

@@ -110,7 +110,8 @@ def overview(volume: LoadedVolume, table: pd.DataFrame) -> Figure:
     axis.set_anchor("N")
     scale_bar(axis, plane.shape[1])
     count = np.count_nonzero(np.unique(plane))
-    style.finish(left, f"{dataset_name(volume.name, volume.group)}: {count:,} labels in a slice")
+    name = dataset_name(volume.dataset.name, volume.dataset.group)
+    style.finish(left, f"{name}: {count:,} labels in a slice")
     compare(intervals(derive(newest(table))), right)
     return figure
 

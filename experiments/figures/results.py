@@ -21,12 +21,8 @@ from experiments.text import EM, OTHER, natural
 
 Figures = Iterator[tuple[str, Figure]]
 
-#: The bars of Figure 4 in the paper's order and spelling, its panels and their limits.
-SECOND_STAGES = {
-    **{"bz2": "BZip2", "jpeg2000": "JPEG2000", "lz78": "LZ78", "lzf": "LZF", "lzma": "LZMA"},
-    **{"lzo": "LZO", "lzw": "LZW", "none": "None", "png": "PNG", "x264": "X.264", "zlib": "Zlib"},
-    "zstd": "ZStandard",
-}
+#: The bars of Figure 4 in the paper's order, its panels and their limits.
+BARS = sorted({second for means in FIGURE_4.values() for second in means})
 PANELS = {
     EM: ("Average over connectomics datasets (EM)", 1200),
     OTHER: ("Average over other datasets", 2000),
@@ -71,7 +67,7 @@ def figure_4(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
 
 def _paper_bars(axis: Axes, rows: pd.DataFrame, group: str) -> None:
     width = 0.26
-    for place, second in enumerate(SECOND_STAGES):
+    for place, second in enumerate(BARS):
         alone = second in ALONE
         for shift, first in ((0, "none"),) if alone else zip((-1, 0, 1), FIRST_STAGES, strict=True):
             pair = (second, "none") if alone else (first, second)
@@ -84,8 +80,9 @@ def _paper_bars(axis: Axes, rows: pd.DataFrame, group: str) -> None:
                 axis.errorbar(x, ratios.mean(), ratios.std(ddof=0), color=INK, capsize=2, lw=1)
             if published := FIGURE_4[group, first].get(second):
                 axis.hlines(published, x - width / 2, x + width / 2, INK, linewidth=2.5)
-    axis.set_xticks(range(len(SECOND_STAGES)), list(SECOND_STAGES.values()))
-    axis.set_xlim(-0.6, len(SECOND_STAGES) - 0.4)
+    names = ["None" if second == "none" else style.codec_name(second) for second in BARS]
+    axis.set_xticks(range(len(BARS)), names)
+    axis.set_xlim(-0.6, len(BARS) - 0.4)
     axis.tick_params(axis="x", length=0)
 
 

@@ -110,7 +110,8 @@ def frequent_windows(volume: LoadedVolume) -> Figure | None:
         draw_window(axis, window)
     if absent:
         _note(axes[-1, len(absent)], "random windows that never occur")
-    title = f"{dataset_name(volume.name, volume.group)}: the {len(order)} most frequent of "
+    name = dataset_name(volume.dataset.name, volume.dataset.group)
+    title = f"{name}: the {len(order)} most frequent of "
     title += f"{len(values):,} different 8x8x1 windows make up {shares[-1]:.1%} of all "
     style.finish(figure, f"{title}{counts.sum():,}")
     return figure

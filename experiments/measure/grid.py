@@ -271,7 +271,7 @@ def _volume(task: Task) -> LoadedVolume:
             raise volume
         return volume
     labels = np.ascontiguousarray(_opened(dataset, task.token)[0].read_box(box))
-    return LoadedVolume(dataset.name, dataset.source, dataset.group, labels, "", _chunk(box))
+    return LoadedVolume(dataset, labels, chunk=_chunk(box))
 
 
 @lru_cache(maxsize=1)

@@ -126,13 +126,13 @@ def describe(volume: LoadedVolume, method: Method, run: int) -> Row:
     (first, stop), *more = method.spans(as_shape(volume.labels.shape))
     return {
         **identify(method, run),
-        "dataset": volume.name,
-        "source": volume.source,
+        "dataset": volume.dataset.name,
+        "source": volume.dataset.source,
         "shape": "x".join(map(str, volume.labels.shape)),
         "dtype": volume.labels.dtype.name,
         "raw_bytes": 8 * volume.labels.size,
         "native_bytes": volume.labels.nbytes,
-        "group": volume.group,
+        "group": volume.dataset.group,
         "fingerprint": volume.fingerprint,
         "part": volume.part,
         "chunk": volume.chunk,

@@ -43,7 +43,7 @@ def coverage(volume: LoadedVolume) -> Coverage:
     """Measure what the paper's Figure 3 claims, on one volume."""
     counts = np.sort(window_counts(volume)[1])[::-1]
     share = float(counts[:FREQUENT].sum() / max(1, counts.sum()))
-    return Coverage(volume.name, volume.group, share, volume.part)
+    return Coverage(volume.dataset.name, volume.dataset.group, share, volume.part)
 
 
 def window_counts(volume: LoadedVolume) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from compresso.arrays import Shape
 from compresso.cli import digits, extent, file_size
-from experiments.datasets import Dataset, LoadedVolume
+from experiments.datasets import Dataset
 from experiments.measure import Method
 from experiments.recommend.candidates import (
     AS_MEASURED,
@@ -118,9 +116,7 @@ def recommend(
     """
     with dataset.open() as volume:
         sample = draw(volume, *plan(volume.shape, share, chunk), seed, measurer.announce)
-    nothing = np.empty((0, 0, 0), volume.dtype)
-    described = LoadedVolume(dataset.name, dataset.source, dataset.group, nothing)
-    stages = Stages(sample, described, runs, measurer)
+    stages = Stages(sample, dataset, runs, measurer)
     estimates: dict[Method, Estimate] = {}
 
     def on_sample(one: Candidate) -> Estimate:

@@ -17,7 +17,7 @@ from compresso import compressors, encodings
 from compresso.arrays import Labels
 from compresso.volumes.volume import format_box
 from experiments import HarnessError
-from experiments.datasets import LoadedVolume
+from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import Method, combine, measure, rounds, warm_up
 from experiments.recommend.estimate import blank, blank_size
 from experiments.recommend.sample import Announce, Sample, stack
@@ -258,15 +258,15 @@ class Stages:
     Parameters
     ----------
     sample : Sample
-    described : LoadedVolume
-        What the rows are about; its labels are not used.
+    dataset : Dataset
+        The origin of the sample.
     runs : int
         On the sample, for each candidate that may still be the answer.
     measurer : Measurer
     """
 
     sample: Sample
-    described: LoadedVolume
+    dataset: Dataset
     runs: int
     measurer: Measurer
 
@@ -299,7 +299,7 @@ class Stages:
         """Measure methods on boxes, each compressed alone; returns the best one first."""
         candidates = [Candidate(method) for method in found]
         for box, labels in self.sample.boxes:
-            volume = replace(self.described, labels=labels, chunk=format_box(box))
+            volume = LoadedVolume(self.dataset, labels, chunk=format_box(box))
             measured = [
                 (*one.rows, self.measurer.measure(volume, one.method)) for one in candidates
             ]
@@ -340,7 +340,9 @@ class Stages:
         good = self._good(list(reached.values()))
         if not good:
             one = self.failed[-1]
-            raise HarnessError(f"{volume.name}: every method failed; {one.method}: {one.failure}")
+            raise HarnessError(
+                f"{self.dataset.name}: every method failed; {one.method}: {one.failure}"
+            )
         return good
 
     def _good(self, candidates: list[Candidate]) -> list[Candidate]:
@@ -349,7 +351,7 @@ class Stages:
         return [one for one in candidates if not one.failure]
 
     def _part(self, labels: Labels, part: str) -> LoadedVolume:
-        return replace(self.described, labels=labels, part=part)
+        return LoadedVolume(self.dataset, labels, part)
 
     def _blank(self, method: Method) -> Blank | None:
         """What a method makes of the part of the volume that has one label, measured once."""

@@ -12,7 +12,7 @@ from compresso.__main__ import main as compresso_main
 from experiments import HarnessError, bench
 from experiments.bench import processes, report
 from experiments.commands import main
-from experiments.datasets import LoadedVolume
+from experiments.datasets import Dataset, LoadedVolume
 from experiments.datasets.synthetic import Phantom
 
 sys.path.append(str(Path(processes.__file__).parent))
@@ -20,7 +20,7 @@ sys.path.append(str(Path(processes.__file__).parent))
 import other_codecs
 
 LABELS = Phantom().labels(2)[:, :64, :64].copy()
-VOLUME = LoadedVolume("v", "v", "em", LABELS)
+VOLUME = LoadedVolume(Dataset("v"), LABELS)
 #: A worker whose two packages fail, one with an answer and one by ending the process.
 FAILING = """#!/bin/sh
 echo '["Crackle 1", "Dead 1"]'
@@ -77,7 +77,7 @@ def test_every_round_measures_all_but_what_fails(interpreter):
     chosen = [encodings.parse(name) for name in ("compresso", "cpso")]
     said = []
     python = interpreter(FAILING)
-    results = bench.run(LoadedVolume("v", "v", "em", labels), chosen, 2, 1, python, said.append)
+    results = bench.run(LoadedVolume(Dataset("v"), labels), chosen, 2, 1, python, said.append)
     assert list(results) == ["memory copy", "cpso"]
     assert [row["run"] for row in results["cpso"]] == [1, 2]
     assert all(row[stage] > 0 for row in results["cpso"] for stage in report.STAGES)

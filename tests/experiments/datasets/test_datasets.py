@@ -8,7 +8,7 @@ import pytest
 
 from compresso import FileError, SpecError, volumes
 from experiments import DatasetError, datasets
-from experiments.datasets import LoadedVolume
+from experiments.datasets import Dataset, LoadedVolume
 from tests.helpers import stores
 
 LABELS = np.arange(4 * 5 * 6, dtype=np.uint32).reshape(4, 5, 6)
@@ -42,8 +42,8 @@ def test_layouts(tmp_path, name, file, inner):
     volume = dataset.load()
     assert np.array_equal(volume.labels, LABELS)
     assert volume.labels.dtype == LABELS.dtype
-    assert volume.name == name
-    assert file in volume.source
+    assert volume.dataset.name == name
+    assert file in volume.dataset.source
     assert dataset.describe()["size"] == "6 x 5 x 4 uint32"
 
 
@@ -113,7 +113,7 @@ def test_a_quoted_dataset_may_have_commas(tmp_path, monkeypatch):
 
 def test_the_fingerprint_depends_only_on_the_labels():
     def fingerprint(labels):
-        return LoadedVolume("", "", "em", labels).fingerprint
+        return LoadedVolume(Dataset(""), labels).fingerprint
 
     same = (LABELS, np.asfortranarray(LABELS), LABELS.astype(">u4"))
     others = [LABELS.reshape(5, 4, 6), LABELS.astype(np.uint64), LABELS.astype(np.int32)]
@@ -142,7 +142,7 @@ def test_stores_have_names_and_sources(tmp_path, monkeypatch):
     found = datasets.choose(",".join(texts), tmp_path)
     for dataset, (name, source, labels) in zip(found, texts.values(), strict=True):
         loaded = dataset.load()
-        assert (loaded.name, loaded.source) == (name, source)
+        assert (dataset.name, dataset.source) == (name, source)
         np.testing.assert_array_equal(loaded.labels, labels)
     part = found[0].load(7)
     assert part.part == "first 7 of 20 slices"

@@ -24,7 +24,7 @@ def test_the_phantom_is_deterministic(tmp_path):
     (dataset,) = datasets.parse("Phantom:size=90x70x6", tmp_path)
     volume = dataset.load(2)
     assert np.array_equal(volume.labels, whole[:2])
-    assert (volume.group, volume.source, volume.part) == (
+    assert (dataset.group, dataset.source, volume.part) == (
         datasets.SYNTHETIC,
         "synthetic",
         "first 2 of 6 slices",

@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 from compresso import encodings
 from compresso.volumes.volume import of_array
 from experiments import ResultsError, figures, records
-from experiments.datasets import LoadedVolume
+from experiments.datasets import Dataset, LoadedVolume
 from experiments.figures import documentation, style
 from experiments.paper.published import FIGURE_4
 from experiments.records.intervals import intervals
@@ -247,8 +247,8 @@ def test_slices_that_are_shown_hold_labels(filled, shown):
 def test_frequent_windows_are_counted():
     with figures.drawing():
         draw = figures.volumes.frequent_windows
-        figure = draw(LoadedVolume("a", "", "em", labels_in(range(9))))
-        assert draw(LoadedVolume("a", "", "em", labels_in([], (0, 8, 8)))) is None
+        figure = draw(LoadedVolume(Dataset("a"), labels_in(range(9))))
+        assert draw(LoadedVolume(Dataset("a"), labels_in([], (0, 8, 8)))) is None
     title = re.sub(r"\s+", " ", figure.get_suptitle())
     assert "the 2 most frequent of 2 different 8x8x1 windows make up 100.0% of all 36" in title
 
@@ -258,7 +258,7 @@ def test_pictures_of_the_documentation(phantom):
         figure = documentation.how_compresso_works(phantom[:1, :64, :64])
         assert len(figure.subfigs) == 4
         table = records.tabulate(rows_of_all())
-        volume = LoadedVolume("phantom", "", "synthetic", phantom)
+        volume = LoadedVolume(Dataset("phantom", group="synthetic"), phantom)
         slice_, methods = documentation.overview(volume, table).subfigs
     assert slice_.axes[0].images[0].get_array().shape[:2] == phantom.shape[1:]
     assert "raw + Zstandard" in names(methods.axes[0])

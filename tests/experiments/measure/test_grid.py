@@ -14,7 +14,7 @@ import pytest
 from compresso import compressors, encodings
 from compresso.container import description
 from experiments import datasets, records
-from experiments.datasets import LoadedVolume
+from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import Grid, Method, combine, isolate
 from experiments.measure.isolate import measure_isolated
 from experiments.records.results import derive, newest
@@ -25,13 +25,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 LABELS = np.arange(4 * 8 * 8, dtype=np.uint64).reshape(4, 8, 8) // 5
 RAW, NONE, ZLIB = encodings.parse("none"), compressors.parse("none"), compressors.parse("zlib")
-VOLUME = LoadedVolume("here", "/a/file", "em", np.arange(512, dtype=np.uint32).reshape(2, 16, 16))
+VOLUME = LoadedVolume(
+    Dataset("here", "/a/file"), np.arange(512, dtype=np.uint32).reshape(2, 16, 16)
+)
 
 
 class Memory:
     """A dataset in memory that counts how often it is loaded, and may fail to."""
 
-    name, title, group = "v", "v", "em"
+    name, title, group, source = "v", "v", "em", "v"
 
     def __init__(self, labels=LABELS, error=None):
         self.count, self.labels, self.error = 0, labels, error
@@ -40,7 +42,7 @@ class Memory:
         self.count += 1
         if self.error:
             raise self.error
-        return LoadedVolume("v", "v", "em", self.labels)
+        return LoadedVolume(self, self.labels)
 
 
 def measured(path, methods=None, given=None, **settings):

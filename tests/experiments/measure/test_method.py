@@ -12,7 +12,7 @@ from compresso.compressors.zstd import Zstd
 from compresso.container import description
 from compresso.encodings.none import Raw
 from experiments import records
-from experiments.datasets import LoadedVolume
+from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import Method, combine, method
 from tests.helpers.codecs import Absent, Buggy, Changed, Forgetful, Stored
 
@@ -25,7 +25,7 @@ def measured(labels, encoding, compressor, threads=1, run=1):
         encoding = encodings.parse(encoding)
     if isinstance(compressor, str):
         compressor = compressors.parse(compressor)
-    volume = LoadedVolume("test", "test", "em", labels)
+    volume = LoadedVolume(Dataset("test"), labels)
     return method.measure(volume, Method(encoding, compressor, threads), run)
 
 
@@ -177,7 +177,7 @@ def compiled():
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_warming_up_compiles_all_that_a_run_needs(phantom, order):
     """The corner has the volume's layout, so no kernel is compiled again for the whole."""
-    volume = LoadedVolume("x", "", "em", np.asarray(phantom, np.uint64, order=order))
+    volume = LoadedVolume(Dataset("x"), np.asarray(phantom, np.uint64, order=order))
     one = Method(encodings.parse("compresso"), compressors.parse("none"))
     method.warm_up(volume, one)
     before = compiled()

@@ -32,7 +32,7 @@ def section(text, heading):
 
 
 def test_window_counts(phantom):
-    volume = datasets.LoadedVolume("phantom", "", datasets.SYNTHETIC, phantom)
+    volume = datasets.LoadedVolume(datasets.Dataset("phantom", group=datasets.SYNTHETIC), phantom)
     values, counts = window_counts(volume)
     stream = C.COMPRESSO.compress(phantom)
     n_ids, n_values = np.frombuffer(stream, "<u8", 9)[3:5].astype(int)

@@ -16,7 +16,7 @@ from compresso.__main__ import main as program
 from compresso.volumes.volume import of_array
 from experiments import recommend, records
 from experiments.commands import main
-from experiments.datasets import LoadedVolume
+from experiments.datasets import Dataset
 from experiments.measure import Method
 from experiments.recommend import candidates
 from experiments.recommend.candidates import (
@@ -138,8 +138,9 @@ def test_what_cannot_be_chosen_is_not_measured_again(monkeypatch):
     faked(monkeypatch, lambda _, __, m: row(*(found[m.compressor.spec][i] for i in (0, 1, 1))))
     labels = np.ones((4, 8, 8), np.uint8)
     rows = []
-    volume = LoadedVolume("made", "", "em", labels)
-    stages = Stages(draw(of_array(labels), (4, 8, 8), 0), volume, 5, Measurer(record=rows.append))
+    stages = Stages(
+        draw(of_array(labels), (4, 8, 8), 0), Dataset("made"), 5, Measurer(record=rows.append)
+    )
     reached = stages.on_sample([method("cpso", name) for name in found])
     runs = {one.method.compressor.spec: len(one.rows) for one in reached}
     # lzma is the smallest, zstd of those above 500 MB/s, and zlib the soonest: 4.9 s per gigavoxel.
