@@ -5,28 +5,28 @@ from click.testing import CliRunner
 
 from compresso import compressors, encodings
 from experiments import records
-from experiments.checks import interval_holds, named_is_best
+from experiments.checks import recommended
 from experiments.measure import Method
 from experiments.recommend.candidates import ARCHIVE, GENERAL, INTERACTIVE, Candidate, methods
 from tests.helpers.rows import row
 
 
 def table(check, *words):
-    done = CliRunner().invoke(check.main, list(map(str, words)))
+    done = CliRunner().invoke(check, list(map(str, words)))
     assert done.exit_code == 0, done.output
     return [line.split(" | ") for line in done.stdout.splitlines()[2:]]
 
 
 def test_a_small_volume_is_measured_whole():
     words = ("phantom:size=32x32x8", "--seeds", 1, "--methods", "cpso+zstd")
-    ((_, said, *_),) = table(interval_holds, *words)
+    ((_, said, *_),) = table(recommended.interval, *words)
     assert said == "measured whole: exact"
 
 
 def test_samples_are_compared_with_the_volume(monkeypatch):
-    monkeypatch.setattr(interval_holds, "plan", lambda _: ((8, 32, 32), 4))
+    monkeypatch.setattr(recommended, "plan", lambda _: ((8, 32, 32), 4))
     words = ("pattern:kind=noise,size=128x128x32", "--seeds", 2, "--methods", "none")
-    ((_, method, contained, *_),) = table(interval_holds, *words)
+    ((_, method, contained, *_),) = table(recommended.interval, *words)
     assert (method, contained) == ("raw", "2 of 2")
 
 
@@ -56,7 +56,7 @@ def test_speeds_that_may_be_equal_are_no_difference(purpose, best, named, verdic
     one, other = candidate("zstd", *best), candidate("lz4", *named)
     absent = Method(encodings.parse("cpso"), compressors.parse("bz2"))
     for method, expected in ((one.method, "the best"), (other.method, verdict), (absent, "failed")):
-        assert named_is_best.verdict(purpose, [one, other], one, method) == expected
+        assert recommended.verdict(purpose, [one, other], one, method) == expected
 
 
 def test_the_table_has_a_line_per_purpose_and_rows_are_kept(tmp_path):
@@ -64,7 +64,7 @@ def test_the_table_has_a_line_per_purpose_and_rows_are_kept(tmp_path):
     words += ["-o", tmp_path / "grid.csv"]
     found = []
     for _ in range(2):
-        found.append(table(named_is_best, *words))
+        found.append(table(recommended.choice, *words))
         assert len(records.read(tmp_path / "grid.csv")) == len(methods())
     lines, again = found
     assert len(lines) == 4

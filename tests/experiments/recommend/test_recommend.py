@@ -126,7 +126,7 @@ def test_a_candidate_stays_open_as_long_as_it_may_be_chosen(purpose):
         )
         found = [candidate(name, *before) for name, (before, _) in made.items()]
         others = [candidate(name, *(before * by)) for name, (before, by) in made.items()]
-        still = {one.method.compressor.spec for one in purpose.open(found, doubt)}
+        still = {one.method.compressor.spec for one in purpose.contenders(found, doubt)}
         assert chosen(purpose, others) in still
         assert chosen(purpose, found) in still
 

@@ -1,7 +1,13 @@
-"""Check that ``recommend`` names the best methods, and compare its cost with that of the grid.
+"""Check what ``recommend`` says: its interval, and the methods that it chooses.
 
-    python -m experiments.checks.named_is_best DATASET ... [--runs N] [--patience SECONDS]
+    python -m experiments.checks.recommended interval DATASET ... [--seeds N] [--methods METHOD,...]
+    python -m experiments.checks.recommended choice DATASET ... [--runs N] [--patience SECONDS]
 
+``interval`` checks how often the interval contains the ratio of the whole volume, which is measured
+once, in one piece, as in the grid. Each seed draws another sample. A 95% interval should contain
+the ratio in 19 of 20 cases.
+
+``choice`` checks that the chosen methods are the best, and compares the cost with that of the grid.
 Every method that ``recommend`` starts with is measured on the whole volume in rounds, and the same
 rules choose among these rows. If they choose another method, the runs may not distinguish the two.
 All seconds are processor time: for ``recommend`` everything that it does, for the grid only the
@@ -15,17 +21,74 @@ from time import process_time
 import click
 import numpy as np
 
+from compresso import compressors, encodings
+from compresso.plugins import split_list
 from experiments import datasets, recommend, records
 from experiments.checks import Program
 from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import Method, rounds, warm_up
 from experiments.measure.method import describe
 from experiments.recommend.candidates import Candidate, Doubt, Measurer, Purpose, Stages, methods
-from experiments.recommend.estimate import Estimate
-from experiments.recommend.sample import draw
+from experiments.recommend.estimate import Estimate, estimate_size, size
+from experiments.recommend.sample import draw, plan, stack
 from experiments.records import Row
 from experiments.records.intervals import FLOOR
 from experiments.records.rows import SECONDS
+
+METHODS = "ristretto,ristretto:effort=3,crackle+lzma,cpso+zstd,compressed_segmentation+zstd:level=9"
+
+
+@click.group()
+def main() -> None:
+    """Check what recommend says."""
+
+
+def estimates(
+    methods: list[Method], dataset: datasets.Dataset, seeds: int
+) -> dict[Method, tuple[list[Estimate], int]]:
+    """The estimate of each seed, and the bytes of the whole volume; none if all of it is read."""
+    found: dict[Method, list[Estimate]] = {method: [] for method in methods}
+    with dataset.open() as volume:
+        chunk, count = plan(volume.shape)
+        if not count:
+            return {}
+        for seed in range(seeds):
+            sample = draw(volume, chunk, count, seed)
+            for method in methods:
+                stacked = size(method, stack(sample.chunks))
+                found[method].append(estimate_size(method, sample, stacked))
+        labels = volume.read_box(volume.box)
+    return {method: (found[method], size(method, labels)) for method in methods}
+
+
+def _parse(text: str) -> Method:
+    encoding, _, compressor = text.partition("+")
+    return Method(encodings.parse(encoding), compressors.parse(compressor or "none"))
+
+
+@main.command(cls=Program)
+@click.argument("names", nargs=-1, required=True, metavar="DATASET...")
+@click.option("--seeds", type=click.IntRange(1), default=20, help="Number of samples.")
+@click.option("--methods", default=METHODS, help="Encodings and compressors, joined by +.")
+@click.option("-d", "--directory", type=click.Path(path_type=Path), default=Path("data"))
+def interval(names: tuple[str, ...], seeds: int, methods: str, directory: Path) -> None:
+    """Print a table with a line per volume and method."""
+    click.echo("| volume | method | contained | half width | estimate / truth |")
+    click.echo("|---|---|---:|---:|---:|")
+    chosen = [_parse(text) for text in split_list(methods)]
+    for dataset in (d for name in names for d in datasets.choose(name, directory)):
+        found = estimates(chosen, dataset, seeds)
+        if not found:
+            click.echo(f"| {dataset.name} | measured whole: exact | | | |")
+        for method, (sizes, truth) in found.items():
+            contained = sum(one.low <= truth <= one.high for one in sizes)
+            width = np.median([(one.high - one.low) / 2 / one.expected for one in sizes])
+            error = np.array([one.expected for one in sizes]) / truth
+            click.echo(
+                f"| {dataset.name} | {method} | {contained} of {seeds} | {width:.0%} | "
+                f"{error.mean():.3f} ± {error.std():.3f} |"
+            )
+
 
 #: The speeds of either run may be wrong by this factor.
 DOUBT = Doubt(speed=1 + FLOOR)
@@ -98,7 +161,7 @@ def _exact(one: Candidate) -> Estimate:
     return Estimate(size, size, size)
 
 
-@click.command(cls=Program)
+@main.command(cls=Program)
 @click.argument("names", nargs=-1, required=True, metavar="DATASET...")
 @click.option("--runs", type=click.IntRange(1), default=5, help="Runs of each method.")
 @click.option(
@@ -109,8 +172,10 @@ def _exact(one: Candidate) -> Estimate:
     "Its time is still counted --runs times.",
 )
 @click.option("-d", "--directory", type=click.Path(path_type=Path), default=Path("data"))
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("named_is_best.csv"))
-def main(names: tuple[str, ...], runs: int, patience: float, directory: Path, output: Path) -> None:
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("recommended.csv"))
+def choice(
+    names: tuple[str, ...], runs: int, patience: float, directory: Path, output: Path
+) -> None:
     """Print a table with a line per volume and purpose."""
     records.check(output)
     click.echo("| volume | purpose | recommend names | the grid's best | | processor seconds |")
