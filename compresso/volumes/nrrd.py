@@ -169,7 +169,9 @@ def _data_file(path: Path, header: Any) -> Path:
     if name is None:
         return path
     data = path.parent / str(name)
-    if data.name in ("LIST", "") or data.resolve().parent != path.parent.resolve():
+    if data.name == "LIST":
+        raise FileError(f"{path}: data in several files, which is not supported. Write one file.")
+    if not data.name or data.resolve().parent != path.parent.resolve():
         raise FileError(
             f"{path}: data file {name} is in another folder, which is not allowed. "
             "Move it next to the header."

@@ -143,7 +143,7 @@ def read(path: Path, inner: str) -> Volume:
     """Read an archive into memory; raises FileError."""
     known = next(r for n, r in READERS.items() if path.name.lower().endswith(n.lower()))
     if inner not in known:
-        raise FileError(f"{path}: several volumes: {', '.join(known)}. Append one after a colon.")
+        raise FileError(f"{path}: the archive has {', '.join(known)}. Append one after a colon.")
     try:
         labels, metadata = known[inner](path)
     except (MissingPackageError, MemoryError):
