@@ -74,7 +74,9 @@ class CompressedArray:
         return self.shape[0]
 
     def __repr__(self) -> str:
-        what = f"{self.description.encoding} + {self.description.compression}"
+        from compresso.cli import method  # needs click, which the library itself does not
+
+        what = method(self.description.encoding, self.description.compression)
         return f"<compresso.CompressedArray, shape {self.shape}, {self.dtype.name}, {what}>"
 
     def __getitem__(self, key: Any) -> Any:
