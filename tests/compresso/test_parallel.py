@@ -9,15 +9,13 @@ import pytest
 
 from compresso.__main__ import main
 from compresso.parallel import cores, in_order, shares
-from experiments.commands.bench import command as bench
-from experiments.commands.grid import command as grid
 
 
 def test_zero_threads_are_all_cores():
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert [cores(n) for n in (0, 1, 99)] == [allowed, 1, 99]
     names = ("compress", "decompress", "verify", "info", "convert")
-    for command in (*(main.commands[name] for name in names), bench, grid):
+    for command in map(main.commands.__getitem__, names):
         (option,) = [option for option in command.params if option.name == "threads"]
         assert option.callback(None, option, 0) == allowed
 

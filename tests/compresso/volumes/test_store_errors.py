@@ -110,7 +110,7 @@ def test_chunks_are_kept_while_the_memory_allows(tmp_path, monkeypatch, memory):
         ("500", "cannot be read: its server fails"),
         ("503", "cannot be read: its server fails"),
         ("garbage", "cannot be reached"),
-        ("page", "its info is damaged"),
+        ("page", "is damaged: not JSON"),
     ],
 )
 def test_servers(tmp_path, path, reason):
