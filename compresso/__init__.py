@@ -76,17 +76,19 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'compresso' has no attribute {name!r}")
     if find_spec(f"compresso.{name}"):
         return import_module(f"compresso.{name}")
-    if name in ("CompressedArray", "dumps", "loads", "open"):
-        return getattr(import_module("compresso.container"), name)
-    if name in ("Compressor", "Encoding"):
-        return getattr(import_module("compresso.codec"), name)
     if name == "NONE":
         return _None()
     for kind in ("encodings", "compressors") if name.isupper() else ():
         registry = import_module(f"compresso.{kind}")
         if name.lower() in registry.names():
             return registry.parse(name)
-    pypi = import_module("compresso.adapters.pypi")
-    if name in pypi.__all__:
-        return getattr(pypi, name)
-    raise AttributeError(f"module 'compresso' has no attribute {name!r}")
+    if name in ("CompressedArray", "dumps", "loads", "open"):
+        home = import_module("compresso.container")
+    elif name in ("Compressor", "Encoding"):
+        home = import_module("compresso.codec")
+    else:
+        home = import_module("compresso.adapters.pypi")
+        if name not in home.__all__:
+            raise AttributeError(f"module 'compresso' has no attribute {name!r}")
+    globals()[name] = getattr(home, name)  # later uses do not come here
+    return globals()[name]

@@ -79,8 +79,8 @@ def rank_masks(masks, table, count, bits, planes, ranked, at):
 def find_runs(voxels, base, size, starts):
     """Number of runs of equal labels of the block of ``size`` voxels at ``base``.
 
-    Run i is ``starts[i] .. starts[i + 1] - 1``, counted from the block's first voxel. Behind the
-    block, its last label goes on to the next multiple of 64 voxels and one more.
+    Run i is ``starts[i] .. starts[i + 1] - 1``, counted from the block's first voxel. After the
+    block, its last label continues to the next multiple of 64 voxels and one more.
     """
     runs = 1
     starts[0] = 0

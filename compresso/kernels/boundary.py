@@ -110,7 +110,7 @@ def list_indeterminate(bits, z, deep, ys, xs):
     Returns
     -------
     uint64
-        Their number, n.
+        The number of voxels, n.
     """
     ny, words = np.uint64(bits.shape[1]), np.uint64(bits.shape[2])
     lines = bits.reshape(-1)

@@ -28,8 +28,8 @@ def _decode_layer(
 ):
     """Decode ``n_rows`` rows of a line of ``count`` blocks, from row ``row`` of the blocks on.
 
-    All but those that are to be checked. Labels go to ``out[to + width * y + x]``. One function,
-    for a call costs as much as 8 rows of a block.
+    Rows that must be checked are skipped. Labels go to ``out[to + width * y + x]``. This is one
+    function because a call costs as much as 8 rows of a block.
     """
     # Unsigned indices, for numba looks at the sign of others.
     wide = np.uint64(1 if high is None else 2)

@@ -1,4 +1,4 @@
-"""What the ``cpso`` stream does otherwise than the paper's: locations, 3-D components.
+"""Differences of the ``cpso`` stream from the paper's: locations, 3-D components.
 
 ``deep`` is true for connectivity 6, where boundaries and components reach across slices.
 """
@@ -11,9 +11,9 @@ from compresso.kernels.components import count_runs, root, row_runs
 from compresso.kernels.labels import copied, sizes, source
 from compresso.kernels.words import ALL, ONE, SLACK, TOP, differ64, popcount, trailing_zeros
 
-#: Location codes 0..5 name a neighbour, as in the paper; ``SPELLED`` says that the next entry is
+#: Location codes 0..5 name a neighbour, as in the paper; ``LITERAL`` says that the next entry is
 #: the label itself; other labels are shifted past the codes.
-SPELLED = np.uint64(6)
+LITERAL = np.uint64(6)
 CODES = np.uint64(7)
 
 
@@ -161,12 +161,12 @@ def locate(labels, bits, z0, z1, across, deep, largest, locations, counts):
         for i in range(found):
             y, x = np.uint64(ys[i]), np.uint64(xs[i])
             code = source(flat, lines, shape, z, y, x, across)
-            if code == SPELLED:
+            if code == LITERAL:
                 label = flat[(z * shape[1] + y) * shape[2] + x]
                 if np.uint64(label) <= largest - CODES:
                     code = np.uint64(label) + CODES
                 else:
-                    locations[n] = SPELLED
+                    locations[n] = LITERAL
                     n += ONE
                     code = np.uint64(label)
             locations[n] = code
@@ -197,7 +197,7 @@ def location_starts(locations, counts, starts):
         for _ in range(counts[z]):
             if at >= locations.size:
                 return False
-            at += 2 if locations[at] == SPELLED else 1
+            at += 2 if locations[at] == LITERAL else 1
     starts[counts.size] = at
     return at == locations.size
 
@@ -215,7 +215,7 @@ def label_entries(locations, shifted, explicit):
     for n in range(locations.size):
         explicit[n] = after_six
         shifted[n] = not after_six and locations[n] >= CODES
-        after_six = not after_six and locations[n] == SPELLED
+        after_six = not after_six and locations[n] == LITERAL
 
 
 @kernel
@@ -264,7 +264,7 @@ def resolve(bits, z0, z1, locations, across, deep, out):
             at = (np.uint64(z) * shape[1] + y) * shape[2] + x
             if code >= CODES:
                 flat[at] = code - CODES
-            elif code == SPELLED:
+            elif code == LITERAL:
                 n += 1
                 flat[at] = locations[n]
             elif not copied(flat, lines, shape, np.uint64(z), y, x, code, across):

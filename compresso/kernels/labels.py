@@ -72,7 +72,7 @@ def copied(flat, lines, shape, z, y, x, code, across):
         False if it is outside, boundary or, without ``across``, in another slice.
     """
     nz, ny, nx, words = shape
-    # What is before the first is a large number.
+    # An index before the first wraps around to a large number.
     zn, yn, xn = z + STEPS[code, 0], y + STEPS[code, 1], x + STEPS[code, 2]
     if zn >= nz or yn >= ny or xn >= nx or (zn != z and not across):
         return False

@@ -3,7 +3,6 @@
 import io
 import json
 import struct
-import tracemalloc
 import zlib
 
 import numpy as np
@@ -23,6 +22,7 @@ from tests.helpers.containers import (
     spans_of,
     with_description,
 )
+from tests.helpers.memory import peak
 
 SHAPE = (7, 5, 6)
 
@@ -83,16 +83,6 @@ class Counted(io.BytesIO):
         found = super().read(size)
         self.reads.append(len(found))
         return found
-
-
-def peak(work):
-    """The most bytes that were allocated at once."""
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def test_byte_by_byte():

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ import pytest
 import compresso as C
 from compresso import container, files
 from compresso.container import description, writer
+from tests.helpers.memory import peak
 from tests.helpers.paths import ROOT
 
 PAIRS = [("compresso", "lzma"), ("neuroglancer", "zstd"), ("cpso", "zlib"), ("none", "lz78")]
@@ -248,16 +248,6 @@ def folder(tmp_path_factory):
     (path / "in.cps").write_bytes(C.dumps(labels, "compresso", "zlib", depth=DEPTH))
     C.loads((path / "in.cps").read_bytes())
     return path
-
-
-def peak(work):
-    """The most bytes that were allocated at once."""
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def test_the_measure_sees_a_volume(folder):

@@ -14,6 +14,7 @@ from compresso import files, volumes
 from compresso.__main__ import main
 from compresso.errors import FileError
 from compresso.volumes import _client, _stores, precomputed
+from tests.helpers import program
 from tests.helpers import stores as depots
 from tests.helpers.paths import ROOT
 from tests.helpers.stores import read, refusal, same, scales, zarr_group
@@ -129,19 +130,12 @@ def test_unreachable_hosts(text):
 
 
 def test_a_silent_server(tmp_path):
-    program = "import sys; from compresso.__main__ import main; main(sys.argv[1:])"
+    impatient = os.environ | {"TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS": "1"}
     with depots.serving(tmp_path) as address:
-        run = subprocess.run(
-            [sys.executable, "-c", program, "compress", f"{address}/hang", str(tmp_path / "x.cps")],
-            env=os.environ | {"TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS": "1"},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-    assert run.returncode == 1
-    assert run.stderr.startswith(f"Error: {address}/hang: cannot be reached")
-    assert run.stderr.count("\n") == 1
+        words = "compress", f"{address}/hang", tmp_path / "x.cps"
+        done = program.run(*words, code=1, env=impatient, text=True)
+    assert done.stderr.startswith(f"Error: {address}/hang: cannot be reached")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_store_is_not_changed(tmp_path):
@@ -261,18 +255,10 @@ def test_s3(cloud, monkeypatch, status, reason):
     [(404, "absent, or not a store"), *ANSWERS[1:3], (0, "cannot be reached (")],
 )
 def test_gs(cloud, tmp_path, status, reason):
-    program = "import sys; from compresso.__main__ import main; main(sys.argv[1:])"
     text = f"precomputed://gs://bucket-{status}/seg"
     address = cloud if status else "http://127.0.0.1:9"
-    done = subprocess.run(
-        [sys.executable, "-c", program, "compress", text, str(tmp_path / "x.cps")],
-        env=os.environ | {"TENSORSTORE_GCS_HTTP_URL": address},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 1
+    cloudy = os.environ | {"TENSORSTORE_GCS_HTTP_URL": address}
+    done = program.run("compress", text, tmp_path / "x.cps", code=1, env=cloudy, text=True)
     assert done.stderr.startswith(f"Error: {text}: {reason}")
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
