@@ -55,7 +55,7 @@ def run(
         found: Results = {}
         for title, measurement in candidates.items():
             status = measurement(0)["status"]
-            if status == str(OK):
+            if status == OK:
                 found[title] = []
             else:
                 announce(f"{title} is left out: {status}")
@@ -88,8 +88,8 @@ def _copy(volume: LoadedVolume, run: int) -> Row:
     labels.max(initial=0)
     clock.time("decode", np.copyto, target, labels)
     clock.time("decode_new", labels.copy)
-    return {"kind": "copy", "run": run, "status": str(OK)} | clock.seconds
+    return {"kind": "copy", "run": run, "status": OK} | clock.seconds
 
 
 def _succeeded(row: Row) -> bool:
-    return bool(row["status"] == str(OK))
+    return bool(row["status"] == OK)

@@ -19,7 +19,7 @@ from experiments import HarnessError
 from experiments.datasets import LoadedVolume
 from experiments.measure import Clock, Method, rounds
 from experiments.measure.method import describe
-from experiments.records import Outcome, Row, Status
+from experiments.records import Outcome, Row
 from experiments.records.intervals import interval
 from experiments.text import markdown
 
@@ -60,7 +60,7 @@ def connect(volume: LoadedVolume, python: str | None) -> Iterator[dict[str, Meas
 
 def _measure(process: Any, volume: LoadedVolume, title: str, run: int) -> Row:
     """Have a package measured; its row has the columns of every other row."""
-    answer: Row = {"status": str(Status(Outcome.CRASH, "its process ended"))}
+    answer: Row = {"status": f"{Outcome.CRASH}: its process ended"}
     try:
         process.stdin.write(json.dumps(title) + "\n")
         process.stdin.flush()

@@ -86,7 +86,7 @@ def finish(
     grid: Grid, rows: Sequence[Row], added: int, quiet: bool, directory: Path | None, dataset: str
 ) -> None:
     """Draw the figures, name the next steps, and end with exit code 1 if a run failed."""
-    failed = sum(row["status"] != str(OK) for row in rows)
+    failed = sum(row["status"] != OK for row in rows)
     earlier = len(rows) - added
     steps = [f"{added} rows added to {grid.output}"]
     if earlier:
@@ -136,7 +136,7 @@ def report_skipped(rows: pd.DataFrame) -> None:
 def _line(row: Row) -> str:
     where = " ".join(filter(None, (display_name(row["dataset"], row["group"]), row.get("chunk"))))
     run = f"{where} {method(row['encoding'], row['compression'])} run {row['run']}: "
-    if row["status"] != str(OK):
+    if row["status"] != OK:
         return f"{run}{row['status']}"
     ratio = digits(row["raw_bytes"] / row["compressed_bytes"])
     seconds = (f"{stage} {digits(row[f'{stage}_s'])} s" for stage in STAGES)

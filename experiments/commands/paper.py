@@ -119,7 +119,7 @@ def _report(
     from experiments.records.results import newest
 
     rows = newest(table)
-    succeeded = bool((rows["status"] == str(records.OK)).any()) and plot
+    succeeded = bool((rows["status"] == records.OK).any()) and plot
     drawn = list(figures.draw_all(table, directory)) if succeeded else []
     covered = []
     for dataset in chosen:

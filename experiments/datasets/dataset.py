@@ -19,7 +19,7 @@ from compresso.errors import CompressoError
 from compresso.volumes import Volume
 from experiments import DatasetError
 from experiments.datasets import archives, synthetic
-from experiments.records import Status
+from experiments.records import status_of
 from experiments.text import EM, SYNTHETIC, printable
 
 #: Copies of the labels that a measurement needs at least: they are compared with the decoded ones.
@@ -232,7 +232,7 @@ class Dataset:
                 with self.open() as volume:
                     about["size"] = f"{extent(volume.shape)} {volume.dtype.name}"
         except Exception as error:  # a damaged file must not hide the other datasets
-            about["error"] = Status.of(error).reason
+            about["error"] = status_of(error).partition(": ")[2]
         return about
 
 

@@ -26,7 +26,7 @@ from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import isolate
 from experiments.measure.clock import SEED, rounds
 from experiments.measure.method import Method, describe, identify, measure, warm_up
-from experiments.records import OK, Outcome, Row, Status
+from experiments.records import OK, Outcome, Row
 from experiments.records.rows import BYTES, SECONDS, SURROUNDINGS
 
 #: A run, as :func:`records.key` returns it.
@@ -169,8 +169,8 @@ class Grid:
 
     def _total(self, shape: Sequence[int], rows: Sequence[Row]) -> Row:
         """Add the rows of a run's chunks up; seconds too, so that speeds are one worker's."""
-        good = [row for row in rows if row["status"] == str(OK)]
-        failed = [row["status"] for row in rows if row["status"] != str(OK)]
+        good = [row for row in rows if row["status"] == OK]
+        failed = [row["status"] for row in rows if row["status"] != OK]
         reason = f"{len(failed)} of {len(rows)} chunks failed: {failed[0]}" if failed else ""
         prints = sorted((row["chunk"], row["fingerprint"]) for row in good)
         workers = len({row.get("worker", "") for row in rows})
@@ -186,7 +186,7 @@ class Grid:
             "depth": "",
             "worker": f"{workers} worker{'s' * (workers != 1)}",
             "lossless": not failed,
-            "status": str(Status(Outcome.ERROR, reason) if failed else OK),
+            "status": f"{Outcome.ERROR}: {reason}" if failed else OK,
         }
 
     @cached_property
@@ -241,7 +241,7 @@ def work(task: Task) -> list[Row]:
         volume = _volume(task)
     except Exception as error:  # a damaged file or chunk costs only its own rows
         about = {"dataset": dataset.name, "group": dataset.group, "chunk": _chunk(task.box)}
-        about["status"] = str(Status.of(error))
+        about["status"] = records.status_of(error)
         return [identify(method, run) | about for run, method in task.runs]
     for run, method in task.runs:
         row = describe(volume, method, run)

@@ -30,11 +30,11 @@ from compresso.parallel import Span, shares
 from experiments import HarnessError, records
 from experiments.datasets import LoadedVolume
 from experiments.measure.clock import Clock, Surroundings
-from experiments.records import OK, Outcome, Row, Status
+from experiments.records import OK, Outcome, Row
 
 PIECE_BYTES = 1 << 30  # of raw labels that are decompressed at a time, at most
 SLAB_BYTES = 1 << 26  # that are touched at a time
-DIFFERS = Status(Outcome.ERROR, "decoded labels differ")
+DIFFERS = f"{Outcome.ERROR}: decoded labels differ"
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,11 @@ def measure(
     try:
         row |= _round_trip(volume.labels, method, Clock(now), new_array)
         row |= start.until(Surroundings.now())
-        row["status"] = str(OK if row["lossless"] else DIFFERS)
+        row["status"] = OK if row["lossless"] else DIFFERS
     except LabelError as error:
-        row["status"] = str(Status.of(error.as_in(volume.labels.dtype)))
+        row["status"] = records.status_of(error.as_in(volume.labels.dtype))
     except Exception as error:  # a bug of a codec, perhaps the user's own, costs only its row
-        row["status"] = str(Status.of(error))
+        row["status"] = records.status_of(error)
     return row
 
 

@@ -298,7 +298,7 @@ def _ticks(values: "pd.Series[float]") -> list[float]:
 def _failed(rows: pd.DataFrame) -> list[str]:
     """The last status of each run that failed."""
     last = rows.drop_duplicates([*METHOD, "chunk", "run"], keep="last")
-    bad = last[(last["status"] != str(OK)) | ~last["lossless"]]
+    bad = last[(last["status"] != OK) | ~last["lossless"]]
     return list(
         dict.fromkeys(
             f"{style.dataset_name(row.dataset, row.group)}: "

@@ -21,7 +21,7 @@ from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import Method, combine, measure, rounds, warm_up
 from experiments.recommend.estimate import blank, blank_size
 from experiments.recommend.sample import Announce, Sample, stack
-from experiments.records import OK, Outcome, Row, Status
+from experiments.records import OK, Outcome, Row
 from experiments.records.intervals import Interval, interval
 from experiments.records.rows import BYTES, SECONDS
 
@@ -120,12 +120,12 @@ class Candidate:
     def failure(self) -> str:
         """The status of the first run that failed; empty if none did."""
         rows = (*self.rows, *([self.blank.row] if self.blank else []))
-        return next((row["status"] for row in rows if row["status"] != str(OK)), "")
+        return next((row["status"] for row in rows if row["status"] != OK), "")
 
     @property
     def refused(self) -> bool:
         """Whether the encoding cannot hold a label of the volume."""
-        return Status.parse(self.failure).outcome is Outcome.REFUSED
+        return self.failure.startswith(f"{Outcome.REFUSED}: ")
 
     @property
     def ratio(self) -> float:
@@ -359,7 +359,7 @@ class Stages:
         if share and method not in self._blanks:
             piece = self._part(blank(self.sample), f"a piece of label {self.sample.content.label}")
             row = self.measurer.measure(piece, method)
-            good = row["status"] == str(OK)
+            good = row["status"] == OK
             size = blank_size(method, self.sample).expected if good else math.nan
             voxels = share * self.sample.volume.voxels
             self._blanks[method] = Blank(share, size / voxels, row)

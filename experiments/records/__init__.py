@@ -9,7 +9,6 @@ from experiments.records.rows import (
     OK,
     Outcome,
     Row,
-    Status,
     append,
     check,
     cpu,
@@ -18,8 +17,9 @@ from experiments.records.rows import (
     measured,
     now,
     read,
+    status_of,
     tabulate,
 )
 
-__all__ = ["COLUMNS", "OK", "Outcome", "Row", "Status", "append", "check", "cpu", "environment"]
-__all__ += ["key", "measured", "now", "read", "tabulate"]
+__all__ = ["COLUMNS", "OK", "Outcome", "Row", "append", "check", "cpu", "environment"]
+__all__ += ["key", "measured", "now", "read", "status_of", "tabulate"]

@@ -35,14 +35,7 @@ EXACT = ("ratio", "native_ratio", "encoding_ratio", "encoded_bytes", "compressed
 
 @dataclass(frozen=True)
 class Interval:
-    """A median and its 95% interval; the bounds are NaN if there are too few runs.
-
-    Parameters
-    ----------
-    median, low, high : float
-    runs : int
-        The number of runs; 0 for a computed interval.
-    """
+    """A median of ``runs`` values and its 95% interval, whose bounds are NaN for too few."""
 
     median: float
     low: float
@@ -60,11 +53,7 @@ class Interval:
         return Interval(self.median, self.median / factor, self.median * factor, self.runs)
 
     def text(self, number: Callable[[float], str] = "{:,.2f}".format) -> str:
-        """Return ``882 (860 to 901)``, with a function that formats each number.
-
-        Without an interval it is ``882 (n = 2)``, or ``882`` for one run; an unknown speed is a
-        dash.
-        """
+        """Return ``882 (860 to 901)``, or as :meth:`span` says; a dash for an unknown speed."""
         if math.isnan(self.median):
             return DASH
         span = self.span(number)
@@ -83,18 +72,10 @@ UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 def interval(values: ArrayLike) -> Interval:
-    """Return the median of runs and its 95% interval.
+    """Return the median of runs, which are seconds or ratios of them, and its 95% interval.
 
-    Parameters
-    ----------
-    values : (n,) float
-        Seconds, or ratios of seconds; above 0.
-
-    Returns
-    -------
-    Interval
-        For 5 runs or more, of the percentile bootstrap, seeded. For 3 and 4, whose own range is too
-        narrow, Student's interval of the logarithms. For fewer, without bounds.
+    From 5 runs on it is that of the percentile bootstrap, seeded. For 3 and 4, whose own range is
+    too narrow, it is Student's of the logarithms.
     """
     runs = np.asarray(values, float)
     median = float(np.median(runs))
@@ -109,39 +90,23 @@ def interval(values: ArrayLike) -> Interval:
         reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(runs) - 1) * stats.sem(logs)
         low, high = np.exp([logs.mean() - reach, logs.mean() + reach])
         return Interval(median, float(low), float(high), len(runs))
-    found = stats.bootstrap(
-        (runs,),
-        np.median,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(SEED),
-    ).confidence_interval
+    settings = {"n_resamples": RESAMPLES, "confidence_level": CONFIDENCE, "method": "percentile"}
+    random = np.random.default_rng(SEED)
+    found = stats.bootstrap((runs,), np.median, rng=random, **settings).confidence_interval
     return Interval(median, float(found.low), float(found.high), len(runs))
 
 
 def intervals(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return one line per method, with its medians and the intervals of its speeds.
+    """Return one line per method of derived rows, in their order, with medians and intervals.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Derived rows, for each dataset of one volume and setting (:func:`newest`).
-
-    Returns
-    -------
-    DataFrame
-        ``dataset``, ``encoding``, ``compression``, ``group``; ``runs``; ``trained``, whether the
-        encoding was trained on the dataset; ``ratio``, ``native_ratio``,
-        ``encoding_ratio``, ``encoded_bytes`` and ``compressed_bytes``; for each speed, which is the
-        size divided by the median of the seconds, ``compress_speed``, ``compress_speed_low`` and
-        ``compress_speed_high``, and so on; in the order of the rows.
+    ``trained`` is whether the encoding was trained on the dataset. A speed is the size divided by
+    the median of the seconds; ``compress_speed_low`` and ``compress_speed_high`` are its bounds.
     """
-    lines: list[dict[str, Any]] = []
+    lines = []
     for key, runs in rows.groupby(METHOD, sort=False):
         line: dict[str, Any] = dict(zip(METHOD, key, strict=True)) | {"runs": len(runs)}
         line |= {"group": runs["group"].iloc[-1], "trained": is_trained(runs.iloc[-1])}
-        line |= {name: runs[name].median() for name in EXACT}
+        line |= runs[list(EXACT)].median().to_dict()
         size = runs["raw_bytes"].median() / 1e6
         for speed, stages in STAGES.items():
             found = interval(runs[list(stages)].sum(axis=1)).over(size)
@@ -170,13 +135,6 @@ def cautious(lines: pd.DataFrame, speed: str) -> pd.DataFrame:
 
     None is narrower than ``FLOOR``, or than the typical one of its dataset, on either side of the
     median.
-
-    Parameters
-    ----------
-    lines : DataFrame
-        Of :func:`intervals`.
-    speed : str
-        Such as ``compress_speed``.
     """
     median, low, high = (lines[f"{speed}{end}"] for end in ("", "_low", "_high"))
     width = (high - low) / 2 / median

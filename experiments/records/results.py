@@ -2,13 +2,14 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import pandas as pd
 
 from compresso.cli import method
-from experiments.records.rows import METHOD, OK, Outcome, Status
+from experiments.records.rows import METHOD, OK, Outcome
 from experiments.text import display_name, distinct
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ def derive(table: pd.DataFrame) -> pd.DataFrame:
     Speeds are MB (10**6 bytes, at 8 bytes per voxel) per second: ``compress_speed`` and
     ``decompress_speed`` of encoding and compressor together. Raw labels have no speed (NaN).
     """
-    table = table[(table["status"] == str(OK)) & table["lossless"]].copy()
+    table = table[(table["status"] == OK) & table["lossless"]].copy()
     table["ratio"] = table["raw_bytes"] / table["compressed_bytes"]
     table["native_ratio"] = table["native_bytes"] / table["compressed_bytes"]
     table["encoding_ratio"] = table["raw_bytes"] / table["encoded_bytes"]
@@ -60,8 +61,8 @@ def derive(table: pd.DataFrame) -> pd.DataFrame:
 def newest(table: pd.DataFrame) -> pd.DataFrame:
     """Keep the rows that can be compared, also failed ones.
 
-    For each dataset, these are the rows of its newest volume and setting, without those of chunks;
-    for each method, its newest runs.
+    These are of the newest volume and setting of each dataset, without those of chunks, and the
+    newest runs of each method.
     """
     table = _of_volumes(table)
     table = table[(table[VOLUME] == _last(table)).all(axis=1)]
@@ -76,17 +77,14 @@ def describe_skipped(table: pd.DataFrame) -> str:
     """
     table = _of_volumes(table)
     last = _last(table)
-    others = (table[VOLUME] != last).any(axis=1) & (table["status"] == str(OK))
-    counts: dict[str, int] = {}
-    for index in table.index[others]:
-        row = table.loc[index]
-        name = display_name(row["dataset"], row["group"])
-        what = f"{name}, {_difference(row, last.loc[index])}"
-        counts[what] = counts.get(what, 0) + 1
-    if not counts:
-        return ""
-    listed = (f"{what} ({n} row{'s' * (n != 1)})" for what, n in counts.items())
-    return f"Not shown, because newer rows are of other labels or threads: {'; '.join(listed)}"
+    others = table[(table[VOLUME] != last).any(axis=1) & (table["status"] == OK)]
+    counts = Counter(
+        f"{display_name(row['dataset'], row['group'])}, {_difference(row, last.loc[index])}"
+        for index, row in others.iterrows()
+    )
+    listed = "; ".join(f"{what} ({n} row{'s' * (n != 1)})" for what, n in counts.items())
+    text = f"Not shown, because newer rows are of other labels or threads: {listed}"
+    return text * bool(counts)
 
 
 def describe_unusable(table: pd.DataFrame) -> str:
@@ -94,7 +92,7 @@ def describe_unusable(table: pd.DataFrame) -> str:
     bad = table[_is_unusable(table)]
     listed = [
         f"line {index} ({display_name(row['dataset'], row['group'])}: "
-        f"{method(row['encoding'], row['compression'])}: {Status.parse(row['status']).reason})"
+        f"{method(row['encoding'], row['compression'])}: {row['status'].partition(': ')[2]})"
         for index, row in bad[:LISTED].iterrows()
     ]
     more = [f"{len(bad) - LISTED} more"] if len(bad) > LISTED else []
@@ -144,7 +142,7 @@ def _newest_runs(rows: pd.DataFrame) -> list[Any]:
     kept: dict[float, Any] = {}
     for row in rows.dropna(subset="run").itertuples():
         before = kept.get(row.run)
-        if before is not None and before.status == str(OK):
+        if before is not None and before.status == OK:
             kept = {n: r for n, r in kept.items() if n < row.run or r.session == row.session}
         kept[row.run] = row
     return [row.Index for row in kept.values()]
@@ -162,31 +160,18 @@ def _difference(row: "pd.Series[Any]", last: "pd.Series[Any]") -> str:
     return ", ".join(words) or "other labels"
 
 
-def _distinct_names(table: pd.DataFrame) -> list[str]:
+def _distinct_names(table: pd.DataFrame) -> "pd.Series[str]":
     """The name of each row's dataset; files of one name in several folders get their folders."""
-    rows = list(zip(table["dataset"], table["source"], strict=True))
-    folders: dict[str, set[str]] = {}
-    for name, source in rows:
-        if source.endswith(name):  # so it was given as a file
-            folders.setdefault(name, set()).add(source)
-    names: dict[tuple[str, str], str] = {}
-    for name, sources in folders.items():
-        if len(sources) > 1:
-            names |= {(name, s): new for s, new in distinct(name, sorted(sources)).items()}
-    return [names.get(row, row[0]) for row in rows]
+    names = table["dataset"].copy()
+    for name, sources in table.groupby("dataset")["source"]:
+        files = sorted({source for source in sources if source.endswith(str(name))})
+        if len(files) > 1:
+            names.update(sources.map(distinct(str(name), files)).dropna())
+    return names
 
 
 def is_raw(encoding: Any, compression: Any) -> Any:
-    """Whether labels are stored raw, without encoding and compressor, and so have no speed.
-
-    Parameters
-    ----------
-    encoding, compression : str, or Series of them
-
-    Returns
-    -------
-    bool, or a Series of them
-    """
+    """Whether labels are stored raw and so have no speed; of strings or of Series of them."""
     return (encoding == "none") & (compression == "none")
 
 
@@ -215,38 +200,23 @@ def pareto_front(
 
 
 def is_trained(row: Mapping[str, Any]) -> bool:
-    """Whether a row is a result of Ristretto on a volume that it was trained on.
+    """Whether a row, or a mapping of its columns, is of Ristretto on a volume it was trained on.
 
-    Such a ratio says little about other volumes.
-
-    Parameters
-    ----------
-    row : Mapping
-        A row of results: ``dataset``, ``fingerprint``, ``encoding`` and ``compression`` are used.
-        In figures an encoding that stands alone is a compressor.
+    In figures an encoding that stands alone is a compressor.
     """
     codecs = (str(row.get(stage, "")).partition(":")[0] for stage in ("encoding", "compression"))
     if "ristretto" not in codecs:
         return False
-    name = str(row.get("dataset", ""))
-    return row.get("fingerprint") == PINKY40 or _is_pinky40(name) or _is_phantom(name)
-
-
-def _is_pinky40(name: str) -> bool:
-    """Whether a file is pinky40 according to its name, and not of later slices only."""
-    found = re.search(r"pinky40(?!\d)(?:.*?z_?(\d+))?", name, re.IGNORECASE)
-    return found is not None and int(found[1] or 0) < SLICES
-
-
-def _is_phantom(spec: str) -> bool:
-    """Whether a dataset is of slices of the phantom that was used, in any dtype."""
-    name, _, parameters = spec.partition(":")
-    size, seed = re.search(r"size=(\d+x\d+)x", parameters), re.search(r"seed=(\d+)", parameters)
-    return (
-        name == "phantom"
-        and (size is None or size[1] == "512x512")
-        and (seed is None or int(seed[1]) == 0)
-    )
+    dataset = str(row.get("dataset", ""))
+    # A file whose name says that it is of later slices only is another volume.
+    found = re.search(r"pinky40(?!\d)(?:.*?z_?(\d+))?", dataset, re.IGNORECASE)
+    if row.get("fingerprint") == PINKY40 or (found and int(found[1] or 0) < SLICES):
+        return True
+    name, _, parameters = dataset.partition(":")
+    size, seed = (re.search(rf"{key}=(\w+)", parameters) for key in ("size", "seed"))
+    # The phantom that was used, in any number of slices and any dtype.
+    same = (not size or size[1].startswith("512x512x")) and (not seed or int(seed[1]) == 0)
+    return name == "phantom" and same
 
 
 def marked(line: Mapping[str, Any]) -> str:

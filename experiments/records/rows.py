@@ -1,13 +1,14 @@
 """A row of results, which is one run of one method, and the CSV that keeps the rows."""
 
 import csv
+import fcntl
 import io
 import os
 import platform
 import tempfile
 import traceback
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
@@ -25,8 +26,8 @@ Row = dict[str, Any]
 BYTES = ("raw_bytes", "native_bytes", "encoded_bytes", "compressed_bytes")
 #: The seconds of the four stages of a run.
 SECONDS = ("encode_s", "compress_s", "decompress_s", "decode_s")
-#: What the machine did during the run, in numbers: load average over a minute, the share of all
-#: processors' time that other processes took, and this process's page faults.
+#: What the machine did: load average over a minute, the share of all processors' time that other
+#: processes took, and this process's page faults.
 LOADS = ("load", "other_cpu", "minor_faults", "major_faults")
 SURROUNDINGS = (*LOADS, "governor")
 #: The columns of the CSV. ``new_memory_s`` is the time that a new array of the volume's size takes;
@@ -58,7 +59,7 @@ KEY = [
 
 
 class Outcome(StrEnum):
-    """How a run ended."""
+    """How a run ended. A status is ``ok``, or an outcome and a reason: ``timeout: reason``."""
 
     OK = "ok"
     TIMEOUT = "timeout"
@@ -69,47 +70,26 @@ class Outcome(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True)
-class Status:
-    """An outcome and its reason; ``ok`` or ``outcome: reason`` in the CSV."""
-
-    outcome: Outcome
-    reason: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.outcome}: {self.reason}" if self.reason else str(self.outcome)
-
-    @classmethod
-    def parse(cls, text: str) -> "Status":
-        """Parse a status string; unknown text becomes an ``error`` status."""
-        outcome, _, reason = text.partition(": ")
-        try:
-            return cls(Outcome(outcome), reason)
-        except ValueError:
-            return cls(Outcome.ERROR, text)
-
-    @classmethod
-    def of(cls, error: Exception) -> "Status":
-        """Return the status of a run that raised ``error``; a bug's reason includes its line."""
-        if isinstance(error, MissingPackageError):
-            return cls(Outcome.UNAVAILABLE, str(error))
-        if isinstance(error, ModuleNotFoundError) and error.name:
-            package = error.name.partition(".")[0]
-            reason = f"{package} is not installed. Run: pip install {package}"
-            return cls(Outcome.UNAVAILABLE, reason)
-        if isinstance(error, LabelError):
-            return cls(Outcome.REFUSED, str(error))
-        if isinstance(error, CompressoError | HarnessError):
-            return cls(Outcome.ERROR, str(error))
-        if isinstance(error, MemoryError):
-            return cls(Outcome.ERROR, str(error) or "out of memory")
-        text = f"{type(error).__name__}: {error}".removesuffix(": ")
-        for line in traceback.extract_tb(error.__traceback__)[-1:]:
-            text += f" ({Path(line.filename).name}:{line.lineno})"
-        return cls(Outcome.ERROR, text)
+#: The outcomes of errors that the user can correct; any other one is a bug.
+OUTCOMES = {MissingPackageError: Outcome.UNAVAILABLE, LabelError: Outcome.REFUSED}
+OUTCOMES |= dict.fromkeys((CompressoError, HarnessError, MemoryError), Outcome.ERROR)
 
 
-OK = Status(Outcome.OK)
+OK = str(Outcome.OK)
+
+
+def status_of(error: Exception) -> str:
+    """Return the status of a run that raised ``error``; a bug's reason includes its line."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        package = error.name.partition(".")[0]
+        return f"{Outcome.UNAVAILABLE}: {package} is not installed. Run: pip install {package}"
+    for kind, outcome in OUTCOMES.items():
+        if isinstance(error, kind):
+            return f"{outcome}: {error}" if str(error) else f"{outcome}: out of memory"
+    text = f"{Outcome.ERROR}: {type(error).__name__}: {error}".removesuffix(": ")
+    for line in traceback.extract_tb(error.__traceback__)[-1:]:
+        text += f" ({Path(line.filename).name}:{line.lineno})"
+    return text
 
 
 def key(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -129,28 +109,18 @@ def tabulate(rows: Iterable[Mapping[str, Any]]) -> "pd.DataFrame":
     table = given.copy()
     for name in NUMBERS:
         table[name] = pd.to_numeric(table[name], errors="coerce")
-    table["lossless"] = table["lossless"].map(lambda value: value in (True, "True")).astype(bool)
-    for name, wrong in _impossible(table).items():
-        wrong &= table["status"] == str(OK)
-        reasons = [f"{name} is {str(value).strip() or 'empty'}" for value in given[name][wrong]]
-        table.loc[wrong, "status"] = [str(Status(Outcome.UNUSABLE, text)) for text in reasons]
-    return table
-
-
-def _impossible(table: "pd.DataFrame") -> "dict[str, pd.Series[bool]]":
-    """For each needed column, whether its value in each row is impossible."""
-    found = {}
+    table["lossless"] = table["lossless"].isin([True, "True"])
     for name in NEEDED:
-        values = table[name]
-        if name not in NUMBERS:
-            found[name] = values == ""
-            continue
-        found[name] = ~values.between(0, MOST)  # so is NaN
+        # NaN is not between any numbers.
+        wrong = ~table[name].between(0, MOST) if name in NUMBERS else table[name] == ""
         if name in CODECS:
-            found[name] |= (values < TICK) & (table[CODECS[name]] != "none")
+            wrong |= (table[name] < TICK) & (table[CODECS[name]] != "none")
         elif name in BYTES:
-            found[name] |= (values == 0) & (table["raw_bytes"] > 0)
-    return found
+            wrong |= (table[name] == 0) & (table["raw_bytes"] > 0)
+        wrong &= table["status"] == OK
+        reasons = [f"{name} is {str(value).strip() or 'empty'}" for value in given[name][wrong]]
+        table.loc[wrong, "status"] = [f"{Outcome.UNUSABLE}: {text}" for text in reasons]
+    return table
 
 
 def now() -> str:
@@ -193,14 +163,14 @@ HEADER = ",".join(COLUMNS)
 def append(path: Path, row: Mapping[str, Any]) -> None:
     """Add one row at the end of the CSV, which is created if it does not exist.
 
-    The row goes to the disk in one write before this returns, under a lock, so that a killed
-    process loses at most the row in progress and two processes may share a file.
-    Raises ResultsError.
+    The row is on the disk when this returns, and two processes may share a file: a killed process
+    loses at most the row in progress.
     """
-    try:
+    values = ((n, " ".join(v.split()) if isinstance(v, str) else v) for n, v in row.items())
+    with _reporting(path, "write results", "Name another file with --csv"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "a+b", buffering=0) as file:
-            _lock(file)
+            fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
             text = io.StringIO()
             if _is_empty(path, file):
                 text.write(f"{HEADER}\n")
@@ -208,25 +178,19 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":  # a killed process left an incomplete row
                     text.write("\n")
-            writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
-            writer.writerow({name: _one_line(value) for name, value in row.items()})
+            csv.DictWriter(text, COLUMNS, lineterminator="\n").writerow(dict(values))
             file.write(text.getvalue().encode(errors="backslashreplace"))
             os.fsync(file.fileno())
-    except OSError as error:
-        raise _unwritable(path, error) from None
 
 
 def check(path: Path) -> None:
     """Check that rows can be appended, before anything is measured; raises ResultsError."""
-    _check_is_file(path)
-    try:
+    with _reporting(path, "write results", "Name another file with --csv"):
         if path.exists():
             with open(path, "r+b", buffering=0) as file:
                 _is_empty(path, file)
         else:
             check_writable(path.parent)
-    except OSError as error:
-        raise _unwritable(path, error) from None
 
 
 def check_writable(folder: Path) -> None:
@@ -238,29 +202,16 @@ def check_writable(folder: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _unwritable(path: Path, error: OSError) -> ResultsError:
-    return ResultsError(
-        f"{path}: cannot write results ({error.strerror}). Name another file with --csv"
-    )
-
-
-def _check_is_file(path: Path) -> None:
-    """Raise ResultsError for a device, a FIFO or a folder; a device's first line may never end."""
-    if path.exists() and not path.is_file():
-        raise ResultsError(f"{path}: not a file. Name another one with --csv")
-
-
-def _one_line(value: Any) -> Any:
-    return " ".join(value.split()) if isinstance(value, str) else value
-
-
-def _lock(file: BinaryIO) -> None:
-    """Wait until no other process has the lock; closing the file releases it."""
+@contextmanager
+def _reporting(path: Path, what: str, advice: str) -> Iterator[None]:
+    """Raise ResultsError for a file that cannot be used, or a device, whose line may never end."""
     try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    fcntl.flock(file, fcntl.LOCK_EX)
+        if path.exists() and not path.is_file():
+            raise ResultsError(f"{path}: not a file. Name another one with --csv")
+        yield
+    except (OSError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ResultsError(f"{path}: cannot {what} ({reason}). {advice}") from None
 
 
 def _is_empty(path: Path, file: BinaryIO) -> bool:
@@ -268,15 +219,11 @@ def _is_empty(path: Path, file: BinaryIO) -> bool:
     file.seek(0)
     line = file.readline(2 * len(HEADER)).decode(errors="replace").rstrip("\r\n")
     if line not in ("", HEADER):
-        raise ResultsError(_other_columns(path))
+        raise ResultsError(
+            f"{path}: not a table of results of this version (its first line differs). Name "
+            "another file with --csv"
+        )
     return not line
-
-
-def _other_columns(path: Path) -> str:
-    return (
-        f"{path}: not a table of results of this version (its first line differs). Name another "
-        "file with --csv"
-    )
 
 
 def read(path: Path) -> "pd.DataFrame":
@@ -284,20 +231,15 @@ def read(path: Path) -> "pd.DataFrame":
 
     The index of the table is the line number of each row in the file.
     """
-    _check_is_file(path)
-    try:
-        with open(path, newline="", encoding="utf-8", errors="backslashreplace") as file:
-            reader = csv.reader(file)
+    with _reporting(path, "read results", "Run a grid first"):
+        with open(path, "rb") as file:
+            _is_empty(path, file)
+        with open(path, newline="", encoding="utf-8", errors="backslashreplace") as text:
+            reader = csv.DictReader(text)
             lines = [(reader.line_num, row) for row in reader]
-    except (OSError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ResultsError(f"{path}: cannot read results ({reason}). Run a grid first") from None
-    header, *rest = lines or [(1, list(COLUMNS))]  # an empty file is a table without rows
-    if tuple(header[1]) != COLUMNS:
-        raise ResultsError(_other_columns(path))
-    rows = {number: row for number, row in rest if len(row) == len(COLUMNS)}
-    table = tabulate(dict(zip(COLUMNS, row, strict=True)) for row in rows.values())
-    return table.set_axis(list(rows))
+    # Missing values are None, and so is the name of those that are too many.
+    rows = {number: row for number, row in lines if None not in (*row, *row.values())}
+    return tabulate(rows.values()).set_axis(list(rows))
 
 
 def measured(path: Path, failed: bool) -> dict[tuple[Any, ...], Row]:
@@ -309,6 +251,6 @@ def measured(path: Path, failed: bool) -> dict[tuple[Any, ...], Row]:
         return {}
     table = read(path)
     table = table[table["fingerprint"] != ""]
-    good = table["lossless"] & (table["status"] == str(OK))
+    good = table["lossless"] & (table["status"] == OK)
     rows = [*table[~good & failed].to_dict("records"), *table[good].to_dict("records")]
     return {key(row): row for row in rows}

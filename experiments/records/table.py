@@ -1,7 +1,7 @@
 """The table at the end of a grid: one block per dataset, the best ratio first."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -25,33 +25,26 @@ WIDTH = 100
 
 
 def render(rows: pd.DataFrame, form: str = "table") -> str:
-    """Lay out the rows of one grid.
+    """Lay out the rows of one grid as a ``table``, ``md``, or :func:`summary` as ``csv``, ``json``.
 
-    Numbers are medians over runs, with three significant digits. A speed is followed by the larger
-    half of its 95% interval, in percent of the median, if there are enough runs, and by its rank.
-    Raw labels have no speed, and are never the best.
-
-    Parameters
-    ----------
-    rows : DataFrame
-    form : str
-        ``table``, ``md`` for Markdown, or ``csv`` or ``json`` for :func:`summary`.
+    A speed is followed by the larger half of its 95% interval, in percent of the median, if there
+    are enough runs, and by its rank. Raw labels have no speed, and are never the best.
     """
     if form == "csv":
         return str(summary(rows).to_csv(index=False)).rstrip()
     if form == "json":
         return str(summary(rows).to_json(orient="records", indent=2))
     blocks = [_block(str(name), part, form) for name, part in rows.groupby("dataset", sort=False)]
-    return "\n\n".join([*blocks, *_notes(rows)])
+    return "\n\n".join([*blocks, _notes(rows)])
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one line per method and dataset, the best ratio first; failed methods come last."""
-    lines = intervals(derive(rows)).assign(status=str(OK))
+    lines = intervals(derive(rows)).assign(status=OK)
     for speed in BOTH:
         lines[f"{speed}_rank"] = ranks(lines, speed)
     lines = lines.sort_values("ratio", ascending=False, kind="stable")
-    failed = rows[(rows["status"] != str(OK)) | ~rows["lossless"]]
+    failed = rows[(rows["status"] != OK) | ~rows["lossless"]]
     failed = failed.drop_duplicates([*METHOD, "status"])[[*METHOD, "group", "status"]]
     return pd.concat([lines, failed], ignore_index=True) if len(failed) else lines
 
@@ -62,7 +55,9 @@ def _block(name: str, rows: pd.DataFrame, form: str) -> str:
     text = [_title(name, rows)]
     if len(lines):
         columns = _columns(lines, str(rows["dtype"].iloc[0]))
-        text += ["", *_markdown(columns), ""] if form == "md" else _aligned(columns)
+        heads = [f"{above} {below}".strip() for above, below, *_ in columns]
+        body = zip(*(column[2:] for column in columns), strict=True)
+        text += ["", *markdown(heads, body, left=3), ""] if form == "md" else _aligned(columns)
     text += [f"  {NOTE}"] if lines["trained"].any() else []
     failed = rows[~rows.index.isin(good.index)]
     reasons = failed["status"].unique()
@@ -97,25 +92,15 @@ def _columns(lines: pd.DataFrame, dtype: str) -> list[list[str]]:
     return columns
 
 
-def _aligned(columns: Sequence[Sequence[str]]) -> list[str]:
+def _aligned(columns: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lay out lines, the first three columns to the left."""
     widths = [max(map(len, column)) for column in columns]
     widths[1] -= max(0, sum(widths) + 2 * len(widths) - 3 - WIDTH)
-    return [_line(line, widths) for line in zip(*columns, strict=True)]
-
-
-def _markdown(columns: Sequence[Sequence[str]]) -> list[str]:
-    heads = [f"{above} {below}".strip() for above, below, *_ in columns]
-    return list(markdown(heads, zip(*(column[2:] for column in columns), strict=True), left=3))
-
-
-def _line(line: Sequence[str], widths: Sequence[int]) -> str:
-    """Lay out a line, the first three columns to the left."""
-    star, encoding, compressor, *numbers = line
-    if len(encoding) > widths[1]:
-        encoding = f"{encoding[: widths[1] - 1]}\u2026"
-    left = f"{star:{widths[0]}} {encoding:{widths[1]}}  {compressor:{widths[2]}}"
-    right = (text.rjust(width) for text, width in zip(numbers, widths[3:], strict=True))
-    return "  ".join([left, *right]).rstrip()
+    for star, encoding, compressor, *numbers in zip(*columns, strict=True):
+        name = encoding if len(encoding) <= widths[1] else f"{encoding[: widths[1] - 1]}\u2026"
+        left = f"{star:{widths[0]}} {name:{widths[1]}}  {compressor:{widths[2]}}"
+        right = (text.rjust(width) for text, width in zip(numbers, widths[3:], strict=True))
+        yield "  ".join([left, *right]).rstrip()
 
 
 def _speed(speed: Interval) -> str:
@@ -128,21 +113,18 @@ def _speed(speed: Interval) -> str:
     return f"{text} \u00b1{share:.0%}"
 
 
-def _notes(rows: pd.DataFrame) -> list[str]:
+def _notes(rows: pd.DataFrame) -> str:
     """The legend, if there are results, and a warning if the machine was busy."""
-    good = derive(rows)
-    failed = len(rows) - len(good)
-    text = []
+    good, text = derive(rows), []
     if len(good):
         text += ["* smallest. MB/s count 8 bytes per voxel, as does the ratio vs uint64."]
-        if good.groupby(["dataset", "encoding", "compression"]).size().max() > 2:
+        if good.groupby(METHOD).size().max() > 2:
             text += ["\u00b1 95% interval. A rank with = is a tie: the intervals overlap."]
-    text += ["! failed." if failed else "All runs were lossless."]
+    text += ["! failed." if len(good) < len(rows) else "All runs were lossless."]
     if busy := describe_busy(good["other_cpu"]):
-        text += [
-            f"{busy}, so the speeds may be unreliable. Stop them and run this again with --restart."
-        ]
-    return ["\n".join(text)]
+        advice = "so the speeds may be unreliable. Stop them and run this again with --restart."
+        text += [f"{busy}, {advice}"]
+    return "\n".join(text)
 
 
 def _title(name: str, rows: pd.DataFrame) -> str:

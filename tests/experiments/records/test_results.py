@@ -7,8 +7,7 @@ import pytest
 
 from compresso import FileError, LabelError, MissingPackageError
 from experiments import DatasetError, records
-from experiments.measure import isolate
-from experiments.records import Outcome, Status
+from experiments.records import status_of
 from experiments.records.results import (
     best,
     derive,
@@ -143,24 +142,7 @@ def raised(error):
     ],
 )
 def test_statuses_of_errors(error, text):
-    assert str(Status.of(raised(error))).startswith(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "outcome", "reason", "hopeless"),
-    [
-        ("ok", Outcome.OK, "", False),
-        ("timeout: more than 4 s", Outcome.TIMEOUT, "more than 4 s", True),
-        ("crash: its process ended (SIGKILL)", Outcome.CRASH, "its process ended (SIGKILL)", True),
-        ("error: timeout: a: b", Outcome.ERROR, "timeout: a: b", False),
-        ("timeouts: of a codec", Outcome.ERROR, "timeouts: of a codec", False),
-        ("", Outcome.ERROR, "", False),
-    ],
-)
-def test_statuses_are_parsed(text, outcome, reason, hopeless):
-    found = Status.parse(text)
-    assert (found.outcome, found.reason) == (outcome, reason)
-    assert isolate.hopeless({"status": text}) is hopeless
+    assert status_of(raised(error)).startswith(text)
 
 
 @pytest.mark.parametrize(
