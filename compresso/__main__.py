@@ -18,8 +18,9 @@ import click
 from compresso import cli
 from compresso.atomic import STANDARD
 from compresso.cli import DEBUG, FORCE, JSON, QUIET, complain, examples, progress_bar
+from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING
 from compresso.errors import SpecError, did_you_mean
-from compresso.plugins import DEFAULT_COMPRESSION, DEFAULT_ENCODING
+from compresso.text import digits, extent, file_size, method_name
 
 #: Lines about missing objects that are printed; the others are counted.
 MISSING = 20
@@ -200,7 +201,7 @@ def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
     groups, depth = done.groups, done.depth
     lines = [
         f"{source}: {_array(done)}",
-        f"codec: {cli.method(done.encoding, done.compression)}",
+        f"codec: {method_name(done.encoding, done.compression)}",
         f"groups: {groups} of {depth} slice{'' if depth == 1 else 's'}" if groups else "groups: 0",
         f"size: {_sizes(done)}",
         volumes.summary(done.metadata),
@@ -227,7 +228,7 @@ def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
     metavar="X,Y,Z",
     help="Voxels stored as one object; a multiple of --chunks.",
 )
-@cli.threads(0, "Maximum number of parallel tasks (0 = one per core). Limited by --memory.")
+@cli.threads(None, "Most tasks at once, within --memory.  [default: one per core]")
 @cli.MEMORY
 @click.option(
     "--scheduler",
@@ -241,7 +242,9 @@ def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
 @click.option("--dry-run", is_flag=True, help="Show the tasks and their memory; write nothing.")
 @QUIET
 @DEBUG
-def convert(threads: int, scheduler: str, quiet: bool, dry_run: bool, **options: Any) -> None:
+def convert(
+    threads: int | None, scheduler: str, quiet: bool, dry_run: bool, **options: Any
+) -> None:
     """Convert a volume of any size to Zarr v3.
 
     The same command resumes an interrupted conversion, also after kill -9. Every chunk is decoded
@@ -249,12 +252,15 @@ def convert(threads: int, scheduler: str, quiet: bool, dry_run: bool, **options:
     could not be read; all other parts are written.
     """
     from compresso import convert as conversion
-    from compresso.scheduling import open_scheduler
+    from compresso.parallel import cores, open_scheduler
+
+    if scheduler and threads is not None:
+        raise click.UsageError("--scheduler states the number of tasks itself. Omit --threads.")
 
     chunks, shards = options.pop("chunks"), options.pop("shards")
     job = conversion.Job(**options, chunks=chunks[::-1], shards=shards and shards[::-1])
     unfinished = f"{job.target} is unfinished; the same command resumes it"
-    plan = None if scheduler else conversion.make_plan(job, threads, fewer=True)
+    plan = None if scheduler else conversion.make_plan(job, threads or cores(0), fewer=True)
     missing = 0
     with open_scheduler(scheduler, plan.at_once if plan else 1) as workers:
         plan = plan or conversion.make_plan(job, workers.slots_per_process)
@@ -262,8 +268,8 @@ def convert(threads: int, scheduler: str, quiet: bool, dry_run: bool, **options:
             complain(line)
         if dry_run:
             click.echo(
-                f"{job.target}: {len(plan):,} tasks of {cli.extent(plan.task)} voxels, "
-                f"{plan.at_once} at a time, {cli.file_size(plan.task_nbytes)} each; "
+                f"{job.target}: {len(plan):,} tasks of {extent(plan.task)} voxels, "
+                f"{plan.at_once} at a time, {file_size(plan.task_nbytes)} each; "
                 "nothing is written"
             )
             return
@@ -282,7 +288,7 @@ def convert(threads: int, scheduler: str, quiet: bool, dry_run: bool, **options:
             total = conversion.convert(conversion.begin(plan), workers, report)
     if not quiet:
         click.echo(
-            f"{job.target}: {total.written:,} written ({cli.file_size(total.nbytes)}), "
+            f"{job.target}: {total.written:,} written ({file_size(total.nbytes)}), "
             f"{total.kept:,} kept, {total.empty:,} empty, {missing:,} missing"
         )
     if missing:
@@ -384,7 +390,7 @@ def _facts(codec: Any) -> dict[str, Any]:
 
 
 def _array(done: Any) -> str:
-    return f"{cli.extent(done.shape)} {done.dtype.name}"
+    return f"{extent(done.shape)} {done.dtype.name}"
 
 
 def _ratios(done: Any) -> tuple[float, float]:
@@ -394,11 +400,11 @@ def _ratios(done: Any) -> tuple[float, float]:
 
 
 def _sizes(done: Any) -> str:
-    size, (wide, own) = cli.file_size(done.size), _ratios(done)
+    size, (wide, own) = file_size(done.size), _ratios(done)
     if own < 1:
         return f"{size}, more than the labels as {done.dtype.name}"
-    also = "" if done.dtype.itemsize == 8 else f" ({cli.digits(own)}x than {done.dtype.name})"
-    return f"{size}, {cli.digits(wide)}x smaller than uint64{also}"
+    also = "" if done.dtype.itemsize == 8 else f" ({digits(own)}x than {done.dtype.name})"
+    return f"{size}, {digits(wide)}x smaller than uint64{also}"
 
 
 def _finish(target: Path, line: str, quiet: bool) -> None:

@@ -8,14 +8,13 @@ Nothing here imports NumPy: ``--help`` must be fast.
 """
 
 import errno
-import math
 import os
 import re
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
@@ -24,16 +23,15 @@ from typing import Any
 import click
 
 from compresso import __version__, atomic
+from compresso.codec import Extent
 from compresso.errors import CompressoError, DecodeError, SpecError, did_you_mean
 from compresso.parallel import Progress, cores
-from compresso.plugins import Extent
+from compresso.text import LONGEST, shortened
 from compresso.warmup import announce_compilation
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 BUG = 70
-#: The most characters of a line about an error; the middle of a longer line is left out.
-LONGEST = 300
 #: Errors of a full disk; those of files name the file, those of the standard output do not.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 #: Signals that ask a process to end, and leave it the time to clean up.
@@ -48,49 +46,6 @@ SETTINGS = {
     "show_default": True,
 }
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-def extent(shape: Sequence[int]) -> str:
-    """Format a shape ``[z, y, x]`` for people, who read x, y, z.
-
-    >>> extent((119, 512, 512))
-    '512 x 512 x 119'
-    """
-    return " x ".join(str(length) for length in reversed(shape))
-
-
-def digits(number: float) -> str:
-    """Format a number with three significant digits.
-
-    >>> digits(1451.6), digits(10.04), digits(0.00061)
-    ('1,450', '10.0', '0.000610')
-    """
-    if number == 0 or not math.isfinite(number):
-        return f"{number:.0f}"
-    rounded = float(f"{number:.2e}")
-    return f"{rounded:,.{max(0, 2 - math.floor(math.log10(abs(rounded))))}f}"
-
-
-def file_size(nbytes: int) -> str:
-    """Format a number of bytes, in powers of 1000.
-
-    >>> file_size(812), file_size(43920)
-    ('812 bytes', '43.9 kB')
-    """
-    if nbytes < 1000:
-        return f"{nbytes} bytes"
-    power = min(5, int(math.log10(float(f"{nbytes:.2e}")) // 3))
-    return f"{digits(nbytes / 1000**power)} {' kMGTP'[power]}B"
-
-
-def method(encoding: str, compression: str) -> str:
-    """Format the codec strings of an encoding and a compressor.
-
-    >>> method("compresso", "zstd:level=19"), method("ristretto", "none"), method("none", "zlib")
-    ('compresso + zstd:level=19', 'ristretto', 'raw + zlib')
-    """
-    names = ["raw" if encoding == "none" else encoding, compression]
-    return " + ".join(names if compression != "none" else names[:1])
 
 
 def examples(*lines: str, docs: str = "docs/files.md") -> str:
@@ -183,12 +138,6 @@ def complain(line: str) -> None:
     tqdm = sys.modules.get("tqdm")
     with tqdm.tqdm.external_write_mode(sys.stderr) if tqdm else nullcontext():
         click.echo(shortened(line), err=True)
-
-
-def shortened(line: str, most: int = LONGEST) -> str:
-    """Return a line of at most ``most`` characters: its beginning and its end, if it is longer."""
-    half = (most - len(" ... ")) // 2
-    return line if len(line) <= most else f"{line[:half]} ... {line[-half:]}"
 
 
 @contextmanager
@@ -304,7 +253,7 @@ def file(text: str) -> Path:
 
 
 def threads(
-    default: int = 0,
+    default: int | None = 0,
     what: str = "Number of threads (0 = all cores). The output does not depend on it.",
 ) -> Decorator:
     """Return the option ``--threads``; for 0, the command gets the number of cores."""
@@ -314,7 +263,7 @@ def threads(
         type=number(0),
         metavar="N",
         default=default,
-        callback=lambda _, __, threads: cores(threads),
+        callback=lambda _, __, threads: threads if threads is None else cores(threads),
         help=what,
     )
 

@@ -1,26 +1,223 @@
-"""The two protocols: an encoding turns labels into bytes, a compressor bytes into fewer bytes.
+"""Codecs: an encoding turns labels into bytes, a compressor bytes into fewer bytes.
 
-Both are plug-ins (:mod:`compresso.plugins`): frozen dataclasses whose fields are their parameters,
-one per file in ``encodings/`` or ``compressors/``.
+Both are plug-ins: frozen dataclasses whose fields are their parameters, one class per file in
+``encodings/`` or ``compressors/``. A new one is a new file in its folder, and nothing lists it. A
+file whose name begins with ``_`` is a helper. Formats and kinds of stores are found so too.
+
+A *codec string* names a plug-in and its parameters, ``lzma:preset=9``. People write it, and tables
+use it as a key.
+
+NumPy is imported when an array is encoded or decoded, so that a command's ``--help`` is fast.
 """
 
+import dataclasses
+import importlib
+import importlib.util
+import inspect
+import pkgutil
 import sys
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
-import numpy as np
-from numpy.typing import DTypeLike
+from compresso.errors import (
+    DecodeError,
+    EncodeError,
+    LabelError,
+    MissingPackageError,
+    SpecError,
+    did_you_mean,
+)
 
-from compresso.arrays import Labels, Shape, as_shape, as_volume, check_shape, label_dtype
-from compresso.errors import DecodeError, EncodeError, LabelError
-from compresso.plugins import Plugin
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
+    from compresso.arrays import Labels, Shape
+
+#: The codec of every function and command if none is given. An encoding that gains nothing from a
+#: compressor, such as ristretto, has none by default.
+DEFAULT_ENCODING, DEFAULT_COMPRESSION = "ristretto", "zstd"
+
+T = TypeVar("T")
 Buffer = bytes | bytearray | memoryview
 #: Called with the range z0, z1 of each block of slices, once per block, in any order and from any
 #: thread. The slices are about to be read or have just been written, so reading them costs little.
 #: They must not be changed.
 Watch = Callable[[int, int], object]
+
+
+def require(import_name: str, pip_name: str, who: str) -> Any:
+    """Import an optional package that ``who`` needs; raises MissingPackageError."""
+    try:
+        return importlib.import_module(import_name)
+    except ImportError as error:
+        raise MissingPackageError(
+            f"{who} needs the package {pip_name} ({error}). Run: pip install {pip_name}"
+        ) from None
+
+
+@dataclasses.dataclass(frozen=True)
+class Plugin(ABC):
+    """The base of all plug-ins: a name and parameters, which a codec string contains."""
+
+    #: The name that people write; a class without one is a base of others.
+    name: ClassVar[str]
+    #: Optional packages that it needs: the pip name of each import name.
+    packages: ClassVar[dict[str, str]] = {}
+
+    @property
+    def spec(self) -> str:
+        """Canonical codec string: the name, and the parameters that differ from their defaults."""
+        given = [
+            f"{field.name}={getattr(self, field.name)}"
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        ]
+        return self.name + (":" + ",".join(given) if given else "")
+
+    def require(self, import_name: str) -> Any:
+        """Import one of its ``packages``; raises MissingPackageError."""
+        return require(import_name, self.packages[import_name.partition(".")[0]], self.name)
+
+    @classmethod
+    def missing(cls) -> list[str]:
+        """The pip names of its packages that are not installed."""
+        found = importlib.util.find_spec
+        return [pip for name, pip in cls.packages.items() if found(name) is None]
+
+    def check_range(self, parameter: str, low: int, high: int) -> None:
+        """Raise SpecError if a parameter is not in low..high."""
+        value = getattr(self, parameter)
+        if not low <= value <= high:
+            raise SpecError(f"{self.name}: {parameter} must be {low} to {high}, not {value}")
+
+    def __str__(self) -> str:
+        return self.spec
+
+
+P = TypeVar("P", bound=Plugin)
+
+
+class Registry(Generic[P]):
+    """The plug-ins of a folder.
+
+    Parameters
+    ----------
+    package : str
+        The folder, as a module's name.
+    base : type
+        The base of its classes.
+    kind : str
+        The word for them in error messages.
+    """
+
+    def __init__(self, package: str, base: type[P], kind: str) -> None:
+        self._package, self._base, self._kind = package, base, kind
+
+    @cached_property
+    def classes(self) -> dict[str, type[P]]:
+        """Every class by its name, in alphabetical order, ``none`` first."""
+        found: dict[str, type[P]] = {}
+        for module in self._modules():
+            for item in vars(module).values():
+                own = inspect.isclass(item) and item.__module__ == module.__name__
+                if own and issubclass(item, self._base) and "name" in vars(item):
+                    if item.name in found:
+                        files = found[item.name].__module__, item.__module__
+                        raise SpecError(f"two {self._kind}s are named {item.name!r}: in {files}")
+                    found[item.name] = item
+        return dict(sorted(found.items(), key=lambda pair: (pair[0] != "none", pair[0])))
+
+    def names(self) -> list[str]:
+        """Every name, ``none`` first."""
+        return list(self.classes)
+
+    def installed(self) -> list[str]:
+        """The names of those that need no missing package."""
+        return [name for name, found in self.classes.items() if not found.missing()]
+
+    def parse(self, spec: str) -> P:
+        """Make the plug-in that a codec string names, ``name[:key=value[,key=value...]]``.
+
+        Raises SpecError, which lists the names or parameters to choose from.
+
+        Examples
+        --------
+        >>> import compresso
+        >>> compresso.compressors.parse("ZSTD:level=19")
+        Zstd(level=19)
+        """
+        known = f" Choose from: {', '.join(self.classes)}"
+        if not isinstance(spec, str):
+            raise SpecError(f"{self._kind} must be a codec string, not {spec!r}.{known}")
+        name, _ = split(spec)
+        if name not in self.classes:
+            hint = did_you_mean(name, self.classes) or known
+            raise SpecError(f"unknown {self._kind} {name!r}.{hint}")
+        return build(self.classes[name], spec)
+
+    def _modules(self) -> Iterator[Any]:
+        folder = importlib.import_module(self._package)
+        for module in pkgutil.iter_modules(folder.__path__):
+            if not module.name.startswith("_"):
+                yield importlib.import_module(f"{self._package}.{module.name}")
+
+
+class Extent(tuple[int, int, int]):
+    """A number of voxels along x, y and z, each at least 1, written as ``8x8x1``."""
+
+    def __new__(cls, text: str) -> Self:
+        try:
+            size = [int(part) for part in text.lower().split("x")]
+        except ValueError:
+            size = []
+        if len(size) != 3 or min(size) < 1:
+            raise ValueError("expected XxYxZ voxels, each at least 1")
+        return super().__new__(cls, size)
+
+    def __getnewargs__(self) -> tuple[str]:
+        return (str(self),)  # how pickle and copy make it again
+
+    def __str__(self) -> str:
+        return "x".join(map(str, self))
+
+
+def split(spec: str) -> tuple[str, str]:
+    """Name, in lower case, and parameters of a codec string."""
+    name, _, parameters = spec.strip().partition(":")
+    return name.lower(), parameters
+
+
+def build(cls: type[T], spec: str) -> T:
+    """Make a dataclass from a codec string; raises SpecError, which lists the valid parameters."""
+    name, parameters = split(spec)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    values = {}
+    for item in filter(None, parameters.split(",")):
+        key, _, text = (part.strip() for part in item.partition("="))
+        if key.lower() not in fields:
+            known = ", ".join(f"{f.name}={f.default}" for f in fields.values()) or "none"
+            hint = did_you_mean(key, fields) or f" Its parameters: {known}"
+            raise SpecError(f"{name} has no parameter {key!r}.{hint}")
+        field = fields[key.lower()]
+        try:
+            values[field.name] = field.type(text)  # type: ignore[operator]
+        except ValueError as error:
+            raise SpecError(f"{name}: bad {item}: {error}") from None
+    return cls(**values)
+
+
+def split_list(text: str) -> list[str]:
+    """Split a comma-separated list of codec strings, whose parameters have commas too."""
+    specs: list[str] = []
+    for part in text.split(","):
+        # "key=value" without a name continues the codec string before it.
+        if specs and "=" in part and ":" not in part.partition("=")[0]:
+            specs[-1] += "," + part
+        elif part.strip():
+            specs.append(part.strip())
+    return specs
 
 
 def unwatched(z0: int, z1: int) -> None:
@@ -42,7 +239,7 @@ class Encoding(Plugin):
     robust: ClassVar[bool] = True
 
     @abstractmethod
-    def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> Buffer:
+    def encode_volume(self, volume: "Labels", threads: int = 1, watch: Watch = unwatched) -> Buffer:
         """Encode a volume as a stream without a container.
 
         Parameters
@@ -60,7 +257,7 @@ class Encoding(Plugin):
         """
 
     @abstractmethod
-    def shape_of(self, stream: Buffer) -> Shape | None:
+    def shape_of(self, stream: Buffer) -> "Shape | None":
         """The shape (z, y, x) that a stream claims; None if streams do not state it.
 
         Raises DecodeError if the stream has no readable header.
@@ -68,7 +265,7 @@ class Encoding(Plugin):
 
     @abstractmethod
     def decode_volume(
-        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
+        self, stream: Buffer, out: "Labels", threads: int = 1, watch: Watch = unwatched
     ) -> None:
         """Decode a stream.
 
@@ -88,26 +285,27 @@ class Encoding(Plugin):
             The contents of ``out`` are undefined then.
         """
 
-    def encode(self, labels: Labels, threads: int = 1) -> bytes:
+    def encode(self, labels: "Labels", threads: int = 1) -> bytes:
         """Encode a 1-, 2- or 3-D integer or bool array ``[z, y, x]``, without a container.
 
         Signed labels are stored as the unsigned integers of the same bits.
         Raises EncodeError if the stream cannot hold the array.
         """
-        volume = as_volume(labels)
+        from compresso.arrays import as_volume, unmasked
+
         try:
-            stream = self.encode_volume(volume, threads)
+            stream = self.encode_volume(as_volume(labels), threads)
         except LabelError as error:
-            raise error.as_in(np.asarray(labels).dtype) from None
+            raise error.as_in(unmasked(labels).dtype) from None
         return stream if isinstance(stream, bytes) else bytes(stream)
 
     def decode(
         self,
         stream: Buffer,
         shape: Sequence[int] | None = None,
-        dtype: DTypeLike = np.uint64,
+        dtype: "DTypeLike" = "uint64",
         threads: int = 1,
-    ) -> Labels:
+    ) -> "Labels":
         """Decode a stream; raises DecodeError if it contradicts itself.
 
         Parameters
@@ -124,6 +322,10 @@ class Encoding(Plugin):
         -------
         array of ``shape``, or (nz, ny, nx) if none is given
         """
+        import numpy as np
+
+        from compresso.arrays import as_shape, check_shape, label_dtype
+
         found = self.shape_of(stream)
         if found is None:
             if shape is None:
@@ -135,7 +337,7 @@ class Encoding(Plugin):
         return out.reshape(found if shape is None else shape).astype(dtype, copy=False)
 
     def decode_into(
-        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
+        self, stream: Buffer, out: "Labels", threads: int = 1, watch: Watch = unwatched
     ) -> None:
         """Decode to an existing volume ``[z, y, x]``, whose pages need no clearing.
 
@@ -148,6 +350,10 @@ class Encoding(Plugin):
         watch : callable
             Called with the range of each finished block of slices.
         """
+        import numpy as np
+
+        from compresso.arrays import check_shape
+
         found = self.shape_of(stream)
         if found is not None:
             check_shape(found, out.shape)
@@ -164,17 +370,19 @@ class Encoding(Plugin):
         z0: int,
         z1: int,
         shape: Sequence[int] | None = None,
-        dtype: DTypeLike = np.uint64,
+        dtype: "DTypeLike" = "uint64",
         threads: int = 1,
-    ) -> Labels:
+    ) -> "Labels":
         """Decode slices z0..z1-1 (clipped as Python clips) of a stream, (n, ny, nx).
 
         An encoding whose streams can be entered anywhere decodes no more than it must.
         """
+        from compresso.arrays import as_shape
+
         volume = self.decode(stream, None if shape is None else as_shape(shape), dtype, threads)
         return volume[z0:z1]
 
-    def __call__(self, labels: Labels, compress: bool = False) -> bytes:
+    def __call__(self, labels: "Labels", compress: bool = False) -> bytes:
         """Encode, as the published program's README has it: ``COMPRESSO(array, compress=False)``.
 
         Raises EncodeError for ``compress=True``, because the caller chooses the compressor.
@@ -186,11 +394,11 @@ class Encoding(Plugin):
             )
         return self.encode(labels)
 
-    def compress(self, labels: Labels) -> bytes:
+    def compress(self, labels: "Labels") -> bytes:
         """Encode, by the name that the published program gave it."""
         return self.encode(labels)
 
-    def decompress(self, stream: Buffer) -> Labels:
+    def decompress(self, stream: Buffer) -> "Labels":
         """Decode to uint64, by the name that the published program gave it."""
         return self.decode(stream)
 

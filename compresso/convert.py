@@ -23,10 +23,10 @@ from xxhash import xxh3_64_hexdigest
 from compresso import volumes
 from compresso.arrays import Labels, Shape
 from compresso.atomic import STANDARD, Stamp, check_unchanged, is_stream, stamp
-from compresso.cli import file_size
+from compresso.codec import DEFAULT_ENCODING, require
 from compresso.errors import CompressoError, EncodeError, FileError, LabelError
-from compresso.plugins import DEFAULT_ENCODING, require
-from compresso.scheduling import Scheduler
+from compresso.parallel import Scheduler
+from compresso.text import file_size
 from compresso.volumes import UNFINISHED, Folder, Metadata
 from compresso.volumes.volume import Box, Volume, around, format_box, grid, slices_of
 from compresso.volumes.zarr import OWN

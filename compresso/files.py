@@ -18,9 +18,9 @@ import numpy as np
 from compresso import container, volumes
 from compresso.arrays import LIMIT, Labels, Shape
 from compresso.atomic import HEAD, check_unchanged, replacing, seekable, stamp
+from compresso.codec import DEFAULT_ENCODING
 from compresso.errors import DecodeError, EncodeError, FileError
 from compresso.parallel import Progress, Span, ignore
-from compresso.plugins import DEFAULT_ENCODING
 
 Report = Callable[[str], object]
 #: Slices from the first to before the second, or to the end.

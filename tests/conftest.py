@@ -23,7 +23,7 @@ def facts() -> dict:
 @pytest.fixture(scope="session")
 def phantom():
     """A small synthetic volume, 16 x 96 x 150 voxels of uint64."""
-    from compresso.plugins import Extent
+    from compresso.codec import Extent
     from experiments.datasets.synthetic import Phantom
 
     return Phantom(size=Extent("150x96x16")).labels()

@@ -15,9 +15,9 @@ from numcodecs.compat import ensure_contiguous_ndarray, ensure_ndarray, ndarray_
 from xxhash import xxh3_64_intdigest
 
 from compresso.arrays import LIMIT, Labels
+from compresso.codec import DEFAULT_ENCODING
 from compresso.container.chunk import CHECK, ChunkCodec, Layout
 from compresso.errors import DecodeError, EncodeError
-from compresso.plugins import DEFAULT_ENCODING
 
 #: Mark, flags, number of axes, kind and bytes of the dtype. The shape, uint64, and a hash follow.
 PREFIX = struct.Struct("<4sBB1sB")

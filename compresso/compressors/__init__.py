@@ -1,7 +1,6 @@
 """Compressors, one per file: bytes to fewer bytes and back."""
 
-from compresso.codec import Compressor
-from compresso.plugins import Registry
+from compresso.codec import Compressor, Registry
 
 _registry = Registry(__name__, Compressor, "compressor")  # type: ignore[type-abstract]
 

@@ -12,7 +12,7 @@ import io
 from typing import Any
 
 from compresso.arrays import LIMIT, Labels, as_volume, unmasked
-from compresso.codec import Buffer
+from compresso.codec import DEFAULT_ENCODING, Buffer
 from compresso.container.array import CompressedArray, open
 from compresso.container.description import (
     METADATA_LIMIT,
@@ -24,7 +24,6 @@ from compresso.container.group import shift_of
 from compresso.container.layout import CHECK, GROUP, HEAD, MAGIC, MARK, VERSION, check_magic
 from compresso.container.reader import Damage, Reader
 from compresso.container.writer import write
-from compresso.plugins import DEFAULT_ENCODING
 
 __all__ = [
     "CHECK",

@@ -19,6 +19,7 @@ from compresso.codec import Buffer
 from compresso.container.description import Description
 from compresso.container.reader import Reader
 from compresso.errors import DecodeError, FileError
+from compresso.text import method_name
 
 #: Everything that :func:`open` takes.
 Openable = str | os.PathLike[str] | Buffer | BinaryIO
@@ -74,9 +75,7 @@ class CompressedArray:
         return self.shape[0]
 
     def __repr__(self) -> str:
-        from compresso.cli import method  # needs click, which the library itself does not
-
-        what = method(self.description.encoding, self.description.compression)
+        what = method_name(self.description.encoding, self.description.compression)
         return f"<compresso.CompressedArray, shape {self.shape}, {self.dtype.name}, {what}>"
 
     def __getitem__(self, key: Any) -> Any:

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
 from compresso.arrays import Labels
-from compresso.codec import Buffer
+from compresso.codec import DEFAULT_ENCODING, Buffer
 from compresso.container.group import Codec, Group, decode_group, encode_group, shift_of
 from compresso.errors import DecodeError, EncodeError, LabelError, SpecError
-from compresso.plugins import DEFAULT_ENCODING
 
 MARK = b"CPZ1"
 HEAD = struct.Struct("<4sIQ")  # mark, number of groups, shift of the labels

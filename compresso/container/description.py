@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from compresso.arrays import Shape, as_shape
+from compresso.codec import DEFAULT_ENCODING
 from compresso.container.group import Codec
 from compresso.errors import DecodeError, EncodeError
-from compresso.plugins import DEFAULT_ENCODING
 
 METADATA_LIMIT = 4 << 20  # bytes of metadata, encoded
 #: Integers and bool, in NumPy's notation.

@@ -13,9 +13,8 @@ from xxhash import xxh3_64_intdigest
 
 from compresso import compressors, encodings
 from compresso.arrays import Labels, as_volume, little
-from compresso.codec import Buffer, Compressor, Encoding
+from compresso.codec import DEFAULT_COMPRESSION, Buffer, Compressor, Encoding
 from compresso.errors import DecodeError, EncodeError, LabelError
-from compresso.plugins import DEFAULT_COMPRESSION
 
 
 class Codec(NamedTuple):

@@ -1,7 +1,6 @@
 """Encodings, one per file: arrays of labels to bytes and back."""
 
-from compresso.codec import Encoding
-from compresso.plugins import Registry
+from compresso.codec import Encoding, Registry
 
 _registry = Registry(__name__, Encoding, "encoding")  # type: ignore[type-abstract]
 

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from compresso.arrays import Labels, as_shape, block, label_dtype, little, native
-from compresso.codec import Buffer, Encoding, Watch, unwatched
+from compresso.codec import Buffer, Encoding, Extent, Watch, unwatched
 from compresso.errors import DecodeError, EncodeError, SpecError
 from compresso.parallel import parallel, ranges
-from compresso.plugins import Extent
 
 HEADER_WORDS = 2  # of a block: its table's offset and the bits of a value; its values' offset
 BLOCK_LIMIT = 1 << 21  # voxels

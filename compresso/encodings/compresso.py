@@ -22,10 +22,9 @@ from compresso.boundaries import (
     unpack_windows,
     window_grid,
 )
-from compresso.codec import Buffer, Encoding, Watch, unwatched
+from compresso.codec import Buffer, Encoding, Extent, Watch, unwatched
 from compresso.errors import DecodeError, EncodeError, LabelError, SpecError
 from compresso.parallel import Span, parallel, ranges
-from compresso.plugins import Extent
 
 HEADER_WORDS = 9
 ENTRY_LIMIT = 1 << 31  # window indices and zero runs are stored doubled, in 32 bits

@@ -32,7 +32,7 @@ from compresso.boundaries import (
     merge_windows,
     packed_type,
 )
-from compresso.codec import Buffer, Encoding, Watch, unwatched
+from compresso.codec import Buffer, Encoding, Extent, Watch, unwatched
 from compresso.encodings._cpso import (
     SIDE_LIMIT,
     Header,
@@ -44,7 +44,6 @@ from compresso.encodings._cpso import (
 )
 from compresso.errors import DecodeError, EncodeError, SpecError
 from compresso.parallel import Span, parallel, ranges
-from compresso.plugins import Extent
 
 FALLBACK = (1, 8, 8)  # z, y, x: the window if 4x4x1 has too many values
 

@@ -23,8 +23,8 @@ import numpy as np
 
 from compresso.arrays import Labels
 from compresso.atomic import STANDARD, file_or_standard, seekable
-from compresso.cli import extent, file_size
 from compresso.errors import CompressoError, FileError
+from compresso.text import extent, file_size
 from compresso.volumes import _metadata
 from compresso.volumes._format import Format, available, formats, reading, volume_shape
 from compresso.volumes._location import UNFINISHED, holds, local, names_store, short, what_is

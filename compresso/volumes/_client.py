@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from compresso.codec import require
 from compresso.errors import FileError, MissingPackageError
-from compresso.plugins import require
 
 #: How requests are repeated after a temporary failure.
 RETRIES = {"max_retries": 3, "initial_delay": "250ms", "max_delay": "2s"}

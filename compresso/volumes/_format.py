@@ -17,8 +17,8 @@ import numpy as np
 import psutil
 
 from compresso.arrays import Labels, Shape, as_shape
+from compresso.codec import Plugin, Registry
 from compresso.errors import CompressoError, DecodeError, EncodeError, FileError
-from compresso.plugins import Plugin, Registry
 from compresso.volumes._metadata import Metadata, geometry_of, leaves
 from compresso.volumes.volume import Volume
 

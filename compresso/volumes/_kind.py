@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
+from compresso.codec import Plugin, Registry
 from compresso.errors import SpecError
-from compresso.plugins import Plugin, Registry
 from compresso.volumes._client import Client
 from compresso.volumes._metadata import Geometry, Metadata
 from compresso.volumes.volume import Box, format_box

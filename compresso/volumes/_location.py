@@ -6,8 +6,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from compresso.codec import build
 from compresso.errors import FileError
-from compresso.plugins import build
 from compresso.volumes._kind import Kind, Location, Selection, kinds
 
 #: A selection at the end: ``:mip=1,box=0-512x0-512x0-64``.

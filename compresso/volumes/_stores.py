@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from compresso.arrays import Labels, space_axes
-from compresso.cli import file_size
 from compresso.errors import EncodeError, FileError, SpecError
+from compresso.text import file_size
 from compresso.volumes import _metadata
 from compresso.volumes._client import Client, as_file_error
 from compresso.volumes._format import available, bytes_of, volume_shape

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from compresso.arrays import LIMIT, Labels, space_axes
+from compresso.codec import require
 from compresso.errors import EncodeError, FileError
-from compresso.plugins import require
 from compresso.volumes import _metadata
 from compresso.volumes._format import Format, bytes_of, check_room, volume_shape
 from compresso.volumes._metadata import Geometry, Metadata, Vector, unit_of

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from compresso.arrays import Labels
+from compresso.codec import require
 from compresso.errors import FileError
-from compresso.plugins import require
 from compresso.volumes import _metadata
 from compresso.volumes._format import (
     DEFLATE,

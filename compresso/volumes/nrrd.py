@@ -10,8 +10,8 @@ from typing import Any, BinaryIO, ClassVar
 import numpy as np
 
 from compresso.arrays import Labels, space_axes
+from compresso.codec import require
 from compresso.errors import FileError
-from compresso.plugins import require
 from compresso.volumes import _metadata
 from compresso.volumes._format import (
     DEFLATE,

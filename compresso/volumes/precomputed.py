@@ -14,10 +14,10 @@ import numpy as np
 
 from compresso import compressors
 from compresso.arrays import Labels
+from compresso.codec import Extent
 from compresso.encodings.compressed_segmentation import CompressedSegmentation
 from compresso.encodings.cpso import Cpso
 from compresso.errors import FileError
-from compresso.plugins import Extent
 from compresso.volumes._client import Client, as_file_error, child
 from compresso.volumes._kind import Chunks, Found, Kind, Location
 from compresso.volumes._stores import check_mip, decoded

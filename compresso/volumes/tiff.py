@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import Labels
+from compresso.codec import require
 from compresso.errors import FileError
-from compresso.plugins import require
 from compresso.volumes import _metadata
 from compresso.volumes._format import (
     DEFLATE,

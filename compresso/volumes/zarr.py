@@ -5,8 +5,8 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from compresso.codec import require
 from compresso.errors import FileError
-from compresso.plugins import require
 from compresso.volumes._client import Client, as_file_error, child
 from compresso.volumes._kind import Chunks, Found, Kind, Location
 from compresso.volumes._metadata import geometry_of

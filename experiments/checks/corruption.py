@@ -335,7 +335,7 @@ def names() -> list[str]:
 @click.option("--only", default="", help="Only codecs and files whose names contain this text.")
 def main(number: int, seed: int, only: str) -> None:
     """Count what damaged streams and source files decode to, as a Markdown table."""
-    from compresso.plugins import Extent
+    from compresso.codec import Extent
     from experiments.datasets.synthetic import Phantom
 
     labels = Phantom(Extent("64x64x4"), bits=32).labels()

@@ -22,7 +22,7 @@ import click
 import numpy as np
 
 from compresso import compressors, encodings
-from compresso.plugins import split_list
+from compresso.codec import split_list
 from experiments import datasets, recommend, records
 from experiments.checks import Program
 from experiments.datasets import Dataset, LoadedVolume

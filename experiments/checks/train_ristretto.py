@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from compresso import volumes
 from compresso.arrays import Labels
+from compresso.codec import Extent
 from compresso.encodings._ristretto_layout import Tile
 from compresso.encodings._ristretto_pieces import Encoder, choose_3d
 from compresso.kernels.ristretto import start
 from compresso.kernels.ristretto.coder import FRESH
-from compresso.plugins import Extent
 from experiments.checks import Program
 from experiments.datasets.synthetic import Phantom
 

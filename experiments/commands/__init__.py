@@ -56,7 +56,7 @@ class Harness(Commands):
 def _check_is_encoding(ctx: click.Context, text: str) -> None:
     """End with the most similar name if the first word is neither a command nor an encoding."""
     from compresso import encodings
-    from compresso.plugins import split, split_list
+    from compresso.codec import split, split_list
 
     known = ["all", *encodings.names()]
     for spec in split_list(text):

@@ -121,8 +121,8 @@ KEEP_FAILED = click.option("--keep-failed", is_flag=True, help="Do not retry fai
 
 def codecs(what: str, text: str, registry: Any) -> list[Any]:
     """Return the codecs of a comma-separated list, each once; raises SpecError if it is empty."""
+    from compresso.codec import split_list
     from compresso.errors import SpecError
-    from compresso.plugins import split_list
 
     given, installed = split_list(text), registry.installed()
     chosen = [s for one in given for s in (installed if one.lower() == "all" else [one])]

@@ -11,7 +11,7 @@ import click
 import pandas as pd
 from tqdm import tqdm
 
-from compresso.cli import digits, method
+from compresso.text import digits, method_name
 from compresso.warmup import announce_compilation
 from experiments import figures, page, records
 from experiments.datasets import Dataset
@@ -135,7 +135,7 @@ def report_skipped(rows: pd.DataFrame) -> None:
 
 def _line(row: Row) -> str:
     where = " ".join(filter(None, (display_name(row["dataset"], row["group"]), row.get("chunk"))))
-    run = f"{where} {method(row['encoding'], row['compression'])} run {row['run']}: "
+    run = f"{where} {method_name(row['encoding'], row['compression'])} run {row['run']}: "
     if row["status"] != OK:
         return f"{run}{row['status']}"
     ratio = digits(row["raw_bytes"] / row["compressed_bytes"])

@@ -7,6 +7,7 @@ import click
 
 from compresso import cli
 from compresso.cli import DEBUG, QUIET
+from compresso.text import extent
 from experiments.commands import _options as options
 from experiments.commands._options import Command
 
@@ -120,7 +121,7 @@ def bench(
         volume = _converted(whole, dtype)
         labels = volume.labels
         results = bench.run(volume, measured, runs, threads, peers, announce)
-        size = cli.extent(labels.shape)
+        size = extent(labels.shape)
         title = f"{display_name(volume.dataset.name, volume.dataset.group)}, {size} {labels.dtype}"
         title += f", {records.cpu()}, {os.cpu_count()} cores"
         brackets = "their 95% intervals" if runs >= LEAST else "their number"

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from compresso.cli import DEBUG, JSON, QUIET, complain, file_size
+from compresso.cli import DEBUG, JSON, QUIET, complain
+from compresso.text import file_size
 from experiments.commands import _options as options
 from experiments.commands._options import DIRECTORY, Command
 

@@ -14,7 +14,7 @@ from experiments.commands import _options as options
 from experiments.commands._options import Command
 
 if TYPE_CHECKING:
-    from compresso.plugins import Extent
+    from compresso.codec import Extent
     from experiments.recommend import Candidate
 
 

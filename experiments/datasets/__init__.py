@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from compresso import volumes
+from compresso.codec import split as split_spec
+from compresso.codec import split_list
 from compresso.errors import SpecError, did_you_mean
-from compresso.plugins import split as split_spec
-from compresso.plugins import split_list
 from experiments import DatasetError
 from experiments.datasets import synthetic
 from experiments.datasets.dataset import (

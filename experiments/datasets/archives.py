@@ -14,8 +14,8 @@ import numpy as np
 
 from compresso import volumes
 from compresso.arrays import Labels
+from compresso.codec import require
 from compresso.errors import FileError, MissingPackageError
-from compresso.plugins import require
 from compresso.volumes import Metadata, Volume, of_array
 
 #: Reads the labels of an archive, and its metadata; it may raise anything.

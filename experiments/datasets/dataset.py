@@ -14,8 +14,8 @@ import xxhash
 
 from compresso import volumes
 from compresso.arrays import Labels
-from compresso.cli import extent, file_size
 from compresso.errors import CompressoError
+from compresso.text import extent, file_size
 from compresso.volumes import Volume
 from experiments import DatasetError
 from experiments.datasets import archives, synthetic

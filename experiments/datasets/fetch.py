@@ -19,8 +19,8 @@ import compresso
 from compresso import volumes
 from compresso.arrays import Labels
 from compresso.atomic import replacing, temporary_folder
-from compresso.cli import file_size
 from compresso.errors import DecodeError, FileError, SpecError, did_you_mean
+from compresso.text import file_size
 from compresso.volumes import Volume
 from experiments import DatasetError
 from experiments.datasets import CATALOGUE

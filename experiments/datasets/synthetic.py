@@ -15,8 +15,8 @@ from typing import ClassVar
 import numpy as np
 
 from compresso.arrays import Labels, Shape
+from compresso.codec import Extent, Plugin, build, split
 from compresso.errors import SpecError
-from compresso.plugins import Extent, Plugin, build, split
 from compresso.volumes.volume import Box, Volume, shape_of, slices_of
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from compresso.arrays import as_volume
-from compresso.cli import extent
+from compresso.text import extent
 from compresso.volumes import Volume, geometry_of
 from experiments.datasets import LoadedVolume
 from experiments.figures import style

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from xxhash import xxh3_64_hexdigest
 
-from compresso.plugins import Extent
-from compresso.scheduling import Scheduler, open_scheduler
+from compresso.codec import Extent
+from compresso.parallel import Scheduler, open_scheduler
 from compresso.volumes.volume import Box, Volume, format_box, grid
 from experiments import HarnessError, records
 from experiments.datasets import Dataset, LoadedVolume
@@ -61,7 +61,7 @@ class Grid:
     isolated : bool
         Run every method in a process of its own.
     scheduler : str
-        Where to run (:mod:`compresso.scheduling`); by default in this process.
+        Where to run (:mod:`compresso.parallel`); by default in this process.
     chunks : Extent, optional
         Measure chunk by chunk, and add the rows up.
     """

@@ -21,12 +21,12 @@ from time import perf_counter_ns
 
 import numpy as np
 
-from compresso import Compressor, Encoding, LabelError, cli, compressors, container, volumes
+from compresso import Compressor, Encoding, LabelError, compressors, container, volumes
 from compresso.arrays import Labels, Shape, as_shape, as_volume, little
-from compresso.cli import file_size
 from compresso.codec import Buffer
 from compresso.encodings.none import Raw
 from compresso.parallel import Span, shares
+from compresso.text import file_size, method_name
 from experiments import HarnessError, records
 from experiments.datasets import LoadedVolume
 from experiments.measure.clock import Clock, Surroundings
@@ -55,7 +55,7 @@ class Method:
     threads: int = 1
 
     def __str__(self) -> str:
-        return cli.method(self.encoding.spec, self.compressor.spec)
+        return method_name(self.encoding.spec, self.compressor.spec)
 
     def spans(self, shape: Shape) -> list[Span]:
         """Return the slices of each stream, the same for any number of threads above 1."""

@@ -19,7 +19,7 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.ticker import LogLocator
 
 from compresso.atomic import replacing
-from compresso.cli import digits, extent, file_size
+from compresso.text import digits, extent, file_size
 from experiments import figures
 from experiments.figures import style
 from experiments.figures.results import front, measurable

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from compresso.arrays import as_volume
 from compresso.boundaries import WindowCollector, mark_boundaries
-from compresso.cli import method
 from compresso.codec import unwatched
+from compresso.text import method_name
 from experiments import datasets
 from experiments.datasets import LoadedVolume
 from experiments.paper.published import (
@@ -204,13 +204,13 @@ def _best_on_em(measured: Measured) -> Iterator[Claim]:
             yield from (Claim(text, name, why) for text in (best_claim, lead_claim))
             continue
         first = best(means)
-        yield Claim(best_claim, f"{name}: {method(*first)}", _verdict(first == OURS, part))
+        yield Claim(best_claim, f"{name}: {method_name(*first)}", _verdict(first == OURS, part))
         others = means[means.index.get_level_values("encoding") != "compresso"]
         if len(others):
             second = best(others)
             lead = means[OURS] / others[second] - 1
             text = f"{name}: {abs(lead):.0%} {'larger' if lead >= 0 else 'smaller'} ratio than "
-            text += method(*second)
+            text += method_name(*second)
             yield Claim(lead_claim, text, _verdict(lead >= LEAD_ON_EM - 0.05, part))
 
 

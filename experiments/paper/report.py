@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from compresso.atomic import replacing
-from compresso.cli import method
+from compresso.text import method_name
 from experiments import datasets
 from experiments.datasets import Published
 from experiments.paper.claims import UNMEASURED, Coverage, Measured, claims, in_table, summary
@@ -202,7 +202,7 @@ def _current(measured: Measured, picture: Sequence[str]) -> list[str]:
     for name, found in tables.items():
         placed = {speed: ranks(found, speed) for speed in BOTH}
         for index, line in found.iterrows():
-            called = method(line["encoding"], line["compression"]) + MARK * line["trained"]
+            called = method_name(line["encoding"], line["compression"]) + MARK * line["trained"]
             rows.append([measured.title(name), called, f"{line['ratio']:,.1f}"])
             for speed in BOTH:
                 rows[-1] += [format_speed(line, speed), placed[speed][index]]
@@ -284,7 +284,7 @@ def _listed(
         return
     lines: dict[tuple[str, str], list[str]] = {}
     for (name, encoding, compression), reason in found.items():
-        lines.setdefault((name, reason), []).append(method(encoding, compression))
+        lines.setdefault((name, reason), []).append(method_name(encoding, compression))
     yield from (f"{title}:", "")
     for (name, reason), texts in lines.items():
         yield f"- {measured.title(name)}, {reason}: {', '.join(texts)}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compresso.arrays import Shape
-from compresso.cli import digits, extent, file_size
+from compresso.text import digits, extent, file_size
 from experiments.datasets import Dataset
 from experiments.measure import Method
 from experiments.recommend.candidates import (

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import Labels, Shape
-from compresso.cli import digits, extent
+from compresso.text import digits, extent
 from compresso.volumes.volume import Box, Volume, grid, of_array, slices_of
 from experiments import DatasetError
 

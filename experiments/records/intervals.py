@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from compresso.cli import digits
+from compresso.text import digits
 from experiments.records.results import STAGES, is_raw, is_trained
 from experiments.records.rows import METHOD
 from experiments.text import DASH

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from compresso.cli import method
+from compresso.text import method_name
 from experiments.records.rows import METHOD, OK, Outcome
 from experiments.text import display_name, distinct
 
@@ -92,7 +92,7 @@ def describe_unusable(table: pd.DataFrame) -> str:
     bad = table[_is_unusable(table)]
     listed = [
         f"line {index} ({display_name(row['dataset'], row['group'])}: "
-        f"{method(row['encoding'], row['compression'])}: {row['status'].partition(': ')[2]})"
+        f"{method_name(row['encoding'], row['compression'])}: {row['status'].partition(': ')[2]})"
         for index, row in bad[:LISTED].iterrows()
     ]
     more = [f"{len(bad) - LISTED} more"] if len(bad) > LISTED else []

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from compresso.cli import digits, extent, file_size, method, shortened
+from compresso.text import digits, extent, file_size, method_name, shortened
 from experiments.records.intervals import Interval, intervals, ranks, speed_of
 from experiments.records.results import (
     BOTH,
@@ -64,7 +64,7 @@ def _block(name: str, rows: pd.DataFrame, form: str) -> str:
     if len(failed) == len(rows) > 1 and len(reasons) == 1:
         return "\n".join([*text, shortened(f"! all {len(rows)} runs: {reasons[0]}")])
     for row in failed.drop_duplicates(["encoding", "compression", "status"]).itertuples():
-        name = method(str(row.encoding), str(row.compression))
+        name = method_name(str(row.encoding), str(row.compression))
         text.append(shortened(f"! {name}: {row.status}"))
     return "\n".join(text)
 

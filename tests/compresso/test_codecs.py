@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import compresso as C
 from compresso import compressors, encodings
+from compresso.codec import split_list
 from compresso.kernels import dictionary
-from compresso.plugins import split_list
 from tests.helpers.strategies import volumes
 
 SAMPLES = [b"", b"a", b"labels" * 1000, bytes(range(256)) * 64, bytes(100_000)]

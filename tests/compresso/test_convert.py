@@ -17,7 +17,7 @@ from compresso import volumes
 from compresso.convert import BASE, Job, begin, make_plan, work
 from compresso.convert import convert as convert_all
 from compresso.errors import FileError
-from compresso.scheduling import open_scheduler
+from compresso.parallel import open_scheduler
 from tests.helpers import stores as depots
 from tests.helpers.clusters import cluster, ended
 from tests.helpers.paths import ROOT

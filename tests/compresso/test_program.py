@@ -8,6 +8,7 @@ import pytest
 
 import compresso as C
 from compresso import cli, warmup
+from compresso.text import digits, file_size
 from tests.helpers.program import PROGRAM, invoke, one_line, run
 
 LABELS = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6) // 7
@@ -32,7 +33,7 @@ def test_compress_verify_and_decompress_end_with_one_line(folder):
     np.save("blank.npy", np.zeros((30, 20, 10), np.int16))
     done = invoke("compress", "blank.npy")
     size = (folder / "blank.cps").stat().st_size
-    wide, own = cli.digits(48_000 / size), cli.digits(12_000 / size)
+    wide, own = digits(48_000 / size), digits(12_000 / size)
     ratios = f"{wide}x smaller than uint64 ({own}x than int16)"
     assert done.output == f"blank.cps: 10 x 20 x 30 int16, {size} bytes, {ratios}\n"
     assert invoke("verify", "seg.cps").output == "seg.cps: OK, 6 x 5 x 4 int16\n"
@@ -181,6 +182,7 @@ def test_warmup_compiles_the_named_codecs(folder, monkeypatch):
         (["compress", "seg.npy", "--memory", "0"], "at least 16M", 2),
         (["convert", "seg.npy", "x.zarr", "--memory", "15M"], "at least 16M", 2),
         (["convert", "seg.npy", "x.zarr", "--chunks", "64"], "not a size along x, y and z", 2),
+        (["convert", "seg.npy", "x", "-t2", "--scheduler=threads"], "Omit --threads", 2),
         (["verify", "in.cps", "--limit", "0"], "at least 1", 2),
         (["verify", "in.cps", "-t", "-1"], "'-1'", 2),
         (["info", "gs://bucket/a.cps"], "gs://bucket/a.cps is a URL", 2),
@@ -254,14 +256,14 @@ def test_a_terminal_gets_a_bar_and_the_news_that_kernels_are_compiled(monkeypatc
     [(0, "0"), (1451.6, "1,450"), (999.6, "1,000"), (10.04, "10.0"), (6.1e-7, "0.000000610")],
 )
 def test_three_significant_digits(number, text):
-    assert cli.digits(number) == text
+    assert digits(number) == text
 
 
 @pytest.mark.parametrize(
     ("nbytes", "text"), [(999, "999 bytes"), (999_600, "1.00 MB"), (43_920, "43.9 kB")]
 )
 def test_file_sizes(nbytes, text):
-    assert cli.file_size(nbytes) == text
+    assert file_size(nbytes) == text
 
 
 def test_completion(folder):

@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from compresso import DecodeError, EncodeError, encodings
+from compresso.codec import Extent
 from compresso.encodings._cpso import Header, index_type, parse
 from compresso.encodings.cpso import Cpso, TooManyWindowsError, decode, encode
-from compresso.plugins import Extent
 from tests.helpers import peers
 from tests.helpers.cpso import GOLDEN, STREAMS, noise, windows
 from tests.helpers.paths import shared

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compresso import SpecError
-from compresso.plugins import Extent
+from compresso.codec import Extent
 from compresso.volumes.volume import slices_of
 from experiments import datasets
 from experiments.datasets.synthetic import PATTERNS, Pattern, Phantom

@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 import compresso
-from compresso import cli, compressors, encodings
+from compresso import compressors, encodings
 from compresso.__main__ import main as program
+from compresso.text import method_name
 from compresso.volumes.volume import of_array
 from experiments import recommend, records
 from experiments.commands import main
@@ -326,6 +327,6 @@ def test_the_interval_of_a_sparse_file_contains_its_ratio(tmp_path, run, few):
     result = run(tmp_path / "a.h5", "--chunks", "64,64,8", "--sample", 0.1, "--json")
     answer = json.loads(result.stdout)["archive"]
     truth = {str(one): size(one, labels) for one in FEW}
-    name = cli.method(answer["encoding"], answer["compression"])
+    name = method_name(answer["encoding"], answer["compression"])
     assert truth[name] == min(truth.values())
     assert answer["bytes_low"] < truth[name] < answer["bytes_high"]

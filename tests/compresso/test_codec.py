@@ -208,9 +208,8 @@ def test_the_harness_lists_and_measures_them(copied):
 
 def test_two_plugins_of_one_name_are_refused(tmp_path, monkeypatch):
     """Neither may hide the other."""
-    from compresso.codec import Compressor
+    from compresso.codec import Compressor, Registry
     from compresso.errors import SpecError
-    from compresso.plugins import Registry
 
     folder = tmp_path / "twins"
     folder.mkdir()
