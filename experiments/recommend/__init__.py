@@ -4,7 +4,7 @@ import math
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from compresso.arrays import Shape
@@ -44,45 +44,26 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Choice:
-    """The answer for a purpose.
-
-    Parameters
-    ----------
-    purpose : Purpose
-    candidate : Candidate
-    size : Estimate
-        The bytes of the whole volume in one piece.
-    boxes : Candidate, optional
-        For random access, the sum over boxes that are compressed alone.
-    """
+    """The answer for a purpose, with the bytes of the whole volume in one piece."""
 
     purpose: Purpose
     candidate: Candidate
     size: Estimate
-    boxes: Candidate | None = None
+    boxes: Candidate | None = None  # for random access, the sum over boxes compressed alone
 
 
 @dataclass(frozen=True)
 class Advice:
-    """The answers, and what they are based on.
+    """The answers, one per purpose, and what they are based on.
 
-    Parameters
-    ----------
-    sample : Sample
-    candidates : sequence of Candidate
-        Those of the last stage.
-    failed : sequence of Candidate
-    choices : sequence of Choice
-        One per purpose; none for random access if every candidate failed on a box.
-    final : bool
-        False for the first answer, which has no intervals.
+    There is none for random access if every candidate failed on a box.
     """
 
     sample: Sample
-    candidates: Sequence[Candidate]
+    candidates: Sequence[Candidate]  # those of the last stage
     failed: Sequence[Candidate]
     choices: Sequence[Choice]
-    final: bool = True
+    final: bool = True  # False for the first answer, which has no intervals
 
 
 def recommend(
@@ -95,24 +76,8 @@ def recommend(
 ) -> Iterator[Advice]:
     """Yield a first answer from small blocks, and then the final one.
 
-    Parameters
-    ----------
-    dataset : Dataset
-    measurer : Measurer
-    share : float, optional
-        The share of the volume to measure; by default 0.05, with 16 to 64 chunks.
-    chunk : (int, int, int), optional
-        The shape of a chunk of the sample, z, y, x.
-    seed : int
-        Random seed of the sample.
-    runs : int
-        Runs on the sample of each candidate that may be an answer.
-
-    Raises
-    ------
-    DatasetError, FileError
-    HarnessError
-        Every candidate failed.
+    By default, the share of the volume to measure and the shape of its chunks (z, y, x) are those
+    of :func:`plan`. Raises DatasetError, FileError, and HarnessError if every candidate failed.
     """
     with dataset.open() as volume:
         sample = draw(volume, *plan(volume.shape, share, chunk), seed, measurer.announce)
@@ -164,71 +129,63 @@ def as_json(advice: Advice, source: str = "") -> dict[str, Any]:
     bytes per voxel. ``seconds`` are those to compress and decompress the volume once with one
     thread. ``low`` and ``high`` are the bounds of 95% intervals. They are None if they are not
     known: for seconds of fewer than ``LEAST`` runs, and for the ratio of a sample without several
-    labels.
-
-    Parameters
-    ----------
-    advice : Advice
-    source : str
-        The user's file or store, for the commands.
+    labels. ``source`` is the user's file or store, for the commands.
     """
     return {choice.purpose.name: _entry(choice, advice.sample, source) for choice in advice.choices}
 
 
 def _entry(choice: Choice, sample: Sample, source: str) -> dict[str, Any]:
-    one, size, dtype = choice.candidate, choice.size, sample.volume.dtype
-    voxels, known, timed = sample.volume.voxels, size.low == size.low, len(one.rows) >= LEAST
+    one, (expected, low, high) = choice.candidate, choice.size
+    voxels, dtype = sample.volume.voxels, sample.volume.dtype
     there, back = one.compress, one.decompress
+    if len(one.rows) < LEAST:
+        there, back = (replace(each, low=math.nan, high=math.nan) for each in (there, back))
     command, python = _usage(choice, sample, source)
     entry = {
         "encoding": one.method.encoding.spec,
         "compression": one.method.compressor.spec,
         "command": command,
         "python": python,
-        "ratio": 8 * voxels / size.expected,
-        "low": 8 * voxels / size.high if known else None,
-        "high": 8 * voxels / size.low if known else None,
+        "ratio": 8 * voxels / expected,
+        "low": 8 * voxels / high,
+        "high": 8 * voxels / low,
         "dtype": dtype.name,
-        "native_ratio": dtype.itemsize * voxels / size.expected,
-        "native_low": dtype.itemsize * voxels / size.high if known else None,
-        "native_high": dtype.itemsize * voxels / size.low if known else None,
+        "native_ratio": dtype.itemsize * voxels / expected,
+        "native_low": dtype.itemsize * voxels / high,
+        "native_high": dtype.itemsize * voxels / low,
         "compress_speed": one.speeds[0],
         "decompress_speed": one.speeds[1],
-        "bytes": round(size.expected),
-        "bytes_low": round(size.low) if known else None,
-        "bytes_high": round(size.high) if known else None,
+        "bytes": round(expected),
+        "bytes_low": None if math.isnan(low) else round(low),
+        "bytes_high": None if math.isnan(high) else round(high),
         "runs": len(one.rows),
         "seconds": voxels * (there.median + back.median),
-        "seconds_low": voxels * (there.low + back.low) if timed else None,
-        "seconds_high": voxels * (there.high + back.high) if timed else None,
+        "seconds_low": voxels * (there.low + back.low),
+        "seconds_high": voxels * (there.high + back.high),
         "compress_seconds": voxels * there.median,
         "decompress_seconds": voxels * back.median,
-        "why": _why(choice, sample),
+        "why": _why(choice),
     }
-    if choice.boxes:
-        rows, count = choice.boxes.rows[0], len(sample.boxes)
-        entry["box_bytes"] = rows["compressed_bytes"] / count
-        entry["box_seconds"] = _box_seconds(choice, sample)
-        entry["box_ratio"] = choice.boxes.ratio
-    return entry
+    if boxes := choice.boxes:
+        seconds = boxes.decompress.median * sample.boxes[0][1].size
+        size = extent(sample.boxes[0][1].shape)
+        entry |= {
+            "why": f"each box of {size} compressed alone, {digits(1e3 * seconds)} ms to "
+            "decompress one",
+            "box_bytes": boxes.rows[0]["compressed_bytes"] / len(sample.boxes),
+            "box_seconds": seconds,
+            "box_ratio": boxes.ratio,
+        }
+    return {name: None if value != value else value for name, value in entry.items()}  # NaN
 
 
-def _box_seconds(choice: Choice, sample: Sample) -> float:
-    assert choice.boxes
-    return choice.boxes.decompress.median * sample.boxes[0][1].size
-
-
-def _why(choice: Choice, sample: Sample) -> str:
+def _why(choice: Choice) -> str:
     """What makes a method the answer, on one line."""
     one, purpose = choice.candidate, choice.purpose
-    if choice.boxes:
-        box = extent(sample.boxes[0][1].shape)
-        milliseconds = digits(1e3 * _box_seconds(choice, sample))
-        return f"each box of {box} compressed alone, {milliseconds} ms to decompress one"
     if purpose is INTERACTIVE:
-        seconds = 1e9 * purpose.bounds(one, AS_MEASURED)[0]
+        seconds = digits(1e9 * purpose.bounds(one, AS_MEASURED)[0])
         link = f"over a {LINK:.0f} MB/s link, decoding included"
-        return f"{digits(seconds)} s per gigavoxel to load {link}"
+        return f"{seconds} s per gigavoxel to load {link}"
     if purpose is GENERAL:
         if min(one.speeds) < DISK:
             return f"no method reaches {DISK:.0f} MB/s both ways; this one comes nearest"
@@ -238,18 +195,16 @@ def _why(choice: Choice, sample: Sample) -> str:
 
 def _usage(choice: Choice, sample: Sample, source: str) -> tuple[str, str]:
     """The shell command and the Python line that use a method."""
-    encoding, compression = (
-        codec.spec
-        for codec in (choice.candidate.method.encoding, choice.candidate.method.compressor)
-    )
+    method = choice.candidate.method
+    encoding, compression = method.encoding.spec, method.compressor.spec
     name = re.split(r"[.:]", re.split(r"[/|]", source.rstrip("/|:"))[-1])[0] or "labels"
-    codecs = f"--encoding {encoding} --compression {compression}"
+    codecs = ["--encoding", encoding, "--compression", compression]
     if not choice.boxes:
-        words = ["compress", source or "labels.h5", f"{name}.cps", *codecs.split()]
+        words = ["compress", source or "labels.h5", f"{name}.cps", *codecs]
         python = f'compresso.dumps(labels, "{encoding}", "{compression}")'
     else:
         shape = sample.boxes[0][1].shape
-        words = ["convert", source or "labels.h5", f"{name}.zarr", *codecs.split()]
+        words = ["convert", source or "labels.h5", f"{name}.zarr", *codecs]
         words += ["--chunks", extent(shape).replace(" ", "")]
         python = (
             f'zarr.create_array("{name}.zarr", data=labels, chunks={shape}, compressors=None, '
@@ -273,8 +228,7 @@ def as_text(advice: Advice, source: str = "") -> str:
     volume = advice.sample.volume
     lines = [f"{extent(volume.shape)} {volume.dtype.name}; measured: {advice.sample.describe()}"]
     lines.append("Ratios compare with 8 bytes per voxel (uint64), and MB/s count these; 1 thread.")
-    for choice in advice.choices:
-        entry = _entry(choice, advice.sample, source)
+    for choice, entry in zip(advice.choices, as_json(advice, source).values(), strict=True):
         ratio = f"{digits(entry['box_ratio' if choice.boxes else 'ratio'])}x smaller"
         if not choice.boxes and choice.size.low != choice.size.high:
             low, high = entry["low"], entry["high"]

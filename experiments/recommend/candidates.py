@@ -14,7 +14,6 @@ from time import get_clock_info, perf_counter_ns, process_time, process_time_ns
 from typing import Any, NamedTuple
 
 from compresso import compressors, encodings
-from compresso.arrays import Labels
 from compresso.volumes.volume import format_box
 from experiments import HarnessError
 from experiments.datasets import Dataset, LoadedVolume
@@ -72,17 +71,7 @@ def methods() -> list[Method]:
 
 @dataclass(frozen=True)
 class Measurer:
-    """How methods are measured.
-
-    Parameters
-    ----------
-    announce : callable
-        Called with the method that is measured.
-    record : callable
-        Called with each row as soon as it is measured.
-    now : callable
-        Returns the time in nanoseconds.
-    """
+    """How methods are measured: what is called before and after each run, and the clock."""
 
     announce: Announce = lambda _: None
     record: Callable[[Row], None] = lambda _: None
@@ -100,9 +89,9 @@ class Measurer:
 class Blank(NamedTuple):
     """The part of the volume that has one label: its share, bytes per voxel, and a run on some."""
 
-    share: float
-    bytes: float
-    row: Row
+    share: float = 0.0
+    bytes: float = 0.0
+    row: Row | None = None
 
 
 @dataclass(frozen=True)
@@ -114,12 +103,12 @@ class Candidate:
 
     method: Method
     rows: tuple[Row, ...] = ()
-    blank: Blank | None = None
+    blank: Blank = Blank()
 
     @property
     def failure(self) -> str:
         """The status of the first run that failed; empty if none did."""
-        rows = (*self.rows, *([self.blank.row] if self.blank else []))
+        rows = filter(None, (*self.rows, self.blank.row))
         return next((row["status"] for row in rows if row["status"] != OK), "")
 
     @property
@@ -132,7 +121,7 @@ class Candidate:
         """8 bytes per voxel divided by the compressed bytes."""
         row = self.rows[0]
         size = 8 * row["compressed_bytes"] / row["raw_bytes"]
-        return float(8 / self._mixed(size, self.blank.bytes if self.blank else 0.0))
+        return float(8 / self._mixed(size, self.blank.bytes))
 
     @property
     def native_ratio(self) -> float:
@@ -158,13 +147,12 @@ class Candidate:
         def each(row: Row) -> float:
             return float(max(1e-9, sum(row[stage] for stage in stages)) / (row["raw_bytes"] / 8))
 
-        other = each(self.blank.row) if self.blank else 0.0
+        other = each(self.blank.row) if self.blank.row else 0.0
         found = interval([self._mixed(each(row), other) for row in self.rows])
         return found.within(FEW_RUNS) if math.isnan(found.low) else found
 
     def _mixed(self, content: float, blank: float) -> float:
-        share = self.blank.share if self.blank else 0.0
-        return (1 - share) * content + share * blank
+        return (1 - self.blank.share) * content + self.blank.share * blank
 
 
 class Doubt(NamedTuple):
@@ -181,24 +169,15 @@ AS_MEASURED = Doubt()
 class Purpose:
     """What people compress labels for: the smallest candidate that is fast enough.
 
-    Parameters
-    ----------
-    name, title : str
-        In JSON, and in text.
-    seconds : callable
-        The seconds per voxel that a candidate takes: from the bytes per voxel, and the seconds to
-        compress and decompress one.
-    limit : float
-        The seconds that are fast enough.
-    slower : float
-        If no candidate meets the limit, how many times longer than the fastest one is enough.
+    ``seconds`` returns the seconds per voxel that a candidate takes, from the bytes per voxel and
+    the seconds to compress and decompress one.
     """
 
-    name: str
+    name: str  # in JSON
     title: str
     seconds: Callable[[float, float, float], float]
-    limit: float
-    slower: float = 1.0
+    limit: float  # the seconds that are fast enough
+    slower: float = 1.0  # without such a candidate, times the seconds of the fastest one
 
     def bounds(self, one: Candidate, doubt: Doubt) -> tuple[float, float]:
         """The least and the most seconds that a candidate may take."""
@@ -253,21 +232,11 @@ def still_open(candidates: Sequence[Candidate], doubts: Mapping[Purpose, Doubt])
 
 @dataclass
 class Stages:
-    """Measures candidates on the parts of a sample.
-
-    Parameters
-    ----------
-    sample : Sample
-    dataset : Dataset
-        The origin of the sample.
-    runs : int
-        On the sample, for each candidate that may still be the answer.
-    measurer : Measurer
-    """
+    """Measures candidates on the parts of a sample of a dataset."""
 
     sample: Sample
     dataset: Dataset
-    runs: int
+    runs: int  # on the sample, for each candidate that may still be the answer
     measurer: Measurer
 
     def __post_init__(self) -> None:
@@ -280,17 +249,13 @@ class Stages:
     ) -> tuple[list[Candidate], list[Method], list[Method]]:
         """Measure methods on each block, larger and larger.
 
-        Returns
-        -------
-        candidates : list of Candidate
-            Those of the last block.
-        whole, boxes : list of Method
-            Which of them may be the answer in one piece, and for random access.
+        Returns the candidates of the last block, and which of them may be the answer in one piece
+        and for random access.
         """
         for labels, margin, doubt in zip(self.sample.blocks, MARGINS, DOUBTS, strict=False):
             doubts = dict.fromkeys(PURPOSES, Doubt(margin, doubt))
             boxes = {self.random_access: Doubt(BOX_MARGINS[0], doubt)}
-            volume = self._part(labels, f"{labels.size:,} voxels of it")
+            volume = LoadedVolume(self.dataset, labels, f"{labels.size:,} voxels of it")
             candidates = self._run(volume, found, doubts | boxes, 2, BLOCK_PATIENCE)
             found = still_open(candidates, doubts | boxes)
         return candidates, still_open(candidates, doubts), still_open(candidates, boxes)
@@ -300,11 +265,12 @@ class Stages:
         candidates = [Candidate(method) for method in found]
         for box, labels in self.sample.boxes:
             volume = LoadedVolume(self.dataset, labels, chunk=format_box(box))
-            measured = [
-                (*one.rows, self.measurer.measure(volume, one.method)) for one in candidates
-            ]
-            pairs = zip(candidates, measured, strict=True)
-            candidates = self._good([replace(one, rows=rows) for one, rows in pairs])
+            candidates = self._good(
+                [
+                    replace(one, rows=(*one.rows, self.measurer.measure(volume, one.method)))
+                    for one in candidates
+                ]
+            )
             totals = [replace(one, rows=(_total(one.rows),)) for one in candidates]
             left = self.random_access.contenders(totals, Doubt(BOX_MARGINS[1], DOUBTS[0]))
             candidates = [one for one in candidates if one.method in {each.method for each in left}]
@@ -313,7 +279,7 @@ class Stages:
     def on_sample(self, found: Sequence[Method]) -> list[Candidate]:
         """Measure methods on the whole sample."""
         doubt = Doubt(MARGINS[-1], DOUBTS[-1])
-        volume = self._part(stack(self.sample.chunks), self.sample.part)
+        volume = LoadedVolume(self.dataset, stack(self.sample.chunks), self.sample.part)
         return self._run(volume, found, dict.fromkeys(PURPOSES, doubt), self.runs, PATIENCE)
 
     def _run(
@@ -350,20 +316,18 @@ class Stages:
         self.failed += [one for one in candidates if one.failure]
         return [one for one in candidates if not one.failure]
 
-    def _part(self, labels: Labels, part: str) -> LoadedVolume:
-        return LoadedVolume(self.dataset, labels, part)
-
-    def _blank(self, method: Method) -> Blank | None:
+    def _blank(self, method: Method) -> Blank:
         """What a method makes of the part of the volume that has one label, measured once."""
         share = 1 - self.sample.content.share
         if share and method not in self._blanks:
-            piece = self._part(blank(self.sample), f"a piece of label {self.sample.content.label}")
+            part = f"a piece of label {self.sample.content.label}"
+            piece = LoadedVolume(self.dataset, blank(self.sample), part)
             row = self.measurer.measure(piece, method)
             good = row["status"] == OK
             size = blank_size(method, self.sample).expected if good else math.nan
             voxels = share * self.sample.volume.voxels
             self._blanks[method] = Blank(share, size / voxels, row)
-        return self._blanks.get(method)
+        return self._blanks.get(method, Blank())
 
 
 def _total(rows: Sequence[Row]) -> Row:

@@ -21,12 +21,11 @@ share of the volume. The rest of the volume has one label; its bytes follow from
 
 import itertools
 import math
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from compresso.arrays import Labels
 from compresso.parallel import cores, parallel
@@ -71,12 +70,7 @@ def size(method: Method, labels: Labels) -> int:
 def estimate_size(method: Method, sample: Sample, stacked: int) -> Estimate:
     """Estimate the bytes of the whole volume in one piece, as the grid measures it.
 
-    Parameters
-    ----------
-    method : Method
-    sample : Sample
-    stacked : int
-        The bytes of all chunks in one stack.
+    ``stacked`` are the bytes of all chunks in one stack.
     """
     rest = blank_size(method, sample)
     if not sample.content.share:
@@ -116,60 +110,43 @@ def blank(sample: Sample, deeper: int = 1, wider: int = 1) -> Labels:
 def _content_size(method: Method, sample: Sample, stacked: int) -> Estimate:
     """Estimate the bytes of the part of the volume that the chunks stand for."""
     chunks, content = sample.chunks, sample.content
-    sizes = _sizes(method, sample)
-    grown = [sum(sizes[key]) for key in sorted(key for key in sizes if isinstance(key, int))]
-    grown.append(stacked)
-    times = content.share * sample.volume.voxels / sum(chunk.size for chunk in chunks)
+    deepest = (len(chunks) - 1).bit_length()
+    depths = sorted({1, *(1 << power for power in range(max(0, deepest - 2), deepest))})
+    few = chunks[:: max(1, len(chunks) // CUT)]
+    joined = {
+        f"cut along axis {axis}": (axis, share)
+        for axis, share in enumerate(content.joined)
+        if share and few[0].shape[axis] > 1
+    }
+    jobs = [(f"{n} at once", chunks[i : i + n]) for n in depths for i in range(0, len(chunks), n)]
+    jobs += [("uncut", few), *((name, _cut(few, axis)) for name, (axis, _) in joined.items())]
+    threads = min(THREADS, cores(0))
+    measured = parallel(lambda job: size(method, stack(job[1])), jobs, threads)
+    sizes = pd.Series(measured, [name for name, _ in jobs], float)
+    times = content.share * sample.volume.voxels / sum(map(np.size, chunks))
+    grown = [*(sizes[[f"{n} at once"]].sum() for n in depths), stacked]
     steps = [growth(grown[-3:], math.log2(max(1.0, times)))]
-    steps += [_boundaries(sizes, axis, joined) for axis, joined in enumerate(content.joined)]
-    alone, weights = np.array(sizes[1], float), content.weights
+    for name, (axis, share) in joined.items():
+        odd = few[0].shape[axis] / (few[0].shape[axis] // 2 * 2)
+        cost = max(0.0, odd * sizes[name] / sizes["uncut"] - 1)
+        saved, most = (min(0.75, factor * cost * share) for factor in (SAVED, MOST_SAVED))
+        steps.append(Estimate(math.log1p(-saved), math.log1p(-most), 0.0))
+    alone = sizes[["1 at once"]].to_numpy()
     spread = _spread(alone, sample)
     expected = stacked * times * math.exp(sum(step.expected for step in steps))
-    if weights is not None:
-        expected *= float((alone * weights).sum() / alone.sum())
+    if content.weights is not None:
+        expected *= float((alone * content.weights).sum() / alone.sum())
     sides = math.log(content.share / content.low), math.log(content.high / content.share)
     low = math.hypot(spread, NARROWEST, sides[0], *(step.expected - step.low for step in steps))
     high = math.hypot(spread, NARROWEST, sides[1], *(step.high - step.expected for step in steps))
     return Estimate(expected, expected * math.exp(-low), expected * math.exp(high))
 
 
-def _sizes(method: Method, sample: Sample) -> dict[Hashable, list[int]]:
-    """The bytes of every stack of chunks that an estimate needs, made on all cores.
-
-    The keys are the number of chunks in a stack, which is a power of 2, (axis, "cut") for ``CUT``
-    chunks that are cut in halves, and "uncut" for the same ones as they are.
-    """
-    chunks = sample.chunks
-    deepest = (len(chunks) - 1).bit_length()
-    few = chunks[:: max(1, len(chunks) // CUT)]
-    jobs: list[tuple[Hashable, Callable[[], Labels]]] = [("uncut", partial(stack, few))]
-    for together in {1, *(1 << power for power in range(max(0, deepest - 2), deepest))}:
-        for start in range(0, len(chunks), together):
-            jobs.append((together, partial(stack, chunks[start : start + together])))
-    for axis in range(3):
-        if sample.content.joined[axis] and few[0].shape[axis] > 1:
-            jobs.append(((axis, "cut"), partial(_cut, few, axis)))
-
-    def measured(job: tuple[Hashable, Callable[[], Labels]]) -> int:
-        labels = job[1]()
-        voxels = sum(chunk.size for chunk in few)
-        times = voxels / labels.size if isinstance(job[0], tuple) else 1
-        return round(times * size(method, labels))
-
-    found: dict[Hashable, list[int]] = defaultdict(list)
-    sizes = parallel(measured, jobs, min(THREADS, cores(0)))
-    for (key, _), one in zip(jobs, sizes, strict=True):
-        found[key].append(one)
-    return found
-
-
-def _cut(chunks: Sequence[Labels], axis: int) -> Labels:
+def _cut(chunks: Sequence[Labels], axis: int) -> list[Labels]:
     """The first halves of all chunks along an axis, and then the second ones."""
     side = chunks[0].shape[axis] // 2  # an odd rest is left out
     halves = (np.split(chunk, (side, 2 * side), axis)[:2] for chunk in chunks)
-    return stack(
-        [np.ascontiguousarray(half) for half in itertools.chain(*zip(*halves, strict=True))]
-    )
+    return [*itertools.chain(*zip(*halves, strict=True))]
 
 
 def growth(grown: Sequence[float], doublings: float) -> Estimate:
@@ -187,17 +164,6 @@ def growth(grown: Sequence[float], doublings: float) -> Estimate:
 def _series(ratio: float, terms: float) -> float:
     """The sum of ratio + ratio**2 + ..., also of a fractional number of terms."""
     return float(ratio * (1 - ratio**terms) / (1 - ratio))
-
-
-def _boundaries(sizes: dict[Hashable, list[int]], axis: int, joined: float) -> Estimate:
-    """The saving if this share of the chunks continues along an axis, as a logarithm."""
-    cost = (
-        max(0.0, sum(sizes[axis, "cut"]) / sum(sizes["uncut"]) - 1)
-        if (axis, "cut") in sizes
-        else 0.0
-    )
-    saved, most = (min(0.75, factor * cost * joined) for factor in (SAVED, MOST_SAVED))
-    return Estimate(math.log1p(-saved), math.log1p(-most), 0.0)
 
 
 def _spread(alone: Labels, sample: Sample) -> float:

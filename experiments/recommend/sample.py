@@ -63,10 +63,9 @@ class Places:
         return math.prod(self.across)
 
     def __getitem__(self, number: int) -> Box:
-        starts = np.unravel_index(number, self.across)
-        axes = zip(starts, self.shape, self.chunk, strict=True)
-        firsts = [(min(int(i) * c, n - c), c) for i, n, c in axes]
-        return tuple((first, first + c) for first, c in firsts)
+        axes = zip(np.unravel_index(number, self.across), self.shape, self.chunk, strict=True)
+        firsts = [min(int(i) * c, n - c) for i, n, c in axes]
+        return tuple((a, a + c) for a, c in zip(firsts, self.chunk, strict=True))
 
     def touching(self, box: Box) -> tuple[slice, ...]:
         """The places that share a voxel with a box, as an index of their grid."""
@@ -79,63 +78,30 @@ class Places:
 
 @dataclass(frozen=True)
 class Content:
-    """The part of a volume that its sample stands for; all other voxels have one label.
+    """The part of a volume that its sample stands for; all other voxels have one label."""
 
-    Parameters
-    ----------
-    joined : (float, float, float)
-        The share of its chunks that have a neighbour after them along each axis.
-    share, low, high : float
-        The share of the volume, and its 95% interval; 0 if only one label was found.
-    label : int
-        The label of the other voxels.
-    reason : str
-        How this is known; empty if the content is the whole volume.
-    weights : (n,) float, optional
-        Factors for the bytes of each chunk of the sample.
-    """
-
-    joined: tuple[float, ...] = (0.0, 0.0, 0.0)
-    share: float = 1.0
+    joined: tuple[float, ...] = (0.0, 0.0, 0.0)  # share of chunks with a neighbour after them
+    share: float = 1.0  # of the volume, and its 95% interval; 0 if only one label was found
     low: float = 1.0
     high: float = 1.0
-    label: int = 0
-    reason: str = ""
-    weights: NDArray[np.float64] | None = None
+    label: int = 0  # of the other voxels
+    reason: str = ""  # how this is known; empty if the content is the whole volume
+    weights: NDArray[np.float64] | None = None  # factors for the bytes of each chunk
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Chunks of a volume, or one that is the whole volume.
-
-    Parameters
-    ----------
-    volume : Volume
-    chunks : list of (nz, ny, nx)
-        In the order of their positions.
-    boxes : list of (Box, (nz, ny, nx))
-        What random access reads: the positions, and the labels.
-    blocks : list of (nz, ny, nx)
-        Parts for the first stages, each larger than the one before.
-    seed : int, optional
-        The random seed; None if the whole volume is measured.
-    density : (n,) float
-        For one slice of each chunk, the share of voxels that differ from their left neighbour.
-    looked : int
-        The number of places with the same content that were looked at.
-    drawn_from : float
-        The number of chunks that the content consists of, about.
-    content : Content
-    """
+    """Chunks of a volume, in the order of their positions, or one that is the whole volume."""
 
     volume: Volume
     chunks: list[Labels]
-    boxes: list[tuple[Box, Labels]]
-    blocks: list[Labels]
-    seed: int | None = None
+    boxes: list[tuple[Box, Labels]]  # what random access reads
+    blocks: list[Labels]  # for the first stages, each larger than the one before
+    seed: int | None = None  # None if the whole volume is measured
+    #: For one slice of each chunk, the share of voxels that differ from their left neighbour.
     density: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
-    looked: int = 1
-    drawn_from: float = 1.0
+    looked: int = 1  # places with the same content that were looked at
+    drawn_from: float = 1.0  # chunks that the content consists of, about
     content: Content = Content()
 
     @property
@@ -159,13 +125,12 @@ class Sample:
         """Describe the measured part."""
         if self.whole:
             return "the whole volume"
-        share = sum(chunk.size for chunk in self.chunks) / self.volume.voxels
-        text, content = f"{digits(100 * share)}% of the volume ({self.part})", self.content
+        share, content = sum(map(np.size, self.chunks)) / self.volume.voxels, self.content
+        shares = (share, content.low, content.share, content.high)
+        measured, low, found, high = (f"{digits(100 * each)}%" for each in shares)
+        text = f"{measured} of the volume ({self.part})"
         if not content.reason or not content.share:
             return text
-        low, found, high = (
-            f"{digits(100 * share)}%" for share in (content.low, content.share, content.high)
-        )
         found += f" ({low} to {high})" if low != high else ""
         return (
             f"{text}. The sample represents the {found} of the volume with more than one label "
@@ -176,25 +141,12 @@ class Sample:
 def plan(shape: Shape, share: float | None = None, chunk: Shape | None = None) -> tuple[Shape, int]:
     """Decide the shape of the chunks and their number, which is 0 to measure the whole volume.
 
-    Parameters
-    ----------
-    shape : (int, int, int)
-        The volume's.
-    share : float, optional
-        The share of the volume; by default 0.05, with 16 to 64 chunks.
-    chunk : (int, int, int), optional
-        By default about 16 x 256 x 256, and whole rows if they are hardly longer.
-
-    Raises
-    ------
-    DatasetError
-        The volume is empty.
+    By default the share is 0.05, with 16 to 64 chunks of about 16 x 256 x 256, and whole rows if
+    they are hardly longer. Raises DatasetError if the volume is empty.
     """
     if 0 in shape:
         raise DatasetError(f"the volume is empty ({extent(shape)} voxels). Choose another one.")
-    if not chunk:
-        chunk = tuple(map(_side, shape, CHUNK))
-    chunk = tuple(map(min, chunk, shape))
+    chunk = tuple(map(min, chunk or map(_side, shape, CHUNK), shape))
     voxels = math.prod(shape)
     count = max(LEAST, math.ceil((share or SHARE) * voxels / math.prod(chunk)))
     if share is None:
@@ -206,9 +158,7 @@ def plan(shape: Shape, share: float | None = None, chunk: Shape | None = None) -
 
 def _side(length: int, side: int) -> int:
     """The side of a chunk: the volume's if it is hardly longer, else even parts of whole blocks."""
-    if length <= side * 3 // 2:
-        return length
-    return min(length, -(-length // round(length / side) // 8) * 8)
+    return length if length <= side * 3 // 2 else -(-length // round(length / side) // 8) * 8
 
 
 def draw(
@@ -219,9 +169,8 @@ def draw(
     if not count:
         announce("reading the volume")
         labels = read(volume, volume.box)
-        memory = of_array(labels)
-        boxes = _boxes(memory, [memory.box], [labels], random)
-        return Sample(volume, [labels], boxes, _blocks(memory, boxes, labels.size))
+        boxes = _boxes(of_array(labels), [volume.box], [labels], random)
+        return Sample(volume, [labels], boxes, _blocks(of_array(labels), boxes, labels.size))
     places = Places(volume.shape, chunk)
     numbers, content = _stored(volume, places, announce)
     for looked in (LOOKS * count, FURTHER * LOOKS * count):
@@ -240,7 +189,7 @@ def draw(
         volume,
         chunks,
         boxes,
-        _blocks(volume, boxes, sum(chunk.size for chunk in chunks)),
+        _blocks(volume, boxes, sum(map(np.size, chunks))),
         seed,
         looks.density[chosen],
         len(pool),
@@ -266,15 +215,14 @@ def _stored(
     numbers = np.flatnonzero(stored)
     if len(numbers) > (1 - LEFT_OUT) * len(places):
         return everywhere
-    other = int(np.setdiff1d(np.arange(len(places)), numbers)[0])
-    label = int(read(volume, tuple((a, a + 1) for a, _ in places[other])).item())
+    other = places[int(np.argmin(stored))]
+    label = int(read(volume, tuple((a, a + 1) for a, _ in other)).item())
     if not len(numbers):
         return range(len(places)), Content(joined, 0, 0, 0, label, "no chunk is stored")
     pairs = (np.swapaxes(stored, 0, axis) for axis in range(3))
     joined = tuple(float((one[1:] & one[:-1]).sum()) / len(numbers) for one in pairs)
     share = len(numbers) / len(places)
-    reason = "all else has no stored chunk"
-    return numbers, Content(joined, share, share, share, label, reason)
+    return numbers, Content(joined, share, share, share, label, "all else has no stored chunk")
 
 
 @dataclass(frozen=True)
@@ -316,8 +264,7 @@ def _weigh(content: Content, places: int, looks: _Looks, chunks: Sequence[Labels
     """The share of the volume that the chunks stand for, and the weight of each chunk's bytes.
 
     If places with several labels are rare, only such places have been drawn. A chunk with several
-    labels in n of its 16 slices was found with a probability of n / 16, so its bytes count 16 / n
-    times.
+    labels in n of its 16 slices was found with probability n / 16, so its bytes count 16 / n times.
     """
     if not content.share:
         return content
@@ -347,14 +294,13 @@ def _boxes(
 ) -> list[tuple[Box, Labels]]:
     """What random access reads, around parts of chunks that have several labels."""
     side = tuple(map(min, BOX, volume.shape))
-    varied: list[Box] = []
-    others: list[Box] = []
+    found: dict[bool, list[Box]] = {True: [], False: []}
     for position, labels in zip(positions, chunks, strict=True):
         for part in grid(labels.shape, side):
             box = tuple((a + at, b + at) for (a, b), (at, _) in zip(part, position, strict=True))
-            (varied if varies(labels[slices_of(part)]) else others).append(box)
-    found = varied or others
-    picked = [found[i] for i in _one_of_each(len(found), BOXES, random)]
+            found[varies(labels[slices_of(part)])].append(box)
+    parts = found[True] or found[False]
+    picked = [parts[i] for i in _one_of_each(len(parts), BOXES, random)]
     around = dict.fromkeys(_around(box, side, volume.shape) for box in picked)
     return [(box, read(volume, box)) for box in around]
 
@@ -365,7 +311,7 @@ def _blocks(volume: Volume, boxes: list[tuple[Box, Labels]], most: int) -> list[
     blocks: list[Labels] = []
     for voxels in BLOCKS:
         if not blocks or most >= WORTH * voxels:
-            depth = min(volume.shape[0], round(voxels ** (1 / 3) / 4) or 1)
+            depth = min(volume.shape[0], round(voxels ** (1 / 3) / 4))
             rows = min(volume.shape[1], math.isqrt(voxels // depth))
             columns = min(volume.shape[2], voxels // depth // rows)
             blocks.append(read(volume, _around(box, (depth, rows, columns), volume.shape)))
@@ -374,15 +320,13 @@ def _blocks(volume: Volume, boxes: list[tuple[Box, Labels]], most: int) -> list[
 
 def _around(box: Box, side: Shape, shape: Shape) -> Box:
     """The box of a given size inside a volume that has the same centre, as far as possible."""
-    first = [
-        max(0, min((a + b - n) // 2, size - n))
-        for (a, b), n, size in zip(box, side, shape, strict=True)
-    ]
+    axes = zip(box, side, shape, strict=True)
+    first = [max(0, min((a + b - n) // 2, size - n)) for (a, b), n, size in axes]
     return tuple((at, at + n) for at, n in zip(first, side, strict=True))
 
 
 def stack(chunks: Sequence[Labels]) -> Labels:
-    """Join chunks of one shape along z."""
+    """Join chunks along z."""
     return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
 
 
