@@ -66,7 +66,7 @@ def paper(
     """
     from experiments import datasets, paper, records
     from experiments.commands import _run
-    from experiments.measure import Grid, isolate
+    from experiments.measure import Grid
 
     chosen = datasets.choose(dataset, directory)
     for line in datasets.checked(chosen, slices):
@@ -81,7 +81,7 @@ def paper(
         chosen,
         output,
         slices=slices,
-        timeout=timeout if isolate.available() else None,
+        timeout=timeout,
         patience=PATIENCE,
         resume=not restart,
         **settings,

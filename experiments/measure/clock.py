@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from time import perf_counter, perf_counter_ns
 from typing import Any, TypeVar
 
@@ -22,22 +23,9 @@ SEED = 2017
 
 
 def rounds(items: Sequence[T], runs: int, seed: int = SEED) -> Iterator[tuple[int, T]]:
-    """Yield every item once per round, so that a slower machine slows all of them alike.
+    """Yield (1, item), ..., (runs, item): all items in each round, so that none is favoured.
 
-    Parameters
-    ----------
-    items : sequence
-    runs : int
-        Number of rounds. A single round keeps the order of the items; several rounds are each in
-        a random order.
-    seed : int
-        Random seed of the orders.
-
-    Yields
-    ------
-    run : int
-        The round, from 1 on.
-    item
+    A single round keeps the order of the items; several rounds are each in a random order.
     """
     for run in range(1, runs + 1):
         order = list(items)
@@ -48,13 +36,7 @@ def rounds(items: Sequence[T], runs: int, seed: int = SEED) -> Iterator[tuple[in
 
 
 class Clock:
-    """Adds up the nanoseconds of each stage.
-
-    Parameters
-    ----------
-    now : callable
-        Returns the time in nanoseconds. Another one may count only the time of this process.
-    """
+    """Adds up the nanoseconds of each stage, by the clock ``now``."""
 
     def __init__(self, now: Callable[[], int] = perf_counter_ns) -> None:
         self.now = now
@@ -70,18 +52,11 @@ class Clock:
     def share(
         self, work: Callable[["Clock", T], R], items: Sequence[T], at_once: int = 1
     ) -> list[R]:
-        """Call a function for each item, ``at_once`` at a time, and add to the stages it times.
+        """Call ``work(clock, item)`` for each item, ``at_once`` at a time, and add up the stages.
 
         The stages of several items overlap. Then the time from the first start to the last end is
         divided in proportion to what all threads spent in each stage; what they spent outside the
         stages is not counted.
-
-        Parameters
-        ----------
-        work : callable
-            Takes a clock of its own, with which it times its stages, and an item.
-        items : sequence
-        at_once : int
         """
         clocks = [Clock(self.now) for _ in items]
 
@@ -124,44 +99,28 @@ GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The state of the machine at one moment.
+    """The state of the machine at one moment."""
 
-    Parameters
-    ----------
-    at : float
-        Seconds of a clock that only goes forward.
-    load : float
-        Load average over a minute.
-    busy : float
-        Seconds that all processors together were busy since the system started. Time that a
-        virtual machine had to wait counts as busy.
-    own : float
-        Processor seconds of this process, all its threads.
-    faults : (int, int), optional
-        Minor and major page faults of this process; None if the system does not report them.
-    """
-
-    at: float
-    load: float
-    busy: float
-    own: float
-    faults: tuple[int, int] | None
+    at: float  # seconds of a clock that only goes forward
+    load: float  # load average over a minute
+    busy: float  # seconds of all processors; those that a virtual machine had to wait count
+    own: float  # processor seconds of this process, all its threads
+    faults: tuple[int, int]  # minor and major page faults of this process
 
     @classmethod
     def now(cls) -> "Surroundings":
         """Return the state at this moment."""
-        times, spent = psutil.cpu_times()._asdict(), os.times()
+        times, usage = psutil.cpu_times()._asdict(), getrusage(RUSAGE_SELF)
         # Time of a guest system is part of user and nice.
         busy = sum(s for name, s in times.items() if not name.startswith(("idle", "io", "guest")))
-        load = round(psutil.getloadavg()[0], 2)
-        return cls(perf_counter(), load, busy, spent.user + spent.system, _faults())
+        load, own = round(os.getloadavg()[0], 2), usage.ru_utime + usage.ru_stime
+        return cls(perf_counter(), load, busy, own, (usage.ru_minflt, usage.ru_majflt))
 
     def until(self, end: "Surroundings") -> Row:
         """Return the columns of a row for a measurement from here to ``end``."""
+        minor, major = np.subtract(end.faults, self.faults).tolist()
         row: Row = {"governor": governor(), "load": self.load}
-        if self.faults and end.faults:
-            row["minor_faults"] = end.faults[0] - self.faults[0]
-            row["major_faults"] = end.faults[1] - self.faults[1]
+        row |= {"minor_faults": minor, "major_faults": major}
         elapsed = end.at - self.at
         if elapsed >= SHORTEST_S:
             others = (end.busy - self.busy) - (end.own - self.own)
@@ -176,12 +135,3 @@ def governor() -> str:
         return GOVERNOR.read_text().strip()
     except OSError:
         return ""
-
-
-def _faults() -> tuple[int, int] | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_minflt, usage.ru_majflt

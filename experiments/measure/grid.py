@@ -21,7 +21,7 @@ from xxhash import xxh3_64_hexdigest
 from compresso.codec import Extent
 from compresso.parallel import Scheduler, open_scheduler
 from compresso.volumes.volume import Box, Volume, format_box, grid
-from experiments import HarnessError, records
+from experiments import records
 from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import isolate
 from experiments.measure.clock import SEED, rounds
@@ -36,80 +36,42 @@ _loading = threading.Lock()
 
 @dataclass(frozen=True)
 class Grid:
-    """What to measure, how, and the CSV for the rows.
-
-    Parameters
-    ----------
-    methods : sequence of Method
-    datasets : sequence of Dataset
-    output : Path
-        The CSV.
-    runs : int
-        Rounds, in each of which every method is measured once.
-    slices : int, optional
-        Use only the first N slices of each volume.
-    seed : int
-        Random seed of the order in each round, if there are several.
-    resume : bool
-        Skip the runs that the CSV already has for the same labels, unless they failed.
-    keep_failed : bool
-        With ``resume``, skip failed runs, too.
-    timeout : float, optional
-        Seconds that a run may take; it then runs in a process of its own.
-    patience : float
-        Seconds; a method of which a run took longer is not repeated.
-    isolated : bool
-        Run every method in a process of its own.
-    scheduler : str
-        Where to run (:mod:`compresso.parallel`); by default in this process.
-    chunks : Extent, optional
-        Measure chunk by chunk, and add the rows up.
-    """
+    """What to measure, how, and the CSV for the rows."""
 
     methods: Sequence[Method]
     datasets: Sequence[Dataset]
     output: Path
-    runs: int = 1
-    slices: int | None = None
-    seed: int = SEED
-    resume: bool = False
-    keep_failed: bool = False
-    timeout: float | None = None
-    patience: float = math.inf
-    isolated: bool = False
-    scheduler: str = ""
-    chunks: Extent | None = None
-
-    def __post_init__(self) -> None:
-        if self.in_processes and not isolate.available():
-            raise HarnessError("--timeout and --isolate need fork, which this system does not have")
-
-    @property
-    def in_processes(self) -> bool:
-        """Whether each run has a process of its own."""
-        return self.isolated or self.timeout is not None
+    runs: int = 1  # rounds, in each of which every method is measured once
+    slices: int | None = None  # use only the first N of each volume
+    seed: int = SEED  # of the order in each round, if there are several
+    resume: bool = False  # skip the runs that the CSV has for the same labels, unless they failed
+    keep_failed: bool = False  # with ``resume``, skip failed runs, too
+    timeout: float | None = None  # seconds of a run, which then has a process of its own
+    patience: float = math.inf  # a method of which a run took more seconds is not repeated
+    isolated: bool = False  # run every method in a process of its own
+    scheduler: str = ""  # as in :mod:`compresso.parallel`; by default in this process
+    chunks: Extent | None = None  # measure chunk by chunk, and add the rows up
 
     def __len__(self) -> int:
         """Number of rows, including those of totals and of runs that are skipped."""
-        rows = sum(len(boxes) + (boxes != [None]) for _, _, boxes in self._divided)
+        rows = sum(len(boxes) + (boxes != [None]) for _, boxes in self._divided)
         return rows * len(self.methods) * self.runs
 
     def run(self, announce: Callable[[str], None]) -> Iterator[tuple[Row, bool]]:
-        """Measure, and yield each row once it is safely in the CSV; totals of chunks come last.
+        """Measure, and yield each row once it is in the CSV, and whether it was measured now.
 
-        Yields
-        ------
-        row : dict
-        new : bool
-            False for a row that was in the CSV already.
+        Totals of chunks come last.
         """
         records.check(self.output)
         announce("starting workers" if self.scheduler else "loading")
         past = records.measured(self.output, failed=self.keep_failed) if self.resume else {}
         try:
             with open_scheduler(self.scheduler) as scheduler:
-                for dataset, shape, boxes in self._divided:
-                    yield from self._run(scheduler, dataset, shape, boxes, past, announce)
+                for dataset, boxes in self._divided:
+                    for row, new in self._run(scheduler, dataset, boxes, past, announce):
+                        if new:
+                            records.append(self.output, row)
+                        yield row, new
                     _forget()
         finally:  # an error or Ctrl-C must not keep a volume in memory
             _forget()
@@ -118,15 +80,14 @@ class Grid:
         self,
         scheduler: Scheduler,
         dataset: Dataset,
-        shape: Sequence[int],
         boxes: Sequence[Box | None],
         past: Mapping[Key, Row],
         announce: Callable[[str], None],
     ) -> Iterator[tuple[Row, bool]]:
         """The rows of one dataset."""
-        known: dict[str, set[Key]] = defaultdict(set)  # by chunk
+        known: dict[str, list[Key]] = defaultdict(list)  # by chunk
         for key, row in past.items():
-            known[row["chunk"]].add(key)
+            known[row["chunk"]].append(key)
         given_up: dict[Method, str] = {}
         slow: set[Method] = set()
         by_run: dict[tuple[int, Method], list[Row]] = defaultdict(list)
@@ -135,13 +96,14 @@ class Grid:
             order = list(rounds(self.methods, self.runs, self.seed))
             settings, token = replace(self, datasets=()), secrets.token_hex(8)
             for box in boxes:
-                seen = frozenset(known[_chunk(box)])
+                chunk = _chunk(box)
+                keys = frozenset(known[chunk])
                 for runs in [order] if box else [[one] for one in order]:
                     if not box and runs[0][1] in slow:
                         continue
-                    where = f"{dataset.name} {_chunk(box)}".strip()
-                    announce(where if box or self.scheduler else f"{where} {runs[0][1]}")
-                    yield Task(settings, dataset, box, runs, seen, dict(given_up), token)
+                    what = chunk if self.chunks or self.scheduler else runs[0][1]
+                    announce(f"{dataset.name} {what}".strip())
+                    yield Task(settings, dataset, box, runs, keys, dict(given_up), token)
 
         for task, rows, worker in scheduler.map(work, tasks()):
             for (run, method), row in zip(task.runs, rows, strict=True):
@@ -156,18 +118,14 @@ class Grid:
                     slow.add(method)
                 if task.box:
                     by_run[run, method].append(row)
-                yield self._recorded(row, new), new
+                yield row, new
         for (run, method), rows in by_run.items():
-            row = self._total(shape, rows) | identify(method, run)
+            shape = "x".join(str(stop) for _, stop in boxes[-1] or ())
+            row = self._total(rows) | identify(method, run) | {"shape": shape}
             kept = past.get(records.key(row))
-            yield self._recorded(kept or row, not kept), not kept
+            yield kept or row, not kept
 
-    def _recorded(self, row: Row, new: bool) -> Row:
-        if new:
-            records.append(self.output, row)
-        return row
-
-    def _total(self, shape: Sequence[int], rows: Sequence[Row]) -> Row:
+    def _total(self, rows: Sequence[Row]) -> Row:
         """Add the rows of a run's chunks up; seconds too, so that speeds are one worker's."""
         good = [row for row in rows if row["status"] == OK]
         failed = [row["status"] for row in rows if row["status"] != OK]
@@ -179,7 +137,6 @@ class Grid:
             **{name: sum(int(row[name]) for row in good) for name in BYTES},
             **{name: sum(row[name] for row in good) for name in (*SECONDS, "new_memory_s")},
             **dict.fromkeys(SURROUNDINGS, ""),  # each chunk has its own
-            "shape": "x".join(map(str, shape)),
             "fingerprint": xxh3_64_hexdigest(f"{self.chunks} {prints}".encode()),
             "part": f"in chunks of {self.chunks}",
             "chunk": "",
@@ -190,53 +147,35 @@ class Grid:
         }
 
     @cached_property
-    def _divided(self) -> list[tuple[Dataset, Sequence[int], Sequence[Box | None]]]:
-        """Each dataset, its shape and its chunks; None is the whole dataset."""
-        found: list[tuple[Dataset, Sequence[int], Sequence[Box | None]]] = []
+    def _divided(self) -> list[tuple[Dataset, Sequence[Box | None]]]:
+        """Each dataset and its chunks; None is the whole dataset."""
+        found: list[tuple[Dataset, Sequence[Box | None]]] = []
         for dataset in self.datasets:
-            shape: tuple[int, ...] = ()
             boxes: list[Box | None] = [None]
             if self.chunks:
                 with suppress(Exception), dataset.open() as volume:  # a worker records the error
                     depth, *across = volume.shape
                     shape = (min(self.slices or depth, depth), *across)
                     boxes = list(grid(shape, self.chunks[::-1]))
-            found.append((dataset, shape, boxes))
+            found.append((dataset, boxes))
         return found
 
 
 class Task(NamedTuple):
-    """The work of a worker.
+    """The work of a worker."""
 
-    Parameters
-    ----------
-    grid : Grid
-        The settings; its datasets are not used.
-    dataset : Dataset
-    box : Box, optional
-        The chunk; by default the whole dataset.
-    runs : sequence of (int, Method)
-        In the order of the measurements.
-    known : set of Key
-        Runs that are not measured again, if the labels are still the same.
-    given_up : dict
-        The status of methods that took too long or crashed, which are not tried again.
-    token : str
-        Different for each call of :meth:`Grid.run`, so that labels are read anew.
-    """
-
-    grid: Grid
+    settings: Grid  # without datasets
     dataset: Dataset
-    box: Box | None
-    runs: Sequence[tuple[int, Method]]
-    known: frozenset[Key]
-    given_up: Mapping[Method, str]
-    token: str
+    box: Box | None  # the chunk; None is the whole dataset
+    runs: Sequence[tuple[int, Method]]  # in the order of the measurements
+    known: frozenset[Key]  # are not measured again, if the labels are still the same
+    given_up: Mapping[Method, str]  # the status of methods that took too long or crashed
+    token: str  # of a call of :meth:`Grid.run`, which reads the labels anew
 
 
 def work(task: Task) -> list[Row]:
     """Return a row for each run of a task; a known run has only the columns that describe it."""
-    grid, dataset, rows = task.grid, task.dataset, []
+    settings, dataset, rows = task.settings, task.dataset, []
     try:
         volume = _volume(task)
     except Exception as error:  # a damaged file or chunk costs only its own rows
@@ -248,8 +187,8 @@ def work(task: Task) -> list[Row]:
         if records.key(row) not in task.known:
             if method in task.given_up:
                 row["status"] = task.given_up[method]
-            elif grid.in_processes:
-                row = isolate.measure_isolated(volume, method, run, grid.timeout)
+            elif settings.isolated or settings.timeout:
+                row = isolate.measure_isolated(volume, method, run, settings.timeout)
             else:
                 warm_up(volume, method)
                 row = measure(volume, method, run)
@@ -266,7 +205,7 @@ def _volume(task: Task) -> LoadedVolume:
     dataset, box = task.dataset, task.box
     if box is None:
         with _loading:
-            volume = _loaded(dataset, task.grid.slices, task.token)
+            volume = _loaded(dataset, task.settings.slices, task.token)
         if isinstance(volume, Exception):
             raise volume
         return volume

@@ -18,11 +18,6 @@ WARM_UP_S = 600.0  # for compiling kernels, which does not count as part of any 
 LONGEST_S = 1e6  # that the system can wait; it is eleven days
 
 
-def available() -> bool:
-    """Whether processes can share the volume without copying it."""
-    return "fork" in multiprocessing.get_all_start_methods()
-
-
 def measure_isolated(volume: LoadedVolume, method: Method, run: int, timeout: float | None) -> Row:
     """Measure one run of a method in a new process, for at most ``timeout`` seconds.
 
@@ -59,7 +54,7 @@ def measure_isolated(volume: LoadedVolume, method: Method, run: int, timeout: fl
 
 
 def hopeless(row: Row) -> bool:
-    """Whether a run took too long or crashed, as any other run of its method would."""
+    """Whether a run took too long or crashed, as all runs of its method would."""
     return row["status"].partition(":")[0] in (Outcome.TIMEOUT, Outcome.CRASH)
 
 

@@ -34,20 +34,13 @@ from experiments.records import OK, Outcome, Row
 
 PIECE_BYTES = 1 << 30  # of raw labels that are decompressed at a time, at most
 SLAB_BYTES = 1 << 26  # that are touched at a time
-DIFFERS = f"{Outcome.ERROR}: decoded labels differ"
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to compress labels: an encoding, followed by a compressor, on some threads.
+    """An encoding, followed by a compressor, of ``threads`` groups of slices at the same time.
 
-    Parameters
-    ----------
-    encoding : Encoding
-    compressor : Compressor
-    threads : int
-        Groups of slices that are worked on at the same time; several threads share a group if
-        there are fewer groups.
+    Several threads share a group if there are fewer groups.
     """
 
     encoding: Encoding
@@ -90,35 +83,19 @@ def measure(
     now: Callable[[], int] = perf_counter_ns,
     new_array: bool = False,
 ) -> Row:
-    """Measure one run of a method, which has just been warmed up.
+    """Return a row of the CSV for one run of a method, which has just been warmed up.
 
-    Parameters
-    ----------
-    volume : LoadedVolume
-    method : Method
-    run : int
-    now : callable
-        Returns the time in nanoseconds.
-    new_array : bool
-        Also decode to a new array; its seconds are ``decode_new_s``.
-
-    Returns
-    -------
-    dict
-        A row of the CSV. Its ``status`` says if a codec refuses the volume, is not installed or
-        has a bug, and if the result differs from the volume.
+    ``now`` returns nanoseconds. With ``new_array``, decode to a new array, too: ``decode_new_s``.
     """
     row = describe(volume, method, run)
     start = Surroundings.now()
     try:
         row |= _round_trip(volume.labels, method, Clock(now), new_array)
-        row |= start.until(Surroundings.now())
-        row["status"] = OK if row["lossless"] else DIFFERS
-    except LabelError as error:
-        row["status"] = records.status_of(error.as_in(volume.labels.dtype))
     except Exception as error:  # a bug of a codec, perhaps the user's own, costs only its row
-        row["status"] = records.status_of(error)
-    return row
+        known = error.as_in(volume.labels.dtype) if isinstance(error, LabelError) else error
+        return row | {"status": records.status_of(known)}
+    differs = f"{Outcome.ERROR}: decoded labels differ"
+    return row | start.until(Surroundings.now()) | {"status": OK if row["lossless"] else differs}
 
 
 def describe(volume: LoadedVolume, method: Method, run: int) -> Row:
