@@ -340,7 +340,6 @@ def warmup(names: tuple[str, ...], quiet: bool) -> None:
     is stored in the cache folder, which the environment variable NUMBA_CACHE_DIR can set.
     """
     from compresso.kernels._cache import folder
-    from compresso.warmup import warm
 
     chosen = _codecs(names)
     if not names:
@@ -348,10 +347,7 @@ def warmup(names: tuple[str, ...], quiet: bool) -> None:
     with progress_bar(quiet, "codec") as progress:
         for done, codec in enumerate(chosen):
             progress(done, len(chosen))
-            if hasattr(codec, "encode_volume"):
-                warm([codec], ["uint16", "uint32", "uint64"])
-            else:
-                codec.decompress(codec.compress(bytes(range(256)) * 16))
+            codec.warm()
     if not quiet:
         click.echo(f"compiled: {', '.join(map(str, chosen))}")
     click.echo(f"cache folder: {folder() or 'none, nothing is stored'}")

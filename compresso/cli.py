@@ -8,6 +8,7 @@ Nothing here imports NumPy: ``--help`` must be fast.
 """
 
 import errno
+import logging
 import os
 import re
 import signal
@@ -27,7 +28,6 @@ from compresso.codec import Extent
 from compresso.errors import CompressoError, DecodeError, SpecError, did_you_mean
 from compresso.parallel import Progress, cores
 from compresso.text import LONGEST, shortened
-from compresso.warmup import announce_compilation
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -39,6 +39,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 #: Keys of ``Context.meta``: the message about an interruption, whether to show tracebacks, and the
 #: exit code of errors other than damage.
 INTERRUPTED, TRACEBACKS, FAILURE = "compresso.interrupted", "compresso.tracebacks", "compresso.code"
+#: Its messages are that kernels are compiled.
+KERNELS = logging.getLogger("compresso.kernels")
 #: Settings of every group of commands.
 SETTINGS = {
     "help_option_names": ["-h", "--help"],
@@ -177,6 +179,21 @@ def _cleaning_up_on_signals(ctx: click.Context) -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+class _First(logging.Handler):
+    """Prints the first message of a logger."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self in KERNELS.handlers:
+            KERNELS.removeHandler(self)
+            complain(record.getMessage())
+
+
+def announce_compilation() -> None:
+    """Print a line before the first kernel is compiled, if one has to be."""
+    KERNELS.setLevel(logging.INFO)
+    KERNELS.handlers = [_First()]
+
+
 @contextmanager
 def progress_bar(quiet: bool = False, unit: str = "group") -> Iterator[Progress]:
     """If standard error is a terminal, show a bar there, and say when kernels are compiled.
@@ -187,7 +204,7 @@ def progress_bar(quiet: bool = False, unit: str = "group") -> Iterator[Progress]
     from tqdm import tqdm
 
     if sys.stderr.isatty() and not quiet:
-        announce_compilation(lambda: complain("compiling kernels (first run only) ..."))
+        announce_compilation()
     with tqdm(disable=quiet or None, unit=f" {unit}", leave=False, file=sys.stderr) as bar:
 
         def show(done: int, total: int) -> None:

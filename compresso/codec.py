@@ -17,7 +17,7 @@ import inspect
 import pkgutil
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
@@ -394,6 +394,17 @@ class Encoding(Plugin):
             )
         return self.encode(labels)
 
+    def warm(self, dtypes: "Iterable[DTypeLike]" = ("uint16", "uint32", "uint64")) -> None:
+        """Compile the kernels that are not compiled yet, by encoding small volumes."""
+        import numpy as np
+
+        z, y, x = np.indices((6, 40, 150))
+        labels = 1 + (x + y + z) // 30  # similar slices
+        labels[3] = 1 + x[3] // 9  # labels are numbered by columns
+        labels[4] = x[4] * 41 % 150 + 150 * y[4]  # many labels
+        for dtype in dtypes:
+            self.decode_slices(self.encode(labels.astype(dtype)), 0, 6, labels.shape, dtype)
+
     def compress(self, labels: "Labels") -> bytes:
         """Encode, by the name that the published program gave it."""
         return self.encode(labels)
@@ -416,6 +427,10 @@ class Compressor(Plugin):
 
         Raises DecodeError if ``data`` is damaged, cut short or followed by other bytes.
         """
+
+    def warm(self) -> None:
+        """Compile the kernels that are not compiled yet."""
+        self.decompress(self.compress(bytes(range(256)) * 16))
 
     def decompress(self, data: Buffer, limit: int | None = None) -> Buffer:
         """Restore the bytes; raises DecodeError as above, or if they exceed ``limit``."""

@@ -8,6 +8,7 @@ kept below a limit; the ones that were not used for the longest time are removed
 """
 
 import hashlib
+import logging
 import os
 import pickle
 import secrets
@@ -26,8 +27,7 @@ from numba.core import caching, compiler
 from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
 
-from compresso import warmup
-
+LOGGER = logging.getLogger("compresso.kernels")
 CHECK_BYTES = hashlib.sha256().digest_size
 #: Bytes of all kept code, about 50 times what one version needs.
 LIMIT = 1 << 28
@@ -75,7 +75,7 @@ class Cache(caching.FunctionCache):
                     _touch(path)
                     parts = pickle.loads(data[CHECK_BYTES:])
                     return compiler.CompileResult._rebuild(target_context, *parts)
-        warmup.compiling()
+        LOGGER.info("compiling kernels (first run only) ...")
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:

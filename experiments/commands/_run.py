@@ -11,16 +11,14 @@ import click
 import pandas as pd
 from tqdm import tqdm
 
+from compresso.cli import announce_compilation
 from compresso.text import digits, method_name
-from compresso.warmup import announce_compilation
 from experiments import figures, page, records
 from experiments.datasets import Dataset
 from experiments.measure import Grid
 from experiments.records import OK, Row, table
 from experiments.records.results import describe_skipped, describe_unusable
 from experiments.text import display_name
-
-COMPILING = "compiling kernels (first run only) ..."
 
 
 def measure(
@@ -54,7 +52,7 @@ def bar(total: int | None, quiet: bool) -> Iterator[Any]:
     form = "{desc} {n_fmt}/{total_fmt} [{elapsed}]" if total is not None else "{elapsed} {desc}"
     hidden = quiet or not sys.stderr.isatty()
     if not hidden:
-        announce_compilation(lambda: tqdm.write(COMPILING, file=sys.stderr))
+        announce_compilation()
     ended = threading.Event()
     with tqdm(total=total, bar_format=form, disable=hidden, leave=False) as progress:
 

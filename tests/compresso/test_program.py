@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import compresso as C
-from compresso import cli, warmup
+from compresso import cli
+from compresso.codec import Encoding
 from compresso.text import digits, file_size
 from tests.helpers.program import PROGRAM, invoke, one_line, run
 
@@ -150,7 +151,7 @@ def test_codecs_are_listed_with_parameters_and_missing_packages(folder, monkeypa
 
 def test_warmup_compiles_the_named_codecs(folder, monkeypatch):
     warmed = []
-    monkeypatch.setattr(warmup, "warm", lambda codecs, dtypes: warmed.extend(codecs))
+    monkeypatch.setattr(Encoding, "warm", lambda codec: warmed.append(codec))
     done = invoke("warmup", "compresso:window=4x4x1", "lzw")
     assert "cache folder: " in done.output
     assert [codec.spec for codec in warmed] == ["compresso:window=4x4x1"]
@@ -235,19 +236,19 @@ def test_bugs_are_reported_as_bugs(folder, monkeypatch):
 def test_a_terminal_gets_a_bar_and_the_news_that_kernels_are_compiled(monkeypatch, capsys):
     with cli.progress_bar() as progress:
         progress(1, 2)
-        warmup.compiling()
+        cli.KERNELS.info("compiling kernels")
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     with cli.progress_bar() as progress:
         progress(1, 2)
-        warmup.compiling()
-        warmup.compiling()
+        cli.KERNELS.info("compiling kernels")
+        cli.KERNELS.info("compiling kernels")
     shown = capsys.readouterr().err
     assert "1/2" in shown
     assert shown.count("compiling kernels") == 1
     with cli.progress_bar(quiet=True) as progress:
         progress(1, 2)
-        warmup.compiling()
+        cli.KERNELS.info("compiling kernels")
     assert capsys.readouterr().err == ""
 
 

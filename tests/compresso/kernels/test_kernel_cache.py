@@ -245,9 +245,10 @@ def test_many_processes_on_an_empty_folder(package, tmp_path):
 
 WARM = """
 import sys
-from compresso import encodings, warmup
-warmup.announce_compilation(lambda: print("compiling"))
-warmup.warm([encodings.parse(sys.argv[1])], ["uint32"])
+import logging
+from compresso import encodings
+logging.basicConfig(level="INFO", stream=sys.stdout)
+encodings.parse(sys.argv[1]).warm(["uint32"])
 """
 
 
@@ -260,10 +261,11 @@ def test_the_second_process_compiles_nothing(encoding):
     assert done.stdout == ""
 
 
-def test_the_first_compilation_is_announced_once(package, tmp_path):
-    before = "from compresso import warmup; warmup.announce_compilation(lambda: print('first'))\n"
+def test_compilations_are_logged(package, tmp_path):
+    before = "import logging, sys; logging.basicConfig(level='INFO', stream=sys.stdout)\n"
     stdout, _ = run(package, before, NUMBA_CACHE_DIR=str(tmp_path))
-    assert stdout == f"first\n{EXPECTED}"
+    assert stdout.startswith("INFO:compresso.kernels:compiling")
+    assert stdout.endswith(f"\n{EXPECTED}")
     assert run(package, before, NUMBA_CACHE_DIR=str(tmp_path)) == (EXPECTED, "")
 
 
