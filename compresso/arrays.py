@@ -147,20 +147,33 @@ def check_fits(labels: Labels, dtype: DTypeLike) -> None:
         )
 
 
-def split_index(key: Any, ndim: int) -> list[Any]:
-    """Split an array's index into an integer or slice for each axis; raises IndexError."""
+class SliceError(IndexError, ValueError):
+    """An index or a range of slices is outside the volume."""
+
+
+def split_index(key: Any, shape: Sequence[int]) -> list[Any]:
+    """Split an array's index into a slice, or an integer from 0 on, for each axis.
+
+    Raises IndexError if it is not an index of an array of this shape.
+    """
     keys = list(key) if isinstance(key, tuple) else [key]
     gaps = [i for i, k in enumerate(keys) if k is ...]
-    if len(gaps) > 1 or len(keys) - len(gaps) > ndim:
-        raise IndexError(f"too many indices: {key!r} for {ndim} dimensions")
+    if len(gaps) > 1 or len(keys) - len(gaps) > len(shape):
+        raise IndexError(f"too many indices: {key!r} for {len(shape)} dimensions")
     gap = gaps[0] if gaps else len(keys)
-    keys[gap : gap + 1] = [slice(None)] * (ndim - len(keys) + len(gaps))
-    if not all(isinstance(k, slice | int | np.integer) and not isinstance(k, bool) for k in keys):
-        raise IndexError(
-            f"indices must be integers, slices and ..., not {key!r}; "
-            "for other indices use numpy.asarray of the array, or of a part"
-        )
-    return [k if isinstance(k, slice) else int(k) for k in keys]
+    keys[gap : gap + 1] = [slice(None)] * (len(shape) - len(keys) + len(gaps))
+    for axis, (k, size) in enumerate(zip(keys, shape, strict=True)):
+        if isinstance(k, slice):
+            continue
+        if isinstance(k, bool) or not isinstance(k, int | np.integer):
+            raise IndexError(
+                f"indices must be integers, slices and ..., not {key!r}; "
+                "for other indices use numpy.asarray of the array, or of a part"
+            )
+        if not -size <= k < size:
+            raise SliceError(f"index {k} is out of bounds for axis {axis} with size {size}")
+        keys[axis] = int(k) % size
+    return keys
 
 
 def copied(decode: Callable[[], Labels], dtype: DTypeLike | None, copy: bool | None) -> Labels:

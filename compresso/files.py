@@ -275,11 +275,11 @@ def _parts(
     Without ``note``, a damaged group raises DecodeError.
     """
     description = reader.description
-    numbers = description.groups_of(*span)
+    numbers = description.groups.of(*span)
     progress(0, len(numbers))
     with closing(reader.groups(numbers, threads)) as groups:
         for done, (number, group) in enumerate(zip(numbers, groups, strict=True), 1):
-            start, stop = description.group(number)
+            start, stop = description.groups.span(number)
             low, high = max(start, span[0]), min(stop, span[1])
             if not isinstance(group, DecodeError):
                 yield group[low - start : high - start]
@@ -328,7 +328,7 @@ def describe_file(
         z = description.grid[0]
         with closing(_parts(reader, (0, z), threads, progress)) as groups:
             count = _distinct(groups, dtype) if labels else None
-    codec = description.encoding, description.compression, description.n_groups
+    codec = description.encoding, description.compression, len(description.groups)
     more = *codec, min(description.depth, z), description.metadata or {}, count
     return Contents(description.shape, dtype, reader.nbytes, (), *more)
 

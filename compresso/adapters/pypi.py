@@ -9,12 +9,13 @@ import gzip
 import operator
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any
 
 import numpy as np
 
 from compresso import container
-from compresso.arrays import LIMIT, Labels, copied, split_index, unmasked
+from compresso.arrays import LIMIT, Labels, SliceError, copied, split_index, unmasked
 from compresso.codec import Buffer
 from compresso.encodings._cpso import (
     LAYOUT,
@@ -26,7 +27,7 @@ from compresso.encodings._cpso import (
     unique,
     window_type,
 )
-from compresso.encodings.cpso import TooManyWindowsError, decode, encode
+from compresso.encodings.cpso import FALLBACK, TooManyWindowsError, decode, encode
 from compresso.errors import DecodeError, EncodeError
 
 __all__ = [
@@ -58,15 +59,9 @@ __all__ = [
     "zindex_byte_width",
 ]
 
-DEFAULT, FALLBACK = (4, 4, 1), (8, 8, 1)
-
 
 class LabelTypeError(EncodeError, TypeError):
     """The stream holds arrays of at most three dimensions, of unsigned integers or bool."""
-
-
-class SliceError(IndexError, ValueError):
-    """A slice is outside the volume."""
 
 
 def compress(
@@ -105,12 +100,12 @@ def compress(
     if connectivity not in (4, 6):
         raise EncodeError(f"connectivity must be 4 or 6, not {connectivity}")
     rest = int(connectivity), bool(random_access_z_index)  # 4.0 is right too
-    if steps is not None:
-        return encode(volume, _step(steps), *rest)
     try:
-        return encode(volume, _step(DEFAULT), *rest)
+        return encode(volume, _step((4, 4, 1) if steps is None else steps), *rest)
     except TooManyWindowsError:
-        return encode(volume, _step(FALLBACK), *rest)
+        if steps is not None:
+            raise
+        return encode(volume, FALLBACK, *rest)
 
 
 def decompress(data: Buffer, z: int | Sequence[int] | None = None, *, limit: int = LIMIT) -> Labels:
@@ -269,34 +264,27 @@ class CompressoArray:
         return copied(lambda: decompress(self.binary), dtype, copy)
 
     def __getitem__(self, key: Any) -> Any:
-        x, y, z = keys = split_index(key, 3)
-        nz = self.shape[2]
-        for axis, (k, size) in enumerate(zip(keys, self.shape, strict=True)):
-            if not isinstance(k, slice) and not -size <= k < size:
-                raise SliceError(f"index {k} is out of bounds for axis {axis} with size {size}")
+        x, y, z = split_index(key, self.shape)
         if not self.random_access_enabled:
             return decompress(self.binary)[x, y, z]
-        if isinstance(z, slice):
-            wanted = range(*z.indices(nz))
-            low, high = (min(wanted), max(wanted) + 1) if wanted else (0, 0)
-            return decompress(self.binary, (low, high))[x, y, :: wanted.step]
-        return decompress(self.binary, z + nz if z < 0 else z)[x, y, 0]
+        if not isinstance(z, slice):
+            return decompress(self.binary, z)[x, y, 0]
+        wanted = range(*z.indices(self.shape[2]))
+        low, high = (min(wanted), max(wanted) + 1) if wanted else (0, 0)
+        return decompress(self.binary, (low, high))[x, y, :: wanted.step]
 
 
 def header(buf: Buffer) -> dict[str, Any]:
     """The fields of a stream's header by name."""
     found = Header.unpack(buf)
-    (sz, sy, sx), (zstep, ystep, xstep) = found.shape, found.step
+    sides = zip(("sz", "sy", "sx"), found.shape, strict=True)
+    steps = zip(("zstep", "ystep", "xstep"), found.step, strict=True)
     return {
         "magic": MAGIC,
         "format_version": found.version,
         "data_width": found.data_width,
-        "sx": sx,
-        "sy": sy,
-        "sz": sz,
-        "xstep": xstep,
-        "ystep": ystep,
-        "zstep": zstep,
+        **dict(sides),
+        **dict(steps),
         "id_size": found.n_ids,
         "value_size": found.n_values,
         "location_size": found.n_locations,
@@ -395,12 +383,8 @@ def check_bounds(val: float, low: float, high: float) -> float:
 def reify_slices(slices: Any, sx: int, sy: int, sz: int) -> list[slice]:
     """Three slices with start, stop and step for any index of an array (sx, sy, sz)."""
     found = []
-    for key, size in zip(split_index(slices, 3), (sx, sy, sz), strict=True):
-        if isinstance(key, slice):
-            found.append(slice(*key.indices(size)))
-        else:
-            at = key + size if key < 0 else key
-            found.append(slice(at, at + 1, 1))
+    for key, size in zip(split_index(slices, (sx, sy, sz)), (sx, sy, sz), strict=True):
+        found.append(slice(*(key if isinstance(key, slice) else slice(key, key + 1)).indices(size)))
         if found[-1].step < 0:
             raise ValueError(f"a step must not be negative, as in {key}")
     return found
@@ -408,22 +392,23 @@ def reify_slices(slices: Any, sx: int, sy: int, sz: int) -> list[slice]:
 
 def load(filelike: str | os.PathLike[str] | IO[bytes]) -> Labels:
     """Decompress a file or a path; a path that ends in .gz is gunzipped first."""
-    if isinstance(filelike, str | bytes | os.PathLike):
-        opened = gzip.open if os.fspath(filelike)[-3:] in (".gz", b".gz") else open
-        with opened(filelike, "rb") as file:
-            return decompress(file.read())
-    return decompress(filelike.read())
+    with _opened(filelike, "rb") as file:
+        return decompress(file.read())
 
 
 def save(labels: Labels, filelike: str | os.PathLike[str] | IO[bytes]) -> None:
     """Compress labels to a file or a path; a path that ends in .gz is gzipped, too."""
     stream = compress(labels)
-    if isinstance(filelike, str | bytes | os.PathLike):
-        opened = gzip.open if os.fspath(filelike)[-3:] in (".gz", b".gz") else open
-        with opened(filelike, "wb") as file:
-            file.write(stream)
-    else:
-        filelike.write(stream)
+    with _opened(filelike, "wb") as file:
+        file.write(stream)
+
+
+def _opened(filelike: Any, mode: str) -> AbstractContextManager[Any]:
+    """A path as an open file; a file as it is, which stays open."""
+    if not isinstance(filelike, str | bytes | os.PathLike):
+        return nullcontext(filelike)
+    zipped = os.fspath(filelike)[-3:] in (".gz", b".gz")
+    return gzip.open(filelike, mode) if zipped else open(filelike, mode)
 
 
 def _volume(data: Labels) -> Labels:

@@ -98,7 +98,7 @@ class CompressoCodec(ChunkCodec, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMi
         self, byte_getter: ByteGetter, selection: Any, chunk_spec: ArraySpec
     ) -> NDBuffer | None:
         layout = self._layout(chunk_spec)
-        steps = _steps(selection, layout) if layout.n_groups > 1 else None
+        steps = _steps(selection, layout) if len(layout.groups) > 1 else None
         if steps is None:
             data = await byte_getter.get(chunk_spec.prototype)
             if data is None:

@@ -4,8 +4,8 @@ A volume is cut into groups of slices, and each group is encoded, compressed and
 Damage is therefore located, other groups stay readable, slices can be read without the rest, each
 thread has its own group, and memory holds one group per thread and the next.
 
-``layout`` packs and unpacks the bytes, ``writer`` and ``reader`` process the groups, ``walk`` finds
-the parts of a damaged file, ``array`` indexes a file like an array.
+``layout`` packs and unpacks the bytes, ``writer`` and ``reader`` process the groups, ``array``
+indexes a file like an array, and ``chunk`` is the container of a Zarr chunk.
 """
 
 import io
@@ -14,28 +14,16 @@ from typing import Any
 from compresso.arrays import LIMIT, Labels, as_volume, unmasked
 from compresso.codec import DEFAULT_ENCODING, Buffer
 from compresso.container.array import CompressedArray, open
-from compresso.container.description import (
-    METADATA_LIMIT,
-    Description,
-    depth_within,
-    describe,
-)
+from compresso.container.description import METADATA_LIMIT, depth_within, describe
 from compresso.container.group import shift_of
-from compresso.container.layout import CHECK, GROUP, HEAD, MAGIC, MARK, VERSION, check_magic
-from compresso.container.reader import Damage, Reader
+from compresso.container.layout import MAGIC, check_magic
+from compresso.container.reader import Reader
 from compresso.container.writer import write
 
 __all__ = [
-    "CHECK",
-    "GROUP",
-    "HEAD",
     "MAGIC",
-    "MARK",
     "METADATA_LIMIT",
-    "VERSION",
     "CompressedArray",
-    "Damage",
-    "Description",
     "Reader",
     "check_magic",
     "depth_within",

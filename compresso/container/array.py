@@ -8,7 +8,6 @@ import os
 import weakref
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
-from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
@@ -28,13 +27,9 @@ Openable = str | os.PathLike[str] | Buffer | BinaryIO
 class CompressedArray:
     """The labels of a compressed file, indexed with integers, slices and ``...`` as in NumPy.
 
-    Only the groups of slices that an index needs are read and decoded; the last one is kept, so
-    that reading slice after slice decodes each group once. It may be used from several threads.
-
-    Parameters
-    ----------
-    file, threads, limit
-        Those of :func:`open`.
+    :func:`open` makes it. Only the groups of slices that an index needs are read and decoded; the
+    last one is kept, so that reading slice after slice decodes each group once. It may be used from
+    several threads. An index raises DecodeError for slices that are damaged.
 
     Attributes
     ----------
@@ -45,11 +40,6 @@ class CompressedArray:
         As NumPy's, for the labels.
     description : Description
         The contents of the file's head: codecs, slices per group, metadata.
-
-    Raises
-    ------
-    DecodeError
-        As :func:`open` does; an index raises it for slices that are damaged.
     """
 
     def __init__(self, file: Openable, threads: int = 1, limit: int = LIMIT) -> None:
@@ -79,19 +69,15 @@ class CompressedArray:
         return f"<compresso.CompressedArray, shape {self.shape}, {self.dtype.name}, {what}>"
 
     def __getitem__(self, key: Any) -> Any:
-        first, *rest = keys = split_index(key, self.ndim)
-        for axis, (k, size) in enumerate(zip(keys, self.shape, strict=True)):
-            if not isinstance(k, slice) and not -size <= k < size:
-                raise IndexError(f"index {k} is out of bounds for axis {axis} with size {size}")
+        first, *rest = keys = split_index(key, self.shape)
         if self.ndim < 3:
-            return self._whole()[(first, *rest)]
+            return self._whole()[tuple(keys)]
         if isinstance(first, slice):
             return self._slices(range(*first.indices(len(self))), tuple(rest))
-        z = first % len(self)
-        number = z // self.description.depth
         if not self.size:
-            return np.empty(self.shape, self.dtype)[(z, *rest)]
-        return self._group(number)[(z - number * self.description.depth, *rest)].copy()
+            return np.empty(self.shape, self.dtype)[tuple(keys)]
+        number, z = divmod(first, self.description.depth)
+        return self._group(number)[(z, *rest)].copy()
 
     def __iter__(self) -> Iterator[Any]:
         return (self[z] for z in range(len(self)))
@@ -128,12 +114,7 @@ class CompressedArray:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _whole(self) -> Labels:
@@ -178,7 +159,7 @@ class CompressedArray:
     def _tally(self) -> tuple[Labels, NDArray[np.int64]]:
         """Labels, ascending, and the voxels of each."""
         labels, counts = np.empty(0, self.dtype), np.empty(0, np.int64)
-        numbers = range(self.description.n_groups)
+        numbers = range(len(self.description.groups))
         with closing(self._groups(numbers)) as groups:
             for more, of_each in map(_runs, groups):
                 labels, places = np.unique(np.concatenate([labels, more]), return_inverse=True)

@@ -12,15 +12,15 @@ from numpy.typing import DTypeLike
 
 from compresso.arrays import Shape, as_shape
 from compresso.codec import DEFAULT_ENCODING
-from compresso.container.group import Codec
+from compresso.container.group import Codec, Groups
 from compresso.errors import DecodeError, EncodeError
 
 METADATA_LIMIT = 4 << 20  # bytes of metadata, encoded
 #: Integers and bool, in NumPy's notation.
 DTYPES = {f"{order}{kind}{size}" for order in "<>|" for kind in "ui" for size in (1, 2, 4, 8)}
 DTYPES.add("|b1")
-#: Memory that encoding a group needs, of 8 bytes per voxel: it is read, encoded, compressed and
-#: compared, while the next one is read.
+#: Arrays of 8 bytes per voxel in memory while a group is encoded: it is read, encoded, compressed
+#: and compared, while the next one is read.
 COPIES = 6
 #: Voxels of a group by default: deeper groups compress slightly better (docs/performance.md), but
 #: leave cores idle.
@@ -52,26 +52,9 @@ class Description:
         return as_shape(self.shape)
 
     @property
-    def n_groups(self) -> int:
-        """Number of groups; 0 if the volume is empty."""
-        return -(-self.grid[0] // self.depth) if math.prod(self.shape) else 0
-
-    @property
-    def groups(self) -> list[tuple[int, int]]:
-        """First and last slice (exclusive) of each group."""
-        return [self.group(number) for number in range(self.n_groups)]
-
-    def group(self, number: int) -> tuple[int, int]:
-        """First and last slice (exclusive) of one group; raises IndexError."""
-        if not 0 <= number < self.n_groups:
-            raise IndexError(f"group {number} of {self.n_groups}")
-        return number * self.depth, min((number + 1) * self.depth, self.grid[0])
-
-    def groups_of(self, z0: int, z1: int) -> range:
-        """The numbers of the groups that hold slices z0..z1-1."""
-        if z0 >= z1 or not self.n_groups:
-            return range(0)
-        return range(z0 // self.depth, -(-z1 // self.depth))
+    def groups(self) -> Groups:
+        """The slices of each group; there are none if the volume is empty."""
+        return Groups(self.grid[0] if math.prod(self.shape) else 0, self.depth)
 
     @property
     def nbytes(self) -> int:
@@ -125,28 +108,9 @@ def describe(
     shift: int = 0,
     metadata: dict[str, Any] | None = None,
 ) -> Description:
-    """Describe a file that is to be written.
+    """Describe a file that is to be written; the arguments are those of ``dumps``.
 
-    Parameters
-    ----------
-    shape : sequence of int
-        Shape of the array, 1 to 3 dimensions.
-    dtype : dtype
-    encoding, compression : str
-        Codec strings.
-    depth : int, optional
-        Slices per group; by default about 16 million voxels.
-    shift : int
-        Added to the labels before encoding; see :func:`compresso.container.shift_of`.
-    metadata : dict, optional
-        Any JSON object to store with the labels, at most 4 MiB.
-
-    Raises
-    ------
-    SpecError
-        For an unknown codec or parameter.
-    EncodeError
-        For an invalid depth or metadata.
+    Raises SpecError for an unknown codec, and EncodeError for an invalid depth or metadata.
     """
     codec = Codec.parse(encoding, compression)
     return Description(
@@ -155,18 +119,18 @@ def describe(
         np.dtype(dtype).str,
         tuple(int(n) for n in shape),
         shift,
-        depth_of(depth, tuple(shape)),
-        metadata_of(metadata),
+        _default_depth(shape) if depth is None else _checked_depth(depth),
+        None if metadata is None else _checked_metadata(metadata),
     )
 
 
-def depth_of(depth: Any, shape: tuple[int, ...], voxels: int = 0) -> int:
-    """Slices of a group: ``depth``, or as many as have about ``voxels`` voxels; 0 is 16 million.
+def _default_depth(shape: Sequence[int]) -> int:
+    """Slices of a group of about 16 million voxels."""
+    return max(1, round(GROUP_VOXELS / max(1, math.prod(shape[-2:]))))
 
-    Raises EncodeError if ``depth`` is not a number of slices.
-    """
-    if depth is None:
-        return max(1, round((voxels or GROUP_VOXELS) / max(1, math.prod(shape[-2:]))))
+
+def _checked_depth(depth: Any) -> int:
+    """A number of slices; raises EncodeError if it is not one."""
     try:
         number = 0 if isinstance(depth, bool | np.bool_) else operator.index(depth)
     except TypeError:
@@ -176,21 +140,8 @@ def depth_of(depth: Any, shape: tuple[int, ...], voxels: int = 0) -> int:
     return number
 
 
-def group_memory(shape: tuple[int, ...], depth: int) -> int:
-    """Bytes of memory needed to encode a group of ``depth`` slices, including all copies."""
-    z, y, x = as_shape(shape)
-    return COPIES * 8 * min(depth, z) * y * x
-
-
-def depth_within(memory: int, shape: tuple[int, ...]) -> int:
-    """Slices of a group by default, or as many as ``memory`` bytes allow to encode; at least 1."""
-    return max(1, min(depth_of(None, shape), memory // max(1, group_memory(shape, 1))))
-
-
-def metadata_of(metadata: Any) -> dict[str, Any] | None:
+def _checked_metadata(metadata: Any) -> dict[str, Any]:
     """Metadata as a file returns them; raises EncodeError for values that JSON cannot hold."""
-    if metadata is None:
-        return None
     if not isinstance(metadata, dict):
         raise EncodeError(f"metadata must be a dict, not {type(metadata).__name__}")
     try:
@@ -201,3 +152,14 @@ def metadata_of(metadata: Any) -> dict[str, Any] | None:
         raise EncodeError(f"metadata are {len(text)} bytes of JSON, more than {METADATA_LIMIT}")
     restored: dict[str, Any] = json.loads(text)
     return restored
+
+
+def group_memory(shape: Sequence[int], depth: int) -> int:
+    """Bytes of memory needed to encode a group of ``depth`` slices, including all copies."""
+    z, y, x = as_shape(shape)
+    return COPIES * 8 * min(depth, z) * y * x
+
+
+def depth_within(memory: int, shape: Sequence[int]) -> int:
+    """Slices of a group by default, or as many as ``memory`` bytes allow to encode; at least 1."""
+    return max(1, min(_default_depth(shape), memory // max(1, group_memory(shape, 1))))

@@ -5,7 +5,8 @@ differs. Hashes are XXH3-64 and do not depend on how an array lies in memory.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from compresso import compressors, encodings
 from compresso.arrays import Labels, as_volume, little
 from compresso.codec import DEFAULT_COMPRESSION, Buffer, Compressor, Encoding
 from compresso.errors import DecodeError, EncodeError, LabelError
+from compresso.parallel import Span
 
 
 class Codec(NamedTuple):
@@ -35,6 +37,45 @@ class Codec(NamedTuple):
         return cls(first, compressors.parse(compression))
 
 
+@dataclass(frozen=True)
+class Groups:
+    """The groups that ``nz`` slices are cut into; the last one may have fewer than ``depth``."""
+
+    nz: int
+    depth: int
+
+    def __len__(self) -> int:
+        return -(-self.nz // self.depth)
+
+    def __iter__(self) -> Iterator[Span]:
+        return map(self.span, range(len(self)))
+
+    def span(self, number: int) -> Span:
+        """First and last slice (exclusive) of a group; raises IndexError."""
+        if not 0 <= number < len(self):
+            raise IndexError(f"group {number} of {len(self)}")
+        return number * self.depth, min((number + 1) * self.depth, self.nz)
+
+    def of(self, z0: int, z1: int) -> range:
+        """The numbers of the groups that hold any of slices z0..z1-1."""
+        return range(z0 // self.depth, -(-z1 // self.depth)) if self.nz and z0 < z1 else range(0)
+
+
+def fill(out: Labels, z0: int, span: Span, decode: Callable[[Labels], object]) -> None:
+    """Decode the group of the slices ``span`` to its place in ``out``, slices z0 and following.
+
+    ``decode`` overwrites an array of the whole group.
+    """
+    low, high = max(span[0], z0), min(span[1], z0 + len(out))
+    here = out[low - z0 : high - z0]
+    if (low, high) == span:
+        decode(here)
+    else:
+        group = np.empty((span[1] - span[0], *out.shape[1:]), out.dtype)
+        decode(group)
+        here[...] = group[low - span[0] : high - span[0]]
+
+
 class Group(NamedTuple):
     """Sizes and hashes of an encoded group."""
 
@@ -47,25 +88,10 @@ class Group(NamedTuple):
 def encode_group(
     codec: Codec, labels: Labels, shift: int = 0, threads: int = 1
 ) -> tuple[Group, Buffer]:
-    """Encode and compress the labels of a group.
+    """Encode and compress labels (nz, ny, nx); returns sizes and hashes, and the body.
 
-    Parameters
-    ----------
-    codec : Codec
-    labels : (nz, ny, nx) integer or bool
-    shift : int
-        Added to the labels before encoding, modulo 2**64; see :func:`shift_of`.
-    threads : int
-
-    Returns
-    -------
-    Group, bytes-like
-        The group's sizes and hashes, and its compressed stream, the body.
-
-    Raises
-    ------
-    EncodeError
-        If the encoding cannot hold the labels; LabelError counts voxels from the group's first.
+    ``shift`` is added to the labels before encoding, modulo 2**64; see :func:`shift_of`. Raises
+    EncodeError; LabelError counts voxels from the group's first.
     """
     volume = as_volume(labels)
     hashes = _SliceHashes(volume)
@@ -86,23 +112,10 @@ def encode_group(
 def decode_group(
     codec: Codec, group: Group, body: Buffer, out: Labels, shift: int = 0, threads: int = 1
 ) -> None:
-    """Decompress and decode a group, and check both hashes.
+    """Decompress and decode a body to ``out`` (nz, ny, nx), and check both hashes.
 
-    Parameters
-    ----------
-    codec : Codec
-    group : Group
-    body : bytes-like
-    out : (nz, ny, nx) integer or bool, overwritten
-        Undefined if DecodeError is raised.
-    shift : int
-        As it was encoded with.
-    threads : int
-
-    Raises
-    ------
-    DecodeError
-        If a hash does not match, or the stream contradicts itself.
+    Raises DecodeError if a hash does not match or the stream contradicts itself; the contents of
+    ``out`` are undefined then.
     """
     if group.stream_bytes > _stream_limit(out.shape):
         raise DecodeError("its lengths do not fit")
@@ -124,13 +137,8 @@ def decode_group(
 def shift_of(dtype: np.dtype[Any], parts: Iterable[Labels]) -> int:
     """The number that makes signed 64-bit labels small and not negative, added modulo 2**64.
 
-    Negative labels would otherwise exceed the largest label of some encodings.
-
-    Parameters
-    ----------
-    dtype : dtype
-    parts : iterable of arrays
-        All parts of the array; read only if the dtype is signed and of 64 bits.
+    Negative labels would otherwise exceed the largest label of some encodings. The parts of the
+    array are read only if its dtype is signed and of 64 bits.
     """
     if dtype.kind != "i" or dtype.itemsize < 8:
         return 0

@@ -7,7 +7,6 @@ index of the groups.
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -50,6 +49,18 @@ class Head(NamedTuple):
         """The seed of the hashes of the groups' heads, which binds them to this head."""
         return int(CHECK.unpack(self.data[-CHECK.size :])[0])
 
+    @property
+    def end_bytes(self) -> int:
+        """Bytes of the end of the file."""
+        index = PLACE.itemsize * len(self.description.groups)
+        return len(END_MARK) + len(self.data) + index + TAIL.size
+
+    def check_size(self, size: int) -> None:
+        """Raise DecodeError if a file of ``size`` bytes cannot hold all the groups."""
+        n_groups = len(self.description.groups)
+        if n_groups * GROUP.size > size:
+            raise DecodeError(f"{size} bytes cannot hold its {n_groups} groups")
+
 
 class GroupHead(NamedTuple):
     """The head of a group in a file."""
@@ -59,24 +70,12 @@ class GroupHead(NamedTuple):
     check: int  # the hash of all that
 
 
-@dataclass(frozen=True)
-class End:
-    """The end of a file."""
+class End(NamedTuple):
+    """The end of a file: its head once more, and the index of the groups."""
 
-    start: int  # where it begins
-    head: bytes  # the file's head once more
+    head: Head
     places: NDArray[Any]  # of the groups, as PLACE
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the end itself."""
-        return len(END_MARK) + len(self.head) + self.places.nbytes + TAIL.size
-
-    def body_bytes(self, number: int) -> int:
-        """Bytes between a group's head and the next group."""
-        places = self.places["at"]
-        after = self.start if number + 1 == len(places) else int(places[number + 1])
-        return after - int(places[number]) - GROUP_BYTES
+    edges: NDArray[np.uint64]  # where each group begins, and where the end begins
 
 
 def pack_head(description: Description) -> Head:
@@ -143,10 +142,10 @@ def unpack_group(data: bytes, key: int) -> GroupHead | None:
     return GroupHead(number, Group(*fields), check)
 
 
-def pack_end(end: End) -> bytes:
-    """The end of a file."""
-    data = END_MARK + end.head + end.places.tobytes()
-    data += TAIL.pack(end.start, len(data) + TAIL.size, 0, b"")[:16]
+def pack_end(start: int, head: bytes, places: NDArray[Any]) -> bytes:
+    """The end of a file, which begins at ``start``; ``places`` are the groups' as PLACE."""
+    data = END_MARK + head + places.tobytes()
+    data += TAIL.pack(start, len(data) + TAIL.size, 0, b"")[:16]
     return data + CHECK.pack(xxh3_64_intdigest(data)) + LAST_MARK
 
 
@@ -163,37 +162,19 @@ def read_end(at: ReadAt, size: int) -> End | None:
         return None
     try:
         head = read_head(at, size - length + len(END_MARK))
-        check_size(head.description, size)
+        head.check_size(size)
     except DecodeError:
         return None
-    n_groups = head.description.n_groups
-    if length != end_bytes(head):
+    if length != head.end_bytes:
         return None
     data = at(size - length, length)
     hashed = length - CHECK.size - len(LAST_MARK)
     if not data.startswith(END_MARK) or xxh3_64_intdigest(data[:hashed]) != check:
         return None
-    places = np.frombuffer(data, PLACE, n_groups, len(END_MARK) + len(head.data))
-    end = End(start, head.data, places)
-    return end if _in_order(end) else None
-
-
-def end_bytes(head: Head) -> int:
-    """Bytes of the end of a file."""
-    index = PLACE.itemsize * head.description.n_groups
-    return len(END_MARK) + len(head.data) + index + TAIL.size
-
-
-def _in_order(end: End) -> bool:
-    """Whether the groups follow one another, from the head to the end."""
-    edges = np.append(end.places["at"], np.uint64(end.start))
+    places = np.frombuffer(
+        data, PLACE, len(head.description.groups), len(END_MARK) + len(head.data)
+    )
+    edges = np.append(places["at"], np.uint64(start))
     gaps = edges[1:] - edges[:-1]  # modulo 2**64
-    return bool((gaps >= GROUP_BYTES).all() and (edges[1:] > edges[:-1]).all()) and int(
-        edges[0]
-    ) == len(end.head)
-
-
-def check_size(description: Description, size: int) -> None:
-    """Raise DecodeError if a file of ``size`` bytes cannot hold all the groups."""
-    if description.n_groups * GROUP.size > size:
-        raise DecodeError(f"{size} bytes cannot hold its {description.n_groups} groups")
+    follow = (gaps >= GROUP_BYTES).all() and (edges[1:] > edges[:-1]).all()
+    return End(head, places, edges) if follow and int(edges[0]) == len(head.data) else None

@@ -1,10 +1,14 @@
 """Reads a compressed file: any of its groups, checked, and a list of the damage."""
 
+import io
 import math
+import mmap
+import os
+import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -12,11 +16,93 @@ from xxhash import xxh3_64_intdigest
 
 from compresso.arrays import LIMIT, Labels
 from compresso.container.description import group_memory
-from compresso.container.group import Group, decode_group
-from compresso.container.layout import GROUP_BYTES, unpack_group
-from compresso.container.walk import Source, find_parts
-from compresso.errors import DecodeError
+from compresso.container.group import Group, decode_group, fill
+from compresso.container.layout import (
+    GROUP_BYTES,
+    MARK,
+    End,
+    GroupHead,
+    read_end,
+    read_head,
+    unpack_group,
+)
+from compresso.errors import DecodeError, FileError
 from compresso.parallel import Progress, cores, ignore, in_order, shares
+
+STEP = 1 << 20  # bytes that are searched for a mark at once
+#: The heads of groups by their number, and where the body of each begins; in the order of the file.
+Found = dict[int, list[tuple[int, GroupHead]]]
+
+
+class Source:
+    """A file that can seek, read from any thread, and from processes that were forked.
+
+    A forked process has the file's position in common with its parent. So a file of the system is
+    read without it, if the system can; bytes in memory have none; and of any other stream a
+    forked process is refused, before it takes what it reads for damage.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._lock, self._process = file, threading.Lock(), os.getpid()
+        file.seek(0, io.SEEK_END)
+        self.size = file.tell()  # which an mmap does not return from seek
+        self._data: memoryview | mmap.mmap
+        self._read = self._streamed
+        self._part = 0, b""  # of the file, that is searched
+        if type(file) is io.BytesIO:
+            self._data = memoryview(file.getvalue())  # which shares the bytes
+            self._read = self._sliced
+        elif isinstance(file, mmap.mmap):
+            self._data, self._read = file, self._sliced
+        elif hasattr(os, "pread") and isinstance(getattr(file, "raw", file), io.FileIO):
+            self._read = self._positioned
+
+    def at(self, offset: int, size: int) -> bytes:
+        """Read ``size`` bytes from an offset on, or fewer at the end of the file.
+
+        Raises DecodeError if the system cannot read them, and FileError for a stream in a forked
+        process.
+        """
+        try:
+            return self._read(min(offset, self.size), max(0, min(size, self.size - offset)))
+        except OSError as error:
+            raise DecodeError(f"byte {offset} cannot be read ({error.strerror or error})") from None
+
+    def find(self, mark: bytes, at: int) -> int:
+        """The offset of a mark, from ``at`` on, or -1. Each part of the file is read once."""
+        while at + len(mark) <= self.size:
+            start, part = self._part
+            if not start <= at <= start + len(part) - len(mark):
+                start, part = self._part = at, self.at(at, STEP)
+            found = part.find(mark, at - start)
+            if found >= 0:
+                return start + found
+            if len(part) < len(mark):
+                break  # the file has shrunk
+            at = start + len(part) - len(mark) + 1
+        return -1
+
+    def _positioned(self, offset: int, size: int) -> bytes:
+        """Read at an offset; the system gives at most 2 GiB at once."""
+        parts = []
+        while size and (part := os.pread(self._file.fileno(), size, offset)):
+            parts.append(part)
+            offset, size = offset + len(part), size - len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _sliced(self, offset: int, size: int) -> bytes:
+        self._file.tell()  # raises ValueError once the file is closed
+        return bytes(self._data[offset : offset + size])
+
+    def _streamed(self, offset: int, size: int) -> bytes:
+        if os.getpid() != self._process:
+            raise FileError(
+                "a stream cannot be read in a forked process. Open it there, or open a file by "
+                "its path"
+            )
+        with self._lock:
+            self._file.seek(offset)
+            return self._file.read(size)
 
 
 @dataclass(frozen=True)
@@ -31,6 +117,9 @@ class Damage:
 class Reader:
     """Reads a compressed file that can seek; decodes only the requested groups.
 
+    It raises DecodeError if neither head nor end can be read. :meth:`check_end` and :meth:`damage`
+    report all other faults.
+
     Parameters
     ----------
     file : binary file
@@ -40,12 +129,6 @@ class Reader:
         Refuse to make more bytes of labels than this at once; 16 GiB by default.
     memory : int, optional
         Approximate memory limit in bytes; bounds the number of groups that are decoded at once.
-
-    Raises
-    ------
-    DecodeError
-        If neither head nor end can be read. :meth:`check_end` and :meth:`damage` report all
-        other faults.
     """
 
     def __init__(
@@ -55,11 +138,25 @@ class Reader:
         limit: int = LIMIT,
         memory: int | None = None,
     ) -> None:
-        self._source = Source(file)
-        self._parts = find_parts(self._source)
+        source = self._source = Source(file)
         self._salvage, self._limit, self._memory = salvage, limit, memory
-        self.description = self._parts.head.description
+        self._in_place = True  # whether the index in the end gives the offsets of the groups
+        self._end = last = read_end(source.at, source.size)
+        self._fault = ""
+        try:
+            self._head = read_head(source.at)
+            self._start = len(self._head.data)  # of the groups
+        except DecodeError as error:
+            if last is None:
+                raise
+            self._head, self._start = last.head, 0
+            self._fault = f"its head is damaged, and read from the copy in its end ({error})"
+        self._head.check_size(source.size)
+        self.description = self._head.description
         self._codec = self.description.codec
+        if not self._ends_at(source.size, last):
+            fault = self._find_end(last)
+            self._fault = self._fault or fault
 
     @property
     def nbytes(self) -> int:
@@ -69,9 +166,8 @@ class Reader:
     @property
     def fingerprint(self) -> int:
         """A hash of the file's length, head and index, to recognise the file."""
-        parts = self._parts
-        index = parts.end.places.tobytes() if parts.end else b""
-        return xxh3_64_intdigest(parts.head.data + index, self._source.size)
+        index = self._end.places.tobytes() if self._end else b""
+        return xxh3_64_intdigest(self._head.data + index, self._source.size)
 
     def read(self, z0: int = 0, z1: int | None = None, threads: int = 1) -> Labels:
         """Slices z0..z1-1, [z, y, x] in the array's dtype; decodes only the groups they are in.
@@ -80,28 +176,25 @@ class Reader:
         """
         z0, z1, _ = slice(z0, z1).indices(self.description.grid[0])
         out = self._empty(max(0, z1 - z0))
-
-        def fill(number: int, threads: int) -> None:
-            start, stop = self.description.group(number)
-            low, high = max(start, z0), min(stop, z1)
-            here = out[low - z0 : high - z0]
-            if (low, high) == (start, stop):
-                self._group_into(number, here, threads)
-            else:
-                here[...] = self.group(number, threads)[low - start : high - start]
-
-        numbers = self.description.groups_of(z0, z1)
+        groups = self.description.groups
+        numbers = groups.of(z0, z1)
+        if numbers:
+            self.check_size(self.description.group_nbytes)
         at_once, each = shares(threads, len(numbers))
-        with closing(in_order(partial(fill, threads=each), numbers, at_once)) as filled:
-            for _ in filled:
+
+        def read(number: int) -> None:
+            fill(out, z0, groups.span(number), partial(self._decode_into, number, each))
+
+        with closing(in_order(read, numbers, at_once)) as done:
+            for _ in done:
                 pass
         return out.astype(self._dtype, copy=False)
 
     def group(self, number: int, threads: int = 1) -> Labels:
         """Decode one group; raises DecodeError, which names its slices."""
-        z0, z1 = self.description.group(number)
+        z0, z1 = self.description.groups.span(number)
         out = self._empty(z1 - z0)
-        self._group_into(number, out, cores(threads))
+        self._decode_into(number, cores(threads), out)
         return out.astype(self._dtype, copy=False)
 
     def groups(
@@ -109,37 +202,48 @@ class Reader:
     ) -> Generator[Labels | DecodeError, None, None]:
         """Decode groups, in this order; a damaged one is replaced by its error.
 
-        At most ``threads`` groups are decoded ahead of the caller, and no more than the limit
-        allows.
+        At most ``threads`` groups are decoded ahead of the caller, and no more than the limits for
+        the labels and the memory of all groups allow.
         """
-        at_once, each = self._shares(threads, len(numbers))
-        yield from in_order(partial(self._attempt, threads=each), numbers, at_once)
+        description = self.description
+        room = self._limit // max(1, description.group_nbytes) - 1
+        if self._memory is not None:
+            of_each = group_memory(description.shape, description.depth)
+            room = min(room, self._memory // max(1, of_each))
+        at_once, each = shares(threads, min(len(numbers), max(1, room)))
+
+        def attempt(number: int) -> Labels | DecodeError:
+            try:
+                return self.group(number, each)
+            except DecodeError as error:
+                return error
+
+        yield from in_order(attempt, numbers, at_once)
 
     def damage(self, threads: int = 1, progress: Progress = ignore) -> Iterator[Damage]:
         """Decode everything and list the damaged slices and other faults of the file.
 
         ``progress`` is called after each group.
         """
-        numbers = range(self.description.n_groups)
-        at_once, each = self._shares(threads, len(numbers))
+        groups = self.description.groups
+        numbers = range(len(groups))
         damaged = False
         progress(0, len(numbers))
-        with closing(in_order(partial(self._fault, threads=each), numbers, at_once)) as faults:
-            for number, fault in zip(numbers, faults, strict=True):
+        with closing(self.groups(numbers, threads)) as decoded:
+            for number, group in zip(numbers, decoded, strict=True):
                 progress(number + 1, len(numbers))
-                if fault:
+                if isinstance(group, DecodeError):
                     damaged = True
-                    yield Damage(*self.description.group(number), fault)
-        try:
-            self.check_end()
-        except DecodeError as error:
-            if not (damaged and self._parts.moved):  # a group that is lost has moved the rest
-                yield Damage(0, 0, str(error))
+                    yield Damage(*groups.span(number), str(group))
+                del group  # before the next one is decoded
+        moved = self._end is not None and not self._in_place  # by a group that is lost
+        if self._fault and not (damaged and moved):
+            yield Damage(0, 0, self._fault)
 
     def check_end(self) -> None:
         """Raise DecodeError if anything is wrong with the file outside its groups."""
-        if self._parts.fault:
-            raise DecodeError(self._parts.fault)
+        if self._fault:
+            raise DecodeError(self._fault)
 
     def check_size(self, nbytes: int) -> None:
         """Raise DecodeError for more bytes of labels than the limit."""
@@ -148,26 +252,6 @@ class Reader:
                 f"its labels are {nbytes} bytes, more than the limit of {self._limit}. "
                 "Raise the limit if that is expected."
             )
-
-    def _attempt(self, number: int, threads: int) -> Labels | DecodeError:
-        try:
-            return self.group(number, threads)
-        except DecodeError as error:
-            return error
-
-    def _fault(self, number: int, threads: int) -> str | None:
-        """The fault of a group, without its labels."""
-        group = self._attempt(number, threads)
-        return str(group) if isinstance(group, DecodeError) else None
-
-    def _shares(self, threads: int, parts: int) -> tuple[int, int]:
-        """As :func:`shares`, within the limits for the labels and the memory of all groups."""
-        description = self.description
-        room = self._limit // max(1, description.group_nbytes) - 1
-        if self._memory is not None:
-            of_each = group_memory(description.shape, description.depth)
-            room = min(room, self._memory // max(1, of_each))
-        return shares(threads, min(parts, max(1, room)))
 
     @property
     def _dtype(self) -> np.dtype[Any]:
@@ -179,37 +263,78 @@ class Reader:
         self.check_size(math.prod(shape) * self._dtype.itemsize)
         return np.empty(shape, self._dtype.newbyteorder("="))
 
-    def _group_into(self, number: int, out: Labels, threads: int) -> None:
-        z0, z1 = self.description.group(number)
+    def _decode_into(self, number: int, threads: int, out: Labels) -> None:
+        """Decode a group to an array of its shape; raises DecodeError, which names its slices."""
         try:
-            self._decode(number, out, threads)
+            at, group = self._find(number)
+            if group.body_bytes > self._source.size - at:
+                raise DecodeError("its lengths do not fit")
+            body = self._source.at(at, group.body_bytes)
+            decode_group(self._codec, group, body, out, self.description.shift, threads)
         except DecodeError as error:
+            z0, z1 = self.description.groups.span(number)
             raise DecodeError(f"slices {z0} to {z1 - 1} are damaged: {error}") from None
-
-    def _decode(self, number: int, out: Labels, threads: int) -> None:
-        at, group = self._find(number)
-        if group.body_bytes > self._source.size - at:
-            raise DecodeError("its lengths do not fit")
-        body = self._source.at(at, group.body_bytes)
-        decode_group(self._codec, group, body, out, self.description.shift, threads)
 
     def _find(self, number: int) -> tuple[int, Group]:
         """The offset of a group's body, and its head; raises DecodeError."""
-        end, check = self._parts.end, None
-        if end is not None:
-            check = int(end.places["check"][number])
-        if end is not None and self._parts.in_place:
-            at = int(end.places["at"][number])
-            head = unpack_group(self._source.at(at, GROUP_BYTES), self._parts.head.key)
-            if head and head.check == check and head.group.body_bytes == end.body_bytes(number):
-                return at + GROUP_BYTES, head.group
+        check = None
+        if self._end is not None:
+            check = int(self._end.places["check"][number])
+        if self._end is not None and self._in_place:
+            start, stop = map(int, self._end.edges[number : number + 2])
+            head = unpack_group(self._source.at(start, GROUP_BYTES), self._head.key)
+            at = start + GROUP_BYTES
+            if head and head.check == check and at + head.group.body_bytes == stop:
+                return at, head.group
             if not self._salvage:
                 raise DecodeError(
                     "a different group was found there"
                     if head
                     else "group header damaged or from another file"
                 )
-        found = self._parts.walk.find(number, check)
-        if found is None:
-            raise DecodeError("group header missing or damaged")
-        return found[0], found[1].group
+        for at, head in self._scanned.get(number, ()):
+            if check in (None, head.check):
+                return at, head.group
+        raise DecodeError("group header missing or damaged")
+
+    def _ends_at(self, stop: int, end: End | None) -> bool:
+        """Whether an end that was read before byte ``stop`` is this file's, and in its place."""
+        if end is None or end.head.data != self._head.data:
+            return False
+        return int(end.edges[-1]) + self._head.end_bytes == stop
+
+    def _find_end(self, last: End | None) -> str:
+        """Find the end if it is not the last of the file; returns the fault of the file."""
+        size, n_groups = self._source.size, len(self.description.groups)
+        starts = [at + head.group.body_bytes for at, head in self._scanned.get(n_groups - 1, ())]
+        for start in starts[:1] if n_groups else [len(self._head.data)]:
+            stop = start + self._head.end_bytes
+            end = read_end(self._source.at, stop)
+            if self._ends_at(stop, end):
+                self._end = end
+                return f"{size - stop} bytes follow its end"
+        self._in_place = False
+        if last and last.head.data == self._head.data:
+            more = size - self._head.end_bytes - int(last.edges[-1])
+            what = f"{more} unexpected bytes" if more > 0 else f"{-more} bytes missing"
+            return f"{what} before the end section"
+        self._end = None
+        if last:
+            return "the end of the file belongs to another file"
+        return "its end is damaged or missing: the file was cut, or never finished"
+
+    @cached_property
+    def _scanned(self) -> Found:
+        """Every head of a group that can be found, also where a part of the file is missing."""
+        found: Found = {}
+        at = search = self._start
+        while True:
+            head = unpack_group(self._source.at(at, GROUP_BYTES), self._head.key)
+            if head:
+                search = at + GROUP_BYTES
+                found.setdefault(head.number, []).append((search, head))
+                at = search + head.group.body_bytes
+            elif (at := self._source.find(MARK, search)) < 0:
+                return found
+            else:
+                search = at + 1

@@ -19,7 +19,7 @@ def groups_of(data):
     head, file = head_of(data), io.BytesIO(data)
     file.seek(len(head.data))
     groups = []
-    for _ in range(head.description.n_groups):
+    for _ in head.description.groups:
         group = layout.unpack_group(file.read(layout.GROUP_BYTES), head.key)
         groups.append((group, file.read(group.group.body_bytes)))
     return groups
@@ -49,7 +49,7 @@ def pack_file(text, groups):
         packed, check = layout.pack_group(head.number, head.group, key)
         places.append((len(data), check))
         data += packed + body
-    return data + layout.pack_end(layout.End(len(data), raw, np.array(places, layout.PLACE)))
+    return data + layout.pack_end(len(data), raw, np.array(places, layout.PLACE))
 
 
 def with_description(data, **changes):

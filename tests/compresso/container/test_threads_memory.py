@@ -141,14 +141,14 @@ def test_the_memory_limits_the_groups_in_work(phantom, memory, most, monkeypatch
         begun.append(z0)
         return phantom[z0:z1]
 
-    def pack(packer, section):
+    def encode(*arguments):
         time.sleep(0.005)
-        found = real(packer, section)
-        done.append(section[0])
+        found = real(*arguments)
+        done.append(1)
         return found
 
-    real = writer._Packer.pack
-    monkeypatch.setattr(writer._Packer, "pack", pack)
+    real = writer.encode_group
+    monkeypatch.setattr(writer, "encode_group", encode)
     shown = container.describe(phantom.shape, phantom.dtype, "none", "zlib", depth=1)
     container.write(io.BytesIO(), shown, read, 5, memory)
     assert len(done) == 16
