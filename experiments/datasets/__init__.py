@@ -13,32 +13,25 @@ from compresso.codec import split_list
 from compresso.errors import SpecError, did_you_mean
 from experiments import DatasetError
 from experiments.datasets import synthetic
-from experiments.datasets.dataset import (
-    Dataset,
-    LoadedVolume,
-    Origin,
-    Published,
-    of_text,
-    split,
-)
+from experiments.datasets.archives import split
+from experiments.datasets.dataset import Dataset, LoadedVolume, Published, of_text
 from experiments.text import EM, OTHER, SYNTHETIC, distinct, printable
 
 __all__ = ["CATALOGUE", "EM", "OTHER", "SYNTHETIC", "Dataset", "LoadedVolume", "Published"]
 __all__ += ["checked", "choose", "choose_one", "known", "names", "parse", "published"]
 
-#: A name in double quotes.
-QUOTED = re.compile(r'(?:^|(?<=,))\s*"([^"]*)"\s*(?=,|$)')
+#: A name in double quotes, in a list.
+QUOTED = re.compile(r'(?<![^,\s])"([^"]*)"(?![^,\s])')
 
 
 def _catalogue() -> dict[str, Dataset]:
     found = {}
     rows = tomllib.loads(Path(__file__).with_name("catalogue.toml").read_text())
     for line, (name, row) in enumerate(rows.items(), start=1):
-        title, group = row.pop("title"), row.pop("group")
         row["layouts"] = tuple(layout.format(name) for layout in row["layouts"])
         if "published" in row:
-            row["published"] = Published(line=line, **row["published"])
-        found[name] = Dataset(name, title=title, group=group, origin=Origin(**row))
+            row["published"] = Published(line, **row["published"])
+        found[name] = Dataset(name, **row)
     return found
 
 
@@ -99,23 +92,10 @@ def checked(chosen: Sequence[Dataset], slices: int | None) -> list[str]:
 def parse(text: str, directory: Path, group: str = EM) -> list[Dataset]:
     """Return the datasets of a name; nothing is read yet.
 
-    Parameters
-    ----------
-    text : str
-        A name, ``all`` (the published datasets that are downloaded), ``phantom[:size=XxYxZ]``,
-        ``pattern[:kind=noise]``, a file, ``my.h5:/volumes/labels``, or a store,
-        ``gs://bucket/seg|zarr3:``.
-    directory : Path
-        The folder of the named datasets.
-    group : str
-        The group of datasets given as files, ``em`` or ``other``.
-
-    Raises
-    ------
-    SpecError
-        For an unknown name.
-    DatasetError
-        For a file that does not exist, or if nothing is downloaded.
+    ``text`` is a name, ``all`` (the published datasets that are downloaded), ``mri``,
+    ``phantom[:size=XxYxZ]``, ``pattern[:kind=noise]``, a file, ``my.h5:/volumes/labels``, or a
+    store, ``gs://bucket/seg|zarr3:``. Raises SpecError for an unknown name, and DatasetError for a
+    file that does not exist, or if nothing is downloaded.
     """
     name = text.strip().lower()
     if split_spec(name)[0] in synthetic.KINDS:
@@ -127,7 +107,7 @@ def parse(text: str, directory: Path, group: str = EM) -> list[Dataset]:
             return found
         raise DatasetError(f"mri: no volumes in {directory / 'MRI'}. Put your own files there")
     if name == "all":
-        if found := [d for d in known(directory) if d.origin and d.text]:
+        if found := [d for d in known(directory) if d.url and d.text]:
             return found
         raise DatasetError(
             f"all: no dataset is in {directory}. Run: python run.py fetch spl-knee spl-abdominal "
@@ -159,26 +139,7 @@ def _mri(directory: Path) -> list[Dataset]:
 
 def _split_list(text: str) -> list[str]:
     """Split a list of names; those in double quotes may have commas in them."""
-    found, end = [], 0
-    for quoted in QUOTED.finditer(text):
-        found += [*_split_unquoted(text[end : quoted.start()]), quoted[1].strip()]
-        end = quoted.end()
-    return list(filter(None, found + _split_unquoted(text[end:])))
-
-
-def _split_unquoted(text: str) -> list[str]:
-    """Split a list of names; a comma may also be part of an existing file's name."""
-    found: list[str] = []
-    rest: list[str] = []
-    parts = text.split(",")
-    while parts:
-        for size in range(len(parts), 1, -1):
-            one = ",".join(parts[:size]).strip()
-            path, inner = split(one)
-            if os.path.exists(path) and "," not in inner:
-                found += [*split_list(",".join(rest)), one]
-                rest, parts = [], parts[size:]
-                break
-        else:
-            rest.append(parts.pop(0))
-    return found + split_list(",".join(rest))
+    if os.path.exists(text):  # a file with commas in its name
+        return [text]
+    quoted = iter(QUOTED.findall(text))
+    return [next(quoted) if one == "\0" else one for one in split_list(QUOTED.sub("\0", text))]

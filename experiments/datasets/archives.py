@@ -3,10 +3,12 @@
 import gzip
 import io
 import lzma
+import re
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -31,9 +33,7 @@ def tiff_in_zip(ending: str) -> Reader:
 
         with zipfile.ZipFile(path) as archive:
             names = sorted(
-                n
-                for n in archive.namelist()
-                if ending.lower() in n.lower() and n.lower().endswith((".tif", ".tiff"))
+                n for n in archive.namelist() if re.search(rf"(?i){ending}.*\.tiff?$", n)
             )
             pages = [tifffile.imread(io.BytesIO(archive.read(name))) for name in names]
         return (pages[0] if len(pages) == 1 and pages[0].ndim == 3 else np.stack(pages)), {}
@@ -67,12 +67,10 @@ def bsds(path: Path) -> tuple[Labels, Metadata]:
     slices = []
     # Members before the damage may read well, so the file is read to the checksum at its end.
     with gzip.open(path) as file, tarfile.open(fileobj=file) as archive:
-        members = [m for m in archive if m.isfile() and m.name.endswith(".mat")]
-        members = [m for m in members if "/groundTruth/" in m.name]
+        members = [m for m in archive if m.isfile() and re.search("/groundTruth/.*[.]mat$", m.name)]
         for member in sorted(members, key=lambda m: m.name):
-            content = archive.extractfile(member)
-            assert content is not None  # it is a file
-            for cell in loadmat(io.BytesIO(content.read()))["groundTruth"].flat:
+            content = archive.extractfile(member).read()  # type: ignore[union-attr]
+            for cell in loadmat(io.BytesIO(content))["groundTruth"].flat:
                 labels = cell["Segmentation"][0, 0]
                 slices.append(labels if labels.shape == BSDS_SHAPE else labels.T)
         while file.read(1 << 20):
@@ -88,9 +86,7 @@ def voc(path: Path) -> tuple[Labels, Metadata]:
         members = {str(PurePosixPath(m.name)): m for m in archive if m.isfile()}
 
         def read(name: str) -> bytes:
-            content = archive.extractfile(members[f"{root}/{name}"])
-            assert content is not None  # it is a file
-            return content.read()
+            return archive.extractfile(members[f"{root}/{name}"]).read()  # type: ignore[union-attr]
 
         ids = read("ImageSets/Segmentation/trainval.txt").decode().split()
         labels = np.zeros((len(ids), *VOC_SHAPE), np.uint8)
@@ -139,7 +135,23 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith(tuple(map(str.lower, NAMES)))
 
 
-def read(path: Path, inner: str) -> Volume:
+def split(text: str) -> tuple[Path, str]:
+    """Split ``my.h5:/volumes/labels`` into the file and the path inside it."""
+    return volumes.split(text, NAMES)
+
+
+@contextmanager
+def open_volume(text: str) -> Iterator[Volume]:
+    """Open a file, a store or a published archive; raises FileError."""
+    path, inner = split(text)
+    if is_archive(path):
+        yield _read(path, inner)
+    else:
+        with volumes.open(text) as volume:
+            yield volume
+
+
+def _read(path: Path, inner: str) -> Volume:
     """Read an archive into memory; raises FileError."""
     known = next(r for n, r in READERS.items() if path.name.lower().endswith(n.lower()))
     if inner not in known:

@@ -3,10 +3,9 @@
 import hashlib
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
@@ -23,8 +22,8 @@ from compresso.errors import DecodeError, FileError, SpecError, did_you_mean
 from compresso.text import file_size
 from compresso.volumes import Volume
 from experiments import DatasetError
-from experiments.datasets import CATALOGUE
-from experiments.datasets.dataset import Origin, open_volume
+from experiments.datasets import CATALOGUE, Dataset
+from experiments.datasets.archives import open_volume
 
 #: How the address of a store begins.
 STORE = "precomputed://"
@@ -49,53 +48,33 @@ def fetch(
     announce: Announce = print,
     progress: bool = True,
 ) -> Path:
-    """Download a dataset, unless its file is in ``directory`` already, and convert it.
+    """Download a dataset, unless its file is in ``directory``, to ``name.h5``, which is returned.
 
-    Parameters
-    ----------
-    name : str
-        A name of the catalogue.
-    directory : Path
-    mirror : str, optional
-        An address to take the file from, or the store, under its published name.
-    announce : callable
-        Called with lines about the size of the download and its checksum.
-    progress : bool
-        Show a progress bar, if this is a terminal.
+    The file has a dataset ``main`` with one chunk per slice, and the origin as attributes. With a
+    ``mirror``, the published file or store is taken from that address. ``announce`` is called with
+    lines about the size of the download and its checksum.
 
-    Returns
-    -------
-    Path
-        ``<directory>/<name>.h5``: dataset ``main``, one chunk per slice, with the origin as
-        attributes.
-
-    Raises
-    ------
-    SpecError
-        For an unknown name.
-    DatasetError
-        For a failed download, a wrong checksum, or a file that is not such an archive. A file gets
-        its name only after it was checked.
+    Raises SpecError for an unknown name, and DatasetError for a failed download, a wrong checksum,
+    or a file that is not such an archive. A file gets its name only after it was checked.
     """
     check([name])
-    origin = CATALOGUE[name].origin
-    assert origin is not None  # every dataset of the catalogue has one
+    dataset = CATALOGUE[name]
     target = directory / f"{name}.h5"
     if target.exists():
         announce(f"already in {target}")
         return target
-    file = origin.url.rsplit("/", 1)[1]
-    store = origin.url.startswith(STORE)
-    url = f"{STORE * store}{mirror.rstrip('/')}/{file}" if mirror else origin.url
-    shown = progress and sys.stderr.isatty()
+    file = dataset.url.rsplit("/", 1)[1]
+    store = dataset.url.startswith(STORE)
+    url = f"{STORE * store}{mirror.rstrip('/')}/{file}" if mirror else dataset.url
+    hidden = None if progress else True  # None shows it on a terminal
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if store:
             announce(f"downloading slices from {url}")
-            _copy_store(url, target, shown)
+            _copy_store(url, target, hidden)
         else:
-            _fetch_file(url, origin, directory / file, target, announce, shown)
-    except (OSError, ValueError, FileError) as error:
+            _fetch_file(url, dataset, directory / file, target, announce, hidden)
+    except (OSError, ValueError, FileError, DecodeError) as error:
         cause = error.reason if type(error) is URLError else error
         reason = " ".join(str(cause).split()).removeprefix(f"{url}: ")
         advice = "try again, finished slices are kept" if store else f"put {file} into {directory}"
@@ -106,28 +85,32 @@ def fetch(
 
 
 def _fetch_file(
-    url: str, origin: Origin, archive: Path, target: Path, announce: Announce, progress: bool
+    url: str, dataset: Dataset, file: Path, target: Path, announce: Announce, hidden: bool | None
 ) -> None:
-    """Download a file, unless it is there, check it, and convert it."""
-    with temporary_folder(archive.parent) as folder:
-        found = archive
-        if not (archive.exists() and _is_intact(archive, origin)):
-            found = folder / archive.name
-            _download(url, found, origin.download, announce, progress)
-            digest = _check(found, origin.checksum)
-            announce(f"{digest} ({'as published' if origin.checksum else 'none is published'})")
-        convert(found, origin.inner, target, url)
-        if found != archive:
-            os.replace(found, archive)
+    """Download a file, unless it is there and intact, check it, and convert it."""
+    if file.exists():
+        with suppress(ValueError, FileError):
+            _check(file, dataset.checksum)
+            convert(file, dataset.inner, target, url)
+            return
+    with temporary_folder(file.parent) as folder:
+        found = folder / file.name
+        _download(url, found, dataset.download, announce, hidden)
+        digest = _check(found, dataset.checksum)
+        announce(f"{digest} ({'as published' if dataset.checksum else 'none is published'})")
+        convert(found, dataset.inner, target, url)
+        os.replace(found, file)
 
 
-def _download(url: str, target: Path, expected: int, announce: Announce, progress: bool) -> None:
+def _download(
+    url: str, target: Path, expected: int, announce: Announce, hidden: bool | None
+) -> None:
     with urlopen(Request(url, headers={"User-Agent": "compresso"}), timeout=TIMEOUT_S) as response:
         length = int(response.headers.get("Content-Length") or expected)
         announce(f"downloading {file_size(length) if length else 'a file'} from {url}")
         with (
             open(target, "wb") as file,
-            tqdm.wrapattr(response, "read", total=length or None, disable=not progress) as stream,
+            tqdm.wrapattr(response, "read", total=length or None, disable=hidden) as stream,
         ):
             shutil.copyfileobj(stream, file)
     received = target.stat().st_size
@@ -145,24 +128,9 @@ def _check(path: Path, checksum: str) -> str:
     return f"{algorithm.upper()} {digest}"
 
 
-def _is_intact(archive: Path, origin: Origin) -> bool:
-    """Whether an existing file is the published one."""
-    try:
-        if origin.checksum:
-            return bool(_check(archive, origin.checksum))
-        with open_volume(_text(archive, origin.inner)):
-            return True
-    except (ValueError, FileError):
-        return False
-
-
-def _text(path: Path, inner: str) -> str:
-    return f"{path}:{inner}" if inner else str(path)
-
-
 def convert(path: Path, inner: str, target: Path, url: str) -> None:
     """Write a volume as dataset ``main``, with its metadata and origin."""
-    with open_volume(_text(path, inner)) as volume:
+    with open_volume(f"{path}:{inner}" if inner else str(path)) as volume:
         labels = np.ascontiguousarray(volume.read(0, volume.shape[0]))
     origin = {"url": url, "file": path.name, "inner": inner, "sha256": _check(path, "").split()[1]}
     _write(target, volume, [labels], origin)
@@ -183,7 +151,7 @@ def _write(target: Path, volume: Volume, parts: Iterable[Labels], origin: dict[s
             file["main"].attrs.update(origin | {"labels_sha256": digest.hexdigest()})
 
 
-def _copy_store(url: str, target: Path, progress: bool) -> None:
+def _copy_store(url: str, target: Path, hidden: bool | None) -> None:
     """Download a volume from a store, some slices at a time.
 
     If it is stopped, it continues at the next call: each part is a compressed file in a folder next
@@ -193,13 +161,13 @@ def _copy_store(url: str, target: Path, progress: bool) -> None:
         key = xxhash.xxh3_64_hexdigest(f"{url} {volume.shape} {volume.dtype.str}".encode())
         folder = target.with_name(f".fetching-{target.stem}-{key}")
         folder.mkdir(exist_ok=True)
-        depth = volume.shape[0]
-        with tqdm(total=depth, unit="slice", disable=not progress) as bar:
-            for start in range(0, depth, DEPTH):
-                if _load_part(folder, start) is None:
-                    _save_part(folder, start, volume.read(start, start + DEPTH))
-                bar.update(min(DEPTH, depth - start))
-        _write(target, volume, _parts(folder, depth), {"url": url})
+        starts = range(0, volume.shape[0], DEPTH)
+        for start in tqdm(starts, unit=f" x {DEPTH} slices", disable=hidden):
+            try:
+                _load_part(folder, start)
+            except (FileNotFoundError, DecodeError):
+                _save_part(folder, start, volume.read(start, start + DEPTH))
+        _write(target, volume, (_load_part(folder, start) for start in starts), {"url": url})
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -208,17 +176,5 @@ def _save_part(folder: Path, start: int, labels: Labels) -> None:
         unfinished.write_bytes(compresso.dumps(labels, "none", "zstd"))
 
 
-def _load_part(folder: Path, start: int) -> Any:
-    """The labels of a part, or None if it is missing or damaged."""
-    try:
-        return compresso.loads((folder / f"{start}.cps").read_bytes())
-    except (FileNotFoundError, DecodeError):
-        return None
-
-
-def _parts(folder: Path, depth: int) -> Iterator[Labels]:
-    for start in range(0, depth, DEPTH):
-        labels = _load_part(folder, start)
-        if labels is None:
-            raise OSError(f"slices from {start} on were damaged after the download")
-        yield labels
+def _load_part(folder: Path, start: int) -> Labels:
+    return compresso.loads((folder / f"{start}.cps").read_bytes())

@@ -81,8 +81,9 @@ def test_mri_is_every_volume_in_its_folder(tmp_path):
 
 def test_lists_of_files(tmp_path):
     a, b, both = (save(tmp_path / name) for name in ("a.npy", "b.npy", "c,d.npy"))
-    chosen = datasets.choose(f"phantom:size=8x8x8,seed=1,{a}, {both} ,{b},{a}", tmp_path)
+    chosen = datasets.choose(f'phantom:size=8x8x8,seed=1,{a}, "{both}" ,{b},{a}', tmp_path)
     assert [d.name for d in chosen] == ["phantom:size=8x8x8,seed=1", "a.npy", "c,d.npy", "b.npy"]
+    assert [d.name for d in datasets.choose(str(both), tmp_path)] == ["c,d.npy"]
     assert len(datasets.choose("phantom,phantom:seed=0", tmp_path)) == 1
     long = ",".join(f"phantom:size=8x8x{depth}" for depth in range(1, 40))
     assert len(datasets.choose(long, tmp_path)) == 39

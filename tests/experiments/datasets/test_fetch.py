@@ -51,12 +51,12 @@ def served(monkeypatch, folder, name):
     file, write = ARCHIVES[name]
     expected = write(folder / file)
     content = (folder / file).read_bytes()
-    origin = CATALOGUE[name].origin
-    if origin.checksum:
-        kind = origin.checksum.partition(":")[0]
+    dataset = CATALOGUE[name]
+    if dataset.checksum:
+        kind = dataset.checksum.partition(":")[0]
         digest = f"{kind}:{hashlib.new(kind, content).hexdigest()}"
-        origin = replace(origin, checksum=digest, download=len(content))
-    monkeypatch.setitem(CATALOGUE, name, replace(CATALOGUE[name], origin=origin))
+        dataset = replace(dataset, checksum=digest, download=len(content))
+    monkeypatch.setitem(CATALOGUE, name, dataset)
     return file, content, expected
 
 
