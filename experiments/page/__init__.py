@@ -9,12 +9,14 @@ import math
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup, escape
 from matplotlib.markers import MarkerStyle
 from matplotlib.ticker import LogLocator
 
@@ -39,9 +41,6 @@ from experiments.records.results import (
 from experiments.records.rows import METHOD
 from experiments.text import DASH, natural
 
-if TYPE_CHECKING:
-    from markupsafe import Markup
-
 NAME = "report.html"
 #: Pixels of a chart, without its margins.
 WIDTH, HEIGHT = 400, 260
@@ -59,32 +58,13 @@ def write(
     directory: Path,
     answers: dict[str, Any] | None = None,
 ) -> Path:
-    """Write the page next to the figures.
+    """Write ``report.html`` next to the figures, whose SVGs it shows; returns its path.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Of :func:`experiments.records.tabulate`, including failed rows.
-    drawn : sequence of Path
-        The figures; their SVGs are shown.
-    directory : Path
-    answers : dict, optional
-        The answers of ``recommend``, by purpose.
-
-    Returns
-    -------
-    Path
-        ``report.html``, which is replaced if it exists.
+    The rows may include failed ones; the answers are those of ``recommend``, by purpose.
     """
-    from jinja2 import Environment, PackageLoader, select_autoescape
-
     figures.check(directory)
-    environment = Environment(
-        loader=PackageLoader(__name__, "."),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    loader = PackageLoader(__name__, ".")
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["breakable"] = _breakable
     environment.globals.update(digits=digits, size=file_size, method=style.method_name)
     chosen = newest(rows)
@@ -118,10 +98,8 @@ def _command() -> str:
     return shlex.join(["python", script.name, *sys.argv[1:]]) if script.name == "run.py" else ""
 
 
-def _breakable(text: str) -> "Markup":
+def _breakable(text: str) -> Markup:
     """A name that may be wrapped after its punctuation, and so not inside a word."""
-    from markupsafe import Markup, escape
-
     parts = re.split(r"(?<=[-:/_.,=])(?=\w)", text)
     return Markup("<wbr>").join(map(escape, parts))
 
@@ -135,14 +113,13 @@ def _inline(path: Path) -> str:
 
 
 def _ranked(methods: pd.DataFrame) -> pd.DataFrame:
-    """Methods without raw labels, which have no speed and are never the best."""
+    """Methods without raw labels, which are never the best."""
     return methods[~is_raw(methods["encoding"], methods["compression"])]
 
 
 def _headline(methods: pd.DataFrame) -> str:
     """The best result, for the title of the page."""
-    ranked = _ranked(methods)
-    names = methods["dataset"].unique()
+    ranked, names = _ranked(methods), methods["dataset"].unique()
     count = len(methods.drop_duplicates(["encoding", "compression"]))
     text = f"{count} method{'s' * (count != 1)}"
     if ranked.empty:
@@ -201,13 +178,16 @@ def _section(
         "cards": cards,
         "charts": [_chart(ranked, s, f"{BOTH[s]} [MB/s]", f, ids) for s, f in fronts.items()],
         "lines": [
-            _line(
-                line,
-                ids[index],
-                narrow,
-                index in on_front,
-                ":" in line["encoding"] and style.family(line["encoding"]) in plain,
-            )
+            {
+                "id": ids[index],
+                "encoding": "raw" if line["encoding"] == "none" else line["encoding"],
+                "compression": DASH if line["compression"] == "none" else line["compression"],
+                "mark": MARK if line["trained"] else "",
+                "numbers": _numbers(line, narrow),
+                "front": index in on_front,
+                "variant": ":" in line["encoding"] and style.family(line["encoding"]) in plain,
+                **_look(line["encoding"]),
+            }
             for index, line in lines.iterrows()
         ],
         "thumbnail": _inline(thumbnail) if thumbnail else "",
@@ -215,36 +195,26 @@ def _section(
     }
 
 
-def _line(
-    line: "pd.Series[Any]", anchor: str, narrow: bool, front: bool, variant: bool
-) -> dict[str, Any]:
-    """A line of the table: texts, and the numbers that it is sorted by."""
+def _numbers(line: "pd.Series[Any]", narrow: bool) -> list[tuple[str, float, str]]:
+    """The numbers of a line of the table: the text, the value to sort by, and the interval."""
     ratios = ("ratio", "native_ratio") if narrow else ("ratio",)
     numbers = [(digits(line[name]), line[name], "") for name in ratios]
     numbers.append((file_size(int(line["compressed_bytes"])), line["compressed_bytes"], ""))
-    for speed in BOTH:
-        known = speed_of(line, speed)
-        text = DASH if math.isnan(known.median) else digits(known.median)
-        numbers.append((text, 0 if text == DASH else known.median, known.span(digits)))
-    colour, marker = style.look(line["encoding"])
-    return {
-        "id": anchor,
-        "encoding": "raw" if line["encoding"] == "none" else line["encoding"],
-        "compression": DASH if line["compression"] == "none" else line["compression"],
-        "mark": MARK if line["trained"] else "",
-        "numbers": [*numbers, (f"{line['runs']}", line["runs"], "")],
-        "front": front,
-        "variant": variant,
-        "colour": colour,
-        "path": _path(marker),
-    }
+    for known in (speed_of(line, speed) for speed in BOTH):
+        if math.isnan(known.median):
+            numbers.append((DASH, 0, ""))
+        else:
+            numbers.append((digits(known.median), known.median, known.span(digits)))
+    return [*numbers, (f"{line['runs']}", line["runs"], "")]
 
 
-def _path(marker: str) -> str:
-    """A marker as the path of an SVG, about 10 pixels wide."""
+def _look(encoding: str) -> dict[str, str]:
+    """The colour of an encoding, and its marker as the path of an SVG, about 10 pixels wide."""
+    colour, marker = style.look(encoding)
     shape = MarkerStyle(marker)
-    corners = shape.get_path().transformed(shape.get_transform()).to_polygons()
-    return "M" + "L".join(f"{10 * x:.1f},{-10 * y:.1f}" for x, y in np.asarray(corners[0])) + "Z"
+    corners = shape.get_path().transformed(shape.get_transform()).to_polygons()[0]
+    path = "L".join(f"{10 * x:.1f},{-10 * y:.1f}" for x, y in np.asarray(corners))
+    return {"colour": colour, "path": f"M{path}Z"}
 
 
 def _chart(
@@ -254,55 +224,51 @@ def _chart(
     known = measurable(lines, speed)
     if known.empty:
         return {}
-    x, y = _axis(known[speed], WIDTH), _axis(known["ratio"], HEIGHT)
+    (x, across), (y, up) = _axis(known[speed], 0, WIDTH), _axis(known["ratio"], HEIGHT, 0)
     points = [
         {
-            "x": round(x(line[speed]), 1),
-            "y": round(HEIGHT - y(line["ratio"]), 1),
+            "x": x(line[speed]),
+            "y": y(line["ratio"]),
             "id": ids[index],
             "front": index in best,
-            "colour": style.look(line["encoding"])[0],
-            "path": _path(style.look(line["encoding"])[1]),
             "text": f"{_method(line)}: {digits(line['ratio'])}x, {digits(line[speed])} MB/s",
+            **_look(line["encoding"]),
         }
         for index, line in known.iterrows()
     ]
-    steps = [f"M0,{HEIGHT - y(known['ratio'][best[0]]):.1f}"]
-    for index in best:
-        steps.append(f"V{HEIGHT - y(known['ratio'][index]):.1f}H{x(known[speed][index]):.1f}")
+    steps = (f"V{y(known['ratio'][index])}H{x(known[speed][index])}" for index in best)
     return {
         "label": label,
         "points": sorted(points, key=lambda point: point["front"]),
-        "line": "".join(steps),
-        "across": [(round(x(tick), 1), f"{tick:,g}") for tick in _ticks(known[speed])],
-        "up": [(round(HEIGHT - y(tick), 1), f"{tick:,g}") for tick in _ticks(known["ratio"])],
+        "line": f"M0,{y(known['ratio'][best[0]])}{''.join(steps)}",
+        "across": across,
+        "up": up,
     }
 
 
-def _axis(values: "pd.Series[float]", length: float) -> Any:
-    """A function from a value to its place on a logarithmic axis."""
-    low, high = math.log10(values.min() / 1.25), math.log10(values.max() * 1.25)
-    return lambda value: length * (math.log10(value) - low) / (high - low)
-
-
-def _ticks(values: "pd.Series[float]") -> list[float]:
-    """Round numbers in the range of some values: powers of ten, if there are several."""
+def _axis(
+    values: "pd.Series[float]", start: float, stop: float
+) -> tuple[Callable[[float], float], list[tuple[float, str]]]:
+    """A function from a value to its place on a logarithmic axis, and places of round numbers."""
     low, high = values.min() / 1.25, values.max() * 1.25
+
+    def place(value: float) -> float:
+        return round(start + (stop - start) * math.log(value / low) / math.log(high / low), 1)
+
     for steps in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
-        found = [t for t in LogLocator(subs=steps).tick_values(low, high) if low <= t <= high]
-        if len(found) > 1:
+        ticks = [t for t in LogLocator(subs=steps).tick_values(low, high) if low <= t <= high]
+        if len(ticks) > 1:
             break
-    return found
+    return place, [(place(tick), f"{tick:,g}") for tick in ticks]
 
 
 def _failed(rows: pd.DataFrame) -> list[str]:
     """The last status of each run that failed."""
     last = rows.drop_duplicates([*METHOD, "chunk", "run"], keep="last")
     bad = last[(last["status"] != OK) | ~last["lossless"]]
-    return list(
-        dict.fromkeys(
-            f"{style.dataset_name(row.dataset, row.group)}: "
-            f"{style.method_name(row.encoding, row.compression)}: {row.status}"
-            for row in bad.itertuples()
-        )
+    texts = (
+        f"{style.dataset_name(row.dataset, row.group)}: "
+        f"{style.method_name(row.encoding, row.compression)}: {row.status}"
+        for row in bad.itertuples()
     )
+    return list(dict.fromkeys(texts))
