@@ -65,6 +65,14 @@ class Plugin(ABC):
     name: ClassVar[str]
     #: Optional packages that it needs: the pip name of each import name.
     packages: ClassVar[dict[str, str]] = {}
+    #: The lowest and the highest value of each parameter that has them; others raise SpecError.
+    limits: ClassVar[dict[str, tuple[int, int]]] = {}
+
+    def __post_init__(self) -> None:
+        for parameter, (low, high) in self.limits.items():
+            value = getattr(self, parameter)
+            if not low <= value <= high:
+                raise SpecError(f"{self.name}: {parameter} must be {low} to {high}, not {value}")
 
     @property
     def spec(self) -> str:
@@ -85,12 +93,6 @@ class Plugin(ABC):
         """The pip names of its packages that are not installed."""
         found = importlib.util.find_spec
         return [pip for name, pip in cls.packages.items() if found(name) is None]
-
-    def check_range(self, parameter: str, low: int, high: int) -> None:
-        """Raise SpecError if a parameter is not in low..high."""
-        value = getattr(self, parameter)
-        if not low <= value <= high:
-            raise SpecError(f"{self.name}: {parameter} must be {low} to {high}, not {value}")
 
     def __str__(self) -> str:
         return self.spec
@@ -176,6 +178,12 @@ class Extent(tuple[int, int, int]):
             raise ValueError("expected XxYxZ voxels, each at least 1")
         return super().__new__(cls, size)
 
+    @property
+    def zyx(self) -> tuple[int, int, int]:
+        """The number of voxels along z, y and x."""
+        x, y, z = self
+        return z, y, x
+
     def __getnewargs__(self) -> tuple[str]:
         return (str(self),)  # how pickle and copy make it again
 
@@ -239,7 +247,7 @@ class Encoding(Plugin):
     robust: ClassVar[bool] = True
 
     @abstractmethod
-    def encode_volume(self, volume: "Labels", threads: int = 1, watch: Watch = unwatched) -> Buffer:
+    def encode_volume(self, volume: "Labels", threads: int, watch: Watch) -> Buffer:
         """Encode a volume as a stream without a container.
 
         Parameters
@@ -264,9 +272,7 @@ class Encoding(Plugin):
         """
 
     @abstractmethod
-    def decode_volume(
-        self, stream: Buffer, out: "Labels", threads: int = 1, watch: Watch = unwatched
-    ) -> None:
+    def decode_volume(self, stream: Buffer, out: "Labels", threads: int, watch: Watch) -> None:
         """Decode a stream.
 
         Parameters
@@ -294,7 +300,7 @@ class Encoding(Plugin):
         from compresso.arrays import as_volume, unmasked
 
         try:
-            stream = self.encode_volume(as_volume(labels), threads)
+            stream = self.encode_volume(as_volume(labels), threads, unwatched)
         except LabelError as error:
             raise error.as_in(unmasked(labels).dtype) from None
         return stream if isinstance(stream, bytes) else bytes(stream)
@@ -324,7 +330,16 @@ class Encoding(Plugin):
         """
         import numpy as np
 
-        from compresso.arrays import as_shape, check_shape, label_dtype
+        from compresso.arrays import label_dtype
+
+        found = self._shape(stream, shape)
+        out = np.empty(found, label_dtype(dtype))
+        self.decode_volume(stream, out, threads, unwatched)
+        return out.reshape(found if shape is None else shape).astype(dtype, copy=False)
+
+    def _shape(self, stream: Buffer, shape: Sequence[int] | None) -> "Shape":
+        """The shape of a stream, z, y, x; raises DecodeError if another one is expected."""
+        from compresso.arrays import as_shape, check_shape
 
         found = self.shape_of(stream)
         if found is None:
@@ -332,9 +347,7 @@ class Encoding(Plugin):
                 raise DecodeError(f"{self.name}: the stream has no shape. Pass shape=")
             found = as_shape(shape)
         check_shape(found, shape)
-        out = np.empty(found, label_dtype(dtype))
-        self.decode_volume(stream, out, threads)
-        return out.reshape(found if shape is None else shape).astype(dtype, copy=False)
+        return found
 
     def decode_into(
         self, stream: Buffer, out: "Labels", threads: int = 1, watch: Watch = unwatched
@@ -361,7 +374,7 @@ class Encoding(Plugin):
             self.decode_volume(stream, out, threads, watch)
         else:
             plain = np.empty(out.shape, out.dtype.newbyteorder("="))
-            self.decode_volume(stream, plain, threads)
+            self.decode_volume(stream, plain, threads, unwatched)
             out[...] = plain
 
     def decode_slices(
@@ -375,12 +388,32 @@ class Encoding(Plugin):
     ) -> "Labels":
         """Decode slices z0..z1-1 (clipped as Python clips) of a stream, (n, ny, nx).
 
-        An encoding whose streams can be entered anywhere decodes no more than it must.
+        The other arguments are those of :meth:`decode`.
         """
-        from compresso.arrays import as_shape
+        import numpy as np
 
-        volume = self.decode(stream, None if shape is None else as_shape(shape), dtype, threads)
-        return volume[z0:z1]
+        from compresso.arrays import label_dtype
+
+        found = self._shape(stream, shape)
+        start, stop, _ = slice(z0, z1).indices(found[0])
+        out = np.empty((max(0, stop - start), *found[1:]), label_dtype(dtype))
+        if out.size:
+            self.decode_part(stream, start, out, found, threads)
+        return out.astype(dtype, copy=False)
+
+    def decode_part(
+        self, stream: Buffer, z0: int, out: "Labels", shape: "Shape", threads: int
+    ) -> None:
+        """Decode slices z0 and following to ``out``, of a stream of a volume of this shape.
+
+        An encoding whose streams can be entered anywhere overrides it, and decodes no more than it
+        must.
+        """
+        import numpy as np
+
+        whole = np.empty(shape, out.dtype)
+        self.decode_volume(stream, whole, threads, unwatched)
+        out[...] = whole[z0 : z0 + len(out)]
 
     def __call__(self, labels: "Labels", compress: bool = False) -> bytes:
         """Encode, as the published program's README has it: ``COMPRESSO(array, compress=False)``.

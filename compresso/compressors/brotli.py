@@ -19,10 +19,8 @@ class Brotli(Compressor):
 
     name = "brotli"
     packages = {"brotli": "brotli"}
+    limits = {"quality": (0, 11)}
     quality: int = 11
-
-    def __post_init__(self) -> None:
-        self.check_range("quality", 0, 11)
 
     def compress(self, data: Buffer) -> bytes:
         """Compress bytes (or any C-contiguous buffer)."""

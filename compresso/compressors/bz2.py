@@ -18,10 +18,8 @@ class Bz2(StreamCompressor):
     """
 
     name = "bz2"
+    limits = {"level": (1, 9)}
     level: int = 9
-
-    def __post_init__(self) -> None:
-        self.check_range("level", 1, 9)
 
     def compressor(self) -> Any:
         """Make a bzip2 compression object."""

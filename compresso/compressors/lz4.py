@@ -18,10 +18,8 @@ class Lz4(BlockCompressor):
 
     name = "lz4"
     packages = {"imagecodecs": "imagecodecs"}
+    limits = {"level": (1, 12)}
     level: int = 1
-
-    def __post_init__(self) -> None:
-        self.check_range("level", 1, 12)
 
     def pack(self, data: memoryview) -> Buffer | None:
         """Pack a block."""

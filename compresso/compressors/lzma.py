@@ -18,11 +18,9 @@ class Lzma(StreamCompressor):
     """
 
     name = "lzma"
+    limits = {"preset": (0, 9)}
     preset: int = 6
     failures = (lzma.LZMAError,)
-
-    def __post_init__(self) -> None:
-        self.check_range("preset", 0, 9)
 
     def compressor(self) -> Any:
         """Make an LZMA compression object."""

@@ -18,11 +18,9 @@ class Zlib(StreamCompressor):
     """
 
     name = "zlib"
+    limits = {"level": (0, 9)}
     level: int = 6
     failures = (zlib.error,)
-
-    def __post_init__(self) -> None:
-        self.check_range("level", 0, 9)
 
     def compressor(self) -> Any:
         """Make a zlib compression object."""

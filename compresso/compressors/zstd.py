@@ -19,10 +19,8 @@ class Zstd(Compressor):
 
     name = "zstd"
     packages = {"zstandard": "zstandard"}
+    limits = {"level": (-7, 22)}
     level: int = 3
-
-    def __post_init__(self) -> None:
-        self.check_range("level", -7, 22)
 
     def compress(self, data: Buffer) -> bytes:
         """Compress bytes as one frame that states its size."""

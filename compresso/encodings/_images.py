@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import Labels, Shape, as_shape, check_fits
-from compresso.codec import Buffer, Encoding, Watch, unwatched
+from compresso.codec import Buffer, Encoding, Watch
 from compresso.errors import DecodeError, MissingPackageError
 
 HEADER = struct.Struct("<4Q")  # z, y, x, number of planes
@@ -36,7 +36,7 @@ class ImageEncoding(Encoding):
     def unpack(self, pieces: Iterator[memoryview], shape: Shape) -> NDArray[Any]:
         """Restore one plane from as many of the pieces as it was packed to."""
 
-    def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> bytes:
+    def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> bytes:
         """Encode labels plane by plane, the lowest bits first."""
         top = int(volume.max(initial=0))
         n_planes = max(1, -(-top.bit_length() // self.plane_bits)) if volume.size else 0
@@ -50,9 +50,7 @@ class ImageEncoding(Encoding):
         """The header's shape."""
         return as_shape(self._header(stream)[:3])
 
-    def decode_volume(
-        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
-    ) -> None:
+    def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
         """Decode a stream plane by plane."""
         *shape, n_planes = self._header(stream)
         most = -(-64 // self.plane_bits)

@@ -1,15 +1,17 @@
 """The block encoding that Neuroglancer, TensorStore and CloudVolume read (docs/formats.md, 8)."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from compresso.arrays import Labels, as_shape, block, label_dtype, little, native
-from compresso.codec import Buffer, Encoding, Extent, Watch, unwatched
+from compresso.arrays import Labels, Shape, block, little, native
+from compresso.boundaries import window_grid
+from compresso.codec import Buffer, Encoding, Extent, Watch
 from compresso.errors import DecodeError, EncodeError, SpecError
 from compresso.parallel import parallel, ranges
 
@@ -58,97 +60,54 @@ class CompressedSegmentation(Encoding):
                 f"{self.name}: a block of {self.block} has more than {BLOCK_LIMIT} voxels"
             )
 
-    def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> bytes:
+    def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> bytes:
         """Encode labels: headers, then the tables, each once, then the values.
 
         Raises EncodeError for a volume whose tables are too many for a 24-bit offset.
         """
         from compresso.kernels import compressed_segmentation as kernels
 
-        n_blocks = math.prod(self._grid(volume.shape)[1:])
+        step = self.block.zyx
+        n_blocks = math.prod(window_grid(volume.shape, step)[1:])
 
         def encode_layer(z: int) -> Layer:
-            layer = block(volume, z, z + self._step[0])
             counts = np.empty(n_blocks, np.int64)
-            return Layer(counts, *kernels.encode_layer(layer, self._step, counts))
+            return Layer(counts, *kernels.encode_layer(block(volume, z, z + step[0]), step, counts))
 
-        starts = range(0, volume.shape[0], self._step[0]) if volume.size else range(0)
+        starts = range(0, volume.shape[0] if volume.size else 0, step[0])
         layers = parallel(encode_layer, starts, threads)
-        return _assemble(layers, math.prod(self._step), _label_words(volume.dtype))
+        return _assemble(layers, math.prod(step), _label_words(volume.dtype))
 
     def shape_of(self, stream: Buffer) -> None:
         """Return None: the stream does not store its shape."""
 
-    def decode_volume(
-        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
-    ) -> None:
+    def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
         """Decode a stream of one channel, whose tables are as wide as ``out`` demands."""
-        words = _channel(stream)
-        n_headers = HEADER_WORDS * math.prod(self._grid(out.shape))
-        self._decode_layers(words[:n_headers], words, out, threads)
+        self._decode_layers(_only_channel(stream), 0, out, threads)
 
-    def decode(
-        self,
-        stream: Buffer,
-        shape: Sequence[int] | None = None,
-        dtype: DTypeLike = np.uint64,
-        threads: int = 1,
-        channel: int | None = None,
-    ) -> Labels:
-        """Decode a channel of a stream; raises DecodeError if it contradicts itself.
+    def decode_part(self, stream: Buffer, z0: int, out: Labels, shape: Shape, threads: int) -> None:
+        """Decode slices z0 and following, and no block that has none of them."""
+        first = z0 // self.block.zyx[0] * self.block.zyx[0]
+        layers = np.empty((z0 + len(out) - first, *out.shape[1:]), out.dtype)
+        self._decode_layers(_only_channel(stream), first, layers, threads)
+        out[...] = layers[z0 - first :]
 
-        Parameters
-        ----------
-        stream : bytes-like
-        shape : sequence of int
-            Shape of the volume (z, y, x), which the stream does not state.
-        dtype : unsigned dtype
-            That of the labels which were encoded; one of 64 bits has wider tables than the others.
-        threads : int
-        channel : int, optional
-            Number of the channel, from 0 on; needed if the stream has several.
-        """
-        if channel is not None:
-            stream = ONE_CHANNEL.tobytes() + _channel(stream, channel).tobytes()
-        return super().decode(stream, shape, dtype, threads)
-
-    def decode_slices(
-        self,
-        stream: Buffer,
-        z0: int,
-        z1: int,
-        shape: Sequence[int] | None = None,
-        dtype: DTypeLike = np.uint64,
-        threads: int = 1,
-    ) -> Labels:
-        """Decode slices z0..z1-1, and no block that has none of them."""
-        if shape is None:
-            return super().decode_slices(stream, z0, z1, shape, dtype, threads)
-        nz, ny, nx = as_shape(shape)
-        start, stop, _ = slice(z0, z1).indices(nz)
-        words = _channel(stream)
-        depth = self._step[0]
-        first = start // depth * depth
-        out = np.empty((max(0, stop - first), ny, nx), label_dtype(dtype))
-        skip = HEADER_WORDS * math.prod(self._grid((first, ny, nx)))
-        n_headers = HEADER_WORDS * math.prod(self._grid(out.shape))
-        self._decode_layers(words[skip : skip + n_headers], words, out, threads)
-        return out[start - first :].astype(dtype, copy=False)
-
-    def _decode_layers(self, headers: Words, words: Words, out: Labels, threads: int) -> None:
-        """Decode the layers of blocks that have these headers."""
+    def _decode_layers(self, words: Words, z0: int, out: Labels, threads: int) -> None:
+        """Decode slices z0 and following, the first ones of a layer of blocks."""
         from compresso.kernels import compressed_segmentation_reader as kernels
 
         if not out.size:
             return
-        grid = self._grid(out.shape)
+        grid = window_grid(out.shape, self.block.zyx)
+        start = HEADER_WORDS * math.prod(window_grid((z0, *out.shape[1:]), self.block.zyx))
+        headers = words[start : start + HEADER_WORDS * math.prod(grid)]
         if headers.size < HEADER_WORDS * math.prod(grid):
             raise DecodeError(
                 f"{self.name} stream: {4 * words.size} bytes do not fit the shape {out.shape}"
             )
-        high = words if _label_words(out.dtype) == 2 else None
+        fixed = headers, words, words if _label_words(out.dtype) == 2 else None, self.block.zyx
         bad = parallel(
-            lambda span: int(kernels.decode_lines(headers, words, high, self._step, *span, out)),
+            lambda span: int(kernels.decode_lines(*fixed, *span, out)),
             ranges(grid[0] * grid[1], threads),
             threads,
         )
@@ -156,15 +115,6 @@ class CompressedSegmentation(Encoding):
             raise DecodeError(f"{self.name} stream: block {max(bad)} points outside the stream")
         if min(bad) < -1:
             raise DecodeError(f"{self.name} stream: a label does not fit {out.dtype}. Use uint64.")
-
-    @property
-    def _step(self) -> tuple[int, int, int]:
-        x, y, z = self.block
-        return z, y, x
-
-    def _grid(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """How many blocks cover the volume, z, y, x."""
-        return tuple(-(-n // step) for n, step in zip(shape, self._step, strict=True))
 
 
 def _label_words(dtype: np.dtype[Any]) -> int:
@@ -196,8 +146,29 @@ def _assemble(layers: Sequence[Layer], voxels: int, label_words: int) -> bytes:
     return b"".join(map(little, [ONE_CHANNEL, headers, shared, *values]))
 
 
-def _channel(stream: Buffer, channel: int | None = None) -> Words:
-    """The words of a channel; raises DecodeError if it is missing, or not the only one."""
+def channel_of(stream: Buffer, number: int) -> bytes:
+    """The stream of one channel of several, numbered from 0 on; raises DecodeError."""
+    channels = _channels(stream)
+    if not 0 <= number < len(channels):
+        raise DecodeError(
+            f"compressed_segmentation stream: it has {len(channels)} channels, not channel {number}"
+        )
+    return b"".join(map(little, [ONE_CHANNEL, channels[number]]))
+
+
+def _only_channel(stream: Buffer) -> Words:
+    """The words of a stream's only channel; raises DecodeError if it has several."""
+    channels = _channels(stream)
+    if len(channels) > 1:
+        raise DecodeError(
+            f"compressed_segmentation stream: it has {len(channels)} channels. Choose one: "
+            "channel_of(stream, 0) of compresso.encodings.compressed_segmentation"
+        )
+    return channels[0]
+
+
+def _channels(stream: Buffer) -> list[Words]:
+    """The words of each channel; raises DecodeError."""
     size = memoryview(stream).nbytes
     if size < 4 or size % 4:
         raise DecodeError(
@@ -205,17 +176,7 @@ def _channel(stream: Buffer, channel: int | None = None) -> Words:
         )
     words = native(np.frombuffer(stream, "<u4"))
     count = int(words[0])  # the first channel follows the channels' offsets
-    starts = words[:count].astype(np.int64)
-    ends = np.append(starts[1:], words.size)
-    if not 1 <= count <= words.size or not (starts <= ends).all():
+    edges = np.append(words[:count].astype(np.int64), words.size)
+    if not 1 <= count <= words.size or not (edges[:-1] <= edges[1:]).all():
         raise DecodeError("compressed_segmentation stream: invalid offsets of channels")
-    if channel is None and count > 1:
-        raise DecodeError(
-            f"compressed_segmentation stream: it has {count} channels. Name one, such as channel=0"
-        )
-    channel = channel or 0
-    if not 0 <= channel < count:
-        raise DecodeError(
-            f"compressed_segmentation stream: it has {count} channels, not channel {channel}"
-        )
-    return words[starts[channel] : ends[channel]]
+    return [words[start:stop] for start, stop in itertools.pairwise(edges.tolist())]

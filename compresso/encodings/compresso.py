@@ -22,7 +22,7 @@ from compresso.boundaries import (
     unpack_windows,
     window_grid,
 )
-from compresso.codec import Buffer, Encoding, Extent, Watch, unwatched
+from compresso.codec import Buffer, Encoding, Extent, Watch
 from compresso.errors import DecodeError, EncodeError, LabelError, SpecError
 from compresso.parallel import Span, parallel, ranges
 
@@ -61,32 +61,27 @@ class Compresso(Encoding):
         if math.prod(self.window) > 64:
             raise SpecError(f"compresso: a window of {self.window} has more than 64 voxels")
 
-    @property
-    def _step(self) -> tuple[int, int, int]:
-        x, y, z = self.window
-        return z, y, x
-
-    def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> bytes:
+    def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> bytes:
         """Encode labels, to the bytes that the published program writes.
 
         Raises EncodeError for a label that the stream cannot hold: 2**64 - 1 as an id, or one
         above 2**64 - 7 that has to be stored literally as a location.
         """
-        spans = ranges(volume.shape[0], threads, self._step[0]) if volume.size else []
+        spans = ranges(volume.shape[0], threads, self.window.zyx[0]) if volume.size else []
         parts = parallel(partial(self._encode_range, volume, watch), spans, threads)
         ids = [piece for part in parts for piece in part.ids]
         locations = [piece for part in parts for piece in part.locations]
         values, entries = _squeezed([part.windows for part in parts], threads)
         counts = [sum(map(len, ids)), values.size, sum(map(len, locations))]
-        header = np.array([*volume.shape, *counts, *self._step], np.uint64)
+        header = np.array([*volume.shape, *counts, *self.window.zyx], np.uint64)
         sections: list[Labels] = [header, *ids, values, *locations, entries]
         return b"".join(map(little, sections))
 
     def _encode_range(self, volume: Labels, watch: Watch, span: Span) -> Part:
         """Encode slices z0..z1-1 slab by slab; z0 is a multiple of the window's z size."""
         ids, locations = [], []
-        collector = WindowCollector((span[1] - span[0], *volume.shape[1:]), self._step)
-        for slab in mark_boundaries(volume, span, self._step[0], watch):
+        collector = WindowCollector((span[1] - span[0], *volume.shape[1:]), self.window.zyx)
+        for slab in mark_boundaries(volume, span, self.window.zyx[0], watch):
             ids.append(_ids(slab))
             locations.append(_locations(slab))
             collector.add(slab.own_bits)
@@ -96,9 +91,7 @@ class Compresso(Encoding):
         """The header's shape."""
         return _header(stream)[0]
 
-    def decode_volume(
-        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
-    ) -> None:
+    def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
         """Decode a stream of any window size; the stream's own header says which."""
         sections = _parse(stream)
         if out.size == 0:

@@ -8,16 +8,14 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from compresso.arrays import (
     Labels,
     Shape,
     block,
     check_fits,
-    check_shape,
     frozen,
-    label_dtype,
     little,
 )
 from compresso.boundaries import (
@@ -73,23 +71,24 @@ class Cpso(Encoding):
     connectivity: int = 4
     index: int = 1
 
+    limits = {"index": (0, 1)}
+
     def __post_init__(self) -> None:
+        super().__post_init__()
         if math.prod(self.window) > 64:
             raise SpecError(f"cpso: a window of {self.window} has more than 64 voxels")
         if self.connectivity not in (4, 6):
             raise SpecError(f"cpso: connectivity={self.connectivity} is neither 4 nor 6")
-        self.check_range("index", 0, 1)
 
-    def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> bytes:
+    def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> bytes:
         """Encode labels, to the bytes that PyPI's package writes.
 
         Raises EncodeError if a side exceeds 65535 voxels, or a volume has more different
         windows than the stream can number.
         """
-        x, y, z = self.window
         rest = self.connectivity, bool(self.index), threads
         try:
-            return encode(volume, (z, y, x), *rest, watch)
+            return encode(volume, self.window.zyx, *rest, watch)
         except TooManyWindowsError:
             if self.window != Extent("4x4x1"):
                 raise
@@ -99,32 +98,17 @@ class Cpso(Encoding):
         """The header's shape."""
         return Header.unpack(stream).shape
 
-    def decode_volume(
-        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
-    ) -> None:
+    def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
         """Decode a stream of any version, window and connectivity; its header says which."""
         decode(parse(stream), out, threads=threads, watch=watch)
 
-    def decode_slices(
-        self,
-        stream: Buffer,
-        z0: int,
-        z1: int,
-        shape: Sequence[int] | None = None,
-        dtype: DTypeLike = np.uint64,
-        threads: int = 1,
-    ) -> Labels:
-        """Decode slices z0..z1-1; with an index, without the others."""
+    def decode_part(self, stream: Buffer, z0: int, out: Labels, shape: Shape, threads: int) -> None:
+        """Decode slices z0 and following; with an index, without the others."""
         sections = parse(stream)
         if sections.index is None:
-            return super().decode_slices(stream, z0, z1, shape, dtype, threads)
-        nz, ny, nx = sections.header.shape
-        start, stop, _ = slice(z0, z1).indices(nz)
-        wanted = (max(0, stop - start), ny, nx)
-        check_shape((nz, ny, nx) if shape else wanted, shape)
-        out = np.empty(wanted, label_dtype(dtype))
-        decode(sections, out, start, threads)
-        return out.astype(dtype, copy=False)
+            super().decode_part(stream, z0, out, shape, threads)
+        else:
+            decode(sections, out, z0, threads)
 
 
 class TooManyWindowsError(EncodeError):

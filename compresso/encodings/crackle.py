@@ -1,14 +1,10 @@
 """Crackle, by its own package crackle-codec."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import DTypeLike
-
-from compresso.arrays import Labels, Shape, as_shape, block, check_fits, check_shape, label_dtype
-from compresso.codec import Buffer, Encoding, Watch, unwatched
+from compresso.arrays import Labels, Shape, block, check_fits
+from compresso.codec import Buffer, Encoding, Watch
 from compresso.errors import DecodeError
 
 
@@ -37,14 +33,11 @@ class Crackle(Encoding):
     name = "crackle"
     packages = {"crackle": "crackle-codec"}
     robust = False
+    limits = {"markov": (0, 10), "pins": (0, 2)}
     markov: int = 0
     pins: int = 0
 
-    def __post_init__(self) -> None:
-        self.check_range("markov", 0, 10)
-        self.check_range("pins", 0, 2)
-
-    def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> bytes:
+    def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> bytes:
         """Encode labels, at their own width."""
         package = self.require("crackle")
         stream: bytes = package.compress(
@@ -64,44 +57,21 @@ class Crackle(Encoding):
             raise DecodeError(f"crackle stream: {_line(error)}") from None
         return int(header.sz), int(header.sy), int(header.sx)
 
-    def decode_volume(
-        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
-    ) -> None:
+    def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
         """Decode a trusted stream."""
-        labels = self._decode(bytes(stream), 0, out.shape[0], threads)
-        check_fits(labels, out.dtype)
-        out[...] = labels
+        self.decode_part(stream, 0, out, out.shape, threads)
 
-    def decode_slices(
-        self,
-        stream: Buffer,
-        z0: int,
-        z1: int,
-        shape: Sequence[int] | None = None,
-        dtype: DTypeLike = np.uint64,
-        threads: int = 1,
-    ) -> Labels:
-        """Decode slices z0..z1-1 without the others."""
-        nz, ny, nx = self.shape_of(stream)
-        start, stop, _ = slice(z0, z1).indices(nz)
-        wanted = (max(0, stop - start), ny, nx)
-        check_shape((nz, ny, nx) if shape else wanted, shape and as_shape(shape))
-        if not np.prod(wanted):
-            return np.empty(wanted, label_dtype(dtype)).astype(dtype, copy=False)
-        labels = self._decode(bytes(stream), start, stop, threads)
-        check_fits(labels, dtype)
-        return labels.astype(dtype, copy=False)
-
-    def _decode(self, stream: bytes, z0: int, z1: int, threads: int) -> Labels:
-        """Slices z0..z1-1, [z, y, x], in the stream's own dtype."""
+    def decode_part(self, stream: Buffer, z0: int, out: Labels, shape: Shape, threads: int) -> None:
+        """Decode slices z0 and following without the others."""
         codec: Any = self.require("crackle.codec")
         try:
-            labels: Labels = codec.decompress_range(stream, z0, z1, threads).T
+            labels = codec.decompress_range(bytes(stream), z0, z0 + len(out), threads).T
         except Exception as error:
             raise DecodeError(f"crackle stream: {_line(error)}") from None
         if labels.dtype.kind != "u":
             raise DecodeError(f"crackle stream: its labels are {labels.dtype.name}, not unsigned")
-        return labels
+        check_fits(labels, out.dtype)
+        out[...] = labels
 
 
 def _line(error: Exception) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import Labels, Shape, as_shape, block, little, native
-from compresso.codec import Buffer, Encoding, Watch, unwatched
+from compresso.codec import Buffer, Encoding, Watch
 from compresso.errors import DecodeError
 from compresso.parallel import parallel, ranges
 
@@ -27,7 +27,7 @@ class Neuroglancer(Encoding):
 
     name = "neuroglancer"
 
-    def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> bytes:
+    def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> bytes:
         """Encode labels, to the bytes that the published program writes."""
         nz, ny, nx = volume.shape
         words: list[NDArray[np.uint64]] = [np.array(volume.shape, np.uint64)]
@@ -42,9 +42,7 @@ class Neuroglancer(Encoding):
         """The header's shape."""
         return _shape(stream)
 
-    def decode_volume(
-        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
-    ) -> None:
+    def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
         """Decode all chunks."""
         _decode_chunks(_chunks(stream), out, threads)
 

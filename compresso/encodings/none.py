@@ -1,14 +1,12 @@
 """Raw labels, 8 bytes per voxel, as the paper counts them."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from compresso.arrays import Labels, check_fits, little
-from compresso.codec import Buffer, Encoding, Watch, unwatched
+from compresso.arrays import Labels, Shape, check_fits, little
+from compresso.codec import Buffer, Encoding, Watch
 from compresso.errors import DecodeError
 
 
@@ -21,38 +19,22 @@ class Raw(Encoding):
 
     name = "none"
 
-    def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> Buffer:
+    def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> Buffer:
         """Widen the labels to uint64."""
         return little(volume.astype("<u8", order="C", copy=False))
 
     def shape_of(self, stream: Buffer) -> None:
         """Return None: the stream does not store its shape."""
 
-    def decode(
-        self,
-        stream: Buffer,
-        shape: Sequence[int] | None = None,
-        dtype: DTypeLike = np.uint64,
-        threads: int = 1,
-    ) -> Labels:
-        """Narrow the labels to ``dtype``, a view if it is uint64; one row without a shape."""
-        labels = _labels(stream, shape)
-        check_fits(labels, dtype)
-        return labels.astype(dtype, copy=False)
-
-    def decode_volume(
-        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
-    ) -> None:
+    def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
         """Narrow the labels to the dtype of ``out``."""
-        labels = _labels(stream, out.shape)
+        self.decode_part(stream, 0, out, out.shape, threads)
+
+    def decode_part(self, stream: Buffer, z0: int, out: Labels, shape: Shape, threads: int) -> None:
+        """Narrow the labels of some slices."""
+        size = memoryview(stream).nbytes
+        if size != 8 * math.prod(shape):
+            raise DecodeError(f"raw labels: {size} bytes are not 8 per voxel of shape {shape}")
+        labels = np.frombuffer(stream, "<u8").reshape(shape)[z0 : z0 + len(out)]
         check_fits(labels, out.dtype)
         out[...] = labels
-
-
-def _labels(stream: Buffer, shape: Sequence[int] | None) -> Labels:
-    """The labels of a stream; raises DecodeError if it has another length."""
-    size = memoryview(stream).nbytes
-    count = size // 8 if shape is None else math.prod(shape)
-    if size != 8 * count:
-        raise DecodeError(f"raw labels: {size} bytes are not 8 per voxel of shape {shape}")
-    return np.frombuffer(stream, "<u8").reshape(count if shape is None else shape)

@@ -20,10 +20,8 @@ class Png(StillEncoding):
 
     name = "png"
     packages = {"imagecodecs": "imagecodecs"}
+    limits = {"level": (0, 9)}
     level: int = 6
-
-    def __post_init__(self) -> None:
-        self.check_range("level", 0, 9)
 
     def pack_image(self, image: NDArray[np.uint16]) -> bytes:
         """Pack one slice."""

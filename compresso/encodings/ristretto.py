@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-from numpy.typing import DTypeLike
-
-from compresso.arrays import Labels, Shape, as_shape, check_fits, check_shape, label_dtype
+from compresso.arrays import Labels, Shape, as_shape, check_fits
 from compresso.codec import Buffer, Encoding, Watch, unwatched
 from compresso.encodings import _ristretto_layout as layout
 from compresso.parallel import parallel
@@ -38,17 +35,17 @@ class Ristretto(Encoding):
 
     name = "ristretto"
     alone = True
+    limits = {
+        "effort": (1, layout.EFFORTS),
+        "slab": (0, (1 << 31) - 1),
+        "start": (0, layout.STARTS),
+    }
 
     effort: int = 1
     slab: int = 0
     start: int = 1
 
-    def __post_init__(self) -> None:
-        self.check_range("effort", 1, layout.EFFORTS)
-        self.check_range("slab", 0, (1 << 31) - 1)
-        self.check_range("start", 0, layout.STARTS)
-
-    def encode_volume(self, volume: Labels, threads: int = 1, watch: Watch = unwatched) -> bytes:
+    def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> bytes:
         """Encode any labels; the same bytes whatever the number of threads."""
         from compresso.encodings import _ristretto_pieces as pieces
 
@@ -72,29 +69,13 @@ class Ristretto(Encoding):
         """Return the shape in the head."""
         return layout.read_shape(stream)
 
-    def decode_volume(
-        self, stream: Buffer, out: Labels, threads: int = 1, watch: Watch = unwatched
-    ) -> None:
+    def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
         """Decode a stream, whatever its effort."""
         _decode_slices(*layout.read(stream), 0, out, threads, watch)
 
-    def decode_slices(
-        self,
-        stream: Buffer,
-        z0: int,
-        z1: int,
-        shape: Sequence[int] | None = None,
-        dtype: DTypeLike = np.uint64,
-        threads: int = 1,
-    ) -> Labels:
-        """Decode slices z0..z1-1 (clipped as Python clips); only their slabs are decoded."""
-        found = self.shape_of(stream)
-        check_shape(found, shape)
-        span = range(found[0])[z0:z1]
-        out = np.empty((len(span), *found[1:]), label_dtype(dtype))
-        if len(span):
-            _decode_slices(*layout.read(stream), span[0], out, threads, unwatched)
-        return out.astype(dtype, copy=False)
+    def decode_part(self, stream: Buffer, z0: int, out: Labels, shape: Shape, threads: int) -> None:
+        """Decode slices z0 and following; only their slabs are decoded."""
+        _decode_slices(*layout.read(stream), z0, out, threads, unwatched)
 
 
 def _decode_slices(

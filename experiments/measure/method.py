@@ -23,7 +23,7 @@ import numpy as np
 
 from compresso import Compressor, Encoding, LabelError, compressors, container, volumes
 from compresso.arrays import Labels, Shape, as_shape, as_volume, little
-from compresso.codec import Buffer
+from compresso.codec import Buffer, unwatched
 from compresso.encodings.none import Raw
 from compresso.parallel import Span, shares
 from compresso.text import file_size, method_name
@@ -177,7 +177,9 @@ def _pack(method: Method, source: Labels, clock: Clock, span: Span) -> tuple[int
     """Encode and compress a group; returns the encoded size, and the compressed bytes."""
     z0, z1 = span
     try:
-        stream = clock.time("encode", method.encoding.encode_volume, source[z0:z1], method.threads)
+        stream = clock.time(
+            "encode", method.encoding.encode_volume, source[z0:z1], method.threads, unwatched
+        )
     except LabelError as error:
         raise error.moved((z0, 0, 0)) from None
     return memoryview(stream).nbytes, clock.time("compress", method.compressor.compress, stream)

@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 
 from compresso.arrays import Labels
+from compresso.codec import unwatched
 from compresso.parallel import cores, parallel
 from experiments.measure import Method, prepared
 from experiments.recommend.sample import Sample, stack
@@ -63,7 +64,8 @@ NOTHING = Estimate(0.0, 0.0, 0.0)
 
 def size(method: Method, labels: Labels) -> int:
     """The compressed bytes of labels."""
-    stream = method.encoding.encode_volume(prepared(labels, method.encoding), method.threads)
+    volume = prepared(labels, method.encoding)
+    stream = method.encoding.encode_volume(volume, method.threads, unwatched)
     return memoryview(method.compressor.compress(stream)).nbytes
 
 

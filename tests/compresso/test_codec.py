@@ -17,7 +17,7 @@ ENCODING = '''
 from dataclasses import dataclass
 import numpy as np
 from compresso.arrays import little
-from compresso.codec import Encoding, unwatched
+from compresso.codec import Encoding
 from compresso.errors import DecodeError
 
 
@@ -28,7 +28,7 @@ class Masked(Encoding):
     name = "masked"
     key: int = 5
 
-    def encode_volume(self, volume, threads=1, watch=unwatched):
+    def encode_volume(self, volume, threads, watch):
         words = volume.astype("<u8") ^ np.uint64(self.key)
         return np.array(volume.shape, "<u8").tobytes() + bytes(little(words))
 
@@ -38,7 +38,7 @@ class Masked(Encoding):
         z, y, x = (int(n) for n in np.frombuffer(stream, "<u8", 3))
         return z, y, x
 
-    def decode_volume(self, stream, out, threads=1, watch=unwatched):
+    def decode_volume(self, stream, out, threads, watch):
         if len(stream) != 24 + 8 * out.size:
             raise DecodeError("masked stream: its length does not fit its shape")
         words = np.frombuffer(stream, "<u8", offset=24) ^ np.uint64(self.key)

@@ -15,13 +15,13 @@ class Stored(Encoding):
 
     name = "stored"
 
-    def encode_volume(self, volume, threads=1, watch=None):
+    def encode_volume(self, volume, threads, watch):
         return volume.tobytes()
 
     def shape_of(self, stream):
         return None
 
-    def decode_volume(self, stream, out, threads=1, watch=None):
+    def decode_volume(self, stream, out, threads, watch):
         out[...] = np.frombuffer(stream, out.dtype).reshape(out.shape)
 
 
@@ -30,8 +30,8 @@ class Forgetful(Stored):
 
     name = "forgetful"
 
-    def decode_volume(self, stream, out, threads=1, watch=None):
-        super().decode_volume(stream, out)
+    def decode_volume(self, stream, out, threads, watch):
+        super().decode_volume(stream, out, threads, watch)
         out.flat[-1] ^= out.dtype.type(1)
 
 
@@ -40,7 +40,7 @@ class Buggy(Stored):
 
     name = "buggy"
 
-    def encode_volume(self, volume, threads=1, watch=None):
+    def encode_volume(self, volume, threads, watch):
         return [1, 2][volume.ndim]
 
 
@@ -49,9 +49,9 @@ class Slow(Stored):
 
     name = "slow"
 
-    def encode_volume(self, volume, threads=1, watch=None):
+    def encode_volume(self, volume, threads, watch):
         time.sleep(30 if len(volume) > 2 else 0)
-        return super().encode_volume(volume)
+        return super().encode_volume(volume, threads, watch)
 
 
 class Compiling(Stored):
@@ -60,11 +60,11 @@ class Compiling(Stored):
     name = "compiling"
     ready = []
 
-    def encode_volume(self, volume, threads=1, watch=None):
+    def encode_volume(self, volume, threads, watch):
         if not self.ready:
             time.sleep(2)
             self.ready.append(True)
-        return super().encode_volume(volume)
+        return super().encode_volume(volume, threads, watch)
 
 
 class Crashing(Compressor):

@@ -199,7 +199,7 @@ class Counting(Stored):
     name = "counting"
     faults: list = []
 
-    def decode_volume(self, stream, out, threads=1, watch=None):
+    def decode_volume(self, stream, out, threads, watch):
         labels = np.frombuffer(stream, out.dtype).reshape(out.shape)
         self.faults.append(faults(lambda: np.copyto(out, labels)))
 
