@@ -104,8 +104,8 @@ def compress(source: str, target: Path | None, quiet: bool, **options: Any) -> N
 
     target = target or files.default_target(source)
     with progress_bar(quiet) as progress:
-        done = files.compress_file(source, target, report=complain, progress=progress, **options)
-    _finish(target, f"{_array(done)}, {_sizes(done)}", quiet)
+        done = files.compress_file(source, target, progress=progress, **options)
+    _finish(target, done, f"{_array(done)}, {_sizes(done)}", quiet)
 
 
 @main.command(
@@ -140,8 +140,10 @@ def decompress(source: Path, target: Path, quiet: bool, **options: Any) -> None:
     from compresso import files
 
     with progress_bar(quiet) as progress:
-        done = files.decompress_file(source, target, report=complain, progress=progress, **options)
-    _finish(target, f"{_array(done)} written", quiet)
+        done = files.decompress_file(source, target, progress=progress, **options)
+    for fault in done.faults:
+        complain(f"{source}: {fault}")
+    _finish(target, done, f"{_array(done)} written", quiet)
     sys.exit(1 if done.faults else 0)
 
 
@@ -188,8 +190,8 @@ def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
     with progress_bar(quiet=not labels) as progress:
         done = files.describe_file(source, labels, threads, progress)
     if as_json:
-        facts = {name: value for name, value in vars(done).items() if value is not None}
-        facts.pop("faults")
+        hidden = ("faults", "notes")
+        facts = {n: v for n, v in vars(done).items() if v is not None and n not in hidden}
         geometry = volumes.geometry_of(done.metadata)
         spacing = geometry and {"voxel_size": geometry.spacing[::-1], "unit": geometry.length}
         wide, own = _ratios(done)
@@ -403,8 +405,10 @@ def _sizes(done: Any) -> str:
     return f"{size}, {digits(wide)}x smaller than uint64{also}"
 
 
-def _finish(target: Path, line: str, quiet: bool) -> None:
-    """Print the last line of a command, on standard error if the target is standard output."""
+def _finish(target: Path, done: Any, line: str, quiet: bool) -> None:
+    """Print notes, and a last line, on standard error if the target is standard output."""
+    for note in done.notes:
+        complain(note)
     if not quiet:
         click.echo(f"{target}: {line}", err=target == STANDARD)
 

@@ -13,8 +13,8 @@ Labels = NDArray[Any]
 #: Slices, rows and columns of a volume.
 Shape = tuple[int, ...]
 
-#: Bytes of labels that are decoded without an explicit limit: 16 GiB.
-LIMIT = 1 << 34
+#: Bytes of labels that are decoded without an explicit limit: 16 GB.
+LIMIT = 16 * 10**9
 
 
 def as_volume(labels: Labels) -> Labels:

@@ -47,7 +47,8 @@ SETTINGS = {
     "max_content_width": 100,
     "show_default": True,
 }
-UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+#: As sizes are printed.
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def examples(*lines: str, docs: str = "docs/files.md") -> str:

@@ -242,7 +242,7 @@ def _across(task: Shape, volume: Volume) -> int:
 
 def _too_small(job: Job, memory: int, least: int, at_once: int) -> FileError:
     given = "a quarter of the free memory" if job.memory is None else "--memory"
-    enough = -(-(least * at_once + BASE) >> 20)
+    enough = -(-(least * at_once + BASE) // 10**6)
     return FileError(
         f"{job.source}: not enough memory: {given} is {file_size(memory)}, but the "
         f"program takes {file_size(BASE)} and each task {file_size(least)} "

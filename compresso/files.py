@@ -1,12 +1,11 @@
 """Whole files: a label volume to a compressed file and back, one group of slices at a time.
 
-Every function takes the same keywords: ``threads``, groups that are processed at once; ``force``,
-to overwrite the target; ``form``, the file ending of the volume's format if its name does not have
-it; ``report``, called with each line about damage or about metadata that the target cannot hold;
+The functions share these parameters: ``threads``, groups that are processed at once; ``force``, to
+overwrite the target; ``form``, the file ending of the volume's format if its name does not have it;
 ``progress``, called with the numbers of finished and of all groups.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
@@ -22,7 +21,6 @@ from compresso.codec import DEFAULT_ENCODING
 from compresso.errors import DecodeError, EncodeError, FileError
 from compresso.parallel import Progress, Span, ignore
 
-Report = Callable[[str], object]
 #: Slices from the first to before the second, or to the end.
 Slices = tuple[int, int | None]
 ALL: Slices = (0, None)
@@ -33,12 +31,16 @@ STEP = 64  # slices that are copied at a time
 
 @dataclass(frozen=True)
 class Result:
-    """The array in a file that was written or checked, the file's size, and damage found."""
+    """The array in a file that was written or checked, and the file's size.
+
+    ``faults`` are the damage found, and ``notes`` are lines about what the target cannot hold.
+    """
 
     shape: Shape
     dtype: np.dtype[Any]
     size: int
     faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,38 +79,20 @@ def compress_file(
     encoding: str = DEFAULT_ENCODING,
     compression: str | None = None,
     memory: int | None = None,
-    *,
     threads: int = 1,
     force: bool = False,
     form: str = "",
-    report: Report = ignore,
     progress: Progress = ignore,
 ) -> Result:
-    """Compress a volume to a file, group by group.
+    """Compress a volume (docs/stores.md) to a file; to ``.cpso``, as PyPI's package does.
 
-    Parameters
-    ----------
-    source : str
-        A file of a known format, ``my.h5:/labels``, or a store, ``gs://bucket/seg|zarr3:``;
-        ``-`` is the standard input.
-    target : Path
-        ``-`` is the standard output. A name that ends in ``.cpso`` gets a stream of PyPI's package.
-    encoding, compression : str
-        Codec strings, such as ``zstd:level=19``.
-    memory : int, optional
-        Approximate memory limit in bytes. Smaller limits make smaller groups, so the compressed
-        bytes depend on it; they never depend on ``threads``. By default the groups at work take at
-        most a quarter of the free memory.
-
-    Raises
-    ------
-    FileError
-        If a file cannot be read or written, or the source changes meanwhile.
-    EncodeError
-        If the encoding cannot hold the labels.
+    ``memory`` is an approximate limit in bytes. Smaller limits make smaller groups, so the
+    compressed bytes depend on it; they never depend on ``threads``. By default the groups at work
+    take at most a quarter of the free memory. Raises FileError, and EncodeError if the encoding
+    cannot hold the labels.
     """
     if is_cpso(target):
-        return copy_file(source, target, force=force, form=form, report=report)
+        return _copy(source, target, ALL, force, form)
     with (
         _opened(source, target, force, form, memory) as (volume, unfinished),
         open(unfinished, "wb") as file,
@@ -116,78 +100,15 @@ def compress_file(
         shape = volume.own if 0 < len(volume.own) < 3 else volume.shape
         depth = None if memory is None else container.depth_within(memory, shape)
         kept, lost = volumes.fit(volume.metadata, container.METADATA_LIMIT)
-        starts = range(0, volume.shape[0], depth or STEP)
-        parts = (volume.read(z, z + (depth or STEP)) for z in starts)
+        parts = _slabs(volume, 0, volume.shape[0], depth or STEP)
         shift = container.shift_of(volume.dtype, parts)  # reads signed 64-bit labels only
         description = container.describe(
             shape, volume.dtype, encoding, compression, depth, shift, kept or None
         )
         room = volumes.available() // 4 if memory is None else memory
         nbytes = container.write(file, description, volume.read, threads, room, progress)
-        _report_losses(report, source, volume, source, lost, "a compressed file cannot hold")
-    return Result(shape, volume.dtype, nbytes)
-
-
-def copy_file(
-    source: str,
-    target: Path,
-    slices: Slices = ALL,
-    *,
-    force: bool = False,
-    form: str = "",
-    target_form: str = "",
-    report: Report = ignore,
-) -> Result:
-    """Write a volume to a file of another format: to or from a stream of PyPI's package.
-
-    Raises FileError if a file cannot be read or written, or the slices are out of range.
-    """
-    name = Path(volumes.named(target, target_form, FORMAT) or target)
-    with _opened(source, target, force, form, ending=name.name[-50:]) as (volume, unfinished):
-        z0, z1 = _chosen(volume.shape[0], slices, source, report)
-        shape = (z1 - z0, *volume.shape[1:])
-        parts = (volume.read(z, min(z + STEP, z1)) for z in range(z0, z1, STEP))
-        metadata = volumes.sliced(volume.metadata, z0, z1, volume.shape[0])
-        about = volumes.Volume(shape, volume.dtype, metadata=metadata)
-        lost = volumes.write(unfinished, about, parts, name)
-        _report_losses(report, source, volume, target, lost)
-        return Result(shape, volume.dtype, unfinished.stat().st_size)
-
-
-@contextmanager
-def _opened(
-    source: str, target: Path, force: bool, form: str, memory: int | None = None, ending: str = ""
-) -> Iterator[tuple[volumes.Volume, Path]]:
-    """Open a volume, and give the temporary path of its target.
-
-    The target appears only if the source has not changed meanwhile.
-    """
-    if volumes.holds(source, target):
-        raise FileError(f"{target}: target is inside the source folder. Choose another target.")
-    sources = volumes.files(source)
-    before = stamp(sources)
-    with (
-        volumes.open(source, memory, False, form, FORMAT) as volume,
-        replacing(target, force, sources, ending) as unfinished,
-        _named(source),
-    ):
-        yield volume, unfinished
-        check_unchanged(sources, before, "nothing was written, run it again")
-
-
-def _report_losses(
-    report: Report,
-    source: str,
-    volume: volumes.Volume,
-    where: object,
-    lost: list[str],
-    why: str = "cannot hold",
-) -> None:
-    """Report a changed shape, and metadata that the target cannot hold."""
-    for line in volumes.reshaped(source, volume.own, volume.shape):
-        report(line)
-    for line in volumes.report_lost(where, [*volume.lost, *lost], why):
-        report(line)
+    notes = _notes(source, volume, source, lost, "a compressed file cannot hold")
+    return Result(shape, volume.dtype, nbytes, notes=notes)
 
 
 def decompress_file(
@@ -196,42 +117,21 @@ def decompress_file(
     slices: Slices = ALL,
     salvage: bool = False,
     limit: int = LIMIT,
-    *,
     threads: int = 1,
     force: bool = False,
     form: str = "",
-    report: Report = ignore,
     progress: Progress = ignore,
 ) -> Result:
-    """Restore a compressed file to a file of a known format, group by group.
+    """Restore a compressed file, or some of its slices, to a file of a known format.
 
-    Parameters
-    ----------
-    source, target : Path
-        ``-`` is the standard input or output.
-    slices : (int, int or None)
-        Only the slices from the first to before the second.
-    salvage : bool
-        Fill damaged slices with 0 and go on; the result lists the damage.
-    limit : int
-        Refuse files whose groups have more bytes of labels than this.
-
-    Raises
-    ------
-    FileError
-        If a file cannot be read or written, or the slices are out of range.
-    DecodeError
-        If the file is damaged and ``salvage`` is not set.
+    With ``salvage``, damaged slices are filled with 0, and the result lists the damage. Files whose
+    groups have more bytes of labels than ``limit`` are refused. Raises FileError, and DecodeError
+    for damage without ``salvage``.
     """
     if is_cpso(source):
-        return copy_file(str(source), target, slices, force=force, target_form=form, report=report)
+        return _copy(str(source), target, slices, force, target_form=form)
     name = Path(volumes.named(target, form, FORMAT) or target)
     faults: list[str] = []
-
-    def note(fault: str) -> None:
-        faults.append(fault)
-        report(f"{source}: {fault}")
-
     with _reader(source, salvage, limit) as reader:
         description, dtype = reader.description, np.dtype(reader.description.dtype)
         reader.check_size(description.group_nbytes)
@@ -240,55 +140,26 @@ def decompress_file(
         except DecodeError as error:
             if not salvage:
                 raise
-            note(str(error))
-        z0, z1 = _chosen(description.grid[0], slices, source, report)
+            faults.append(str(error))
+        (z0, z1), notes = _chosen(description.grid[0], slices, source)
         shape: Shape = (z1 - z0, *description.grid[1:])
         if slices == ALL and volumes.any_shape(name):
             shape = description.shape
         elif len(description.shape) < 3:
-            report(f"{target}: array of shape {description.shape} written as {shape}")
+            notes.append(f"{target}: array of shape {description.shape} written as {shape}")
         with (
             replacing(target, force, [source], name.name[-50:]) as unfinished,
             closing(
-                _parts(reader, (z0, z1), threads, progress, note if salvage else None)
-            ) as parts,
+                _groups(reader, (z0, z1), threads, progress, faults if salvage else None)
+            ) as groups,
         ):
-            fitted = (part.reshape(shape) if len(shape) < 3 else part for part in parts)
+            parts = (group.reshape(shape) if len(shape) < 3 else group for group in groups)
             metadata = volumes.sliced(description.metadata or {}, z0, z1, description.grid[0])
             about = volumes.Volume(shape, dtype, metadata=metadata)
-            lost = volumes.write(unfinished, about, fitted, name)
+            lost = volumes.write(unfinished, about, parts, name)
             nbytes = unfinished.stat().st_size
-    for line in volumes.report_lost(target, lost):
-        report(line)
-    return Result(shape, dtype, nbytes, tuple(faults))
-
-
-def _parts(
-    reader: container.Reader,
-    span: Span,
-    threads: int,
-    progress: Progress,
-    note: Callable[[str], None] | None = None,
-) -> Generator[Labels, None, None]:
-    """Yield slices group by group; a damaged group is noted and filled with 0.
-
-    Without ``note``, a damaged group raises DecodeError.
-    """
-    description = reader.description
-    numbers = description.groups.of(*span)
-    progress(0, len(numbers))
-    with closing(reader.groups(numbers, threads)) as groups:
-        for done, (number, group) in enumerate(zip(numbers, groups, strict=True), 1):
-            start, stop = description.groups.span(number)
-            low, high = max(start, span[0]), min(stop, span[1])
-            if not isinstance(group, DecodeError):
-                yield group[low - start : high - start]
-            elif note is None:
-                raise group
-            else:
-                note(f"{group}; they are filled with 0")
-                yield np.zeros((high - low, *description.grid[1:]), description.dtype)
-            progress(done, len(numbers))
+    notes += volumes.report_lost(target, lost)
+    return Result(shape, dtype, nbytes, tuple(faults), tuple(notes))
 
 
 def verify_file(
@@ -312,25 +183,105 @@ def verify_file(
 def describe_file(
     source: Path, labels: bool = False, threads: int = 1, progress: Progress = ignore
 ) -> Contents:
-    """Return what a compressed file holds.
-
-    With ``labels`` it is decoded, to count the distinct labels. Raises FileError and DecodeError.
-    """
+    """Return what a compressed file holds; with ``labels``, decode it to count them."""
     if is_cpso(source):
         with volumes.open_file(source) as volume:
             z, dtype = volume.shape[0], volume.dtype
-            parts = (volume.read(at, at + STEP) for at in range(0, z, STEP))
-            count = _distinct(parts, dtype) if labels else None
+            count = _distinct(_slabs(volume, 0, z), dtype) if labels else None
         return Contents(volume.shape, dtype, source.stat().st_size, depth=z, labels=count)
     with _reader(source) as reader:
         reader.check_end()
         description, dtype = reader.description, np.dtype(reader.description.dtype)
         z = description.grid[0]
-        with closing(_parts(reader, (0, z), threads, progress)) as groups:
+        with closing(_groups(reader, (0, z), threads, progress)) as groups:
             count = _distinct(groups, dtype) if labels else None
-    codec = description.encoding, description.compression, len(description.groups)
-    more = *codec, min(description.depth, z), description.metadata or {}, count
-    return Contents(description.shape, dtype, reader.nbytes, (), *more)
+        return Contents(
+            description.shape,
+            dtype,
+            reader.nbytes,
+            encoding=description.encoding,
+            compression=description.compression,
+            groups=len(description.groups),
+            depth=min(description.depth, z),
+            metadata=description.metadata or {},
+            labels=count,
+        )
+
+
+def _copy(
+    source: str, target: Path, slices: Slices, force: bool, form: str = "", target_form: str = ""
+) -> Result:
+    """Write a volume to a file of another format: to or from a stream of PyPI's package."""
+    name = Path(volumes.named(target, target_form, FORMAT) or target)
+    with _opened(source, target, force, form, ending=name.name[-50:]) as (volume, unfinished):
+        (z0, z1), notes = _chosen(volume.shape[0], slices, source)
+        shape = (z1 - z0, *volume.shape[1:])
+        metadata = volumes.sliced(volume.metadata, z0, z1, volume.shape[0])
+        about = volumes.Volume(shape, volume.dtype, metadata=metadata)
+        lost = volumes.write(unfinished, about, _slabs(volume, z0, z1), name)
+        nbytes = unfinished.stat().st_size
+    notes += _notes(source, volume, target, lost)
+    return Result(shape, volume.dtype, nbytes, notes=tuple(notes))
+
+
+def _slabs(volume: volumes.Volume, z0: int, z1: int, step: int = STEP) -> Iterator[Labels]:
+    return (volume.read(z, min(z + step, z1)) for z in range(z0, z1, step))
+
+
+@contextmanager
+def _opened(
+    source: str, target: Path, force: bool, form: str, memory: int | None = None, ending: str = ""
+) -> Iterator[tuple[volumes.Volume, Path]]:
+    """Open a volume, and give the temporary path of its target.
+
+    The target appears only if the source has not changed meanwhile.
+    """
+    if volumes.holds(source, target):
+        raise FileError(f"{target}: target is inside the source folder. Choose another target.")
+    sources = volumes.files(source)
+    before = stamp(sources)
+    with (
+        volumes.open(source, memory, False, form, FORMAT) as volume,
+        replacing(target, force, sources, ending) as unfinished,
+        _named(source),
+    ):
+        yield volume, unfinished
+        check_unchanged(sources, before, "nothing was written, run it again")
+
+
+def _notes(
+    source: str, volume: volumes.Volume, where: object, lost: list[str], why: str = "cannot hold"
+) -> tuple[str, ...]:
+    """Lines about a changed shape, and about metadata that the target cannot hold."""
+    return (
+        *volumes.reshaped(source, volume.own, volume.shape),
+        *volumes.report_lost(where, [*volume.lost, *lost], why),
+    )
+
+
+def _groups(
+    reader: container.Reader,
+    span: Span,
+    threads: int,
+    progress: Progress,
+    faults: list[str] | None = None,
+) -> Generator[Labels, None, None]:
+    """Yield slices group by group; damage is added to ``faults`` and filled with 0, or raised."""
+    description = reader.description
+    numbers = description.groups.of(*span)
+    progress(0, len(numbers))
+    with closing(reader.groups(numbers, threads)) as groups:
+        for done, (number, group) in enumerate(zip(numbers, groups, strict=True), 1):
+            start, stop = description.groups.span(number)
+            low, high = max(start, span[0]), min(stop, span[1])
+            if not isinstance(group, DecodeError):
+                yield group[low - start : high - start]
+            elif faults is None:
+                raise group
+            else:
+                faults.append(f"{group}; they are filled with 0")
+                yield np.zeros((high - low, *description.grid[1:]), description.dtype)
+            progress(done, len(numbers))
 
 
 def _distinct(parts: Iterator[Labels], dtype: np.dtype[Any]) -> int:
@@ -338,15 +289,14 @@ def _distinct(parts: Iterator[Labels], dtype: np.dtype[Any]) -> int:
     return len(reduce(np.union1d, parts, np.empty(0, dtype)))
 
 
-def _chosen(depth: int, slices: Slices, source: object, report: Report) -> Span:
-    """Resolve a range of slices; raises FileError if it is out of range."""
+def _chosen(depth: int, slices: Slices, source: object) -> tuple[Span, list[str]]:
+    """Resolve a range of slices, with a note if it is cut; raises FileError if out of range."""
     z0, z1 = slices[0], depth if slices[1] is None else slices[1]
     if (z0, z1) != (0, depth) and not 0 <= z0 < min(z1, depth):
         text = f"{z0}:{'' if slices[1] is None else z1}"
         raise FileError(f"{source}: slices {text} are out of range (it has {depth} slices)")
-    if z1 > depth:
-        report(f"{source}: slices {z0}:{z1} requested, only {z0}:{depth} exist; writing these")
-    return z0, min(z1, depth)
+    cut = f"{source}: slices {z0}:{z1} requested, only {z0}:{depth} exist; writing these"
+    return (z0, min(z1, depth)), [cut] * (z1 > depth)
 
 
 @contextmanager
@@ -373,14 +323,16 @@ def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator
 
 def _refuse_volume(source: Path, start: bytes) -> None:
     """Raise DecodeError, with the command to compress it, for a file of another format."""
-    endings = [e for e in volumes.suffixes() if source.name.lower().endswith(e)]
-    if not start.startswith(container.MAGIC) and any(
-        volumes.suffixes()[ending].begins(start) for ending in endings
-    ):
-        raise DecodeError(
-            f"a volume ({endings[0]}), not a compresso file. To compress it: compresso compress "
-            f"{source}"
-        )
+    for ending, form in volumes.suffixes().items():
+        if (
+            source.name.lower().endswith(ending)
+            and form.begins(start)
+            and not start.startswith(container.MAGIC)
+        ):
+            raise DecodeError(
+                f"a volume ({ending}), not a compresso file. To compress it: compresso compress "
+                f"{source}"
+            )
 
 
 @contextmanager

@@ -117,7 +117,7 @@ def decompress(data: Buffer, z: int | Sequence[int] | None = None, *, limit: int
     z : int or (start, stop), optional
         Decode only this slice or range, from a stream with an index.
     limit : int
-        Refuse to make more bytes of labels than this; 16 GiB by default.
+        Refuse to make more bytes of labels than this; 16 GB by default.
 
     Returns
     -------

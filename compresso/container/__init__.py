@@ -102,7 +102,7 @@ def loads(data: Buffer, threads: int = 1, limit: int = LIMIT) -> Labels:
     threads : int
         Groups that are decoded at once, as in :func:`dumps`.
     limit : int
-        Refuse to make more bytes of labels than this; 16 GiB by default.
+        Refuse to make more bytes of labels than this; 16 GB by default.
 
     Raises
     ------

@@ -180,7 +180,7 @@ def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> CompressedArra
         Groups that are decoded at once; if there are fewer groups, each uses several threads.
         0: all cores.
     limit : int
-        Refuse to make more bytes of labels than this at once; 16 GiB by default.
+        Refuse to make more bytes of labels than this at once; 16 GB by default.
 
     Returns
     -------

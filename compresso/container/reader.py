@@ -126,7 +126,7 @@ class Reader:
     salvage : bool
         Search for groups that are not in their place.
     limit : int
-        Refuse to make more bytes of labels than this at once; 16 GiB by default.
+        Refuse to make more bytes of labels than this at once; 16 GB by default.
     memory : int, optional
         Approximate memory limit in bytes; bounds the number of groups that are decoded at once.
     """

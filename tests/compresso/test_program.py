@@ -267,6 +267,13 @@ def test_file_sizes(nbytes, text):
     assert file_size(nbytes) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "printed"), [("999", "999 bytes"), ("256M", "256 MB"), ("2k", "2.00 kB")]
+)
+def test_sizes_are_read_as_they_are_printed(text, printed):
+    assert file_size(cli.size()(text)) == printed
+
+
 def test_completion(folder):
     environment = os.environ | {"_COMPRESSO_COMPLETE": "bash_complete", "COMP_WORDS": "compresso v"}
     words = ["-c", "from compresso.__main__ import main; main(prog_name='compresso')"]

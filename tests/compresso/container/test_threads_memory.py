@@ -68,16 +68,14 @@ def test_damaged_groups_are_filled_with_zeros(tmp_path, phantom, missing):
     data, left = broken(phantom)
     # Without its end, groups are found by their marks, from any thread.
     (tmp_path / "x.cps").write_bytes(data[:-8] if missing else data)
-    told = []
+    faults = set()
     for threads in (1, *MANY):
-        heard = []
         places = tmp_path / "x.cps", tmp_path / "y.npy"
-        options = {"threads": threads, "force": True, "report": heard.append}
-        assert files.decompress_file(*places, salvage=True, **options).faults
+        options = {"threads": threads, "force": True}
+        faults.add(files.decompress_file(*places, salvage=True, **options).faults)
         assert np.array_equal(np.load(tmp_path / "y.npy"), left)
-        told.append(heard)
-    assert all(heard == told[0] for heard in told)
-    assert sum("filled with 0" in line for line in told[0]) == 3
+    (found,) = faults
+    assert sum("filled with 0" in fault for fault in found) == 3
 
 
 @pytest.fixture
