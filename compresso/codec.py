@@ -1,6 +1,6 @@
 """Codecs: an encoding turns labels into bytes, a compressor bytes into fewer bytes.
 
-Both are plug-ins: frozen dataclasses whose fields are their parameters, one class per file in
+Both are plug-ins: frozen dataclasses whose fields are their parameters, in files of
 ``encodings/`` or ``compressors/``. A new one is a new file in its folder, and nothing lists it. A
 file whose name begins with ``_`` is a helper. Formats and kinds of stores are found so too.
 

@@ -28,7 +28,6 @@ class BlockCompressor(Compressor):
         """Restore a block of ``size`` bytes; may raise whatever it likes on damaged data."""
 
     def compress(self, data: Buffer) -> bytes:
-        """Compress bytes (or any C-contiguous buffer)."""
         view = memoryview(data).cast("B")
         parts: list[Buffer] = []
         for at in range(0, len(view), self.block_bytes):
@@ -47,7 +46,6 @@ class BlockCompressor(Compressor):
         return super().decompress(data)
 
     def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
-        """Restore the bytes block by block."""
         for size, packed in self._blocks(data):
             yield packed if len(packed) == size else self._unpack(packed, size)
 

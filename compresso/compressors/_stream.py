@@ -25,12 +25,10 @@ class StreamCompressor(Compressor):
         """Make an object with ``decompress(data, max_length)``, ``eof`` and ``unused_data``."""
 
     def compress(self, data: Buffer) -> bytes:
-        """Compress bytes (or any C-contiguous buffer)."""
         stream = self.compressor()
         return b"".join([stream.compress(data), stream.flush()])
 
     def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
-        """Restore the bytes in pieces of at most ``piece_bytes``."""
         return restore(self.name, self.decompressor(), self.failures, data, piece_bytes)
 
 

@@ -23,12 +23,10 @@ class Brotli(Compressor):
     quality: int = 11
 
     def compress(self, data: Buffer) -> bytes:
-        """Compress bytes (or any C-contiguous buffer)."""
         stream = self.require("brotli").Compressor(quality=self.quality)
         return b"".join([stream.process(memoryview(data).cast("B")), stream.finish()])
 
     def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
-        """Restore the bytes in pieces of about ``piece_bytes``."""
         brotli = self.require("brotli")
         stream = brotli.Decompressor()
         view = memoryview(data).cast("B")

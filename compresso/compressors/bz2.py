@@ -22,9 +22,7 @@ class Bz2(StreamCompressor):
     level: int = 9
 
     def compressor(self) -> Any:
-        """Make a bzip2 compression object."""
         return bz2.BZ2Compressor(self.level)
 
     def decompressor(self) -> Any:
-        """Make a bzip2 decompression object."""
         return bz2.BZ2Decompressor()

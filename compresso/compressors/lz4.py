@@ -22,11 +22,9 @@ class Lz4(BlockCompressor):
     level: int = 1
 
     def pack(self, data: memoryview) -> Buffer | None:
-        """Pack a block."""
         packed: bytes = self.require("imagecodecs").lz4_encode(data, level=self.level)
         return packed
 
     def unpack(self, data: memoryview, size: int) -> Buffer:
-        """Restore a block of ``size`` bytes."""
         block: bytes = self.require("imagecodecs").lz4_decode(data, out=size)
         return block

@@ -14,7 +14,6 @@ class Lzf(BlockCompressor):
     packages = {"imagecodecs": "imagecodecs"}
 
     def pack(self, data: memoryview) -> Buffer | None:
-        """Pack a block."""
         imagecodecs = self.require("imagecodecs")
         try:
             packed: bytes = imagecodecs.lzf_encode(data)
@@ -23,6 +22,5 @@ class Lzf(BlockCompressor):
         return packed
 
     def unpack(self, data: memoryview, size: int) -> Buffer:
-        """Restore a block of ``size`` bytes."""
         block: bytes = self.require("imagecodecs").lzf_decode(data, out=size)
         return block

@@ -23,9 +23,7 @@ class Lzma(StreamCompressor):
     failures = (lzma.LZMAError,)
 
     def compressor(self) -> Any:
-        """Make an LZMA compression object."""
         return lzma.LZMACompressor(preset=self.preset)
 
     def decompressor(self) -> Any:
-        """Make an LZMA decompression object."""
         return lzma.LZMADecompressor()

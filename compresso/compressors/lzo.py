@@ -14,11 +14,9 @@ class Lzo(BlockCompressor):
     packages = {"lzallright": "lzallright"}
 
     def pack(self, data: memoryview) -> Buffer | None:
-        """Pack a block."""
         packed: bytes = self.require("lzallright").LZOCompressor().compress(data)
         return packed
 
     def unpack(self, data: memoryview, size: int) -> Buffer:
-        """Restore a block of ``size`` bytes."""
         block: bytes = self.require("lzallright").LZOCompressor().decompress(data, size)
         return block

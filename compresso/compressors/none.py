@@ -13,11 +13,9 @@ class NoCompressor(Compressor):
     name = "none"
 
     def compress(self, data: Buffer) -> Buffer:
-        """Give the bytes back."""
         return data
 
     def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
-        """Return the bytes, cut into pieces but not copied."""
         if memoryview(data).nbytes <= piece_bytes:
             yield data
             return

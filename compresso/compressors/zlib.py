@@ -2,7 +2,7 @@
 
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from compresso.compressors._stream import StreamCompressor
 
@@ -18,14 +18,13 @@ class Zlib(StreamCompressor):
     """
 
     name = "zlib"
+    wbits: ClassVar[int] = 15  # a zlib container, for the library
     limits = {"level": (0, 9)}
     level: int = 6
     failures = (zlib.error,)
 
     def compressor(self) -> Any:
-        """Make a zlib compression object."""
-        return zlib.compressobj(self.level)
+        return zlib.compressobj(self.level, wbits=self.wbits)
 
     def decompressor(self) -> Any:
-        """Make a zlib decompression object."""
-        return zlib.decompressobj()
+        return zlib.decompressobj(wbits=self.wbits)

@@ -16,10 +16,8 @@ class Zopfli(Compressor):
     packages = {"imagecodecs": "imagecodecs"}
 
     def compress(self, data: Buffer) -> bytes:
-        """Compress bytes (or any C-contiguous buffer)."""
         packed: bytes = self.require("imagecodecs").zopfli_encode(data)
         return packed
 
     def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
-        """Restore the bytes in pieces of at most ``piece_bytes``."""
         return restore(self.name, zlib.decompressobj(), (zlib.error,), data, piece_bytes)
