@@ -18,10 +18,15 @@ def display_name(name: str, group: str) -> str:
 def markdown(
     heads: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1
 ) -> Iterator[str]:
-    """Yield the lines of a Markdown table, whose columns after the first ``left`` are numbers."""
+    """Yield the lines of a Markdown table, whose columns after the first ``left`` are numbers.
+
+    A ``|``, which names of stores have, is escaped.
+    """
     rule = ["---"] * left + ["---:"] * (len(heads) - left)
     yield from (f"| {' | '.join(heads)} |", f"|{'|'.join(rule)}|")
-    yield from (f"| {' | '.join(map(str, row))} |" for row in rows)
+    for row in rows:
+        fields = (str(field).replace("|", r"\|") for field in row)
+        yield f"| {' | '.join(fields)} |"
 
 
 def printable(text: str) -> str:

@@ -58,24 +58,12 @@ def window_counts(volume: LoadedVolume) -> tuple[NDArray[np.uint64], NDArray[np.
     return found.values, np.bincount(found.indices, minlength=found.values.size)
 
 
-def in_table(text: str) -> str:
-    """Escape text for a Markdown table; names of stores have a ``|``, which ends a column."""
-    return text.replace("|", r"\|")
-
-
 class Measured:
-    """The rows of one report.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Rows of results, including failed ones.
-    """
+    """The rows of one report, including failed ones."""
 
     def __init__(self, table: pd.DataFrame) -> None:
-        escaped = {name: table[name].map(in_table) for name in ("dataset", "status")}
-        self._table = table.assign(**escaped)
-        self.rows = derive(self._table)
+        self._table = table
+        self.rows = derive(table)
 
     def datasets(self, group: str | None = None) -> list[str]:
         """The datasets with a result, of one group or of all."""
