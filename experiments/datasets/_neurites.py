@@ -1,9 +1,9 @@
 """The neurites of the phantom, which wander through a stack of slices."""
 
-import dataclasses
 import math
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ WARPS = (  # grid step in px, amplitude in px, grid step in slices
 )
 
 
-@dataclasses.dataclass
+@dataclass
 class Neurite:
     """One tube, as it is in the current slice."""
 
@@ -47,16 +47,10 @@ class Neurite:
 
 
 class Neurites:
-    """A phantom of which any box is painted when it is read.
+    """A phantom, size x, y, z, of which any box is painted when it is read; threads may share it.
 
     The neurites wander from the first slice to the last one that was read. Their positions in each
-    slice are kept, which take less than a hundredth of the labels. Threads may read at once.
-
-    Parameters
-    ----------
-    size : (int, int, int)
-        x, y, z in voxels.
-    seed, bits : int
+    slice are kept, which take less than a hundredth of the labels.
     """
 
     def __init__(self, size: tuple[int, int, int], seed: int, bits: int) -> None:
@@ -220,18 +214,10 @@ def add_noise(field, cell, amplitude, z, seed, start):
 
 @njit(cache=True)
 def paint(table, dx, dy, owner, start):
-    """Give every pixel of a part of a slice to the neurite whose disc is nearest.
+    """Give every pixel of a part of a slice, from y, x = start on, to the neurite that is nearest.
 
-    Parameters
-    ----------
-    table : (n, 5) float64
-        Ends (x, y, x, y) of each disc's axis, and its radius.
-    dx, dy : (ny, nx) float32
-        Displacement of each pixel.
-    owner : (ny, nx) int32, overwritten
-        Row of ``table``, or -1 beyond the reach of all.
-    start : (int, int)
-        Where in the slice the part begins, y and x.
+    ``owner`` gets its row in ``table`` (:data:`Discs`), or -1 beyond the reach of all; ``dx`` and
+    ``dy`` displace the pixels.
     """
     y0, x0 = start
     ny, nx = owner.shape

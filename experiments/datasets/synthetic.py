@@ -38,20 +38,11 @@ class Synthetic(Plugin):
 
 @dataclass(frozen=True)
 class Phantom(Synthetic):
-    """The phantom.
+    """The phantom."""
 
-    Parameters
-    ----------
-    size : Extent
-        x, y, z in voxels.
-    seed : int
-    bits : int
-        Width of an id: 64, or 32 for a uint32 volume.
-    """
-
-    size: Extent = Extent("512x512x32")
+    size: Extent = Extent("512x512x32")  # x, y, z in voxels
     seed: int = 0
-    bits: int = 64
+    bits: int = 64  # of a label: 64, or 32 for a uint32 volume
 
     name = "phantom"
     title = "Phantom"
@@ -105,18 +96,10 @@ PATTERNS: dict[str, Callable[[Shape, Box], Labels]] = {
 
 @dataclass(frozen=True)
 class Pattern(Synthetic):
-    """A pattern that is nothing like tissue.
+    """A pattern that is nothing like tissue."""
 
-    Parameters
-    ----------
-    kind : str
-        ``noise``, ``checkerboard``, ``coins`` or ``blank``.
-    size : Extent
-        x, y, z in voxels.
-    """
-
-    kind: str = "noise"
-    size: Extent = Extent("512x512x32")
+    kind: str = "noise"  # one of PATTERNS
+    size: Extent = Extent("512x512x32")  # x, y, z in voxels
 
     name = "pattern"
     title = "Pattern"
