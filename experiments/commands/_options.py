@@ -1,6 +1,7 @@
 """Options that several commands of run.py have, and the sections of their help."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from compresso import cli
 from compresso.cli import Decorator
 
 ROOT = Path(__file__).resolve().parents[2]
-#: The sections of the help, with the names of their options in order; the last has all others.
+#: The sections of the help, with the names of their options in order; all others come last.
 SECTIONS = {
     "Measuring": (
         *("runs", "restart", "keep_failed", "threads", "timeout", "isolated", "seed"),
@@ -18,7 +19,6 @@ SECTIONS = {
     ),
     "Data": ("slices", "chunks", "sample", "dtypes", "group", "directory", "mirror"),
     "Output": ("form", "as_json", "output", "figures", "plot", "only_report", "verbose", "quiet"),
-    "Other": (),
 }
 
 
@@ -28,18 +28,21 @@ class Command(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, section by section."""
         options = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
-        named = [name for names in SECTIONS.values() for name in names]
-        for title, names in SECTIONS.items():
-            chosen = [p for name in names for p in options if p.name == name]
-            chosen = chosen or [p for p in options if p.name not in named] * (not names)
-            if lines := [record for p in chosen if (record := p.get_help_record(ctx))]:
+        named = {name for names in SECTIONS.values() for name in names}
+        others = [p.name for p in options if p.name not in named]
+        for title, names in {**SECTIONS, "Other": others}.items():
+            records = (p.get_help_record(ctx) for name in names for p in options if p.name == name)
+            if lines := list(filter(None, records)):
                 with formatter.section(title):
                     formatter.write_dl(lines)
 
 
-def examples(*lines: str, docs: str = "docs/benchmarking.md") -> str:
-    """Return the epilog of a command's help, with command lines without ``python run.py``."""
-    return cli.examples(*(f"python run.py {line}" for line in lines), docs=docs)
+def command(
+    *examples: str, docs: str = "docs/benchmarking.md"
+) -> Callable[[Callable[..., None]], click.Command]:
+    """Return the decorator of a command, with examples without ``python run.py``, and --debug."""
+    epilog = cli.examples(*(f"python run.py {line}" for line in examples), docs=docs)
+    return lambda function: click.command(cls=Command, epilog=epilog)(cli.DEBUG(function))
 
 
 def runs(default: int, what: str = "Measure every method N times, in random order.") -> Decorator:
@@ -63,11 +66,6 @@ def _seconds(text: object) -> float | None:
     return None if seconds == math.inf else seconds
 
 
-def _slices(text: object) -> int | None:
-    """Parse a number of slices; None for -1, as in the original program."""
-    return None if str(text) == "-1" else cli.number(1)(text)
-
-
 def timeout(default: float | None) -> Decorator:
     """Return the option ``--timeout``; inf disables it."""
     return click.option(
@@ -81,38 +79,38 @@ def timeout(default: float | None) -> Decorator:
 
 def output(name: str, what: str = "CSV to which each run is added.") -> Decorator:
     """Return the option ``--csv``, by default a CSV of this name."""
+    path = f"experiments/results/{name}"
     return click.option(
         *("-o", "--csv", "output"),
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
-        default=ROOT / "experiments" / "results" / name,
+        default=ROOT / path,
         show_default=False,
-        help=f"{what}  [default: experiments/results/{name}]",
+        help=f"{what}  [default: {path}]",
+    )
+
+
+def _folder(*flags: str, name: str, what: str) -> Decorator:
+    """Return the option of a folder, by default one of this repository."""
+    return click.option(
+        *flags,
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="FOLDER",
+        default=ROOT / name,
+        show_default=False,
+        help=f"{what}  [default: {name}/]",
     )
 
 
 SLICES = click.option(
     *("-s", "--slices"),
-    type=_slices,
+    # -1 is what the original program has for all.
+    type=lambda text: None if text == "-1" else cli.number(1)(text),
     metavar="N",
     help="Use only the first N slices.  [default: all; -1 also means all]",
 )
-DIRECTORY = click.option(
-    *("-d", "--directory"),
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    default=ROOT / "data",
-    show_default=False,
-    help="Folder with the downloaded datasets.  [default: data/]",
-)
-FIGURES = click.option(
-    "--figures",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    default=ROOT / "figures",
-    show_default=False,
-    help="Folder for the figures and the report.  [default: figures/]",
-)
+DIRECTORY = _folder("-d", "--directory", name="data", what="Folder with the downloaded datasets.")
+FIGURES = _folder("--figures", name="figures", what="Folder for the figures and the report.")
 PLOT = click.option("--plot/--no-plot", default=True, help="Draw figures and write the report.")
 RESTART = click.option("--restart", is_flag=True, help="Repeat runs that are already in the CSV.")
 VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show details of the progress.")

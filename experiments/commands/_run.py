@@ -5,43 +5,49 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import pandas as pd
 from tqdm import tqdm
 
-from compresso.cli import announce_compilation
+from compresso.cli import announce_compilation, on_interruption
 from compresso.text import digits, method_name
 from experiments import figures, page, records
 from experiments.datasets import Dataset
 from experiments.measure import Grid
 from experiments.records import OK, Row, table
 from experiments.records.results import describe_skipped, describe_unusable
+from experiments.records.rows import SECONDS
 from experiments.text import display_name
 
 
-def measure(
-    grid: Grid, verbose: bool, quiet: bool, directory: Path | None
-) -> tuple[list[Row], int]:
-    """Run a grid under a progress bar; returns all of its rows, and how many were measured now.
+def check(datasets: Sequence[Dataset], slices: int | None) -> None:
+    """Print what the user should know of datasets; raises an error for those that are missing."""
+    for dataset in datasets:
+        for line in dataset.check(slices):
+            click.echo(line, err=True)
 
-    Figures will go to ``directory``, which is checked first. Ctrl-C ends the program.
+
+def measure(
+    grid: Grid, form: str, verbose: bool, quiet: bool, directory: Path | None
+) -> tuple[list[Row], int]:
+    """Run a grid under a progress bar, and print its table, as ``render`` lays it out.
+
+    Returns all of its rows, and how many were measured now. Figures will go to ``directory``, which
+    is checked first.
     """
     if directory:
         figures.check(directory)
     rows, added = [], 0
-    with bar(len(grid), quiet) as progress:
-        try:
-            for row, new in grid.run(progress.set_description_str):
-                progress.update()
-                rows.append(row)
-                added += new
-                if verbose and new:
-                    progress.write(_line(row), file=sys.stderr)
-        except KeyboardInterrupt:
-            progress.close()
-            stop(added, grid.output)
+    with on_interruption(f"finished runs are in {grid.output}"), bar(len(grid), quiet) as progress:
+        for row, new in grid.run(progress.set_description_str):
+            progress.update()
+            rows.append(row)
+            added += new
+            if verbose and new:
+                progress.write(_line(row), file=sys.stderr)
+    click.echo(table.render(records.tabulate(row for row in rows if not row.get("chunk")), form))
     return rows, added
 
 
@@ -51,8 +57,6 @@ def bar(total: int | None, quiet: bool) -> Iterator[Any]:
     tqdm.monitor_interval = 0  # it would be one more thread
     form = "{desc} {n_fmt}/{total_fmt} [{elapsed}]" if total is not None else "{elapsed} {desc}"
     hidden = quiet or not sys.stderr.isatty()
-    if not hidden:
-        announce_compilation()
     ended = threading.Event()
     with tqdm(total=total, bar_format=form, disable=hidden, leave=False) as progress:
 
@@ -61,23 +65,12 @@ def bar(total: int | None, quiet: bool) -> Iterator[Any]:
                 progress.refresh()
 
         if not hidden:
+            announce_compilation()
             threading.Thread(target=tick, daemon=True).start()
         try:
             yield progress
         finally:
             ended.set()
-
-
-def render(rows: Sequence[Row], form: str) -> str:
-    """Return the results of a grid, without those of chunks, as a table, CSV, JSON or Markdown."""
-    whole = [row for row in rows if not row.get("chunk")]
-    return table.render(records.tabulate(whole), form)
-
-
-def stop(added: int, output: Path) -> NoReturn:
-    """End after Ctrl-C."""
-    click.echo(f"Interrupted; {added} finished runs are in {output}", err=True)
-    sys.exit(130)
 
 
 def finish(
@@ -90,8 +83,7 @@ def finish(
     if earlier:
         steps.append(f"{earlier} runs were already in it. To measure them again, use --restart")
     if directory and failed < len(rows):
-        table = read(grid.output)
-        steps += draw(table, directory, grid.datasets, grid.slices)
+        steps += draw(read(grid.output), directory, grid.datasets, grid.slices)
     if not quiet:
         steps.append(f"To choose a method: python run.py recommend {dataset}")
         click.echo("\n".join(("", *steps)), err=True)
@@ -101,9 +93,10 @@ def finish(
 
 
 def read(output: Path) -> pd.DataFrame:
-    """Read a CSV, and report its rows that are not shown."""
+    """Read a CSV, and print to standard error which of its rows are not shown, if any."""
     rows = records.read(output)
-    report_skipped(rows)
+    for line in filter(None, (describe_skipped(rows), describe_unusable(rows))):
+        click.echo(line, err=True)
     return rows
 
 
@@ -114,21 +107,12 @@ def draw(
     slices: int | None = None,
     answers: dict[str, Any] | None = None,
 ) -> list[str]:
-    """Draw the figures of rows and slices of datasets, and write the page.
-
-    Returns lines with their paths.
-    """
+    """Draw the figures of rows and slices of datasets, write the page, and return their paths."""
     paths = list(figures.draw_all(rows, directory))
     for dataset in datasets:
         paths += figures.draw_slices(dataset, slices, directory)
     written = page.write(rows, paths, directory, answers)
     return [f"{len(paths)} figure files in {directory}", f"Report: {written}"]
-
-
-def report_skipped(rows: pd.DataFrame) -> None:
-    """Print to standard error which rows of a CSV are not shown, if any."""
-    for line in filter(None, (describe_skipped(rows), describe_unusable(rows))):
-        click.echo(line, err=True)
 
 
 def _line(row: Row) -> str:
@@ -137,8 +121,5 @@ def _line(row: Row) -> str:
     if row["status"] != OK:
         return f"{run}{row['status']}"
     ratio = digits(row["raw_bytes"] / row["compressed_bytes"])
-    seconds = (f"{stage} {digits(row[f'{stage}_s'])} s" for stage in STAGES)
+    seconds = (f"{name.removesuffix('_s')} {digits(row[name])} s" for name in SECONDS)
     return f"{run}ratio {ratio}; {', '.join(seconds)}"
-
-
-STAGES = ("encode", "compress", "decompress", "decode")

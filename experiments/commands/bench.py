@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 from compresso import cli
-from compresso.cli import DEBUG, QUIET
+from compresso.cli import QUIET
 from compresso.text import extent
 from experiments.commands import _options as options
-from experiments.commands._options import Command
 
 if TYPE_CHECKING:
     from experiments.datasets import LoadedVolume
@@ -34,13 +33,10 @@ def _be_quick(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         ctx.default_map = QUICK | ({"peers": str(PEERS)} if PEERS.exists() else {})
 
 
-@click.command(
-    cls=Command,
-    epilog=options.examples(
-        "bench --quick",
-        "bench pinky40 --slices 64 --dtype uint32",
-        "bench --peers peers/bin/python --runs 7",
-    ),
+@options.command(
+    "bench --quick",
+    "bench pinky40 --slices 64 --dtype uint32",
+    "bench --peers peers/bin/python --runs 7",
 )
 @click.argument("dataset", default="phantom:size=512x512x128")
 @click.option(
@@ -62,8 +58,7 @@ def _be_quick(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 )
 @options.SLICES
 @click.option(
-    "--dtype",
-    "dtypes",
+    *("--dtype", "dtypes"),
     type=click.Choice(["uint32", "uint64"]),
     multiple=True,
     help="Convert the volume first; repeat it to measure both.",
@@ -72,7 +67,6 @@ def _be_quick(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @options.FIGURES
 @options.PLOT
 @QUIET
-@DEBUG
 def bench(
     dataset: str,
     runs: int,

@@ -6,20 +6,17 @@ from typing import Any
 
 import click
 
-from compresso.cli import DEBUG, JSON, QUIET, complain
+from compresso.cli import JSON, QUIET, complain
 from compresso.text import file_size
 from experiments.commands import _options as options
-from experiments.commands._options import DIRECTORY, Command
+from experiments.commands._options import DIRECTORY
 
 HEADINGS = ("name", "title", "size (x, y, z)", "licence", "downloaded", "origin")
 
 
-@click.command(
-    cls=Command, epilog=options.examples("datasets", "datasets --json", docs="docs/reproducing.md")
-)
+@options.command("datasets", "datasets --json", docs="docs/reproducing.md")
 @DIRECTORY
 @JSON
-@DEBUG
 def datasets(directory: Path, as_json: bool) -> None:
     """List the datasets and show which are downloaded."""
     from experiments.datasets import known
@@ -57,19 +54,13 @@ def _line(about: dict[str, Any]) -> tuple[str, ...]:
     return about["name"], title, about["size"], licence, state, origin
 
 
-@click.command(
-    cls=Command,
-    epilog=options.examples(
-        "fetch pinky40 fib25", "fetch all -d /data", docs="docs/reproducing.md"
-    ),
-)
+@options.command("fetch pinky40 fib25", "fetch all -d /data", docs="docs/reproducing.md")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
     "--mirror", metavar="URL", help="Base URL to download from, instead of the original servers."
 )
 @DIRECTORY
 @QUIET
-@DEBUG
 @click.pass_context
 def fetch(
     ctx: click.Context, names: tuple[str, ...], mirror: str | None, directory: Path, quiet: bool

@@ -6,9 +6,8 @@ from typing import Any
 import click
 
 from compresso import cli
-from compresso.cli import DEBUG, QUIET
+from compresso.cli import QUIET
 from experiments.commands import _options as options
-from experiments.commands._options import Command
 
 BANNER = r"""
       ___________________________________________
@@ -24,13 +23,10 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
         click.echo(BANNER)
 
 
-@click.command(
-    cls=Command,
-    epilog=options.examples(
-        "compresso lzma phantom",
-        "all all my.h5:/labels --runs 3",
-        "compresso:window=4x4x1,ristretto zstd:level=19,lzma pinky40 --format md",
-    ),
+@options.command(
+    "compresso lzma phantom",
+    "all all my.h5:/labels --runs 3",
+    "compresso:window=4x4x1,ristretto zstd:level=19,lzma pinky40 --format md",
 )
 @click.argument("encoding")
 @click.argument("compression")
@@ -62,8 +58,7 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
 )
 @options.DIRECTORY
 @click.option(
-    "--format",
-    "form",
+    *("--format", "form"),
     type=click.Choice(["table", "csv", "json", "md"]),
     default="table",
     help="Format of the printed results.",
@@ -74,10 +69,8 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
 @options.PLOT
 @options.VERBOSE
 @QUIET
-@DEBUG
 @click.option(
-    "-b",
-    "--bockwurst",
+    *("-b", "--bockwurst"),
     is_flag=True,
     is_eager=True,
     expose_value=False,
@@ -123,21 +116,19 @@ def grid(
     second = options.codecs("COMPRESSION", compression, compressors)
     chosen = datasets.choose(dataset, directory, group)
     # A chunk fits into memory even if the whole volume does not.
-    for line in datasets.checked(chosen, 0 if settings["chunks"] else settings["slices"]):
-        click.echo(line, err=True)
+    _run.check(chosen, 0 if settings["chunks"] else settings["slices"])
     alone = [one.spec for one in first if one.alone]
     if alone and not quiet and any(one.spec != "none" for one in second):
         click.echo(f"Measured without a compressor: {', '.join(alone)}", err=True)
     grid = Grid(combine(first, second, threads), chosen, resume=not restart, **settings)
-    rows, added = _run.measure(grid, verbose, quiet, figures if plot else None)
-    click.echo(_run.render(rows, form))
-    _run.finish(grid, rows, added, quiet, figures if plot else None, dataset)
+    folder = figures if plot else None
+    rows, added = _run.measure(grid, form, verbose, quiet, folder)
+    _run.finish(grid, rows, added, quiet, folder, dataset)
 
 
-@click.command(cls=Command, epilog=options.examples("plot", "plot -o my.csv --figures my-figures"))
+@options.command("plot", "plot -o my.csv --figures my-figures")
 @options.output("results.csv", "CSV with the runs to draw.")
 @options.FIGURES
-@DEBUG
 def plot(output: Path, figures: Path) -> None:
     """Draw the figures and write the report of a CSV."""
     from experiments.commands import _run

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from compresso.cli import DEBUG, QUIET
+from compresso.cli import QUIET
 from experiments.commands import _options as options
-from experiments.commands._options import Command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,10 +19,7 @@ if TYPE_CHECKING:
 PATIENCE = 600.0
 
 
-@click.command(
-    cls=Command,
-    epilog=options.examples("paper", "paper spl-knee,bsd500 --runs 1", docs="docs/reproducing.md"),
-)
+@options.command("paper", "paper spl-knee,bsd500 --runs 1", docs="docs/reproducing.md")
 @click.argument("dataset", default="all")
 @options.runs(5)
 @options.RESTART
@@ -38,7 +34,6 @@ PATIENCE = 600.0
 @click.option("--only-report", is_flag=True, help="Measure nothing; report the rows of the CSV.")
 @options.VERBOSE
 @QUIET
-@DEBUG
 def paper(
     dataset: str,
     directory: Path,
@@ -69,12 +64,9 @@ def paper(
     from experiments.measure import Grid
 
     chosen = datasets.choose(dataset, directory)
-    for line in datasets.checked(chosen, slices):
-        click.echo(line, err=True)
+    _run.check(chosen, slices)
     if only_report:
-        table = _rows_of(chosen, output)
-        _run.report_skipped(table)
-        _report(table, chosen, slices, figures, plot)
+        _report(_rows_of(chosen, output), chosen, slices, figures, plot)
         return
     grid = Grid(
         [*paper.methods(), *paper.current_methods()],
@@ -86,17 +78,17 @@ def paper(
         resume=not restart,
         **settings,
     )
-    rows, added = _run.measure(grid, verbose, quiet, figures)
-    click.echo(_run.render(rows, "table"))
+    rows, added = _run.measure(grid, "table", verbose, quiet, figures)
     _report(records.tabulate(rows), chosen, slices, figures, plot)
     _run.finish(grid, rows, added, quiet, None, dataset)
 
 
 def _rows_of(chosen: "Sequence[Dataset]", output: Path) -> "pd.DataFrame":
     """The rows of some datasets in the CSV; raises ResultsError if there are none."""
-    from experiments import ResultsError, records
+    from experiments import ResultsError
+    from experiments.commands import _run
 
-    table = records.read(output)
+    table = _run.read(output)
     table = table[table["dataset"].isin([one.name for one in chosen])]
     absent = [one.name for one in chosen if one.name not in set(table["dataset"])]
     if absent:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from compresso import cli
-from compresso.cli import DEBUG, JSON, QUIET
+from compresso.cli import JSON, QUIET
 from experiments.commands import _options as options
-from experiments.commands._options import Command
 
 if TYPE_CHECKING:
     from compresso.codec import Extent
@@ -30,11 +29,8 @@ def _share(text: object) -> float:
     return share
 
 
-@click.command(
-    cls=Command,
-    epilog=options.examples(
-        "recommend my.h5:/labels", "recommend pinky40 --sample 10% --json", docs="docs/choosing.md"
-    ),
+@options.command(
+    "recommend my.h5:/labels", "recommend pinky40 --sample 10% --json", docs="docs/choosing.md"
 )
 @click.argument("dataset")
 @options.runs(5, "Measure the best methods N times.")
@@ -53,7 +49,6 @@ def _share(text: object) -> float:
 @options.PLOT
 @options.VERBOSE
 @QUIET
-@DEBUG
 def recommend(
     dataset: str,
     sample: float | None,
@@ -80,8 +75,7 @@ def recommend(
     from experiments.text import display_name
 
     chosen = datasets.choose_one(dataset, directory, "recommend")
-    for line in chosen.check(0):
-        click.echo(line, err=True)
+    _run.check([chosen], 0)
     records.check(output)
     if plot:
         pictures.check(figures)
@@ -93,21 +87,19 @@ def recommend(
         records.append(output, row)
         added += 1
 
-    try:
-        with _run.bar(None, quiet or verbose) as bar:
+    saved = cli.on_interruption(f"finished runs are in {output}")
+    with saved, _run.bar(None, quiet or verbose) as bar:
 
-            def announce(text: str) -> None:
-                bar.set_description_str(text)
-                if verbose:
-                    click.echo(text, err=True)
+        def announce(text: str) -> None:
+            bar.set_description_str(text)
+            if verbose:
+                click.echo(text, err=True)
 
-            measurer = recommend.Measurer(announce, record)
-            chunk = chunks and tuple(reversed(chunks))
-            for advice in recommend.recommend(chosen, measurer, sample, chunk, seed, runs):
-                if not (advice.final or quiet):
-                    bar.write(recommend.as_line(advice), file=sys.stderr)
-    except KeyboardInterrupt:
-        _run.stop(added, output)
+        measurer = recommend.Measurer(announce, record)
+        chunk = chunks and tuple(reversed(chunks))
+        for advice in recommend.recommend(chosen, measurer, sample, chunk, seed, runs):
+            if not (advice.final or quiet):
+                bar.write(recommend.as_line(advice), file=sys.stderr)
     answers = recommend.as_json(advice, source)
     if as_json:
         click.echo(json.dumps(answers, indent=2))

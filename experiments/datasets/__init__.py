@@ -3,7 +3,6 @@
 import os
 import re
 import tomllib
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from experiments.datasets.dataset import Dataset, LoadedVolume, Published, of_te
 from experiments.text import EM, OTHER, SYNTHETIC, distinct, printable
 
 __all__ = ["CATALOGUE", "EM", "OTHER", "SYNTHETIC", "Dataset", "LoadedVolume", "Published"]
-__all__ += ["checked", "choose", "choose_one", "known", "names", "parse", "published"]
+__all__ += ["choose", "choose_one", "known", "names", "parse", "published"]
 
 #: A name in double quotes, in a list.
 QUOTED = re.compile(r'(?<![^,\s])"([^"]*)"(?![^,\s])')
@@ -78,15 +77,6 @@ def choose_one(text: str, directory: Path, command: str) -> Dataset:
     if more:
         raise DatasetError(f"{command} takes a single dataset; {text!r} names {len(more) + 1}")
     return one
-
-
-def checked(chosen: Sequence[Dataset], slices: int | None) -> list[str]:
-    """Return the notes of all datasets, which the user should see first.
-
-    Raises DatasetError or FileError for a dataset that is missing or does not fit into memory,
-    before anything is measured.
-    """
-    return [line for dataset in chosen for line in dataset.check(slices)]
 
 
 def parse(text: str, directory: Path, group: str = EM) -> list[Dataset]:

@@ -249,7 +249,14 @@ def test_odd_file_names(tmp_path, keep):
     for number, path in enumerate(paths):
         np.save(tmp_path / "x.npy", LABELS + number)
         (tmp_path / "x.npy").rename(os.fsdecode(path))
-    command = [sys.executable, RUN, "none", "zlib", b",".join(paths), *keep]
+    command = [
+        sys.executable,
+        RUN,
+        "none",
+        "zlib",
+        b",".join(b'"%b"' % path for path in paths),
+        *keep,
+    ]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     shown = ["a,b.npy", "gr\\udcfcn.npy", "two\\nlines.npy", "a$b$c_$x.npy"]

@@ -159,14 +159,14 @@ def test_more_than_the_memory_holds_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(volumes, "available", lambda: 2 * 20 * 33 * 41 * 8 - 1)
     for name in ("seg", "seg.npy"):
         (dataset,) = datasets.choose(str(tmp_path / name), tmp_path)
-        for refused in (lambda: datasets.checked([dataset], None), dataset.load):  # noqa: B023
+        for refused in (lambda: dataset.check(None), dataset.load):  # noqa: B023
             with pytest.raises(DatasetError, match=r"41 x 33 x 20 uint64, .*--slices"):
                 refused()
-        notes = datasets.checked([dataset], 19)
+        notes = dataset.check(19)
         assert len(notes) == (name == "seg")
 
 
 def test_absent_stores_are_refused_before_anything_is_measured(tmp_path):
-    chosen = datasets.choose(f"file://{tmp_path}/nothing", tmp_path)
+    (dataset,) = datasets.choose(f"file://{tmp_path}/nothing", tmp_path)
     with pytest.raises(FileError):
-        datasets.checked(chosen, None)
+        dataset.check(None)
