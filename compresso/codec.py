@@ -241,6 +241,10 @@ class Encoding(Plugin):
 
     #: True if a compressor does not help.
     alone: ClassVar[bool] = False
+    #: Bytes per voxel that encoding or decoding takes next to the labels, measured on segmentations
+    #: with 64-bit labels; noise can take several times as many. It decides how many groups fit the
+    #: memory.
+    working_bytes: ClassVar[int] = 24
     #: Whether any bytes decode to a volume or raise DecodeError; another's package may crash. This
     #: is a declaration; it switches nothing on or off. Tests and measurements damage the streams of
     #: encodings that declare it.

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from xxhash import xxh3_64_hexdigest
 
-from compresso import volumes
+from compresso import encodings, volumes
 from compresso.arrays import Labels, Shape
 from compresso.atomic import STANDARD, Stamp, check_unchanged, is_stream, stamp
 from compresso.codec import DEFAULT_ENCODING, require
@@ -37,8 +37,8 @@ HEAD = "zarr.json"
 RECORDS = ".compresso/"
 #: The most voxels of a task: it limits the work that a kill undoes.
 LARGEST = 1 << 24
-#: Bytes that a codec needs per voxel of the chunk at work, about.
-CODEC_BYTES = 64
+#: Bytes per voxel of the chunk at work: its labels, its stream, and labels to compare.
+CHUNK_BYTES = 24
 #: Bytes of the interpreter, libraries and kernels.
 BASE = 352 << 20
 
@@ -227,7 +227,8 @@ def _needs(task: Shape, volume: Volume, job: Job) -> int:
     size = volume.dtype.itemsize
     inner = math.prod(job.chunks) * (1 if job.shards is None else 8)
     unit = math.prod(job.unit)
-    own = size * math.prod(task) + (size + 1) * unit + CODEC_BYTES * min(inner, unit)
+    chunk_bytes = CHUNK_BYTES + encodings.parse(job.encoding).working_bytes
+    own = size * math.prod(task) + (size + 1) * unit + chunk_bytes * min(inner, unit)
     return own + _across(task, volume)
 
 

@@ -98,7 +98,7 @@ def compress_file(
         open(unfinished, "wb") as file,
     ):
         shape = volume.own if 0 < len(volume.own) < 3 else volume.shape
-        depth = None if memory is None else container.depth_within(memory, shape)
+        depth = None if memory is None else container.depth_within(memory, shape, encoding)
         kept, lost = volumes.fit(volume.metadata, container.METADATA_LIMIT)
         parts = _slabs(volume, 0, volume.shape[0], depth or STEP)
         shift = container.shift_of(volume.dtype, parts)  # reads signed 64-bit labels only

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from compresso import encodings
 from compresso.arrays import Shape, as_shape
 from compresso.codec import DEFAULT_ENCODING
 from compresso.container.group import Codec, Groups
@@ -19,9 +20,9 @@ METADATA_LIMIT = 4 << 20  # bytes of metadata, encoded
 #: Integers and bool, in NumPy's notation.
 DTYPES = {f"{order}{kind}{size}" for order in "<>|" for kind in "ui" for size in (1, 2, 4, 8)}
 DTYPES.add("|b1")
-#: Arrays of 8 bytes per voxel in memory while a group is encoded: it is read, encoded, compressed
-#: and compared, while the next one is read.
-COPIES = 6
+#: Bytes per voxel of a group, without those of its encoding: labels of 64 bits, the same ones
+#: shifted, and those of the next group.
+VOXEL_BYTES = 3 * 8
 #: Voxels of a group by default: deeper groups compress slightly better (docs/performance.md), but
 #: leave cores idle.
 GROUP_VOXELS = 1 << 24
@@ -66,6 +67,12 @@ class Description:
         """Bytes of the labels of the largest group."""
         z, y, x = self.grid
         return min(z, self.depth) * y * x * np.dtype(self.dtype).itemsize
+
+    @property
+    def group_memory(self) -> int:
+        """Bytes of memory that encoding or decoding a group takes, about."""
+        z, y, x = self.grid
+        return max(1, min(z, self.depth) * y * x * _voxel_memory(self.encoding))
 
     def to_json(self) -> bytes:
         """The description as JSON."""
@@ -154,12 +161,11 @@ def _checked_metadata(metadata: Any) -> dict[str, Any]:
     return restored
 
 
-def group_memory(shape: Sequence[int], depth: int) -> int:
-    """Bytes of memory needed to encode a group of ``depth`` slices, including all copies."""
-    z, y, x = as_shape(shape)
-    return COPIES * 8 * min(depth, z) * y * x
+def _voxel_memory(encoding: str) -> int:
+    return VOXEL_BYTES + encodings.parse(encoding).working_bytes
 
 
-def depth_within(memory: int, shape: Sequence[int]) -> int:
+def depth_within(memory: int, shape: Sequence[int], encoding: str) -> int:
     """Slices of a group by default, or as many as ``memory`` bytes allow to encode; at least 1."""
-    return max(1, min(_default_depth(shape), memory // max(1, group_memory(shape, 1))))
+    slice_memory = math.prod(as_shape(shape)[1:]) * _voxel_memory(encoding)
+    return max(1, min(_default_depth(shape), memory // max(1, slice_memory)))

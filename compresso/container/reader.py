@@ -15,7 +15,6 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from compresso.arrays import LIMIT, Labels
-from compresso.container.description import group_memory
 from compresso.container.group import Group, decode_group, fill
 from compresso.container.layout import (
     GROUP_BYTES,
@@ -208,8 +207,7 @@ class Reader:
         description = self.description
         room = self._limit // max(1, description.group_nbytes) - 1
         if self._memory is not None:
-            of_each = group_memory(description.shape, description.depth)
-            room = min(room, self._memory // max(1, of_each))
+            room = min(room, self._memory // description.group_memory)
         at_once, each = shares(threads, min(len(numbers), max(1, room)))
 
         def attempt(number: int) -> Labels | DecodeError:

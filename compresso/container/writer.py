@@ -8,7 +8,7 @@ import numpy as np
 
 from compresso.arrays import Labels, as_shape, as_volume
 from compresso.codec import Buffer
-from compresso.container.description import Description, group_memory
+from compresso.container.description import Description
 from compresso.container.group import Group, encode_group
 from compresso.container.layout import PLACE, pack_end, pack_group, pack_head
 from compresso.errors import EncodeError, LabelError
@@ -52,8 +52,7 @@ def write(
         If the encoding cannot hold the labels, or ``read`` returns other slices.
     """
     groups, codec = description.groups, description.codec
-    of_each = group_memory(description.shape, description.depth)
-    room = len(groups) if memory is None else max(1, memory // max(1, of_each))
+    room = len(groups) if memory is None else max(1, memory // description.group_memory)
     at_once, each = shares(threads, min(len(groups), room))
 
     def pack(section: tuple[int, Labels]) -> tuple[int, Group, Buffer]:

@@ -52,6 +52,7 @@ class CompressedSegmentation(Encoding):
     """
 
     name = "compressed_segmentation"
+    working_bytes = 2
     block: Extent = Extent("8x8x8")
 
     def __post_init__(self) -> None:

@@ -55,6 +55,7 @@ class Compresso(Encoding):
     """
 
     name = "compresso"
+    working_bytes = 2
     window: Extent = Extent("8x8x1")
 
     def __post_init__(self) -> None:

@@ -67,6 +67,7 @@ class Cpso(Encoding):
     """
 
     name = "cpso"
+    working_bytes = 2
     window: Extent = Extent("4x4x1")
     connectivity: int = 4
     index: int = 1

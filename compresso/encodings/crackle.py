@@ -31,6 +31,7 @@ class Crackle(Encoding):
     """
 
     name = "crackle"
+    working_bytes = 8
     packages = {"crackle": "crackle-codec"}
     robust = False
     limits = {"markov": (0, 10), "pins": (0, 2)}

@@ -26,6 +26,7 @@ class Neuroglancer(Encoding):
     """
 
     name = "neuroglancer"
+    working_bytes = 2
 
     def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> bytes:
         """Encode labels, to the bytes that the published program writes."""

@@ -18,6 +18,7 @@ class Raw(Encoding):
     """
 
     name = "none"
+    working_bytes = 8
 
     def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> Buffer:
         """Widen the labels to uint64."""

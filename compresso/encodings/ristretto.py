@@ -34,6 +34,7 @@ class Ristretto(Encoding):
     """
 
     name = "ristretto"
+    working_bytes = 12  # at effort 3, in groups of 16 million voxels; 2 at effort 1
     alone = True
     limits = {
         "effort": (1, layout.EFFORTS),

@@ -1,5 +1,10 @@
 """Codec strings, registries, the compressors, and the library calls of the original README."""
 
+import gc
+import os
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +12,7 @@ from hypothesis import strategies as st
 
 import compresso as C
 from compresso import compressors, encodings
-from compresso.codec import split_list
+from compresso.codec import split_list, unwatched
 from compresso.kernels import dictionary
 from tests.helpers.strategies import volumes
 
@@ -133,3 +138,32 @@ def test_signed_extremes():
     with pytest.raises(C.EncodeError, match="cpso"):
         C.dumps(both, "compresso")
     assert np.array_equal(C.loads(C.dumps(both, "neuroglancer")), both)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="needs Linux")
+@pytest.mark.parametrize("name", encodings.names())
+def test_the_memory_of_an_encoding_is_as_stated(name):
+    """Next to labels of 64 bits, and the array they are decoded to."""
+    codec = encodings.parse(name)
+    if codec.missing():
+        pytest.skip("an optional package is missing")
+    z, y, x = np.indices((16, 512, 512), np.int32)
+    labels = (1 + x // 30 + 1000 * ((y + z + x // 7) // 30)).astype(np.uint64)
+    codec.decode(codec.encode(labels[:2]), labels[:2].shape)
+
+    def taken(work):
+        gc.collect()
+        Path("/proc/self/clear_refs").write_text("5")  # forget the peak
+        before = status("VmRSS")
+        result = work()
+        return result, (status("VmHWM") - before) / labels.size
+
+    def status(name):
+        return int(re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) << 10
+
+    stream, encoding = taken(lambda: codec.encode_volume(labels, 1, unwatched))
+    out = np.ones_like(labels)
+    _, decoding = taken(lambda: codec.decode_into(stream, out))
+    assert np.array_equal(out, labels)
+    assert max(encoding, decoding) <= codec.working_bytes

@@ -296,11 +296,11 @@ def test_the_memory_in_an_error_is_enough(tmp_path):
             make_plan(Job(**options, memory=256 << 20), at_once)
         text = str(error.value)
         assert "--memory is 268 MB, but the program takes 369 MB" in text
-        enough = int(text.partition("Give --memory ")[2].partition("M")[0]) << 20
+        enough = int(text.partition("Give --memory ")[2].partition("M")[0]) * 10**6
         plan = make_plan(Job(**options, memory=enough), at_once)
         assert len(plan) > 0
         assert plan.room >= 80 * 90 * 8  # a slice
-        short = Job(**options, memory=enough - (1 << 20))
+        short = Job(**options, memory=enough - 10**6)
         with pytest.raises(FileError):
             make_plan(short, at_once)
         if at_once > 1:

@@ -114,7 +114,7 @@ def test_a_source_that_fails_half_way(phantom, threads):
     assert threading.active_count() == before
 
 
-MEMORY = 6 * 8 * 96 * 150  # what a slice of the phantom takes
+MEMORY = 36 * 96 * 150  # what a slice of the phantom takes
 
 
 def test_the_memory_sets_the_depth_and_not_the_threads(tmp_path, phantom):
@@ -217,7 +217,7 @@ def test_a_signal_leaves_nothing(tmp_path, number):
 def test_memory_is_that_of_a_group_a_thread(folder, threads, monkeypatch):
     """One group per thread, the one that is read, and the one that is written."""
     monkeypatch.setattr(description, "GROUP_VOXELS", DEPTH * SHAPE[1] * SHAPE[2])
-    memory = threads * 6 * 8 * DEPTH * SHAPE[1] * SHAPE[2]
+    memory = threads * 26 * DEPTH * SHAPE[1] * SHAPE[2]
     work = {"threads": threads, "force": True}
     places = str(folder / "in.npy"), folder / "t.cps"
     assert peak(lambda: files.compress_file(*places, "compresso", "zlib", memory, **work)) < memory
@@ -260,8 +260,7 @@ def test_decompressing_a_file_holds_groups(folder, target):
 
 def test_compressing_a_file_holds_groups(folder):
     arguments = (str(folder / "in.npy"), folder / "t.cps", "compresso", "zlib")
-    # --memory reckons with six copies of a slice as uint64.
-    memory = 6 * 8 * DEPTH * SHAPE[1] * SHAPE[2]
+    memory = 26 * DEPTH * SHAPE[1] * SHAPE[2]  # 26 bytes per voxel, if they are uint64
     assert peak(lambda: files.compress_file(*arguments, memory, force=True)) < memory
     with C.open(folder / "t.cps") as array:
         assert array.description.depth == DEPTH
