@@ -1,84 +1,77 @@
 """The benchmark: our encodings, a memory copy and other packages, measured in the same rounds.
 
 A machine that slows down slows everything in a round, so ratios are taken within each round.
+Packages of another Python interpreter, and whole commands, are measured in other processes.
 """
 
-from collections.abc import Callable, Sequence
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from compresso import Encoding, compressors
-from experiments.bench import processes, report
-from experiments.bench.processes import Measurement
+from compresso import Encoding, compressors, encodings
+from compresso.arrays import Labels
+from experiments import HarnessError
+from experiments.bench import report
 from experiments.bench.report import COPY, Results
 from experiments.datasets import LoadedVolume
 from experiments.measure import Clock, Method, measure, rounds
-from experiments.records import OK, Row
+from experiments.measure.method import describe
+from experiments.records import OK, Outcome, Row
+from experiments.records.intervals import interval
+from experiments.text import markdown
 
-__all__ = ["ours", "processes", "report", "run"]
+__all__ = ["connect", "report", "run", "whole_commands"]
+
+#: Measures something once, in the round that it is given; the row's status says if that failed.
+Measurement = Callable[[int], Row]
+RAW = Method(encodings.parse("none"), compressors.parse("none"))
 
 
 def run(
     volume: LoadedVolume,
-    encodings: Sequence[Encoding],
+    chosen: Sequence[Encoding],
     count: int,
     threads: int,
     python: str | None,
     announce: Callable[[str], None],
 ) -> Results:
-    """Measure everything ``count`` times, after an untimed round; what fails is left out.
+    """Measure everything in ``count`` rounds, after an untimed one; failing codecs are left out.
 
-    Parameters
-    ----------
-    volume : LoadedVolume
-        Unsigned labels in C order.
-    encodings : sequence of Encoding
-    count : int
-        Number of rounds.
-    threads : int
-        Measure the encodings with this number of threads, too.
-    python : str, optional
-        A Python interpreter that has other packages installed.
-    announce : callable
-        Called with messages about the progress.
-
-    Returns
-    -------
-    dict
-        The rows of each candidate by its title, in the order of the rounds.
+    The labels are unsigned and in C order. Each encoding is measured with one thread and with
+    ``threads``; ``python`` is an interpreter that has other packages installed.
     """
-    with processes.connect(volume, python) as others:
-        candidates = {COPY: partial(_copy, volume)} | ours(volume, encodings, threads)
+    candidates: dict[str, Measurement] = {COPY: partial(_copy, volume)}
+    for encoding in chosen:
+        for number in sorted({1, threads}):
+            method = Method(encoding, RAW.compressor, number)
+            title = f"{encoding}, {number} threads" if number > 1 else str(encoding)
+            candidates[title] = partial(measure, volume, method, new_array=True)
+    found: Results = {}
+    with connect(volume, python) as others:
         candidates |= others
         announce("warm-up")
-        found: Results = {}
         for title, measurement in candidates.items():
             status = measurement(0)["status"]
             if status == OK:
                 found[title] = []
             else:
                 announce(f"{title} is left out: {status}")
-        last = 0
-        for number, title in rounds(list(found), count):
-            if number > last:
-                announce(f"round {number} of {count}")
-            last = number
-            found[title].append(candidates[title](number))
-    return {title: rows for title, rows in found.items() if all(map(_succeeded, rows))}
-
-
-def ours(
-    volume: LoadedVolume, encodings: Sequence[Encoding], threads: int
-) -> dict[str, Measurement]:
-    """Each encoding, with one thread and with ``threads``."""
-    found: dict[str, Measurement] = {}
-    for encoding in encodings:
-        for count in sorted({1, threads}):
-            method = Method(encoding, compressors.parse("none"), count)
-            title = f"{encoding}, {count} threads" if count > 1 else str(encoding)
-            found[title] = partial(measure, volume, method, new_array=True)
-    return found
+        for number, order in itertools.groupby(rounds(list(found), count), itemgetter(0)):
+            announce(f"round {number} of {count}")
+            for _, title in order:
+                found[title].append(candidates[title](number))
+    return {t: rows for t, rows in found.items() if all(row["status"] == OK for row in rows)}
 
 
 def _copy(volume: LoadedVolume, run: int) -> Row:
@@ -91,5 +84,82 @@ def _copy(volume: LoadedVolume, run: int) -> Row:
     return {"kind": "copy", "run": run, "status": OK} | clock.seconds
 
 
-def _succeeded(row: Row) -> bool:
-    return bool(row["status"] == OK)
+@contextmanager
+def connect(volume: LoadedVolume, python: str | None) -> Iterator[dict[str, Measurement]]:
+    """The packages that an interpreter has, by their titles; raises HarnessError without any."""
+    if python is None:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "labels.npy"
+        np.save(path, volume.labels)
+        command = [python, "-I", str(Path(__file__).with_name("other_codecs.py")), str(path)]
+        try:
+            process: Any = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+        except OSError as error:
+            raise HarnessError(f"--peers {python}: cannot run it ({error.strerror})") from None
+        try:
+            titles = json.loads(process.stdout.readline() or "null")
+            if titles is None:
+                raise HarnessError(f"--peers {python}: it exited at once. Install NumPy there.")
+            if not titles:
+                raise HarnessError(
+                    f"--peers {python}: no other codec is installed there. Install some: pip "
+                    "install 'compresso<4' crackle-codec compressed-segmentation"
+                )
+            yield {title: partial(_measure, process, volume, title) for title in titles}
+        finally:
+            process.kill()
+            process.communicate()  # which closes the pipes
+
+
+def _measure(process: Any, volume: LoadedVolume, title: str, run: int) -> Row:
+    """Have a package measured; its row has the columns of every other row."""
+    answer: Row = {"status": f"{Outcome.CRASH}: its process ended"}
+    try:
+        process.stdin.write(json.dumps(title) + "\n")
+        process.stdin.flush()
+        if line := process.stdout.readline():
+            answer = json.loads(line)
+    except BrokenPipeError:
+        pass
+    return describe(volume, RAW, run) | {"kind": "other", "encoding": title} | answer
+
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = {
+    "compress": ["labels.npy", "labels.cps", "--force"],
+    "decompress": ["labels.cps", "again.npy", "--force"],
+}
+
+
+def whole_commands(labels: Labels, count: int) -> Iterator[str]:
+    """One line per command: its first run, which compiles kernels, and ``count`` later ones."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.save(folder / "labels.npy", labels)
+        first = {command: _seconds(command, folder) for command in COMMANDS}
+        later: dict[str, list[float]] = {command: [] for command in COMMANDS}
+        for _, command in rounds(list(COMMANDS), count):
+            later[command].append(_seconds(command, folder))
+    rows = []
+    for command, seconds in first.items():
+        found = interval(later[command])
+        speed = found.over(labels.size / 1e6).text("{:,.1f}".format)
+        rows.append([f"`{command}`", f"{seconds:.2f}", found.text(), speed])
+    heads = ["`python -m compresso`", "first run, s", "later runs, s", "Mvoxel/s"]
+    yield from markdown(heads, rows)
+
+
+def _seconds(command: str, folder: Path) -> float:
+    """Run a command as a new process, whose compiled kernels are kept in the folder."""
+    clock = Clock()
+    own = {"NUMBA_CACHE_DIR": str(folder / "kernels"), "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-m", "compresso", command, *COMMANDS[command]]
+    settings: Any = {"cwd": folder, "env": os.environ | own, "capture_output": True, "text": True}
+    done = clock.time("command", lambda: subprocess.run(words, **settings))
+    if done.returncode:
+        raise HarnessError(f"python -m compresso {command}: {done.stderr.strip()}")
+    return clock.seconds["command_s"]

@@ -17,13 +17,13 @@ import numpy as np
 def _compresso(shape, dtype):
     import compresso
 
-    def variant(steps, index):
-        return partial(compresso.compress, steps=steps, random_access_z_index=index)
-
+    variants = (("4x4x1, index", 4, True), ("4x4x1", 4, False), ("8x8x1", 8, False))
     return {
-        "4x4x1, index": (variant((4, 4, 1), True), compresso.decompress),
-        "4x4x1": (variant((4, 4, 1), False), compresso.decompress),
-        "8x8x1": (variant((8, 8, 1), False), compresso.decompress),
+        name: (
+            partial(compresso.compress, steps=(side, side, 1), random_access_z_index=index),
+            compresso.decompress,
+        )
+        for name, side, index in variants
     }
 
 
@@ -42,32 +42,19 @@ def _compressed_segmentation(shape, dtype):
     return {"": (encode, partial(package.decompress, volume_size=shape, dtype=dtype, order="F"))}
 
 
+SEGMENTATION = "compressed-segmentation"
 #: By the name that is imported: the name that pip knows, the title, and the codecs.
 PACKAGES = {
     "compresso": ("compresso", "PyPI compresso", _compresso),
     "crackle": ("crackle-codec", "Crackle", _crackle),
-    "compressed_segmentation": (
-        "compressed-segmentation",
-        "compressed-segmentation",
-        _compressed_segmentation,
-    ),
+    "compressed_segmentation": (SEGMENTATION, SEGMENTATION, _compressed_segmentation),
 }
 
 
 def codecs(package, shape, dtype):
-    """The codecs of a package: ``{variant: (encode, decode)}``, its default one first.
+    """The codecs of a package for [x, y, z] labels: ``{variant: (encode, decode)}``.
 
-    Parameters
-    ----------
-    package : str
-        A key of ``PACKAGES``.
-    shape, dtype
-        Shape and dtype of the labels, Fortran-ordered [x, y, z] arrays for all packages.
-
-    Returns
-    -------
-    dict
-        Empty if the package cannot hold labels of this dtype.
+    Empty if the package cannot hold labels of this dtype.
     """
     return PACKAGES[package][2](tuple(shape), np.dtype(dtype))
 

@@ -1,5 +1,6 @@
 """The benchmark of a volume as a Markdown table and as a figure."""
 
+import fnmatch
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,20 +21,17 @@ Results = dict[str, list[Row]]
 COPY = "memory copy"
 #: The head of each column of times in the table.
 STAGES = {"encode_s": "encode", "decode_s": "decode", "decode_new_s": "decode to a new array"}
-#: An encoding, and how the title of another package begins and ends that writes the same stream or
-#: has the same purpose.
-COUNTERPARTS = (
-    ("compresso", "PyPI compresso", " 8x8x1"),
-    ("compresso:window=4x4x1", "PyPI compresso", " 4x4x1"),
-    ("cpso", "PyPI compresso", " 4x4x1, index"),
-    ("cpso:index=0", "PyPI compresso", " 4x4x1"),
-    ("cpso:window=8x8x1,index=0", "PyPI compresso", " 8x8x1"),
-    ("compressed_segmentation", "compressed-segmentation", ""),
-    ("neuroglancer", "compressed-segmentation", ""),
-    ("compresso", "Crackle", ""),
-    ("ristretto", "Crackle", ""),
-)
-
+#: The titles of other packages that write the same stream as an encoding or have its purpose.
+COUNTERPARTS = {
+    "compresso": ("PyPI compresso * 8x8x1", "Crackle *"),
+    "compresso:window=4x4x1": ("PyPI compresso * 4x4x1",),
+    "cpso": ("PyPI compresso * 4x4x1, index",),
+    "cpso:index=0": ("PyPI compresso * 4x4x1",),
+    "cpso:window=8x8x1,index=0": ("PyPI compresso * 8x8x1",),
+    "compressed_segmentation": ("compressed-segmentation *",),
+    "neuroglancer": ("compressed-segmentation *",),
+    "ristretto": ("Crackle *",),
+}
 #: The encodings whose colours other packages have; by default that of their counterpart.
 FAMILIES = {"Crackle": "crackle", "compressed-segmentation": "compressed_segmentation"}
 
@@ -42,14 +40,12 @@ def order(results: Results) -> Iterator[tuple[str, str]]:
     """List the candidates: each is followed by its counterparts, with the name of the candidate."""
     others = [title for title, rows in results.items() if rows[0].get("kind") == "other"]
     seen = set()
-    for title in results:
-        if title not in others:
-            yield title, ""
-            for encoding, begin, end in COUNTERPARTS:
-                for other in others:
-                    if title == encoding and other.startswith(f"{begin} ") and other.endswith(end):
-                        yield other, title
-                        seen.add(other)
+    for title in (title for title in results if title not in others):
+        yield title, ""
+        for pattern in COUNTERPARTS.get(title, ()):
+            for other in fnmatch.filter(others, pattern):
+                yield other, title
+                seen.add(other)
     yield from ((title, "") for title in others if title not in seen)
 
 
@@ -74,9 +70,12 @@ def _lines(voxels: int, results: Results, compared: bool) -> Iterator[list[str]]
         name = ("> " if above else "") + title + (MARK if is_trained(rows[0]) else "")
         speeds = [_text(speed(voxels, rows, stage), "{:,.0f}") for stage in STAGES]
         columns = [name, *speeds, f"{8 * size / voxels:.3f}" if size else ""]
-        if compared:
-            pairs = ((rows, results[above], stage) for stage in ("encode_s", "decode_new_s"))
-            columns += [_text(_ratio(*pair)) for pair in pairs] if above else ["", ""]
+        if compared and not above:
+            columns += ["", ""]
+        elif compared:
+            pairs = list(zip(rows, results[above], strict=False))
+            for stage in ("encode_s", "decode_new_s"):  # within each round
+                columns.append(_text(interval([a[stage] / b[stage] for a, b in pairs])))
         yield columns
 
 
@@ -88,11 +87,6 @@ def speed(voxels: int, rows: Sequence[Row], stage: str) -> Interval:
     """Million voxels per second of a stage; unknown for one that is not measured."""
     seconds = [row[stage] for row in rows if stage in row]
     return interval(seconds).over(voxels / 1e6) if seconds else UNKNOWN
-
-
-def _ratio(theirs: Sequence[Row], ours: Sequence[Row], stage: str) -> Interval:
-    """The time of the other package divided by this one's, within each round."""
-    return interval([a[stage] / b[stage] for a, b in zip(theirs, ours, strict=False)])
 
 
 def draw(labels: Labels, results: Results, title: str, directory: Path) -> Path:
@@ -112,8 +106,8 @@ def draw(labels: Labels, results: Results, title: str, directory: Path) -> Path:
         }
         for stage in ("encode_s", "decode_new_s"):
             found = speed(labels.size, rows, stage)
-            bounds = {f"{stage}_low": found.low, f"{stage}_high": found.high}
-            lines[name] |= {stage: found.median} | bounds
+            ends = (stage, f"{stage}_low", f"{stage}_high")
+            lines[name] |= dict(zip(ends, (found.median, found.low, found.high), strict=True))
     copied = speed(labels.size, results[COPY], "decode_new_s").median if COPY in results else None
     panels = {
         "encode_s": Panel("Encode [Mvoxel/s]"),
@@ -123,5 +117,5 @@ def draw(labels: Labels, results: Results, title: str, directory: Path) -> Path:
     note = "Dashed: a copy of the labels to a new array." if copied else ""
     with figures.drawing():
         figure = dots(points, list(dict.fromkeys(points["row"])), panels, title, note)
-        paths = list(figures.save(figure, directory, f"bench_{labels.dtype}"))
-    return paths[1]
+        _, png, _ = figures.save(figure, directory, f"bench_{labels.dtype}")
+    return png

@@ -122,7 +122,7 @@ def bench(
         click.echo(f"{title}\n\nMedians of {runs} rounds, in brackets {brackets}.\n")
         tables = [bench.report.table(labels.size, results)]
         if commands:
-            tables.append(bench.processes.whole_commands(labels, runs))
+            tables.append(bench.whole_commands(labels, runs))
         for table in tables:
             click.echo("".join(f"{line}\n" for line in table))
         if plot:

@@ -10,12 +10,12 @@ from click.testing import CliRunner
 from compresso import encodings
 from compresso.__main__ import main as compresso_main
 from experiments import HarnessError, bench
-from experiments.bench import processes, report
+from experiments.bench import report
 from experiments.commands import main
 from experiments.datasets import Dataset, LoadedVolume
 from experiments.datasets.synthetic import Phantom
 
-sys.path.append(str(Path(processes.__file__).parent))
+sys.path.append(str(Path(report.__file__).parent))
 
 import other_codecs
 
@@ -158,13 +158,13 @@ def test_labels_that_cannot_be_measured_are_refused(tmp_path, labels):
 
 def test_whole_commands(monkeypatch):
     """Only info here: to compress and decompress compiles kernels, which takes a minute."""
-    assert set(processes.COMMANDS) <= set(compresso_main.commands)
-    monkeypatch.setattr(processes, "COMMANDS", {"info": ["--help"]})
-    lines = list(processes.whole_commands(LABELS, 2))
+    assert set(bench.COMMANDS) <= set(compresso_main.commands)
+    monkeypatch.setattr(bench, "COMMANDS", {"info": ["--help"]})
+    lines = list(bench.whole_commands(LABELS, 2))
     assert len([line for line in lines if line.startswith("| `info` | ")]) == 1
-    monkeypatch.setattr(processes, "COMMANDS", {"info": ["nothing.cps"]})
+    monkeypatch.setattr(bench, "COMMANDS", {"info": ["nothing.cps"]})
     with pytest.raises(HarnessError, match="compresso info: "):
-        list(processes.whole_commands(LABELS, 1))
+        list(bench.whole_commands(LABELS, 1))
 
 
 # ---- other packages
@@ -197,7 +197,7 @@ def test_a_package_that_fails_or_loses_labels_is_a_row():
 def test_packages_of_another_interpreter_are_measured():
     """Those of this one, which has some of them."""
     pytest.importorskip("crackle")
-    with processes.connect(VOLUME, sys.executable) as found:
+    with bench.connect(VOLUME, sys.executable) as found:
         (title,) = (title for title in found if title.startswith("Crackle "))
         row = found[title](3)
     assert (row["encoding"], row["run"], row["status"]) == (title, 3, "ok")
@@ -207,5 +207,5 @@ def test_packages_of_another_interpreter_are_measured():
 @pytest.mark.parametrize("script", ["echo '[]'\ncat", "exit 1", None])
 def test_an_interpreter_without_packages_is_refused(interpreter, script):
     python = interpreter(f"#!/bin/sh\n{script}\n") if script else "no/such/python"
-    with pytest.raises(HarnessError), processes.connect(VOLUME, python):
+    with pytest.raises(HarnessError), bench.connect(VOLUME, python):
         pass
