@@ -5,22 +5,22 @@ import fcntl
 import io
 import os
 import platform
+import re
 import tempfile
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
+
+import pandas as pd
 
 from compresso.errors import CompressoError, LabelError, MissingPackageError
 from experiments import HarnessError, ResultsError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Row = dict[str, Any]
 BYTES = ("raw_bytes", "native_bytes", "encoded_bytes", "compressed_bytes")
@@ -97,13 +97,11 @@ def key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(row.get(name, "") for name in KEY)
 
 
-def tabulate(rows: Iterable[Mapping[str, Any]]) -> "pd.DataFrame":
+def tabulate(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Make a table of rows, with all columns in their types, whatever columns the rows have.
 
     A result with impossible numbers, such as 0 seconds, gets the status ``unusable``.
     """
-    import pandas as pd
-
     whole = [[row.get(name, "") for name in COLUMNS] for row in rows]
     given = pd.DataFrame(whole, columns=list(COLUMNS), dtype=object)
     table = given.copy()
@@ -133,28 +131,20 @@ def environment() -> dict[str, str]:
     """Return versions and CPU, the same for all rows of a session."""
     import compresso
 
-    packages = {name: _version(name) for name in ("numpy", "numba", "zstandard")}
-    python = platform.python_version()
-    session = {"session": now(), "version": compresso.__version__, "python": python}
-    return {**session, **packages, "cpu": cpu()}
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
+    found = {"session": now(), "version": compresso.__version__, "cpu": cpu()}
+    found["python"] = platform.python_version()
+    for package in ("numpy", "numba", "zstandard"):
+        found[package] = "not installed"
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
 
 
 def cpu() -> str:
     """Return the processor's name."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass  # not Linux
-    return platform.processor() or platform.machine()
+    about = Path("/proc/cpuinfo")  # Linux has one
+    found = re.search(r"model name\s*: (.*)", about.read_text()) if about.exists() else None
+    return found[1] if found else platform.processor() or platform.machine()
 
 
 HEADER = ",".join(COLUMNS)
@@ -226,7 +216,7 @@ def _is_empty(path: Path, file: BinaryIO) -> bool:
     return not line
 
 
-def read(path: Path) -> "pd.DataFrame":
+def read(path: Path) -> pd.DataFrame:
     """Read the CSV without the rows that a killed process left incomplete; raises ResultsError.
 
     The index of the table is the line number of each row in the file.
@@ -243,10 +233,7 @@ def read(path: Path) -> "pd.DataFrame":
 
 
 def measured(path: Path, failed: bool) -> dict[tuple[Any, ...], Row]:
-    """Return the newest row of each run that need not be measured again, by its ``KEY``.
-
-    These are the lossless runs and, if ``failed``, the failed ones too. Raises ResultsError.
-    """
+    """Return the newest row of each lossless or, if ``failed``, failed run, by its ``KEY``."""
     if not path.exists():
         return {}
     table = read(path)
