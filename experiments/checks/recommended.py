@@ -31,9 +31,8 @@ from experiments.measure.method import describe
 from experiments.recommend.candidates import Candidate, Doubt, Measurer, Purpose, Stages, methods
 from experiments.recommend.estimate import Estimate, estimate_size, size
 from experiments.recommend.sample import draw, plan, stack
-from experiments.records import Row
+from experiments.records import SECONDS, Row
 from experiments.records.intervals import FLOOR
-from experiments.records.rows import SECONDS
 
 METHODS = "ristretto,ristretto:effort=3,crackle+lzma,cpso+zstd,compressed_segmentation+zstd:level=9"
 

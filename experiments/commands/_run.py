@@ -16,9 +16,8 @@ from compresso.text import digits, method_name
 from experiments import figures, page, records
 from experiments.datasets import Dataset
 from experiments.measure import Grid
-from experiments.records import OK, Row, table
+from experiments.records import OK, SECONDS, Row, table
 from experiments.records.results import describe_skipped, describe_unusable
-from experiments.records.rows import SECONDS
 from experiments.text import display_name
 
 

@@ -22,9 +22,9 @@ from experiments import HarnessError, ResultsError
 from experiments.datasets import Dataset, LoadedVolume
 from experiments.figures import results, volumes
 from experiments.figures.style import INK, STYLE, dataset_name, slug
+from experiments.records import check_writable
 from experiments.records.intervals import intervals
 from experiments.records.results import derive, newest
-from experiments.records.rows import check_writable
 
 #: How the figures of measured rows are drawn, and the caption of each.
 RESULTS: dict[str, tuple[Callable[[pd.DataFrame, pd.DataFrame], results.Figures], str]] = {

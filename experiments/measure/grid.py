@@ -26,8 +26,7 @@ from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import isolate
 from experiments.measure.clock import SEED, rounds
 from experiments.measure.method import Method, describe, identify, measure, warm_up
-from experiments.records import OK, Outcome, Row
-from experiments.records.rows import BYTES, SECONDS, SURROUNDINGS
+from experiments.records import BYTES, OK, SECONDS, SURROUNDINGS, Outcome, Row
 
 #: A run, as :func:`records.key` returns it.
 Key = tuple[Any, ...]

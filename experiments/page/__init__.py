@@ -25,7 +25,7 @@ from compresso.text import digits, extent, file_size
 from experiments import figures
 from experiments.figures import style
 from experiments.figures.results import front, measurable
-from experiments.records import OK
+from experiments.records import METHOD, OK
 from experiments.records.intervals import intervals, speed_of
 from experiments.records.results import (
     BOTH,
@@ -38,7 +38,6 @@ from experiments.records.results import (
     is_raw,
     newest,
 )
-from experiments.records.rows import METHOD
 from experiments.text import DASH, natural
 
 NAME = "report.html"

@@ -21,9 +21,9 @@ from experiments.paper.published import (
     LEAD_ON_EM,
     SECOND_STAGES,
 )
+from experiments.records import METHOD
 from experiments.records.intervals import intervals
 from experiments.records.results import best, derive
-from experiments.records.rows import METHOD
 from experiments.text import EM, display_name
 
 UNMEASURED = "not measured"

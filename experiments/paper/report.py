@@ -21,9 +21,9 @@ from experiments.paper.published import (
     SECOND_STAGES,
     methods,
 )
+from experiments.records import METHOD
 from experiments.records.intervals import LEAST, format_speed, intervals, ranks
 from experiments.records.results import BOTH, MARK, NOTE, describe_busy
-from experiments.records.rows import METHOD
 from experiments.text import EM, OTHER, markdown
 
 TABLE_1 = (

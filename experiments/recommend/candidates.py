@@ -20,9 +20,8 @@ from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import Method, combine, measure, rounds, warm_up
 from experiments.recommend.estimate import blank, blank_size
 from experiments.recommend.sample import Announce, Sample, stack
-from experiments.records import OK, Outcome, Row
+from experiments.records import BYTES, OK, SECONDS, Outcome, Row
 from experiments.records.intervals import Interval, interval
-from experiments.records.rows import BYTES, SECONDS
 
 #: Left out are other windows of Compresso; neuroglancer, which was larger than
 #: compressed_segmentation with any compressor on every volume in docs/paper; and images and films,

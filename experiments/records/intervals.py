@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from compresso.text import digits
+from experiments.records import METHOD
 from experiments.records.results import STAGES, is_raw, is_trained
-from experiments.records.rows import METHOD
 from experiments.text import DASH
 
 CONFIDENCE = 0.95

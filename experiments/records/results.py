@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from compresso.text import method_name
-from experiments.records.rows import METHOD, OK, Outcome
+from experiments.records import METHOD, OK, Outcome
 from experiments.text import display_name, distinct
 
 T = TypeVar("T")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from compresso.text import digits, extent, file_size, method_name, shortened
+from experiments.records import METHOD, OK
 from experiments.records.intervals import Interval, intervals, ranks, speed_of
 from experiments.records.results import (
     BOTH,
@@ -17,7 +18,6 @@ from experiments.records.results import (
     is_raw,
     marked,
 )
-from experiments.records.rows import METHOD, OK
 from experiments.text import DASH, display_name, markdown
 
 #: The most columns of a line; long codec strings are shortened.

@@ -7,7 +7,7 @@ import pytest
 
 from compresso import FileError, LabelError, MissingPackageError
 from experiments import DatasetError, records
-from experiments.records import status_of
+from experiments.records import SECONDS, status_of
 from experiments.records.results import (
     best,
     derive,
@@ -18,7 +18,6 @@ from experiments.records.results import (
     newest,
     pareto_front,
 )
-from experiments.records.rows import SECONDS
 from experiments.text import natural
 from tests.helpers.rows import row
 
