@@ -1,44 +1,33 @@
 """The paper's model of a volume (its section 2): boundary map, components, locations, windows.
 
 To encode, :func:`mark_boundaries` walks over the volume slab by slab and :class:`WindowCollector`
-cuts the boundary map into windows. To decode, :func:`unpack_windows` puts the boundary map together
-again, :func:`find_components` finds its components, and :func:`fill_labels` gives every voxel its
-label. Where a slab begins, which neighbouring slices it needs, and which slices are complete, is
-known only here.
+cuts the boundary map into windows. To decode, :func:`find_components` has the boundary map put
+together and finds its components, and :func:`fill_labels` gives every voxel its label. Where a slab
+begins, which neighbouring slices it needs, and which slices are complete, is known only here.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import Labels, block
 from compresso.codec import Watch
-from compresso.errors import DecodeError
 from compresso.parallel import Span, parallel, ranges, slab_depth, slabs
 
 
 @dataclass(frozen=True)
 class Slab:
-    """Some slices of a volume with their boundary map, and their neighbouring slices.
+    """Slices of a volume with their boundary map; the volume's slice z0 is the slab's ``start``.
 
-    Parameters
-    ----------
-    z0 : int
-        The volume's slice that is the slab's first own one.
-    labels : (n, ny, nx) unsigned, C order, native byte order
-        Its own slices, and one more on either side if the volume has one.
-    bits : (n, ny, words) uint64
-        The boundary map of the same slices.
-    start, stop : int
-        Which of them are its own.
+    Slices start..stop-1 are its own. There is one more on either side if the volume has one.
     """
 
     z0: int
-    labels: Labels
+    labels: Labels  # C order, native byte order
     bits: NDArray[np.uint64]
     start: int
     stop: int
@@ -55,17 +44,10 @@ class Slab:
 
 
 def mark_boundaries(volume: Labels, span: Span, multiple: int, watch: Watch) -> Iterator[Slab]:
-    """Mark the boundaries of slices z0..z1-1, slab by slab, each slice once.
+    """Mark the boundaries of slices z0..z1-1 of a volume that is not empty, slab by slab.
 
-    Parameters
-    ----------
-    volume : (nz, ny, nx) unsigned, not empty
-    span : (int, int)
-        z0, a multiple of ``multiple``, and z1.
-    multiple : int
-        Slabs begin at multiples of it.
-    watch : callable
-        Called with the range of each block of slices before it is read.
+    Slabs begin at multiples of ``multiple``, as z0 does. ``watch`` sees each slice before it is
+    read.
     """
     from compresso.kernels import boundary
 
@@ -85,46 +67,24 @@ def mark_boundaries(volume: Labels, span: Span, multiple: int, watch: Watch) -> 
 
 @dataclass(frozen=True)
 class Components:
-    """A boundary map and its components, before they have labels.
+    """A boundary map and its components, before they have labels."""
 
-    Parameters
-    ----------
-    bits : (nz, ny, words) uint64
-        The boundary map.
-    ranges : sequence of sequences of (int, int)
-        The slabs of each thread's range.
-    component : dict of int to (n_runs,) uint32
-        The component of each run of non-boundary voxels, for the slab that begins at a slice.
-    counts : (nz,) int64
-        Components of each slice.
-    first_marked : (nz, 2) int64
-        y and x of the first boundary voxel of each slice, or -1.
-    indeterminate : (nz,) int64
-        Indeterminate voxels of each slice.
-    """
-
-    bits: NDArray[np.uint64]
-    ranges: Sequence[Sequence[Span]]
+    bits: NDArray[np.uint64]  # the boundary map, (nz, ny, words)
+    ranges: Sequence[Sequence[Span]]  # the slabs of each thread's range
+    #: The component of each run of non-boundary voxels, for the slab that begins at a slice.
     component: dict[int, NDArray[np.uint32]]
-    counts: NDArray[np.int64]
-    first_marked: NDArray[np.int64]
-    indeterminate: NDArray[np.int64]
+    counts: NDArray[np.int64]  # components of each slice
+    first_marked: NDArray[np.int64]  # y and x of the first boundary voxel of each slice, or -1
+    indeterminate: NDArray[np.int64]  # indeterminate voxels of each slice
 
 
 def find_components(
     out: Labels, multiple: int, threads: int, draw: Callable[[int, NDArray[np.uint64]], None]
 ) -> Components:
-    """Put a boundary map together and find its components.
+    """Put the boundary map of ``out``, which is not empty, together, and find its components.
 
-    Parameters
-    ----------
-    out : (nz, ny, nx), not empty
-        What will be painted; only its shape, layout and dtype matter.
-    multiple : int
-        Slabs begin at multiples of it.
-    threads : int
-    draw : callable
-        Given a slice z0 and a boundary map (n, ny, words), writes slices z0..z0+n-1 to it.
+    Slabs begin at multiples of ``multiple``. ``draw(z0, bits)`` writes the boundary map of slices
+    z0..z0+len(bits)-1.
     """
     from compresso.kernels import boundary, components
 
@@ -152,56 +112,13 @@ def find_components(
 Resolve = Callable[[int, int], None]
 
 
-def resolver(found: Components, locations: NDArray[np.uint64], out: Labels) -> Resolve:
-    """Give indeterminate voxels their labels by the paper's locations.
-
-    Parameters
-    ----------
-    found : Components
-    locations : (n_indeterminate,) uint64
-        For each indeterminate voxel in raster order: 0 to 5, the neighbour x-1, x+1, y-1, y+1, z-1,
-        z+1 to copy from, else its label + 6.
-    out : (nz, ny, nx) unsigned, C order, changed
-
-    Returns
-    -------
-    callable
-        Raises DecodeError if a location points outside the volume or to a boundary voxel.
-    """
-    from compresso.kernels import labels
-
-    starts = np.concatenate([[0], np.cumsum(found.indeterminate)])
-
-    def resolve(z0: int, z1: int) -> None:
-        low, high = max(z0 - 1, 0), min(z1 + 1, len(out))
-        start, stop = starts[[z0, z1]]
-        bad = labels.resolve(
-            found.bits[low:high], z0 - low, z1 - low, locations[start:stop], out[low:high]
-        )
-        if bad >= 0:
-            raise DecodeError(
-                f"location {start + bad} points outside the volume or to a boundary voxel"
-            )
-
-    return resolve
-
-
 def fill_labels(
     found: Components, ids: Labels, resolve: Resolve, out: Labels, threads: int, watch: Watch
 ) -> None:
     """Give every voxel its label.
 
-    Parameters
-    ----------
-    found : Components
-    ids : (n_components,) of the dtype of ``out``
-        Label of each component, slice after slice.
-    resolve : callable
-        Labels the indeterminate voxels of some slices of ``out``.
-    out : (nz, ny, nx) unsigned, C order, overwritten
-    threads : int
-    watch : callable
-        Called with the range of each finished block of slices.
+    ``ids`` are the labels of the components, slice after slice. ``watch`` sees each finished block
+    of slices.
     """
     from compresso.kernels import labels
 
@@ -238,17 +155,8 @@ def packed_type(step: Sequence[int]) -> type[np.unsignedinteger[Any]]:
     return np.uint16 if math.prod(step) <= 16 else np.uint64
 
 
-@dataclass(frozen=True)
-class Windows:
-    """The windows of consecutive slices.
-
-    Parameters
-    ----------
-    values : (n_values,) uint64
-        The distinct windows, ascending.
-    indices : (n_windows,) uint32
-        Each window's place in ``values``, in raster order.
-    """
+class Windows(NamedTuple):
+    """The windows of consecutive slices: the distinct ones, ascending, and each one's index."""
 
     values: NDArray[np.uint64]
     indices: NDArray[np.uint32]
@@ -257,12 +165,7 @@ class Windows:
 class WindowCollector:
     """Cuts the boundary map of consecutive slabs into windows, and numbers them at the end.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape of all slabs together, z, y, x.
-    step : tuple of int
-        Size of a window, z, y, x.
+    ``shape`` is that of all slabs together, and ``step`` the size of a window, both z, y, x.
     """
 
     def __init__(self, shape: Sequence[int], step: tuple[int, int, int]) -> None:
@@ -321,18 +224,9 @@ def unpack_windows(
     nx: int,
     bits: NDArray[np.uint64],
 ) -> None:
-    """Put a slab's boundary map together, the inverse of :class:`WindowCollector`.
+    """Put a slab's boundary map (n, ny, words) together from its windows on their grid (z, y, x).
 
-    Parameters
-    ----------
-    indices : (z, y, x) uint32
-        The windows of the slab, on their grid.
-    values : (n_values,) uint64
-    step : tuple of int
-        Size of a window, z, y, x.
-    nx : int
-        Row length in voxels.
-    bits : (n, ny, words) uint64, overwritten
+    ``values`` are the distinct windows, ``step`` is z, y, x, and ``nx`` the length of a row.
     """
     from compresso.kernels import windows
 

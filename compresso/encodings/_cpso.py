@@ -166,21 +166,10 @@ def unique(sections: Sections) -> Unsigned:
 
 
 def renamed(sections: Sections, old: Unsigned, new: Unsigned) -> Sections:
-    """Give every label another one.
+    """Give every label ``old``, ascending, the label ``new``, both of the stream's label type.
 
-    Parameters
-    ----------
-    sections : Sections
-    old : (n,) of the stream's label type
-        Every label of the stream, ascending.
-    new : (n,) of the stream's label type
-        What each becomes.
-
-    Returns
-    -------
-    Sections
-        Every entry keeps its form, shifted or literal. A new label that is too large to be shifted
-        becomes literal.
+    Every entry keeps its form, shifted or literal. A new label that is too large to be shifted
+    becomes literal.
     """
     labels, shifted, literal = _located(sections.locations)
     labels = new[np.searchsorted(old, labels)]

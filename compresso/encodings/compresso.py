@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +17,6 @@ from compresso.boundaries import (
     find_components,
     mark_boundaries,
     merge_windows,
-    resolver,
     unpack_windows,
     window_grid,
 )
@@ -30,13 +28,18 @@ HEADER_WORDS = 9
 ENTRY_LIMIT = 1 << 31  # window indices and zero runs are stored doubled, in 32 bits
 CODES = 6  # a location below it names a neighbour; a label is stored past it
 
+Words = NDArray[np.uint64]
 
-class Part(NamedTuple):
-    """The contribution of one range of slices to the stream."""
 
-    ids: list[NDArray[np.uint64]]
-    locations: list[NDArray[np.uint64]]
-    windows: Windows
+class Sections(NamedTuple):
+    """A stream taken apart; every count agrees with its length."""
+
+    shape: Shape
+    step: tuple[int, int, int]
+    ids: Words
+    values: Words
+    locations: Words
+    entries: NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
@@ -68,25 +71,27 @@ class Compresso(Encoding):
         Raises EncodeError for a label that the stream cannot hold: 2**64 - 1 as an id, or one
         above 2**64 - 7 that has to be stored literally as a location.
         """
-        spans = ranges(volume.shape[0], threads, self.window.zyx[0]) if volume.size else []
-        parts = parallel(partial(self._encode_range, volume, watch), spans, threads)
-        ids = [piece for part in parts for piece in part.ids]
-        locations = [piece for part in parts for piece in part.locations]
-        values, entries = _squeezed([part.windows for part in parts], threads)
+        step = self.window.zyx
+
+        def encode_range(span: Span) -> tuple[list[Words], list[Words], Windows]:
+            """Encode slices z0..z1-1 slab by slab; z0 is a multiple of the window's z size."""
+            ids, locations = [], []
+            collector = WindowCollector((span[1] - span[0], *volume.shape[1:]), step)
+            for slab in mark_boundaries(volume, span, step[0], watch):
+                ids.append(_ids(slab))
+                locations.append(_locations(slab))
+                collector.add(slab.own_bits)
+            return ids, locations, collector.finish()
+
+        spans = ranges(volume.shape[0], threads, step[0]) if volume.size else []
+        parts = parallel(encode_range, spans, threads)
+        ids = [piece for part in parts for piece in part[0]]
+        locations = [piece for part in parts for piece in part[1]]
+        values, entries = _squeezed([part[2] for part in parts], threads)
         counts = [sum(map(len, ids)), values.size, sum(map(len, locations))]
-        header = np.array([*volume.shape, *counts, *self.window.zyx], np.uint64)
+        header = np.array([*volume.shape, *counts, *step], np.uint64)
         sections: list[Labels] = [header, *ids, values, *locations, entries]
         return b"".join(map(little, sections))
-
-    def _encode_range(self, volume: Labels, watch: Watch, span: Span) -> Part:
-        """Encode slices z0..z1-1 slab by slab; z0 is a multiple of the window's z size."""
-        ids, locations = [], []
-        collector = WindowCollector((span[1] - span[0], *volume.shape[1:]), self.window.zyx)
-        for slab in mark_boundaries(volume, span, self.window.zyx[0], watch):
-            ids.append(_ids(slab))
-            locations.append(_locations(slab))
-            collector.add(slab.own_bits)
-        return Part(ids, locations, collector.finish())
 
     def shape_of(self, stream: Buffer) -> Shape:
         """The header's shape."""
@@ -94,37 +99,52 @@ class Compresso(Encoding):
 
     def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
         """Decode a stream of any window size; the stream's own header says which."""
+        from compresso.kernels import labels, windows
+
         sections = _parse(stream)
         if out.size == 0:
             return
+        locations, step = sections.locations, sections.step
         check_fits(sections.ids - np.uint64(1), out.dtype)
-        check_fits(np.maximum(sections.locations, CODES) - np.uint64(CODES), out.dtype)
-        indices = _expanded(sections)
-        zstep = sections.step[0]
+        check_fits(np.maximum(locations, CODES) - np.uint64(CODES), out.dtype)
+        indices = np.empty(window_grid(out.shape, step), np.uint32)
+        bad = windows.expand(sections.entries, sections.values.size, indices.reshape(-1))
+        if bad >= 0:
+            raise DecodeError(f"compresso stream: window entry {bad} contradicts the header")
 
-        def draw(z0: int, bits: NDArray[np.uint64]) -> None:
-            rows = indices[z0 // zstep : -(-(z0 + len(bits)) // zstep)]
-            unpack_windows(rows, sections.values, sections.step, out.shape[2], bits)
+        def draw(z0: int, bits: Words) -> None:
+            rows = indices[z0 // step[0] : -(-(z0 + len(bits)) // step[0])]
+            unpack_windows(rows, sections.values, step, out.shape[2], bits)
 
-        components = find_components(out, zstep, threads, draw)
-        ids = _component_ids(sections, components).astype(out.dtype)
-        resolve = resolver(components, sections.locations, out)
-        fill_labels(components, ids, resolve, out, threads, watch)
+        found = find_components(out, step[0], threads, draw)
+        ids = _component_ids(sections, found).astype(out.dtype)
+        starts = np.concatenate([[0], np.cumsum(found.indeterminate)])
+
+        def resolve(z0: int, z1: int) -> None:
+            low, high = max(z0 - 1, 0), min(z1 + 1, len(out))
+            own = locations[starts[z0] : starts[z1]]
+            bad = labels.resolve(found.bits[low:high], z0 - low, z1 - low, own, out[low:high])
+            if bad >= 0:
+                raise DecodeError(
+                    f"location {starts[z0] + bad} points outside the volume or to a boundary voxel"
+                )
+
+        fill_labels(found, ids, resolve, out, threads, watch)
 
 
-def _ids(slab: Slab) -> NDArray[np.uint64]:
+def _ids(slab: Slab) -> Words:
     """The ids of a slab's components and, for each slice, of its first boundary voxel."""
     from compresso.kernels import boundary, components, labels
 
     _, first, counts = components.label_runs(slab.own_bits, slab.labels.shape[2])
     first_marked = boundary.first_marked(slab.own_bits)
-    ids: NDArray[np.uint64] = labels.identify(slab.own_labels, first, counts, first_marked)
+    ids: Words = labels.identify(slab.own_labels, first, counts, first_marked)
     if not ids.all():
         raise _label_error(slab, 2**64 - 1, "an id is label + 1")
     return ids
 
 
-def _locations(slab: Slab) -> NDArray[np.uint64]:
+def _locations(slab: Slab) -> Words:
     """The locations of a slab's indeterminate voxels."""
     from compresso.kernels import boundary, labels
 
@@ -146,7 +166,7 @@ def _label_error(slab: Slab, label: int, reason: str) -> LabelError:
     )
 
 
-def _squeezed(parts: list[Windows], threads: int) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
+def _squeezed(parts: list[Windows], threads: int) -> tuple[Words, NDArray[np.uint32]]:
     """The distinct windows of all parts, and the run-length coded indices into them."""
     from compresso.kernels import windows as kernels
 
@@ -161,17 +181,6 @@ def _squeezed(parts: list[Windows], threads: int) -> tuple[NDArray[np.uint64], N
             "Encode the volume in pieces."
         )
     return merged.values, entries[:written]
-
-
-class Sections(NamedTuple):
-    """A stream taken apart; every count agrees with its length."""
-
-    shape: Shape
-    step: tuple[int, int, int]
-    ids: NDArray[np.uint64]
-    values: NDArray[np.uint64]
-    locations: NDArray[np.uint64]
-    entries: NDArray[np.uint32]
 
 
 def _header(stream: Buffer) -> tuple[Shape, list[int], tuple[int, int, int]]:
@@ -210,19 +219,7 @@ def _parse(stream: Buffer) -> Sections:
     return Sections(shape, step, ids, values, locations, entries)
 
 
-def _expanded(sections: Sections) -> NDArray[np.uint32]:
-    """The index of every window, on the grid of windows."""
-    from compresso.kernels import windows as kernels
-
-    grid = window_grid(sections.shape, sections.step)
-    indices = np.empty(math.prod(grid), np.uint32)
-    bad = kernels.expand(sections.entries, sections.values.size, indices)
-    if bad >= 0:
-        raise DecodeError(f"compresso stream: window entry {bad} contradicts the header")
-    return indices.reshape(grid)
-
-
-def _component_ids(sections: Sections, components: Components) -> NDArray[np.uint64]:
+def _component_ids(sections: Sections, components: Components) -> Words:
     """The label of each component, without the extra id of each slice that has boundary voxels.
 
     All voxels before a slice's first boundary voxel are one component, if there are any: the extra
@@ -231,12 +228,13 @@ def _component_ids(sections: Sections, components: Components) -> NDArray[np.uin
     """
     counts, first = components.counts, components.first_marked
     extra = first[:, 0] >= 0
-    _check_count("ids", sections.ids.size, int(counts.sum() + extra.sum()))
-    _check_count("locations", sections.locations.size, int(components.indeterminate.sum()))
+    for what, found, needed in (
+        ("ids", sections.ids.size, counts.sum() + extra.sum()),
+        ("locations", sections.locations.size, components.indeterminate.sum()),
+    ):
+        if found != needed:
+            raise DecodeError(
+                f"compresso stream: {found} {what}, but the boundary map needs {needed}"
+            )
     before = (np.cumsum(counts) - counts + first.any(axis=1))[extra]
     return np.delete(sections.ids, before + np.arange(before.size)) - np.uint64(1)
-
-
-def _check_count(what: str, found: int, needed: int) -> None:
-    if found != needed:
-        raise DecodeError(f"compresso stream: {found} {what}, but the boundary map needs {needed}")

@@ -2,9 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -116,14 +115,13 @@ class TooManyWindowsError(EncodeError):
     """The window's type cannot number all different windows of the volume."""
 
 
-class Part(NamedTuple):
-    """What one range of slices adds to the stream; counts are those of each slice."""
+class SlabPart(NamedTuple):
+    """What a slab adds to the stream; counts are those of each slice."""
 
-    ids: list[Unsigned]
-    id_counts: list[NDArray[np.int64]]
-    locations: list[Unsigned]
-    location_counts: list[NDArray[np.int64]]
-    windows: Windows
+    ids: Unsigned
+    id_counts: NDArray[np.int64]
+    locations: Unsigned
+    location_counts: NDArray[np.int64]
 
 
 def encode(
@@ -134,84 +132,52 @@ def encode(
     threads: int = 1,
     watch: Watch = unwatched,
 ) -> bytes:
-    """Encode a volume.
+    """Encode a volume in windows of ``step`` (z, y, x) voxels, at most 64.
 
-    Parameters
-    ----------
-    volume : (nz, ny, nx) unsigned, any layout
-    step : tuple of int
-        Window size z, y, x, at most 64 voxels.
-    connectivity : 4 or 6
-    index : bool
-        Whether slices can be decoded one by one; of no effect with connectivity 6.
-    threads : int
-    watch : callable
-
-    Returns
-    -------
-    bytes
-
-    Raises
-    ------
-    EncodeError
-        If a side exceeds 65535 voxels.
-    TooManyWindowsError
-        If there are more distinct windows than the stream can number.
+    With an index, slices can be decoded one by one; it has no effect with connectivity 6. Raises
+    EncodeError if a side exceeds 65535 voxels, and TooManyWindowsError.
     """
-    nz, ny, nx = volume.shape
-    if max(volume.shape) > SIDE_LIMIT:
-        raise EncodeError(
-            f"a cpso stream holds at most {SIDE_LIMIT} voxels along an axis, not the "
-            f"{max(volume.shape)} of the shape {volume.shape}. Encode the volume in pieces."
-        )
-    deep = connectivity == 6
-    version = int(index and not deep and volume.size > 0)
-    if not volume.size:
-        return Header(0, volume.dtype.itemsize, (nz, ny, nx), step, 0, 0, 0, connectivity).pack()
-    encode_range = partial(_encode_range, volume, step, deep, not version, watch)
-    parts = parallel(encode_range, ranges(nz, 1 if deep else threads, step[0]), threads)
-    values, entries = _squeezed([part.windows for part in parts], step, threads)
-    ids = [piece for part in parts for piece in part.ids]
-    locations = [piece for part in parts for piece in part.locations]
-    counts = sum(map(len, ids)), values.size, sum(map(len, locations))
-    header = Header(version, volume.dtype.itemsize, (nz, ny, nx), step, *counts, connectivity)
-    sections = [*ids, values, *locations, entries]
-    if version:
-        item = index_type(volume.shape)
-        located = np.concatenate([c for part in parts for c in part.location_counts])
-        sections += [c.astype(item) for part in parts for c in part.id_counts]
-        sections.append(np.concatenate([[0], located[:-1]]).astype(item))
-    return b"".join([header.pack(), *map(little, sections)])
-
-
-def _encode_range(
-    volume: Labels,
-    step: tuple[int, int, int],
-    deep: bool,
-    across: bool,
-    watch: Watch,
-    span: Span,
-) -> Part:
-    """Encode slices z0..z1-1, all of them if components are ``deep``; z0 is a multiple of the
-    window's z size. With ``across`` locations may name neighbours in other slices."""
     from compresso.kernels import components, cpso
 
-    ids, id_counts, locations, location_counts = [], [], [], []
-    collector = WindowCollector((span[1] - span[0], *volume.shape[1:]), step)
-    slabs: Iterable[Slab] = (
-        [_whole(volume, watch)] if deep else mark_boundaries(volume, span, step[0], watch)
-    )
-    for slab in slabs:
-        component, first, counts = components.label_runs(slab.own_bits, volume.shape[2])
-        if deep:
-            first = cpso.join(slab.bits, volume.shape[2], component, first, counts)
-        ids.append(slab.own_labels.reshape(-1)[first])
-        id_counts.append(counts)
-        entries, counts = _locations(slab, deep, across)
-        locations.append(entries)
-        location_counts.append(counts)
-        collector.add(slab.own_bits)
-    return Part(ids, id_counts, locations, location_counts, collector.finish())
+    shape, width = volume.shape, volume.dtype.itemsize
+    if max(shape) > SIDE_LIMIT:
+        raise EncodeError(
+            f"a cpso stream holds at most {SIDE_LIMIT} voxels along an axis, not the {max(shape)} "
+            f"of the shape {shape}. Encode the volume in pieces."
+        )
+    if not volume.size:
+        return Header(0, width, shape, step, 0, 0, 0, connectivity).pack()
+    deep = connectivity == 6
+    version = int(index and not deep)
+
+    def encode_range(span: Span) -> tuple[list[SlabPart], Windows]:
+        """Encode slices z0..z1-1, all of them if ``deep``; z0 is a multiple of the window's z."""
+        parts = []
+        collector = WindowCollector((span[1] - span[0], *shape[1:]), step)
+        slabs: Iterable[Slab] = (
+            [_whole(volume, watch)] if deep else mark_boundaries(volume, span, step[0], watch)
+        )
+        for slab in slabs:
+            component, first, counts = components.label_runs(slab.own_bits, shape[2])
+            if deep:
+                first = cpso.join(slab.bits, shape[2], component, first, counts)
+            ids = slab.own_labels.reshape(-1)[first]
+            parts.append(SlabPart(ids, counts, *_locations(slab, deep, not version)))
+            collector.add(slab.own_bits)
+        return parts, collector.finish()
+
+    found = parallel(encode_range, ranges(shape[0], 1 if deep else threads, step[0]), threads)
+    values, entries = _squeezed([windows for _, windows in found], step, threads)
+    parts = [part for of_range, _ in found for part in of_range]
+    ids, locations = [part.ids for part in parts], [part.locations for part in parts]
+    counts = sum(map(len, ids)), values.size, sum(map(len, locations))
+    sections = [*ids, values, *locations, entries]
+    if version:
+        id_counts = np.concatenate([part.id_counts for part in parts])
+        before = np.concatenate([[0], *(part.location_counts for part in parts)])[:-1]
+        sections += [n.astype(index_type(shape)) for n in (id_counts, before)]
+    header = Header(version, width, shape, step, *counts, connectivity)
+    return b"".join([header.pack(), *map(little, sections)])
 
 
 def _whole(volume: Labels, watch: Watch) -> Slab:
@@ -263,22 +229,10 @@ def _squeezed(
 def decode(
     sections: Sections, out: Labels, z0: int = 0, threads: int = 1, watch: Watch = unwatched
 ) -> None:
-    """Decode slices z0 and following to an array.
+    """Decode slices z0 and following to ``out``; of streams without an index, all slices.
 
-    Parameters
-    ----------
-    sections : Sections
-    out : (nz, ny, nx) unsigned, C order, native, overwritten
-        As many slices as are wanted; of streams without index, all of them.
-    z0 : int
-    threads : int
-    watch : callable
-        Called with the range of each finished block of slices of ``out``.
-
-    Raises
-    ------
-    DecodeError
-        If the stream contradicts itself, or a label does not fit ``out``.
+    ``out`` is in C order and native. Raises DecodeError if the stream contradicts itself, or a
+    label does not fit.
     """
     if out.size == 0:
         return
@@ -289,11 +243,12 @@ def decode(
         out[...] = wide
         return
     deep = sections.header.connectivity == 6
-    draw = _Draw(sections, z0, z0 + len(out))
-    components = find_components(out, 1 if z0 else draw.zstep, 1 if deep else threads, draw)
-    components, n_ids = (
-        _joined(components, out) if deep else (components, int(components.counts.sum()))
-    )
+    zstep = 1 if z0 else sections.header.step[0]
+    draw = _drawer(sections, z0, z0 + len(out))
+    components = find_components(out, zstep, 1 if deep else threads, draw)
+    n_ids = int(components.counts.sum())
+    if deep:
+        components, n_ids = _joined(components, out)
     at, end, location, stop = _stretch(sections, z0, components)
     if end - at != n_ids:
         raise DecodeError(f"cpso stream: {end - at} ids, but the boundary map needs {n_ids}")
@@ -302,39 +257,31 @@ def decode(
     fill_labels(components, ids, resolve, out, 1 if deep else threads, watch)
 
 
-class _Draw:
-    """Draws the boundary map of any of the slices z0..z1-1, counted from z0."""
+def _drawer(sections: Sections, z0: int, z1: int) -> Callable[[int, NDArray[np.uint64]], None]:
+    """What draws the boundary map of any of the slices z0..z1-1, counted from z0."""
+    from compresso.kernels import cpso_runs, windows
 
-    def __init__(self, sections: Sections, z0: int, z1: int) -> None:
-        from compresso.kernels import cpso_runs
+    header, entries, values = sections.header, sections.windows, sections.values
+    zstep, plane = header.step[0], math.prod(header.grid[1:])
+    first = z0 // zstep
+    layers = np.arange(first, -(-z1 // zstep) + 1)
+    cursors = np.empty((layers.size, 2), np.int64)  # of each layer of windows
+    bad = cpso_runs.survey(entries, values.size, math.prod(header.grid), layers * plane, cursors)
+    if bad >= 0:
+        raise DecodeError(f"cpso stream: window entry {bad} contradicts the header")
 
-        grid = sections.header.grid
-        self.zstep = sections.header.step[0]
-        self._sections, self._z0 = sections, z0
-        self._first = z0 // self.zstep
-        layers = np.arange(self._first, -(-z1 // self.zstep) + 1)
-        self._cursors = np.empty((layers.size, 2), np.int64)  # of each layer of windows
-        n_values, plane = sections.values.size, math.prod(grid[1:])
-        entries = sections.windows
-        bad = cpso_runs.survey(entries, n_values, math.prod(grid), layers * plane, self._cursors)
-        if bad >= 0:
-            raise DecodeError(f"cpso stream: window entry {bad} contradicts the header")
-
-    def __call__(self, z: int, bits: NDArray[np.uint64]) -> None:
+    def draw(z: int, bits: NDArray[np.uint64]) -> None:
         """Write slices z..z+n-1 of the boundary map."""
-        from compresso.kernels import cpso_runs, windows
-
-        header = self._sections.header
-        skipped = (self._z0 + z) % self.zstep  # slices of the first layer that come before
-        layer = (self._z0 + z) // self.zstep - self._first
-        n_layers = -(-(skipped + len(bits)) // self.zstep)
+        layer, skipped = divmod(z0 + z, zstep)  # slices of the first layer that come before
+        n_layers = -(-(skipped + len(bits)) // zstep)
         packed = np.empty((n_layers, *header.grid[1:]), packed_type(header.step))
-        cursor = self._cursors[layer].copy()
-        cpso_runs.expand(self._sections.windows, self._sections.values, cursor, packed.reshape(-1))
+        cpso_runs.expand(entries, values, cursors[layer - first].copy(), packed.reshape(-1))
         drawn = np.empty((skipped + len(bits), *bits.shape[1:]), np.uint64) if skipped else bits
         windows.unpack(packed, header.shape[2], header.step, drawn)
         if skipped:
             bits[:] = drawn[skipped:]
+
+    return draw
 
 
 def _joined(components: Components, out: Labels) -> tuple[Components, int]:
@@ -389,8 +336,10 @@ def _resolver(
             f"cpso stream: {entries.size} locations do not fit the "
             f"{components.indeterminate.sum()} voxels that need one"
         )
-    if sections.index is not None:
-        _check_index(sections.index[1], z0, location + starts)
+    if sections.index is not None:  # it must agree with the locations where slices begin
+        expected = np.cumsum(sections.index[1].astype(np.int64))[z0 : z0 + starts.size]
+        if not np.array_equal(location + starts[: expected.size], expected):
+            raise DecodeError("cpso stream: the index contradicts the locations")
     across, deep = sections.index is None, sections.header.connectivity == 6
 
     def resolve(z0: int, z1: int) -> None:
@@ -403,10 +352,3 @@ def _resolver(
             )
 
     return resolve
-
-
-def _check_index(before: Unsigned, z0: int, starts: NDArray[np.int64]) -> None:
-    """Compare where the index and the locations themselves say that slices begin."""
-    expected = np.cumsum(before.astype(np.int64))[z0 : z0 + starts.size]
-    if not np.array_equal(starts[: expected.size], expected):
-        raise DecodeError("cpso stream: the index contradicts the locations")
