@@ -24,9 +24,9 @@ class ImageEncoding(Encoding):
     """An encoding of planes; measured without a compressor, as in the paper."""
 
     alone = True
-    #: Bits of a label that one plane holds, as numbers of ``plane_dtype`` in a last axis.
-    plane_bits: ClassVar[int]
-    plane_dtype: ClassVar[type[np.unsignedinteger]]
+    #: The numbers of a pixel: their type, and how many there are.
+    number: ClassVar[type[np.unsignedinteger[Any]]] = np.uint16
+    channels: ClassVar[int] = 1
 
     @abstractmethod
     def pack(self, plane: NDArray[Any]) -> list[bytes]:
@@ -38,11 +38,15 @@ class ImageEncoding(Encoding):
 
     def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> bytes:
         """Encode labels plane by plane, the lowest bits first."""
-        top = int(volume.max(initial=0))
-        n_planes = max(1, -(-top.bit_length() // self.plane_bits)) if volume.size else 0
+        bits = max(1, int(volume.max(initial=0)).bit_length())
+        n_planes = -(-bits // self._plane_bits) if volume.size else 0
+        numbers = self._numbers(np.ascontiguousarray(volume, "<u8"))
         parts = [HEADER.pack(*volume.shape, n_planes)]
-        for number in range(n_planes):
-            for piece in self.pack(self._plane(volume, number)):
+        for at in range(0, n_planes * self.channels, self.channels):
+            own = numbers[..., at : at + self.channels]
+            plane = np.zeros((*volume.shape, self.channels), self.number)
+            plane[..., : own.shape[-1]] = own
+            for piece in self.pack(plane):
                 parts += [LENGTH.pack(len(piece)), piece]
         return b"".join(parts)
 
@@ -53,19 +57,29 @@ class ImageEncoding(Encoding):
     def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
         """Decode a stream plane by plane."""
         *shape, n_planes = self._header(stream)
-        most = -(-64 // self.plane_bits)
+        most = -(-64 // self._plane_bits)
         if max(shape) >= 1 << 31 or n_planes > most or (n_planes == 0) != (out.size == 0):
             raise DecodeError(f"{self.name} stream: {n_planes} planes of shape {tuple(shape)}")
-        labels = np.zeros(out.shape, np.uint64)
+        labels = np.zeros(out.shape, "<u8")
+        numbers = self._numbers(labels)
         pieces = _pieces(memoryview(stream).cast("B")[HEADER.size :], self.name)
-        for number in range(n_planes):
-            plane = self._unpacked(pieces, out.shape)
-            for channel, shift in enumerate(self._shifts(number)):
-                labels |= plane[..., channel].astype(np.uint64) << np.uint64(shift)
+        for at in range(0, n_planes * self.channels, self.channels):
+            own = numbers[..., at : at + self.channels]
+            own[...] = self._unpacked(pieces, out.shape)[..., : own.shape[-1]]
         if next(pieces, None) is not None:
             raise DecodeError(f"{self.name} stream: bytes follow its end")
         check_fits(labels, out.dtype)
         out[...] = labels
+
+    @property
+    def _plane_bits(self) -> int:
+        """Bits of a label that one plane holds."""
+        return self.channels * 8 * np.dtype(self.number).itemsize
+
+    def _numbers(self, labels: NDArray[np.uint64]) -> NDArray[Any]:
+        """A view of little-endian labels as the numbers of all planes, the lowest bits first."""
+        number = np.dtype(self.number).newbyteorder("<")
+        return labels.view(number).reshape(*labels.shape, 8 // number.itemsize)
 
     def _header(self, stream: Buffer) -> tuple[int, ...]:
         """z, y, x, and the number of planes; raises DecodeError."""
@@ -88,22 +102,6 @@ class ImageEncoding(Encoding):
             raise DecodeError(f"{self.name} stream: an image has another size than the header")
         return plane
 
-    def _shifts(self, number: int) -> range:
-        """Where the channels of a plane are in a label, in bits."""
-        first = self.plane_bits * number
-        return range(
-            first, min(64, first + self.plane_bits), 8 * np.dtype(self.plane_dtype).itemsize
-        )
-
-    def _plane(self, volume: Labels, number: int) -> NDArray[Any]:
-        channels = self.plane_bits // (8 * np.dtype(self.plane_dtype).itemsize)
-        plane = np.zeros((*volume.shape, channels), self.plane_dtype)
-        for channel, shift in enumerate(self._shifts(number)):
-            if shift < 8 * volume.dtype.itemsize:
-                # The cast drops the bits above the channel's.
-                plane[..., channel] = (volume >> volume.dtype.type(shift)).astype(self.plane_dtype)
-        return plane
-
 
 def _pieces(view: memoryview, name: str) -> Iterator[memoryview]:
     while len(view):
@@ -117,10 +115,7 @@ def _pieces(view: memoryview, name: str) -> Iterator[memoryview]:
 
 
 class StillEncoding(ImageEncoding):
-    """An image format of 16-bit grey levels, an image a slice."""
-
-    plane_bits = 16
-    plane_dtype = np.uint16
+    """An image format of 16-bit grey levels, with one image per slice."""
 
     @abstractmethod
     def pack_image(self, image: NDArray[np.uint16]) -> bytes:
@@ -131,11 +126,9 @@ class StillEncoding(ImageEncoding):
         """Restore one slice of a known size."""
 
     def pack(self, plane: NDArray[Any]) -> list[bytes]:
-        """Pack the slices of a plane."""
         return [self.pack_image(image) for image in plane[..., 0]]
 
     def unpack(self, pieces: Iterator[memoryview], shape: Shape) -> NDArray[Any]:
-        """Restore the slices of a plane."""
         plane = np.empty(shape, np.uint16)
         for image in plane:
             piece = next(pieces, None)

@@ -16,10 +16,8 @@ class Jpeg2000(StillEncoding):
     packages = {"imagecodecs": "imagecodecs"}
 
     def pack_image(self, image: NDArray[np.uint16]) -> bytes:
-        """Pack one slice."""
         data: bytes = self.require("imagecodecs").jpeg2k_encode(image, level=0, reversible=True)
         return data
 
     def unpack_image(self, data: memoryview, out: NDArray[np.uint16]) -> None:
-        """Restore one slice."""
         self.require("imagecodecs").jpeg2k_decode(data, out=out)

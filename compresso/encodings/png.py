@@ -24,11 +24,9 @@ class Png(StillEncoding):
     level: int = 6
 
     def pack_image(self, image: NDArray[np.uint16]) -> bytes:
-        """Pack one slice."""
         room = 2 * image.nbytes + 16 * len(image) + 1024  # the library's own guess can be too small
         data: bytes = self.require("imagecodecs").png_encode(image, level=self.level, out=room)
         return data
 
     def unpack_image(self, data: memoryview, out: NDArray[np.uint16]) -> None:
-        """Restore one slice."""
         self.require("imagecodecs").png_decode(data, out=out)

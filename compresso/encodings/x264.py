@@ -1,5 +1,6 @@
 """X.264, from the package av (PyAV, which brings FFmpeg and x264)."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,8 +26,7 @@ class X264(ImageEncoding):
 
     name = "x264"
     packages = {"av": "av"}
-    plane_bits = 24
-    plane_dtype = np.uint8
+    number, channels = np.uint8, 3
     preset: str = "medium"
 
     def __post_init__(self) -> None:
@@ -51,25 +51,18 @@ class X264(ImageEncoding):
         return [*map(bytes, packets), b""]
 
     def unpack(self, pieces: Iterator[memoryview], shape: Shape) -> NDArray[Any]:
-        """Restore a film."""
         av = self.require("av")
         film = av.CodecContext.create("h264", "r")
         film.thread_count = 1
         plane = np.empty((*shape, 3), np.uint8)
         done = 0
-        for packet in iter(lambda: bytes(next(pieces, b"")), b""):
-            done = self._show(film.decode(av.Packet(packet)), plane, done)
-        done = self._show(film.decode(None), plane, done)
+        packets = iter(lambda: bytes(next(pieces, b"")), b"")
+        for packet in itertools.chain(map(av.Packet, packets), [None]):
+            for frame in film.decode(packet):
+                if done == len(plane) or (frame.height, frame.width) != plane.shape[1:3]:
+                    raise DecodeError("x264 stream: a picture has another size than the header")
+                plane[done] = frame.to_ndarray(format="rgb24")
+                done += 1
         if done < len(plane):
             raise DecodeError(f"x264 stream: {done} pictures, not {len(plane)}")
         return plane
-
-    @staticmethod
-    def _show(frames: Any, plane: NDArray[Any], done: int) -> int:
-        """Write pictures to the plane from slice ``done`` on; returns the next slice."""
-        for frame in frames:
-            if done == len(plane) or (frame.height, frame.width) != plane.shape[1:3]:
-                raise DecodeError("x264 stream: a picture has another size than the header")
-            plane[done] = frame.to_ndarray(format="rgb24")
-            done += 1
-        return done
