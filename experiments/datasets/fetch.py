@@ -23,7 +23,7 @@ from compresso.text import file_size
 from compresso.volumes import Volume
 from experiments import DatasetError
 from experiments.datasets import CATALOGUE, Dataset
-from experiments.datasets.archives import open_volume
+from experiments.datasets.archives import open_volume, split
 
 #: How the address of a store begins.
 STORE = "precomputed://"
@@ -48,7 +48,7 @@ def fetch(
     announce: Announce = print,
     progress: bool = True,
 ) -> Path:
-    """Download a dataset, unless its file is in ``directory``, to ``name.h5``, which is returned.
+    """Download a dataset to ``name.h5`` in ``directory``; returns that path, or an existing file's.
 
     The file has a dataset ``main`` with one chunk per slice, and the origin as attributes. With a
     ``mirror``, the published file or store is taken from that address. ``announce`` is called with
@@ -59,11 +59,11 @@ def fetch(
     """
     check([name])
     dataset = CATALOGUE[name]
-    target = directory / f"{name}.h5"
-    if target.exists():
-        announce(f"already in {target}")
-        return target
-    file = dataset.url.rsplit("/", 1)[1]
+    target, file = directory / f"{name}.h5", dataset.url.rsplit("/", 1)[1]
+    present = target if target.exists() else split(dataset.found(directory).text or file)[0]
+    if present.name != file:  # a download is checked, and converted
+        announce(f"already in {present}")
+        return present
     store = dataset.url.startswith(STORE)
     url = f"{STORE * store}{mirror.rstrip('/')}/{file}" if mirror else dataset.url
     hidden = None if progress else True  # None shows it on a terminal
@@ -77,9 +77,11 @@ def fetch(
     except (OSError, ValueError, FileError, DecodeError) as error:
         cause = error.reason if type(error) is URLError else error
         reason = " ".join(str(cause).split()).removeprefix(f"{url}: ")
-        advice = "try again, finished slices are kept" if store else f"put {file} into {directory}"
+        accepted = [layout.partition(":")[0] for layout in dataset.layouts if "/" not in layout]
+        again = "Try again (finished slices are kept), use" if store else "Use"
         raise DatasetError(
-            f"{name}: cannot get {url} ({reason}). Use --mirror with another host, or {advice}"
+            f"{name}: cannot get {url} ({reason}). {again} --mirror with another host, or put "
+            f"{' or '.join(accepted)} into {directory}"
         ) from None
     return target
 

@@ -119,6 +119,21 @@ def test_wrong_files_are_not_kept(tmp_path, server):
         (folder / "BSR_bsds500.tgz").unlink(missing_ok=True)
 
 
+def test_a_dataset_in_another_file_is_not_downloaded(tmp_path):
+    for name, file in [("spl-knee", "spl-knee.nrrd"), ("bsd500", "BSR_bsds500_groundtruth.tgz")]:
+        (tmp_path / file).touch()
+        done = run_here("fetch", name, "-d", tmp_path)
+        assert (done.returncode, done.stdout) == (0, f"{name}: {tmp_path / file}\n")
+        assert "already" in done.stderr
+
+
+def test_a_failed_download_names_the_files_that_can_replace_it(tmp_path):
+    with pytest.raises(DatasetError) as error:
+        fetch.fetch("spl-knee", tmp_path, "http://127.0.0.1:9", [].append)
+    for text in ("--mirror", "spl-knee.nrrd", "spl-knee.h5", "knee-2016-09.zip", str(tmp_path)):
+        assert text in str(error.value)
+
+
 def test_the_command(tmp_path, monkeypatch, server):
     folder, address = server
     served(monkeypatch, folder, "fib25")
