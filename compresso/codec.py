@@ -14,6 +14,7 @@ import dataclasses
 import importlib
 import importlib.util
 import inspect
+import math
 import pkgutil
 import sys
 from abc import ABC, abstractmethod
@@ -65,14 +66,18 @@ class Plugin(ABC):
     name: ClassVar[str]
     #: Optional packages that it needs: the pip name of each import name.
     packages: ClassVar[dict[str, str]] = {}
-    #: The lowest and the highest value of each parameter that has them; others raise SpecError.
+    #: The lowest and the highest value of each parameter that has them, of an Extent its voxels;
+    #: others raise SpecError.
     limits: ClassVar[dict[str, tuple[int, int]]] = {}
 
     def __post_init__(self) -> None:
         for parameter, (low, high) in self.limits.items():
             value = getattr(self, parameter)
-            if not low <= value <= high:
-                raise SpecError(f"{self.name}: {parameter} must be {low} to {high}, not {value}")
+            size, unit = (value, "") if isinstance(value, int) else (math.prod(value), " voxels")
+            if not low <= size <= high:
+                raise SpecError(
+                    f"{self.name}: {parameter} must be {low} to {high}{unit}, not {value}"
+                )
 
     @property
     def spec(self) -> str:

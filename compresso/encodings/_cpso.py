@@ -76,16 +76,6 @@ class Header:
         return np.dtype(f"u{self.data_width}")
 
     @property
-    def window_type(self) -> np.dtype[Any]:
-        """The dtype of values and windows."""
-        return window_type(self.step)
-
-    @property
-    def index_type(self) -> np.dtype[Any]:
-        """The dtype of the index of the slices."""
-        return index_type(self.shape)
-
-    @property
     def grid(self) -> tuple[int, ...]:
         """How many windows cover the volume, z, y, x."""
         return window_grid(self.shape, self.step)
@@ -123,27 +113,21 @@ def index_type(shape: Sequence[int]) -> np.dtype[Any]:
 def parse(stream: Buffer) -> Sections:
     """Take a stream apart; raises DecodeError if header and length disagree."""
     header = Header.unpack(stream)
-    nz = header.shape[0]
-    parts = []
-    at = LAYOUT.size
-    size = memoryview(stream).nbytes
-    index_bytes = 2 * nz * header.index_type.itemsize if header.version else 0
-    known = (
-        (header.n_ids, header.label_type),
-        (header.n_values, header.window_type),
-        (header.n_locations, header.label_type),
-    )
-    rest = size - at - index_bytes - sum(n * item.itemsize for n, item in known)
-    width = header.window_type.itemsize
+    nz, size, at = header.shape[0], memoryview(stream).nbytes, LAYOUT.size
+    label, window, item = header.label_type, window_type(header.step), index_type(header.shape)
+    counts = [header.n_ids, header.n_values, header.n_locations, 0, 2 * nz * header.version]
+    types = [label, window, label, window, item]
+    rest = size - at - sum(n * t.itemsize for n, t in zip(counts, types, strict=True))
+    counts[3], odd = divmod(rest, window.itemsize)
     n_windows = math.prod(header.grid)
-    if rest < 0 or rest % width or rest // width > n_windows or (rest == 0) != (n_windows == 0):
+    if rest < 0 or odd or counts[3] > n_windows or (rest == 0) != (n_windows == 0):
         raise DecodeError(
             f"cpso stream: {size} bytes do not fit the header's shape {header.shape} and its "
             f"{header.n_ids} ids, {header.n_values} values and {header.n_locations} locations"
         )
-    index_words = (index_bytes // header.index_type.itemsize, header.index_type)
-    for count, item in (*known, (rest // width, header.window_type), index_words):
-        words = np.frombuffer(stream, item.newbyteorder("<"), count, at)
+    parts = []
+    for count, dtype in zip(counts, types, strict=True):
+        words = np.frombuffer(stream, dtype.newbyteorder("<"), count, at)
         parts.append(native(words))
         at += words.nbytes
     ids, values, locations, windows, index = parts
@@ -154,9 +138,8 @@ def parse(stream: Buffer) -> Sections:
         raise DecodeError(f"cpso stream: {ids.size} ids and {values.size} values for {nz} slices")
     if not (values[1:] > values[:-1]).all():
         raise DecodeError("cpso stream: the window values do not ascend")
-    return Sections(
-        header, ids, values, locations, windows, index.reshape(2, nz) if header.version else None
-    )
+    found = index.reshape(2, nz) if header.version else None
+    return Sections(header, ids, values, locations, windows, found)
 
 
 def unique(sections: Sections) -> Unsigned:

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from compresso.arrays import Labels, Shape, block, little, native
 from compresso.boundaries import window_grid
 from compresso.codec import Buffer, Encoding, Extent, Watch
-from compresso.errors import DecodeError, EncodeError, SpecError
+from compresso.errors import DecodeError, EncodeError
 from compresso.parallel import parallel, ranges
 
 HEADER_WORDS = 2  # of a block: its table's offset and the bits of a value; its values' offset
-BLOCK_LIMIT = 1 << 21  # voxels
 #: Blocks of more labels than COUNTS[i] need BITS[i + 1] bits a value.
 COUNTS = np.array([1, 2, 4, 16, 256, 65536])
 BITS = np.array([0, 1, 2, 4, 8, 16, 32])
@@ -53,13 +52,8 @@ class CompressedSegmentation(Encoding):
 
     name = "compressed_segmentation"
     working_bytes = 2
+    limits = {"block": (1, 1 << 21)}
     block: Extent = Extent("8x8x8")
-
-    def __post_init__(self) -> None:
-        if math.prod(self.block) > BLOCK_LIMIT:
-            raise SpecError(
-                f"{self.name}: a block of {self.block} has more than {BLOCK_LIMIT} voxels"
-            )
 
     def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> bytes:
         """Encode labels: headers, then the tables, each once, then the values.

@@ -21,7 +21,7 @@ from compresso.boundaries import (
     window_grid,
 )
 from compresso.codec import Buffer, Encoding, Extent, Watch
-from compresso.errors import DecodeError, EncodeError, LabelError, SpecError
+from compresso.errors import DecodeError, EncodeError, LabelError
 from compresso.parallel import Span, parallel, ranges
 
 HEADER_WORDS = 9
@@ -59,11 +59,8 @@ class Compresso(Encoding):
 
     name = "compresso"
     working_bytes = 2
+    limits = {"window": (1, 64)}
     window: Extent = Extent("8x8x1")
-
-    def __post_init__(self) -> None:
-        if math.prod(self.window) > 64:
-            raise SpecError(f"compresso: a window of {self.window} has more than 64 voxels")
 
     def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> bytes:
         """Encode labels, to the bytes that the published program writes.
@@ -94,7 +91,6 @@ class Compresso(Encoding):
         return b"".join(map(little, sections))
 
     def shape_of(self, stream: Buffer) -> Shape:
-        """The header's shape."""
         return _header(stream)[0]
 
     def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:

@@ -19,7 +19,6 @@ from compresso.arrays import (
 )
 from compresso.boundaries import (
     Components,
-    Resolve,
     Slab,
     WindowCollector,
     Windows,
@@ -71,12 +70,10 @@ class Cpso(Encoding):
     connectivity: int = 4
     index: int = 1
 
-    limits = {"index": (0, 1)}
+    limits = {"window": (1, 64), "index": (0, 1)}
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if math.prod(self.window) > 64:
-            raise SpecError(f"cpso: a window of {self.window} has more than 64 voxels")
         if self.connectivity not in (4, 6):
             raise SpecError(f"cpso: connectivity={self.connectivity} is neither 4 nor 6")
 
@@ -95,7 +92,6 @@ class Cpso(Encoding):
             return encode(volume, FALLBACK, *rest)  # the watch has seen every slice
 
     def shape_of(self, stream: Buffer) -> Shape:
-        """The header's shape."""
         return Header.unpack(stream).shape
 
     def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
@@ -242,19 +238,39 @@ def decode(
         check_fits(wide, out.dtype)
         out[...] = wide
         return
-    deep = sections.header.connectivity == 6
-    zstep = 1 if z0 else sections.header.step[0]
+    from compresso.kernels import cpso
+
+    across, deep = sections.index is None, sections.header.connectivity == 6
+    threads = 1 if deep else threads
     draw = _drawer(sections, z0, z0 + len(out))
-    components = find_components(out, zstep, 1 if deep else threads, draw)
-    n_ids = int(components.counts.sum())
+    found = find_components(out, 1 if z0 else sections.header.step[0], threads, draw)
+    n_ids = int(found.counts.sum())
     if deep:
-        components, n_ids = _joined(components, out)
-    at, end, location, stop = _stretch(sections, z0, components)
-    if end - at != n_ids:
-        raise DecodeError(f"cpso stream: {end - at} ids, but the boundary map needs {n_ids}")
-    ids = sections.ids[at:end].astype(out.dtype)
-    resolve = _resolver(sections, z0, components, location, stop, out)
-    fill_labels(components, ids, resolve, out, 1 if deep else threads, watch)
+        found, n_ids = _joined(found, out)
+    ids, entries, first = _stretch(sections, z0, found)
+    if ids.size != n_ids:
+        raise DecodeError(f"cpso stream: {ids.size} ids, but the boundary map needs {n_ids}")
+    starts = np.empty(len(out) + 1, np.int64)
+    if not cpso.location_starts(entries, found.indeterminate, starts):
+        raise DecodeError(
+            f"cpso stream: {entries.size} locations do not fit the {found.indeterminate.sum()} "
+            "voxels that need one"
+        )
+    if sections.index is not None:  # it must agree with the locations where slices begin
+        expected = np.cumsum(sections.index[1].astype(np.int64))[z0 : z0 + starts.size]
+        if not np.array_equal(first + starts[: expected.size], expected):
+            raise DecodeError("cpso stream: the index contradicts the locations")
+
+    def resolve(z0: int, z1: int) -> None:
+        own = frozen(entries[starts[z0] : starts[z1]])
+        bad = cpso.resolve(found.bits, z0, z1, own, across, deep, out)
+        if bad >= 0:
+            raise DecodeError(
+                f"cpso stream: location {first + starts[z0] + bad} points outside the volume, "
+                "to a boundary voxel, or to another slice"
+            )
+
+    fill_labels(found, ids.astype(out.dtype), resolve, out, threads, watch)
 
 
 def _drawer(sections: Sections, z0: int, z1: int) -> Callable[[int, NDArray[np.uint64]], None]:
@@ -306,49 +322,19 @@ def _joined(components: Components, out: Labels) -> tuple[Components, int]:
     return volume, len(joined)
 
 
-def _stretch(sections: Sections, z0: int, components: Components) -> tuple[int, int, int, int]:
-    """Where the ids and the locations of the components's slices begin and end.
+def _stretch(sections: Sections, z0: int, components: Components) -> tuple[Unsigned, Unsigned, int]:
+    """The ids and the locations of some slices, and the number of the first location.
 
     Raises DecodeError if the index contradicts the slices' numbers of components.
     """
     if sections.index is None:
-        return 0, sections.ids.size, 0, sections.locations.size
+        return sections.ids, sections.locations, 0
     z1 = z0 + components.counts.size
     n_components, before = sections.index.astype(np.int64)
     if not np.array_equal(n_components[z0:z1], components.counts):
         raise DecodeError("cpso stream: the index contradicts the components of the boundary map")
     ids = np.concatenate([[0], np.cumsum(n_components)])
     locations = np.append(np.cumsum(before), sections.locations.size)
-    end = sections.ids.size if z1 == n_components.size else ids[z1]
-    return int(ids[z0]), int(end), int(locations[z0]), int(locations[z1])
-
-
-def _resolver(
-    sections: Sections, z0: int, components: Components, location: int, stop: int, out: Labels
-) -> Resolve:
-    """What gives indeterminate voxels their labels, by the entries location..stop-1."""
-    from compresso.kernels import cpso
-
-    entries = sections.locations[location:stop]
-    starts = np.empty(components.indeterminate.size + 1, np.int64)
-    if not cpso.location_starts(entries, components.indeterminate, starts):
-        raise DecodeError(
-            f"cpso stream: {entries.size} locations do not fit the "
-            f"{components.indeterminate.sum()} voxels that need one"
-        )
-    if sections.index is not None:  # it must agree with the locations where slices begin
-        expected = np.cumsum(sections.index[1].astype(np.int64))[z0 : z0 + starts.size]
-        if not np.array_equal(location + starts[: expected.size], expected):
-            raise DecodeError("cpso stream: the index contradicts the locations")
-    across, deep = sections.index is None, sections.header.connectivity == 6
-
-    def resolve(z0: int, z1: int) -> None:
-        own = frozen(entries[starts[z0] : starts[z1]])
-        bad = cpso.resolve(components.bits, z0, z1, own, across, deep, out)
-        if bad >= 0:
-            raise DecodeError(
-                f"cpso stream: location {location + starts[z0] + bad} points outside the volume, "
-                "to a boundary voxel, or to another slice"
-            )
-
-    return resolve
+    end = None if z1 == n_components.size else ids[z1]
+    own = sections.locations[locations[z0] : locations[z1]]
+    return sections.ids[ids[z0] : end], own, int(locations[z0])
