@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from compresso.cli import DEBUG, reporting
+from compresso.cli import DEBUG, SETTINGS, reporting
 from experiments import HarnessError
 
 
@@ -12,7 +12,7 @@ class Program(click.Command):
     """A command that prints its errors in one line, as ``run.py`` does."""
 
     def __init__(self, *words: Any, **options: Any) -> None:
-        super().__init__(*words, **options)
+        super().__init__(*words, **options | {"context_settings": SETTINGS})
         DEBUG(self)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -12,53 +12,30 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
 
 import compresso
-from compresso import compressors, encodings, volumes
+from compresso import cli, compressors, encodings, volumes
 from compresso.arrays import Labels
+from compresso.codec import Extent
 from experiments.checks import Program
+from experiments.datasets.synthetic import Phantom
+from experiments.text import markdown
 
+#: Ranges of bytes: start, and stop (exclusive).
 Spans = list[tuple[int, int]]
 
 
-@dataclass(frozen=True)
-class Source:
-    """One kind of file.
+def _nrrd(path: Path, labels: Labels, encoding: str) -> None:
+    import nrrd
 
-    Parameters
-    ----------
-    ending : str
-        The end of the file name.
-    write : callable
-        Writes labels to a path.
-    checked : callable, optional
-        Returns the ranges of bytes that are under a checksum; by default none is.
-    """
-
-    ending: str
-    write: Callable[[Path, Labels], object]
-    checked: Callable[[Path], Spans] | None = None
-
-
-def _npy(order: Any) -> Callable[[Path, Labels], object]:
-    return lambda path, labels: np.save(path, np.asarray(labels, order=order))
-
-
-def _nrrd(encoding: str) -> Callable[[Path, Labels], object]:
-    def write(path: Path, labels: Labels) -> None:
-        import nrrd
-
-        nrrd.write(str(path), labels, {"encoding": encoding}, index_order="C")
-
-    return write
+    nrrd.write(str(path), labels, {"encoding": encoding}, index_order="C")
 
 
 def _after_header(path: Path) -> Spans:
@@ -71,39 +48,27 @@ def _nifti(path: Path, labels: Labels) -> None:
     nibabel.Nifti1Image(labels.T, np.eye(4), dtype=labels.dtype).to_filename(path)
 
 
-def _after_gzip_header(path: Path) -> Spans:
-    return [(10, path.stat().st_size)]
-
-
-def _h5(version: str = "earliest", **packing: Any) -> Callable[[Path, Labels], object]:
-    def write(path: Path, labels: Labels) -> None:
-        import h5py
-
-        chunks = (1, *labels.shape[1:]) if packing else None
-        with h5py.File(path, "w", libver=version) as file:
-            file.create_dataset("main", data=labels, chunks=chunks, **packing)
-
-    return write
-
-
-def _h5_chunks(path: Path) -> Spans:
+def _hdf5(path: Path, labels: Labels, version: str = "earliest", **packing: Any) -> None:
     import h5py
 
-    spans: Spans = []
+    with h5py.File(path, "w", libver=version) as file:
+        chunks = (1, *labels.shape[1:]) if packing else None
+        file.create_dataset("main", data=labels, chunks=chunks, **packing)
+
+
+def _hdf5_chunks(path: Path) -> Spans:
+    import h5py
+
     with h5py.File(path) as file:
-        file["main"].id.chunk_iter(
-            lambda chunk: spans.append((chunk.byte_offset, chunk.byte_offset + chunk.size))
-        )
-    return spans
+        stored = file["main"].id
+        chunks = [stored.get_chunk_info(number) for number in range(stored.get_num_chunks())]
+        return [(chunk.byte_offset, chunk.byte_offset + chunk.size) for chunk in chunks]
 
 
-def _tiff(**options: Any) -> Callable[[Path, Labels], object]:
-    def write(path: Path, labels: Labels) -> None:
-        import tifffile
+def _tiff(path: Path, labels: Labels, **options: Any) -> None:
+    import tifffile
 
-        tifffile.imwrite(path, labels, photometric="minisblack", **options)
-
-    return write
+    tifffile.imwrite(path, labels, photometric="minisblack", **options)
 
 
 def _tiff_strips(path: Path) -> Spans:
@@ -117,49 +82,53 @@ def _tiff_strips(path: Path) -> Spans:
         ]
 
 
-def _own(path: Path, labels: Labels) -> None:
-    from compresso import volumes
+class Source(NamedTuple):
+    """A kind of file: its ending, how it is written, and its ranges that are under a checksum."""
 
-    volumes.write(path, volumes.of_array(labels))
+    ending: str
+    write: Callable[[Path, Labels], object]
+    checked: Callable[[Path], Spans] | None = None
 
 
-ZYX = {"axes": "ZYX"}
+PLAIN: Any = {"metadata": None}
+IMAGEJ: Any = {"imagej": True, "metadata": {"axes": "ZYX"}}
+OME: Any = {"ome": True, "metadata": {"axes": "ZYX"}}
+GZIP: Any = {"compression": "gzip"}
+ZLIB: Any = {"compression": "zlib"}
 SOURCES = {
-    "npy": Source(".npy", _npy("C")),
-    "npy-fortran": Source(".npy", _npy("F")),
-    "nrrd-raw": Source(".nrrd", _nrrd("raw")),
-    "nrrd-text": Source(".nrrd", _nrrd("text")),
-    "nrrd-gzip": Source(".nrrd", _nrrd("gzip"), _after_header),
-    "nrrd-bz2": Source(".nrrd", _nrrd("bz2"), _after_header),
+    "npy": Source(".npy", np.save),
+    "npy-fortran": Source(".npy", lambda path, labels: np.save(path, np.asfortranarray(labels))),
+    "nrrd-raw": Source(".nrrd", partial(_nrrd, encoding="raw")),
+    "nrrd-text": Source(".nrrd", partial(_nrrd, encoding="text")),
+    "nrrd-gzip": Source(".nrrd", partial(_nrrd, encoding="gzip"), _after_header),
+    "nrrd-bz2": Source(".nrrd", partial(_nrrd, encoding="bz2"), _after_header),
     "nii": Source(".nii", _nifti),
-    "nii-gz": Source(".nii.gz", _nifti, _after_gzip_header),
-    "h5": Source(".h5", _h5()),
-    "h5-lzf": Source(".h5", _h5(compression="lzf")),
-    "h5-gzip": Source(".h5", _h5(compression="gzip", shuffle=True), _h5_chunks),
-    "h5-fletcher32": Source(".h5", _h5(fletcher32=True), _h5_chunks),
-    "h5-latest-gzip": Source(".h5", _h5("latest", compression="gzip"), _h5_chunks),
-    "tif": Source(".tif", _tiff(metadata=None)),
-    "tif-imagej": Source(".tif", _tiff(imagej=True, metadata=ZYX)),
-    "tif-ome": Source(".ome.tif", _tiff(ome=True, metadata=ZYX)),
-    "tif-lzw": Source(".tif", _tiff(ome=True, metadata=ZYX, compression="lzw")),
-    "tif-packbits": Source(".tif", _tiff(compression="packbits", rowsperstrip=5)),
-    "tif-zlib": Source(".tif", _tiff(metadata=None, compression="zlib"), _tiff_strips),
-    "tif-tiles-zlib": Source(".tif", _tiff(compression="zlib", tile=(16, 16)), _tiff_strips),
-    "tif-imagej-zlib": Source(
-        ".tif", _tiff(imagej=True, metadata=ZYX, compression="zlib"), _tiff_strips
+    "nii-gz": Source(".nii.gz", _nifti, lambda path: [(10, path.stat().st_size)]),
+    "h5": Source(".h5", _hdf5),
+    "h5-lzf": Source(".h5", partial(_hdf5, compression="lzf")),
+    "h5-gzip": Source(".h5", partial(_hdf5, shuffle=True, **GZIP), _hdf5_chunks),
+    "h5-fletcher32": Source(".h5", partial(_hdf5, fletcher32=True), _hdf5_chunks),
+    "h5-latest-gzip": Source(".h5", partial(_hdf5, version="latest", **GZIP), _hdf5_chunks),
+    "tif": Source(".tif", partial(_tiff, **PLAIN)),
+    "tif-imagej": Source(".tif", partial(_tiff, **IMAGEJ)),
+    "tif-ome": Source(".ome.tif", partial(_tiff, **OME)),
+    "tif-lzw": Source(".tif", partial(_tiff, compression="lzw", **OME)),
+    "tif-packbits": Source(".tif", partial(_tiff, compression="packbits", rowsperstrip=5)),
+    "tif-zlib": Source(".tif", partial(_tiff, **PLAIN, **ZLIB), _tiff_strips),
+    "tif-tiles-zlib": Source(".tif", partial(_tiff, tile=(16, 16), **ZLIB), _tiff_strips),
+    "tif-imagej-zlib": Source(".tif", partial(_tiff, **IMAGEJ, **ZLIB), _tiff_strips),
+    "tif-ome-zlib": Source(".ome.tif", partial(_tiff, **OME, **ZLIB), _tiff_strips),
+    "tif-own": Source(
+        ".tif", lambda path, labels: volumes.write(path, volumes.of_array(labels)), _tiff_strips
     ),
-    "tif-ome-zlib": Source(
-        ".ome.tif", _tiff(ome=True, metadata=ZYX, compression="zlib"), _tiff_strips
-    ),
-    "tif-own": Source(".tif", _own, _tiff_strips),
 }
-
 
 TIMEOUT = 60.0  # seconds for one input
 MEMORY = 12 << 30  # bytes of a worker, so that a bomb is a crash
 #: The outcomes of a damaged input. ``unchecked`` is a wrong result that the format cannot notice,
 #: because it has no checksum over the damaged bytes.
 OUTCOMES = ("refused", "same", "wrong", "unchecked", "crash", "hang")
+HEADS = ("", "inputs", "refused", "same", "WRONG", "wrong, no checksum there", "crash", "hang")
 
 
 def damaged(stream: bytes, count: int, random: np.random.Generator) -> Iterator[bytes]:
@@ -197,36 +166,22 @@ def changes(stream: bytes, data: bytes) -> Spans:
     return [(first, max(first + 1, len(stream) - same))]
 
 
-def codec(
+def encoded(
     name: str, labels: Labels, folder: Path
-) -> tuple[Callable[[], bytes], Callable[[bytes], Labels], type[Exception]]:
-    """How to encode and decode, and the one error that decoding may raise.
+) -> tuple[bytes, Callable[[bytes], Labels], type[Exception]]:
+    """The labels as bytes, how to decode these, and the one error that this may raise.
 
-    Parameters
-    ----------
-    name : str
-        ``container ENCODING COMPRESSION``, ``stream ENCODING`` or ``file KIND``.
-    labels : (nz, ny, nx) integer
-    folder : Path
-        For the source file, which is read a few slices at a time.
+    The name is ``container ENCODING COMPRESSION``, ``stream ENCODING`` or ``file KIND``.
     """
     kind, first, *rest = name.split()
     if kind == "container":
-        (compression,) = rest
-        encode = partial(compresso.dumps, labels, first, compression)
-        return encode, compresso.loads, compresso.DecodeError
+        return compresso.dumps(labels, first, rest[0]), compresso.loads, compresso.DecodeError
     if kind == "stream":
         encoding = encodings.parse(first)
-        return (
-            lambda: bytes(encoding.encode(labels)),
-            lambda data: encoding.decode(data, labels.shape, labels.dtype),
-            compresso.DecodeError,
-        )
+        decode = partial(encoding.decode, shape=labels.shape, dtype=labels.dtype)
+        return bytes(encoding.encode(labels)), decode, compresso.DecodeError
     path = folder / f"x{SOURCES[first].ending}"
-
-    def write() -> bytes:
-        SOURCES[first].write(path, labels)
-        return path.read_bytes()
+    SOURCES[first].write(path, labels)
 
     def read(data: bytes) -> Labels:
         path.write_bytes(data)
@@ -234,7 +189,7 @@ def codec(
             depth = min(reader.shape[0], 99)  # a header may claim millions
             return np.concatenate([reader.read(z, z + 3) for z in range(0, depth, 3)])
 
-    return write, read, compresso.FileError
+    return path.read_bytes(), read, compresso.FileError
 
 
 def serve(name: str, labels: Labels, folder: Path, connection: Connection) -> None:
@@ -242,8 +197,7 @@ def serve(name: str, labels: Labels, folder: Path, connection: Connection) -> No
     import resource
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    encode, decode, refusal = codec(name, labels, folder)
-    stream = encode()
+    stream, decode, refusal = encoded(name, labels, folder)
     decode(stream)
     connection.send_bytes(stream)
     while True:
@@ -257,8 +211,8 @@ def serve(name: str, labels: Labels, folder: Path, connection: Connection) -> No
 class Worker:
     """A process that decodes inputs one by one; a new process replaces one that dies or hangs."""
 
-    def __init__(self, name: str, labels: Labels, folder: Path) -> None:
-        self._arguments = (name, labels, folder)
+    def __init__(self, *arguments: Any) -> None:
+        self._arguments = arguments  # of serve
         self._start()
 
     def _start(self) -> None:
@@ -271,11 +225,11 @@ class Worker:
 
     def decode(self, data: bytes) -> str:
         """Decode an input; returns same, wrong, refused, crash or hang."""
+        answer = "hang"
         try:
             self._pipe.send_bytes(data)
             if self._pipe.poll(TIMEOUT):
                 return str(self._pipe.recv())
-            answer = "hang"
         except (EOFError, OSError):
             answer = "crash"
         self.stop()
@@ -291,14 +245,13 @@ class Worker:
 def count(name: str, labels: Labels, number: int, seed: int) -> Counter[str]:
     """Damage one codec's stream, or one source file, and count the outcomes."""
     tally: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        worker = Worker(name, labels, folder)
+    with tempfile.TemporaryDirectory() as folder:
+        worker = Worker(name, labels, Path(folder))
         stream = worker.stream
         spans: Spans = [(0, len(stream))]
         if name.startswith("file "):
             source = SOURCES[name.removeprefix("file ")]
-            path = folder / f"original{source.ending}"
+            path = Path(folder, f"original{source.ending}")
             path.write_bytes(stream)
             spans = source.checked(path) if source.checked else []
         for data in damaged(stream, number, np.random.default_rng(seed)):
@@ -314,41 +267,34 @@ def count(name: str, labels: Labels, number: int, seed: int) -> Counter[str]:
 
 def names() -> list[str]:
     """Everything that is damaged."""
-    containers = [
-        f"container {e} {c}" for e in encodings.installed() for c in ("none", "zstd", "lzma")
-    ]
-    containers += [f"container compresso {c}" for c in compressors.names()]
-    streams = [f"stream {e}" for e in encodings.installed() if encodings.parse(e).robust]
-    return list(dict.fromkeys([*containers, *streams, *(f"file {name}" for name in SOURCES)]))
+    known = encodings.installed()
+    found = [f"container {e} {c}" for e in known for c in ("none", "zstd", "lzma")]
+    found += [f"container compresso {c}" for c in compressors.names()]
+    found += [f"stream {e}" for e in known if encodings.parse(e).robust]
+    return list(dict.fromkeys([*found, *(f"file {name}" for name in SOURCES)]))
 
 
 @click.command(cls=Program)
-@click.option(
-    "--count",
-    "number",
-    type=click.IntRange(1),
-    default=3000,
-    show_default=True,
-    help="Damaged inputs for each codec.",
-)
-@click.option("--seed", default=0, show_default=True, help="Random seed of the damage.")
+@click.option("--count", "number", type=cli.number(1), default=3000, help="Inputs for each codec.")
+@click.option("--seed", default=0, help="Random seed of the damage.")
 @click.option("--only", default="", help="Only codecs and files whose names contain this text.")
 def main(number: int, seed: int, only: str) -> None:
     """Count what damaged streams and source files decode to, as a Markdown table."""
-    from compresso.codec import Extent
-    from experiments.datasets.synthetic import Phantom
-
     labels = Phantom(Extent("64x64x4"), bits=32).labels()
     failed = False
-    click.echo("| | inputs | refused | same | WRONG | wrong, no checksum there | crash | hang |")
-    click.echo("|---|---:|---:|---:|---:|---:|---:|---:|")
-    for name in filter(lambda name: only in name, names()):
-        # ImageJ's files have at most 16 bits
-        narrow = labels.astype(np.uint16) if name.startswith("file") else labels
-        tally = count(name, narrow, number, seed)
-        click.echo(f"| {name} | {tally.total()} | {' | '.join(str(tally[o]) for o in OUTCOMES)} |")
-        failed |= tally["crash"] + tally["hang"] > 0
-        failed |= not name.startswith("stream") and tally["wrong"] > 0
+
+    def lines() -> Iterator[list[object]]:
+        nonlocal failed
+        for name in filter(lambda name: only in name, names()):
+            # ImageJ's files have at most 16 bits
+            narrow = labels.astype(np.uint16) if name.startswith("file") else labels
+            tally = count(name, narrow, number, seed)
+            yield [name, tally.total(), *(tally[outcome] for outcome in OUTCOMES)]
+            failed |= tally["crash"] + tally["hang"] > 0
+            failed |= not name.startswith("stream") and tally["wrong"] > 0
+
+    for line in markdown(HEADS, lines()):
+        click.echo(line)
     sys.exit(1 if failed else 0)
 
 

@@ -14,6 +14,7 @@ All seconds are processor time: for ``recommend`` everything that it does, for t
 four stages. Rows are kept in ``--output``, and are not measured again.
 """
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from time import process_time
@@ -21,7 +22,7 @@ from time import process_time
 import click
 import numpy as np
 
-from compresso import compressors, encodings
+from compresso import cli, compressors, encodings
 from compresso.codec import split_list
 from experiments import datasets, recommend, records
 from experiments.checks import Program
@@ -33,8 +34,15 @@ from experiments.recommend.estimate import Estimate, estimate_size, size
 from experiments.recommend.sample import draw, plan, stack
 from experiments.records import SECONDS, Row
 from experiments.records.intervals import FLOOR
+from experiments.text import markdown
 
+INTERVAL = ("volume", "method", "contained", "half width", "estimate / truth")
+CHOICE = ("volume", "purpose", "recommend names", "the grid's best", "", "processor seconds")
 METHODS = "ristretto,ristretto:effort=3,crackle+lzma,cpso+zstd,compressed_segmentation+zstd:level=9"
+
+
+ARGUMENT = click.argument("names", nargs=-1, required=True, metavar="DATASET...")
+DIRECTORY = click.option("-d", "--directory", type=click.Path(path_type=Path), default=Path("data"))
 
 
 @click.group()
@@ -43,7 +51,7 @@ def main() -> None:
 
 
 def estimates(
-    methods: list[Method], dataset: datasets.Dataset, seeds: int
+    methods: list[Method], dataset: Dataset, seeds: int
 ) -> dict[Method, tuple[list[Estimate], int]]:
     """The estimate of each seed, and the bytes of the whole volume; none if all of it is read."""
     found: dict[Method, list[Estimate]] = {method: [] for method in methods}
@@ -66,27 +74,28 @@ def _parse(text: str) -> Method:
 
 
 @main.command(cls=Program)
-@click.argument("names", nargs=-1, required=True, metavar="DATASET...")
-@click.option("--seeds", type=click.IntRange(1), default=20, help="Number of samples.")
+@ARGUMENT
+@click.option("--seeds", type=cli.number(1), default=20, help="Number of samples.")
 @click.option("--methods", default=METHODS, help="Encodings and compressors, joined by +.")
-@click.option("-d", "--directory", type=click.Path(path_type=Path), default=Path("data"))
+@DIRECTORY
 def interval(names: tuple[str, ...], seeds: int, methods: str, directory: Path) -> None:
     """Print a table with a line per volume and method."""
-    click.echo("| volume | method | contained | half width | estimate / truth |")
-    click.echo("|---|---|---:|---:|---:|")
     chosen = [_parse(text) for text in split_list(methods)]
-    for dataset in (d for name in names for d in datasets.choose(name, directory)):
-        found = estimates(chosen, dataset, seeds)
-        if not found:
-            click.echo(f"| {dataset.name} | measured whole: exact | | | |")
-        for method, (sizes, truth) in found.items():
-            contained = sum(one.low <= truth <= one.high for one in sizes)
-            width = np.median([(one.high - one.low) / 2 / one.expected for one in sizes])
-            error = np.array([one.expected for one in sizes]) / truth
-            click.echo(
-                f"| {dataset.name} | {method} | {contained} of {seeds} | {width:.0%} | "
-                f"{error.mean():.3f} ± {error.std():.3f} |"
-            )
+
+    def lines() -> Iterator[list[object]]:
+        for dataset in (d for name in names for d in datasets.choose(name, directory)):
+            found = estimates(chosen, dataset, seeds)
+            if not found:
+                yield [dataset.name, "measured whole: exact", "", "", ""]
+            for method, (sizes, truth) in found.items():
+                contained = sum(one.low <= truth <= one.high for one in sizes)
+                width = np.median([(one.high - one.low) / 2 / one.expected for one in sizes])
+                error = np.array([one.expected for one in sizes]) / truth
+                spread = f"{error.mean():.3f} ± {error.std():.3f}"
+                yield [dataset.name, method, f"{contained} of {seeds}", f"{width:.0%}", spread]
+
+    for line in markdown(INTERVAL, lines(), left=2):
+        click.echo(line)
 
 
 #: The speeds of either run may be wrong by this factor.
@@ -125,8 +134,8 @@ def _seconds(row: Row) -> float:
     return float(np.nansum([row.get(stage, 0.0) for stage in SECONDS]))
 
 
-def compare(dataset: Dataset, runs: int, patience: float, output: Path) -> list[str]:
-    """Return a line of Markdown per purpose; raises HarnessError if every method failed."""
+def compare(dataset: Dataset, runs: int, patience: float, output: Path) -> Iterator[list[object]]:
+    """Yield a line of the table per purpose; raises HarnessError if every method failed."""
     with dataset.open() as volume:
         sample = draw(volume, volume.shape, 0)
     loaded = LoadedVolume(dataset, sample.chunks[0])
@@ -141,28 +150,19 @@ def compare(dataset: Dataset, runs: int, patience: float, output: Path) -> list[
     stages = Stages(sample, dataset, runs, Measurer())
     boxes = stages.on_boxes([one.method for one in good])
     named = {choice.purpose.name: choice.candidate.method for choice in advice.choices}
-    lines = []
-    for choice in recommend.choose(good, boxes, _exact):
+    cost = f"{took:,.0f} of {whole:,.0f}, {took / whole:.1%}"
+    for choice in recommend.choose(good, boxes, lambda one: Estimate(0, 0, 0)):
         purpose, best, among = choice.purpose, choice.candidate, good
         if choice.boxes:
             purpose, best, among = stages.random_access, choice.boxes, boxes
         method = named[purpose.name]
-        lines.append(
-            f"| {dataset.name} | {purpose.title} | {method} | {best.method} | "
-            f"{verdict(purpose, among, best, method)} | {took:,.0f} of {whole:,.0f}, "
-            f"{took / whole:.1%} |"
-        )
-    return lines
-
-
-def _exact(one: Candidate) -> Estimate:
-    size = one.rows[0]["compressed_bytes"]
-    return Estimate(size, size, size)
+        found = verdict(purpose, among, best, method)
+        yield [dataset.name, purpose.title, method, best.method, found, cost]
 
 
 @main.command(cls=Program)
-@click.argument("names", nargs=-1, required=True, metavar="DATASET...")
-@click.option("--runs", type=click.IntRange(1), default=5, help="Runs of each method.")
+@ARGUMENT
+@click.option("--runs", type=cli.number(1), default=5, help="Runs of each method.")
 @click.option(
     "--patience",
     type=float,
@@ -170,17 +170,17 @@ def _exact(one: Candidate) -> Estimate:
     help="Run a method only once if a run takes longer than this, in seconds. "
     "Its time is still counted --runs times.",
 )
-@click.option("-d", "--directory", type=click.Path(path_type=Path), default=Path("data"))
+@DIRECTORY
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("recommended.csv"))
 def choice(
     names: tuple[str, ...], runs: int, patience: float, directory: Path, output: Path
 ) -> None:
     """Print a table with a line per volume and purpose."""
     records.check(output)
-    click.echo("| volume | purpose | recommend names | the grid's best | | processor seconds |")
-    click.echo("|---|---|---|---|---|---:|")
-    for dataset in (d for name in names for d in datasets.choose(name, directory)):
-        click.echo("\n".join(compare(dataset, runs, patience, output)))
+    chosen = (dataset for name in names for dataset in datasets.choose(name, directory))
+    lines = (line for dataset in chosen for line in compare(dataset, runs, patience, output))
+    for line in markdown(CHOICE, lines, left=5):
+        click.echo(line)
 
 
 if __name__ == "__main__":

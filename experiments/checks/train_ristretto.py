@@ -7,7 +7,8 @@ this project's synthetic phantom. Both are encoded in small pieces, one after an
 same counters, then as pictures, every fourth slice.
 """
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -21,6 +22,7 @@ from compresso.encodings._ristretto_layout import Tile
 from compresso.encodings._ristretto_pieces import Encoder, choose_3d
 from compresso.kernels.ristretto import start
 from compresso.kernels.ristretto.coder import FRESH
+from compresso.volumes.volume import grid
 from experiments.checks import Program
 from experiments.datasets.synthetic import Phantom
 
@@ -33,22 +35,17 @@ def train(volumes: Sequence[Labels]) -> NDArray[np.uint32]:
     """Counters after all pieces of the volumes."""
     counters = np.full(start.COUNTERS, FRESH, np.uint32)
     for volume in volumes:
-        for side in SIDES:
-            _encode_pieces(volume, side, counters, choose_3d)
         pictures = np.ascontiguousarray(volume[::4])
-        _encode_pieces(pictures, SIDES[-1], counters, lambda group: np.zeros(len(group), np.uint8))
+        parts = [(volume, side, choose_3d) for side in SIDES] + [(pictures, SIDES[-1], _in_2d)]
+        for labels, side, choose in parts:
+            for box in grid(labels.shape, (side, side, side)):
+                tile = Tile(*itertools.chain(*box))
+                Encoder(labels, tile, 1, counters, 8 * tile.voxels, choose).run()
     return counters
 
 
-def _encode_pieces(
-    volume: Labels, side: int, counters: NDArray[np.uint32], choose: Callable[[Labels], Labels]
-) -> None:
-    nz, ny, nx = volume.shape
-    for z in range(0, nz, side):
-        for y in range(0, ny, side):
-            for x in range(0, nx, side):
-                box = Tile(z, min(z + side, nz), y, min(y + side, ny), x, min(x + side, nx))
-                Encoder(volume, box, 1, counters, 8 * box.voxels, choose).run()
+def _in_2d(group: Labels) -> Labels:
+    return np.zeros(len(group), np.uint8)
 
 
 @click.command(cls=Program)
