@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,13 +41,13 @@ class Clock:
 
     def __init__(self, now: Callable[[], int] = perf_counter_ns) -> None:
         self.now = now
-        self.ns: dict[str, int] = {}
+        self.ns: Counter[str] = Counter()
 
     def time(self, stage: str, work: Callable[..., T], *arguments: Any) -> T:
         """Call a function, and add its time to a stage."""
         start = self.now()
         result = work(*arguments)
-        self._add(stage, self.now() - start)
+        self.ns[stage] += self.now() - start
         return result
 
     def share(
@@ -59,23 +60,15 @@ class Clock:
         stages is not counted.
         """
         clocks = [Clock(self.now) for _ in items]
-
-        def timed(pair: tuple[Clock, T]) -> tuple[R, int]:
-            start = self.now()
-            result = work(*pair)
-            return result, self.now() - start
-
+        calls = zip(clocks, items, strict=True)
         start = self.now()
-        done = list(in_order(timed, zip(clocks, items, strict=True), at_once))
+        done = list(in_order(lambda call: call[0].time("all", work, *call), calls, at_once))
         whole = self.now() - start
-        spent = max(1, sum(ns for _, ns in done))
+        spent = max(1, sum(clock.ns.pop("all") for clock in clocks))
         for clock in clocks:
             for stage, ns in clock.ns.items():
-                self._add(stage, ns if at_once == 1 else whole * ns // spent)
-        return [result for result, _ in done]
-
-    def _add(self, stage: str, ns: int) -> None:
-        self.ns[stage] = self.ns.get(stage, 0) + ns
+                self.ns[stage] += ns if at_once == 1 else whole * ns // spent
+        return done
 
     @property
     def seconds(self) -> dict[str, float]:

@@ -205,9 +205,9 @@ def _volume(task: Task) -> LoadedVolume:
     if box is None:
         with _loading:
             volume = _loaded(dataset, task.settings.slices, task.token)
-        if isinstance(volume, Exception):
-            raise volume
-        return volume
+        if isinstance(volume, LoadedVolume):
+            return volume
+        raise volume
     labels = np.ascontiguousarray(_opened(dataset, task.token)[0].read_box(box))
     return LoadedVolume(dataset, labels, chunk=_chunk(box))
 

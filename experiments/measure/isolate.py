@@ -41,7 +41,11 @@ def measure_isolated(volume: LoadedVolume, method: Method, run: int, timeout: fl
             status = f"{Outcome.TIMEOUT}: {what}more than {limit:g} s"
         except EOFError:
             process.join()
-            status = f"{Outcome.CRASH}: its process ended ({_reason(process.exitcode)})"
+            code = process.exitcode or 0
+            reason = f"exit code {code}"
+            if code < 0:
+                reason = f"{signal.Signals(-code).name}, perhaps out of memory"
+            status = f"{Outcome.CRASH}: its process ended ({reason})"
         return {"status": status}
 
     try:
@@ -94,9 +98,3 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         sleep(1)
     os._exit(1)
-
-
-def _reason(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"{signal.Signals(-code).name}, perhaps out of memory"
-    return f"exit code {code}"
