@@ -13,12 +13,11 @@ import click
 from compresso.cli import SETTINGS, VERSION, Commands, reporting
 from compresso.errors import did_you_mean
 
-#: The commands and their files, in the order of their use; the first one is the default.
+#: The commands and their files, in the order of their use.
 FILES = {
     **{"grid": "grid", "recommend": "recommend", "datasets": "datasets", "fetch": "datasets"},
     **{"plot": "grid", "paper": "paper", "bench": "bench"},
 }
-NAMES = tuple(FILES)
 
 
 class Harness(Commands):
@@ -26,20 +25,20 @@ class Harness(Commands):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands."""
-        return list(NAMES)
+        return list(FILES)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import a command."""
-        if name not in NAMES:
+        if name not in FILES:
             return None
         command: click.Command = getattr(importlib.import_module(f"{__name__}.{FILES[name]}"), name)
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Insert the default command if there is none."""
-        if args and args[0] not in (*NAMES, "help", "-h", "--help", "--version"):
+        if args and args[0] not in (*FILES, "help", "-h", "--help", "--version"):
             _check_is_encoding(ctx, args[0])
-            args.insert(0, NAMES[0])
+            args.insert(0, "grid")
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -62,8 +61,8 @@ def _check_is_encoding(ctx: click.Context, text: str) -> None:
     for spec in split_list(text):
         name = split(spec)[0]
         if name not in known and not name.startswith("-"):
-            similar = did_you_mean(name, [*NAMES, *known])
-            advice = similar or f" Commands: {', '.join(NAMES)}. Encodings: {', '.join(known)}."
+            similar = did_you_mean(name, [*FILES, *known])
+            advice = similar or f" Commands: {', '.join(FILES)}. Encodings: {', '.join(known)}."
             ctx.fail(f"no command or encoding {name!r}.{advice}")
 
 

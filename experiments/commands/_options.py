@@ -1,5 +1,6 @@
 """Options that several commands of run.py have, and the sections of their help."""
 
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -66,30 +67,6 @@ def _seconds(text: object) -> float | None:
     return None if seconds == math.inf else seconds
 
 
-def timeout(default: float | None) -> Decorator:
-    """Return the option ``--timeout``; inf disables it."""
-    return click.option(
-        "--timeout",
-        type=_seconds,
-        metavar="SECONDS",
-        default=default,
-        help="Time limit of one run, after its kernels are compiled; inf for none.",
-    )
-
-
-def output(name: str, what: str = "CSV to which each run is added.") -> Decorator:
-    """Return the option ``--csv``, by default a CSV of this name."""
-    path = f"experiments/results/{name}"
-    return click.option(
-        *("-o", "--csv", "output"),
-        type=click.Path(dir_okay=False, path_type=Path),
-        metavar="FILE",
-        default=ROOT / path,
-        show_default=False,
-        help=f"{what}  [default: {path}]",
-    )
-
-
 def _folder(*flags: str, name: str, what: str) -> Decorator:
     """Return the option of a folder, by default one of this repository."""
     return click.option(
@@ -99,6 +76,18 @@ def _folder(*flags: str, name: str, what: str) -> Decorator:
         default=ROOT / name,
         show_default=False,
         help=f"{what}  [default: {name}/]",
+    )
+
+
+def _csv(name: str, what: str) -> Decorator:
+    path = f"experiments/results/{name}"
+    return click.option(
+        *("-o", "--csv", "output"),
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        default=ROOT / path,
+        show_default=False,
+        help=f"{what}  [default: {path}]",
     )
 
 
@@ -112,9 +101,32 @@ SLICES = click.option(
 DIRECTORY = _folder("-d", "--directory", name="data", what="Folder with the downloaded datasets.")
 FIGURES = _folder("--figures", name="figures", what="Folder for the figures and the report.")
 PLOT = click.option("--plot/--no-plot", default=True, help="Draw figures and write the report.")
-RESTART = click.option("--restart", is_flag=True, help="Repeat runs that are already in the CSV.")
-VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show details of the progress.")
-KEEP_FAILED = click.option("--keep-failed", is_flag=True, help="Do not retry failed runs.")
+
+
+def results(name: str, what: str = "CSV to which each run is added.") -> Decorator:
+    """Return the options of a CSV, by default one of this name, and of the figures from it."""
+    return lambda function: _csv(name, what)(FIGURES(function))
+
+
+def measuring(name: str) -> Decorator:
+    """Return the options of a command that measures datasets and writes a CSV."""
+    verbose = click.option("-v", "--verbose", is_flag=True, help="Show details of the progress.")
+    return lambda function: results(name)(PLOT(verbose(cli.QUIET(DIRECTORY(function)))))
+
+
+def grid(name: str, count: int, seconds: float | None) -> Decorator:
+    """Return the options of a command that measures a grid, with the defaults of two of them."""
+    again = click.option("--restart", is_flag=True, help="Repeat runs that are already in the CSV.")
+    keep = click.option("--keep-failed", is_flag=True, help="Do not retry failed runs.")
+    timeout = click.option(
+        "--timeout",
+        type=_seconds,
+        metavar="SECONDS",
+        default=seconds,
+        help="Time limit of one run, after its kernels are compiled; inf for none.",
+    )
+    own = (runs(count), again, keep, timeout, seed(), SLICES, measuring(name))
+    return lambda function: functools.reduce(lambda f, option: option(f), own, function)
 
 
 def codecs(what: str, text: str, registry: Any) -> list[Any]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import click
 
 from compresso import cli
-from compresso.cli import QUIET
 from compresso.text import extent
 from experiments.commands import _options as options
 
@@ -66,7 +65,7 @@ def _be_quick(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @options.DIRECTORY
 @options.FIGURES
 @options.PLOT
-@QUIET
+@cli.QUIET
 def bench(
     dataset: str,
     runs: int,

@@ -39,18 +39,15 @@ def datasets(directory: Path, as_json: bool) -> None:
 def _line(about: dict[str, Any]) -> tuple[str, ...]:
     from experiments.text import SYNTHETIC, display_name
 
+    public, size = bool(about["origin"]), about["download_bytes"]
     title = display_name(about["title"], about["group"])
-    if about["origin"] and not about["in_paper"]:
-        title += " (not in the paper)"
-    state = "yes" if about["path"] else "no"
+    title += " (not in the paper)" * (public and not about["in_paper"])
+    state = "yes" if about["path"] else f"no ({file_size(size)})" if size else "no"
     if about["group"] == SYNTHETIC:
         state = "made on demand"
     elif "error" in about:
         state = "! unreadable"
-    elif state == "no" and about["download_bytes"]:
-        state += f" ({file_size(about['download_bytes'])})"
-    licence = about["licence"] if about["origin"] else ""
-    origin = about["origin"] or about["path"] or ""
+    licence, origin = about["licence"] * public, about["origin"] or about["path"] or ""
     return about["name"], title, about["size"], licence, state, origin
 
 

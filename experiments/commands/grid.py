@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from compresso import cli
-from compresso.cli import QUIET
 from experiments.commands import _options as options
 
 BANNER = r"""
@@ -31,16 +30,12 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
 @click.argument("encoding")
 @click.argument("compression")
 @click.argument("dataset", default="phantom")
-@options.runs(1)
-@options.RESTART
-@options.KEEP_FAILED
+@options.grid("results.csv", 1, None)
 @cli.threads(
     1,
     "Number of threads (0 = all cores). With several, groups of slices are compressed in parallel.",
 )
-@options.timeout(None)
 @click.option("--isolate", "isolated", is_flag=True, help="Run each method in its own process.")
-@options.seed()
 @click.option(
     "--scheduler",
     metavar="WHERE",
@@ -48,7 +43,6 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
     show_default=False,
     help="Run on Dask: threads:4, processes:4 or tcp://host:8786.",
 )
-@options.SLICES
 @cli.chunks(None, "Measure chunks of this size in voxels, and add them up, e.g. 512,512,64.")
 @click.option(
     "--group",
@@ -56,7 +50,6 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
     default="em",
     help="Category of your own files in the figures.",
 )
-@options.DIRECTORY
 @click.option(
     *("--format", "form"),
     type=click.Choice(["table", "csv", "json", "md"]),
@@ -64,11 +57,6 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
     help="Format of the printed results.",
 )
 @click.option("--json", "form", flag_value="json", help="The same as --format json.")
-@options.output("results.csv")
-@options.FIGURES
-@options.PLOT
-@options.VERBOSE
-@QUIET
 @click.option(
     *("-b", "--bockwurst"),
     is_flag=True,
@@ -127,8 +115,7 @@ def grid(
 
 
 @options.command("plot", "plot -o my.csv --figures my-figures")
-@options.output("results.csv", "CSV with the runs to draw.")
-@options.FIGURES
+@options.results("results.csv", "CSV with the runs to draw.")
 def plot(output: Path, figures: Path) -> None:
     """Draw the figures and write the report of a CSV."""
     from experiments.commands import _run

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from compresso.cli import QUIET
 from experiments.commands import _options as options
 
 if TYPE_CHECKING:
@@ -21,19 +20,8 @@ PATIENCE = 600.0
 
 @options.command("paper", "paper spl-knee,bsd500 --runs 1", docs="docs/reproducing.md")
 @click.argument("dataset", default="all")
-@options.runs(5)
-@options.RESTART
-@options.KEEP_FAILED
-@options.timeout(7200.0)
-@options.seed()
-@options.SLICES
-@options.DIRECTORY
-@options.output("paper.csv")
-@options.FIGURES
-@options.PLOT
+@options.grid("paper.csv", 5, 7200.0)
 @click.option("--only-report", is_flag=True, help="Measure nothing; report the rows of the CSV.")
-@options.VERBOSE
-@QUIET
 def paper(
     dataset: str,
     directory: Path,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from compresso import cli
-from compresso.cli import JSON, QUIET
 from experiments.commands import _options as options
 
 if TYPE_CHECKING:
@@ -42,13 +41,8 @@ def _share(text: object) -> float:
     help="Share of the volume to measure.  [default: 5%, 16 to 64 chunks]",
 )
 @cli.chunks(None, "Size of a chunk of the sample in voxels (about 256,256,16 by default).")
-@options.DIRECTORY
-@JSON
-@options.output("recommend.csv")
-@options.FIGURES
-@options.PLOT
-@options.VERBOSE
-@QUIET
+@options.measuring("recommend.csv")
+@cli.JSON
 def recommend(
     dataset: str,
     sample: float | None,

@@ -16,7 +16,7 @@ import pytest
 import compresso
 from compresso import compressors, encodings
 from experiments import figures, records
-from experiments.commands import NAMES, _run
+from experiments.commands import FILES, _run
 from tests.helpers import stores
 from tests.helpers.commands import RUN, SMALL, run, run_here
 from tests.helpers.rows import row
@@ -136,7 +136,7 @@ def test_wrong_arguments_are_one_line(tmp_path, monkeypatch, keep, arguments, wo
 
 def test_help_and_lists():
     done = run_here("--help")
-    for name in NAMES:
+    for name in FILES:
         shown = run_here("help", name)
         assert shown.stdout == run_here(name, "--help").stdout
         assert shown.stdout.partition("Examples:")[2].count("\n  ") >= 2
