@@ -92,3 +92,10 @@ def __getattr__(name: str) -> Any:
             raise AttributeError(f"module 'compresso' has no attribute {name!r}")
     globals()[name] = getattr(home, name)  # later uses do not come here
     return globals()[name]
+
+
+def __dir__() -> list[str]:
+    registries = map(import_module, ("compresso.encodings", "compresso.compressors"))
+    codecs = (name.upper() for registry in registries for name in registry.names())
+    pypi = import_module("compresso.adapters.pypi")
+    return sorted({*globals(), *__all__, *codecs, *pypi.__all__})

@@ -70,6 +70,12 @@ def test_the_package_and_its_codecs():
     assert imported(code) == (0, set())
 
 
+def test_names_that_are_imported_on_demand_are_listed():
+    names = {"dumps", "encodings", "Encoding", "COMPRESSO", "LZMA", "NONE", "remap", "SpecError"}
+    assert names <= set(dir(C))
+    assert all(hasattr(C, name) for name in dir(C) if not name.startswith("_"))
+
+
 def test_the_help_of_the_harness():
     code = "import runpy; runpy.run_path('run.py', run_name='__main__')"
     assert imported(code, "grid", "--help") == (0, set())
