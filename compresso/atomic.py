@@ -31,11 +31,10 @@ def file_or_standard(text: str) -> Path:
 
 def is_stream(path: Path) -> bool:
     """Whether a path is a FIFO or a device, which cannot seek."""
-    try:
+    with suppress(OSError):
         mode = path.stat().st_mode
-    except OSError:
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+        return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+    return False
 
 
 @contextmanager
@@ -46,27 +45,10 @@ def replacing(
 
     Whatever happens, the target is the old file or the whole new one. A replaced file keeps its
     mode and owner, and a link stays a link. For the standard output, a FIFO or a device, the
-    temporary file is copied into it at the end.
+    temporary file is copied into it at the end. Its name has the given ``ending``, or the target's.
+    Raises FileError if the target exists without ``force``, also since a moment ago, is one of the
+    ``sources``, or cannot be written.
 
-    Parameters
-    ----------
-    target : Path
-        ``-`` is the standard output.
-    force : bool
-        Replace an existing file; otherwise also one that another program makes meanwhile is kept.
-    sources : iterable of Path
-        Files that must not be the target.
-    ending : str
-        The end of the temporary name; by default the target's name.
-
-    Raises
-    ------
-    FileError
-        If the target exists without ``force``, is a source, or cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with replacing(Path(folder) / "a.txt") as unfinished:
     ...         _ = unfinished.write_text("whole")
@@ -83,27 +65,28 @@ def replacing(
             with _renamed_to(Path(os.path.realpath(target)), force, ending) as unfinished:
                 yield unfinished
     except FileExistsError:
-        raise _exists(target) from None
+        raise FileError(
+            f"{target}: exists. Choose another target, or overwrite it with --force."
+        ) from None
     except OSError as error:
         raise FileError(f"{target}: cannot be written ({error.strerror or error})") from None
 
 
 def _check(target: Path, force: bool, sources: Iterable[Path]) -> None:
-    """Raise FileError if the target must not be replaced."""
+    """Raise FileError or FileExistsError if the target must not be replaced."""
+    problem = ""
     if os.path.islink(os.path.realpath(target)):
-        raise FileError(f"{target}: broken symbolic link. Choose another target.")
-    if target.exists():
-        if any(source.exists() and target.samefile(source) for source in sources):
-            raise FileError(f"{target}: target is the source itself. Choose another target.")
-        if not target.is_file():
-            kind = "a folder" if target.is_dir() else "not a file"
-            raise FileError(f"{target}: {kind}, which is not overwritten. Choose another target.")
-        if not force:
-            raise _exists(target)
-
-
-def _exists(target: Path) -> FileError:
-    return FileError(f"{target}: exists. Choose another target, or overwrite it with --force.")
+        problem = "broken symbolic link"
+    elif target.is_dir():
+        problem = "a folder, which is not overwritten"
+    elif target.exists() and not target.is_file():
+        problem = "not a file, which is not overwritten"
+    elif target.exists() and any(s.exists() and target.samefile(s) for s in sources):
+        problem = "target is the source itself"
+    if problem:
+        raise FileError(f"{target}: {problem}. Choose another target.")
+    if target.exists() and not force:
+        raise FileExistsError
 
 
 @contextmanager
@@ -118,10 +101,14 @@ def _renamed_to(target: Path, force: bool, ending: str) -> Iterator[Path]:
             with suppress(OSError):  # not allowed, or an owner that is unknown in this container
                 os.chown(unfinished, old.st_uid, old.st_gid)
             os.chmod(unfinished, stat.S_IMODE(old.st_mode))
-        if force:
-            os.replace(unfinished, target)
-        else:
-            _rename_new(unfinished, target)
+        try:
+            (os.replace if force else os.link)(unfinished, target)
+        except OSError:
+            if force:
+                raise
+            if os.path.lexists(target):
+                raise FileExistsError from None
+            os.replace(unfinished, target)  # the file system has no hard links
         folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -129,52 +116,38 @@ def _renamed_to(target: Path, force: bool, ending: str) -> Iterator[Path]:
             os.close(folder)
 
 
-def _rename_new(unfinished: Path, target: Path) -> None:
-    """Rename a file to a name that is free; raises FileExistsError, and other OSErrors."""
-    try:
-        os.link(unfinished, target)
-    except OSError:  # the name exists, or the file system has no hard links
-        if os.path.lexists(target):
-            raise FileExistsError from None
-        os.replace(unfinished, target)
-
-
 @contextmanager
 def _copied_into(target: Path, ending: str) -> Iterator[Path]:
     """Copy a temporary file into a stream; raises OSError."""
-    with _opened(target) as number, temporary_folder() as folder:
+    number = _opened(target)
+    with open(number, "wb", 0) as file, temporary_folder() as folder:
         unfinished = folder / ending
         with _naming_folder(f"{target}: cannot be written", folder):
             yield unfinished
-        with unfinished.open("rb") as whole, open(number, "wb", 0, closefd=False) as file:
+        with unfinished.open("rb") as whole:
             while part := whole.read(1 << 20):
                 while part:
                     part = part[file.write(part) :]
 
 
-@contextmanager
-def _opened(target: Path) -> Iterator[int]:
+def _opened(target: Path) -> int:
     """Open a stream to write to it; raises FileError for a FIFO without a reader, and OSError."""
     if target == STANDARD:
         if sys.stdout.isatty():
             raise FileError(
                 "-: standard output is a terminal. Redirect it to a file or to another program."
             )
-        number = os.dup(1)
-    else:
-        try:
-            number = os.open(target, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        except OSError as error:
-            if stat.S_ISFIFO(target.stat().st_mode) and not isinstance(error, PermissionError):
-                raise FileError(
-                    f"{target}: no process is reading from this pipe. Start the reader first."
-                ) from None
-            raise
-        os.set_blocking(number, True)
+        return os.dup(1)
     try:
-        yield number
-    finally:
-        os.close(number)
+        number = os.open(target, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as error:
+        if stat.S_ISFIFO(target.stat().st_mode) and not isinstance(error, PermissionError):
+            raise FileError(
+                f"{target}: no process is reading from this pipe. Start the reader first."
+            ) from None
+        raise
+    os.set_blocking(number, True)
+    return number
 
 
 @contextmanager
@@ -183,19 +156,8 @@ def seekable(
 ) -> Iterator[Path]:
     """Give a file that can seek: the source, or a temporary copy of a stream.
 
-    Parameters
-    ----------
-    source : Path
-        ``-`` is the standard input.
-    ending : str
-        The name of the copy; by default that of the source.
-    check : callable, optional
-        Called with the first MiB of a stream before it is copied; raises an error to refuse it.
-
-    Raises
-    ------
-    FileError
-        If the source cannot be read or copied.
+    The copy has the name ``ending``, or that of the source. ``check`` gets the first MiB of a
+    stream before it is copied, and may raise an error. Raises FileError.
     """
     if source != STANDARD and not is_stream(source):
         yield source
@@ -230,16 +192,13 @@ def _parts(source: Path, check: Callable[[bytes], object] | None) -> Iterator[by
 
 def stamp(sources: Iterable[Path]) -> Stamp | None:
     """Return the stamp of files; None if one is missing or is not a regular file."""
-    stamps: Stamp = ()
-    for source in sources:
-        try:
-            found = os.stat(source)
-        except (OSError, ValueError):
-            return None
-        if not stat.S_ISREG(found.st_mode):
-            return None
-        stamps += (found.st_size, found.st_mtime_ns)
-    return stamps
+    try:
+        found = [os.stat(source) for source in sources]
+    except (OSError, ValueError):
+        return None
+    if not all(stat.S_ISREG(one.st_mode) for one in found):
+        return None
+    return tuple(number for one in found for number in (one.st_size, one.st_mtime_ns))
 
 
 def check_unchanged(sources: Sequence[Path], before: Stamp | None, advice: str) -> None:
@@ -261,20 +220,6 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
         raise FileError(f"{where}: cannot make a folder there ({reason}){advice}") from None
     with _temporary(path):
         yield path
-
-
-def remove(path: Path) -> None:
-    """Remove a file, or a folder and its contents; a missing one is not an error."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def remove_unfinished() -> None:
-    """Remove all temporary files of this process, before a signal ends it."""
-    for path in list(_unfinished):
-        remove(path)
 
 
 @contextmanager
@@ -300,5 +245,18 @@ def _temporary(path: Path) -> Iterator[Path]:
     try:
         yield path
     finally:
-        remove(path)
+        _remove(path)
         _unfinished.discard(path)
+
+
+def remove_unfinished() -> None:
+    """Remove all temporary files of this process, before a signal ends it."""
+    for path in list(_unfinished):
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
