@@ -263,7 +263,7 @@ def convert(
     job = conversion.Job(**options, chunks=chunks[::-1], shards=shards and shards[::-1])
     unfinished = f"{job.target} is unfinished; the same command resumes it"
     plan = None if scheduler else conversion.make_plan(job, threads or cores(0), fewer=True)
-    missing = 0
+    total = conversion.Done()
     with open_scheduler(scheduler, plan.at_once if plan else 1) as workers:
         plan = plan or conversion.make_plan(job, workers.slots_per_process)
         for line in plan.notes:
@@ -276,31 +276,28 @@ def convert(
             )
             return
         with cli.on_interruption(unfinished), progress_bar(quiet, "task") as progress:
-            finished = 0
             progress(0, len(plan))
-
-            def report(done: conversion.Done) -> None:
-                nonlocal missing, finished
-                for line in done.problems[: max(0, MISSING - missing)]:
+            tasks = conversion.convert(conversion.begin(plan), workers)
+            for number, done in enumerate(tasks, 1):
+                for line in done.problems[: max(0, MISSING - total.missing)]:
                     complain(line)
-                missing += len(done.problems)
-                finished += 1
-                progress(finished, len(plan))
-
-            total = conversion.convert(conversion.begin(plan), workers, report)
+                total = total.plus(done)
+                progress(number, len(plan))
     if not quiet:
         click.echo(
             f"{job.target}: {total.written:,} written ({file_size(total.nbytes)}), "
-            f"{total.kept:,} kept, {total.empty:,} empty, {missing:,} missing"
+            f"{total.kept:,} kept, {total.empty:,} empty, {total.missing:,} missing"
         )
-    if missing:
+    if total.missing:
         advice = "run the same command to try them again"
         if total.refused:
             advice = (
                 f"{job.encoding} cannot hold the labels of {total.refused:,}: give --encoding cpso "
                 "and --force"
             )
-        complain(f"Error: {missing:,} parts of {job.target} are missing and read as 0; {advice}")
+        complain(
+            f"Error: {total.missing:,} parts of {job.target} are missing and read as 0; {advice}"
+        )
         sys.exit(1)
 
 

@@ -27,7 +27,7 @@ from compresso import __version__, atomic
 from compresso.codec import Extent
 from compresso.errors import CompressoError, DecodeError, SpecError, did_you_mean
 from compresso.parallel import Progress, cores
-from compresso.text import LONGEST, shortened
+from compresso.text import LONGEST, file_size, shortened
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -68,7 +68,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command; an unknown name is an error with the most similar one."""
+        """Find a command; the error about an unknown name has the most similar one."""
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             names = self.list_commands(ctx)
@@ -90,13 +90,8 @@ def reporting(
 ) -> Iterator[None]:
     """Print each error in one line and end with its exit code.
 
-    Parameters
-    ----------
-    ctx : Context
-    expected : tuple of types
-        Errors whose text is that line, besides CompressoError.
-    interrupted : str
-        The state of the work after an interruption.
+    The line is the text of a CompressoError or an ``expected`` error; any other error is a bug. The
+    message about an interruption ends with the state of the work, ``interrupted``.
     """
     try:
         with on_interruption(interrupted, ctx), _cleaning_up_on_signals(ctx):
@@ -145,10 +140,7 @@ def complain(line: str) -> None:
 
 @contextmanager
 def on_interruption(text: str, ctx: click.Context | None = None) -> Iterator[None]:
-    """Set the message about the state of the work if it is interrupted in this context.
-
-    An error leaves the text as it is, because it is printed later.
-    """
+    """Set the message about the state of the work; an error leaves it, to be printed later."""
     meta = (ctx or click.get_current_context()).meta
     before, meta[INTERRUPTED] = meta.get(INTERRUPTED, ""), text
     yield
@@ -159,8 +151,7 @@ def on_interruption(text: str, ctx: click.Context | None = None) -> Iterator[Non
 def _cleaning_up_on_signals(ctx: click.Context) -> Iterator[None]:
     """Clean up and print the state of the work before a signal ends the process.
 
-    An exception would not do: raised anywhere, it may be swallowed anywhere. Signals that are
-    ignored, as nohup does, stay so; outside the main thread nothing is changed.
+    An exception may be swallowed where it is raised. Ignored signals (nohup) stay ignored.
     """
 
     def end(number: int, _: FrameType | None) -> None:
@@ -168,9 +159,8 @@ def _cleaning_up_on_signals(ctx: click.Context) -> Iterator[None]:
         os.write(2, f"Ended by a signal; {ctx.meta[INTERRUPTED]}\n".encode())
         os._exit(128 + number)
 
-    old = [number for number in SIGNALS if signal.getsignal(number) == signal.SIG_DFL]
-    if threading.current_thread() is not threading.main_thread():
-        old = []
+    main = threading.current_thread() is threading.main_thread()  # only it may have handlers
+    old = [n for n in SIGNALS if main and signal.getsignal(n) == signal.SIG_DFL]
     for number in old:
         signal.signal(number, end)
     try:
@@ -197,11 +187,7 @@ def announce_compilation() -> None:
 
 @contextmanager
 def progress_bar(quiet: bool = False, unit: str = "group") -> Iterator[Progress]:
-    """If standard error is a terminal, show a bar there, and say when kernels are compiled.
-
-    The bar is the function that is given: it is called with the number of finished units, and of
-    all units.
-    """
+    """Give a function that shows the numbers of finished and of all units, on a terminal."""
     from tqdm import tqdm
 
     if sys.stderr.isatty() and not quiet:
@@ -216,18 +202,7 @@ def progress_bar(quiet: bool = False, unit: str = "group") -> Iterator[Progress]
         yield show
 
 
-def number(least: int) -> Callable[[object], int]:
-    """Return the parser of an integer that is not less than ``least``."""
-
-    def parse(text: object) -> int:
-        if not re.fullmatch(r"-?\d+", str(text)) or int(str(text)) < least:
-            raise click.BadParameter(f"{str(text)!r} is not an integer of at least {least}")
-        return int(str(text))
-
-    return parse
-
-
-def size(least: str = "1") -> Callable[[object], int]:
+def size(least: int = 1) -> Callable[[object], int]:
     """Return the parser of a number of bytes, such as 1G, that is not less than ``least``."""
 
     def parse(text: object) -> int:
@@ -235,8 +210,8 @@ def size(least: str = "1") -> Callable[[object], int]:
         if not found:
             raise click.BadParameter(f"{text!r} is not a valid size (examples: 500M, 2G)")
         nbytes = int(found[1]) * UNITS[found[2]]
-        if text != least and nbytes < size()(least):
-            raise click.BadParameter(f"{text!r} is too small (at least {least})")
+        if nbytes < least:
+            raise click.BadParameter(f"{text!r} is too small (at least {file_size(least)})")
         return nbytes
 
     return parse
@@ -278,10 +253,10 @@ def threads(
     return click.option(
         "-t",
         "--threads",
-        type=number(0),
+        type=click.IntRange(0),
         metavar="N",
         default=default,
-        callback=lambda _, __, threads: threads if threads is None else cores(threads),
+        callback=lambda _, __, number: number if number is None else cores(number),
         help=what,
     )
 
@@ -298,7 +273,7 @@ def _show_tracebacks(ctx: click.Context, _: click.Parameter, show: bool) -> None
 #: Smaller limits make groups so small that files may be several times as large.
 MEMORY = click.option(
     "--memory",
-    type=size("16M"),
+    type=size(16 * UNITS["M"]),
     metavar="SIZE",
     help="Approximate memory limit, e.g. 1G (at least 16M).",
 )

@@ -10,10 +10,11 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from operator import add
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,22 +46,7 @@ BASE = 352 << 20
 
 @dataclass(frozen=True)
 class Job:
-    """A conversion as the user asks for it.
-
-    Parameters
-    ----------
-    source, target : str
-    encoding, compression : str
-        Codec strings.
-    chunks, shards : (int, int, int)
-        Voxels along z, y, x.
-    memory : int, optional
-        Approximate memory limit of a process in bytes; by default a quarter of the free memory.
-    strict : bool
-        Treat a chunk that the source's store lacks as damage; by default it has the fill value.
-    force : bool
-        Remove another array at the target.
-    """
+    """A conversion as the user asks for it; ``memory`` is the limit of a process in bytes."""
 
     source: str
     target: str
@@ -80,43 +66,19 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a worker needs to know; it is sent with every task.
+    """All that a worker needs to know; it is sent with every task."""
 
-    Parameters
-    ----------
-    job : Job
-        With absolute paths.
-    head : bytes
-        The target's metadata.
-    shape, task : (int, int, int)
-        Shape of the volume, and of the box that is read, written and checked at a time.
-    at_once : int
-        Tasks that fit the memory of a process at the same time.
-    task_nbytes : int
-        Memory of a task, about.
-    room : int
-        Bytes for reading, in addition to a task's own labels.
-    stamp : tuple of int, optional
-        Size and time of the source's files.
-    token : str
-        Distinguishes this conversion from every other one.
-    notes : tuple of str
-        Lines for the user.
-    resumed : bool
-        Parts of the target may exist already.
-    """
-
-    job: Job
-    head: bytes
-    shape: Shape
-    task: Shape
-    at_once: int
-    task_nbytes: int
-    room: int
-    stamp: Stamp | None
-    token: str
-    notes: tuple[str, ...] = ()
-    resumed: bool = False
+    job: Job  # with absolute paths
+    head: bytes  # the target's metadata
+    shape: Shape  # of the volume
+    task: Shape  # of the box that is read, written and checked at a time
+    at_once: int  # tasks that fit the memory of a process
+    task_nbytes: int  # memory of a task, about
+    room: int  # bytes for reading, in addition to a task's own labels
+    stamp: Stamp | None  # of the source's files
+    token: str  # distinguishes this conversion from every other one
+    notes: tuple[str, ...] = ()  # for the user
+    resumed: bool = False  # parts of the target may exist already
 
     def __len__(self) -> int:
         """The number of tasks."""
@@ -137,32 +99,25 @@ class Plan:
 
 
 class Done(NamedTuple):
-    """Objects that were written now, existed already, or hold only 0; the bytes of those written.
+    """Numbers of objects of the target, and a line for each that is missing."""
 
-    There is a line in ``problems`` for each object that is missing; ``refused`` of these have
-    labels that the encoding cannot hold.
-    """
-
-    written: int = 0
-    kept: int = 0
-    empty: int = 0
-    nbytes: int = 0
+    written: int = 0  # now
+    kept: int = 0  # from before
+    empty: int = 0  # all labels are 0, so that nothing is stored
+    nbytes: int = 0  # of those written
+    missing: int = 0
+    refused: int = 0  # missing, because the encoding cannot hold the labels
     problems: tuple[str, ...] = ()
-    refused: int = 0
+
+    def plus(self, other: "Done") -> "Done":
+        """The sums of both, without problems."""
+        return Done(*map(add, self[:-1], other[:-1]))
 
 
 def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
     """Look at the source and divide the work; nothing is written yet.
 
-    Parameters
-    ----------
-    job : Job
-    at_once : int
-        Tasks of a process at the same time; with ``fewer``, as many of them as the memory holds.
-
-    Raises
-    ------
-    FileError, SpecError, MissingPackageError
+    ``at_once`` tasks run in a process; with ``fewer``, as many of them as the memory holds.
     """
     for text in (job.source, job.target):
         if text in ("", str(STANDARD)) or is_stream(volumes.split(text)[0]):
@@ -308,7 +263,7 @@ def begin(plan: Plan) -> Plan:
 def _check_target(folder: Folder, head: bytes) -> tuple[bytes | None, bytes | None]:
     """The metadata of a target, complete and unfinished; raises FileError if it is another's now.
 
-    This is checked before anything is written, so that two conversions do not mix their chunks.
+    Before each write, so that two conversions do not mix their chunks.
     """
     complete, begun = folder.read([HEAD, UNFINISHED])
     current = begun if complete is None else complete
@@ -332,18 +287,15 @@ def _fields(head: bytes) -> dict[str, object]:
     return {}
 
 
-def convert(plan: Plan, scheduler: Scheduler, report: Callable[[Done], object]) -> Done:
-    """Do all tasks of a plan that is begun; ``report`` is called after each.
+def convert(plan: Plan, scheduler: Scheduler) -> Iterator[Done]:
+    """Do the tasks of a plan that is begun.
 
     At the end, the target becomes complete, unless the source is a file that changed meanwhile.
     Raises FileError and SchedulerError.
     """
-    total = Done()
     try:
         for answer in scheduler.map(partial(work, plan), plan.tasks()):
-            report(answer.value)
-            pairs = zip(total, answer.value._replace(problems=()), strict=True)
-            total = Done(*(a + b for a, b in pairs))  # type: ignore[operator]
+            yield answer.value
     finally:
         _source.cache_clear()
     if plan.stamp:
@@ -355,16 +307,13 @@ def convert(plan: Plan, scheduler: Scheduler, report: Callable[[Done], object]) 
         folder.write({HEAD: plan.head})
     if begun is not None:
         folder.remove(UNFINISHED)
-    return total
 
 
 def work(plan: Plan, task: Box) -> Done:
     """Convert a box: objects that exist already and are undamaged are left alone.
 
-    Each object is decoded and compared with the source before it is written, and read back; then
-    the task is recorded. If the source cannot be read, the task is not recorded, and is done again
-    when the conversion is resumed. Raises FileError if the target cannot be written, or is another
-    conversion's now.
+    Each object is decoded and compared with the source before it is written, and read back. The
+    task is recorded unless objects are missing, so that a resumed conversion does it again.
     """
     folder, encoder = _folder(plan.job.target), Encoder(plan.head)
     units, record = plan.units(task), f"{RECORDS}{format_box(task)}"
@@ -393,7 +342,8 @@ def work(plan: Plan, task: Box) -> Done:
         folder.write({record: json.dumps(hashes).encode()})
     written = [len(data) for data in made.values() if data]
     empty = len(hashes) - kept - len(written)
-    return Done(len(written), kept, empty, sum(written), tuple(problems), refused)
+    counts = len(written), kept, empty, sum(written), len(problems), refused
+    return Done(*counts, tuple(problems))
 
 
 def _read(plan: Plan, units: dict[str, Box]) -> Iterator[tuple[str, Labels | CompressoError]]:
@@ -476,10 +426,7 @@ class Encoder:
         self._array = zarr.open_array(store, mode="r+", config={"write_empty_chunks": False})
 
     def encode(self, name: str, unit: Box, labels: Labels) -> bytes | None:
-        """The bytes of an object, which were decoded and compared; None if all labels are 0.
-
-        Raises EncodeError.
-        """
+        """The bytes of an object, which were decoded and compared; None if all labels are 0."""
         self._array[slices_of(unit)] = labels
         equal = np.array_equal(self._array[slices_of(unit)], labels)
         data = self._objects.pop(name, None)

@@ -48,12 +48,14 @@ def command(
 
 def runs(default: int, what: str = "Measure every method N times, in random order.") -> Decorator:
     """Return the option ``--runs``."""
-    return click.option("-r", "--runs", type=cli.number(1), metavar="N", default=default, help=what)
+    return click.option(
+        "-r", "--runs", type=click.IntRange(1), metavar="N", default=default, help=what
+    )
 
 
 def seed(what: str = "Random seed for the order of measurements.") -> Decorator:
     """Return the option ``--seed``."""
-    return click.option("--seed", type=cli.number(0), metavar="N", default=2017, help=what)
+    return click.option("--seed", type=click.IntRange(0), metavar="N", default=2017, help=what)
 
 
 def _seconds(text: object) -> float | None:
@@ -94,7 +96,7 @@ def _csv(name: str, what: str) -> Decorator:
 SLICES = click.option(
     *("-s", "--slices"),
     # -1 is what the original program has for all.
-    type=lambda text: None if text == "-1" else cli.number(1)(text),
+    type=lambda text: None if text == "-1" else click.IntRange(1).convert(text, None, None),
     metavar="N",
     help="Use only the first N slices.  [default: all; -1 also means all]",
 )

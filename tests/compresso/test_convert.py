@@ -59,7 +59,7 @@ def begun(source, target, **options):
 
 def finish(plan):
     with open_scheduler() as workers:
-        return convert_all(plan, workers, lambda _: None)
+        return list(convert_all(plan, workers))
 
 
 def same(target, volume):
