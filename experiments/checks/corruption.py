@@ -21,7 +21,7 @@ import click
 import numpy as np
 
 import compresso
-from compresso import cli, compressors, encodings, volumes
+from compresso import compressors, encodings, volumes
 from compresso.arrays import Labels
 from compresso.codec import Extent
 from experiments.checks import Program
@@ -275,7 +275,9 @@ def names() -> list[str]:
 
 
 @click.command(cls=Program)
-@click.option("--count", "number", type=cli.number(1), default=3000, help="Inputs for each codec.")
+@click.option(
+    "--count", "number", type=click.IntRange(1), default=3000, help="Inputs for each codec."
+)
 @click.option("--seed", default=0, help="Random seed of the damage.")
 @click.option("--only", default="", help="Only codecs and files whose names contain this text.")
 def main(number: int, seed: int, only: str) -> None:

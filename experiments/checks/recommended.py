@@ -22,7 +22,7 @@ from time import process_time
 import click
 import numpy as np
 
-from compresso import cli, compressors, encodings
+from compresso import compressors, encodings
 from compresso.codec import split_list
 from experiments import datasets, recommend, records
 from experiments.checks import Program
@@ -75,7 +75,7 @@ def _parse(text: str) -> Method:
 
 @main.command(cls=Program)
 @ARGUMENT
-@click.option("--seeds", type=cli.number(1), default=20, help="Number of samples.")
+@click.option("--seeds", type=click.IntRange(1), default=20, help="Number of samples.")
 @click.option("--methods", default=METHODS, help="Encodings and compressors, joined by +.")
 @DIRECTORY
 def interval(names: tuple[str, ...], seeds: int, methods: str, directory: Path) -> None:
@@ -162,7 +162,7 @@ def compare(dataset: Dataset, runs: int, patience: float, output: Path) -> Itera
 
 @main.command(cls=Program)
 @ARGUMENT
-@click.option("--runs", type=cli.number(1), default=5, help="Runs of each method.")
+@click.option("--runs", type=click.IntRange(1), default=5, help="Runs of each method.")
 @click.option(
     "--patience",
     type=float,
