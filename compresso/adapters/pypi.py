@@ -87,8 +87,7 @@ def compress(
     Raises
     ------
     EncodeError
-        If the stream cannot hold the array; also a TypeError if its dtype or its number of
-        dimensions is the reason.
+        If the stream cannot hold the array; for its dtype or dimensions also a TypeError.
 
     Examples
     --------
@@ -109,26 +108,21 @@ def compress(
 
 
 def decompress(data: Buffer, z: int | Sequence[int] | None = None, *, limit: int = LIMIT) -> Labels:
-    """Decompress a ``cpso`` stream.
+    """Decompress a ``cpso`` stream to an (x, y, z) array in Fortran order.
 
     Parameters
     ----------
     data : bytes-like
     z : int or (start, stop), optional
-        Decode only this slice or range, from a stream with an index.
+        Decode only this slice or range, from a stream with an index. Raises ValueError for slices
+        outside the volume.
     limit : int
-        Refuse to make more bytes of labels than this; 16 GB by default.
-
-    Returns
-    -------
-    (x, y, z) array in Fortran order
+        Refuse to make more bytes of labels than this; 16 GiB by default.
 
     Raises
     ------
     DecodeError
         If the bytes are not a whole stream, or ``z`` selects slices of a stream without index.
-    ValueError
-        If a slice is outside the volume.
 
     Examples
     --------
@@ -168,18 +162,8 @@ def labels(buf: Buffer) -> Labels:
 def remap(buf: Buffer, mapping: Mapping[int, int], preserve_missing_labels: bool = False) -> bytes:
     """Replace labels without decoding the stream.
 
-    Parameters
-    ----------
-    buf : bytes-like
-    mapping : dict of int to int
-    preserve_missing_labels : bool
-        Whether labels missing from the mapping are kept; otherwise they raise KeyError.
-
-    Raises
-    ------
-    KeyError
-    OverflowError
-        If a new label does not fit the stream's data width.
+    Labels missing from the mapping are kept, or raise KeyError. Raises OverflowError if a new label
+    does not fit the stream's data width.
 
     Examples
     --------
@@ -199,12 +183,9 @@ def remap(buf: Buffer, mapping: Mapping[int, int], preserve_missing_labels: bool
 
 
 class CompressoArray:
-    """A stream as an array that decodes only the indexed slices.
+    """A stream as an array, indexed as in NumPy; decodes only the indexed slices.
 
-    Parameters
-    ----------
-    binary : bytes-like
-        Indexed as in NumPy; fastest for streams with an index, along the last axis.
+    Fastest for streams with an index, along the last axis.
     """
 
     def __init__(self, binary: Buffer) -> None:
@@ -352,10 +333,7 @@ def label_dtype(info: Mapping[str, Any]) -> type[np.unsignedinteger[Any]]:
 
 def window_dtype(info: Mapping[str, Any]) -> type[np.unsignedinteger[Any]]:
     """The type of a stream's windows, given its header."""
-    found: type[np.unsignedinteger[Any]] = window_type(
-        [info["zstep"], info["ystep"], info["xstep"]]
-    ).type
-    return found
+    return window_type([info[f"{axis}step"] for axis in "zyx"]).type
 
 
 def zindex_byte_width(sx: int, sy: int) -> int:

@@ -97,25 +97,26 @@ class CompressoCodec(ChunkCodec, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMi
     async def _decode_part(
         self, byte_getter: ByteGetter, selection: Any, chunk_spec: ArraySpec
     ) -> NDBuffer | None:
-        layout = self._layout(chunk_spec)
-        steps = _steps(selection, layout) if len(layout.groups) > 1 else None
-        if steps is None:
-            data = await byte_getter.get(chunk_spec.prototype)
+        layout, prototype = self._layout(chunk_spec), chunk_spec.prototype
+        part = _part(selection, layout) if len(layout.groups) > 1 else None
+        if part is None:
+            data = await byte_getter.get(prototype)
             if data is None:
                 return None
             labels = await asyncio.to_thread(layout.decode, _view(data))
         else:
-            whole = RangeByteRequest(0, layout.head_bytes)
-            head = await byte_getter.get(chunk_spec.prototype, whole)
+            first, last, selection = part
+            head = await byte_getter.get(prototype, RangeByteRequest(0, layout.head_bytes))
             if head is None:
                 return None
-            span = RangeByteRequest(*layout.span(_view(head), *steps))
-            body = await byte_getter.get(chunk_spec.prototype, span)
+            span = RangeByteRequest(*layout.span(_view(head), first, last))
+            body = await byte_getter.get(prototype, span)
             if body is None:
                 raise DecodeError("chunk: it was deleted while being read")
-            labels = await asyncio.to_thread(layout.decode_steps, _view(head), _view(body), *steps)
-            selection = (_moved(selection[0], steps[0], layout.shape[0]), *selection[1:])
-        return chunk_spec.prototype.nd_buffer.from_numpy_array(np.asarray(labels[selection]))
+            labels = await asyncio.to_thread(
+                layout.decode_steps, _view(head), _view(body), first, last
+            )
+        return prototype.nd_buffer.from_numpy_array(np.asarray(labels[selection]))
 
 
 # For installations without entry points, such as a copy of the source.
@@ -134,28 +135,22 @@ def _view(data: Buffer) -> memoryview:
     return memoryview(plain)
 
 
-def _steps(selection: Any, layout: Layout) -> tuple[int, int] | None:
-    """The steps along the first axis that a selection needs; None if they may be all."""
-    if len(layout.shape) < 3 or not isinstance(selection, tuple) or not selection:
+def _part(selection: Any, layout: Layout) -> tuple[int, int, Any] | None:
+    """The range of steps along the first axis that a selection needs, and the selection in it.
+
+    None if it may be the whole chunk.
+    """
+    size = layout.shape[0] if len(layout.shape) > 2 else 0
+    if not size or not isinstance(selection, tuple) or not selection:
         return None
     wanted = selection[0]
+    steps = np.arange(size)[wanted]
+    backward = isinstance(wanted, slice) and wanted.step is not None and wanted.step < 0
+    if backward or not steps.size or steps.max() - steps.min() + 1 == size:
+        return None
+    first, last = int(steps.min()), int(steps.max()) + 1
+    moved: Any = steps - first  # as an index the same as what is wanted, unless that is a slice
     if isinstance(wanted, slice):
-        found = range(*wanted.indices(layout.shape[0]))
-        if not found or found.step < 0:
-            return None
-        first, last = found[0], found[-1]
-    elif wanted is Ellipsis or not np.size(wanted) or np.asarray(wanted).dtype.kind not in "ui":
-        return None
-    else:
-        first, last = int(np.min(wanted)), int(np.max(wanted))
-    if not 0 <= first <= last < layout.shape[0] or last - first + 1 == layout.shape[0]:
-        return None
-    return first, last + 1
-
-
-def _moved(wanted: Any, first: int, size: int) -> Any:
-    """A selection along the first axis, of ``size`` steps, counted from step ``first`` on."""
-    if not isinstance(wanted, slice):
-        return wanted - first
-    start, stop, step = wanted.indices(size)
-    return slice(start - first, stop - first, step)
+        start, stop, step = wanted.indices(size)
+        moved = slice(start - first, stop - first, step)
+    return first, last, (moved, *selection[1:])

@@ -6,12 +6,13 @@ import itertools
 import math
 import os
 import weakref
-from collections.abc import Generator, Iterator, Sequence
+from collections import Counter
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
 from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from compresso.arrays import LIMIT, Labels, copied, split_index
 from compresso.codec import Buffer
@@ -74,13 +75,7 @@ class CompressedArray:
             return self._whole()[tuple(keys)]
         if isinstance(first, slice):
             return self._slices(range(*first.indices(len(self))), tuple(rest))
-        if not self.size:
-            return np.empty(self.shape, self.dtype)[tuple(keys)]
-        number, z = divmod(first, self.description.depth)
-        return self._group(number)[(z, *rest)].copy()
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self[z] for z in range(len(self)))
+        return self._slices(range(first, first + 1), tuple(rest))[0]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the path of the file, or the bytes that were given, without decoded labels."""
@@ -99,12 +94,20 @@ class CompressedArray:
 
     def labels(self) -> Labels:
         """The distinct labels, ascending, in the array's dtype."""
-        return self._tally()[0]
+        return np.array(list(self.counts()), self.dtype)
 
     def counts(self) -> dict[int, int]:
         """The number of voxels of each label, by label, ascending."""
-        labels, counts = self._tally()
-        return dict(zip(labels.tolist(), counts.tolist(), strict=True))
+        found: Counter[int] = Counter()
+        with closing(self._groups(range(len(self.description.groups)))) as groups:
+            for group in groups:
+                flat = group.reshape(-1)
+                starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))  # of runs
+                labels, places = np.unique(flat[starts], return_inverse=True)
+                counts = np.zeros(labels.size, np.int64)
+                np.add.at(counts, places, np.diff(starts, append=flat.size))
+                found.update(dict(zip(labels.tolist(), counts.tolist(), strict=True)))
+        return dict(sorted(found.items()))
 
     def close(self) -> None:
         """Close the file."""
@@ -119,12 +122,6 @@ class CompressedArray:
 
     def _whole(self) -> Labels:
         return self._reader.read(threads=self._threads).reshape(self.shape)
-
-    def _group(self, number: int) -> Labels:
-        kept = self._kept
-        if kept is None or kept[0] != number:
-            kept = self._kept = number, self._reader.group(number, self._threads)
-        return kept[1]
 
     def _groups(self, numbers: Sequence[int]) -> Generator[Labels, None, None]:
         """Several groups, in this order, each once."""
@@ -155,18 +152,6 @@ class CompressedArray:
                     out[at] = group[wanted[at] % depth][rest]
                     at += 1
         return out
-
-    def _tally(self) -> tuple[Labels, NDArray[np.int64]]:
-        """Labels, ascending, and the voxels of each."""
-        labels, counts = np.empty(0, self.dtype), np.empty(0, np.int64)
-        numbers = range(len(self.description.groups))
-        with closing(self._groups(numbers)) as groups:
-            for more, of_each in map(_runs, groups):
-                labels, places = np.unique(np.concatenate([labels, more]), return_inverse=True)
-                sums = np.zeros(labels.size, np.int64)
-                np.add.at(sums, places, np.concatenate([counts, of_each]))
-                counts = sums
-        return labels.astype(self.dtype, copy=False), counts
 
 
 def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> CompressedArray:
@@ -236,14 +221,3 @@ def _again(origin: str | bytes, threads: int, limit: int, fingerprint: int) -> C
         raise FileError(f"{origin!s}: not the file that was pickled. Open it by its path again.")
     weakref.finalize(array, array._file.close)  # dask, which unpickles it, does not close it
     return array
-
-
-def _runs(group: Labels) -> tuple[Labels, NDArray[np.int64]]:
-    """The labels of a group's runs along x, and how long they are all together."""
-    flat = group.reshape(-1)
-    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
-    lengths = np.diff(starts, append=flat.size)
-    labels, places = np.unique(flat[starts], return_inverse=True)
-    counts = np.zeros(labels.size, np.int64)
-    np.add.at(counts, places, lengths)
-    return labels, counts

@@ -51,11 +51,9 @@ class ImageEncoding(Encoding):
         return b"".join(parts)
 
     def shape_of(self, stream: Buffer) -> Shape:
-        """The header's shape."""
         return as_shape(self._header(stream)[:3])
 
     def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
-        """Decode a stream plane by plane."""
         *shape, n_planes = self._header(stream)
         most = -(-64 // self._plane_bits)
         if max(shape) >= 1 << 31 or n_planes > most or (n_planes == 0) != (out.size == 0):

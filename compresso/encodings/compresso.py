@@ -7,19 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from compresso import boundaries as model
 from compresso.arrays import Labels, Shape, check_fits, little, native
-from compresso.boundaries import (
-    Components,
-    Slab,
-    WindowCollector,
-    Windows,
-    fill_labels,
-    find_components,
-    mark_boundaries,
-    merge_windows,
-    unpack_windows,
-    window_grid,
-)
 from compresso.codec import Buffer, Encoding, Extent, Watch
 from compresso.errors import DecodeError, EncodeError, LabelError
 from compresso.parallel import Span, parallel, ranges
@@ -70,11 +59,11 @@ class Compresso(Encoding):
         """
         step = self.window.zyx
 
-        def encode_range(span: Span) -> tuple[list[Words], list[Words], Windows]:
+        def encode_range(span: Span) -> tuple[list[Words], list[Words], model.Windows]:
             """Encode slices z0..z1-1 slab by slab; z0 is a multiple of the window's z size."""
             ids, locations = [], []
-            collector = WindowCollector((span[1] - span[0], *volume.shape[1:]), step)
-            for slab in mark_boundaries(volume, span, step[0], watch):
+            collector = model.WindowCollector((span[1] - span[0], *volume.shape[1:]), step)
+            for slab in model.mark_boundaries(volume, span, step[0], watch):
                 ids.append(_ids(slab))
                 locations.append(_locations(slab))
                 collector.add(slab.own_bits)
@@ -103,16 +92,16 @@ class Compresso(Encoding):
         locations, step = sections.locations, sections.step
         check_fits(sections.ids - np.uint64(1), out.dtype)
         check_fits(np.maximum(locations, CODES) - np.uint64(CODES), out.dtype)
-        indices = np.empty(window_grid(out.shape, step), np.uint32)
+        indices = np.empty(model.window_grid(out.shape, step), np.uint32)
         bad = windows.expand(sections.entries, sections.values.size, indices.reshape(-1))
         if bad >= 0:
             raise DecodeError(f"compresso stream: window entry {bad} contradicts the header")
 
         def draw(z0: int, bits: Words) -> None:
             rows = indices[z0 // step[0] : -(-(z0 + len(bits)) // step[0])]
-            unpack_windows(rows, sections.values, step, out.shape[2], bits)
+            model.unpack_windows(rows, sections.values, step, out.shape[2], bits)
 
-        found = find_components(out, step[0], threads, draw)
+        found = model.find_components(out, step[0], threads, draw)
         ids = _component_ids(sections, found).astype(out.dtype)
         starts = np.concatenate([[0], np.cumsum(found.indeterminate)])
 
@@ -125,10 +114,10 @@ class Compresso(Encoding):
                     f"location {starts[z0] + bad} points outside the volume or to a boundary voxel"
                 )
 
-        fill_labels(found, ids, resolve, out, threads, watch)
+        model.fill_labels(found, ids, resolve, out, threads, watch)
 
 
-def _ids(slab: Slab) -> Words:
+def _ids(slab: model.Slab) -> Words:
     """The ids of a slab's components and, for each slice, of its first boundary voxel."""
     from compresso.kernels import boundary, components, labels
 
@@ -140,7 +129,7 @@ def _ids(slab: Slab) -> Words:
     return ids
 
 
-def _locations(slab: Slab) -> Words:
+def _locations(slab: model.Slab) -> Words:
     """The locations of a slab's indeterminate voxels."""
     from compresso.kernels import boundary, labels
 
@@ -151,7 +140,7 @@ def _locations(slab: Slab) -> Words:
     return locations
 
 
-def _label_error(slab: Slab, label: int, reason: str) -> LabelError:
+def _label_error(slab: model.Slab, label: int, reason: str) -> LabelError:
     """The error for a label of a slab."""
     z, y, x = (int(i) for i in np.argwhere(slab.own_labels == label)[0])
     return LabelError(
@@ -162,13 +151,13 @@ def _label_error(slab: Slab, label: int, reason: str) -> LabelError:
     )
 
 
-def _squeezed(parts: list[Windows], threads: int) -> tuple[Words, NDArray[np.uint32]]:
+def _squeezed(parts: list[model.Windows], threads: int) -> tuple[Words, NDArray[np.uint32]]:
     """The distinct windows of all parts, and the run-length coded indices into them."""
     from compresso.kernels import windows as kernels
 
     if not parts:
         return np.empty(0, np.uint64), np.empty(0, np.uint32)
-    merged = merge_windows(parts, threads)
+    merged = model.merge_windows(parts, threads)
     entries = merged.indices
     written = kernels.squeeze(entries, ENTRY_LIMIT)
     if written < 0:
@@ -197,7 +186,7 @@ def _parse(stream: Buffer) -> Sections:
     shape, counts, step = _header(stream)
     size = memoryview(stream).nbytes
     rest = size - 8 * (HEADER_WORDS + sum(counts))
-    n_windows = math.prod(window_grid(shape, step))
+    n_windows = math.prod(model.window_grid(shape, step))
     if rest < 0 or rest % 4 or rest // 4 > n_windows or max(shape) >= 1 << 31:
         raise DecodeError(
             f"compresso stream: {size} bytes do not fit the header's shape {shape} and "
@@ -215,7 +204,7 @@ def _parse(stream: Buffer) -> Sections:
     return Sections(shape, step, ids, values, locations, entries)
 
 
-def _component_ids(sections: Sections, components: Components) -> Words:
+def _component_ids(sections: Sections, components: model.Components) -> Words:
     """The label of each component, without the extra id of each slice that has boundary voxels.
 
     All voxels before a slice's first boundary voxel are one component, if there are any: the extra

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from compresso import boundaries as model
 from compresso.arrays import (
     Labels,
     Shape,
@@ -16,17 +17,6 @@ from compresso.arrays import (
     check_fits,
     frozen,
     little,
-)
-from compresso.boundaries import (
-    Components,
-    Slab,
-    WindowCollector,
-    Windows,
-    fill_labels,
-    find_components,
-    mark_boundaries,
-    merge_windows,
-    packed_type,
 )
 from compresso.codec import Buffer, Encoding, Extent, Watch, unwatched
 from compresso.encodings._cpso import (
@@ -146,12 +136,12 @@ def encode(
     deep = connectivity == 6
     version = int(index and not deep)
 
-    def encode_range(span: Span) -> tuple[list[SlabPart], Windows]:
+    def encode_range(span: Span) -> tuple[list[SlabPart], model.Windows]:
         """Encode slices z0..z1-1, all of them if ``deep``; z0 is a multiple of the window's z."""
         parts = []
-        collector = WindowCollector((span[1] - span[0], *shape[1:]), step)
-        slabs: Iterable[Slab] = (
-            [_whole(volume, watch)] if deep else mark_boundaries(volume, span, step[0], watch)
+        collector = model.WindowCollector((span[1] - span[0], *shape[1:]), step)
+        slabs: Iterable[model.Slab] = (
+            [_whole(volume, watch)] if deep else model.mark_boundaries(volume, span, step[0], watch)
         )
         for slab in slabs:
             component, first, counts = components.label_runs(slab.own_bits, shape[2])
@@ -176,7 +166,7 @@ def encode(
     return b"".join([header.pack(), *map(little, sections)])
 
 
-def _whole(volume: Labels, watch: Watch) -> Slab:
+def _whole(volume: Labels, watch: Watch) -> model.Slab:
     """The whole volume as one slab, with the boundaries across slices."""
     from compresso.kernels import boundary, cpso
 
@@ -186,10 +176,10 @@ def _whole(volume: Labels, watch: Watch) -> Slab:
     bits = np.empty((nz, ny, -(-nx // 64)), np.uint64)
     boundary.mark(labels, bits)
     cpso.mark_ahead(labels, bits)
-    return Slab(0, labels, bits, 0, nz)
+    return model.Slab(0, labels, bits, 0, nz)
 
 
-def _locations(slab: Slab, deep: bool, across: bool) -> tuple[Unsigned, NDArray[np.int64]]:
+def _locations(slab: model.Slab, deep: bool, across: bool) -> tuple[Unsigned, NDArray[np.int64]]:
     """The entries for a slab's indeterminate voxels, and how many each slice has."""
     from compresso.kernels import cpso
 
@@ -203,12 +193,12 @@ def _locations(slab: Slab, deep: bool, across: bool) -> tuple[Unsigned, NDArray[
 
 
 def _squeezed(
-    parts: Sequence[Windows], step: Sequence[int], threads: int
+    parts: Sequence[model.Windows], step: Sequence[int], threads: int
 ) -> tuple[Unsigned, Unsigned]:
     """The distinct windows of all parts, and the entries of all windows."""
     from compresso.kernels import cpso_runs
 
-    merged = merge_windows(parts, threads)
+    merged = model.merge_windows(parts, threads)
     item = window_type(step)
     entries = np.empty(merged.indices.size, item)
     limit = np.iinfo(item).max // 2
@@ -243,7 +233,7 @@ def decode(
     across, deep = sections.index is None, sections.header.connectivity == 6
     threads = 1 if deep else threads
     draw = _drawer(sections, z0, z0 + len(out))
-    found = find_components(out, 1 if z0 else sections.header.step[0], threads, draw)
+    found = model.find_components(out, 1 if z0 else sections.header.step[0], threads, draw)
     n_ids = int(found.counts.sum())
     if deep:
         found, n_ids = _joined(found, out)
@@ -270,7 +260,7 @@ def decode(
                 "to a boundary voxel, or to another slice"
             )
 
-    fill_labels(found, ids.astype(out.dtype), resolve, out, threads, watch)
+    model.fill_labels(found, ids.astype(out.dtype), resolve, out, threads, watch)
 
 
 def _drawer(sections: Sections, z0: int, z1: int) -> Callable[[int, NDArray[np.uint64]], None]:
@@ -290,7 +280,7 @@ def _drawer(sections: Sections, z0: int, z1: int) -> Callable[[int, NDArray[np.u
         """Write slices z..z+n-1 of the boundary map."""
         layer, skipped = divmod(z0 + z, zstep)  # slices of the first layer that come before
         n_layers = -(-(skipped + len(bits)) // zstep)
-        packed = np.empty((n_layers, *header.grid[1:]), packed_type(header.step))
+        packed = np.empty((n_layers, *header.grid[1:]), model.packed_type(header.step))
         cpso_runs.expand(entries, values, cursors[layer - first].copy(), packed.reshape(-1))
         drawn = np.empty((skipped + len(bits), *bits.shape[1:]), np.uint64) if skipped else bits
         windows.unpack(packed, header.shape[2], header.step, drawn)
@@ -300,7 +290,7 @@ def _drawer(sections: Sections, z0: int, z1: int) -> Callable[[int, NDArray[np.u
     return draw
 
 
-def _joined(components: Components, out: Labels) -> tuple[Components, int]:
+def _joined(components: model.Components, out: Labels) -> tuple[model.Components, int]:
     """Join the components of the slices to 6-connected ones, and count those.
 
     They are numbered in the volume: no slice has a number of its own to begin with.
@@ -322,7 +312,9 @@ def _joined(components: Components, out: Labels) -> tuple[Components, int]:
     return volume, len(joined)
 
 
-def _stretch(sections: Sections, z0: int, components: Components) -> tuple[Unsigned, Unsigned, int]:
+def _stretch(
+    sections: Sections, z0: int, components: model.Components
+) -> tuple[Unsigned, Unsigned, int]:
     """The ids and the locations of some slices, and the number of the first location.
 
     Raises DecodeError if the index contradicts the slices' numbers of components.

@@ -39,7 +39,6 @@ class Crackle(Encoding):
     pins: int = 0
 
     def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> bytes:
-        """Encode labels, at their own width."""
         package = self.require("crackle")
         stream: bytes = package.compress(
             block(volume, 0, volume.shape[0]).T,  # the package's arrays are [x, y, z]
@@ -50,7 +49,6 @@ class Crackle(Encoding):
         return stream
 
     def shape_of(self, stream: Buffer) -> Shape:
-        """The header's shape."""
         package = self.require("crackle")
         try:
             header = package.header(bytes(stream))
@@ -59,11 +57,9 @@ class Crackle(Encoding):
         return int(header.sz), int(header.sy), int(header.sx)
 
     def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
-        """Decode a trusted stream."""
         self.decode_part(stream, 0, out, out.shape, threads)
 
     def decode_part(self, stream: Buffer, z0: int, out: Labels, shape: Shape, threads: int) -> None:
-        """Decode slices z0 and following without the others."""
         codec: Any = self.require("crackle.codec")
         try:
             labels = codec.decompress_range(bytes(stream), z0, z0 + len(out), threads).T

@@ -45,14 +45,12 @@ class Neuroglancer(Encoding):
         return b"".join(map(little, words))
 
     def shape_of(self, stream: Buffer) -> Shape:
-        """The header's shape."""
         size = memoryview(stream).nbytes
         if size < 8 * SHAPE_WORDS or size % 8:
             raise DecodeError(f"neuroglancer stream: {size} bytes are not a whole number of words")
         return as_shape([int(n) for n in np.frombuffer(stream, "<u8", SHAPE_WORDS)])
 
     def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
-        """Decode all chunks."""
         from compresso.kernels import neuroglancer
 
         shape = self.shape_of(stream)

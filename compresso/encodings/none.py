@@ -21,18 +21,15 @@ class Raw(Encoding):
     working_bytes = 8
 
     def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> Buffer:
-        """Widen the labels to uint64."""
         return little(volume.astype("<u8", order="C", copy=False))
 
     def shape_of(self, stream: Buffer) -> None:
         """Return None: the stream does not store its shape."""
 
     def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
-        """Narrow the labels to the dtype of ``out``."""
         self.decode_part(stream, 0, out, out.shape, threads)
 
     def decode_part(self, stream: Buffer, z0: int, out: Labels, shape: Shape, threads: int) -> None:
-        """Narrow the labels of some slices."""
         size = memoryview(stream).nbytes
         if size != 8 * math.prod(shape):
             raise DecodeError(f"raw labels: {size} bytes are not 8 per voxel of shape {shape}")
