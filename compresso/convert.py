@@ -23,7 +23,7 @@ from xxhash import xxh3_64_hexdigest
 
 from compresso import encodings, volumes
 from compresso.arrays import Labels, Shape
-from compresso.atomic import STANDARD, Stamp, check_unchanged, is_stream, stamp
+from compresso.atomic import STANDARD, Stamp, check_unchanged, is_stream
 from compresso.codec import DEFAULT_ENCODING, require
 from compresso.errors import CompressoError, EncodeError, FileError, LabelError
 from compresso.parallel import Scheduler
@@ -75,7 +75,8 @@ class Plan:
     at_once: int  # tasks that fit the memory of a process
     task_nbytes: int  # memory of a task, about
     room: int  # bytes for reading, in addition to a task's own labels
-    stamp: Stamp | None  # of the source's files
+    sources: tuple[Path, ...]  # the source's files
+    stamp: Stamp | None  # of these files
     token: str  # distinguishes this conversion from every other one
     notes: tuple[str, ...] = ()  # for the user
     resumed: bool = False  # parts of the target may exist already
@@ -130,7 +131,6 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
     if folder.path and os.path.lexists(folder.path) and not os.path.isdir(folder.path):
         raise FileError(f"{job.target}: not a folder but a file. Choose another target.")
     found = replace(job, source=volumes.absolute(job.source), target=folder.path or job.target)
-    before = None if volumes.names_store(found.source) else stamp(volumes.files(found.source))
     with volumes.open(found.source, memory, job.strict) as volume:
         least, room = _needs(job.unit, volume, job), max(0, memory - BASE)
         if fewer:
@@ -142,7 +142,7 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
         lost = [*volume.lost, *dropped]
         # JSON has no place for a name's bytes that are not UTF-8.
         name = found.source.encode(errors="backslashreplace").decode()
-        origin = {"source": name, **({"stamp": before} if before else {})}
+        origin = {"source": name, **({"stamp": volume.stamp} if volume.stamp else {})}
         return Plan(
             job=found,
             head=_head(volume, job, _attributes(fields, origin)),
@@ -151,7 +151,8 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
             at_once=at_once,
             task_nbytes=_needs(task, volume, job),
             room=room // at_once - _needs(task, volume, job) + _across(task, volume),
-            stamp=before,
+            sources=tuple(volume.paths),
+            stamp=volume.stamp,
             token=secrets.token_hex(8),
             notes=(
                 *volumes.reshaped(job.source, volume.own, volume.shape),
@@ -165,8 +166,7 @@ def _check_apart(job: Job, folder: Folder) -> None:
     if not folder.path:
         apart = job.source.rstrip("/") != job.target.rstrip("/")
     else:
-        store = volumes.names_store(job.source)
-        source = volumes.local(job.source) if store else volumes.split(job.source)[0]
+        source = volumes.local(job.source)
         one, other = Path(os.path.realpath(source or "")), Path(folder.path)
         apart = source is None or not (one == other or one in other.parents or other in one.parents)
     if not apart:
@@ -299,8 +299,7 @@ def convert(plan: Plan, scheduler: Scheduler) -> Iterator[Done]:
     finally:
         _source.cache_clear()
     if plan.stamp:
-        sources = volumes.files(plan.job.source)
-        check_unchanged(sources, plan.stamp, "run it again with --force")
+        check_unchanged(plan.sources, plan.stamp, "run it again with --force")
     folder = volumes.folder(plan.job.target)
     complete, begun = _check_target(folder, plan.head)
     if complete is None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from compresso import container, volumes
 from compresso.arrays import LIMIT, Labels, Shape
-from compresso.atomic import HEAD, check_unchanged, replacing, seekable, stamp
+from compresso.atomic import HEAD, check_unchanged, replacing, seekable
 from compresso.codec import DEFAULT_ENCODING
 from compresso.errors import DecodeError, EncodeError, FileError
 from compresso.parallel import Progress, Span, ignore
@@ -68,9 +68,8 @@ def default_target(source: str) -> Path:
     path = volumes.split(source)[0]
     if source == "-" or "://" in source or "|" in source:
         raise FileError(f"{source}: not a local file. Name the target as well.")
-    endings = [e for e in volumes.suffixes() if path.name.lower().endswith(e)]
-    stem = path.name[: -max(map(len, endings))] if endings else path.stem
-    return path.with_name(f"{stem}.cps")
+    ending = volumes.ending(path) or path.suffix
+    return path.with_name(f"{path.name[: len(path.name) - len(ending)]}.cps")
 
 
 def compress_file(
@@ -130,7 +129,7 @@ def decompress_file(
     """
     if is_cpso(source):
         return _copy(str(source), target, slices, force, target_form=form)
-    name = Path(volumes.named(target, form, FORMAT) or target)
+    name = volumes.named(target, form, FORMAT)
     faults: list[str] = []
     with _reader(source, salvage, limit) as reader:
         description, dtype = reader.description, np.dtype(reader.description.dtype)
@@ -156,7 +155,7 @@ def decompress_file(
             parts = (group.reshape(shape) if len(shape) < 3 else group for group in groups)
             metadata = volumes.sliced(description.metadata or {}, z0, z1, description.grid[0])
             about = volumes.Volume(shape, dtype, metadata=metadata)
-            lost = volumes.write(unfinished, about, parts, name)
+            lost = volumes.write(unfinished, about, parts)
             nbytes = unfinished.stat().st_size
     notes += volumes.report_lost(target, lost)
     return Result(shape, dtype, nbytes, tuple(faults), tuple(notes))
@@ -185,7 +184,7 @@ def describe_file(
 ) -> Contents:
     """Return what a compressed file holds; with ``labels``, decode it to count them."""
     if is_cpso(source):
-        with volumes.open_file(source) as volume:
+        with volumes.open(source) as volume:
             z, dtype = volume.shape[0], volume.dtype
             count = _distinct(_slabs(volume, 0, z), dtype) if labels else None
         return Contents(volume.shape, dtype, source.stat().st_size, depth=z, labels=count)
@@ -212,13 +211,13 @@ def _copy(
     source: str, target: Path, slices: Slices, force: bool, form: str = "", target_form: str = ""
 ) -> Result:
     """Write a volume to a file of another format: to or from a stream of PyPI's package."""
-    name = Path(volumes.named(target, target_form, FORMAT) or target)
+    name = volumes.named(target, target_form, FORMAT)
     with _opened(source, target, force, form, ending=name.name[-50:]) as (volume, unfinished):
         (z0, z1), notes = _chosen(volume.shape[0], slices, source)
         shape = (z1 - z0, *volume.shape[1:])
         metadata = volumes.sliced(volume.metadata, z0, z1, volume.shape[0])
         about = volumes.Volume(shape, volume.dtype, metadata=metadata)
-        lost = volumes.write(unfinished, about, _slabs(volume, z0, z1), name)
+        lost = volumes.write(unfinished, about, _slabs(volume, z0, z1))
         nbytes = unfinished.stat().st_size
     notes += _notes(source, volume, target, lost)
     return Result(shape, volume.dtype, nbytes, notes=tuple(notes))
@@ -238,15 +237,13 @@ def _opened(
     """
     if volumes.holds(source, target):
         raise FileError(f"{target}: target is inside the source folder. Choose another target.")
-    sources = volumes.files(source)
-    before = stamp(sources)
     with (
         volumes.open(source, memory, False, form, FORMAT) as volume,
-        replacing(target, force, sources, ending) as unfinished,
+        replacing(target, force, volume.paths, ending) as unfinished,
         _named(source),
     ):
         yield volume, unfinished
-        check_unchanged(sources, before, "nothing was written, run it again")
+        check_unchanged(volume.paths, volume.stamp, "nothing was written, run it again")
 
 
 def _notes(

@@ -14,7 +14,7 @@ import os
 import re
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -22,14 +22,13 @@ from pathlib import Path
 import numpy as np
 
 from compresso.arrays import Labels
-from compresso.atomic import STANDARD, file_or_standard, seekable
-from compresso.errors import CompressoError, FileError
+from compresso.atomic import STANDARD, file_or_standard, seekable, stamp
+from compresso.errors import FileError
 from compresso.text import extent, file_size
-from compresso.volumes import _metadata
+from compresso.volumes import _metadata, _stores
 from compresso.volumes._format import Format, available, formats, reading, volume_shape
-from compresso.volumes._location import UNFINISHED, holds, local, names_store, short, what_is
 from compresso.volumes._metadata import Metadata, fit, geometry_of, report_lost, summary
-from compresso.volumes._stores import Folder, folder, open_store
+from compresso.volumes._stores import UNFINISHED, Folder, folder, names_store, short, what_is
 from compresso.volumes.volume import Box, Volume, of_array, shape_of
 
 __all__ = [
@@ -41,7 +40,7 @@ __all__ = [
     "absolute",
     "any_shape",
     "available",
-    "files",
+    "ending",
     "fit",
     "folder",
     "geometry_of",
@@ -51,7 +50,6 @@ __all__ = [
     "names_store",
     "of_array",
     "open",
-    "open_file",
     "report_lost",
     "reshaped",
     "short",
@@ -71,13 +69,17 @@ STEP = 64  # slices that are written at a time
 
 @contextmanager
 def open(
-    text: str, memory: int | None = None, strict: bool = False, form: str = "", advice: str = ""
+    text: str | Path,
+    memory: int | None = None,
+    strict: bool = False,
+    form: str = "",
+    advice: str = "",
 ) -> Iterator[Volume]:
     """Open a volume, of which any part can be read.
 
     Parameters
     ----------
-    text : str
+    text : str or Path
         A file of a known format, ``my.h5:/labels``, or a store, ``gs://bucket/seg|zarr3:``
         (docs/stores.md); ``-`` is the standard input.
     memory : int, optional
@@ -104,74 +106,37 @@ def open(
     ...         volume.shape, volume.read_box(((1, 2), (0, 5), (2, 4))).shape
     ((4, 5, 6), (1, 5, 2))
     """
+    text = os.fspath(text)
     if names_store(text):
-        with open_store(text, memory, strict) as volume:
+        with _stores.open_store(text, memory, strict) as volume:
             yield volume
         return
     path, inner = split(text)
     if path != STANDARD and not path.exists():
         raise FileError(f"{path}: no such file")
-    ending = named(path, form, advice)
-    name = Path(ending or path)
-    first = _readable(path, name)
+    kind = suffixes()[ending(named(path, form, advice))]
+    if inner and not kind.several:
+        raise FileError(f"{path}: the file has one volume. Remove what follows the colon: {inner}")
 
     def check(start: bytes) -> None:
-        if not first.begins(start):
-            raise FileError(f"{path}: not in the {first.name} format")
+        if not kind.begins(start):
+            raise FileError(f"{path}: not in the {kind.name} format")
 
-    with seekable(path, ending, check) as file, open_file(file, inner, name) as volume:
+    with seekable(path, check=check) as file, ExitStack() as opened:
+        with reading(file, kind.name):
+            paths = kind.files(file) if file == path else (path,)
+            before = stamp(paths)
+            volume = opened.enter_context(kind.open(file, inner))
+        volume_shape(file, volume.shape, volume.dtype)
+        if 0 in volume.shape and not kind.empty:
+            raise FileError(f"{file}: empty volume ({extent(volume.shape)} voxels)")
         room = available() // 4 if memory is None else memory
-        found = _with_boxes(text, volume, room)
+        found = _with_boxes(text, volume, room, file, kind)
+        found = replace(found, paths=paths, stamp=before)
         yield _strict(text, found) if strict else found
 
 
-@contextmanager
-def open_file(path: Path, inner: str = "", name: Path | None = None) -> Iterator[Volume]:
-    """Open a file of a known format; opening and reading raise FileError.
-
-    Parameters
-    ----------
-    path : Path
-    inner : str
-        The name of one of its volumes, if the format can hold several.
-    name : Path, optional
-        A file name with the ending of the format; by default the path.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as parent:
-    ...     np.save(f"{parent}/a.npy", np.ones((4, 5, 6), np.uint16))
-    ...     with open_file(Path(parent, "a.npy")) as volume:
-    ...         volume.read(2, 9).shape
-    (2, 5, 6)
-    """
-    form = _readable(path, name)
-    with ExitStack() as opened:
-        with reading(path, form.name):
-            if not path.is_file():
-                raise FileError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
-            if inner and not form.several:
-                raise FileError(
-                    f"{path}: the file has one volume. Remove the name after the colon: {inner}"
-                )
-            volume = opened.enter_context(form.open(path, inner))
-        volume_shape(path, volume.shape, volume.dtype)
-        if 0 in volume.shape and not form.empty:
-            raise FileError(f"{path}: empty volume ({extent(volume.shape)} voxels)")
-
-        def fetch(start: int, stop: int) -> Labels:
-            with reading(path, form.name):
-                return volume.read(start, stop)
-
-        def fetch_box(box: Box) -> Labels:
-            with reading(path, form.name):
-                return volume.read_box(box)
-
-        yield replace(volume, fetch=fetch, fetch_box=fetch_box if volume.fetch_box else None)
-
-
-def _with_boxes(text: str, volume: Volume, memory: int) -> Volume:
+def _with_boxes(text: str, volume: Volume, memory: int, file: Path, kind: Format) -> Volume:
     """Return a volume any box of which can be read, even if its format has only whole slices.
 
     At most ``memory`` bytes of slices are read at a time.
@@ -180,10 +145,14 @@ def _with_boxes(text: str, volume: Volume, memory: int) -> Volume:
     last: dict[int, Labels] = {}  # one slice, of which more boxes may be needed
     plane = math.prod(volume.shape[1:]) * volume.dtype.itemsize
 
-    def fetch(box: Box) -> Labels:
+    def fetch(start: int, stop: int) -> Labels:
+        with reading(file, kind.name):
+            return volume.read(start, stop)
+
+    def fetch_box(box: Box) -> Labels:
         (z0, z1), (y0, y1), (x0, x1) = box
         if volume.fetch_box:
-            with lock:
+            with lock, reading(file, kind.name):
                 return volume.read_box(box)
         whole = shape_of(box)[1:] == volume.shape[1:]
         depth = z1 - z0 if whole else memory // max(1, plane)
@@ -196,23 +165,22 @@ def _with_boxes(text: str, volume: Volume, memory: int) -> Volume:
             if z1 - z0 == 1:
                 if z0 not in last:
                     last.clear()
-                    last[z0] = volume.read(z0, z1)
+                    last[z0] = fetch(z0, z1)
                 return last[z0][:, y0:y1, x0:x1].copy()
             parts = [
-                volume.read(z, min(z + depth, z1))[:, y0:y1, x0:x1].copy()
-                for z in range(z0, z1, depth)
+                fetch(z, min(z + depth, z1))[:, y0:y1, x0:x1].copy() for z in range(z0, z1, depth)
             ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     chunk = tuple(max(1, n) for n in volume.chunk or (1, *volume.shape[1:]))
-    return replace(volume, fetch_box=fetch, chunk=chunk)
+    return replace(volume, fetch=fetch, fetch_box=fetch_box, chunk=chunk)
 
 
 def _strict(text: str, volume: Volume) -> Volume:
     """Return the same volume, but a box with a missing chunk raises FileError."""
     if volume.stored is None:
         return volume
-    stored = {tuple(low for low, _ in box) for box, _ in volume.stored()}
+    stored = {tuple(low for low, _ in box) for box in volume.stored()}
 
     def fetch(box: Box) -> Labels:
         steps = zip(box, volume.chunk, strict=True)
@@ -229,61 +197,35 @@ def _strict(text: str, volume: Volume) -> Volume:
 
 @cache
 def suffixes() -> dict[str, Format]:
-    """Return every known file ending, with its format.
-
-    Examples
-    --------
-    >>> suffixes()[".nii.gz"].name
-    'NIfTI'
-    """
+    """Return every known file ending, with its format."""
     return {suffix: form() for form in formats.classes.values() for suffix in form.suffixes}
 
 
-def find_format(path: Path, advice: str = "") -> Format:
-    """Return the format of a file name.
+def ending(path: Path) -> str:
+    """Return the known ending of a file name in lower case; empty if it has none."""
+    name = path.name.lower()
+    return max(filter(name.endswith, suffixes()), key=len, default="")
 
-    Raises FileError for an unknown ending; ``advice`` ends its text.
+
+def named(path: Path, form: str = "", advice: str = "") -> Path:
+    """Return the path, or a file name with the ending ``form``, which decides the format.
+
+    Raises FileError for an unknown format; ``advice`` ends its text.
     """
-    for suffix, form in suffixes().items():
-        if path.name.lower().endswith(suffix):
-            return form
-    known = ", ".join(suffixes())
-    raise FileError(f"{path}: unknown file format (known endings: {known}){advice}")
-
-
-def named(path: Path, form: str, advice: str = "") -> str:
-    """Return a file name with the ending ``form``; empty if the path's own name decides.
-
-    Raises FileError if the format is unknown.
-
-    Examples
-    --------
-    >>> named(Path("pipe"), "npy")
-    'volume.npy'
-    """
-    name = f"volume.{form.lstrip('.')}" if form else ""
-    if name or not path.is_dir():
-        find_format(Path(name or path), advice)
+    if path.is_dir():
+        raise FileError(f"{path}: not a file or a known store (it is a folder)")
+    name = Path(f"volume.{form.lstrip('.')}") if form else path
+    if not ending(name):
+        known = ", ".join(suffixes())
+        raise FileError(f"{name}: unknown file format (known endings: {known}){advice}")
     return name
 
 
-def _readable(path: Path, name: Path | None) -> Format:
-    if path.is_dir():
-        raise FileError(f"{path}: not a file or a known store (it is a folder)")
-    return find_format(name or path)
-
-
 def split(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:
-    """Split a name into the file and the name of a volume inside it.
+    """Split ``my.h5:/labels`` into the file and the name of a volume inside it.
 
     The part before the colon exists or has the ending of a format, in upper or lower case.
     ``more`` are further endings of files that can hold several volumes.
-
-    Examples
-    --------
-    >>> path, inner = split("my.h5:/volumes/labels")
-    >>> str(path), inner
-    ('my.h5', '/volumes/labels')
     """
     endings = "|".join(map(re.escape, (*suffixes(), *more)))
     ends = [found.end(1) for found in re.finditer(rf"(?i)({endings}):", text)]
@@ -293,21 +235,20 @@ def split(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:
     return file_or_standard(text[: ends[0]]), text[ends[0] + 1 :]
 
 
-def files(text: str) -> tuple[Path, ...]:
-    """Return all files that hold a volume, first the named one, whose errors opening reports."""
-    path, _ = split(text)
-    with suppress(CompressoError):
-        form = find_format(path)
-        with reading(path, form.name):
-            return form.files(path) if path.is_file() else (path,)
-    return (path,)
+def local(text: str) -> Path | None:
+    """Return the local file of a volume, or the folder of its array; None for other addresses."""
+    return _stores.local(text) if names_store(text) else split(text)[0]
+
+
+def holds(text: str, path: Path) -> bool:
+    """Whether a file is, or would be, inside the local folder of a store."""
+    found = local(text)
+    return found is not None and found.resolve() in Path(os.path.realpath(path)).parents
 
 
 def absolute(text: str) -> str:
     """Return a volume's name that means the same in another working directory."""
-    if "://" in text or "|" in text:
-        return text
-    return os.path.abspath(text)
+    return text if "://" in text or "|" in text else os.path.abspath(text)
 
 
 def reshaped(where: object, own: tuple[int, ...], shape: tuple[int, ...]) -> list[str]:
@@ -319,59 +260,20 @@ def reshaped(where: object, own: tuple[int, ...], shape: tuple[int, ...]) -> lis
 # -- writing --------------------------------------------------------------------------------------
 
 
-def write(
-    path: Path,
-    volume: Volume,
-    parts: Iterable[Labels] | None = None,
-    name: Path | None = None,
-) -> list[str]:
-    """Write a volume to a file.
+def write(path: Path, volume: Volume, parts: Iterable[Labels] | None = None) -> list[str]:
+    """Write a volume to a file; return the names of the metadata that the format cannot hold.
 
-    Parameters
-    ----------
-    path : Path
-    volume : Volume
-        Its shape, dtype and metadata are written, and its labels without ``parts``.
-    parts : iterable of array, optional
-        All labels in parts, from the first slice to the last.
-    name : Path, optional
-        A file name with the ending of the format; by default the path.
-
-    Returns
-    -------
-    list of str
-        The names of the metadata that the format cannot hold.
-
-    Raises
-    ------
-    FileError, OSError
-        For an unknown file ending, for labels that the format cannot hold, and if it cannot be
-        written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as parent:
-    ...     path = Path(parent, "a.nrrd")
-    ...     lost = write(path, of_array(np.ones((4, 5, 6), np.uint16)))
-    ...     with open_file(path) as volume:
-    ...         lost, volume.shape
-    ([], (4, 5, 6))
+    ``parts`` are its labels, from the first slice to the last, if the volume does not have them.
+    Raises FileError for labels that the format cannot hold, and OSError.
     """
     if parts is None:
         parts = (volume.read(z, z + STEP) for z in range(0, volume.shape[0], STEP))
-    return find_format(name or path).write(path, volume, parts)
+    return suffixes()[ending(named(path))].write(path, volume, parts)
 
 
 def any_shape(path: Path) -> bool:
-    """Whether files such as ``path`` hold arrays of one and two dimensions; raises FileError.
-
-    Examples
-    --------
-    >>> any_shape(Path("a.npy")), any_shape(Path("a.nrrd"))
-    (True, False)
-    """
-    return find_format(path).any_shape
+    """Whether files such as ``path`` hold arrays of one and two dimensions."""
+    return suffixes()[ending(path)].any_shape
 
 
 def sliced(metadata: Metadata, z0: int, z1: int, depth: int) -> Metadata:
@@ -383,7 +285,6 @@ def sliced(metadata: Metadata, z0: int, z1: int, depth: int) -> Metadata:
         return metadata
     found = _metadata.sliced(metadata, z0)
     for form in suffixes().values():
-        fields = _metadata.own(metadata, form.key)
-        if fields:
+        if fields := _metadata.own(metadata, form.key):
             found = found | {form.key: form.sliced(fields, z0, z1)}
     return found

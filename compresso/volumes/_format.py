@@ -9,9 +9,9 @@ import os
 import warnings
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 import psutil
@@ -42,8 +42,8 @@ class Format(Plugin):
     magic: ClassVar[tuple[bytes, ...]] = ()
     #: The name of its own fields in the metadata.
     key: ClassVar[str] = ""
-    #: Those of its fields that the geometry contains, and the part of it that must be known.
-    placed: ClassVar[dict[str, str]] = {}
+    #: Those of its fields that the geometry contains, if there is one.
+    placed: ClassVar[Collection[str]] = ()
     #: Values of its fields that need no mention.
     usual: ClassVar[dict[str, tuple[Any, ...]]] = {}
     #: Whether a file can hold several volumes, one of which is named after a colon.
@@ -83,24 +83,19 @@ class Format(Plugin):
 
     def foreign(self, metadata: Metadata) -> list[str]:
         """Return the names of the other formats' fields, which its files lose."""
-        lost = [] if self.key or not geometry_of(metadata) else ["the geometry"]
+        geometry = geometry_of(metadata)
+        lost = [] if self.key or not geometry else ["the geometry"]
         forms = {form.key: form for form in formats.classes.values()}
         for path, value in leaves(metadata):
             form = forms.get(path[0], Format)
             usual = value in form.usual.get(path[-1], ())
-            if path[0] != self.key and not usual and not _is_placed(form, path[1:], metadata):
+            placed = geometry and not set(form.placed).isdisjoint(path[1:])
+            if path[0] != self.key and not usual and not placed:
                 lost.append(" ".join(path))
         return lost
 
 
 formats = Registry("compresso.volumes", Format, "format")  # type: ignore[type-abstract]
-
-
-def _is_placed(form: type[Format], path: Sequence[str], metadata: Metadata) -> bool:
-    """Whether the geometry contains a field."""
-    parts = [form.placed[name] for name in path if name in form.placed]
-    geometry, unknown = geometry_of(metadata), (None, (None, None, None))
-    return any(not part or getattr(geometry, part, None) not in unknown for part in parts)
 
 
 @contextmanager
@@ -133,10 +128,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
 def volume_shape(
     path: Path | str, shape: Sequence[int], dtype: np.dtype[Any], others: Collection[int] = ()
 ) -> Shape:
-    """Return the shape [z, y, x] of an array in a file, as :func:`compresso.arrays.as_shape` does.
-
-    Raises FileError for an array that is not a volume of integers.
-    """
+    """Return the shape [z, y, x] of an array of integers; raises FileError for any other array."""
     if dtype.kind not in "uib" or dtype.itemsize > 8 or min(shape, default=0) < 0:
         raise FileError(
             f"{path}: the dtype is {dtype.name} (shape {tuple(shape)}), but labels must be "
@@ -151,8 +143,7 @@ def volume_shape(
 def check_room(promised: int, stored: int, ratio: int) -> None:
     """Raise EOFError if a file is too small for its labels, before they are allocated.
 
-    ``promised`` are the bytes of the labels by the header, ``stored`` the bytes of the file that
-    can hold them; each of these stands for at most ``ratio`` bytes of labels.
+    Each of the ``stored`` bytes stands for at most ``ratio`` of the ``promised`` bytes of labels.
     """
     if promised > stored * ratio:
         raise EOFError(f"its header promises {promised} bytes of labels; the file has {stored}")
@@ -256,3 +247,16 @@ def unpacked(path: Path, packing: str, start: int = 0) -> Iterator[Any]:
             kind: Any = gzip.GzipFile if packing == "gzip" else bz2.BZ2File
             with kind(fileobj=file) if packing == "gzip" else kind(file) as content:
                 yield content
+
+
+def packing(file: BinaryIO, packed: bool) -> AbstractContextManager[Any]:
+    """Return a file that packs with gzip what is written to it, or the same file."""
+    if not packed:
+        return nullcontext(file)
+    return gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0)
+
+
+def write_labels(file: Any, volume: Volume, parts: Iterable[Labels]) -> None:
+    """Write labels in C order, little-endian."""
+    for part in parts:
+        file.write(np.ascontiguousarray(part, volume.dtype.newbyteorder("<")).data)

@@ -5,9 +5,10 @@ Whatever a file contains, nothing here fails: invalid fields are left out and na
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def geometry_of(metadata: Metadata) -> "Geometry | None":
     """Return the geometry; None if it is missing or invalid."""
     try:
         geometry = Geometry.from_json(metadata.get("geometry"))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return geometry if geometry.is_sane else None
 
@@ -58,45 +59,20 @@ def sliced(metadata: Metadata, z: int) -> Metadata:
 
 
 def fit(metadata: Metadata, limit: int = LIMIT) -> tuple[Metadata, list[str]]:
-    """Leave out the largest fields until the JSON has at most ``limit`` bytes.
-
-    Returns
-    -------
-    metadata : dict
-    lost : list of str
-        The names of the fields that were left out.
-
-    Examples
-    --------
-    >>> fit({"nrrd": {"content": "x" * 99, "space": "LPS"}}, 50)
-    ({'nrrd': {'space': 'LPS'}}, ['content'])
-    """
-    excess = _size(metadata) - limit
-    if excess <= 0:
-        return metadata, []
-    sizes = {path: _size(path[-1]) + _size(value) + len(": ") for path, value in leaves(metadata)}
-    kept = json.loads(json.dumps(metadata))
-    lost = []
-    for (*parents, name), size in sorted(sizes.items(), key=lambda item: -item[1]):
+    """Leave out the largest fields beyond ``limit`` bytes of JSON; return their names."""
+    kept, lost = json.loads(json.dumps(metadata)), []
+    excess = _size(kept) - limit
+    for (*parents, name), value in sorted(leaves(metadata), key=lambda leaf: -_size(leaf[1])):
         if excess <= 0:
             break
-        part = kept
-        for parent in parents:
-            part = part[parent]
-        del part[name]
+        del reduce(dict.__getitem__, parents, kept)[name]
         lost.append(name)
-        excess -= size
+        excess -= _size(name) + _size(value) + len(": ")
     return kept, lost
 
 
 def summary(metadata: Metadata) -> str:
-    """Return one line about the geometry and the number of other fields; it may be empty.
-
-    Examples
-    --------
-    >>> summary({"nrrd": {"space": "LPS"}})
-    'nrrd: 1 field'
-    """
+    """Return one line about the geometry and the number of other fields; it may be empty."""
     geometry = geometry_of(metadata)
     parts = [str(geometry)] if geometry else []
     for name in metadata:
@@ -107,13 +83,7 @@ def summary(metadata: Metadata) -> str:
 
 
 def report_lost(where: object, lost: Iterable[str], why: str = "cannot hold") -> list[str]:
-    """Return one line about lost metadata; an empty list if nothing is lost.
-
-    Examples
-    --------
-    >>> report_lost("a.npy", ["the geometry"])
-    ['a.npy: cannot hold the geometry']
-    """
+    """Return one line about lost metadata; an empty list if nothing is lost."""
     names = list(dict.fromkeys(map(_printable, lost)))
     if not names:
         return []
@@ -169,35 +139,26 @@ SYNONYMS |= {f"{p}met{end}": unit for p, unit in PREFIXES.items() for end in ("e
 class Geometry:
     """The positions of a volume's voxel centres, the same for every format (docs/formats.md).
 
-    Parameters
-    ----------
-    steps : three of (float, float, float) or None
-        From a voxel to the next one along z, y and x, as x, y and z of the world; None if unknown.
-    origin : (float, float, float), optional
-        Centre of voxel [0, 0, 0]: x, y and z of the world.
-    world : str, optional
-        ``LPS`` or ``RAS``: x, y and z grow to the patient's left (right), posterior (anterior) and
-        superior. None is unknown; formats that need a world take it for ``LPS``, as ITK does.
-    unit : str, optional
-        A key of ``METRES``; None is unknown.
-
-    Raises
-    ------
-    ValueError
-        For numbers that are not finite, for steps of 0, and if everything is unknown.
+    Raises ValueError for numbers that are not finite, steps of 0, and if everything is unknown.
     """
 
+    #: From a voxel to the next one along z, y and x, as x, y and z of the world.
     steps: tuple[Vector | None, Vector | None, Vector | None]
+    #: Centre of voxel [0, 0, 0]: x, y and z of the world.
     origin: Vector | None = None
+    #: ``LPS`` or ``RAS``: x, y and z grow to the patient's left (right), posterior (anterior) and
+    #: superior. Formats that need a world take an unknown one for ``LPS``, as ITK does.
     world: str | None = None
+    #: A key of ``METRES``.
     unit: str | None = None
 
     def __post_init__(self) -> None:
-        numbers = [n for vector in (*self.steps, self.origin) for n in vector or ()]
-        if not numbers or not all(map(math.isfinite, numbers)):
-            raise ValueError("positions must be finite")
-        if 0.0 in self.spacing:
-            raise ValueError("steps must not be 0")
+        if not self._numbers or not all(map(math.isfinite, self._numbers)) or 0.0 in self.spacing:
+            raise ValueError("positions must be finite, and steps must not be 0")
+
+    @property
+    def _numbers(self) -> list[float]:
+        return [n for vector in (*self.steps, self.origin) for n in vector or ()]
 
     @classmethod
     def along_axes(
@@ -213,7 +174,7 @@ class Geometry:
 
     @classmethod
     def from_json(cls, value: Any) -> "Geometry":
-        """Make a geometry from the result of ``to_json``; raises ValueError for anything else."""
+        """Make a geometry from the result of ``to_json``; raises ValueError or OverflowError."""
         if not isinstance(value, dict) or not set(value) <= {"steps", "origin", "world", "unit"}:
             raise ValueError("not a geometry")
         steps, unit, world = value.get("steps"), value.get("unit"), value.get("world")
@@ -221,7 +182,7 @@ class Geometry:
             raise ValueError("steps must be those of three axes")
         if world not in (None, "LPS", "RAS") or not (unit is None or unit in list(METRES)):
             raise ValueError(f"unknown world {world!r} or unit {unit!r}")
-        z, y, x = (_vector(step) for step in steps)
+        z, y, x = map(_vector, steps)
         return cls((z, y, x), _vector(value.get("origin")), world, unit)
 
     def to_json(self) -> dict[str, Any]:
@@ -252,9 +213,8 @@ class Geometry:
     def is_sane(self) -> bool:
         """Whether every format's numbers can hold all lengths in any unit."""
         metres = float(METRES[self.length or "m"])
-        numbers = [n for vector in (*self.steps, self.origin) for n in vector or ()]
         steps = [step for step in self.spacing if step is not None]
-        return all(abs(n) * metres <= LARGEST for n in numbers) and all(
+        return max(map(abs, self._numbers)) * metres <= LARGEST and all(
             step * metres >= 1 / LARGEST for step in steps
         )
 
@@ -286,20 +246,23 @@ class Geometry:
             origin = a, b, c
         return replace(self, origin=origin) if moves else self
 
+    def mapped(self, change: Callable[[float, float, float], Vector], **fields: Any) -> "Geometry":
+        """Return the geometry with every vector changed, and these fields."""
+        z, y, x = (step and change(*step) for step in self.steps)
+        return replace(self, steps=(z, y, x), origin=self.origin and change(*self.origin), **fields)
+
     def in_unit(self, unit: str) -> "Geometry":
         """Return the same positions in another unit; unchanged if the unit is unknown."""
         if self.length is None:
             return self
-        scale = METRES[self.length] / METRES[unit]
-        z, y, x = (_scaled(step, scale) for step in self.steps)
-        return Geometry((z, y, x), _scaled(self.origin, scale), self.world, unit)
+        k = METRES[self.length] / METRES[unit]
+        return self.mapped(lambda x, y, z: (_times(x, k), _times(y, k), _times(z, k)), unit=unit)
 
     def in_world(self, world: str) -> "Geometry":
         """Return the same positions in ``LPS`` or ``RAS``; an unknown world is ``LPS``."""
         if world == (self.world or "LPS"):
             return replace(self, world=world)
-        z, y, x = (_turned(step) for step in self.steps)
-        return Geometry((z, y, x), _turned(self.origin), world, self.unit)
+        return self.mapped(lambda x, y, z: (0.0 - x, 0.0 - y, z), world=world)
 
     def affine(self) -> NDArray[np.float64]:
         """Return the 4 x 4 matrix from a voxel (x, y, z, 1) to the world; unknown steps are 1."""
@@ -337,8 +300,7 @@ def common_unit(
     if unit is None or None in units:
         return list(spacing), None
     scales = [METRES[u or unit] / METRES[unit] for u in units]
-    pairs = zip(spacing, scales, strict=True)
-    return [n if n is None else _times(n, scale) for n, scale in pairs], unit
+    return [n and _times(n, scale) for n, scale in zip(spacing, scales, strict=True)], unit
 
 
 def _times(number: float, scale: Fraction) -> float:
@@ -346,27 +308,10 @@ def _times(number: float, scale: Fraction) -> float:
     return float(Fraction(number) * scale) if math.isfinite(number) else number
 
 
-def _scaled(vector: Vector | None, scale: Fraction) -> Vector | None:
-    if vector is None:
-        return None
-    x, y, z = (_times(n, scale) for n in vector)
-    return x, y, z
-
-
-def _turned(vector: Vector | None) -> Vector | None:
-    """Turn a vector from LPS to RAS, or back."""
-    return vector and (0.0 - vector[0], 0.0 - vector[1], vector[2])
-
-
 def _vector(value: Any) -> Vector | None:
     if value is None:
         return None
-    if not isinstance(value, list) or len(value) != 3:
-        raise ValueError("positions must be lists of three numbers")
-    if not all(type(n) in (int, float) for n in value):
-        raise ValueError("positions must be numbers")
-    try:
-        x, y, z = map(float, value)
-    except OverflowError:
-        raise ValueError("positions must be finite") from None
+    if not isinstance(value, list) or not all(type(n) in (int, float) for n in value):
+        raise ValueError("positions must be lists of numbers")
+    x, y, z = map(float, value)
     return x, y, z

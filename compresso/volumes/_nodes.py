@@ -11,9 +11,8 @@ from typing import Any
 
 from compresso.errors import FileError
 from compresso.volumes._client import Client
-from compresso.volumes._location import split, split_inner
 from compresso.volumes._metadata import Metadata
-from compresso.volumes._stores import numbers
+from compresso.volumes._stores import numbers, split, split_inner
 from compresso.volumes.volume import Box
 
 Spacing = list[tuple[float | None, str | None]]

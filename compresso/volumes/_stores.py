@@ -1,29 +1,263 @@
 """Chunked stores as label volumes: Neuroglancer precomputed, Zarr and N5, read by TensorStore.
 
-A kind of store is one file in this folder with a class derived from :class:`Kind`
-(``_kind.py``).
+A kind of store is one file in this folder with a class derived from :class:`Kind`.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
 from compresso.arrays import Labels, space_axes
+from compresso.codec import Plugin, Registry, build
 from compresso.errors import EncodeError, FileError, SpecError
 from compresso.text import file_size
 from compresso.volumes import _metadata
 from compresso.volumes._client import Client, as_file_error
 from compresso.volumes._format import available, bytes_of, volume_shape
-from compresso.volumes._kind import Chunks, Found, Location, Selection
-from compresso.volumes._location import RESUMABLE, UNFINISHED, locate
-from compresso.volumes._metadata import Geometry, common_unit, unit_of
+from compresso.volumes._metadata import Geometry, Metadata, common_unit, unit_of
 from compresso.volumes.volume import Box, Stored, Volume, format_box, slices_of
 
 T = TypeVar("T")
+RANGES = re.compile("x".join([r"\s*(-?\d+)-(-?\d+)\s*"] * 3))
+#: TensorStore would otherwise check at every read that its cache is current.
+ONCE = {"recheck_cached_data": "open", "recheck_cached_metadata": "open"}
+
+
+class Ranges(tuple[tuple[int, int], ...]):
+    """Ranges along x, y and z, written as ``0-512x0-512x0-64``; empty for everything."""
+
+    def __new__(cls, text: str) -> Self:
+        found = RANGES.fullmatch(text.lower())
+        ends = [int(number) for number in found.groups()] if found else []
+        ranges = list(zip(ends[::2], ends[1::2], strict=True))
+        if text and (not ranges or any(a >= b for a, b in ranges)):
+            raise ValueError("expected ranges along x, y and z, such as 0-512x0-512x0-64")
+        return super().__new__(cls, ranges)
+
+    def __str__(self) -> str:
+        return format_box(self[::-1])
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A part of a store."""
+
+    mip: int = 0  # the scale; 0 is the finest
+    box: Ranges = Ranges("")  # in voxels of that scale, in the store's own coordinates
+    axes: str = ""  # the names of the axes in the store's order, such as xyz or czyx
+    channel: int = -1  # -1 if not given
+    time: int = -1
+
+    def __post_init__(self) -> None:
+        if self.mip < 0:
+            raise SpecError(f"mip={self.mip}: the finest scale is 0")
+        space = "".join(name for name in "zyx" if name in self.axes)
+        if self.axes and (
+            not space
+            or not "zyx".endswith(space)
+            or not set(self.axes) <= set("xyzct")
+            or len(set(self.axes)) != len(self.axes)
+        ):
+            raise SpecError(f"axes={self.axes}: expected x, y and z, and c and t if they exist")
+
+
+@dataclass(frozen=True)
+class Location:
+    """A folder that is, or should be, a store."""
+
+    text: str  # as the user wrote it
+    kvstore: dict[str, Any]  # TensorStore's specification of the folder
+    kinds: Sequence["type[Kind]"]  # possible kinds; empty for TensorStore's other formats
+    driver: str  # TensorStore's name of that format
+    selection: Selection
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """The files of an array's chunks."""
+
+    kvstore: dict[str, Any]  # their folder
+    box_of: Callable[[str], Box | None]  # along the store's own axes; None for other files
+
+
+@dataclass(frozen=True)
+class Found:
+    """An array in a store, and all that its format says about it."""
+
+    array: Any  # a TensorStore
+    #: Its axes if nothing names them, including those that may be missing: ``tczyx``, ``xyzct``.
+    usual: str
+    #: Names, voxel sizes with units, and positions of index 0, for each axis or each spatial axis;
+    #: empty if TensorStore knows them.
+    names: Sequence[str] = ()
+    spacing: Sequence[tuple[float | None, str | None]] = ()
+    shift: Sequence[float] = ()
+    #: All other fields, by the name of the format, and the names of those that are lost.
+    metadata: Metadata = field(default_factory=dict)
+    lost: Sequence[str] = ()
+    #: The position of index 0, if the store has it for [z, y, x].
+    geometry: Geometry | None = None
+    chunks: Chunks | None = None
+
+
+@dataclass(frozen=True)
+class Kind(Plugin):
+    """A kind of store. A subclass is one file in this folder and is not listed anywhere."""
+
+    #: The names of the documents that mark it; the first is that of an array.
+    markers: ClassVar[tuple[str, ...]]
+    #: A document that marks a group without one of these.
+    inside: ClassVar[str] = ""
+    #: The prefixes of addresses, as in ``zarr://``, and the endings of folders.
+    schemes: ClassVar[tuple[str, ...]]
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    #: TensorStore's name, if it knows the kind.
+    driver: ClassVar[str] = ""
+
+    @abstractmethod
+    def find(self, client: Client, location: Location, document: dict[str, Any]) -> Found:
+        """Find the selected array; raises FileError.
+
+        ``document`` is the JSON file that marks this kind of store; it is untrusted.
+        """
+
+    def open(self, client: Client, kvstore: dict[str, Any], **settings: Any) -> Any:
+        """Open an array with TensorStore; raises FileError."""
+        return client.open({"driver": self.driver, "kvstore": kvstore, **ONCE, **settings})
+
+
+_registry = Registry("compresso.volumes", Kind, "store")  # type: ignore[type-abstract]
+
+
+def kinds() -> list[type[Kind]]:
+    """Return all kinds, in the order in which a folder is tested for them: Zarr 3 before 2."""
+    return list(_registry.classes.values())[::-1]
+
+
+# -- names ----------------------------------------------------------------------------------------
+
+#: A selection at the end: ``:mip=1,box=0-512x0-512x0-64``.
+SELECTION = re.compile(r":{1,2}(\w+=[^/|:]*)$")
+URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+#: The metadata of a Zarr array while it is written: under this name, no program opens it.
+HEAD = "zarr.json"
+UNFINISHED = f"{HEAD}.unfinished"
+RESUMABLE = "unfinished conversion. Run the same command again to finish it."
+
+
+def split(text: str) -> tuple[str, str]:
+    """Split a name into the address and the selection."""
+    found = SELECTION.search(text)
+    return (text[: found.start()], found[1]) if found else (text, "")
+
+
+def split_inner(address: str) -> tuple[Path, str]:
+    """Split ``folder:/inside``."""
+    head = address
+    while ":" in head and not os.path.exists(head):
+        head = head.rpartition(":")[0]
+    inner = address[len(head) + 1 :]
+    return (Path(head), inner) if inner and os.path.isdir(head) else (Path(address), "")
+
+
+def names_store(text: str) -> bool:
+    """Whether a text names a store rather than a file: an address, or a folder that is a store."""
+    address, _ = split(text)
+    if URL.match(address) or ("|" in address and not os.path.exists(address)):
+        return True
+    folder, _ = split_inner(address)
+    return folder.is_dir() and (
+        folder.suffix.lower() in chain(*(kind.suffixes for kind in kinds()))
+        or (folder / UNFINISHED).is_file()
+        or any((folder / name).is_file() for kind in kinds() for name in kind.markers)
+    )
+
+
+def what_is(folder: Path) -> str:
+    """Describe a folder that was given instead of a compressed file."""
+    if (folder / UNFINISHED).is_file() and not (folder / HEAD).is_file():
+        return RESUMABLE
+    if names_store(str(folder)):
+        return "not a compressed file but a chunked store. Compress it first."
+    return "not a compressed file but a folder. Name a file."
+
+
+def short(text: str) -> str:
+    """Return a short name for a store: the last part of its path, and the selection."""
+    address, chosen = split(text)
+    parts = [part for part in re.split(r"[/|:]", address) if part]
+    if "|" in address and len(parts) > 1 and not address.rpartition("|")[2].partition(":")[2]:
+        parts.pop()  # the driver
+    return (parts[-1] if parts else address) + (f":{chosen}" if chosen else "")
+
+
+def local(text: str) -> Path | None:
+    """Return the local folder of a store's array or group; None for other addresses."""
+    address, _ = split(text)
+    scheme, mark, rest = address.partition("://")
+    if mark and _of_scheme(scheme):
+        address = rest
+    folder, inner = split_inner(address.partition("|")[0].removeprefix("file://"))
+    return folder / inner.strip("/") if folder.is_dir() else None
+
+
+def locate(text: str, tensorstore: Any) -> Location:
+    """Parse the name of a store; raises SpecError and FileError."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise FileError(f"{text}: TensorStore needs names in UTF-8. Choose another name.") from None
+    address, chosen = split(text)
+    selection = build(Selection, f"store:{chosen}")
+    scheme, _, rest = address.partition("://")
+    found = _of_scheme(scheme) if URL.match(address) else []
+    if found:
+        address = rest
+    if not URL.match(address) and "|" not in address:
+        folder, inner = split_inner(address)
+        path = os.path.abspath(folder / inner.strip("/"))
+        kvstore = {"driver": "file", "path": _as_folder(path)}
+        return Location(text, kvstore, found or kinds(), "", selection)
+    endings = "|".join(re.escape(ending) for kind in kinds() for ending in kind.suffixes)
+    inside = re.search(f"({endings})(?=:/)", address, re.IGNORECASE)
+    inner = ""
+    if inside and "|" not in address:  # gs://bucket/a.zarr:/inside
+        address, inner = address[: inside.end()], address[inside.end() + 1 :]
+    first, bar, rest = address.partition("|")
+    if not URL.match(first):
+        first = Path(os.path.abspath(first)).as_uri()
+    try:
+        spec = tensorstore.Spec(first + bar + rest).to_json()
+        kvstore = dict(spec["kvstore"])
+    except (ValueError, KeyError) as error:
+        reason = str(error).rpartition(": ")[2]
+        raise FileError(f"{text}: not an address that TensorStore knows ({reason})") from None
+    driver = spec["driver"]
+    found = found or [kind for kind in kinds() if driver in ("auto", kind.driver)]
+    if found:
+        kvstore["path"] = _as_folder(kvstore.get("path", "") + inner)
+    return Location(text, kvstore, found, driver, selection)
+
+
+def _of_scheme(scheme: str) -> list[type[Kind]]:
+    return [kind for kind in kinds() if scheme.lower() in kind.schemes]
+
+
+def _as_folder(path: str) -> str:
+    """Return a path with one slash at its end; the root of a bucket or an archive has none."""
+    return path.rstrip("/") + "/" if path else path
+
+
+# -- opening --------------------------------------------------------------------------------------
+
 #: The names of spatial axes, and the long names of the others.
 SPACE = ("z", "y", "x")
 NAMES = {"c": "channel", "t": "time"}
@@ -35,9 +269,7 @@ DECODERS = 32
 def open_store(text: str, memory: int | None = None, strict: bool = False) -> Iterator[Volume]:
     """Open a chunked store, as :func:`compresso.volumes.open` does.
 
-    The text has an address or a folder, and a selection: ``gs://bucket/seg|zarr3:``,
-    ``precomputed://gs://bucket/seg:mip=1,box=0-512x0-512x0-64``, ``folder.zarr:/inside``. Reading
-    slices raises FileError for those that do not fit the memory, and names damaged ones.
+    Reading slices raises FileError for those that do not fit the memory, and names damaged ones.
     """
     room = available() if memory is None else memory
     client = Client.make(text, strict, room // 4)
@@ -59,13 +291,20 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
             labels: Labels = array[index].read(order="C").result()
             return labels
 
+    def check_memory(part: str, size: int) -> None:
+        if size > available():
+            raise FileError(
+                f"{text}: {part} ({file_size(size)}) do not fit the memory. Choose a box, "
+                ":box=X0-X1xY0-Y1xZ0-Z1"
+            )
+
     def fetch_box(box: Box) -> Labels:
         return read(f"voxels {format_box(box)} (x, y, z, counted from the first)", *slices_of(box))
 
     def fetch(start: int, stop: int) -> Labels:
-        check_memory(text, "its chunks", bytes_of(chunk, dtype))
+        check_memory("its chunks", bytes_of(chunk, dtype))
         part = f"slices {start} to {stop - 1}"
-        check_memory(text, part, bytes_of((stop - start, *array.shape[1:]), dtype))
+        check_memory(part, bytes_of((stop - start, *array.shape[1:]), dtype))
         try:
             return read(part, slice(start, stop))
         except FileError:
@@ -90,17 +329,8 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
     )
 
 
-def check_memory(text: str, part: str, size: int) -> None:
-    """Raise FileError for labels that do not fit the memory, before they are allocated."""
-    if size > available():
-        raise FileError(
-            f"{text}: {part} ({file_size(size)}) do not fit the memory. Choose a box, "
-            ":box=X0-X1xY0-Y1xZ0-Z1"
-        )
-
-
 def _find(client: Client, location: Location) -> Found:
-    """Find the selected array; raises FileError."""
+    """Find the selected array."""
     if not location.kinds:
         spec = {"driver": location.driver, "kvstore": location.kvstore}
         return Found(client.open(spec), "tczyx")
@@ -166,8 +396,7 @@ def decoded(
 def arrange(text: str, found: Found, selection: Selection) -> tuple[Any, Geometry | None]:
     """Return the selected part of an array as [z, y, x] from 0, and its geometry if known.
 
-    Index i of the store lies at i times the spacing. Raises FileError for the axes of another
-    array than a volume, for a missing channel, and for a box that is outside.
+    Index i of the store lies at i times the spacing.
     """
     array = found.array
     names = axis_names(text, found, selection)
@@ -211,7 +440,7 @@ def _of_space(values: Sequence[T], axes: Sequence[int], rank: int, unknown: T) -
 
 
 def axis_names(text: str, found: Found, selection: Selection) -> list[str]:
-    """Return a name for each axis, among them the last of z, y and x; raises FileError."""
+    """Return a name for each axis, among them the last of z, y and x."""
     array, given = found.array, selection.axes
     known = [label.lower() for label in found.names or array.domain.labels]
     if given:
@@ -246,7 +475,7 @@ def _usual_names(text: str, shape: Sequence[int], usual: str, selection: Selecti
 
 
 def _pick(text: str, array: Any, axis: int, name: str, selection: Selection) -> int:
-    """Return the selected index of an axis that is not spatial; raises FileError."""
+    """Return the selected index of an axis that is not spatial."""
     low, high = array.domain.inclusive_min[axis], array.domain.exclusive_max[axis]
     key = "time" if name == "time" else "channel"
     picked = getattr(selection, key)
@@ -294,13 +523,13 @@ def list_chunks(chunks: Chunks, array: Any) -> Stored | None:
     root = chunks.kvstore["path"]
     output, shape = array.spec().transform.output, array.shape
 
-    def stored() -> Iterator[tuple[Box, int]]:
+    def stored() -> Iterator[Box]:
         for folder, _, files in os.walk(root):
             for name in files:
-                path = os.path.join(folder, name)
-                found = chunks.box_of(os.path.relpath(path, root).replace(os.sep, "/"))
+                path = os.path.relpath(os.path.join(folder, name), root)
+                found = chunks.box_of(path.replace(os.sep, "/"))
                 if box := found and _in_view(found, output, shape):
-                    yield box, os.stat(path).st_size if chunks.whole else 0
+                    yield box
 
     return stored
 
@@ -360,10 +589,7 @@ class Folder:
 
 
 def folder(text: str) -> Folder:
-    """Return the folder of an address, which need not exist.
-
-    Raises FileError or SpecError for an invalid address, MissingPackageError without TensorStore.
-    """
+    """Return the folder of an address, which need not exist."""
     client = Client.make(text)
     location = locate(text, client.tensorstore)
     spec, path = location.kvstore, ""

@@ -7,9 +7,10 @@ import shlex
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -41,10 +42,7 @@ class Hdf5(Format):
     suffixes = (".h5", ".hdf5", ".hdf", ".he5")
     magic = (b"\x89HDF\r\n\x1a\n",)
     key = "hdf5"
-    placed: ClassVar = {
-        **{"offset": "origin", "units": "unit", "world": "world"},
-        **dict.fromkeys(("resolution", "directions", "element_size_um"), "steps"),
-    }
+    placed = ("resolution", "offset", "units", "directions", "world", "element_size_um")
     several = True
     empty = True
     any_shape = True
@@ -137,7 +135,13 @@ def _find(path: Path, file: Any, inner: str) -> Any:
     """Return the dataset to read; raises FileError if it is missing or in other files."""
     import h5py
 
-    name = inner or _guess(path, file)
+    name = inner
+    if not inner:
+        names = _volumes(file)
+        usual = [name for name in USUAL if name in names]
+        name = next((found[0] for found in (names, usual) if len(found) == 1), "")
+        if not name:
+            raise FileError(f"{path}: {_choices(path, file)}")
     item = _follow(path, file, name)
     if item is None:
         raise FileError(f"{path}: no dataset {inner!r}; {_choices(path, file)}")
@@ -177,10 +181,7 @@ def _follow(path: Path, file: Any, name: str) -> Any:
 
 
 def _volumes(file: Any) -> list[str]:
-    """Return the names of the integer datasets with the most axes of a volume, without links.
-
-    If none of them is a volume, all are returned.
-    """
+    """Return the names of the integer datasets with the most axes of a volume, without links."""
     import h5py
 
     names: dict[int, list[str]] = {}
@@ -197,15 +198,6 @@ def _volumes(file: Any) -> list[str]:
     return names[max(names)] if names else []
 
 
-def _guess(path: Path, file: Any) -> str:
-    names = _volumes(file)
-    usual = [name for name in USUAL if name in names]
-    for found in (names, usual):
-        if len(found) == 1:
-            return found[0]
-    raise FileError(f"{path}: {_choices(path, file)}")
-
-
 def _choices(path: Path, file: Any) -> str:
     names = [f"/{name}" for name in _volumes(file)]
     if not names:
@@ -217,10 +209,7 @@ def _choices(path: Path, file: Any) -> str:
 
 
 def _load_filters(path: Path, dataset: Any) -> None:
-    """Register the filters of a dataset's chunks with HDF5.
-
-    Raises MissingPackageError without hdf5plugin, and FileError for filters that it lacks.
-    """
+    """Register the filters of a dataset's chunks with HDF5; raises an error for unknown ones."""
     from h5py.h5z import filter_avail
 
     settings = dataset.id.get_create_plist()
@@ -270,13 +259,13 @@ def _stored(dataset: Any, axes: Sequence[int]) -> Stored | None:
     if dataset.chunks is None:
         return None if dataset.id.get_storage_size() else list
 
-    def stored() -> Iterable[tuple[Box, int]]:
-        found: list[tuple[Box, int]] = []
+    def stored() -> Iterable[Box]:
+        found: list[Box] = []
 
         def visit(chunk: Any) -> None:
             at, step, size = chunk.chunk_offset, dataset.chunks, dataset.shape
             box = ((at[i], min(at[i] + step[i], size[i])) for i in axes)
-            found.append((((0, 1),) * (3 - len(axes)) + tuple(box), chunk.size))
+            found.append(((0, 1),) * (3 - len(axes)) + tuple(box))
 
         dataset.id.chunk_iter(visit)
         return found
@@ -289,55 +278,34 @@ def _stored(dataset: Any, axes: Sequence[int]) -> Stored | None:
 #: The largest attribute that is kept, in bytes, and the largest number of them.
 LARGEST = 4096
 MOST = 256
-DTYPE = re.compile(r"[<>|][iufbS]\d{1,4}")
+DTYPE = re.compile(r"[<>|][iufbS][1-8]|[|]S\d{1,4}")
 TEXTS = ("ascii", "utf-8")
 #: Attributes that describe each axis of the dataset.
 AXES = ("axistags", "DIMENSION_LABELS", "DIMENSION_LIST", "_ARRAY_DIMENSIONS")
 #: The errors of h5py for attributes that are damaged, or of types that NumPy does not have.
-ERRORS = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError)
+ERRORS = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError, AttributeError)
 
 
 def read_metadata(dataset: Any) -> tuple[Metadata, list[str]]:
-    """Return the metadata in the attributes of a dataset, and the names of lost fields.
-
-    Attributes of its groups and the names of enum values are lost.
-    """
+    """Return the metadata in the attributes of a dataset, and the names of lost fields."""
     import h5py
 
     fields: dict[str, Any] = {}
     lost = ["the names of its enum values"] if h5py.check_enum_dtype(dataset.dtype) else []
     try:
-        lost += [
-            f"{name} of {group.name}"
-            for group in (dataset.parent, *_parents(dataset.parent))
-            for name in islice(group.attrs, MOST)
-        ]
         names = list(islice(dataset.attrs, MOST + 1))
     except ERRORS:
         return {}, [*lost, "its attributes"]
     for name in names[:MOST]:
-        if isinstance(name, bytes):  # not UTF-8
-            lost.append(name.decode("latin-1"))
-            continue
-        if name in AXES and dataset.ndim > 3:  # some of the axes are dropped
-            lost.append(name)
-            continue
         try:
+            if name in AXES and dataset.ndim > 3:  # some of the axes are dropped
+                raise ValueError(name)
             name.encode()
             fields[name] = _to_json(dataset.attrs, name)
-            if h5py.check_enum_dtype(dataset.attrs.get_id(name).dtype):
-                lost.append(f"the names of the enum values of {name}")
-        except ERRORS:
-            lost.append(name)
-    if len(names) > MOST:
-        lost.append(f"attributes beyond {MOST}")
+        except ERRORS:  # bytes are names that are not UTF-8
+            lost.append(name.decode("latin-1") if isinstance(name, bytes) else name)
+    lost += [f"attributes beyond {MOST}"] * (len(names) > MOST)
     return _metadata.make("hdf5", fields, geometry(fields)), lost
-
-
-def _parents(group: Any) -> Iterator[Any]:
-    while group.name and group.name != "/":
-        group = group.parent
-        yield group
 
 
 def attributes_of(metadata: Metadata) -> tuple[dict[str, tuple[Any, Any]], list[str]]:
@@ -345,11 +313,12 @@ def attributes_of(metadata: Metadata) -> tuple[dict[str, tuple[Any, Any]], list[
     own = _metadata.own(metadata, "hdf5")
     found, lost = {}, []
     for name, field in own.items():
-        value = _value(field)
-        if value is None or not 0 < len(name) < LARGEST or "\0" in name:
+        try:
+            if not 0 < len(name) < LARGEST or "\0" in name:
+                raise ValueError(name)
+            found[name] = _value(field["dtype"], field["value"])
+        except ERRORS:
             lost.append(name)
-        else:
-            found[name] = value
     place = _metadata.geometry_of(metadata)
     if place is not None and place != geometry(own):
         found = {n: v for n, v in found.items() if n not in Hdf5.placed}
@@ -363,20 +332,20 @@ def geometry(fields: dict[str, Any]) -> Geometry | None:
     :func:`render` also writes ``units``, ``directions`` and ``world``; ``element_size_um`` is
     ilastik's.
     """
-    size, unit = _row(fields, "resolution"), unit_of(_plain(fields, "units"))
-    if size is None and (micrometres := _row(fields, "element_size_um")):
+    plain = {n: field.get("value") for n, field in fields.items() if isinstance(field, dict)}
+    size, unit = _row(plain.get("resolution")), unit_of(plain.get("units"))
+    if size is None and (micrometres := _row(plain.get("element_size_um"))):
         size, unit = micrometres, "um"
-    offset = _row(fields, "offset")
+    offset, world = _row(plain.get("offset")), plain.get("world")
     place = offset and (offset[2], offset[1], offset[0])
-    world = _plain(fields, "world")
     try:
         flat = Geometry.along_axes(size or (None, None, None), place, unit)
-        turned = np.array(_plain(fields, "directions"), float)
+        turned = np.array(plain.get("directions"), float)
         z, y, x = flat.steps
         if turned.shape == (3, 3):
             rows = (turned[:, ::-1] * np.array(flat.spacing, float)[:, None]).tolist()
             z, y, x = (step and tuple(row) for step, row in zip(flat.steps, rows, strict=True))
-        return Geometry((z, y, x), place, world if world in ("LPS", "RAS") else None, flat.unit)
+        return replace(flat, steps=(z, y, x), world=world if world in ("LPS", "RAS") else None)
     except (ValueError, TypeError, OverflowError):
         return None
 
@@ -384,7 +353,6 @@ def geometry(fields: dict[str, Any]) -> Geometry | None:
 def render(place: Geometry) -> dict[str, tuple[Any, Any]]:
     """Return the attributes for a geometry, in nm, as in CREMI's files."""
     place = place.in_unit("nm")
-    texts = {"units": place.unit, "world": place.world}
     rows: dict[str, Any] = {}
     if any(place.steps):
         rows["resolution"] = [math.nan if n is None else n for n in place.spacing]
@@ -392,8 +360,9 @@ def render(place: Geometry) -> dict[str, tuple[Any, Any]]:
         rows["offset"] = place.origin[::-1]
     if not place.is_plain:
         rows["directions"] = place.directions[:, ::-1]
+    texts = {"units": place.unit, "world": place.world}
     found = {name: (np.array(row, "<f8"), np.dtype("<f8")) for name, row in rows.items()}
-    return found | {name: (text, _text_type("utf-8")) for name, text in texts.items() if text}
+    return found | {name: _value("utf-8", text) for name, text in texts.items() if text}
 
 
 def _to_json(attributes: Any, name: str) -> dict[str, Any]:
@@ -402,19 +371,17 @@ def _to_json(attributes: Any, name: str) -> dict[str, Any]:
 
     about = attributes.get_id(name)
     text = h5py.check_string_dtype(about.dtype)
-    size = 0 if about.shape is None else math.prod(about.shape) * about.dtype.itemsize
-    if not 0 < size <= LARGEST:
+    value = attributes[name] if math.prod(about.shape) * about.dtype.itemsize <= LARGEST else []
+    if np.size(value) == 0:
         raise ValueError("empty or too large")
-    value = attributes[name]
     if text is not None and text.length is None:
         words = np.asarray(value, object)
         if sum(len(word.encode()) for word in words.ravel()) > LARGEST:
             raise ValueError("too large")
         return {"dtype": text.encoding, "value": words.tolist()}
-    dtype = about.dtype
-    if not DTYPE.fullmatch(dtype.str) or (dtype.itemsize > 8 and dtype.kind != "S"):
-        raise TypeError(f"{dtype} is not kept")
-    return {"dtype": dtype.str, "value": _listed(np.asarray(value, dtype).tolist())}
+    if not DTYPE.fullmatch(about.dtype.str):
+        raise TypeError(f"{about.dtype} is not kept")
+    return {"dtype": about.dtype.str, "value": _listed(np.asarray(value, about.dtype).tolist())}
 
 
 def _listed(value: Any) -> Any:
@@ -426,41 +393,28 @@ def _listed(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _value(field: Any) -> tuple[Any, Any] | None:
-    """Return the value and dtype of an attribute; None if they are invalid."""
-    try:
-        dtype, value = field["dtype"], field["value"]
-        items = np.array(value, object)
-        if dtype in TEXTS:
-            if not all(isinstance(word, str) and "\0" not in word for word in items.ravel()):
-                return None
-            "".join(items.ravel()).encode(dtype)
-            return (value if isinstance(value, str) else items), _text_type(dtype)
-        if not DTYPE.fullmatch(dtype):
-            return None
-        kind = np.dtype(dtype)
-        convert: Any = {"S": lambda text: text.encode("latin-1"), "f": float}.get(kind.kind, int)
-        with np.errstate(over="ignore"):
-            array = np.array([convert(item) for item in items.ravel()], kind).reshape(items.shape)
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
-        return None
-    return (array, kind) if array.nbytes <= LARGEST else None
-
-
-def _text_type(encoding: str) -> Any:
+def _value(dtype: str, value: Any) -> tuple[Any, Any]:
+    """Return the value and h5py's dtype of an attribute; raises one of ``ERRORS``."""
     import h5py
 
-    return h5py.string_dtype(encoding)
+    items = np.array(value, object)
+    if dtype in TEXTS:
+        if "\0" in "".join(items.ravel()).encode(dtype).decode():
+            raise ValueError("HDF5's texts end with NUL")
+        return (value if isinstance(value, str) else items), h5py.string_dtype(dtype)
+    if not DTYPE.fullmatch(dtype):
+        raise TypeError(f"{dtype} is not kept")
+    kind = np.dtype(dtype)
+    convert: Any = {"S": lambda text: text.encode("latin-1"), "f": float}.get(kind.kind, int)
+    with np.errstate(over="ignore"):
+        array = np.array([convert(item) for item in items.ravel()], kind).reshape(items.shape)
+    if array.nbytes > LARGEST:
+        raise ValueError("too large")
+    return array, kind
 
 
-def _plain(fields: dict[str, Any], name: str) -> Any:
-    field = fields.get(name)
-    return field.get("value") if isinstance(field, dict) else None
-
-
-def _row(fields: dict[str, Any], name: str) -> Vector | None:
+def _row(value: Any) -> Vector | None:
     """Return the three numbers of an attribute."""
-    value = _plain(fields, name)
     try:
         z, y, x = (float(n) for n in (value if isinstance(value, list) else []))
     except (TypeError, ValueError, OverflowError):

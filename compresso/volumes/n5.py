@@ -6,9 +6,8 @@ from typing import Any
 
 from compresso.errors import FileError
 from compresso.volumes._client import Client, child
-from compresso.volumes._kind import Chunks, Found, Kind, Location
 from compresso.volumes._nodes import Keys, check_keys, fields_of, only_volume, place_of
-from compresso.volumes._stores import check_mip, numbers
+from compresso.volumes._stores import Chunks, Found, Kind, Location, check_mip, numbers
 
 #: The folder of a scale.
 SCALE = re.compile(r"s\d+")

@@ -1,10 +1,9 @@
 """NIfTI, by nibabel: MRI segmentations."""
 
-import gzip
 import math
 import struct
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,8 +20,10 @@ from compresso.volumes._format import (
     bytes_of,
     check_room,
     check_writable,
+    packing,
     unpacked,
     volume_shape,
+    write_labels,
 )
 from compresso.volumes._metadata import Geometry, Metadata
 from compresso.volumes.volume import Volume
@@ -41,12 +42,10 @@ class Nifti(Format):
     #: gzip's, or the size of a header.
     magic = (GZIP, *(n.to_bytes(4, order) for n in (348, 540) for order in ("little", "big")))
     key = "nifti"
-    placed: ClassVar = {
-        **{"sizeof_hdr": "", "pixdim": "", "xyzt_units": "unit"},
-        **dict.fromkeys(("quatern_b", "quatern_c", "quatern_d"), "steps"),
-        **dict.fromkeys(("qoffset_x", "qoffset_y", "qoffset_z"), "steps"),
-        **dict.fromkeys(("srow_x", "srow_y", "srow_z"), "steps"),
-    }
+    placed = (
+        *("sizeof_hdr", "pixdim", "xyzt_units", "quatern_b", "quatern_c", "quatern_d"),
+        *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
+    )
     usual: ClassVar = {"sform_code": (1,), "qform_code": (1,)}
 
     @contextmanager
@@ -76,9 +75,9 @@ class Nifti(Format):
         """Write a NIfTI file, packed with gzip if its name ends with .gz."""
         check_writable(path, volume)
         nibabel = require("nibabel", "nibabel", "this file")
-        longer = needs_version_2(volume)
-        kind = nibabel.Nifti2Header if longer else nibabel.Nifti1Header
-        header = kind(endianness="<")
+        size = _metadata.own(volume.metadata, "nifti").get("sizeof_hdr")
+        longer = size == VERSION_2 or max(volume.shape) > LONGEST
+        header = (nibabel.Nifti2Header if longer else nibabel.Nifti1Header)(endianness="<")
         try:
             header.set_data_dtype(volume.dtype)
             header.set_data_shape(volume.shape[::-1])
@@ -86,14 +85,9 @@ class Nifti(Format):
             raise FileError(f"{path}: NIfTI cannot hold the volume ({error})") from None
         extensions, lost = fill(header, volume.metadata)
         header["vox_offset"] = header.sizeof_hdr + len(extensions)
-        with path.open("wb") as disk, ExitStack() as opened:
-            file: Any = disk
-            if path.suffix.lower() == ".gz":
-                packed = gzip.GzipFile("", "wb", compresslevel=6, fileobj=disk, mtime=0)
-                file = opened.enter_context(packed)
+        with path.open("wb") as disk, packing(disk, path.suffix.lower() == ".gz") as file:
             file.write(header.binaryblock + extensions)
-            for part in parts:
-                file.write(np.ascontiguousarray(part, volume.dtype.newbyteorder("<")).data)
+            write_labels(file, volume, parts)
         return lost
 
 
@@ -132,16 +126,13 @@ EXTENSIONS = 1 << 20
 VERSION_2 = 540  # bytes of its header
 #: The largest axis of NIfTI-1.
 LONGEST = 32767
-#: Parts of the metadata that are not fields of a header.
-OTHERS = ("sizeof_hdr", "extensions", "qform")
 
 
 def read_metadata(header: Any, tail: bytes = b"") -> tuple[Metadata, list[str]]:
     """Return the metadata of nibabel's header, and the names of lost fields.
 
-    Only fields that differ from an empty header's are kept. Bytes become Latin-1, and numbers that
-    are not finite become words. ``tail`` is the content between the header and the labels. The
-    geometry is the sform's; ``qform`` marks another qform.
+    Only fields that differ from an empty header's are kept. ``tail`` is the content between the
+    header and the labels. The geometry is the sform's; ``qform`` marks another qform.
     """
     empty = type(header)(endianness=header.endianness)
     fields: dict[str, Any] = {}
@@ -159,16 +150,13 @@ def read_metadata(header: Any, tail: bytes = b"") -> tuple[Metadata, list[str]]:
     return _metadata.make("nifti", fields, geometry(header)), lost
 
 
-def needs_version_2(volume: Volume) -> bool:
-    """Whether a volume needs NIfTI-2: its source had it, or an axis is long."""
-    size = _metadata.own(volume.metadata, "nifti").get("sizeof_hdr")
-    return size == VERSION_2 or max(volume.shape) > LONGEST
-
-
 def fill(header: Any, metadata: Metadata) -> tuple[bytes, list[str]]:
     """Fill a little-endian header; return the content after it, and the names of lost fields."""
-    own = _metadata.own(metadata, "nifti")
-    lost = [name for name, value in own.items() if not _set(header, name, value)]
+    own = dict(_metadata.own(metadata, "nifti"))
+    qform = own.pop("qform", None)
+    extensions, lost = _pack(own.pop("extensions", []))
+    own.pop("sizeof_hdr", None)
+    lost += [name for name, value in own.items() if not _set(header, name, value)]
     try:
         with np.errstate(all="ignore"):
             header.get_best_affine()
@@ -176,21 +164,18 @@ def fill(header: Any, metadata: Metadata) -> tuple[bytes, list[str]]:
         header["qform_code"] = header["sform_code"] = 0
         header["pixdim"][1:4] = np.abs(header["pixdim"][1:4])
         lost.append("an invalid affine")
-    extensions, more = _pack(own.get("extensions", []))
-    place, old = _metadata.geometry_of(metadata), geometry(header)
-    if place is not None and place != old:
-        lost += ["a qform that differs from the sform"] * ("qform" in own) + _place(header, place)
-    return extensions, lost + more + Nifti().foreign(metadata)
+    place = _metadata.geometry_of(metadata)
+    if place is not None and place != geometry(header):
+        lost += ["a qform that differs from the sform"] * bool(qform) + _place(header, place)
+    return extensions, lost + Nifti().foreign(metadata)
 
 
 def geometry(header: Any) -> Geometry | None:
     """Return the geometry of a header: of its sform, else its qform, else only the spacing."""
     unit = UNITS.get(int(header["xyzt_units"]) & 7)
     try:
-        with np.errstate(all="ignore"):
-            affine = header.get_sform(coded=True)[0]
-            if affine is None:
-                affine = header.get_qform(coded=True)[0]
+        sform, qform = _affines(header)
+        affine = qform if sform is None else sform
         if affine is None:
             spacing = [abs(float(n)) for n in header["pixdim"][3:0:-1]]
             known = unit or spacing != [1, 1, 1]  # which an empty header has
@@ -199,6 +184,28 @@ def geometry(header: Any) -> Geometry | None:
         return Geometry((z, y, x), origin, "RAS", unit)  # type: ignore[arg-type]
     except _errors():
         return None
+
+
+def _affines(header: Any) -> tuple[Any, Any]:
+    """Return the sform and the qform, None for those without a code; raises ``_errors()``."""
+    with np.errstate(all="ignore"):
+        sform = header.get_sform(coded=True)[0]
+        return sform, header.get_qform(coded=True)[0]
+
+
+def _affines_differ(header: Any) -> bool:
+    """Whether there are a sform and a qform, and they differ."""
+    try:
+        sform, qform = _affines(header)
+    except _errors():
+        return True
+    return sform is not None and qform is not None and not _are_close(sform, qform)
+
+
+def _are_close(affine: Any, other: Any) -> bool:
+    with np.errstate(all="ignore"):
+        off = np.abs(affine - other).max()
+        return bool(off <= EXACT * np.linalg.norm(affine[:3, :3], axis=0).min())
 
 
 def _errors() -> tuple[type[Exception], ...]:
@@ -227,30 +234,12 @@ def _place(header: Any, place: Geometry) -> list[str]:
     header.set_sform(affine, code=code)
     if place.is_orthogonal:
         header.set_qform(affine, code=code)
-    return lost + _inexact(header, affine)
-
-
-def _inexact(header: Any, affine: Any) -> list[str]:
-    """Name the origin if the header's floats are too short for it."""
-    off = np.abs(header.get_best_affine()[:3, 3] - affine[:3, 3]).max()
-    short = off > EXACT * np.linalg.norm(affine[:3, :3], axis=0).min()
-    return ["all digits of the origin"] * bool(short)
-
-
-def _affines_differ(header: Any) -> bool:
-    """Whether there are a sform and a qform, and they differ."""
-    try:
-        with np.errstate(all="ignore"):
-            sform, qform = (get(coded=True)[0] for get in (header.get_sform, header.get_qform))
-            if sform is None or qform is None:
-                return False
-            off = np.abs(sform - qform).max()
-            return not off <= EXACT * np.linalg.norm(sform[:3, :3], axis=0).min()
-    except _errors():
-        return True
+    close = _are_close(affine, header.get_best_affine())
+    return lost + ["all digits of the origin"] * (not close)
 
 
 def _to_json(value: Any) -> Any:
+    """Return a field as JSON: bytes as Latin-1, numbers that are not finite as words."""
     if value.dtype.kind == "S":
         return value.tobytes().rstrip(b"\0").decode("latin-1")
     items = [n if np.isfinite(n) else str(n) for n in value.ravel().tolist()]
@@ -259,8 +248,6 @@ def _to_json(value: Any) -> Any:
 
 def _set(header: Any, name: str, value: Any) -> bool:
     """Set a field; return False if it is invalid."""
-    if name in OTHERS:
-        return name != "extensions" or isinstance(value, list)
     if name in STORAGE or name not in header.keys():  # noqa: SIM118
         return False
     old = header[name]
@@ -284,23 +271,18 @@ def _unpack(tail: bytes, order: str) -> tuple[list[list[Any]], list[str]]:
     found: list[list[Any]] = []
     at = 4
     while tail[:1] > b"\0" and tail[at:].strip(b"\0"):
-        if at + EXTENSION.size > len(tail):
-            return found, ["more extensions"]
-        size, code = struct.unpack_from(f"{order}ii", tail, at)
+        size, code = struct.unpack_from(f"{order}ii", tail.ljust(at + EXTENSION.size, b"\0"), at)
         if not EXTENSION.size <= size <= len(tail) - at:
-            return found, [f"an extension of code {code} and {size} bytes"]
+            return found, ["an invalid extension"]
         found.append([code, tail[at + EXTENSION.size : at + size].decode("latin-1")])
         at += size
     return found, []
 
 
 def _pack(extensions: Any) -> tuple[bytes, list[str]]:
-    """Return extensions as a file has them, and the names of lost ones.
-
-    Each is padded to a multiple of 16 bytes.
-    """
+    """Return extensions, each padded to a multiple of 16 bytes, and the names of lost ones."""
     packed, lost = b"", []
-    for item in extensions if isinstance(extensions, list) else []:
+    for item in extensions if isinstance(extensions, list) else [[]]:
         try:
             code, text = item
             content = text.encode("latin-1")
@@ -310,4 +292,4 @@ def _pack(extensions: Any) -> tuple[bytes, list[str]]:
             packed += (EXTENSION.pack(size, code) + content).ljust(size, b"\0")
         except (AttributeError, TypeError, ValueError, struct.error):
             lost.append("an extension")
-    return (b"\1\0\0\0" if packed else b"\0\0\0\0") + packed, lost
+    return (b"\1\0\0\0" if packed else bytes(4)) + packed, lost

@@ -1,11 +1,11 @@
 """NRRD, by pynrrd: the SPL atlases."""
 
-import gzip
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,8 +20,10 @@ from compresso.volumes._format import (
     bytes_of,
     check_room,
     check_writable,
+    packing,
     unpacked,
     volume_shape,
+    write_labels,
 )
 from compresso.volumes._metadata import Geometry, Metadata, Vector, unit_of
 from compresso.volumes.volume import Volume
@@ -48,11 +50,10 @@ class Nrrd(Format):
     suffixes = (".nrrd", ".nhdr")
     magic = (b"NRRD",)
     key = "nrrd"
-    placed: ClassVar = {
-        **{"space": "world", "space units": "unit", "units": "unit", "space dimension": ""},
-        **dict.fromkeys(("space directions", "spacings", "axis maxs"), "steps"),
-        **{"space origin": "origin", "axis mins": "origin", "centers": ""},
-    }
+    placed = (
+        *("space", "space dimension", "space units", "space directions", "space origin"),
+        *("spacings", "units", "axis mins", "axis maxs", "centers"),
+    )
     usual: ClassVar = {"kinds": ("domain domain domain", "space space space")}
 
     @contextmanager
@@ -115,9 +116,8 @@ class Nrrd(Format):
         lines = [magic, *(f"{name}: {value}" for name, value in fields.items()), *more]
         with path.open("wb") as file:
             file.write("".join(f"{line}\n" for line in [*lines, ""]).encode("latin-1"))
-            with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
-                for part in parts:
-                    packed.write(np.ascontiguousarray(part, volume.dtype.newbyteorder("<")).data)
+            with packing(file, True) as packed:
+                write_labels(packed, volume, parts)
         return lost
 
     def sliced(self, fields: Metadata, z0: int, z1: int) -> Metadata:
@@ -144,23 +144,13 @@ def _header(path: Path) -> tuple[bytes, Any, int]:
     """Return a file's header as bytes and as pynrrd reads it, and its length."""
     nrrd = require("nrrd", "pynrrd", "this file")
     with path.open("rb") as file:
-        text = _lines(file)
+        text = b"".join(iter(lambda: b"" if (line := file.readline()).isspace() else line, b""))
         magic, *lines = text.split(b"\n")
         kinds = [(line, _parsed(line.decode("latin-1"))) for line in lines]
         storage = [
             line for line, (kind, name, _) in kinds if kind == "field" and _short(name) in STORAGE
         ]
         return text, nrrd.read_header([magic, *storage]), file.tell()
-
-
-def _lines(file: BinaryIO) -> bytes:
-    """Read the lines of a header, and the empty line after it."""
-    lines = []
-    for line in file:
-        if not line.strip():
-            break
-        lines.append(line)
-    return b"".join(lines)
 
 
 def _data_file(path: Path, header: Any) -> Path:
@@ -219,45 +209,33 @@ def _read_text(
 
 # -- reading metadata -----------------------------------------------------------------------------
 
-#: The number of words of a field, and of vectors; None is the length of its vectors.
-NUMBERS = {"spacings": 3, "thicknesses": 3, "axis mins": 3, "axis maxs": 3, "space dimension": 1}
-NUMBERS |= {"min": 1, "max": 1, "old min": 1, "old max": 1}
-VECTORS = {"space directions": 3, "space origin": 1, "measurement frame": None}
+#: The shapes of numbers for a volume; all other fields are texts.
+SHAPES: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(("spacings", "thicknesses", "axis mins", "axis maxs", "space origin"), (3,)),
+    **dict.fromkeys(("space directions", "measurement frame"), (3, 3)),
+    **dict.fromkeys(("space dimension", "min", "max", "old min", "old max"), ()),
+}
 TEXTS = ("space", "content", "sample units", "space units", "centers", "kinds", "labels", "units")
 #: Every field that is kept, by its name without spaces; the others describe the data.
-FIELDS = {name.replace(" ", ""): name for name in (*NUMBERS, *VECTORS, *TEXTS)}
-FIELDS["centerings"] = "centers"
+FIELDS = {name.replace(" ", ""): name for name in (*SHAPES, *TEXTS)} | {"centerings": "centers"}
 #: Fields that say how the data are stored; each file has its own.
 STORAGE = {
     *("type", "dimension", "sizes", "endian", "encoding", "datafile", "lineskip", "byteskip"),
     *("blocksize", "number"),
 }
-#: The fields of the geometry, in the order in which they are written.
-GEOMETRIC = (
-    *("space", "space dimension", "space units", "space directions", "space origin"),
-    *("spacings", "units", "axis mins", "axis maxs", "centers"),
-)
 #: Fields with a word for each axis, and the word for an axis that the file does not have.
 EACH = dict.fromkeys(("spacings", "thicknesses", "axis mins", "axis maxs"), "nan")
-EACH |= {
-    "space directions": "none",
-    "kinds": "???",
-    "centers": "???",
-    "labels": '""',
-    "units": '""',
-}
+EACH |= {"space directions": "none", "kinds": "???", "centers": "???"}
+EACH |= {"labels": '""', "units": '""'}
 WORD = re.compile(r'"[^"]*"|\([^)]*\)|\S+')
 FLAT = re.compile(r"\(([^,()]+,[^,()]+)\)")  # a vector of a plane
+SPACES = re.compile(r"(?<=[(,])\s+|\s+(?=[,)])")  # in vectors
 #: The signs between name and value of a custom field, and of a key.
 MARKS = {"custom": ": ", "keys": ":="}
 WORLDS = {"left-posterior-superior": "LPS", "right-anterior-superior": "RAS"}
 NAMES = {world: name for name, world in WORLDS.items()}
-LAS = "left-anterior-superior"
-FLOAT = r"[+-]?(?:nan|inf(?:inity)?|(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)"
 EXTENT = re.compile(r"Segment\d+_Extent")
 SIX_NUMBERS = re.compile(r"-?\d{1,9}( -?\d{1,9}){5}", re.ASCII)
-ANY_VECTOR = re.compile(rf"none|\(\s*{FLOAT}(?:\s*,\s*{FLOAT})*\s*\)", re.I)
-VECTOR = re.compile(rf"none|\(\s*({FLOAT})\s*,\s*({FLOAT})\s*,\s*({FLOAT})\s*\)", re.I)
 
 
 def read_metadata(
@@ -279,9 +257,7 @@ def read_metadata(
         elif kind in MARKS:
             others[kind][name] = value
         elif kind == "field" and short in FIELDS:
-            fields[FIELDS[short]] = value
-    if rank != 3:
-        fields = {name: _of_volume(name, value, axes, rank) for name, value in fields.items()}
+            fields[FIELDS[short]] = _of_volume(FIELDS[short], value, axes, rank)
     sound = {name: value for name, value in fields.items() if _is_valid(name, value)}
     lost += [name for name in fields if name not in sound]
     sound |= {kind: found for kind, found in others.items() if found}
@@ -290,6 +266,10 @@ def read_metadata(
 
 def _of_volume(name: str, value: str, axes: Sequence[int], rank: int) -> str:
     """Return the value for the volume of a field of an array of any rank."""
+    if SHAPES.get(name) in ((3,), (3, 3)):
+        value = SPACES.sub("", value)
+    if rank == 3:
+        return value
     if name == "space dimension" and value == "2":
         return "3"
     value = FLAT.sub(r"(\1,0)", value)
@@ -301,47 +281,42 @@ def _of_volume(name: str, value: str, axes: Sequence[int], rank: int) -> str:
 
 def geometry(fields: dict[str, Any]) -> Geometry | None:
     """Return the geometry in the fields, as ITK understands them; None without one."""
+    found = {name: _understood(name, fields[name]) for name in Nrrd.placed if name in fields}
+    unknown = np.full((3, 3), np.nan)
     try:
-        directions = _vectors(fields.get("space directions", "none none none"))
-        (origin,) = _vectors(fields.get("space origin", "none"))
-        if "space directions" in fields or origin:
-            x, y, z = directions
-            found = Geometry((z, y, x), origin, None, _one_unit(fields.get("space units", "")))
-            return _in_space(found, fields.get("space", "").lower())
-        spacing = _numbers(fields.get("spacings", "nan nan nan"))
-        units = _one_unit(fields.get("units", ""))
-        return Geometry.along_axes(spacing[::-1], _corner(fields, spacing), units)
+        if "space directions" not in found and "space origin" not in found:
+            spacing = found.get("spacings", unknown[0]).tolist()
+            return Geometry.along_axes(
+                spacing[::-1], _corner(found, spacing), _one_unit(found.get("units"))
+            )
+        rows = found.get("space directions", unknown)
+        x, y, z = (None if np.isnan(row).all() else tuple(row.tolist()) for row in rows)
+        origin = tuple(found["space origin"].tolist()) if "space origin" in found else None
+        place = Geometry((z, y, x), origin, None, _one_unit(found.get("space units")))
+        world = str(found.get("space", "")).lower()
+        world = WORLDS.get(world, world.upper())
+        if world in ("LAS", "LEFT-ANTERIOR-SUPERIOR"):  # left-handed
+            return place.mapped(lambda x, y, z: (x, 0.0 - y, z), world="LPS")
+        return replace(place, world=world if world in NAMES else None)
     except ValueError:
         return None
 
 
-def _in_space(place: Geometry, space: str) -> Geometry:
-    steps, origin, world = place.steps, place.origin, WORLDS.get(space, space.upper())
-    if space in (LAS, "las"):  # left-handed
-        z, y, x = (step and (step[0], 0.0 - step[1], step[2]) for step in steps)
-        origin = origin and (origin[0], 0.0 - origin[1], origin[2])
-        steps, world = (z, y, x), "LPS"
-    return Geometry(steps, origin, world if world in NAMES else None, place.unit)
-
-
-def _corner(fields: dict[str, Any], spacing: list[float]) -> Vector | None:
+def _corner(found: dict[str, Any], spacing: list[float]) -> Vector | None:
     """Return the first voxel's centre; ``axis mins`` are its corner, but not with ``node``."""
-    if "axis mins" not in fields:
+    if "axis mins" not in found:
         return None
-    mins = _numbers(fields["axis mins"])
-    kinds = str(fields.get("centers", "")).lower().split()
-    kinds += ["cell"] * (3 - len(kinds))
+    kinds = [*str(found.get("centers", "")).lower().split(), "cell", "cell", "cell"]
     x, y, z = (
         low if kind == "node" else low + step / 2
-        for low, step, kind in zip(mins, spacing, kinds, strict=False)
+        for low, step, kind in zip(found["axis mins"].tolist(), spacing, kinds, strict=False)
     )
     return x, y, z
 
 
-def _one_unit(text: str) -> str | None:
+def _one_unit(units: list[str] | None) -> str | None:
     """Return the unit of all axes; None if they differ or are unknown."""
-    units = set(re.findall(r'"([^"]*)"', text))
-    return unit_of(units.pop()) if len(units) == 1 else None
+    return unit_of(units[0]) if units and len(set(units)) == 1 else None
 
 
 def _parsed(line: str) -> tuple[str, str, str]:
@@ -360,21 +335,21 @@ def _parsed(line: str) -> tuple[str, str, str]:
     return "field" if known else "custom", name, value.strip()
 
 
+def _understood(name: str, value: str) -> Any:
+    """Return the value of a field as pynrrd reads it; raises its errors and ValueError."""
+    nrrd = require("nrrd", "pynrrd", "this file")
+    found = nrrd.read_header(["NRRD0005", f"{name}: {value}"])[name]
+    if name in SHAPES and np.shape(found) != SHAPES[name]:
+        raise ValueError(f"{name}: not for a volume")
+    return found
+
+
 def _is_valid(name: str, value: Any) -> bool:
     """Whether other programs can read the field."""
-    if not isinstance(value, str) or name not in FIELDS.values() or not _is_line(value):
-        return False
     try:
-        if name in NUMBERS:
-            return len(_numbers(value)) == NUMBERS[name]
-    except ValueError:
+        return name in FIELDS.values() and _is_line(value) and _understood(name, value) is not None
+    except Exception:  # pynrrd's own errors are not of one kind
         return False
-    if name not in VECTORS:
-        return True
-    found = ANY_VECTOR.findall(value)
-    lengths = {vector.count(",") + 1 for vector in found if vector.startswith("(")}
-    count = VECTORS[name] or max(lengths, default=3)
-    return len(lengths) <= 1 and len(found) == count and not ANY_VECTOR.sub("", value).strip()
 
 
 def _is_line(value: Any) -> bool:
@@ -389,18 +364,6 @@ def _short(name: str) -> str:
     return name.strip().lower().replace(" ", "")
 
 
-def _numbers(text: str) -> list[float]:
-    return [float(word) for word in text.split()]
-
-
-def _vectors(text: str) -> list[Vector | None]:
-    """Return the vectors of a field; raises ValueError for anything else."""
-    if VECTOR.sub("", text).strip():
-        raise ValueError(f"{text} are not vectors")
-    found = VECTOR.findall(text)
-    return [(float(x), float(y), float(z)) if x else None for x, y, z in found]
-
-
 # -- writing metadata -----------------------------------------------------------------------------
 
 
@@ -412,17 +375,15 @@ def header_lines(metadata: Metadata) -> tuple[str, list[str], list[str]]:
     place = _metadata.geometry_of(metadata)
     if place is not None and place != geometry(fields):
         moved = fields | ({"space origin": _text(place.origin)} if place.origin else {})
-        others = {name: value for name, value in fields.items() if name not in GEOMETRIC}
+        others = {name: value for name, value in fields.items() if name not in Nrrd.placed}
         fields = moved if place == geometry(moved) else others | render(place, bool(own))
-    order = (*GEOMETRIC, *(name for name in fields if name not in GEOMETRIC))
+    order = (*Nrrd.placed, *(name for name in fields if name not in Nrrd.placed))
     found = [f"{name}: {fields[name]}" for name in order if name in fields]
     for kind in MARKS:
         for name, value in _metadata.own(own, kind).items():
             line = _line(kind, name, value)
-            if line is None:
-                lost.append(f"{kind} {name}")
-            else:
-                found.append(line)
+            found += [line] if line else []
+            lost += [] if line else [f"{kind} {name}"]
     magic = "NRRD0005" if "measurement frame" in fields else "NRRD0004"
     return magic, found, lost + Nrrd().foreign(metadata)
 

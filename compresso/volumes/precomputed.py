@@ -19,8 +19,7 @@ from compresso.encodings.compressed_segmentation import CompressedSegmentation
 from compresso.encodings.cpso import Cpso
 from compresso.errors import FileError
 from compresso.volumes._client import Client, as_file_error, child
-from compresso.volumes._kind import Chunks, Found, Kind, Location
-from compresso.volumes._stores import check_mip, decoded
+from compresso.volumes._stores import Chunks, Found, Kind, Location, check_mip, decoded
 from compresso.volumes.volume import Box
 
 #: The encodings that TensorStore reads, and those that are decoded here.

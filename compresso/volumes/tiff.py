@@ -9,7 +9,7 @@ import re
 import shlex
 import struct
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from itertools import chain
@@ -19,7 +19,6 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compresso.arrays import Labels
 from compresso.codec import require
@@ -62,11 +61,10 @@ class Tiff(Format):
     suffixes = (".tif", ".tiff")
     magic = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
     key = "tiff"
-    placed: ClassVar = {
-        **{"ResolutionUnit": "", "unit": "unit"},
-        **dict.fromkeys(("XResolution", "YResolution", "ome", "spacing"), "steps"),
-        **dict.fromkeys(("xorigin", "yorigin", "zorigin"), "origin"),
-    }
+    placed = (
+        *("XResolution", "YResolution", "ResolutionUnit", "ome"),
+        *("unit", "spacing", "xorigin", "yorigin", "zorigin"),
+    )
     usual: ClassVar = {"unit": ("pixel",)}
     several = True
 
@@ -83,7 +81,15 @@ class Tiff(Format):
                 fields = read_metadata(series.keyframe.tags, int(inner or 0))
             dtype = np.dtype(series.dtype)
             if start is None:
-                fetch = _Pages(series, shape, dtype, size).fetch
+
+                def fetch(start: int, stop: int) -> Labels:
+                    labels = np.empty((stop - start, *shape[1:]), dtype)
+                    with _warnings_as_errors():
+                        for z in range(start, stop):
+                            plane = _page(series, z, size).asarray()
+                            labels[z - start] = plane.reshape(shape[1:])
+                    return labels
+
                 yield Volume(shape, dtype, fetch, *fields)
                 return
             # One run of bytes, of which some programs describe only the first slice.
@@ -229,42 +235,26 @@ def _shape(path: Path, series: Any) -> tuple[int, int, int]:
     return (depth, *plane)
 
 
-class _Pages:
-    """Reads slices that are separate pages, whose strips and tiles must all exist."""
-
-    def __init__(
-        self, series: Any, shape: tuple[int, ...], dtype: np.dtype[Any], size: int
-    ) -> None:
-        self._series, self._shape, self._dtype, self._size = series, shape, dtype, size
-
-    def fetch(self, start: int, stop: int) -> Labels:
-        """Return slices start..stop-1."""
-        with _warnings_as_errors():
-            pages = [self._page(z) for z in range(start, stop)]
-            labels = np.empty((stop - start, *self._shape[1:]), self._dtype)
-            for plane, page in zip(labels, pages, strict=True):
-                plane[...] = page.asarray().reshape(plane.shape)
-        return labels
-
-    def _page(self, z: int) -> Any:
-        page = self._series[z]
-        if page is None:
-            raise EOFError(f"slice {z} is missing")
-        if page.is_frame and not page.is_virtual:
-            page = page.aspage()  # with all its tags, not those of the first
-            if page.hash != self._series.keyframe.hash:
-                raise ValueError(f"slice {z} has another format than the others")
-        count = 1 if page.is_contiguous else math.prod(page.keyframe.chunked)
-        sizes = (page.nbytes,) if page.is_contiguous else page.databytecounts[:count]
-        offsets = page.dataoffsets[:count]
-        if not len(offsets) == len(sizes) == count or any(
-            not at or not n or at + n > self._size for at, n in zip(offsets, sizes, strict=True)
-        ):
-            raise EOFError(f"slice {z} is incomplete")
-        packing = max(1, 8 * self._dtype.itemsize // page.keyframe.bitspersample)
-        ratio = RATIOS.get(page.keyframe.compression, LARGEST_RATIO)
-        check_room(page.nbytes, sum(sizes), ratio * packing)
-        return page
+def _page(series: Any, z: int, size: int) -> Any:
+    """Return the page of a slice, whose strips and tiles must all exist in the file's bytes."""
+    page = series[z]
+    if page is None:
+        raise EOFError(f"slice {z} is missing")
+    if page.is_frame and not page.is_virtual:
+        page = page.aspage()  # with all its tags, not those of the first
+        if page.hash != series.keyframe.hash:
+            raise ValueError(f"slice {z} has another format than the others")
+    count = 1 if page.is_contiguous else math.prod(page.keyframe.chunked)
+    sizes = (page.nbytes,) if page.is_contiguous else page.databytecounts[:count]
+    offsets = page.dataoffsets[:count]
+    if not len(offsets) == len(sizes) == count or any(
+        not at or not n or at + n > size for at, n in zip(offsets, sizes, strict=True)
+    ):
+        raise EOFError(f"slice {z} is incomplete")
+    packing = max(1, 8 * series.dtype.itemsize // page.keyframe.bitspersample)
+    ratio = RATIOS.get(page.keyframe.compression, LARGEST_RATIO)
+    check_room(page.nbytes, sum(sizes), ratio * packing)
+    return page
 
 
 # -- reading metadata -----------------------------------------------------------------------------
@@ -274,6 +264,8 @@ PHOTOMETRIC, ORIENTATION, SOFTWARE, COLOUR_MAP, IMAGEJ = 262, 274, 305, 320, 508
 #: Tags with a line of text that are kept.
 TEXTS = {269: "DocumentName", 271: "Make", 272: "Model", SOFTWARE: "Software", 306: "DateTime"}
 TEXTS |= {315: "Artist", 316: "HostComputer", 33432: "Copyright"}
+#: Other tags that are kept.
+KEPT = {*TEXTS, PHOTOMETRIC, ORIENTATION, COLOUR_MAP}
 #: Values that every viewer assumes: black is 0, or a palette; the first row is the top one.
 USUAL = {PHOTOMETRIC: (1, 3), ORIENTATION: (1,), SOFTWARE: ("tifffile.py",)}
 #: Tags that say how the pixels are stored and what values they have; each file has its own.
@@ -283,14 +275,8 @@ STORAGE = {
 }
 #: Tags that :func:`read_metadata` reads one by one.
 PLACED = {X_RESOLUTION, Y_RESOLUTION, UNIT, DESCRIPTION, IMAGEJ}
-#: ImageJ's metadata that are not bytes of its own objects, and how a value becomes JSON.
-IMAGEJ_FIELDS: dict[str, Callable[[Any], Any]] = {
-    "Info": str,
-    "Labels": lambda labels: labels if isinstance(labels, list) else [labels],
-    "LUTs": lambda tables: np.asarray(tables).reshape(-1, 3, 256).tolist(),
-    "Properties": dict,
-    "Ranges": list,
-}
+#: ImageJ's metadata that are not bytes of its own objects.
+IMAGEJ_FIELDS = ("Info", "Labels", "LUTs", "Properties", "Ranges")
 #: The values of ResolutionUnit.
 NO_UNIT, INCH, CM = 1, 2, 3
 UNITS = {INCH: "inch", CM: "cm"}
@@ -313,39 +299,39 @@ def read_metadata(found: Any, number: int = 0) -> tuple[Metadata, list[str]]:
 
     ``number`` is the index of an image of OME.
     """
+    tags = {tag.code: _tag(found.get(tag.code)) for tag in found}
     fields: dict[str, Any] = {}
-    lost = []
     for code, name in ((X_RESOLUTION, "XResolution"), (Y_RESOLUTION, "YResolution")):
-        value = _tag(found, code)
-        if isinstance(value, tuple) and len(value) == 2:
-            fields[name] = [int(n) for n in value]
-    if "XResolution" in fields and isinstance(unit := _tag(found, UNIT), int):
-        fields["ResolutionUnit"] = int(unit)
+        if isinstance(tags.get(code), list) and len(tags[code]) == 2:
+            fields[name] = tags[code]
+    if "XResolution" in fields and isinstance(tags.get(UNIT), int):
+        fields["ResolutionUnit"] = tags[UNIT]
     if fields == NOTHING:
         fields = {}
+    lost = []
     for tag in found:
         if tag.code not in STORAGE | PLACED:
-            value = _kept(tag.code, _tag(found, tag.code))
+            value = tags[tag.code] if tag.code in KEPT else None
             if value is None:
                 lost.append(f"tag {tag.name}")
             elif value not in USUAL.get(tag.code, ()):
                 fields[tag.name] = value
-    imagej = _tag(found, IMAGEJ)
-    if isinstance(imagej, dict):
-        values = {name: _from_imagej(name, value) for name, value in imagej.items()}
-        fields["IJMetadata"] = {name: value for name, value in values.items() if value is not None}
-        lost += [f"ImageJ's {name}" for name, value in values.items() if value is None]
-    text = _tag(found, DESCRIPTION)
-    if isinstance(text, str) and text.startswith("ImageJ="):
+    if imagej := {n: _json(v) for n, v in (found.valueof(IMAGEJ) or {}).items()}:
+        fields["IJMetadata"] = {n: v for n, v in imagej.items() if v and n in IMAGEJ_FIELDS}
+        lost += [f"ImageJ's {name}" for name in imagej if name not in fields["IJMetadata"]]
+    text = tags.get(DESCRIPTION)
+    if not isinstance(text, str):
+        pass
+    elif text.startswith("ImageJ="):
         lines = dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
         fields["imagej"] = {name: value for name, value in lines.items() if name not in COUNTS}
-    elif isinstance(text, str) and re.search(r"<(\w+:)?OME\b", text):
+    elif re.search(r"<(\w+:)?OME\b", text):
         pixels = re.findall(r"<(?:\w+:)?Pixels\b[^>]*>", text)[number : number + 1]
         size = r"\b(PhysicalSize[XYZ](?:Unit)?)\s*=\s*[\"']([^\"'<]*)"
         sizes = re.findall(size, "".join(pixels))
         fields["ome"] = {name: html.unescape(value) for name, value in sizes}
         lost.append("OME-XML other than the voxels' size")
-    elif isinstance(text, str):
+    else:
         fields |= _unwrapped(text)
     return _metadata.make("tiff", fields, geometry(fields)), lost
 
@@ -359,16 +345,17 @@ def geometry(fields: dict[str, Any]) -> Geometry | None:
             spacing, unit = common_unit([_size(sizes.get(name)) for name in SIZES], units)
             return Geometry.along_axes(spacing, None, unit)
         imagej = _metadata.own(fields, "imagej")
-        tag_unit = UNITS.get(fields.get("ResolutionUnit", INCH))
         pairs = [_pair(fields.get(name)) for name in ("YResolution", "XResolution")]
-        y, x = (pair and (pair[1] / pair[0] if pair[0] else None) for pair in pairs)
+        y, x = (pair and pair[0] and pair[1] / pair[0] for pair in pairs)
         spacing = [_size(imagej.get("spacing")), y, x]
-        unit = unit_of(imagej["unit"]) if "unit" in imagej else tag_unit
-        origins = [_number(imagej.get(name)) for name in ORIGINS]
-        if None not in spacing and any(origins):
-            z, y, x = (0.0 - (at or 0) * (n or 0) for at, n in zip(origins, spacing, strict=True))
-            return Geometry.along_axes(spacing, (x, y, z), unit)
-        return Geometry.along_axes(spacing, None, unit)
+        unit = UNITS.get(fields.get("ResolutionUnit", INCH))
+        unit = unit_of(imagej["unit"]) if "unit" in imagej else unit
+        origin = None
+        if all(spacing) and any(name in imagej for name in ORIGINS):
+            at = [float(imagej.get(name, 0)) for name in ORIGINS]
+            z, y, x = (0.0 - a * (n or 0) for a, n in zip(at, spacing, strict=True))
+            origin = (x, y, z) if any(at) else None
+        return Geometry.along_axes(spacing, origin, unit)
     except (ValueError, TypeError, OverflowError):
         return None
 
@@ -384,46 +371,34 @@ def _unwrapped(text: str) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _kept(code: int, value: Any) -> Any:
-    """Return the value of a tag as JSON; None if it is not kept."""
-    if code in (PHOTOMETRIC, ORIENTATION):
-        return int(value) if isinstance(value, int) else None
-    if code == COLOUR_MAP:
-        return value.tolist() if isinstance(value, np.ndarray) else None
-    return value if code in TEXTS and isinstance(value, str) else None
-
-
-def _from_imagej(name: str, value: Any) -> Any:
-    """Return a value of ImageJ's metadata as JSON; None if it is not kept."""
+def _tag(tag: Any) -> Any:
+    """Return the value of a tag as JSON; None if it is damaged."""
     try:
-        value = IMAGEJ_FIELDS[name](value)
-        json.dumps(value, allow_nan=False)
-    except (KeyError, TypeError, ValueError):
-        return None
-    return value
-
-
-def _tag(found: Any, code: int) -> Any:
-    """Return the value of a tag; None if it is missing or damaged."""
-    try:
-        tag = found.get(code)
-        return None if tag is None else tag.value
+        return _json(tag.value)
     except (OSError, ValueError, TypeError, IndexError, KeyError, OverflowError):
         return None
 
 
-def _number(text: Any) -> float | None:
-    """Return the finite number of a text; None for any other text."""
+def _json(value: Any) -> Any:
+    """Return a value as JSON; None if it is of another kind."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        items = [_json(item) for item in value]
+        return None if None in items else items
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    value = int(value) if isinstance(value, int) else value  # not an enum
+    return value if isinstance(value, str | int | float | dict) else None
+
+
+def _size(text: Any) -> float | None:
+    """Return the positive, finite number of a text; None for any other text."""
     try:
         number = float(text)
     except (TypeError, ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
-
-
-def _size(text: Any) -> float | None:
-    number = _number(text)
-    return number if number and number > 0 else None
+    return number if 0 < number < math.inf else None
 
 
 def _pair(value: Any) -> tuple[int, int] | None:
@@ -451,18 +426,21 @@ def tags(volume: Volume) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         placed["imagej"] = _metadata.own(fields, "imagej") | placed["imagej"]
         fields = {name: value for name, value in fields.items() if name != "ome"} | placed
         lost += more
-    every: dict[str, Any] = {"photometric": "minisblack", "extratags": []}
-    if fields.get("PhotometricInterpretation") == 0:
-        every["photometric"] = "miniswhite"
+    inverted = fields.get("PhotometricInterpretation") == 0
+    every: dict[str, Any] = {"photometric": "miniswhite" if inverted else "minisblack"}
+    every["extratags"] = []
     if "ColorMap" in fields:
-        colours = _colours(fields["ColorMap"], volume.dtype)
-        every |= {} if colours is None else {"photometric": "palette", "colormap": colours}
-        lost += ["ColorMap"] * (colours is None)
+        try:
+            size = 1 << 8 * volume.dtype.itemsize
+            colours = np.array(fields["ColorMap"], np.uint16).reshape(3, size)
+            every |= {"photometric": "palette", "colormap": colours}
+        except (TypeError, ValueError, OverflowError):
+            lost.append("ColorMap")
     turned = fields.get("Orientation", 1)
-    if type(turned) is not int or not 1 <= turned <= 8:
+    if type(turned) is int and 1 <= turned <= 8:
+        every["extratags"] += [(ORIENTATION, "H", 1, turned, False)] * (turned > 1)
+    else:
         lost.append("Orientation")
-    elif turned > 1:
-        every["extratags"] = [(ORIENTATION, "H", 1, turned, False)]
     resolution = [_pair(fields.get(name)) for name in ("XResolution", "YResolution")]
     if None not in resolution:
         unit = fields.get("ResolutionUnit", INCH)
@@ -481,47 +459,23 @@ def tags(volume: Volume) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
 
 def render(place: Geometry) -> tuple[dict[str, Any], list[str]]:
     """Return the fields for a geometry, in cm, and the names of lost fields."""
-    lost = []
     place = place.in_unit("cm")
     z, y, x = place.spacing
-    pairs = [_rational(n) for n in (x, y)]
-    fields: dict[str, Any] = {"ResolutionUnit": CM if place.unit else NO_UNIT}
-    fields |= {f"{n}Resolution": p for n, p in zip("XY", pairs, strict=True)}
-    if any(step and not pair for step, pair in zip((x, y), pairs, strict=True)):
-        lost.append("the spacing of x and y")
+    pairs = {"XResolution": _rational(x), "YResolution": _rational(y)}
+    sound = all(pair or not step for pair, step in zip(pairs.values(), (x, y), strict=True))
+    lost = ["the spacing of x and y"] * (not sound)
     imagej = {"unit": place.unit} if place.unit else {}
     if z:
         imagej["spacing"] = repr(z)
     plain = place.in_world("LPS") if place.world else place
     if plain.is_plain and None not in plain.spacing:
-        imagej |= _origins(plain)
+        # ImageJ's origins are the voxel, counted from the first, at the world's 0.
+        at = zip(ORIGINS, (plain.origin or (0, 0, 0))[::-1], plain.spacing, strict=True)
+        imagej |= {name: repr(0.0 - n / (step or 1)) for name, n, step in at if n}
     else:
         lost += ["the axes' directions"] * (not plain.is_plain)
         lost += ["the origin"] * (place.origin is not None)
-    return fields | {"imagej": imagej}, lost
-
-
-def _origins(place: Geometry) -> dict[str, str]:
-    """Return ImageJ's origins: the voxel, counted from the first, at the world's 0."""
-    if place.origin is None:
-        return {}
-    at = zip(ORIGINS, place.origin[::-1], place.spacing, strict=True)
-    return {name: repr(0.0 - n / (step or 1)) for name, n, step in at if n}
-
-
-def _colours(value: Any, dtype: np.dtype[Any]) -> NDArray[Any] | None:
-    """Return a colour map for all labels of a dtype, black by default; None if it is invalid."""
-    if dtype.str[1:] not in ("u1", "u2"):
-        return None
-    colours = np.zeros((3, 1 << 8 * dtype.itemsize), np.uint16)
-    try:
-        rows = np.array(value)
-        if rows.dtype.kind not in "ui" or rows.ndim != 2:
-            return None
-        colours[:, : rows.shape[1]] = rows
-        return colours if np.array_equal(colours[:, : rows.shape[1]], rows) else None
-    except (ValueError, OverflowError):
-        return None
+    return {"ResolutionUnit": CM if place.unit else NO_UNIT, **pairs, "imagej": imagej}, lost
 
 
 def _imagej_tags(fields: dict[str, Any]) -> tuple[list[Any], list[str]]:

@@ -4,18 +4,20 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from compresso.arrays import Labels, Shape
+from compresso.atomic import Stamp
 from compresso.errors import FileError
 from compresso.volumes._metadata import Metadata
 
 #: The start and the stop (exclusive) along z, y and x.
 Box = tuple[tuple[int, int], ...]
-#: Lists the stored chunks of a source: the box of each, and its bytes in the source.
-Stored = Callable[[], Iterable[tuple[Box, int]]]
+#: Lists the boxes of a source's stored chunks.
+Stored = Callable[[], Iterable[Box]]
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class Volume:
         The shape of the source's array, if it does not have three axes.
     stored : callable, optional
         Lists the stored chunks, if some may be missing; all other voxels have one fill value.
+    paths : sequence of Path
+        The local files that hold the volume; empty for stores and arrays in memory.
+    stamp : tuple of int, optional
+        The sizes and times of these files before they were opened; None for streams.
 
     Examples
     --------
@@ -62,6 +68,8 @@ class Volume:
     chunk: Shape = ()
     own: Shape = ()
     stored: Stored | None = None
+    paths: Sequence[Path] = ()
+    stamp: Stamp | None = ()
 
     @property
     def voxels(self) -> int:
@@ -112,14 +120,7 @@ class Volume:
 
 
 def of_array(labels: Labels, metadata: Metadata | None = None) -> Volume:
-    """Return an array in memory as a volume.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> of_array(np.ones((4, 5, 6), np.uint16)).voxels
-    120
-    """
+    """Return an array in memory as a volume."""
     return Volume(
         labels.shape,
         labels.dtype,
@@ -130,13 +131,7 @@ def of_array(labels: Labels, metadata: Metadata | None = None) -> Volume:
 
 
 def grid(shape: Shape, step: Shape) -> Iterator[Box]:
-    """Yield the boxes of a regular grid, x fastest; those at the end may be smaller.
-
-    Examples
-    --------
-    >>> list(grid((1, 1, 3), (1, 1, 2)))
-    [((0, 1), (0, 1), (0, 2)), ((0, 1), (0, 1), (2, 3))]
-    """
+    """Yield the boxes of a regular grid, x fastest; those at the end may be smaller."""
     axes = [
         [(at, min(at + by, size)) for at in range(0, size, by)]
         for size, by in zip(shape, step, strict=True)
@@ -145,46 +140,22 @@ def grid(shape: Shape, step: Shape) -> Iterator[Box]:
 
 
 def slices_of(box: Box, origin: Box | None = None) -> tuple[slice, ...]:
-    """Return a box as an index of an array that begins at the corner of ``origin``.
-
-    Examples
-    --------
-    >>> slices_of(((2, 4), (0, 1)), ((1, 9), (0, 9)))
-    (slice(1, 3, None), slice(0, 1, None))
-    """
+    """Return a box as an index of an array that begins at the corner of ``origin``."""
     first = [0 if origin is None else low for low, _ in origin or box]
     return tuple(slice(a - at, b - at) for (a, b), at in zip(box, first, strict=True))
 
 
 def around(boxes: list[Box]) -> Box:
-    """Return the smallest box that contains all of these.
-
-    Examples
-    --------
-    >>> around([((0, 2), (4, 5)), ((1, 3), (0, 1))])
-    ((0, 3), (0, 5))
-    """
+    """Return the smallest box that contains all of these."""
     axes = zip(*boxes, strict=True)
     return tuple((min(a for a, _ in axis), max(b for _, b in axis)) for axis in axes)
 
 
 def shape_of(box: Box) -> Shape:
-    """Return slices, rows and columns of a box.
-
-    Examples
-    --------
-    >>> shape_of(((0, 64), (0, 512), (256, 512)))
-    (64, 512, 256)
-    """
+    """Return slices, rows and columns of a box."""
     return tuple(high - low for low, high in box)
 
 
 def format_box(box: Box) -> str:
-    """Return a box as text: x, y and z.
-
-    Examples
-    --------
-    >>> format_box(((0, 64), (0, 512), (0, 512)))
-    '0-512x0-512x0-64'
-    """
+    """Return a box as text, x y z: ``0-512x0-512x0-64``."""
     return "x".join(f"{low}-{high}" for low, high in reversed(box))

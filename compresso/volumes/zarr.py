@@ -8,7 +8,6 @@ from typing import Any
 from compresso.codec import require
 from compresso.errors import FileError
 from compresso.volumes._client import Client, as_file_error, child
-from compresso.volumes._kind import Chunks, Found, Kind, Location
 from compresso.volumes._metadata import geometry_of
 from compresso.volumes._nodes import (
     Keys,
@@ -18,7 +17,16 @@ from compresso.volumes._nodes import (
     only_volume,
     place_of,
 )
-from compresso.volumes._stores import SPACE, check_mip, decoded, numbers
+from compresso.volumes._stores import (
+    SPACE,
+    Chunks,
+    Found,
+    Kind,
+    Location,
+    check_mip,
+    decoded,
+    numbers,
+)
 
 #: The axes of an array that does not name them: NumPy's order, and that of OME's first versions.
 USUAL = "tczyx"
@@ -70,13 +78,13 @@ class _Zarr(Kind):
         return self.find(client, inside, document)
 
     def _open(self, client: Client, kvstore: dict[str, Any], document: dict[str, Any]) -> Found:
-        """Open an array; its files may be shards, of some chunks or all."""
+        """Open an array; its files may be shards."""
         grid = _object(document.get("chunk_grid"))
         chunk = _object(grid.get("configuration")).get("chunk_shape", document.get("chunks"))
         keys = Keys.of(document)
         check_keys(client, kvstore, keys, document.get("shape"), chunk)
         codecs = json.dumps([document.get("codecs"), document.get("compressor")])
-        chunks = Chunks(kvstore, keys.boxes(chunk), "sharding_indexed" not in codecs)
+        chunks = Chunks(kvstore, keys.boxes(chunk))
         if f'"{OWN}"' in codecs:
             return Found(_read_by_zarr(client, kvstore, document), USUAL, chunks=chunks)
         understood = _understood(document)

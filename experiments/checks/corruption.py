@@ -185,7 +185,7 @@ def encoded(
 
     def read(data: bytes) -> Labels:
         path.write_bytes(data)
-        with volumes.open_file(path) as reader:
+        with volumes.open(path) as reader:
             depth = min(reader.shape[0], 99)  # a header may claim millions
             return np.concatenate([reader.read(z, z + 3) for z in range(0, depth, 3)])
 

@@ -53,7 +53,7 @@ def _in_2d(group: Labels) -> Labels:
 @click.argument("target", type=click.Path(dir_okay=False, writable=True, path_type=Path))
 def main(file: str, target: Path) -> None:
     """Train the counters on a file and the phantom, and write them to TARGET."""
-    with volumes.open_file(*volumes.split(file)) as reader:
+    with volumes.open(file) as reader:
         pinky = np.ascontiguousarray(reader.read(0, reader.shape[0]))
     packed = start.pack(train([PHANTOM.labels(), pinky]), LEAST)
     target.write_bytes(packed)

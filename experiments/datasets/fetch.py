@@ -148,7 +148,7 @@ def _write(target: Path, volume: Volume, parts: Iterable[Labels], origin: dict[s
             yield part
 
     with replacing(target, force=True) as unfinished:
-        volumes.write(unfinished, volume, hashed(), target)
+        volumes.write(unfinished, volume, hashed())
         with h5py.File(unfinished, "r+") as file:
             file["main"].attrs.update(origin | {"labels_sha256": digest.hexdigest()})
 

@@ -208,7 +208,7 @@ def _stored(
         return everywhere
     announce("listing the stored chunks")
     stored = np.zeros(places.across, bool)
-    for number, (box, _) in enumerate(volume.stored()):
+    for number, box in enumerate(volume.stored()):
         if number == LONGEST:
             return everywhere
         stored[places.touching(box)] = True

@@ -96,7 +96,7 @@ class Numbers(Format):
 STORE = '''
 """Folders with all labels in a JSON document."""
 import numpy as np
-from compresso.volumes._kind import Found, Kind
+from compresso.volumes._stores import Found, Kind
 
 
 class Listed(Kind):

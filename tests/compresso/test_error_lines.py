@@ -34,7 +34,7 @@ def test_a_missing_series(tmp_path, inner, words):
         file.write(np.ones((2, 8, 9), "u1"), photometric="minisblack")
     with (
         pytest.raises(FileError, match=words),
-        volumes.open_file(tmp_path / "two.tif", inner),
+        volumes.open(f"{tmp_path}/two.tif:{inner}"),
     ):
         pass
 

@@ -21,7 +21,7 @@ def folder(tmp_path):
 
 
 def read(path):
-    with volumes.open_file(path) as volume:
+    with volumes.open(path) as volume:
         return volume.read(0, volume.shape[0])
 
 

@@ -51,7 +51,7 @@ def decoders():
 def read(path, data):
     """Read a source file, two slices at a time."""
     path.write_bytes(data)
-    with volumes.open_file(path) as reader:
+    with volumes.open(path) as reader:
         if reader.dtype.itemsize * reader.shape[1] * reader.shape[2] <= LIMIT:
             for z in range(0, min(reader.shape[0], SLICES), 2):
                 reader.read(z, z + 2)

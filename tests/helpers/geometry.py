@@ -27,13 +27,13 @@ INTERNAL = {"nii": ".nii", "nii.gz": ".nii.gz", "nrrd": ".nrrd"}
 
 def carry(source: Path, target: Path, first: int = 0) -> list[str]:
     """From file to file by way of the JSON, from slice ``first`` on; what could not be held."""
-    with volumes.open_file(source) as volume:
+    with volumes.open(source) as volume:
         text = json.dumps(volume.metadata, allow_nan=False)
         depth = volume.shape[0]
         labels = volume.read(first, depth)
         metadata = volumes.sliced(json.loads(text), first, depth, depth)
     lost = volumes.write(target, volumes.of_array(labels, metadata))
-    with volumes.open_file(target) as back:
+    with volumes.open(target) as back:
         np.testing.assert_array_equal(back.read(0, back.shape[0]), labels)
     return _metadata.report_lost(target, lost)
 

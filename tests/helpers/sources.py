@@ -28,7 +28,7 @@ def written(folder, name, labels=LABELS):
 
 def load(path, inner="", step=2):
     """Read all slices, a few at a time, as compressing does."""
-    with volumes.open_file(path, inner) as reader:
+    with volumes.open(f"{path}:{inner}" if inner else path) as reader:
         parts = [reader.read(z, z + step) for z in range(0, reader.shape[0], step)]
         return np.concatenate(parts)
 

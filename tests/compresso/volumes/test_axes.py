@@ -73,7 +73,7 @@ def test_the_rule(own, shape):
 @pytest.mark.parametrize(("name", "own"), CASES)
 def test_every_reader_follows_it(tmp_path, name, own):
     WRITERS[name](tmp_path / name, labels(own))
-    with volumes.open_file(tmp_path / name) as volume:
+    with volumes.open(tmp_path / name) as volume:
         assert volume.shape == ALL[own]
         whole = labels(own).reshape(volume.shape)
         assert np.array_equal(volume.read(0, volume.shape[0]), whole)
@@ -101,7 +101,7 @@ def test_decompressed_arrays_can_be_compressed_again(tmp_path, name, own, target
 def test_more_than_a_volume_is_refused_with_a_hint(tmp_path, name):
     WRITERS[name](tmp_path / name, np.ones((3, 5, 6, 2), np.uint8))
     with pytest.raises(C.FileError, match=r"labels\[") as error:
-        volumes.open_file(tmp_path / name).__enter__()
+        volumes.open(tmp_path / name).__enter__()
     assert len(str(error.value)) < 300
     with pytest.raises(C.EncodeError, match=r"labels\[:, :, :, 0\]"):
         C.dumps(np.ones((3, 5, 6, 2), np.uint8))
@@ -120,9 +120,9 @@ def test_a_single_number_is_refused(tmp_path):
 def test_time_is_not_depth_where_the_axes_have_fixed_meanings(tmp_path):
     nib.save(nib.Nifti1Image(labels((4, 1, 5, 6)).T, np.eye(4)), tmp_path / "a.nii")
     with pytest.raises(C.FileError, match=r"labels\[0, :, :, :\]"):
-        volumes.open_file(tmp_path / "a.nii").__enter__()
+        volumes.open(tmp_path / "a.nii").__enter__()
     nib.save(nib.Nifti1Image(labels((1, 4, 5, 1)).T, np.eye(4)), tmp_path / "b.nii")
-    with volumes.open_file(tmp_path / "b.nii") as volume:
+    with volumes.open(tmp_path / "b.nii") as volume:
         assert volume.shape == (4, 5, 1)
 
 

@@ -27,7 +27,7 @@ from tests.helpers.sources import LABELS, load, outcome, run, written
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_slices_are_clamped_and_read_in_any_order(tmp_path, name):
-    with volumes.open_file(written(tmp_path, name)) as reader:
+    with volumes.open(written(tmp_path, name)) as reader:
         assert reader.shape == LABELS.shape
         assert reader.dtype == LABELS.dtype
         for start, stop in [
@@ -48,8 +48,7 @@ def test_slices_are_clamped_and_read_in_any_order(tmp_path, name):
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_box_is_that_part_of_the_slices(tmp_path, name):
-    with volumes.open_file(written(tmp_path, name)) as reader:
-        assert (reader.fetch_box is not None) == name.startswith("h5")
+    with volumes.open(written(tmp_path, name)) as reader:
         for box in [
             ((1, 4), (3, 11), (2, 19)),
             ((0, 6), (0, 12), (0, 20)),
@@ -196,10 +195,10 @@ def test_other_files_are_not_npy_files(tmp_path, data):
 def test_npy_in_any_order_and_cut_while_it_is_open(tmp_path, order):
     labels = np.arange(40 * 50 * 60, dtype="u4").reshape(40, 50, 60)
     np.save(tmp_path / "x.npy", np.asarray(labels, order=order))
-    with volumes.open_file(tmp_path / "x.npy") as reader:
+    with volumes.open(tmp_path / "x.npy") as reader:
         for start, stop in ((3, 9), (39, 40), (0, 40), (0, 1)):
             np.testing.assert_array_equal(reader.read(start, stop), labels[start:stop])
-    with volumes.open_file(tmp_path / "x.npy") as reader:
+    with volumes.open(tmp_path / "x.npy") as reader:
         os.truncate(tmp_path / "x.npy", 1000)
         with pytest.raises(C.FileError, match=r"x\.npy: not readable as \.npy"):
             reader.read(3, 9)
@@ -207,8 +206,7 @@ def test_npy_in_any_order_and_cut_while_it_is_open(tmp_path, order):
 
 def test_paths_that_are_not_files_are_refused(tmp_path):
     (tmp_path / "x.npy").mkdir()
-    os.mkfifo(tmp_path / "x.nrrd")
-    for name in ("x.npy", "x.nrrd", *(f"nothing{ending}" for ending in volumes.suffixes())):
+    for name in ("x.npy", *(f"nothing{ending}" for ending in volumes.suffixes())):
         with pytest.raises(FileError, match=f"^{tmp_path / name}: "):
             load(tmp_path / name)
     with pytest.raises(FileError, match="one volume"):
@@ -244,7 +242,7 @@ def test_refusals_of_the_system_are_not_blamed_on_the_format(number):
 def test_files_without_metadata_lose_nothing(tmp_path, kind):
     source = tmp_path / f"a{kind}"
     assert volumes.write(source, volumes.of_array(LABELS)) == []
-    with volumes.open_file(source) as volume:
+    with volumes.open(source) as volume:
         assert volume.metadata == {}
         assert not volume.lost
     for target in ("b.nrrd", "b.nii", "b.h5", "b.tif", "b.npy"):

@@ -303,7 +303,7 @@ def test_hostile_metadata_do_not_keep_labels_from_being_written(tmp_path_factory
         lost = volumes.write(path, volumes.of_array(LABELS, moved))
         lines = _metadata.report_lost(path, lost)
         assert all(isinstance(line, str) and line.isprintable() for line in lines)
-        with volumes.open_file(path) as volume:
+        with volumes.open(path) as volume:
             np.testing.assert_array_equal(volume.read(0, 7), LABELS)
             json.dumps(volume.metadata, allow_nan=False).encode()
     nib.load(folder / "a.nii")

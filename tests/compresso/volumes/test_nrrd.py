@@ -150,12 +150,12 @@ def test_nrrds_odd_keys_are_kept_or_named(tmp_path):
     keys = {name: text for name, text in KEYS.items() if name != "#"}
     lines = [f"{name}:={text}" for name, text in keys.items()]
     source = nrrd_file(tmp_path / "a.nrrd", *lines, "MyField: my: value")
-    with volumes.open_file(source) as volume:
+    with volumes.open(source) as volume:
         assert volume.lost == []
     assert carry(source, tmp_path / "b.nrrd") == []
     written = (tmp_path / "b.nrrd").read_bytes().split(b"\n")
     assert {line.encode() for line in (*lines, "MyField: my: value")} <= set(written)
-    with volumes.open_file(tmp_path / "b.nrrd") as volume:
+    with volumes.open(tmp_path / "b.nrrd") as volume:
         found = volume.metadata["nrrd"]
     assert {n: v.encode("latin-1").decode() for n, v in found["keys"].items()} == keys
     assert found["custom"] == {"MyField": "my: value"}
@@ -208,7 +208,7 @@ def test_segments_in_layers_are_refused_in_plain_words(tmp_path):
     data = np.zeros((2, 6, 5, 7), np.uint8)
     header = {"kinds": ["list", "domain", "domain", "domain"], "Segment0_Name": "a"}
     nrrd.write(str(tmp_path / "a.seg.nrrd"), data, header | {"Segment0_Layer": "1"})
-    with pytest.raises(FileError, match="layers"), volumes.open_file(tmp_path / "a.seg.nrrd"):
+    with pytest.raises(FileError, match="layers"), volumes.open(tmp_path / "a.seg.nrrd"):
         pass
 
 
@@ -244,7 +244,7 @@ def test_nrrd_images_keep_their_spacing(tmp_path):
     flat = {"space dimension": 2, "space directions": np.diag([0.5, 0.25]), "space origin": [1, 2]}
     for header in ({"spacings": [0.5, 0.25]}, flat):
         nrrd.write(str(tmp_path / "a.nrrd"), LABELS[0].T, header)
-        with volumes.open_file(tmp_path / "a.nrrd") as volume:
+        with volumes.open(tmp_path / "a.nrrd") as volume:
             geometry = _metadata.geometry_of(volume.metadata)
             assert geometry.spacing == (None, 0.25, 0.5)
             assert geometry.origin == ((1, 2, 0) if header is flat else None)

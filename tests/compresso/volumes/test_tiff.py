@@ -154,9 +154,9 @@ def test_strips_must_be_there(tmp_path):
 def test_pages_that_were_appended_are_slices(tmp_path):
     for plane in LABELS:
         tifffile.imwrite(tmp_path / "a.tif", plane, append=True)
-    with volumes.open_file(tmp_path / "a.tif") as volume:
+    with volumes.open(tmp_path / "a.tif") as volume:
         np.testing.assert_array_equal(volume.read(0, 6), LABELS)
-    with volumes.open_file(tmp_path / "a.tif", "3") as volume:
+    with volumes.open(f"{tmp_path}/a.tif:3") as volume:
         np.testing.assert_array_equal(volume.read(0, 1), LABELS[3:4])
 
 
@@ -206,7 +206,7 @@ def test_tiffs_lines_of_text_are_kept_and_other_tags_named(tmp_path):
     tifffile.imwrite(
         source, LABELS.astype(np.uint8), metadata=None, software="segmenter 3", extratags=tags
     )
-    with volumes.open_file(source) as volume:
+    with volumes.open(source) as volume:
         assert len(volume.lost) == 2
         assert any("XPosition" in name for name in volume.lost)
     assert carry(source, tmp_path / "b.tif") == []
@@ -249,7 +249,7 @@ def test_imagejs_labels_and_colours_are_kept_or_named(tmp_path):
 def test_imagejs_objects_are_named_and_slices_have_their_own_labels(tmp_path):
     metadata = {"axes": "ZYX", "ROI": b"Iout1234", "Overlays": [b"Iout1", b"Iout2"]}
     tifffile.imwrite(tmp_path / "a.tif", LABELS, imagej=True, metadata=metadata)
-    with volumes.open_file(tmp_path / "a.tif") as volume:
+    with volumes.open(tmp_path / "a.tif") as volume:
         assert len(volume.lost) == 2
     run("compress", imagej_file(tmp_path / "b.tif"), tmp_path / "b.cps")
     run("decompress", tmp_path / "b.cps", tmp_path / "c.tif", "--slices", "2:5")
@@ -267,7 +267,7 @@ def test_large_files_are_big_tiffs(tmp_path, monkeypatch, dtype, big):
     with tifffile.TiffFile(path) as file:
         assert file.is_bigtiff == big
     assert [page["Orientation"] for page in tags_of(path)] == [3] * 6
-    with volumes.open_file(path) as volume:
+    with volumes.open(path) as volume:
         assert volume.metadata == metadata
         np.testing.assert_array_equal(volume.read(0, 9), labels)
     np.testing.assert_array_equal(tifffile.imread(path), labels)
@@ -336,7 +336,7 @@ def test_omes_sizes_come_back_with_their_units(tmp_path):
 
 def test_the_origin_of_slices_is_named_if_lost(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", LABELS, resolution=(10, 10), resolutionunit=3, metadata={})
-    with volumes.open_file(tmp_path / "a.tif") as volume:
+    with volumes.open(tmp_path / "a.tif") as volume:
         place = Geometry.from_json(volume.metadata["geometry"])
     assert place.spacing == (None, 0.1, 0.1)
     assert carry(tmp_path / "a.tif", tmp_path / "b.tif", first=3) == []  # z is unknown anyway
