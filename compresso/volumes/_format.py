@@ -250,7 +250,7 @@ def unpacked(path: Path, packing: str, start: int = 0) -> Iterator[Any]:
 
 
 def packing(file: BinaryIO, packed: bool) -> AbstractContextManager[Any]:
-    """Return a file that packs with gzip what is written to it, or the same file."""
+    """Return a file that packs all bytes with gzip on their way to this file, or this file."""
     if not packed:
         return nullcontext(file)
     return gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0)
