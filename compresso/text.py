@@ -28,6 +28,15 @@ def digits(number: float) -> str:
     return f"{rounded:,.{max(0, 2 - math.floor(math.log10(abs(rounded))))}f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Format a number of things.
+
+    >>> counted(1, "row"), counted(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def file_size(nbytes: int) -> str:
     """Format a number of bytes, in powers of 1000.
 

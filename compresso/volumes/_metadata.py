@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compresso.text import counted
+
 Metadata = dict[str, Any]
 Path = tuple[str, ...]
 Vector = tuple[float, float, float]
@@ -78,7 +80,7 @@ def summary(metadata: Metadata) -> str:
     for name in metadata:
         if name != "geometry":
             number = sum(1 for _ in leaves(own(metadata, name)))
-            parts.append(f"{_printable(name)}: {number} field{'s' * (number != 1)}")
+            parts.append(f"{_printable(name)}: {counted(number, 'field')}")
     return "; ".join(parts)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from compresso.arrays import Labels
+from compresso.text import counted
 from experiments import figures
 from experiments.figures.style import Panel, dots
 from experiments.records import Row
@@ -101,7 +102,7 @@ def draw(labels: Labels, results: Results, title: str, directory: Path) -> Path:
         lines[name] = {
             "row": name if other else first,
             "encoding": FAMILIES.get(name.partition(" ")[0], above) if other else first,
-            "set": "other package" if other else f"{count} thread{'s' * (count > 1)}",
+            "set": "other package" if other else counted(count, "thread"),
             "hollow": count > 1,
         }
         for stage in ("encode_s", "decode_new_s"):

@@ -11,8 +11,8 @@ import click
 import pandas as pd
 from tqdm import tqdm
 
-from compresso.cli import announce_compilation, on_interruption
-from compresso.text import digits, method_name
+from compresso.cli import INTERRUPTED, announce_compilation, on_interruption
+from compresso.text import counted, digits, method_name
 from experiments import figures, page, records
 from experiments.datasets import Dataset
 from experiments.measure import Grid
@@ -39,11 +39,15 @@ def measure(
     if directory:
         figures.check(directory)
     rows, added = [], 0
-    with on_interruption(f"finished runs are in {grid.output}"), bar(len(grid), quiet) as progress:
+    again = f"Run the same command again{'' if grid.resume else ' without --restart'} to continue"
+    with on_interruption("nothing was measured"), bar(len(grid), quiet) as progress:
         for row, new in grid.run(progress.set_description_str):
-            progress.update()
             rows.append(row)
             added += new
+            progress.initial = len(rows) - added  # took no time
+            progress.update()
+            known = f"{grid.output} has {len(rows)} of {counted(len(grid), 'run')}"
+            click.get_current_context().meta[INTERRUPTED] = f"{known}. {again}"
             if verbose and new:
                 progress.write(_line(row), file=sys.stderr)
     click.echo(table.render(records.tabulate(row for row in rows if not row.get("chunk")), form))
@@ -54,10 +58,11 @@ def measure(
 def bar(total: int | None, quiet: bool) -> Iterator[Any]:
     """Show a progress bar on a terminal, whose clock goes on during a long run."""
     tqdm.monitor_interval = 0  # it would be one more thread
-    form = "{desc} {n_fmt}/{total_fmt} [{elapsed}]" if total is not None else "{elapsed} {desc}"
+    form = "{desc} {n_fmt}/{total_fmt} [{elapsed}<{remaining}]"
+    form = form if total is not None else "{elapsed} {desc}"
     hidden = quiet or not sys.stderr.isatty()
     ended = threading.Event()
-    with tqdm(total=total, bar_format=form, disable=hidden, leave=False) as progress:
+    with tqdm(total=total, bar_format=form, disable=hidden, leave=False, smoothing=0) as progress:
 
         def tick() -> None:
             while not ended.wait(1):
@@ -78,16 +83,16 @@ def finish(
     """Draw the figures, name the next steps, and end with exit code 1 if a run failed."""
     failed = sum(row["status"] != OK for row in rows)
     earlier = len(rows) - added
-    steps = [f"{added} rows added to {grid.output}"]
+    steps = [f"{counted(added, 'row')} added to {grid.output}"]
     if earlier:
-        steps.append(f"{earlier} runs were already in it. To measure them again, use --restart")
+        steps[0] += f", which already had {counted(earlier, 'run')}. --restart measures them again"
     if directory and failed < len(rows):
         steps += draw(read(grid.output), directory, grid.datasets, grid.slices)
     if not quiet:
         steps.append(f"To choose a method: python run.py recommend {dataset}")
         click.echo("\n".join(("", *steps)), err=True)
     if failed:
-        click.echo(f"Error: {failed} of {len(rows)} runs failed. See ! above", err=True)
+        click.echo(f"Error: {failed} of {counted(len(rows), 'run')} failed. See ! above", err=True)
         sys.exit(1)
 
 

@@ -100,6 +100,9 @@ def grid(
         raise click.UsageError(
             "--timeout and --isolate cannot be combined with --scheduler or --chunks"
         )
+    if compression in datasets.names() and compression not in compressors.names():
+        example = f"run.py {encoding} lzma {compression}"
+        raise click.UsageError(f"{compression} is a dataset, not a compressor. Try: {example}")
     first = options.codecs("ENCODING", encoding, encodings)
     second = options.codecs("COMPRESSION", compression, compressors)
     chosen = datasets.choose(dataset, directory, group)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from compresso import cli
+from compresso.text import counted
 from experiments.commands import _options as options
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def recommend(
     else:
         name = display_name(chosen.name, chosen.group)
         click.echo(f"{name}, {recommend.as_text(advice, source)}")
-    steps = [f"{added} rows added to {output}"]
+    steps = [f"{counted(added, 'row')} added to {output}"]
     if plot:
         rows = [row for one in (*advice.failed, *advice.candidates) for row in one.rows]
         steps += _run.draw(records.tabulate(rows), figures, [chosen], answers=answers)
@@ -118,5 +119,5 @@ def _complain(failed: "Sequence[Candidate]") -> None:
     for one in broken:
         cli.complain(f"! {one.method}: {one.failure}")
     if broken:
-        click.echo(f"Error: {len(broken)} methods failed. See ! above", err=True)
+        click.echo(f"Error: {counted(len(broken), 'method')} failed. See ! above", err=True)
         sys.exit(1)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from compresso.arrays import as_volume
-from compresso.text import extent
+from compresso.text import counted, extent
 from compresso.volumes import Volume, geometry_of
 from experiments.datasets import LoadedVolume
 from experiments.figures import style
@@ -49,7 +49,7 @@ def slices(volume: Volume, name: str, depth: int) -> Figure | None:
     for axis, z in zip(axes.flat, places, strict=True):
         axis.imshow(colours(planes[z]), interpolation="nearest")
         count = int(np.count_nonzero(np.unique(planes[z])))
-        axis.set_title(f"slice {z}, {count:,} label{'s' * (count != 1)}", fontsize=SMALL)
+        axis.set_title(f"slice {z}, {counted(count, 'label')}", fontsize=SMALL)
         axis.set_axis_off()
     scale_bar(axes.flat[0], volume.shape[2])
     title = f"{name}, {extent(volume.shape)} {volume.dtype}"

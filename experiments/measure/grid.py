@@ -20,6 +20,7 @@ from xxhash import xxh3_64_hexdigest
 
 from compresso.codec import Extent
 from compresso.parallel import Scheduler, open_scheduler
+from compresso.text import counted
 from compresso.volumes.volume import Box, Volume, format_box, grid
 from experiments import records
 from experiments.datasets import Dataset, LoadedVolume
@@ -140,7 +141,7 @@ class Grid:
             "part": f"in chunks of {self.chunks}",
             "chunk": "",
             "depth": "",
-            "worker": f"{workers} worker{'s' * (workers != 1)}",
+            "worker": counted(workers, "worker"),
             "lossless": not failed,
             "status": f"{Outcome.ERROR}: {reason}" if failed else OK,
         }

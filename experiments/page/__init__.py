@@ -21,7 +21,7 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.ticker import LogLocator
 
 from compresso.atomic import replacing
-from compresso.text import digits, extent, file_size
+from compresso.text import counted, digits, extent, file_size
 from experiments import figures
 from experiments.figures import style
 from experiments.figures.results import front, measurable
@@ -37,6 +37,7 @@ from experiments.records.results import (
     describe_threads,
     is_raw,
     newest,
+    warn_busy,
 )
 from experiments.text import DASH, natural
 
@@ -67,7 +68,8 @@ def write(
     environment.filters["breakable"] = _breakable
     environment.globals.update(digits=digits, size=file_size, method=style.method_name)
     chosen = newest(rows)
-    methods = intervals(derive(chosen))
+    good = derive(chosen)
+    methods = intervals(good)
     pictures = {path.stem: path for path in drawn if path.suffix == ".svg"}
     pictures = {name: pictures[name] for name in pictures if not name.startswith("pareto")}
     names = sorted(chosen["dataset"].unique(), key=natural)
@@ -75,6 +77,7 @@ def write(
     text = environment.get_template("page.html.j2").render(
         headline=_headline(methods),
         command=_command(),
+        busy=warn_busy(good),
         times=sorted({time[:10] for time in chosen["time"]}),
         sections=sections,
         note=NOTE if methods["trained"].any() else "",
@@ -120,7 +123,7 @@ def _headline(methods: pd.DataFrame) -> str:
     """The best result, for the title of the page."""
     ranked, names = _ranked(methods), methods["dataset"].unique()
     count = len(methods.drop_duplicates(["encoding", "compression"]))
-    text = f"{count} method{'s' * (count != 1)}"
+    text = counted(count, "method")
     if ranked.empty:
         return text
     first = ranked.loc[best(ranked["ratio"])]

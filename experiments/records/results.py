@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from compresso.text import method_name
+from compresso.text import counted, method_name
 from experiments.records import METHOD, OK, Outcome
 from experiments.text import display_name, distinct
 
@@ -82,7 +82,7 @@ def describe_skipped(table: pd.DataFrame) -> str:
         f"{display_name(row['dataset'], row['group'])}, {_difference(row, last.loc[index])}"
         for index, row in others.iterrows()
     )
-    listed = "; ".join(f"{what} ({n} row{'s' * (n != 1)})" for what, n in counts.items())
+    listed = "; ".join(f"{what} ({counted(n, 'row')})" for what, n in counts.items())
     text = f"Not shown, because newer rows are of other labels or threads: {listed}"
     return text * bool(counts)
 
@@ -103,8 +103,7 @@ def describe_threads(row: Mapping[str, Any]) -> str:
     """Describe the threads of a run; empty if there was one."""
     if not row["threads"] > 1:  # NaN, if unknown, is not above 1 either
         return ""
-    plural = "" if str(row["depth"]) == "1" else "s"
-    groups = f", groups of {row['depth']} slice{plural}" if row["depth"] else ""
+    groups = f", groups of {counted(int(row['depth']), 'slice')}" if row["depth"] else ""
     return f"{row['threads']:.0f} threads{groups}"
 
 
@@ -116,6 +115,15 @@ def describe_busy(shares: Iterable[Any], least: float = BUSY) -> str:
     known = pd.to_numeric(pd.Series(list(shares), dtype=object), errors="coerce").dropna()
     share = known.median() if len(known) else 0
     return f"Other processes took {share:.0%} of the processors" if share > least else ""
+
+
+def warn_busy(rows: pd.DataFrame) -> str:
+    """Say when derived rows were measured on a busy machine; empty if they were not."""
+    if not (busy := describe_busy(rows["other_cpu"])):
+        return ""
+    minutes = rows["time"].str[:16].str.replace("T", " ")
+    when = " to ".join(dict.fromkeys([minutes.min(), minutes.max()]))
+    return f"{busy} ({when} UTC): the speeds are unreliable, the ratios are exact"
 
 
 def _is_unusable(table: pd.DataFrame) -> "pd.Series[bool]":

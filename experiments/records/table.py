@@ -13,10 +13,10 @@ from experiments.records.results import (
     NOTE,
     best,
     derive,
-    describe_busy,
     describe_threads,
     is_raw,
     marked,
+    warn_busy,
 )
 from experiments.text import DASH, display_name, markdown
 
@@ -121,9 +121,8 @@ def _notes(rows: pd.DataFrame) -> str:
         if good.groupby(METHOD).size().max() > 2:
             text += ["\u00b1 95% interval. A rank with = is a tie: the intervals overlap."]
     text += ["! failed." if len(good) < len(rows) else "All runs were lossless."]
-    if busy := describe_busy(good["other_cpu"]):
-        advice = "so the speeds may be unreliable. Stop them and run this again with --restart."
-        text += [f"{busy}, {advice}"]
+    if busy := warn_busy(good):
+        text += [f"{busy}. Stop them and run this again with --restart."]
     return "\n".join(text)
 
 

@@ -15,8 +15,10 @@ import pytest
 
 import compresso
 from compresso import compressors, encodings
+from compresso.text import counted
 from experiments import figures, records
 from experiments.commands import FILES, _run
+from experiments.measure import Grid
 from tests.helpers import stores
 from tests.helpers.commands import RUN, SMALL, run, run_here
 from tests.helpers.rows import row
@@ -103,6 +105,7 @@ def test_lists_and_parameters(keep):
         (["recomend", "x.h5"], '"recommend"', 2),
         (["compreso", "lzma", SMALL], '"compresso"', 2),
         (["compresso", "lzm", SMALL], "lzma", 2),
+        (["compresso", "spl-knee"], "run.py compresso lzma spl-knee", 2),
         (["compresso", "lzma", "fib26"], '"fib25"', 2),
         (["compresso", "lzma", "missing.h5"], "missing.h5: no such file", 1),
         (["compresso", "lzma:preset=99", SMALL], "preset", 2),
@@ -213,7 +216,7 @@ def test_runs_are_not_repeated(keep):
     ):
         done = run_here("compresso", words[0], SMALL, *words[1:], *keep)
         assert done.returncode == 0, done.stderr
-        assert f"{added} rows added" in done.stderr
+        assert f"{counted(added, 'row')} added" in done.stderr
         assert ("--restart" in done.stderr) == (added in (0, 3))
     assert len(records.read(keep[2])) == 6
 
@@ -225,7 +228,7 @@ def test_failed_runs_are_retried_and_end_with_1(tmp_path, keep):
     for more, added in (([], 2), (["--keep-failed"], 0), ([], 1)):
         done = run_here(*arguments, *more)
         assert done.returncode == 1
-        assert f"{added} rows added" in done.stderr
+        assert f"{counted(added, 'row')} added" in done.stderr
         assert "* raw" in done.stdout
         assert "! compresso + zlib: refused: label 18446744073709551615" in done.stdout
         assert "lossless" not in done.stdout
@@ -322,9 +325,28 @@ def test_stores(tmp_path, keep, how):
     assert "1048576 x 1048576 x 1048576 uint32, 4,610 PB" in done.stderr
 
 
+@pytest.mark.parametrize("restart", [(), ("--restart",)])
+def test_an_interruption_says_how_to_continue(monkeypatch, keep, restart):
+    run_here("none", "zlib", SMALL, "--no-plot", *keep)
+    measure = Grid.run
+
+    def interrupted(grid, announce):
+        rows = measure(grid, announce)
+        yield next(rows)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Grid, "run", interrupted)
+    done = run_here("none", "zlib,bz2", SMALL, "--no-plot", *keep, *restart)
+    assert done.returncode == 130
+    assert f"{keep[1]} has 1 of 2 runs. Run the same command again" in done.stderr
+    assert ("without --restart" in done.stderr) == bool(restart)
+
+
 def test_the_clock_of_the_bar_goes_on(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with _run.bar(3, quiet=False) as progress:
         progress.set_description_str("x.npy none zopfli")
         time.sleep(1.3)
-    assert "0/3 [00:01]" in capsys.readouterr().err
+        progress.update()
+        progress.refresh()
+    assert re.search(r"0/3 \[00:01<\?\].*1/3 \[00:01<00:0[23]\]", capsys.readouterr().err, re.S)

@@ -209,8 +209,8 @@ def test_finished_runs_are_kept(tmp_path, number):
     if number == signal.SIGKILL:
         assert process.returncode == -number
         assert sorted(runs) == list(range(1, len(runs) + 1))
-        assert "1 rows added" in run_here(*words, "-r", len(runs) + 1).stderr
+        assert "1 row added" in run_here(*words, "-r", len(runs) + 1).stderr
     else:
         assert process.returncode == 130
-        assert "finished runs are in" in printed
+        assert " of 100,000 runs. Run the same command again" in printed
         assert "Traceback" not in printed

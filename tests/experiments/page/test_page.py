@@ -208,6 +208,17 @@ def test_two_runs_have_no_interval_and_slow_speeds_are_numbers(tmp_path):
     assert " to " in line[5]
 
 
+def test_a_busy_machine_is_named(tmp_path):
+    rows = [
+        row | {"time": f"2026-01-02T03:{row['run']:02}:05"}
+        for row in results_of("a", "em", {("compresso", "zstd"): 9}, other_cpu=0.82)
+        for row in (row, row | {"run": 2})
+    ]
+    text = written_from(tmp_path, rows).text
+    assert "82% of the processors (2026-01-02 03:01 to 2026-01-02 03:02 UTC)" in text
+    assert "of the processors" not in written_from(tmp_path, [rows[0] | {"other_cpu": 0.05}]).text
+
+
 def test_failed_runs_that_were_repeated_are_not_listed(tmp_path):
     broke = {"status": "error: it broke", "lossless": False}
     good = results_of("a", "em", {("compresso", "zstd"): 9})

@@ -113,7 +113,9 @@ def test_measurements_never_contradict_each_other():
 
 def test_the_table_of_several_runs():
     methods = {"none": [1e-3] * 5, "a": shaken(1.0), "b": shaken(1.02), "c": shaken(3.0)}
-    table = table_of(methods, dtype="int16", shape="7x5x3").assign(other_cpu=0.42)
+    table = table_of(methods, dtype="int16", shape="7x5x3").assign(
+        other_cpu=0.42, time="2026-01-02T03:04:05"
+    )
     table.loc[table["compression"] == "none", "compressed_bytes"] = 1
     text = render(table)
     lines = text.splitlines()
@@ -125,7 +127,7 @@ def test_the_table_of_several_runs():
     assert ranked == ["=1", "=1", "3"]
     assert [line[0] for line in lines[3:7]].count("*") == 1
     assert not raw.startswith("*")
-    assert "42%" in text
+    assert "42% of the processors (2026-01-02 03:04 UTC)" in text
     assert "--restart" in text
     assert text.count("lossless") == 1
 
