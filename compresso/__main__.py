@@ -18,7 +18,7 @@ import click
 from compresso import cli
 from compresso.atomic import STANDARD
 from compresso.cli import DEBUG, FORCE, JSON, QUIET, complain, examples, progress_bar
-from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING
+from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING, Encoding, split
 from compresso.errors import SpecError, did_you_mean
 from compresso.text import digits, extent, file_size, method_name
 
@@ -342,7 +342,7 @@ def warmup(names: tuple[str, ...], quiet: bool) -> None:
 
     chosen = _codecs(names)
     if not names:
-        chosen = [c for c in chosen if hasattr(c, "encode_volume") and not c.missing()]
+        chosen = [c for c in chosen if isinstance(c, Encoding) and not c.missing()]
     with progress_bar(quiet, "codec") as progress:
         for done, codec in enumerate(chosen):
             progress(done, len(chosen))
@@ -357,16 +357,16 @@ def _codecs(names: tuple[str, ...]) -> list[Any]:
     from compresso import compressors, encodings
 
     registries: tuple[Any, ...] = encodings, compressors
-    known = {name: None for registry in registries for name in registry.names()}
-    for name in names:
-        if name.partition(":")[0].lower() not in known:
-            hint = did_you_mean(name, known) or " List them with: compresso codecs"
-            raise SpecError(f"no codec {name!r}.{hint}")
+    known = [name for registry in registries for name in registry.names()]
+    for text in names:
+        if split(text)[0] not in known:
+            hint = did_you_mean(text, known) or " List them with: compresso codecs"
+            raise SpecError(f"no codec {text!r}.{hint}")
     return [
-        registry.parse(name)
+        registry.parse(text)
         for registry in registries
-        for name in names or registry.names()
-        if name.partition(":")[0].lower() in registry.names()
+        for text in names or registry.names()
+        if split(text)[0] in registry.names()
     ]
 
 
@@ -375,7 +375,7 @@ def _facts(codec: Any) -> dict[str, Any]:
     parameters = {field.name: getattr(codec, field.name) for field in dataclasses.fields(codec)}
     text = ",".join(f"{name}={value}" for name, value in parameters.items())
     return {
-        "kind": "encoding" if hasattr(codec, "encode_volume") else "compressor",
+        "kind": "encoding" if isinstance(codec, Encoding) else "compressor",
         "name": codec.name,
         "codec": f"{codec.name}:{text}" if text else codec.name,
         "parameters": {n: str(v) if isinstance(v, tuple) else v for n, v in parameters.items()},

@@ -18,11 +18,7 @@ LIMIT = 16 * 10**9
 
 
 def as_volume(labels: Labels) -> Labels:
-    """View an array as a 3-D one of unsigned integers of the same size, without a copy.
-
-    The shape becomes that of :func:`as_shape`. Raises EncodeError if there is none, and for
-    anything but bool, signed or unsigned integers.
-    """
+    """View an array as a 3-D one of unsigned integers, without a copy; raises EncodeError."""
     labels = unmasked(labels)
     shape = as_shape(labels.shape)
     if labels.dtype.kind not in "uib":
@@ -45,22 +41,8 @@ def space_axes(shape: Sequence[int], others: Collection[int] = ()) -> tuple[int,
 
     This is the only rule for arrays that do not have three axes. While there are more, an axis of
     length one is dropped: the last one, which is often a channel, or else the first such axis.
-
-    Parameters
-    ----------
-    shape : sequence of int
-    others : collection of int
-        Axes that are known to be something else, such as time. They are dropped first.
-
-    Returns
-    -------
-    tuple of int
-        One to three axes, in the order of the array.
-
-    Raises
-    ------
-    EncodeError
-        If an axis that is longer than one would have to be dropped, or if there are no axes.
+    ``others`` are known to be something else, such as time, and are dropped first. Raises
+    EncodeError if a longer axis would have to be dropped, or if there are no axes.
     """
     axes = [axis for axis in range(len(shape)) if axis not in others]
     while len(axes) > 3 and (short := [axis for axis in (axes[-1], *axes) if shape[axis] == 1]):
@@ -78,20 +60,13 @@ def space_axes(shape: Sequence[int], others: Collection[int] = ()) -> tuple[int,
 
 
 def as_shape(shape: Sequence[int], others: Collection[int] = ()) -> Shape:
-    """Return the shape [z, y, x] of an array's volume.
-
-    The axes are those of :func:`space_axes`. A single axis becomes one row, and two axes become one
-    slice. Raises EncodeError as that function does.
-    """
+    """Return the shape [z, y, x] of an array's :func:`space_axes`; a single one becomes a row."""
     kept = tuple(shape[axis] for axis in space_axes(shape, others))
     return (1,) * (3 - len(kept)) + kept
 
 
 def label_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """The dtype of decoded labels, in native byte order.
-
-    Raises DecodeError for one that is not of integers.
-    """
+    """The dtype of decoded labels, in native byte order; raises DecodeError if not of integers."""
     found = np.dtype(dtype)
     if found.kind not in "ui":
         raise DecodeError(
@@ -124,10 +99,7 @@ def native(section: Labels) -> Labels:
 
 
 def check_shape(found: Shape, expected: Sequence[int] | None) -> None:
-    """Compare the shape a stream claims with the expected one; raises DecodeError.
-
-    Without an expected shape, the claim must stay below ``LIMIT``. Nothing is allocated before.
-    """
+    """Raise DecodeError if a stream claims another shape than expected, or more than ``LIMIT``."""
     if expected is None:
         if 8 * math.prod(max(n, 1) for n in found) > LIMIT:
             raise DecodeError(
@@ -152,10 +124,7 @@ class SliceError(IndexError, ValueError):
 
 
 def split_index(key: Any, shape: Sequence[int]) -> list[Any]:
-    """Split an array's index into a slice, or an integer from 0 on, for each axis.
-
-    Raises IndexError if it is not an index of an array of this shape.
-    """
+    """Split an array's index into a slice, or an integer from 0 on, per axis; raises IndexError."""
     keys = list(key) if isinstance(key, tuple) else [key]
     gaps = [i for i, k in enumerate(keys) if k is ...]
     if len(gaps) > 1 or len(keys) - len(gaps) > len(shape):

@@ -107,17 +107,7 @@ P = TypeVar("P", bound=Plugin)
 
 
 class Registry(Generic[P]):
-    """The plug-ins of a folder.
-
-    Parameters
-    ----------
-    package : str
-        The folder, as a module's name.
-    base : type
-        The base of its classes.
-    kind : str
-        The word for them in error messages.
-    """
+    """The plug-ins of a package, subclasses of ``base``; errors call them ``kind``."""
 
     def __init__(self, package: str, base: type[P], kind: str) -> None:
         self._package, self._base, self._kind = package, base, kind
@@ -126,7 +116,10 @@ class Registry(Generic[P]):
     def classes(self) -> dict[str, type[P]]:
         """Every class by its name, in alphabetical order, ``none`` first."""
         found: dict[str, type[P]] = {}
-        for module in self._modules():
+        for file in pkgutil.iter_modules(importlib.import_module(self._package).__path__):
+            if file.name.startswith("_"):
+                continue
+            module = importlib.import_module(f"{self._package}.{file.name}")
             for item in vars(module).values():
                 own = inspect.isclass(item) and item.__module__ == module.__name__
                 if own and issubclass(item, self._base) and "name" in vars(item):
@@ -163,12 +156,6 @@ class Registry(Generic[P]):
             hint = did_you_mean(name, self.classes) or known
             raise SpecError(f"unknown {self._kind} {name!r}.{hint}")
         return build(self.classes[name], spec)
-
-    def _modules(self) -> Iterator[Any]:
-        folder = importlib.import_module(self._package)
-        for module in pkgutil.iter_modules(folder.__path__):
-            if not module.name.startswith("_"):
-                yield importlib.import_module(f"{self._package}.{module.name}")
 
 
 class Extent(tuple[int, int, int]):
@@ -237,6 +224,15 @@ def unwatched(z0: int, z1: int) -> None:
     """No-op callback."""
 
 
+def _empty(shape: Sequence[int], dtype: "DTypeLike") -> "Labels":
+    """An array for decoded labels, in native byte order; raises DecodeError for other dtypes."""
+    import numpy as np
+
+    from compresso.arrays import label_dtype
+
+    return np.empty(shape, label_dtype(dtype))
+
+
 class Encoding(Plugin):
     """Turns an array of labels into a stream of bytes, and back, without loss.
 
@@ -250,9 +246,8 @@ class Encoding(Plugin):
     #: with 64-bit labels; noise can take several times as many. It decides how many groups fit the
     #: memory.
     working_bytes: ClassVar[int] = 24
-    #: Whether any bytes decode to a volume or raise DecodeError; another's package may crash. This
-    #: is a declaration; it switches nothing on or off. Tests and measurements damage the streams of
-    #: encodings that declare it.
+    #: Whether any bytes decode to a volume or raise DecodeError, as tests then check; the package
+    #: of another project may crash.
     robust: ClassVar[bool] = True
 
     @abstractmethod
@@ -337,17 +332,13 @@ class Encoding(Plugin):
         -------
         array of ``shape``, or (nz, ny, nx) if none is given
         """
-        import numpy as np
-
-        from compresso.arrays import label_dtype
-
         found = self._shape(stream, shape)
-        out = np.empty(found, label_dtype(dtype))
+        out = _empty(found, dtype)
         self.decode_volume(stream, out, threads, unwatched)
         return out.reshape(found if shape is None else shape).astype(dtype, copy=False)
 
     def _shape(self, stream: Buffer, shape: Sequence[int] | None) -> "Shape":
-        """The shape of a stream, z, y, x; raises DecodeError if another one is expected."""
+        """The shape z, y, x of a stream; raises DecodeError if another one is expected."""
         from compresso.arrays import as_shape, check_shape
 
         found = self.shape_of(stream)
@@ -361,28 +352,16 @@ class Encoding(Plugin):
     def decode_into(
         self, stream: Buffer, out: "Labels", threads: int = 1, watch: Watch = unwatched
     ) -> None:
-        """Decode to an existing volume ``[z, y, x]``, whose pages need no clearing.
+        """Decode to an existing volume ``[z, y, x]``, unsigned, of any layout and byte order.
 
-        Parameters
-        ----------
-        stream : bytes-like
-        out : (nz, ny, nx) unsigned, any layout and byte order, overwritten
-            Its contents are undefined if DecodeError is raised.
-        threads : int
-        watch : callable
-            Called with the range of each finished block of slices.
+        ``watch`` is called with the range of each finished block of slices. If DecodeError is
+        raised, the contents of ``out`` are undefined.
         """
-        import numpy as np
-
-        from compresso.arrays import check_shape
-
-        found = self.shape_of(stream)
-        if found is not None:
-            check_shape(found, out.shape)
+        self._shape(stream, out.shape)
         if out.flags.c_contiguous and out.dtype.isnative:
             self.decode_volume(stream, out, threads, watch)
         else:
-            plain = np.empty(out.shape, out.dtype.newbyteorder("="))
+            plain = _empty(out.shape, out.dtype)
             self.decode_volume(stream, plain, threads, unwatched)
             out[...] = plain
 
@@ -399,13 +378,9 @@ class Encoding(Plugin):
 
         The other arguments are those of :meth:`decode`.
         """
-        import numpy as np
-
-        from compresso.arrays import label_dtype
-
         found = self._shape(stream, shape)
         start, stop, _ = slice(z0, z1).indices(found[0])
-        out = np.empty((max(0, stop - start), *found[1:]), label_dtype(dtype))
+        out = _empty((max(0, stop - start), *found[1:]), dtype)
         if out.size:
             self.decode_part(stream, start, out, found, threads)
         return out.astype(dtype, copy=False)
@@ -418,9 +393,7 @@ class Encoding(Plugin):
         An encoding whose streams can be entered anywhere overrides it, and decodes no more than it
         must.
         """
-        import numpy as np
-
-        whole = np.empty(shape, out.dtype)
+        whole = _empty(shape, out.dtype)
         self.decode_volume(stream, whole, threads, unwatched)
         out[...] = whole[z0 : z0 + len(out)]
 

@@ -56,10 +56,6 @@ class MissingPackageError(CompressoError, ImportError):
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return the end of an error about an unknown name: the most similar known one, or nothing.
-
-    >>> did_you_mean("recomend", ["fetch", "recommend"])
-    ' Did you mean "recommend"?'
-    """
+    """Return the end of an error about an unknown name: the most similar known one, or nothing."""
     similar = get_close_matches(name.lower(), names, n=1)
     return f' Did you mean "{similar[0]}"?' if similar else ""

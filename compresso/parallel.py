@@ -67,10 +67,7 @@ def cores(threads: int) -> int:
 
 
 def shares(threads: int, parts: int) -> tuple[int, int]:
-    """The number of parts to work on at once, and of threads for each; 0 is all cores.
-
-    If there are fewer parts than threads, each part has several threads.
-    """
+    """The number of parts to work on at once, and of threads for each; 0 is all cores."""
     threads = cores(threads)
     at_once = max(1, min(threads, parts))
     return at_once, -(-threads // at_once)
@@ -94,10 +91,7 @@ def slabs(z0: int, z1: int, depth: int) -> list[Span]:
 
 
 def slab_depth(volume: "Labels", multiple: int = 1) -> int:
-    """Return the slices of a slab that stays in the cache between two passes over it.
-
-    It is a multiple of ``multiple``.
-    """
+    """Return the slices, a multiple, of a slab that stays in the cache between two passes."""
     slice_bytes = max(1, math.prod(volume.shape[1:]) * volume.dtype.itemsize)
     plain = volume.flags.c_contiguous and volume.dtype.isnative
     target = SLAB_BYTES if plain else COPIED_SLAB_BYTES
@@ -173,11 +167,10 @@ class Scheduler:
     name: str = ""
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[Answer[T, R]]:
-        """Yield an answer for each item, as they are completed.
+        """Yield an answer for each item, as they are completed; items are taken as they are needed.
 
-        Items are taken as they are needed. With worker processes, the function and the items must
-        be picklable. The task of a worker that dies is given to another worker. An error of the
-        function is raised here; one of the scheduler itself becomes a SchedulerError.
+        The task of a worker that dies is given to another worker. An error of the function is
+        raised here; one of the scheduler itself becomes a SchedulerError.
         """
         todo = iter(items)
         if self.executor is None:
