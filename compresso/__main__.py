@@ -237,7 +237,7 @@ def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
     metavar="NAME",
     default="",
     show_default=False,
-    help="Dask workers: threads:4, processes:4 or tcp://host:8786.  [default: threads]",
+    help="threads:4, or with Dask processes:4 or tcp://host:8786.  [default: threads]",
 )
 @click.option("--strict", is_flag=True, help="Treat a missing chunk of the source as an error.")
 @click.option("-f", "--force", is_flag=True, help="Replace an existing array at TARGET.")
@@ -264,7 +264,7 @@ def convert(
     unfinished = f"{job.target} is unfinished; the same command resumes it"
     plan = None if scheduler else conversion.make_plan(job, threads or cores(0), fewer=True)
     total = conversion.Done()
-    with open_scheduler(scheduler, plan.at_once if plan else 1) as workers:
+    with open_scheduler(scheduler if plan is None else f"threads:{plan.at_once}") as workers:
         plan = plan or conversion.make_plan(job, workers.slots_per_process)
         for line in plan.notes:
             complain(line)

@@ -207,26 +207,27 @@ def _first_sentence(error: Exception) -> str:
 
 
 @contextmanager
-def open_scheduler(name: str = "", threads: int = 1) -> Iterator[Scheduler]:
+def open_scheduler(name: str = "") -> Iterator[Scheduler]:
     """Start workers, or connect to a scheduler; workers that it started end with the context.
 
     ``name`` is ``threads:4``, ``processes:4`` (without a number: one per core) or an address such
-    as ``tcp://host:8786``. Without a name, Dask is not needed, and ``threads`` threads of this
-    process are the workers. Raises SpecError for another name, MissingPackageError without Dask,
-    and SchedulerError if the scheduler does not answer or has no workers.
+    as ``tcp://host:8786``; by default, the calling thread works. Raises SpecError for another name,
+    MissingPackageError without Dask, which threads do not need, and SchedulerError if the scheduler
+    does not answer or has no workers.
     """
-    if not name:
-        if threads == 1:
-            yield Scheduler()
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                yield Scheduler(threads, threads, pool)
-        return
     local = LOCAL.fullmatch(name)
-    if not (local or ADDRESS.fullmatch(name)):
+    if name and not (local or ADDRESS.fullmatch(name)):
         raise SpecError(
             f"not a scheduler: {name!r} (expected threads:4, processes:4 or tcp://host:8786)"
         )
+    count = cores(int(local[2] or 0)) if local else 1
+    if not name or name == "threads:1":
+        yield Scheduler()
+        return
+    if local and local[1] == "threads":
+        with ThreadPoolExecutor(count) as pool:
+            yield Scheduler(count, count, pool)
+        return
     distributed = require("distributed", "dask[distributed]", "a scheduler")
     for logger in LOGGERS:
         logging.getLogger(logger).setLevel(logging.CRITICAL)
@@ -234,7 +235,7 @@ def open_scheduler(name: str = "", threads: int = 1) -> Iterator[Scheduler]:
         try:
             where = name
             if local:
-                where = opened.enter_context(_workers(distributed, local[1], int(local[2] or 0)))
+                where = opened.enter_context(_workers(distributed, count))
             client = distributed.Client(where, timeout=TIMEOUT, set_as_default=False)
             opened.enter_context(client)
             client.wait_for_workers(1, timeout=TIMEOUT)
@@ -244,18 +245,16 @@ def open_scheduler(name: str = "", threads: int = 1) -> Iterator[Scheduler]:
         yield Scheduler(sum(slots), max(slots), client.get_executor(pure=False), name)
 
 
-def _workers(distributed: Any, kind: str, count: int) -> Any:
-    """Start workers on this machine; processes ignore Ctrl-C, which only this process handles."""
+def _workers(distributed: Any, count: int) -> Any:
+    """Start processes on this machine; they ignore Ctrl-C, which only this process handles."""
     dask = require("dask", "dask[distributed]", "a scheduler")
-    count, processes = cores(count), kind == "processes"
     main = threading.current_thread() is threading.main_thread()  # only it may have handlers
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
     try:
         with dask.config.set(ENVIRONMENT):
             return distributed.LocalCluster(
-                n_workers=count if processes else 1,
-                threads_per_worker=1 if processes else count,
-                processes=processes,
+                n_workers=count,
+                threads_per_worker=1,
                 dashboard_address=":0",
                 memory_limit=0,
                 silence_logs=logging.CRITICAL,

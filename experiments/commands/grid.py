@@ -41,7 +41,7 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
     metavar="WHERE",
     default="",
     show_default=False,
-    help="Run on Dask: threads:4, processes:4 or tcp://host:8786.",
+    help="Run on threads:4, or with Dask on processes:4 or tcp://host:8786.",
 )
 @cli.chunks(None, "Measure chunks of this size in voxels, and add them up, e.g. 512,512,64.")
 @click.option(

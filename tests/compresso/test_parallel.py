@@ -105,11 +105,9 @@ def answers(scheduler, function, items):
     return {answer.item: answer.value for answer in scheduler.map(function, items)}
 
 
-@pytest.mark.parametrize(
-    ("name", "threads"), [("", 1), ("", 3), pytest.param("threads:2", 1, marks=needs_dask)]
-)
-def test_every_item_has_an_answer_or_its_error_is_raised(name, threads):
-    with open_scheduler(name, threads) as scheduler:
+@pytest.mark.parametrize("name", ["", "threads:3"])
+def test_every_item_has_an_answer_or_its_error_is_raised(name):
+    with open_scheduler(name) as scheduler:
         assert answers(scheduler, abs, range(100)) == {n: n for n in range(100)}
         assert answers(scheduler, abs, []) == {}
         with pytest.raises(ZeroDivisionError):
@@ -126,7 +124,7 @@ def test_one_thread_takes_items_as_they_are_needed():
 
 def test_the_calling_thread_does_not_wait_for_one_slow_item():
     slow = threading.Event()
-    with open_scheduler("", 2) as scheduler:
+    with open_scheduler("threads:2") as scheduler:
         found = []
         for answer in scheduler.map(lambda n: n or slow.wait(60), range(5)):
             found.append(answer.item)
