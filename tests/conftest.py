@@ -2,10 +2,12 @@
 
 import importlib
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.helpers import peers
 from tests.helpers.paths import shared
 
 settings.register_profile(
@@ -43,3 +45,12 @@ def numcodecs():
 
     numcodecs.register_codec(CompressoCodec)
     return numcodecs
+
+
+@pytest.fixture(scope="session")
+def pypi(pytestconfig):
+    """PyPI's compresso, to evaluate Python with."""
+    cache = Path(pytestconfig.cache.mkdir("peers"))
+    peer = peers.Peer(peers.interpreter(cache, "numpy", "compresso"))
+    yield peer
+    peer.close()

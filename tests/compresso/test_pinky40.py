@@ -1,7 +1,5 @@
 """A whole real volume, 256 x 512 x 512, through every door, bit for bit."""
 
-from pathlib import Path
-
 import h5py
 import numpy as np
 import pytest
@@ -9,7 +7,6 @@ from click.testing import CliRunner
 
 import compresso as C
 from compresso.__main__ import main
-from tests.helpers import peers
 from tests.helpers import stores as depots
 from tests.helpers.paths import shared
 
@@ -98,11 +95,8 @@ def test_precomputed(tmp_path, labels, encoding):
     same(C.loads(frame.read_bytes()), labels)
 
 
-def test_in_place_of_the_package(pytestconfig, labels):
-    cache = Path(pytestconfig.cache.mkdir("peers"))
-    peer = peers.Peer(peers.interpreter(cache, "numpy", "compresso"))
+def test_in_place_of_the_package(pypi, labels):
     stream = C.compress(labels.T)
     same(C.decompress(stream), labels.T)
-    assert peer("compresso.compress(v)", v=labels.T) == stream
-    assert peer("np.array_equal(compresso.decompress(s), v)", s=stream, v=labels.T) is True
-    peer.close()
+    assert pypi("compresso.compress(v)", v=labels.T) == stream
+    assert pypi("np.array_equal(compresso.decompress(s), v)", s=stream, v=labels.T) is True

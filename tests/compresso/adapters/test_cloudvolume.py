@@ -77,7 +77,7 @@ def test_both_ways(tmp_path, theirs, ours, dtype):
 @pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.uint64])
 def test_its_volumes_are_stores(tmp_path, theirs, dtype):
     """Whatever it writes is read as a store, in files and in shards."""
-    depots = pytest.importorskip("depots")
+    depots = pytest.importorskip("tests.helpers.stores")
     labels = boxes(dtype)
     path = tmp_path / "labels.npy"
     np.save(path, labels)
@@ -94,7 +94,7 @@ def test_its_volumes_are_stores(tmp_path, theirs, dtype):
 @pytest.mark.parametrize("packing", ["files", "shards"])
 def test_it_reads_compressed_segmentation_of_ours(tmp_path, theirs, dtype, packing):
     """Each chunk's stream is ours; in shards, those of TensorStore."""
-    depots = pytest.importorskip("depots")
+    depots = pytest.importorskip("tests.helpers.stores")
     labels = np.ascontiguousarray(boxes(dtype).T)
     more = {"sharding": depots.SHARDS} if packing == "shards" else {}
     folder = depots.precomputed(

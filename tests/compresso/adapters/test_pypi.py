@@ -4,7 +4,6 @@ import gzip
 import io
 import pickle
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import compresso
-from tests.helpers import peers
 from tests.helpers.cpso import GOLDEN, STREAMS, noise, windows
-from tests.helpers.paths import shared
 from tests.helpers.peers import here, same
 from tests.helpers.strategies import UNSIGNED, volumes
 
@@ -110,15 +107,6 @@ REFUSED = (
     "compresso.check_bounds(7, 0, 6)",
     "compresso.load('no such file')",
 )
-
-
-@pytest.fixture(scope="module")
-def pypi(pytestconfig):
-    """PyPI's compresso, to evaluate Python with."""
-    cache = Path(pytestconfig.cache.mkdir("peers"))
-    peer = peers.Peer(peers.interpreter(cache, "numpy", "compresso"))
-    yield peer
-    peer.close()
 
 
 def test_names():
@@ -335,21 +323,3 @@ def test_damage_is_told(variant, data):
         compresso.CompressoArray(bytes(damaged))[0, 0, 0]
     with suppress(compresso.DecodeError, ValueError):
         compresso.decompress(bytes(damaged), z=(1, 3), limit=1 << 24)
-
-
-@pytest.mark.slow
-def test_speed(pypi):
-    """CPU time of real slices, each in turn: several times the package's speed both ways."""
-    h5py = pytest.importorskip("h5py")
-    with h5py.File(shared("data/pinky40-z000-255.h5")) as file:
-        labels = np.asfortranarray(file["main"][:64].T)
-    clock = "__import__('time').process_time()"
-    ratios = []
-    for _ in range(7):
-        calls = ("compresso.compress(v)", "compresso.decompress(s)")
-        values = {"v": labels, "s": compresso.compress(labels)}
-        timed = [f"(lambda t: ({call}, {clock} - t)[1])({clock})" for call in calls]
-        theirs = [pypi(source, **values) for source in timed]
-        mine = [here(source, **values) for source in timed]
-        ratios.append(np.divide(theirs, mine))
-    assert (np.median(ratios[1:], axis=0) > 3).all(), ratios  # on a busy machine; see docs

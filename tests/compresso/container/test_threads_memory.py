@@ -258,14 +258,6 @@ def test_decompressing_a_file_holds_groups(folder, target):
     assert peak(lambda: files.decompress_file(*places, force=True)) < 8 * GROUP
 
 
-def test_compressing_a_file_holds_groups(folder):
-    arguments = (str(folder / "in.npy"), folder / "t.cps", "compresso", "zlib")
-    memory = 26 * DEPTH * SHAPE[1] * SHAPE[2]  # 26 bytes per voxel, if they are uint64
-    assert peak(lambda: files.compress_file(*arguments, memory, force=True)) < memory
-    with C.open(folder / "t.cps") as array:
-        assert array.description.depth == DEPTH
-
-
 def test_an_array_holds_a_group_and_the_result(folder):
     def look():
         with C.open(folder / "in.cps") as array:
@@ -275,7 +267,3 @@ def test_an_array_holds_a_group_and_the_result(folder):
             assert sum(array.counts().values()) == VOLUME // 4
 
     assert peak(look) < VOLUME / 2
-
-
-def test_verifying_holds_a_group(folder):
-    assert peak(lambda: files.verify_file(folder / "in.cps")) < 8 * GROUP

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 import compresso as C
 from compresso import encodings
 from compresso.encodings.compressed_segmentation import channel_of
-from tests.helpers.paths import shared
 from tests.helpers.strategies import UNSIGNED, volumes
 
 MAX = 2**64 - 1
@@ -126,15 +125,6 @@ def test_the_peer_reads_ours_and_we_the_peers(labels, block):
     assert np.array_equal(codec(block).decode(theirs, labels.shape, labels.dtype), labels)
 
 
-@given(volumes(largest=MAX, max_side=20))
-def test_the_peer_lists_the_labels_of_ours(labels):
-    peer = pytest.importorskip("compressed_segmentation")
-    labels = native(labels)
-    stream = codec().encode(labels)
-    found = peer.labels(stream, labels.shape[::-1], labels.dtype)
-    assert np.array_equal(found, np.unique(labels))
-
-
 def precomputed(folder, labels, block=(8, 8, 8), chunk=None):
     """A TensorStore volume of one chunk, or of many, [x, y, z, channel], and its first file."""
     tensorstore = pytest.importorskip("tensorstore")
@@ -242,33 +232,6 @@ def test_too_many_tables_are_refused():
     assert np.array_equal(codec().decode(codec().encode(fits), fits.shape), fits)
 
 
-def test_bad_blocks_are_refused():
-    with pytest.raises(C.SpecError, match="voxels"):
-        codec("0x8x8")
-    with pytest.raises(C.SpecError, match="2097152 voxels"):
-        codec("2048x2048x1")
-
-
-@pytest.mark.parametrize("block", ["8x8x8", "4x4x4"])
-@pytest.mark.parametrize("dtype", [np.uint16, np.uint64])
-def test_damage_is_refused_or_decoded(phantom, block, dtype):
-    labels = (phantom[:5, :11, :12] % 4096).astype(dtype)
-    stream = codec(block).encode(labels)
-    for size in range(len(stream)):
-        with pytest.raises(C.DecodeError):
-            codec(block).decode(stream[:size], labels.shape, dtype)
-    refused = 0
-    for at in range(min(len(stream), 200)):
-        for bit in range(8):
-            damaged = bytearray(stream)
-            damaged[at] ^= 1 << bit
-            try:
-                codec(block).decode(damaged, labels.shape, dtype)
-            except C.DecodeError:
-                refused += 1
-    assert refused > 64
-
-
 @given(st.binary(max_size=400), st.sampled_from(UNSIGNED), BLOCKS)
 def test_any_bytes(data, dtype, block):
     stream = b"\1\0\0\0" + data
@@ -277,31 +240,3 @@ def test_any_bytes(data, dtype, block):
     except C.DecodeError:
         return
     assert found.shape == (3, 9, 10)
-
-
-def test_pinky40_is_read_by_the_peer():
-    h5py = pytest.importorskip("h5py")
-    with h5py.File(shared("data/pinky40-z000-255.h5")) as file:
-        labels = file["main"][:64]
-    stream = codec().encode(labels)
-    assert np.array_equal(codec().decode(stream, labels.shape, labels.dtype), labels)
-    theirs = by_peer(labels)
-    assert len(stream) <= len(theirs)
-    assert np.array_equal(read_by_peer(stream, labels.shape, labels.dtype), labels)
-    assert np.array_equal(codec().decode(theirs, labels.shape, labels.dtype), labels)
-
-
-def test_pinky40_in_a_volume_of_ours_for_neuroglancer(tmp_path):
-    """Every chunk's file is ours; TensorStore reads the volume."""
-    h5py = pytest.importorskip("h5py")
-    with h5py.File(shared("data/pinky40-z000-255.h5")) as file:
-        labels = file["main"][:100, :150, :200]
-    store, path = precomputed(tmp_path, labels[None], chunk=[64, 64, 64])
-    path.parent.mkdir(exist_ok=True)
-    for corner in np.ndindex(2, 3, 4):
-        box = tuple(
-            slice(64 * i, min(64 * i + 64, n)) for i, n in zip(corner, labels.shape, strict=True)
-        )
-        name = "_".join(f"{part.start}-{part.stop}" for part in reversed(box))
-        (path.parent / name).write_bytes(codec().encode(labels[box]))
-    assert np.array_equal(store.read().result().T[0], labels)

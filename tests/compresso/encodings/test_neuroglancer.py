@@ -50,20 +50,6 @@ def test_number_of_labels_in_a_block(count):
     assert np.array_equal(C.NEUROGLANCER.decompress(stream), labels)
 
 
-@pytest.mark.parametrize(
-    ("label", "dtype"), [(256, np.uint8), (2**16, np.uint16), (MAX, np.uint32)]
-)
-def test_labels_that_do_not_fit_are_refused(label, dtype):
-    labels = np.zeros((1, 9, 9), U64)
-    labels[0, 8, 8] = label
-    stream = C.NEUROGLANCER.compress(labels)
-    with pytest.raises(C.DecodeError, match="does not fit"):
-        encodings.parse("neuroglancer").decode(stream, dtype=dtype)
-    labels[0, 8, 8] = np.iinfo(dtype).max
-    stream = C.NEUROGLANCER.compress(labels)
-    assert np.array_equal(encodings.parse("neuroglancer").decode(stream, dtype=dtype), labels)
-
-
 def test_phantom(phantom):
     assert C.NEUROGLANCER.compress(phantom) == oracle.neuroglancer(phantom)
 
