@@ -20,7 +20,7 @@ from compresso.atomic import STANDARD
 from compresso.cli import DEBUG, FORCE, JSON, QUIET, complain, examples, progress_bar
 from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING, Encoding, split
 from compresso.errors import SpecError, did_you_mean
-from compresso.text import digits, extent, file_size, method_name
+from compresso.text import extent, file_size, method_name, ratio_text
 
 #: Lines about missing objects that are printed; the others are counted.
 MISSING = 20
@@ -398,8 +398,8 @@ def _sizes(done: Any) -> str:
     size, (wide, own) = file_size(done.size), _ratios(done)
     if own < 1:
         return f"{size}, more than the labels as {done.dtype.name}"
-    also = "" if done.dtype.itemsize == 8 else f" ({digits(own)}x than {done.dtype.name})"
-    return f"{size}, {digits(wide)}x smaller than uint64{also}"
+    also = "" if done.dtype.itemsize == 8 else f" ({ratio_text(own)}x than {done.dtype.name})"
+    return f"{size}, {ratio_text(wide)}x smaller than uint64{also}"
 
 
 def _finish(target: Path, done: Any, line: str, quiet: bool) -> None:

@@ -28,6 +28,15 @@ def digits(number: float) -> str:
     return f"{rounded:,.{max(0, 2 - math.floor(math.log10(abs(rounded))))}f}"
 
 
+def ratio_text(ratio: float) -> str:
+    """Format a ratio: from 100 on to the unit, below with three significant digits.
+
+    >>> ratio_text(1553.2), ratio_text(71.08)
+    ('1,553', '71.1')
+    """
+    return f"{ratio:,.0f}" if ratio >= 100 else digits(ratio)
+
+
 def counted(number: int, noun: str) -> str:
     """Format a number of things.
 

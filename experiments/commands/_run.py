@@ -12,8 +12,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from compresso.cli import INTERRUPTED, announce_compilation, on_interruption
-from compresso.text import counted, digits, method_name
-from experiments import figures, page, records
+from compresso.text import counted, digits, method_name, ratio_text
+from experiments import figures, page, paper, records
 from experiments.datasets import Dataset
 from experiments.measure import Grid
 from experiments.records import OK, SECONDS, Row, table
@@ -50,7 +50,10 @@ def measure(
             click.get_current_context().meta[INTERRUPTED] = f"{known}. {again}"
             if verbose and new:
                 progress.write(_line(row), file=sys.stderr)
-    click.echo(table.render(records.tabulate(row for row in rows if not row.get("chunk")), form))
+    whole = records.tabulate(row for row in rows if not row.get("chunk"))
+    click.echo(table.render(whole, form))
+    if form in ("table", "md"):
+        click.echo("".join(f"{line}\n" for line in paper.compared(whole)), nl=False)
     return rows, added
 
 
@@ -124,6 +127,6 @@ def _line(row: Row) -> str:
     run = f"{where} {method_name(row['encoding'], row['compression'])} run {row['run']}: "
     if row["status"] != OK:
         return f"{run}{row['status']}"
-    ratio = digits(row["raw_bytes"] / row["compressed_bytes"])
+    ratio = ratio_text(row["raw_bytes"] / row["compressed_bytes"])
     seconds = (f"{name.removesuffix('_s')} {digits(row[name])} s" for name in SECONDS)
     return f"{run}ratio {ratio}; {', '.join(seconds)}"

@@ -1,6 +1,6 @@
 """The figures of measured rows and of volumes, each as SVG, PNG and PDF.
 
-A figure is a function of ``results.py`` or ``volumes.py`` and a line of a table here.
+A figure is a function of ``results.py`` or ``volumes.py`` that is listed here.
 """
 
 import warnings
@@ -26,45 +26,17 @@ from experiments.records import check_writable
 from experiments.records.intervals import intervals
 from experiments.records.results import derive, newest
 
-#: How the figures of measured rows are drawn, and the caption of each.
-RESULTS: dict[str, tuple[Callable[[pd.DataFrame, pd.DataFrame], results.Figures], str]] = {
-    "figure_4": (
-        results.figure_4,
-        "Mean ratio over datasets, as in the paper's Figure 4. Thick black lines are the published "
-        "means over the paper's own datasets; error bars are 1 SD (population) over the datasets.",
-    ),
-    "current_methods": (
-        results.current_methods,
-        "The best compressor of each encoding, sorted by mean ratio: one dot per dataset. Further "
-        "to the right is smaller.",
-    ),
-    "pareto": (
-        results.pareto,
-        "Compression ratio against speed. Methods on the line are not beaten in both. Bars are 95% "
-        "intervals of the median speed; MB/s count 8 bytes per voxel.",
-    ),
-    "speeds": (
-        results.speeds,
-        "Compressed size and the speed of encoding + compressing and back, for methods on a Pareto "
-        "front and the best of each encoding. Bars are 95% intervals; MB/s count 8 bytes per "
-        "voxel.",
-    ),
-    "encoding_only": (
-        results.encoding_only,
-        "Each encoding without a compressor: one dot per dataset. Bars are 95% intervals of the "
-        "median speed; MB/s count 8 bytes per voxel.",
-    ),
-    "window_sizes": (
-        results.window_sizes,
-        "Compresso + LZMA with windows of other sizes. Right of the dashed line is better than the "
-        "paper's 8x8x1.",
-    ),
+#: The figures of measured rows. The docstring of each function is its caption.
+RESULTS: dict[str, Callable[[pd.DataFrame, pd.DataFrame], results.Figures]] = {
+    function.__name__: function
+    for function in (
+        *(results.figure_4, results.current_methods, results.pareto, results.speeds),
+        *(results.encoding_only, results.window_sizes),
+    )
 }
-CAPTIONS = {name: text for name, (_, text) in RESULTS.items()} | {
-    "slices": "The slices at 25, 50 and 75% of those that hold labels. Each label has its own "
-    "colour; 0 is black.",
-    "frequent_windows": "The most frequent windows of the boundary map, as in the paper's Figure "
-    "3. Percentages: share of all windows down to the end of the row.",
+CAPTIONS: dict[str, Callable[..., object]] = {
+    **RESULTS,
+    **{"slices": volumes.slices, "frequent_windows": volumes.frequent_windows},
 }
 #: Lets an SVG follow the reader's colour scheme.
 ADAPTIVE = f"svg{{color:{INK}}}@media(prefers-color-scheme:dark){{svg{{color:#e6e6e6}}}}"
@@ -90,7 +62,7 @@ def draw_all(table: pd.DataFrame, directory: Path) -> Iterator[Path]:
     if rows.empty:
         raise ResultsError("no successful row to draw. Run a grid first.")
     methods = intervals(rows)
-    for draw, _ in RESULTS.values():
+    for draw in RESULTS.values():
         with drawing():
             for name, figure in draw(rows, methods):
                 yield from save(figure, directory, name)
@@ -104,10 +76,7 @@ def draw_windows(volume: LoadedVolume, directory: Path) -> Iterator[Path]:
 
 
 def draw_slices(dataset: Dataset, depth: int | None, directory: Path) -> Iterator[Path]:
-    """Draw some of the first ``depth`` slices of a dataset, or of all; yield the files.
-
-    Datasets that cannot be read have no figure.
-    """
+    """Draw some of the first ``depth`` slices of a dataset, or of all, if it can be read."""
     with suppress(CompressoError, HarnessError), dataset.open() as volume, drawing():
         depth = min(depth or volume.shape[0], volume.shape[0])
         if figure := volumes.slices(volume, dataset_name(dataset.name, dataset.group), depth):
@@ -115,8 +84,9 @@ def draw_slices(dataset: Dataset, depth: int | None, directory: Path) -> Iterato
 
 
 def caption(path: Path) -> str:
-    """What a figure shows, by the name of its file."""
-    return next((text for name, text in CAPTIONS.items() if path.stem.startswith(name)), "")
+    """The caption of a figure, by the name of its file."""
+    texts = (one.__doc__ for name, one in CAPTIONS.items() if path.stem.startswith(name))
+    return " ".join((next(texts, None) or "").split())
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""The figures of measured rows: each function yields the figures of its kind, and their names."""
+"""The figures of measured rows: each function yields the figures of its kind, and their names.
+
+Docstrings of figures are their captions.
+"""
 
 import math
 from collections.abc import Iterator
@@ -17,7 +20,7 @@ from experiments.figures import style
 from experiments.figures.style import INK, SMALL, WIDTH, Panel, dataset_name, method_name, slug
 from experiments.paper.published import ALONE, FIGURE_4, FIRST_STAGES
 from experiments.records.results import BOTH, MARK, describe_threads, is_raw, pareto_front
-from experiments.text import EM, OTHER, natural
+from experiments.text import EM, OTHER
 
 Figures = Iterator[tuple[str, Figure]]
 
@@ -34,14 +37,17 @@ SPEEDS = {speed: f"{verb.capitalize()} [MB/s]" for speed, verb in BOTH.items()}
 
 
 def figure_4(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
-    """The paper's Figure 4, with the published values; needs its three first stages."""
+    """Mean ratio over datasets, as in the paper's Figure 4.
+
+    Thick black lines are the published means over the paper's own datasets; error bars are 1 SD
+    (population) over the datasets.
+    """
     found = {group: set(rows["encoding"][rows["group"] == group]) for group in PANELS}
     groups = [group for group in PANELS if set(FIRST_STAGES) <= found[group]]
     if not groups:
         return
-    figure, axes = plt.subplots(
-        len(groups), 1, figsize=(WIDTH, 3.6 * len(groups)), squeeze=False, layout="constrained"
-    )
+    figure = plt.figure(figsize=(WIDTH, 3.6 * len(groups)), layout="constrained")
+    axes = figure.subplots(len(groups), squeeze=False)
     for axis, group in zip(axes.flat, groups, strict=True):
         part = rows[rows["group"] == group]
         title, limit = PANELS[group]
@@ -56,10 +62,8 @@ def figure_4(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
         axis.grid(axis="x", visible=False)
         axis.grid(axis="y", visible=True)
         axis.yaxis.set_major_formatter(style.PLAIN)
-    handles: list[Any] = [
-        Patch(facecolor=style.look(first)[0], edgecolor=INK) for first in FIRST_STAGES
-    ]
-    handles.append(Line2D([], [], color=INK, linewidth=2.5))
+    shown = [Patch(facecolor=style.look(first)[0], edgecolor=INK) for first in FIRST_STAGES]
+    handles = [*shown, Line2D([], [], color=INK, linewidth=2.5)]
     labels = ["None", "Neuroglancer", "Compresso", "published"]
     style.finish(figure, "Figure 4 of the paper, reproduced", "", handles, labels)
     yield "figure_4", figure
@@ -67,17 +71,21 @@ def figure_4(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
 
 def _paper_bars(axis: Axes, rows: pd.DataFrame, group: str) -> None:
     width = 0.26
+    ratios = rows.groupby(["encoding", "compression", "dataset"])["ratio"].mean()
     for place, second in enumerate(BARS):
         alone = second in ALONE
         for shift, first in ((0, "none"),) if alone else zip((-1, 0, 1), FIRST_STAGES, strict=True):
             pair = (second, "none") if alone else (first, second)
-            cell = rows[(rows["encoding"] == pair[0]) & (rows["compression"] == pair[1])]
-            ratios = cell.groupby("dataset")["ratio"].mean()
             x = place + shift * width
-            if len(ratios):
-                axis.bar(x, ratios.mean(), width, color=style.look(first)[0], edgecolor=INK, lw=0.5)
-            if len(ratios) > 1:
-                axis.errorbar(x, ratios.mean(), ratios.std(ddof=0), color=INK, capsize=2, lw=1)
+            if pair in ratios.index:
+                mean, spread, count = (
+                    ratios[pair].mean(),
+                    ratios[pair].std(ddof=0),
+                    len(ratios[pair]),
+                )
+                axis.bar(x, mean, width, color=style.look(first)[0], edgecolor=INK, lw=0.5)
+                if count > 1:
+                    axis.errorbar(x, mean, spread, color=INK, capsize=2, lw=1)
             if published := FIGURE_4[group, first].get(second):
                 axis.hlines(published, x - width / 2, x + width / 2, INK, linewidth=2.5)
     names = ["None" if second == "none" else style.codec_name(second) for second in BARS]
@@ -87,54 +95,60 @@ def _paper_bars(axis: Axes, rows: pd.DataFrame, group: str) -> None:
 
 
 def current_methods(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
-    """The best compressor of each encoding, a row per method and a dot per dataset."""
+    """The best compressor of each encoding, sorted by mean ratio: one dot per dataset.
+
+    Further to the right is smaller.
+    """
     if not leading(methods).empty:
         yield "current_methods", compare(methods)
 
 
 def compare(methods: pd.DataFrame, figure: "Figure | SubFigure | None" = None) -> Any:
     """Draw the ratios of the leading methods, into a figure if one is given."""
-    methods = leading(methods)
-    points = _points(methods)
     title = "How many times smaller each method makes label volumes"
-    panels = {"ratio": Panel(RATIO)}
-    return style.dots(points, _order(points), panels, title, _hollow(methods), figure)
+    return _dots(leading(methods), {"ratio": Panel(RATIO)}, title, figure)
 
 
 def speeds(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
-    """Size and both speeds with their intervals, a figure per dataset."""
+    """Compressed size and the speed of encoding + compressing and back, for methods on a Pareto
+    front and the best of each encoding. Bars are 95% intervals; MB/s count 8 bytes per voxel.
+    """
     for name, part in methods.groupby("dataset", sort=False):
         chosen = [*leading(part).index, *(i for speed in BOTH for i in front(part, speed))]
         part = part.loc[list(dict.fromkeys(chosen))]
         if part.empty:
             continue
-        points = _points(part).assign(size=part["compressed_bytes"] / 1e6)
         panels = {"size": Panel("Compressed size [MB]")}
         panels |= {speed: Panel(label) for speed, label in SPEEDS.items()}
         title = f"{_title(rows, str(name))}: size and speed"
-        figure = style.dots(points, _order(points), panels, title, _hollow(part))
-        yield f"speeds_{slug(str(name))}", figure
+        sized = part.assign(size=part["compressed_bytes"] / 1e6)
+        yield f"speeds_{slug(str(name))}", _dots(sized, panels, title)
 
 
 def encoding_only(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
-    """Ratio and speeds of each encoding without a compressor, a dot per dataset."""
+    """Each encoding without a compressor: one dot per dataset.
+
+    Bars are 95% intervals of the median speed; MB/s count 8 bytes per voxel.
+    """
     by_compressor = methods.sort_values("compression", key=lambda c: c != "none", kind="stable")
     alone = by_compressor[by_compressor["encoding"] != "none"]
     alone = _few_variants(alone.drop_duplicates(["dataset", "encoding"]))
     if alone.empty:
         return
-    points = _points(alone.assign(compression="none", ratio=alone["encoding_ratio"]))
+    alone = alone.assign(compression="none", ratio=alone["encoding_ratio"])
     panels = {
         "ratio": Panel("Ratio (vs uint64)"),
         "encode_speed": Panel("Encoding [MB/s]"),
         "decode_speed": Panel("Decoding [MB/s]"),
     }
-    title = "Encodings alone, without a compressor"
-    yield "encoding_only", style.dots(points, _order(points), panels, title, _hollow(alone))
+    yield "encoding_only", _dots(alone, panels, "Encodings alone, without a compressor")
 
 
 def window_sizes(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
-    """Compresso + LZMA with other windows, compared with 8x8x1; needs three sizes."""
+    """Compresso + LZMA with windows of other sizes.
+
+    Right of the dashed line is better than the paper's 8x8x1.
+    """
     spec = methods["encoding"].str.fullmatch(r"compresso(?::window=\d+x\d+x\d+)?")
     part = methods[spec & (methods["compression"] == "lzma")]
     part = part.assign(row=[spec.partition("window=")[2] or "8x8x1" for spec in part["encoding"]])
@@ -158,7 +172,10 @@ def window_sizes(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
 
 
 def pareto(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
-    """Ratio against both speeds, a figure per dataset, all with the same limits."""
+    """Compression ratio against speed. Methods on the line are not beaten in both.
+
+    Bars are 95% intervals of the median speed; MB/s count 8 bytes per voxel.
+    """
     for speed in BOTH:
         methods = measurable(methods, speed)
     if methods.empty:
@@ -171,15 +188,15 @@ def pareto(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
             axis.set_xlim(low / 1.4, high * max(2, (high / low) ** 0.25))  # room for names
             low, high = methods["ratio"].min(), methods["ratio"].max()
             axis.set_ylim(low / 1.3, high * max(2, (high / low) ** 0.3))
-            for side in (axis.xaxis, axis.yaxis):
-                style.number_decades(side)
+            style.number_decades(axis.xaxis)
+            style.number_decades(axis.yaxis)
             axis.grid(True, axis="both")
             _scatter(axis, part, speed)
-        used = dict.fromkeys(style.family(encoding) for encoding in part["encoding"])
-        handles = [
-            Line2D([], [], color=colour, marker=marker, linestyle="", markeredgecolor=INK)
-            for colour, marker in map(style.look, used)
+        used = part["encoding"].map(style.family).unique()
+        looks: list[Any] = [
+            dict(zip(("color", "marker"), style.look(name), strict=True)) for name in used
         ]
+        handles = [Line2D([], [], linestyle="", markeredgecolor=INK, **look) for look in looks]
         title = f"{_title(rows, str(name))}: ratio and speed"
         names = [style.codec_name(encoding) for encoding in used]
         style.finish(figure, title, style.trained_note(part), handles, names)
@@ -245,35 +262,24 @@ def leading(methods: pd.DataFrame) -> pd.DataFrame:
     """The best method of each encoding by its mean ratio, and Zstandard alone.
 
     Raw labels are left out, and all variants of an encoding except some.
-
-    Parameters
-    ----------
-    methods : DataFrame
-        Of :func:`experiments.records.intervals.intervals`.
     """
-    pair = [methods["encoding"], methods["compression"]]
-    working = methods[~is_raw(*pair)]
+    working = methods[~is_raw(methods["encoding"], methods["compression"])]
     if working.empty:
         return working
-    score = _relative(working).groupby([working["encoding"], working["compression"]])
+    pair = ["encoding", "compression"]
+    score = _relative(working).groupby([working[name] for name in pair])
     mean, count = score.mean(), score.count()
     whole = mean[count == count.groupby("encoding").transform("max")]  # on as many as any
-    best = set(whole.groupby("encoding").idxmax()) | {("none", "zstd")}
-    chosen = [key in best for key in zip(working["encoding"], working["compression"], strict=True)]
-    return _few_variants(working[chosen])
+    best = [*whole.groupby("encoding").idxmax(), ("none", "zstd")]
+    return _few_variants(working[pd.MultiIndex.from_frame(working[pair]).isin(best)])
 
 
 def _few_variants(methods: pd.DataFrame) -> pd.DataFrame:
     """Leave out the parameter variants of an encoding that has more than ``VARIANTS``."""
-    specs: dict[str, list[str]] = {}
-    for spec in sorted(methods["encoding"].unique(), key=natural):
-        specs.setdefault(style.family(spec), []).append(spec)
-    kept = [
-        spec
-        for name, found in specs.items()
-        for spec in (found[:VARIANTS] if len(found) <= VARIANTS or name not in found else [name])
-    ]
-    return methods[methods["encoding"].isin(kept)]
+    families = methods["encoding"].map(style.family)
+    few = methods["encoding"].groupby(families).transform("nunique") <= VARIANTS
+    plain = methods["encoding"] == families
+    return methods[few | plain | ~plain.groupby(families).transform("any")]
 
 
 def _relative(methods: pd.DataFrame) -> "pd.Series[float]":
@@ -293,14 +299,17 @@ def _points(methods: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _order(points: pd.DataFrame) -> list[str]:
-    """The rows, the best mean ratio first."""
-    means = _relative(points).groupby(points["row"]).mean()
-    return list(means.sort_values(ascending=False).index)
-
-
-def _hollow(methods: pd.DataFrame) -> str:
-    return style.trained_note(methods).replace(MARK, "Hollow:")
+def _dots(
+    methods: pd.DataFrame,
+    panels: dict[str, Panel],
+    title: str,
+    figure: "Figure | SubFigure | None" = None,
+) -> Any:
+    """Draw a row per method, the best mean ratio first."""
+    points = _points(methods)
+    means = _relative(points).groupby(points["row"]).mean().sort_values(ascending=False)
+    note = style.trained_note(methods).replace(MARK, "Hollow:")
+    return style.dots(points, list(means.index), panels, title, note, figure)
 
 
 def measurable(methods: pd.DataFrame, speed: str) -> pd.DataFrame:

@@ -147,20 +147,11 @@ def dots(
     note: str = "",
     figure: "Figure | SubFigure | None" = None,
 ) -> Any:
-    """Draw a row of dots per name, with intervals, and a panel per column.
+    """Draw a row of dots per name, with intervals, and a panel per column; returns the figure.
 
-    Parameters
-    ----------
-    points : DataFrame
-        ``row``, a name of ``order``; ``encoding``, which gives the colour; ``set``, which gives the
-        marker if there are several; ``hollow``; and the columns of the panels, for which
-        ``_low`` and ``_high`` may be given.
-    order : sequence of str
-        Rows, from the top.
-    panels : dict
-    title, note : str
-    figure : Figure or SubFigure, optional
-        Where to draw; by default a new figure, which is returned.
+    Points have ``row``, a name of ``order``; ``encoding``, which gives the colour; ``set``, which
+    gives the marker if there are several; ``hollow``; and the columns of the panels, for which
+    ``_low`` and ``_high`` may be given.
     """
     sets = list(dict.fromkeys(points["set"]))
     markers = dict(zip(sets, MARKERS * (1 + len(sets) // len(MARKERS)), strict=False))

@@ -28,11 +28,11 @@ ACROSS = 20
 
 
 def slices(volume: Volume, name: str, depth: int) -> Figure | None:
-    """Draw three of the first ``depth`` slices, as in the paper's Figure 1; None without labels.
+    """The slices at 25, 50 and 75% of those that hold labels.
 
-    Each label has a colour of its own. Only some slices are read, only three of a large volume, and
-    none of one whose slices are too large to be shown.
+    Each label has its own colour; 0 is black.
     """
+    # Only some slices are read, three of a large volume, and none that are too large to be shown.
     if math.prod(volume.shape[1:]) > LARGEST_SLICE:
         return None
     count = SAMPLE if volume.voxels <= LARGE else len(SHOWN)
@@ -43,9 +43,8 @@ def slices(volume: Volume, name: str, depth: int) -> Figure | None:
         return None
     places = dict.fromkeys(filled[int(share * (len(filled) - 1))] for share in SHOWN)
     height = min(6.0, WIDTH / 3 * volume.shape[1] / volume.shape[2]) + 0.75
-    figure, axes = plt.subplots(
-        1, len(places), figsize=(WIDTH, height), squeeze=False, layout="constrained"
-    )
+    figure = plt.figure(figsize=(WIDTH, height), layout="constrained")
+    axes = figure.subplots(1, len(places), squeeze=False)
     for axis, z in zip(axes.flat, places, strict=True):
         axis.imshow(colours(planes[z]), interpolation="nearest")
         count = int(np.count_nonzero(np.unique(planes[z])))
@@ -81,21 +80,18 @@ def colours(labels: NDArray[np.unsignedinteger]) -> NDArray[np.float64]:
 
 
 def frequent_windows(volume: LoadedVolume) -> Figure | None:
-    """The most frequent 8x8x1 windows, and some that never occur, as in the paper's Figure 3."""
+    """The most frequent windows of the boundary map, as in the paper's Figure 3.
+
+    Percentages: share of all windows down to the end of the row.
+    """
     values, counts = window_counts(volume)
     if counts.sum() == 0:
         return None
     order = np.argsort(-counts, kind="stable")[:FREQUENT]
     shares = np.cumsum(counts[order]) / counts.sum()
     down = -(-len(order) // ACROSS) + 1
-    figure, axes = plt.subplots(
-        down,
-        ACROSS + 1,
-        figsize=(WIDTH, 0.45 * down + 0.9),
-        squeeze=False,
-        layout="constrained",
-        width_ratios=[*[1] * ACROSS, 1.3],
-    )
+    figure = plt.figure(figsize=(WIDTH, 0.45 * down + 0.9), layout="constrained")
+    axes = figure.subplots(down, ACROSS + 1, width_ratios=[*[1] * ACROSS, 1.3])
     for axis in axes.flat:
         axis.set_axis_off()
     for place, index in enumerate(order):

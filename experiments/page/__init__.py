@@ -21,7 +21,7 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.ticker import LogLocator
 
 from compresso.atomic import replacing
-from compresso.text import counted, digits, extent, file_size
+from compresso.text import counted, digits, extent, file_size, ratio_text
 from experiments import figures
 from experiments.figures import style
 from experiments.figures.results import front, measurable
@@ -66,7 +66,7 @@ def write(
     loader = PackageLoader(__name__, ".")
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["breakable"] = _breakable
-    environment.globals.update(digits=digits, size=file_size, method=style.method_name)
+    environment.globals.update(ratio=ratio_text, size=file_size, method=style.method_name)
     chosen = newest(rows)
     good = derive(chosen)
     methods = intervals(good)
@@ -128,7 +128,7 @@ def _headline(methods: pd.DataFrame) -> str:
         return text
     first = ranked.loc[best(ranked["ratio"])]
     name = style.dataset_name(first["dataset"], first["group"])
-    winner = f"{_method(first)}, {digits(first['ratio'])}x smaller"
+    winner = f"{_method(first)}, {ratio_text(first['ratio'])}x smaller"
     if len(names) == 1:
         return f"{name}: {winner} ({text})"
     return f"{len(names)} datasets, {text}: up to {winner} ({name})"
@@ -154,7 +154,8 @@ def _section(
     cards = []
     for column, label in {"ratio": "smallest", **BOTH}.items():
         if (first := best(ranked[column])) is not None:
-            value = digits(ranked[column][first]) + ("x" if column == "ratio" else " MB/s")
+            amount = ranked[column][first]
+            value = f"{ratio_text(amount)}x" if column == "ratio" else f"{digits(amount)} MB/s"
             verb = label if column == "ratio" else f"fastest to {label}"
             card = {"label": verb, "value": value, "method": _method(ranked.loc[first])}
             cards.append(card | {"id": ids[first]})
@@ -200,7 +201,7 @@ def _section(
 def _numbers(line: "pd.Series[Any]", narrow: bool) -> list[tuple[str, float, str]]:
     """The numbers of a line of the table: the text, the value to sort by, and the interval."""
     ratios = ("ratio", "native_ratio") if narrow else ("ratio",)
-    numbers = [(digits(line[name]), line[name], "") for name in ratios]
+    numbers = [(ratio_text(line[name]), line[name], "") for name in ratios]
     numbers.append((file_size(int(line["compressed_bytes"])), line["compressed_bytes"], ""))
     for known in (speed_of(line, speed) for speed in BOTH):
         if math.isnan(known.median):
@@ -233,7 +234,7 @@ def _chart(
             "y": y(line["ratio"]),
             "id": ids[index],
             "front": index in best,
-            "text": f"{_method(line)}: {digits(line['ratio'])}x, {digits(line[speed])} MB/s",
+            "text": f"{_method(line)}: {ratio_text(line['ratio'])}x, {digits(line[speed])} MB/s",
             **_look(line["encoding"]),
         }
         for index, line in known.iterrows()

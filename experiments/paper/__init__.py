@@ -1,7 +1,7 @@
 """The paper: what it measured and claims, and a report that compares our measurements with it."""
 
-from experiments.paper.claims import Coverage, coverage
+from experiments.paper.claims import Coverage, compared, coverage
 from experiments.paper.published import current_methods, methods
 from experiments.paper.report import report
 
-__all__ = ["Coverage", "coverage", "current_methods", "methods", "report"]
+__all__ = ["Coverage", "compared", "coverage", "current_methods", "methods", "report"]

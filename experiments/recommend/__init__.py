@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from compresso.arrays import Shape
-from compresso.text import digits, extent, file_size
+from compresso.text import digits, extent, file_size, ratio_text
 from experiments.datasets import Dataset
 from experiments.measure import Method
 from experiments.recommend.candidates import (
@@ -217,7 +217,7 @@ def as_line(advice: Advice) -> str:
     """The methods and their ratios on one line."""
     answers = (
         f"{choice.purpose.title}: {choice.candidate.method} "
-        f"({digits((choice.boxes or choice.candidate).ratio)}x)"
+        f"({ratio_text((choice.boxes or choice.candidate).ratio)}x)"
         for choice in advice.choices
     )
     return f"First answer (still measuring): {'; '.join(answers)}"
@@ -229,10 +229,10 @@ def as_text(advice: Advice, source: str = "") -> str:
     lines = [f"{extent(volume.shape)} {volume.dtype.name}; measured: {advice.sample.describe()}"]
     lines.append("Ratios compare with 8 bytes per voxel (uint64), and MB/s count these; 1 thread.")
     for choice, entry in zip(advice.choices, as_json(advice, source).values(), strict=True):
-        ratio = f"{digits(entry['box_ratio' if choice.boxes else 'ratio'])}x smaller"
+        ratio = f"{ratio_text(entry['box_ratio' if choice.boxes else 'ratio'])}x smaller"
         if not choice.boxes and choice.size.low != choice.size.high:
             low, high = entry["low"], entry["high"]
-            known = low and f"95% interval {digits(low)}x to {digits(high)}x"
+            known = low and f"95% interval {ratio_text(low)}x to {ratio_text(high)}x"
             ratio += f" ({known or advice.sample.unknown})"
         speeds = [digits(speed) for speed in choice.candidate.speeds]
         lines += [

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from compresso.text import digits, extent, file_size, method_name, shortened
+from compresso.text import digits, extent, file_size, method_name, ratio_text, shortened
 from experiments.records import METHOD, OK
 from experiments.records.intervals import Interval, intervals, ranks, speed_of
 from experiments.records.results import (
@@ -79,8 +79,8 @@ def _columns(lines: pd.DataFrame, dtype: str) -> list[list[str]]:
         ["", "", *("*" if index == first else "" for index in lines.index)],
         ["", "encoding", *(marked(line) for _, line in renamed.iterrows())],
         ["", "compressor", *lines["compression"].replace("none", DASH)],
-        ["vs", "uint64", *map(digits, lines["ratio"])],
-        *([[f"vs {dtype}", "(file)", *map(digits, lines["native_ratio"])]] if narrow else []),
+        ["vs", "uint64", *map(ratio_text, lines["ratio"])],
+        *([[f"vs {dtype}", "(file)", *map(ratio_text, lines["native_ratio"])]] if narrow else []),
         ["", "size", *map(file_size, lines["compressed_bytes"].astype(int))],
     ]
     for speed, verb in BOTH.items():

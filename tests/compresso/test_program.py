@@ -9,7 +9,7 @@ import pytest
 import compresso as C
 from compresso import cli
 from compresso.codec import Encoding
-from compresso.text import digits, file_size
+from compresso.text import digits, file_size, ratio_text
 from tests.helpers.program import PROGRAM, invoke, one_line, run
 
 LABELS = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6) // 7
@@ -34,7 +34,7 @@ def test_compress_verify_and_decompress_end_with_one_line(folder):
     np.save("blank.npy", np.zeros((30, 20, 10), np.int16))
     done = invoke("compress", "blank.npy")
     size = (folder / "blank.cps").stat().st_size
-    wide, own = digits(48_000 / size), digits(12_000 / size)
+    wide, own = ratio_text(48_000 / size), ratio_text(12_000 / size)
     ratios = f"{wide}x smaller than uint64 ({own}x than int16)"
     assert done.output == f"blank.cps: 10 x 20 x 30 int16, {size} bytes, {ratios}\n"
     assert invoke("verify", "seg.cps").output == "seg.cps: OK, 6 x 5 x 4 int16\n"

@@ -45,7 +45,7 @@ def drawn(kind, rows):
     derived = derive(records.tabulate(rows))
     with warnings.catch_warnings(), figures.drawing():
         warnings.simplefilter("error")
-        return dict(figures.RESULTS[kind][0](derived, intervals(derived)))
+        return dict(figures.RESULTS[kind](derived, intervals(derived)))
 
 
 def rows_of_all(name="ac3", group="em", **changes):

@@ -117,6 +117,13 @@ def test_verdicts_and_their_summary(tmp_path):
     assert "| ac3 (gt) |" in text
 
 
+def test_ratios_are_compared_with_the_papers():
+    rows = results_of("spl-knee", "other", {LZMA: 1553.24}) + results_of("ac3", "em", {LZMA: 1})
+    rows += results_of("bsd500", "other", {LZMA: 9}, part="first 1 of 9 slices")
+    (line,) = paper.compared(records.tabulate(rows))
+    assert "spl-knee: 1553; here 1,553.2" in line
+
+
 def test_a_part_is_not_judged(tmp_path):
     rows = results_of("spl-knee", "other", {LZMA: 1553}, part="first 1 of 9 slices")
     rows += results_of("ac3", "em", {LZMA: 814, ("none", "bz2"): 400}, part="first 1 of 9 slices")
