@@ -6,13 +6,12 @@ import itertools
 import math
 import os
 import weakref
-from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
 from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from compresso.arrays import LIMIT, Labels, copied, split_index
 from compresso.codec import Buffer
@@ -94,20 +93,12 @@ class CompressedArray:
 
     def labels(self) -> Labels:
         """The distinct labels, ascending, in the array's dtype."""
-        return np.array(list(self.counts()), self.dtype)
+        return self._tally()[0]
 
     def counts(self) -> dict[int, int]:
         """The number of voxels of each label, by label, ascending."""
-        found: Counter[int] = Counter()
-        with closing(self._groups(range(len(self.description.groups)))) as groups:
-            for group in groups:
-                flat = group.reshape(-1)
-                starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))  # of runs
-                labels, places = np.unique(flat[starts], return_inverse=True)
-                counts = np.zeros(labels.size, np.int64)
-                np.add.at(counts, places, np.diff(starts, append=flat.size))
-                found.update(dict(zip(labels.tolist(), counts.tolist(), strict=True)))
-        return dict(sorted(found.items()))
+        labels, counts = self._tally()
+        return dict(zip(labels.tolist(), counts.tolist(), strict=True))
 
     def close(self) -> None:
         """Close the file."""
@@ -152,6 +143,20 @@ class CompressedArray:
                     out[at] = group[wanted[at] % depth][rest]
                     at += 1
         return out
+
+    def _tally(self) -> tuple[Labels, NDArray[np.int64]]:
+        """Labels, ascending, and the voxels of each."""
+        labels, counts = np.empty(0, self.dtype), np.empty(0, np.int64)
+        with closing(self._groups(range(len(self.description.groups)))) as groups:
+            for group in groups:
+                flat = group.reshape(-1)
+                starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))  # of runs
+                lengths = np.concatenate([counts, np.diff(starts, append=flat.size)])
+                labels = np.concatenate([labels, flat[starts]])
+                labels, places = np.unique(labels, return_inverse=True)
+                counts = np.zeros(labels.size, np.int64)
+                np.add.at(counts, places, lengths)
+        return labels.astype(self.dtype, copy=False), counts
 
 
 def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> CompressedArray:
