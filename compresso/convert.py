@@ -126,7 +126,7 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
                 f"{text!r}: cannot read or write this box by box. Name a file or a folder."
             )
     memory = job.memory or BASE + volumes.available() // 4
-    folder = volumes.folder(job.target)
+    folder = volumes.Folder(job.target)
     _check_apart(job, folder)
     if folder.path and os.path.lexists(folder.path) and not os.path.isdir(folder.path):
         raise FileError(f"{job.target}: not a folder but a file. Choose another target.")
@@ -233,7 +233,7 @@ def _grown(task: Shape, unit: Shape, goal: Shape, shape: Shape) -> Shape | None:
 
 def begin(plan: Plan) -> Plan:
     """Create the plan's target, or recognise it; raises FileError if it is another array."""
-    folder, text = volumes.folder(plan.job.target), plan.job.target
+    folder, text = volumes.Folder(plan.job.target), plan.job.target
     complete, begun = folder.read([HEAD, UNFINISHED])
     old = begun if complete is None else complete
     if old is not None:
@@ -300,7 +300,7 @@ def convert(plan: Plan, scheduler: Scheduler) -> Iterator[Done]:
         _source.cache_clear()
     if plan.stamp:
         check_unchanged(plan.sources, plan.stamp, "run it again with --force")
-    folder = volumes.folder(plan.job.target)
+    folder = volumes.Folder(plan.job.target)
     complete, begun = _check_target(folder, plan.head)
     if complete is None:
         folder.write({HEAD: plan.head})
@@ -409,7 +409,7 @@ def _source(plan: Plan) -> tuple[Volume, ExitStack]:
 
 @lru_cache(maxsize=4)
 def _folder(text: str) -> Folder:
-    return volumes.folder(text)
+    return volumes.Folder(text)
 
 
 class Encoder:

@@ -28,7 +28,7 @@ from compresso.text import extent, file_size
 from compresso.volumes import _metadata, _stores
 from compresso.volumes._format import Format, available, formats, reading, volume_shape
 from compresso.volumes._metadata import Metadata, fit, geometry_of, report_lost, summary
-from compresso.volumes._stores import UNFINISHED, Folder, folder, names_store, short, what_is
+from compresso.volumes._stores import UNFINISHED, Folder, names_store, short, what_is
 from compresso.volumes.volume import Box, Volume, of_array, shape_of
 
 __all__ = [
@@ -42,7 +42,6 @@ __all__ = [
     "available",
     "ending",
     "fit",
-    "folder",
     "geometry_of",
     "holds",
     "local",

@@ -5,14 +5,16 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from compresso.codec import require
 from compresso.errors import FileError, MissingPackageError
+from compresso.text import shortened
 
 #: How requests are repeated after a temporary failure.
 RETRIES = {"max_retries": 3, "initial_delay": "250ms", "max_delay": "2s"}
@@ -30,56 +32,47 @@ LOUD = ("gcs", "s3")
 
 
 @dataclass(frozen=True)
-class Client:
-    """Opens arrays and reads documents of one store."""
+class Node:
+    """A folder of a store, and TensorStore to read it."""
 
     text: str  # the store as the user wrote it
+    kvstore: dict[str, Any]  # TensorStore's specification of the folder
     tensorstore: Any
     context: Any
     strict: bool = False  # refuse missing chunks, which otherwise have the fill value
 
     @classmethod
-    def make(cls, text: str, strict: bool = False, cache: int = 0) -> "Client":
-        """Import TensorStore; raises MissingPackageError.
+    def make(
+        cls, text: str, kvstore: dict[str, Any], strict: bool = False, cache: int = 0
+    ) -> "Node":
+        """Return a folder; raises MissingPackageError.
 
         Decoded chunks stay in a ``cache`` of this many bytes, so that slices of chunks that are
         deeper can be read one after another.
         """
-        tensorstore = _tensorstore()
         names = ("http_request_retries", "gcs_request_retries", "s3_request_retries")
         settings: dict[str, Any] = dict.fromkeys(names, RETRIES)
         settings["cache_pool"] = {"total_bytes_limit": max(cache, INDEXES)}
-        return cls(text, tensorstore, tensorstore.Context(settings), strict)
+        return cls(text, kvstore, tensorstore(), tensorstore().Context(settings), strict)
 
-    def open(self, spec: dict[str, Any]) -> Any:
-        """Open an array for reading; raises FileError."""
+    def open(self, driver: str, **spec: Any) -> Any:
+        """Open the folder's array; raises FileError."""
         if self.strict:
-            spec = spec | {"fill_missing_data_reads": False}
-        with as_file_error(self.text), _quiet(spec["kvstore"]):
+            spec["fill_missing_data_reads"] = False
+        spec |= {"driver": driver, "kvstore": self.kvstore}
+        with as_file_error(self.text), _quiet(self.kvstore):
             opening = self.tensorstore.open(spec, read=True, context=self.context)
             return opening.result(timeout=TIMEOUT)
 
-    def claimed(self, driver: str, name: str, document: dict[str, Any]) -> Any:
-        """Open an array of metadata alone, in memory: TensorStore checks them.
-
-        Raises FileError.
-        """
-        kvstore = {"driver": "memory"}
-        with as_file_error(self.text):
-            memory = self.tensorstore.KvStore.open(kvstore, context=self.context).result()
-            memory.write(name, json.dumps(document).encode()).result()
-            spec = {"driver": driver, "kvstore": kvstore}
-            return self.tensorstore.open(spec, context=self.context, read=True).result()
-
-    def folder(self, kvstore: dict[str, Any]) -> Any:
-        """Open a folder."""
-        opening = self.tensorstore.KvStore.open(kvstore, context=self.context)
+    def store(self) -> Any:
+        """Open the folder."""
+        opening = self.tensorstore.KvStore.open(self.kvstore, context=self.context)
         return opening.result(timeout=TIMEOUT)
 
-    def document(self, kvstore: dict[str, Any], name: str) -> dict[str, Any] | None:
-        """Return a JSON document of a folder, None if it does not exist; raises FileError."""
-        with as_file_error(self.text), _quiet(kvstore):
-            found = self.folder(kvstore).read(name).result(timeout=TIMEOUT)
+    def document(self, name: str) -> dict[str, Any] | None:
+        """Return a JSON document, None if it does not exist; raises FileError."""
+        with as_file_error(self.text), _quiet(self.kvstore):
+            found = self.store().read(name).result(timeout=TIMEOUT)
         if found.state != "value":
             return None
         try:
@@ -90,39 +83,16 @@ class Client:
             raise FileError(f"{self.text}: its {name} is damaged: not a JSON object")
         return value
 
-    def existing(self, kvstore: dict[str, Any], names: Sequence[str]) -> set[str]:
-        """Return the names that exist in a folder; unreadable objects are left out."""
-        if kvstore["driver"] == "file":
-            return {name for name in names if os.path.isfile(kvstore["path"] + name)}
-        found = set()
-        with as_file_error(self.text), _quiet(kvstore):
-            folder = self.folder(kvstore)
-            for name, reading in [(name, folder.read(name)) for name in names]:
-                with suppress(Exception):
-                    if reading.result(timeout=TIMEOUT).state == "value":
-                        found.add(name)
-        return found
-
-    def replaced(
-        self, kvstore: dict[str, Any], name: str, document: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Return a folder in which the document ``name`` is replaced."""
-        path = f"{kvstore.get('path', '')}{name}"
-        memory = self.folder({"driver": "memory"})
-        memory.write(path, json.dumps(document).encode()).result()
-        changed = {"exact": name, "base": {"driver": "memory", "path": path}}
-        return {"driver": "kvstack", "layers": [{"base": kvstore}, changed]}
-
-    def optional(self, kvstore: dict[str, Any], name: str) -> dict[str, Any]:
+    def optional(self, name: str) -> dict[str, Any]:
         """Return a document that may be missing or refused, which is empty then.
 
-        A bucket that does not allow listing refuses objects that do not exist. Raises FileError.
+        A bucket that does not allow listing refuses objects that do not exist.
         """
         with suppress(PrivateError):
-            return self.document(kvstore, name) or {}
+            return self.document(name) or {}
         return {}
 
-    def first(self, kvstore: dict[str, Any], names: tuple[str, ...]) -> tuple[str, Any]:
+    def first(self, names: Iterable[str]) -> tuple[str, Any]:
         """Return the first existing document and its name; an empty name if there is none.
 
         Raises FileError, for a refusal only if none of them exists.
@@ -130,7 +100,7 @@ class Client:
         refused = None
         for name in names:
             try:
-                value = self.document(kvstore, name)
+                value = self.document(name)
             except PrivateError as error:
                 refused, value = error, None
             if value is not None:
@@ -139,17 +109,52 @@ class Client:
             raise refused
         return "", None
 
+    def existing(self, names: Collection[str]) -> set[str]:
+        """Return the names that exist; unreadable objects are left out."""
+        if self.path is not None:
+            return {name for name in names if os.path.isfile(self.path / name)}
+        found = set()
+        with as_file_error(self.text), _quiet(self.kvstore):
+            store = self.store()
+            for name, reading in [(name, store.read(name)) for name in names]:
+                with suppress(Exception):
+                    if reading.result(timeout=TIMEOUT).state == "value":
+                        found.add(name)
+        return found
 
-def child(text: str, kvstore: dict[str, Any], path: str) -> dict[str, Any]:
-    """Return the folder ``path`` of a folder; raises FileError for a path that leaves it."""
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise FileError(f"{text}: {path!r} leads out of the store and is not followed")
-    return kvstore | {"path": "".join((kvstore["path"], *(f"{part}/" for part in parts)))}
+    @property
+    def path(self) -> Path | None:
+        """The local folder."""
+        return Path(self.kvstore["path"]) if self.kvstore["driver"] == "file" else None
+
+    def child(self, path: str) -> "Node":
+        """Return a folder inside this one; raises FileError for a path that leaves it."""
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        if ".." in parts:
+            raise FileError(f"{self.text}: {path!r} leads out of the store and is not followed")
+        inside = "".join((self.kvstore["path"], *(f"{part}/" for part in parts)))
+        return replace(self, kvstore=self.kvstore | {"path": inside})
+
+    def replaced(self, name: str, document: dict[str, Any]) -> "Node":
+        """Return the folder with another document."""
+        path = f"{self.kvstore.get('path', '')}{name}"
+        memory = replace(self, kvstore={"driver": "memory"})
+        memory.store().write(path, json.dumps(document).encode()).result()
+        changed = {"exact": name, "base": memory.kvstore | {"path": path}}
+        layers = [{"base": self.kvstore}, changed]
+        return replace(self, kvstore={"driver": "kvstack", "layers": layers})
+
+    def claimed(self, driver: str, name: str, document: dict[str, Any]) -> Any:
+        """Open an array of metadata alone, in memory: TensorStore checks them."""
+        memory = replace(self, kvstore={"driver": "memory"}, strict=False)
+        with as_file_error(self.text):
+            memory.store().write(name, json.dumps(document).encode()).result()
+        return memory.open(driver)
 
 
 @cache
-def _tensorstore() -> Any:
+def tensorstore() -> Any:
+    """Import TensorStore; raises MissingPackageError."""
     for name, value in STALLED.items():
         os.environ.setdefault(name, value)
     return require("tensorstore", "tensorstore", "a chunked store")
@@ -222,32 +227,25 @@ def explain(error: Exception) -> str:
     line = NOTES.sub("", STATUS.sub("", str(error)))
     line = re.sub(r'^Error opening "\w+" driver: ', "", line)
     line = ESCAPED.sub(lambda found: chr(int(found[1], 16)), line).replace("\0", "/")
-    line = LONG.sub(r'"...\1"', " ".join(line.split()))
-    line = line if len(line) <= 240 else f"{line[:118]} ... {line[-117:]}"
+    line = shortened(LONG.sub(r'"...\1"', " ".join(line.split())), 240)
     answer = ANSWER.search(str(error))
     if answer and not HTTP.search(line):
         line += f" [HTTP code {answer[1]}]"
     http = HTTP.search(line)
     if isinstance(error, TimeoutError) or code == "DEADLINE_EXCEEDED":
         return "cannot be reached: no answer in time"
-    if not http and any(reason in line for reason in FORBIDDEN):
-        reason = "not allowed on this machine"
-    elif code in PRIVATE:
-        reason = "private, or asks for a login"
-    elif code == "NOT_FOUND":
-        reason = "absent"
-    elif code in UNREACHABLE and http:
-        reason = "cannot be read: its server fails"
-    elif code in UNREACHABLE:
-        reason = "cannot be reached"
-    elif any(reason in line for reason in FULL):
-        reason = "cannot be written: the disk is full"
-    elif UNWRITTEN.search(line):
-        reason = "cannot be written"
-    elif code == "RESOURCE_EXHAUSTED":
-        reason = "does not fit the memory"
-    elif code or isinstance(error, ValueError | NotImplementedError):
-        reason = "damaged, or not of a kind that TensorStore reads"
-    else:
-        reason = f"not readable: {type(error).__name__}"
-    return f"{reason} ({line})"
+    forbidden = not http and any(reason in line for reason in FORBIDDEN)
+    known = bool(code) or isinstance(error, ValueError | NotImplementedError)
+    reasons = [
+        (forbidden, "not allowed on this machine"),
+        (code in PRIVATE, "private, or asks for a login"),
+        (code == "NOT_FOUND", "absent"),
+        (code in UNREACHABLE and http, "cannot be read: its server fails"),
+        (code in UNREACHABLE, "cannot be reached"),
+        (any(reason in line for reason in FULL), "cannot be written: the disk is full"),
+        (UNWRITTEN.search(line), "cannot be written"),
+        (code == "RESOURCE_EXHAUSTED", "does not fit the memory"),
+        (known, "damaged, or not of a kind that TensorStore reads"),
+        (True, f"not readable: {type(error).__name__}"),
+    ]
+    return f"{next(reason for holds, reason in reasons if holds)} ({line})"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compresso.errors import FileError
-from compresso.volumes._client import Client
+from compresso.volumes._client import Node
 from compresso.volumes._metadata import Metadata
 from compresso.volumes._stores import numbers, split, split_inner
 from compresso.volumes.volume import Box
@@ -33,8 +33,7 @@ class Keys:
         encoding = document.get("chunk_key_encoding")
         if not isinstance(encoding, dict):
             return cls("", str(document.get("dimension_separator") or "."))
-        settings = encoding.get("configuration")
-        separator = settings.get("separator") if isinstance(settings, dict) else None
+        separator = object_of(encoding.get("configuration")).get("separator")
         default = ("c", "/") if encoding.get("name") == "default" else ("", ".")
         return cls(default[0], str(separator or default[1]))
 
@@ -66,44 +65,45 @@ class Keys:
 EVERY = [Keys(prefix, separator) for prefix in ("", "c") for separator in "./"]
 
 
-def check_keys(
-    client: Client, kvstore: dict[str, Any], keys: Keys, shape: object, chunk: object
-) -> None:
+def check_keys(node: Node, keys: Keys, shape: object, chunk: object) -> None:
     """Raise FileError for a misnamed chunk, which would be read as missing.
 
-    ``keys``, ``shape`` and ``chunk`` are from the metadata. Nothing is checked if they are
-    invalid, because TensorStore refuses them.
+    TensorStore refuses invalid shapes.
     """
     try:
         counts = [-(-int(n) // int(by)) for n, by in zip(shape, chunk, strict=True)]  # type: ignore
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         return
-    for other, index in _chunks(client, kvstore, [each for each in EVERY if each != keys], counts):
+    for other, index in _chunks(node, [each for each in EVERY if each != keys], counts):
         name, expected = other.name(index), keys.name(index)
-        if not client.existing(kvstore, [expected]):
+        if not node.existing([expected]):
             raise FileError(
-                f"{client.text}: chunk names do not match the metadata: expected {expected}, found "
+                f"{node.text}: chunk names do not match the metadata: expected {expected}, found "
                 f"{name}. Correct the separator or chunk_key_encoding in its metadata, or rename "
                 "the chunks."
             )
 
 
 def _chunks(
-    client: Client, kvstore: dict[str, Any], names: Sequence[Keys], counts: Sequence[int]
+    node: Node, names: Sequence[Keys], counts: Sequence[int]
 ) -> Iterator[tuple[Keys, Sequence[int]]]:
     """Find chunks with such names: all in a local folder, elsewhere at most two."""
-    if kvstore["driver"] != "file":  # there may be too many to list them
+    if node.path is None:  # there may be too many to list them
         some = [0] * len(counts), [n // 2 for n in counts]
         tried = {keys.name(index): (keys, index) for keys in names for index in some}
-        yield from (tried[name] for name in client.existing(kvstore, tuple(tried)))
+        yield from (tried[name] for name in node.existing(tried))
         return
-    folder = Path(kvstore["path"])
     for keys in names:
-        for path in folder.glob(keys.name(["[0-9]*"] * len(counts))):
-            index = keys.index(path.relative_to(folder).as_posix())
+        for path in node.path.glob(keys.name(["[0-9]*"] * len(counts))):
+            index = keys.index(path.relative_to(node.path).as_posix())
             inside = len(index) == len(counts) and all(map(int.__lt__, index, counts))
             if inside and path.is_file():
                 yield keys, index
+
+
+def object_of(value: Any) -> dict[str, Any]:
+    """Return a JSON object; empty for any other value."""
+    return value if isinstance(value, dict) else {}
 
 
 # -- attributes -----------------------------------------------------------------------------------
@@ -164,10 +164,10 @@ def fields_of(attributes: dict[str, Any], known: Collection[str]) -> tuple[Metad
     return fields, lost
 
 
-def multiscales(attributes: dict[str, Any]) -> Any:
+def multiscales(attributes: Any) -> Any:
     """Return the first multiscale image of OME's attributes, or None."""
-    ome = attributes.get("ome")
-    listed = (ome if isinstance(ome, dict) else attributes).get("multiscales")
+    attributes = object_of(attributes)
+    listed = object_of(attributes.get("ome", attributes)).get("multiscales")
     return listed[0] if isinstance(listed, list) and listed else None
 
 
@@ -180,15 +180,16 @@ INTEGER = re.compile(r"u?int\d+|bool|[<>|][iub][1248]")
 Nodes = dict[str, dict[str, Any]]
 
 
-def only_volume(text: str, kvstore: dict[str, Any], consolidated: object = None) -> str:
+def only_volume(node: Node, consolidated: object = None) -> str:
     """Return the path of the only volume in a group; raises FileError, which lists all volumes.
 
     ``consolidated`` is the untrusted metadata of all nodes, if the group has it.
     """
+    text = node.text
     if isinstance(consolidated, dict):
         found = _volumes(_listed(consolidated))
-    elif kvstore["driver"] == "file":
-        found = _volumes(dict(_walked(Path(kvstore["path"]))))
+    elif node.path is not None:
+        found = _volumes(dict(_walked(node.path)))
     else:
         raise FileError(
             f"{text}: not an array but a group. Name an array inside it, e.g. "
@@ -207,7 +208,7 @@ def only_volume(text: str, kvstore: dict[str, Any], consolidated: object = None)
 
 def _volumes(nodes: Nodes) -> list[str]:
     """Return the paths of the images and of the arrays of integers with the most axes."""
-    scaled = [path for path, node in nodes.items() if multiscales(_attributes(node))]
+    scaled = [path for path, node in nodes.items() if multiscales(node.get("attributes"))]
     axes = {
         path: 3 if path in scaled else _axes(node)
         for path, node in nodes.items()
@@ -215,11 +216,6 @@ def _volumes(nodes: Nodes) -> list[str]:
     }
     most = max([1, *axes.values()])
     return sorted(path for path, number in axes.items() if number == most)
-
-
-def _attributes(node: dict[str, Any]) -> dict[str, Any]:
-    found = node.get("attributes")
-    return found if isinstance(found, dict) else {}
 
 
 def _axes(node: dict[str, Any]) -> int:

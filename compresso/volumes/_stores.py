@@ -20,7 +20,7 @@ from compresso.codec import Plugin, Registry, build
 from compresso.errors import EncodeError, FileError, SpecError
 from compresso.text import file_size
 from compresso.volumes import _metadata
-from compresso.volumes._client import Client, as_file_error
+from compresso.volumes._client import Node, as_file_error, tensorstore
 from compresso.volumes._format import available, bytes_of, volume_shape
 from compresso.volumes._metadata import Geometry, Metadata, common_unit, unit_of
 from compresso.volumes.volume import Box, Stored, Volume, format_box, slices_of
@@ -59,33 +59,20 @@ class Selection:
     def __post_init__(self) -> None:
         if self.mip < 0:
             raise SpecError(f"mip={self.mip}: the finest scale is 0")
-        space = "".join(name for name in "zyx" if name in self.axes)
-        if self.axes and (
-            not space
-            or not "zyx".endswith(space)
-            or not set(self.axes) <= set("xyzct")
-            or len(set(self.axes)) != len(self.axes)
-        ):
+        space = "".join(sorted(self.axes)).lstrip("ct")
+        known = set(self.axes) <= set("xyzct") and len(set(self.axes)) == len(self.axes)
+        if self.axes and not (known and space and "xyz".startswith(space)):
             raise SpecError(f"axes={self.axes}: expected x, y and z, and c and t if they exist")
 
 
 @dataclass(frozen=True)
 class Location:
-    """A folder that is, or should be, a store."""
+    """The name of a store, parsed."""
 
-    text: str  # as the user wrote it
     kvstore: dict[str, Any]  # TensorStore's specification of the folder
     kinds: Sequence["type[Kind]"]  # possible kinds; empty for TensorStore's other formats
     driver: str  # TensorStore's name of that format
     selection: Selection
-
-
-@dataclass(frozen=True)
-class Chunks:
-    """The files of an array's chunks."""
-
-    kvstore: dict[str, Any]  # their folder
-    box_of: Callable[[str], Box | None]  # along the store's own axes; None for other files
 
 
 @dataclass(frozen=True)
@@ -105,7 +92,10 @@ class Found:
     lost: Sequence[str] = ()
     #: The position of index 0, if the store has it for [z, y, x].
     geometry: Geometry | None = None
-    chunks: Chunks | None = None
+    #: The local folder of its chunks, and the box of each file along the store's own axes; the box
+    #: is None for other files.
+    path: Path | None = None
+    box_of: Callable[[str], Box | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -123,15 +113,15 @@ class Kind(Plugin):
     driver: ClassVar[str] = ""
 
     @abstractmethod
-    def find(self, client: Client, location: Location, document: dict[str, Any]) -> Found:
-        """Find the selected array; raises FileError.
+    def find(self, node: Node, selection: Selection, document: dict[str, Any]) -> Found:
+        """Find the selected array in a folder; raises FileError.
 
         ``document`` is the JSON file that marks this kind of store; it is untrusted.
         """
 
-    def open(self, client: Client, kvstore: dict[str, Any], **settings: Any) -> Any:
-        """Open an array with TensorStore; raises FileError."""
-        return client.open({"driver": self.driver, "kvstore": kvstore, **ONCE, **settings})
+    def open(self, node: Node, **settings: Any) -> Any:
+        """Open a folder's array with TensorStore; raises FileError."""
+        return node.open(self.driver, **ONCE, **settings)
 
 
 _registry = Registry("compresso.volumes", Kind, "store")  # type: ignore[type-abstract]
@@ -209,7 +199,7 @@ def local(text: str) -> Path | None:
     return folder / inner.strip("/") if folder.is_dir() else None
 
 
-def locate(text: str, tensorstore: Any) -> Location:
+def locate(text: str) -> Location:
     """Parse the name of a store; raises SpecError and FileError."""
     try:
         text.encode()
@@ -225,7 +215,7 @@ def locate(text: str, tensorstore: Any) -> Location:
         folder, inner = split_inner(address)
         path = os.path.abspath(folder / inner.strip("/"))
         kvstore = {"driver": "file", "path": _as_folder(path)}
-        return Location(text, kvstore, found or kinds(), "", selection)
+        return Location(kvstore, found or kinds(), "", selection)
     endings = "|".join(re.escape(ending) for kind in kinds() for ending in kind.suffixes)
     inside = re.search(f"({endings})(?=:/)", address, re.IGNORECASE)
     inner = ""
@@ -235,7 +225,7 @@ def locate(text: str, tensorstore: Any) -> Location:
     if not URL.match(first):
         first = Path(os.path.abspath(first)).as_uri()
     try:
-        spec = tensorstore.Spec(first + bar + rest).to_json()
+        spec = tensorstore().Spec(first + bar + rest).to_json()
         kvstore = dict(spec["kvstore"])
     except (ValueError, KeyError) as error:
         reason = str(error).rpartition(": ")[2]
@@ -244,7 +234,7 @@ def locate(text: str, tensorstore: Any) -> Location:
     found = found or [kind for kind in kinds() if driver in ("auto", kind.driver)]
     if found:
         kvstore["path"] = _as_folder(kvstore.get("path", "") + inner)
-    return Location(text, kvstore, found, driver, selection)
+    return Location(kvstore, found, driver, selection)
 
 
 def _of_scheme(scheme: str) -> list[type[Kind]]:
@@ -272,9 +262,8 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
     Reading slices raises FileError for those that do not fit the memory, and names damaged ones.
     """
     room = available() if memory is None else memory
-    client = Client.make(text, strict, room // 4)
-    location = locate(text, client.tensorstore)
-    found = _find(client, location)
+    location = locate(text)
+    found = _find(Node.make(text, location.kvstore, strict, room // 4), location)
     named = found.names or any(found.array.domain.labels) or location.selection.axes
     rank = found.array.rank
     own = tuple(found.array.shape) if rank < 3 or (rank > 3 and not named) else ()
@@ -325,32 +314,31 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
         fetch_box,
         chunk,
         own,
-        list_chunks(found.chunks, array) if found.chunks else None,
+        list_chunks(found, array),
     )
 
 
-def _find(client: Client, location: Location) -> Found:
+def _find(node: Node, location: Location) -> Found:
     """Find the selected array."""
     if not location.kinds:
-        spec = {"driver": location.driver, "kvstore": location.kvstore}
-        return Found(client.open(spec), "tczyx")
+        return Found(node.open(location.driver), "tczyx")
     names = {name: kind for kind in location.kinds for name in kind.markers}
-    name, document = client.first(location.kvstore, tuple(names))
+    name, document = node.first(names)
     if name:
-        return names[name]().find(client, location, document)
+        return names[name]().find(node, location.selection, document)
     for kind in location.kinds:
-        if kind.inside and client.optional(location.kvstore, kind.inside):
-            return kind().find(client, location, {})
-    if client.optional(location.kvstore, UNFINISHED):
-        raise FileError(f"{location.text}: {RESUMABLE}")
-    raise FileError(f"{location.text}: absent, or not a store: it has no {', '.join(names)}")
+        if kind.inside and node.optional(kind.inside):
+            return kind().find(node, location.selection, {})
+    if node.optional(UNFINISHED):
+        raise FileError(f"{node.text}: {RESUMABLE}")
+    raise FileError(f"{node.text}: absent, or not a store: it has no {', '.join(names)}")
 
 
-def check_mip(text: str, mip: int, scales: Sequence[str]) -> None:
+def check_mip(node: Node, mip: int, scales: Sequence[str]) -> None:
     """Raise FileError if the scale does not exist."""
     if mip >= len(scales):
         listed = ", ".join(f"mip={number} ({scale})" for number, scale in enumerate(scales[:9]))
-        raise FileError(f"{text}: no scale mip={mip} (existing: {listed or 'none'})")
+        raise FileError(f"{node.text}: no scale mip={mip} (existing: {listed or 'none'})")
 
 
 def numbers(value: object, count: int) -> list[float]:
@@ -363,7 +351,7 @@ def numbers(value: object, count: int) -> list[float]:
 
 
 def decoded(
-    client: Client, domain: Any, dtype: Any, chunk: Sequence[int], units: Any, read: Any
+    node: Node, domain: Any, dtype: Any, chunk: Sequence[int], units: Any, read: Any
 ) -> Any:
     """Return a TensorStore whose chunks are decoded in Python.
 
@@ -376,17 +364,14 @@ def decoded(
 
     # Threads of its own: those of the client's context must be free for what read waits for.
     limit = {"data_copy_concurrency": {"limit": DECODERS}}
-    threads = client.tensorstore.Context(limit, client.context)
-    layout = client.tensorstore.ChunkLayout(
-        read_chunk_shape=chunk, grid_origin=domain.inclusive_min
-    )
-    return client.tensorstore.virtual_chunked(
+    ts = node.tensorstore
+    return ts.virtual_chunked(
         fill,
         dtype=dtype,
         domain=domain,
-        chunk_layout=layout,
+        chunk_layout=ts.ChunkLayout(read_chunk_shape=chunk, grid_origin=domain.inclusive_min),
         dimension_units=units,
-        context=threads,
+        context=ts.Context(limit, node.context),
     )
 
 
@@ -516,19 +501,18 @@ def _geometry(
 # -- stored chunks --------------------------------------------------------------------------------
 
 
-def list_chunks(chunks: Chunks, array: Any) -> Stored | None:
+def list_chunks(found: Found, array: Any) -> Stored | None:
     """Return a function that lists the stored chunks of a view; None if they are not local."""
-    if chunks.kvstore["driver"] != "file":
+    root, box_of = found.path, found.box_of
+    if root is None or box_of is None:
         return None
-    root = chunks.kvstore["path"]
     output, shape = array.spec().transform.output, array.shape
 
     def stored() -> Iterator[Box]:
         for folder, _, files in os.walk(root):
             for name in files:
-                path = os.path.relpath(os.path.join(folder, name), root)
-                found = chunks.box_of(path.replace(os.sep, "/"))
-                if box := found and _in_view(found, output, shape):
+                whole = box_of(Path(folder, name).relative_to(root).as_posix())
+                if box := whole and _in_view(whole, output, shape):
                     yield box
 
     return stored
@@ -553,53 +537,46 @@ def _in_view(box: Box, output: Any, shape: Sequence[int]) -> Box | None:
 # -- writing --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class Folder:
     """The objects below an address, by name; each is written completely or not at all."""
 
-    text: str  # the address as the user wrote it
-    path: str  # the local folder; empty for other addresses
-    tensorstore: Any
-    store: Any  # TensorStore's KvStore
+    def __init__(self, text: str) -> None:
+        self.text = text  # the address as the user wrote it
+        location = locate(text)
+        spec = location.kvstore
+        #: The local folder; empty for other addresses.
+        self.path = ""
+        if spec["driver"] == "file":  # the target of a link need not exist
+            self.path = os.path.realpath(spec["path"])
+            spec = spec | {"path": os.path.join(self.path, "")}
+        if location.kinds and "zarr3" not in [kind.name for kind in location.kinds]:
+            raise FileError(f"{text}: cannot write this format, only Zarr v3")
+        if location.selection != Selection():
+            raise SpecError(f"{text}: a target cannot have a selection. Remove it.")
+        with as_file_error(text):
+            self._store = Node.make(text, spec).store()
 
     def read(self, names: Iterable[str]) -> list[bytes | None]:
         """Return objects, None for those that do not exist; raises FileError."""
         with as_file_error(self.text):
-            found = [reading.result() for reading in [self.store.read(name) for name in names]]
+            found = [reading.result() for reading in [self._store.read(name) for name in names]]
         return [bytes(one.value) if one.state == "value" else None for one in found]
 
     def write(self, objects: dict[str, bytes]) -> None:
         """Write or replace objects; raises FileError."""
         with as_file_error(self.text):
-            for writing in [self.store.write(name, data) for name, data in objects.items()]:
+            for writing in [self._store.write(name, data) for name, data in objects.items()]:
                 writing.result()
 
     def remove(self, name: str) -> None:
         """Remove an object, or all below a name that ends with a slash; raises FileError."""
         with as_file_error(self.text):
             if name.endswith("/"):
-                below = self.tensorstore.KvStore.KeyRange(name, name[:-1] + chr(ord("/") + 1))
-                self.store.delete_range(below).result()
+                below = tensorstore().KvStore.KeyRange(name, name[:-1] + chr(ord("/") + 1))
+                self._store.delete_range(below).result()
             else:
-                self.store.write(name, None).result()
+                self._store.write(name, None).result()
 
     def names(self) -> list[str]:
         """Return the names in a local folder; other addresses are not listed."""
         return sorted(os.listdir(self.path)) if self.path and os.path.isdir(self.path) else []
-
-
-def folder(text: str) -> Folder:
-    """Return the folder of an address, which need not exist."""
-    client = Client.make(text)
-    location = locate(text, client.tensorstore)
-    spec, path = location.kvstore, ""
-    if spec["driver"] == "file":  # the target of a link need not exist
-        path = os.path.realpath(spec["path"])
-        spec = spec | {"path": os.path.join(path, "")}
-    if location.kinds and "zarr3" not in [kind.name for kind in location.kinds]:
-        raise FileError(f"{text}: cannot write this format, only Zarr v3")
-    if location.selection != Selection():
-        raise SpecError(f"{text}: a target cannot have a selection. Remove it.")
-    with as_file_error(text):
-        store = client.tensorstore.KvStore.open(spec, context=client.context).result()
-    return Folder(text, path, client.tensorstore, store)

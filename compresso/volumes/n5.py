@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from compresso.errors import FileError
-from compresso.volumes._client import Client, child
+from compresso.volumes._client import Node
 from compresso.volumes._nodes import Keys, check_keys, fields_of, only_volume, place_of
-from compresso.volumes._stores import Chunks, Found, Kind, Location, check_mip, numbers
+from compresso.volumes._stores import Found, Kind, Selection, check_mip, numbers
 
 #: The folder of a scale.
 SCALE = re.compile(r"s\d+")
@@ -26,40 +26,38 @@ class N5(Kind):
     suffixes = (".n5",)
     driver = "n5"
 
-    def find(self, client: Client, location: Location, document: dict[str, Any]) -> Found:
+    def find(self, node: Node, selection: Selection, document: dict[str, Any]) -> Found:
         """Find the array itself, the scale ``mip`` of a group, or its only volume."""
-        text, kvstore = location.text, location.kvstore
         if "dimensions" in document:
-            check_mip(text, location.selection.mip, ["the only one"])
+            check_mip(node, selection.mip, ["the only one"])
             if document.get("isLabelMultiset"):
                 raise FileError(
-                    f"{text}: label multisets, but a volume has one label per voxel. "
+                    f"{node.text}: label multisets, but a volume has one label per voxel. "
                     "Convert it to labels with Paintera"
                 )
             keys, chunk = Keys("", "/"), document.get("blockSize")
-            check_keys(client, kvstore, keys, document["dimensions"], chunk)
-            found = _described(client, kvstore, document)
-            return replace(found, chunks=Chunks(kvstore, keys.boxes(chunk)))
-        scale = child(text, kvstore, f"s{location.selection.mip}")
-        inside = client.optional(scale, "attributes.json")
+            check_keys(node, keys, document["dimensions"], chunk)
+            found = _described(node, document)
+            return replace(found, path=node.path, box_of=keys.boxes(chunk))
+        scale = node.child(f"s{selection.mip}")
+        inside = scale.optional("attributes.json")
         if "dimensions" not in inside:
-            scale = child(text, kvstore, only_volume(text, kvstore))
-            inside = client.optional(scale, "attributes.json")
-        only = replace(location.selection, mip=0)
-        return self.find(client, replace(location, kvstore=scale, selection=only), inside)
+            scale = node.child(only_volume(node))
+            inside = scale.optional("attributes.json")
+        return self.find(scale, replace(selection, mip=0), inside)
 
 
-def _described(client: Client, kvstore: dict[str, Any], document: dict[str, Any]) -> Found:
+def _described(node: Node, document: dict[str, Any]) -> Found:
     """Open an array and read its attributes; a scale has those of its group, too.
 
     ``resolution`` and ``offset`` of a scale are those of ``s0``, whose voxels are smaller by its
     ``downsamplingFactors``. Positions are those of voxel centres, as in Paintera and n5-viewer.
     """
-    parent, _, last = kvstore.get("path", "").rstrip("/").rpartition("/")
+    parent, _, last = node.kvstore.get("path", "").rstrip("/").rpartition("/")
     attributes = document
     if SCALE.fullmatch(last):
-        above = kvstore | {"path": f"{parent}/" if parent else ""}
-        group = client.optional(above, "attributes.json")
+        above = replace(node, kvstore=node.kvstore | {"path": f"{parent}/" if parent else ""})
+        group = above.optional("attributes.json")
         attributes = (group if "dimensions" not in group else {}) | document
     dimensions = document["dimensions"]
     rank = len(dimensions) if isinstance(dimensions, list) else 0
@@ -75,9 +73,7 @@ def _described(client: Client, kvstore: dict[str, Any], document: dict[str, Any]
     fields, lost = fields_of(attributes, {*KNOWN, *names})
     # TensorStore would refuse some forms of the resolution, and JSON with NaN.
     plain = {name: value for name, value in document.items() if name in KNOWN}
-    if plain != document:
-        kvstore = client.replaced(kvstore, "attributes.json", plain)
-    array = N5().open(client, kvstore)
+    array = N5().open(node if plain == document else node.replaced("attributes.json", plain))
     metadata = {"n5": fields} if fields else {}
     return Found(array, "xyzct", (), spacing, shift, metadata, lost)
 

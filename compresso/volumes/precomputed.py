@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from compresso.codec import Extent
 from compresso.encodings.compressed_segmentation import CompressedSegmentation
 from compresso.encodings.cpso import Cpso
 from compresso.errors import FileError
-from compresso.volumes._client import Client, as_file_error, child
-from compresso.volumes._stores import Chunks, Found, Kind, Location, check_mip, decoded
+from compresso.volumes._client import Node, as_file_error
+from compresso.volumes._stores import Found, Kind, Selection, check_mip, decoded
 from compresso.volumes.volume import Box
 
 #: The encodings that TensorStore reads, and those that are decoded here.
@@ -62,9 +63,9 @@ class Precomputed(Kind):
     schemes = ("precomputed",)
     driver = "neuroglancer_precomputed"
 
-    def find(self, client: Client, location: Location, document: dict[str, Any]) -> Found:
+    def find(self, node: Node, selection: Selection, document: dict[str, Any]) -> Found:
         """Find the scale ``mip``."""
-        text, mip = location.text, location.selection.mip
+        text, mip = node.text, selection.mip
         try:
             scales = document["scales"]
             names = [(str(scale["key"]), scale.get("size")) for scale in scales]
@@ -74,16 +75,16 @@ class Precomputed(Kind):
                 f"{text}: its info does not list the scales of a volume (type {kind})"
             ) from None
         sizes = [" x ".join(map(str, s)) if isinstance(s, list) else key for key, s in names]
-        check_mip(text, mip, sizes)
+        check_mip(node, mip, sizes)
         scale, encoding = scales[mip], str(scales[mip].get("encoding"))
-        folder = child(text, location.kvstore, names[mip][0])
+        folder = node.child(names[mip][0])
         known = encoding in (*READ, *DECODED)
-        packed = _packed(client, folder, scale) if known else set()
+        packed = _packed(folder, scale) if known else set()
         sharded = scale.get("sharding") is not None
         if encoding in READ and not packed:
-            array = _read_by_tensorstore(client, location.kvstore, document, mip)
+            array = _read_by_tensorstore(node, document, mip)
         elif encoding in DECODED and packed <= PACKED.keys() and not (packed and sharded):
-            array = _decode(client, folder, document, scale, tuple(PACKED) if packed else ("",))
+            array = _decode(folder, document, scale, tuple(PACKED) if packed else ("",))
         else:
             kind = "shards" if sharded else "files"
             files = f" in {', '.join(sorted(packed))} {kind}" if packed else ""
@@ -92,7 +93,8 @@ class Precomputed(Kind):
                 f"(known: {', '.join(READ)} and compresso)"
             )
         lost = [name for name in OTHERS if document.get(name)]
-        return Found(array, "xyzc", lost=lost, chunks=None if sharded else Chunks(folder, _box_of))
+        path = None if sharded else folder.path
+        return Found(array, "xyzc", lost=lost, path=path, box_of=_box_of)
 
 
 def _box_of(name: str) -> Box | None:
@@ -103,16 +105,13 @@ def _box_of(name: str) -> Box | None:
     return tuple(zip(ends[::2], ends[1::2], strict=True)) if found else None
 
 
-def _read_by_tensorstore(
-    client: Client, kvstore: dict[str, Any], document: dict[str, Any], mip: int
-) -> Any:
+def _read_by_tensorstore(node: Node, document: dict[str, Any], mip: int) -> Any:
     """Open a scale with TensorStore, which would refuse an info for any of the other scales."""
     scales = document["scales"]
     understood = [_with_block(scale) for scale in scales]
     if understood != scales or not all(scale.get("encoding") in READ for scale in scales):
-        kvstore = client.replaced(kvstore, "info", document | {"scales": [understood[mip]]})
-        mip = 0
-    return Precomputed().open(client, kvstore, scale_index=mip)
+        node, mip = node.replaced("info", document | {"scales": [understood[mip]]}), 0
+    return Precomputed().open(node, scale_index=mip)
 
 
 def _with_block(scale: dict[str, Any]) -> dict[str, Any]:
@@ -126,8 +125,7 @@ def _with_block(scale: dict[str, Any]) -> dict[str, Any]:
 
 
 def _decode(
-    client: Client,
-    folder: dict[str, Any],
+    node: Node,
     document: dict[str, Any],
     scale: dict[str, Any],
     suffixes: Sequence[str],
@@ -135,13 +133,13 @@ def _decode(
     """Return a TensorStore of a scale; for each chunk, the suffixes are tried in turn."""
     plain = {name: value for name, value in scale.items() if name in PLAIN}
     plain = document | {"scales": [plain | {"encoding": "raw", "key": "k"}]}
-    claimed = client.claimed("neuroglancer_precomputed", "info", plain)
+    claimed = node.claimed("neuroglancer_precomputed", "info", plain)
     if claimed.shape[3] != 1:
-        raise FileError(f"{client.text}: {claimed.shape[3]} channels, but only one is supported")
-    dtype, decode = np.dtype(claimed.dtype.numpy_dtype), _decoder(client.text, scale)
-    with as_file_error(client.text):
-        where, key_of = _keys(folder, scale, claimed)
-        store = client.folder(where)
+        raise FileError(f"{node.text}: {claimed.shape[3]} channels, but only one is supported")
+    dtype, decode = np.dtype(claimed.dtype.numpy_dtype), _decoder(node.text, scale)
+    with as_file_error(node.text):
+        where, key_of = _keys(node, scale, claimed)
+        store = where.store()
 
     def read(low: Corner, high: Corner) -> Labels | None:
         name, shape = chunk_name(low[:3], high[:3]), [b - a for a, b in zip(low, high, strict=True)]
@@ -158,12 +156,12 @@ def _decode(
             except Exception as error:
                 path = f"{scale['key']}/{name}{suffix}"
                 raise ValueError(f"Error reading {path}: {error}") from error
-        if client.strict:
+        if node.strict:
             raise ValueError(f"NOT_FOUND: chunk {scale['key']}/{name} is missing")
         return None
 
     chunk = claimed.chunk_layout.read_chunk.shape
-    return decoded(client, claimed.domain, claimed.dtype, chunk, claimed.dimension_units, read)
+    return decoded(node, claimed.domain, claimed.dtype, chunk, claimed.dimension_units, read)
 
 
 def _decoder(text: str, scale: dict[str, Any]) -> Callable[..., Labels]:
@@ -187,13 +185,13 @@ def _decode_raw(stream: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> 
 
 
 def _keys(
-    folder: dict[str, Any], scale: dict[str, Any], claimed: Any
-) -> tuple[dict[str, Any], Callable[[Corner, Corner], Any]]:
+    node: Node, scale: dict[str, Any], claimed: Any
+) -> tuple[Node, Callable[[Corner, Corner], Any]]:
     """Return the store of the chunks, and a function from two corners to a chunk's key."""
     if scale.get("sharding") is None:
-        return folder, chunk_name
+        return node, chunk_name
     driver = "neuroglancer_uint64_sharded"
-    shards = {"driver": driver, "metadata": scale["sharding"], "base": folder}
+    shards = {"driver": driver, "metadata": scale["sharding"], "base": node.kvstore}
     origin, size = claimed.domain.inclusive_min[:3], claimed.chunk_layout.read_chunk.shape[:3]
     grid = [-(-n // step) for n, step in zip(claimed.shape[:3], size, strict=True)]
 
@@ -201,7 +199,7 @@ def _keys(
         at = [(n - first) // step for n, first, step in zip(low, origin, size, strict=True)]
         return morton(at, grid).to_bytes(8, "big")
 
-    return shards, key
+    return replace(node, kvstore=shards), key
 
 
 def morton(at: Sequence[int], grid: Sequence[int]) -> int:
@@ -226,23 +224,23 @@ def chunk_name(low: Corner, high: Corner) -> str:
     return "_".join(f"{a}-{b}" for a, b in zip(low, high, strict=True))
 
 
-def _packed(client: Client, folder: dict[str, Any], scale: dict[str, Any]) -> set[str]:
+def _packed(node: Node, scale: dict[str, Any]) -> set[str]:
     """Return the suffixes of a scale's chunks; TensorStore would read these chunks as missing.
 
     Raises FileError if a local folder has chunks only under names that the info does not lead to.
     """
     sharded, grid = scale.get("sharding") is not None, _grid(scale)
-    if folder["driver"] != "file":  # there may be too many files to list them
+    if node.path is None:  # there may be too many files to list them
         if sharded or not grid:
             return set()
         low, _, size = grid
         voxels = [low, [n + m // 2 for n, m in zip(low, size, strict=True)]]
         bases = [_chunk_at(voxel, grid) for voxel in voxels]
         names = {base + suffix: suffix for base in bases for suffix in PACKED if suffix}
-        return {names[name] for name in client.existing(folder, tuple(names))}
+        return {names[name] for name in node.existing(names)}
     suffixes, found, others = set(), set(), []
     with suppress(OSError):
-        for entry in os.scandir(folder["path"]):
+        for entry in os.scandir(node.path):
             suffix = next((one for one in SUFFIXES if entry.name.endswith(one)), "")
             name = entry.name.removesuffix(suffix)
             chunk = CHUNK.fullmatch(name)
@@ -258,7 +256,7 @@ def _packed(client: Client, folder: dict[str, Any], scale: dict[str, Any]) -> se
     lost = [name for name, expected in others if expected not in found and (expected or not found)]
     if lost:
         raise FileError(
-            f"{client.text}: file {lost[0]} does not match the grid that info defines for scale "
+            f"{node.text}: file {lost[0]} does not match the grid that info defines for scale "
             f"{scale['key']}. Correct its sharding, chunk_sizes or voxel_offset, or rename the "
             "files."
         )

@@ -7,22 +7,22 @@ from typing import Any
 
 from compresso.codec import require
 from compresso.errors import FileError
-from compresso.volumes._client import Client, as_file_error, child
+from compresso.volumes._client import Node, as_file_error
 from compresso.volumes._metadata import geometry_of
 from compresso.volumes._nodes import (
     Keys,
     check_keys,
     fields_of,
     multiscales,
+    object_of,
     only_volume,
     place_of,
 )
 from compresso.volumes._stores import (
     SPACE,
-    Chunks,
     Found,
     Kind,
-    Location,
+    Selection,
     check_mip,
     decoded,
     numbers,
@@ -42,55 +42,51 @@ OWN = "compresso"
 class _Zarr(Kind):
     suffixes = (".zarr",)
 
-    def find(self, client: Client, location: Location, document: dict[str, Any]) -> Found:
+    def find(self, node: Node, selection: Selection, document: dict[str, Any]) -> Found:
         """Find the array itself, the scale ``mip`` of an image, or the only volume of a group."""
-        text, kvstore, mip = location.text, location.kvstore, location.selection.mip
         is_2 = self.name == "zarr2"
-        attributes = _object(document.get("attributes"))
+        attributes = node.optional(".zattrs") if is_2 else object_of(document.get("attributes"))
         is_group = document.get("node_type") == "group"
-        if is_2:
-            attributes = client.optional(kvstore, ".zattrs")
-            is_group = document.keys() <= {"zarr_format"}
-        if not is_group:
-            check_mip(text, mip, ["the only one"])
-            return _described(self._open(client, kvstore, document), attributes, document)
+        if not is_group and not (is_2 and document.keys() <= {"zarr_format"}):
+            check_mip(node, selection.mip, ["the only one"])
+            return _described(self._open(node, document), attributes, document)
         image = multiscales(attributes)
         if image is not None:
-            path, names, spacing, shift = _scale(text, image, mip)
-            folder = child(text, kvstore, path)
-            head = client.optional(folder, self.markers[0])
+            path, names, spacing, shift = _scale(node, image, selection.mip)
+            folder = node.child(path)
             fields, lost = fields_of(attributes, ("multiscales",))
             return replace(
-                self._open(client, folder, head),
+                self._open(folder, folder.optional(self.markers[0])),
                 names=names,
                 spacing=spacing,
                 shift=shift,
                 metadata={"zarr": fields} if fields else {},
                 lost=lost,
             )
-        listed = client.optional(kvstore, ".zmetadata") if is_2 else document
-        listed = listed if is_2 else _object(listed.get("consolidated_metadata"))
-        path = only_volume(text, kvstore, listed.get("metadata"))
-        inside = replace(location, kvstore=child(text, kvstore, path))
-        _, document = client.first(inside.kvstore, self.markers)
+        listed = document.get("consolidated_metadata")
+        listed = node.optional(".zmetadata") if is_2 else object_of(listed)
+        path = only_volume(node, listed.get("metadata"))
+        inside = node.child(path)
+        _, document = inside.first(self.markers)
         if document is None:
-            raise FileError(f"{text}: its metadata list {path}, which does not exist")
-        return self.find(client, inside, document)
+            raise FileError(f"{node.text}: its metadata list {path}, which does not exist")
+        return self.find(inside, selection, document)
 
-    def _open(self, client: Client, kvstore: dict[str, Any], document: dict[str, Any]) -> Found:
+    def _open(self, node: Node, document: dict[str, Any]) -> Found:
         """Open an array; its files may be shards."""
-        grid = _object(document.get("chunk_grid"))
-        chunk = _object(grid.get("configuration")).get("chunk_shape", document.get("chunks"))
+        grid = object_of(document.get("chunk_grid"))
+        chunk = object_of(grid.get("configuration")).get("chunk_shape", document.get("chunks"))
         keys = Keys.of(document)
-        check_keys(client, kvstore, keys, document.get("shape"), chunk)
+        check_keys(node, keys, document.get("shape"), chunk)
         codecs = json.dumps([document.get("codecs"), document.get("compressor")])
-        chunks = Chunks(kvstore, keys.boxes(chunk))
+        understood, path = _understood(document), node.path
         if f'"{OWN}"' in codecs:
-            return Found(_read_by_zarr(client, kvstore, document), USUAL, chunks=chunks)
-        understood = _understood(document)
-        if json.dumps(understood) != json.dumps(document):  # 0 and False differ
-            kvstore = client.replaced(kvstore, self.markers[0], understood)
-        return Found(self.open(client, kvstore), USUAL, chunks=chunks)
+            array = _read_by_zarr(node, document)
+        elif json.dumps(understood) == json.dumps(document):  # 0 and False differ
+            array = self.open(node)
+        else:
+            array = self.open(node.replaced(self.markers[0], understood))
+        return Found(array, USUAL, path=path, box_of=keys.boxes(chunk))
 
 
 class Zarr3(_Zarr):
@@ -111,13 +107,13 @@ class Zarr2(_Zarr):
     driver = "zarr"
 
 
-def _read_by_zarr(client: Client, kvstore: dict[str, Any], document: dict[str, Any]) -> Any:
+def _read_by_zarr(node: Node, document: dict[str, Any]) -> Any:
     """Open an array with zarr-python, which knows our own codec, as a TensorStore."""
     zarr = require("zarr", "zarr", "a Zarr array in the codec compresso")
     import compresso.adapters.zarr  # noqa: F401  (registers the codec)
 
-    with as_file_error(client.text):
-        folder = client.folder(kvstore)
+    with as_file_error(node.text):
+        folder = node.store()
 
         class Store(zarr.storage.MemoryStore):  # type: ignore[misc,name-defined]
             """The objects of a folder, wherever TensorStore can read it."""
@@ -132,14 +128,14 @@ def _read_by_zarr(client: Client, kvstore: dict[str, Any], document: dict[str, A
                 found = await folder.read(key, byte_range=span if byte_range else None)
                 if found.state == "value":
                     return prototype.buffer.from_bytes(found.value)
-                if client.strict and not key.rpartition("/")[2].startswith((".z", "zarr.json")):
+                if node.strict and not key.rpartition("/")[2].startswith((".z", "zarr.json")):
                     raise FileNotFoundError(f"NOT_FOUND: chunk {key} is missing")
                 return None
 
         array = zarr.open_array(Store(read_only=True), mode="r")
         attributes = array.metadata.attributes
         names = getattr(array.metadata, "dimension_names", None)
-        domain = client.tensorstore.IndexDomain(shape=array.shape, labels=names)
+        domain = node.tensorstore.IndexDomain(shape=array.shape, labels=names)
         units = attributes.get("dimension_units")
 
         def read(low: Any, high: Any) -> Any:
@@ -150,7 +146,7 @@ def _read_by_zarr(client: Client, kvstore: dict[str, Any], document: dict[str, A
                 name = Keys.of(document).name(index)
                 raise ValueError(f"Error reading {name}: {error}") from error
 
-        return decoded(client, domain, array.dtype.newbyteorder("="), array.chunks, units, read)
+        return decoded(node, domain, array.dtype.newbyteorder("="), array.chunks, units, read)
 
 
 def _described(found: Found, attributes: dict[str, Any], document: dict[str, Any]) -> Found:
@@ -172,12 +168,12 @@ def _described(found: Found, attributes: dict[str, Any], document: dict[str, Any
     if not sizes:
         shift, used = [], []
     fields, lost = fields_of(attributes, {*known, *used})
-    ours = _object(_object(attributes.get(OWN)).get("metadata"))
+    ours = object_of(object_of(attributes.get(OWN)).get("metadata"))
     if document.get("dimension_names") != [*SPACE]:
         ours = {}
     metadata, unknown = fields_of(ours, ("geometry",))
     if fields:
-        metadata["zarr"] = _object(metadata.get("zarr")) | fields
+        metadata["zarr"] = object_of(metadata.get("zarr")) | fields
     return replace(
         found,
         names=tuple(map(str, names)),
@@ -189,15 +185,10 @@ def _described(found: Found, attributes: dict[str, Any], document: dict[str, Any
     )
 
 
-def _object(value: Any) -> dict[str, Any]:
-    """Return a JSON object; empty for any other value."""
-    return value if isinstance(value, dict) else {}
-
-
 def _understood(document: dict[str, Any]) -> dict[str, Any]:
     """Return an array's metadata as TensorStore understands them; other writers differ."""
     changed = dict(document)
-    fill, compressor = document.get("fill_value"), _object(document.get("compressor"))
+    fill, compressor = document.get("fill_value"), object_of(document.get("compressor"))
     if isinstance(fill, str) and INTEGER.fullmatch(fill):  # n5-zarr and others
         changed["fill_value"] = fill = int(fill)
     of_bool = document.get("dtype", document.get("data_type")) in ("|b1", "bool")
@@ -205,19 +196,19 @@ def _understood(document: dict[str, Any]) -> dict[str, Any]:
         changed["fill_value"] = bool(fill) if of_bool else int(fill)
     if ENCODING & compressor.keys():
         changed["compressor"] = {n: v for n, v in compressor.items() if n not in ENCODING}
-    fields, lost = fields_of(_object(document.get("attributes")), ())
+    fields, lost = fields_of(object_of(document.get("attributes")), ())
     if lost:  # TensorStore refuses JSON with NaN
         changed["attributes"] = fields
     return changed
 
 
 def _scale(
-    text: str, image: Any, mip: int
+    node: Node, image: Any, mip: int
 ) -> tuple[str, tuple[str, ...], list[tuple[float | None, str | None]], list[float]]:
     """Return the path, axes, spacing and shift of a scale of a multiscale image."""
     try:
         paths = [str(scale["path"]) for scale in image["datasets"]]
-        check_mip(text, mip, paths)
+        check_mip(node, mip, paths)
         axes = [
             axis if isinstance(axis, dict) else {"name": axis} for axis in image.get("axes", ())
         ]
@@ -234,7 +225,7 @@ def _scale(
                     shift = [a + b for a, b in zip(shift, values, strict=True)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise FileError(f"{text}: its multiscales metadata is damaged ({reason})") from None
+        raise FileError(f"{node.text}: its multiscales metadata is damaged ({reason})") from None
     units = [axis.get("unit") for axis in axes]
     spacing = [(step, unit and str(unit)) for step, unit in zip(steps, units, strict=True)]
     return paths[mip], names, spacing, shift if any(steps) or any(shift) else []

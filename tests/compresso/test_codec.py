@@ -107,8 +107,8 @@ class Listed(Kind):
     schemes = ("listed",)
     suffixes = (".listed",)
 
-    def find(self, client, location, document):
-        return Found(client.tensorstore.array(np.array(document["labels"], np.uint32)), "zyx")
+    def find(self, node, selection, document):
+        return Found(node.tensorstore.array(np.array(document["labels"], np.uint32)), "zyx")
 '''
 DATASET = """
 [stairs]

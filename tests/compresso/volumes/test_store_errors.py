@@ -150,7 +150,7 @@ def test_a_store_is_not_changed(tmp_path):
 
 def test_without_tensorstore(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorstore", None)
-    _client._tensorstore.cache_clear()
+    _client.tensorstore.cache_clear()
     with pytest.raises(ImportError, match="pip install tensorstore"):
         read(depots.info(tmp_path / "seg"))
 
@@ -243,7 +243,7 @@ def bucket(cloud, status):
 def test_s3(cloud, monkeypatch, status, reason):
     monkeypatch.setitem(_client.RETRIES, "initial_delay", "1ms")
     with pytest.raises(FileError) as caught:
-        _client.Client.make("s3://x").document(bucket(cloud, status), "info")
+        _client.Node.make("s3://x", bucket(cloud, status)).document("info")
     line = str(caught.value)
     assert line.startswith(f"s3://x: {reason}")
     assert line.endswith(f"[HTTP code {status}])")

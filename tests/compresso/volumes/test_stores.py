@@ -144,17 +144,15 @@ def test_files_and_names_are_no_stores(tmp_path, monkeypatch, name):
 
 @pytest.mark.parametrize("bucket", ["gs", "s3"])
 def test_buckets(bucket):
-    import tensorstore
-
-    found = locate(f"precomputed://{bucket}://a-bucket/of/seg:mip=2", tensorstore)
+    found = locate(f"precomputed://{bucket}://a-bucket/of/seg:mip=2")
     driver = {"gs": "gcs", "s3": "s3"}[bucket]
     assert found.kvstore == {"driver": driver, "bucket": "a-bucket", "path": "of/seg/"}
     assert [kind.name for kind in found.kinds] == ["precomputed"]
     assert found.selection == Selection(mip=2)
-    found = locate(f"{bucket}://a-bucket/of/seg.zarr|zarr3:in/side", tensorstore)
+    found = locate(f"{bucket}://a-bucket/of/seg.zarr|zarr3:in/side")
     assert [kind.name for kind in found.kinds] == ["zarr3"]
     assert found.kvstore["path"] == "of/seg.zarr/in/side/"
-    found = locate(f"zarr://{bucket}://a-bucket/of/seg.zarr:/in/side", tensorstore)
+    found = locate(f"zarr://{bucket}://a-bucket/of/seg.zarr:/in/side")
     assert [kind.name for kind in found.kinds] == ["zarr3", "zarr2"]
     assert found.kvstore["path"] == "of/seg.zarr/in/side/"
 
@@ -193,7 +191,7 @@ def test_roots(tmp_path):
         same(f"{address}|zarr3:", volume)
         same(f"{address}/|zarr3:", volume)
         same(address, volume)
-    found = locate("gs://a-bucket|zarr3:", depots.ts)
+    found = locate("gs://a-bucket|zarr3:")
     assert found.kvstore.get("path", "") == ""
 
 
