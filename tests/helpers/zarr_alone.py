@@ -23,10 +23,7 @@ def serializer(**configuration):
 def labels_of(shape, dtype, seed=0):
     """Regions, negative ones too where the dtype has them."""
     random = np.random.default_rng(seed)
-    palette = random.integers(0, 2, 20).astype(dtype)
-    if np.dtype(dtype).kind != "b":
-        info = np.iinfo(dtype)
-        palette = random.integers(info.min // 2, info.max // 2, 20, dtype, endpoint=True)
+    palette = (random.integers(-(2**63), 2**63, 20) >> 3).astype(dtype)
     coarse = random.integers(20, size=[-(-n // 7) for n in shape])
     for axis in range(len(shape)):
         coarse = coarse.repeat(7, axis)
@@ -60,9 +57,6 @@ def threads_and_processes(folder):
     array = create(str(folder / "threads.zarr"))
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda region: array.__setitem__(region, labels[region]), parts))
-        found = list(pool.map(lambda region: array[region], parts))
-    for region, part in zip(parts, found, strict=True):
-        assert np.array_equal(part, labels[region])
     assert np.array_equal(zarr.open_array(str(folder / "threads.zarr"))[:], labels)
 
     path = str(folder / "processes.zarr")
@@ -74,45 +68,15 @@ def threads_and_processes(folder):
     assert np.array_equal(zarr.open_array(path)[:], labels)
 
 
-def growth_and_holes(folder):
-    labels = labels_of(SHAPE, "uint32")
-    array = create(str(folder / "grows.zarr"), dtype="uint32", fill_value=7)
-    assert (array[:] == 7).all()
-    array[:20, :33] = labels[:20, :33]
-    expected = np.full(SHAPE, 7, "uint32")
-    expected[:20, :33] = labels[:20, :33]
-    assert np.array_equal(array[:], expected)
-    array.append(labels[:5])
-    assert np.array_equal(array[:], np.concatenate([expected, labels[:5]]))
-    array.resize((60, 70, 95))
-    assert np.array_equal(array[:41, :, :90], np.concatenate([expected, labels[:5]]))
-    assert (array[41:] == 7).all()
-    array.resize((10, 70, 90))
-    assert np.array_equal(zarr.open_array(str(folder / "grows.zarr"))[:], expected[:10])
-
-
-def dtypes_and_axes(folder):
-    for dtype in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"):
-        for order in "=>" if np.dtype(dtype).itemsize > 1 else "=":
-            labels = labels_of((9, 20, 30), np.dtype(dtype)).astype(
-                np.dtype(dtype).newbyteorder(order)
-            )
-            path = str(folder / f"{dtype}{order == '>'}.zarr")
-            array = create(path, (9, 20, 30), labels.dtype, chunks=(3, 10, 30), shards=None)
-            array[:] = labels
-            assert np.array_equal(array[:], labels)
-            again = zarr.open_array(path)[:]
-            assert again.dtype.kind == labels.dtype.kind
-            assert np.array_equal(again, labels)
-    for shape in [(50,), (40, 30), (3, 8, 20, 30), (2, 2, 5, 9, 8)]:
-        labels = labels_of(shape, np.dtype("int16"))
-        chunks = tuple(-(-n // 2) for n in shape)
-        array = create(
-            str(folder / f"axes{len(shape)}.zarr"), shape, "int16", chunks=chunks, shards=None
-        )
+def dtypes(folder):
+    for dtype in ("bool", "int8", "int64", "uint16", "uint32", ">i2", ">u8"):
+        labels = labels_of((9, 20, 30), dtype)
+        path = str(folder / f"{labels.dtype.name}.zarr")
+        array = create(path, labels.shape, labels.dtype, chunks=(3, 10, 30), shards=None)
         array[:] = labels
-        assert np.array_equal(array[:], labels)
-        assert np.array_equal(array[1:2], labels[1:2])
+        again = zarr.open_array(path)[:]
+        assert again.dtype.kind == labels.dtype.kind
+        assert np.array_equal(again, labels)
 
 
 def parts(folder):
@@ -143,13 +107,7 @@ def damage(folder):
     array[:] = labels_of((16, 32, 32), "uint64")
     path = folder / "damaged.zarr" / "c" / "0" / "0" / "0"
     data = path.read_bytes()
-    for change in (
-        data[:-1],
-        data + b"x",
-        b"",
-        data[:40],
-        *[flipped(data, at) for at in range(0, len(data), 9)],
-    ):
+    for change in (data[:-1], data + b"x", b"", *(flipped(data, at) for at in range(0, 90, 9))):
         path.write_bytes(change)
         refused = ""
         try:
@@ -191,27 +149,9 @@ def dask(folder):
     )
 
 
-def numcodecs(folder):
-    import numcodecs
-
-    for order in "CF":
-        labels = labels_of((20, 30, 40), "int32")
-        array = zarr.create_array(
-            str(folder / f"v2{order}.zarr"),
-            shape=labels.shape,
-            dtype=labels.dtype,
-            chunks=(16, 16, 16),
-            zarr_format=2,
-            order=order,
-            compressors=numcodecs.get_codec({"id": "compresso", "encoding": "neuroglancer"}),
-        )
-        array[:] = labels
-        assert np.array_equal(zarr.open_array(str(folder / f"v2{order}.zarr"))[:], labels)
-
-
 def main():
     folder = Path(sys.argv[1])
-    for step in (threads_and_processes, growth_and_holes, dtypes_and_axes, parts, damage):
+    for step in (threads_and_processes, dtypes, parts, damage):
         step(folder)
     for name in sys.argv[2:]:
         globals()[name](folder)

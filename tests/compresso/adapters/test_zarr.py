@@ -267,8 +267,8 @@ def run_alone(python, folder, *names, **environment):
 
 
 def test_zarr_finds_the_codec_by_itself(tmp_path):
-    """Threads, spawned processes, growth, holes, dtypes, parts, damage; then who reads Zarr."""
-    names = "xarray", "dask", "numcodecs"
+    """Threads, spawned processes, dtypes, parts, damage; then packages that read Zarr."""
+    names = "xarray", "dask"
     for name in ("zarr", *names):
         pytest.importorskip(name)
     path = os.pathsep.join([str(as_installed(tmp_path / "site")), str(ROOT)])
@@ -283,7 +283,7 @@ def test_in_a_fresh_environment(tmp_path):
     peers.install(python, f"{ROOT}[zarr]")
     run_alone(python, tmp_path / "alone", PYTHONPATH="")
     peers.install(python, "xarray>=2025.1", "dask[array]>=2025.1")
-    run_alone(python, tmp_path / "with", "xarray", "dask", "numcodecs", PYTHONPATH="")
+    run_alone(python, tmp_path / "with", "xarray", "dask", PYTHONPATH="")
 
 
 def test_the_specification_names_what_there_is(zarr, tmp_path):

@@ -6,7 +6,6 @@ import mmap
 import multiprocessing
 import os
 import pickle
-import threading
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 
 import compresso as C
 from compresso.container import Reader
+from compresso.parallel import parallel
 from tests.helpers.strategies import volumes
 
 LABELS = np.random.default_rng(0).integers(-3, 40, size=(11, 6, 7)).astype(np.int64) // 4
@@ -29,13 +29,8 @@ def path(tmp_path):
 def of_kind(kind, path):
     """Everything that open() takes."""
     data = path.read_bytes()
-    if kind == "mmap":
-        with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    if kind == "gzip":
-        (path.parent / "x.gz").write_bytes(gzip.compress(data))
-        return gzip.open(path.parent / "x.gz")
-    makers = {
+    (path.parent / "x.gz").write_bytes(gzip.compress(data))
+    return {
         "path": lambda: path,
         "text": lambda: str(path),
         "bytes": lambda: data,
@@ -45,8 +40,9 @@ def of_kind(kind, path):
         "BytesIO": lambda: io.BytesIO(data),
         "file": lambda: path.open("rb"),
         "unbuffered": lambda: path.open("rb", 0),
-    }
-    return makers[kind]()
+        "mmap": lambda: mmap.mmap(os.open(path, os.O_RDONLY), 0, access=mmap.ACCESS_READ),
+        "gzip": lambda: gzip.open(path.parent / "x.gz"),
+    }[kind]()
 
 
 BY_VALUE = ["path", "text", "bytes", "bytearray", "memoryview", "numpy", "BytesIO"]
@@ -182,22 +178,15 @@ def test_the_limit(path):
         assert np.array_equal(array[:, 0], LABELS[:, 0])
 
 
+def right(array, seed):
+    """Whether slices that are read in random order are those of the labels."""
+    zs = np.random.default_rng(seed).integers(11, size=100).tolist()
+    return all(np.array_equal(array[z], LABELS[z]) for z in zs)
+
+
 def test_threads_share_an_array(path):
-    wrong = []
     with C.open(path) as array:
-
-        def look(seed):
-            random = np.random.default_rng(seed)
-            for z in random.integers(11, size=30):
-                if not np.array_equal(array[z], LABELS[z]):
-                    wrong.append(z)
-
-        threads = [threading.Thread(target=look, args=(seed,)) for seed in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert not wrong
+        assert all(parallel(lambda seed: right(array, seed), range(4), 4))
 
 
 def test_other_files_are_refused(tmp_path):
@@ -249,11 +238,9 @@ def test_a_frame_that_changed_after_it_was_pickled_is_refused(path):
 
 
 def read_many(array, seed, answers):
-    """Read slices in random order, and report whether they are right."""
+    """Report whether what is read is right, or the error."""
     try:
-        random = np.random.default_rng(seed)
-        zs = random.integers(11, size=200).tolist()
-        answers.put(all(np.array_equal(array[z], LABELS[z]) for z in zs))
+        answers.put(right(array, seed))
     except Exception as error:
         answers.put(type(error))
 
