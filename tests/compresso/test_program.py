@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import compresso as C
-from compresso import cli
+from compresso import cli, files
 from compresso.codec import Encoding
 from compresso.text import digits, file_size, ratio_text
 from tests.helpers.program import PROGRAM, invoke, one_line, run
@@ -43,38 +43,20 @@ def test_compress_verify_and_decompress_end_with_one_line(folder):
         assert invoke(*words, "--quiet").output == ""
 
 
-@pytest.mark.parametrize(
-    ("source", "target"),
-    [
-        ("a.h5:/labels", "a.cps"),
-        ("d/a.NII.GZ", "d/a.cps"),
-        ("a.b.npy", "a.b.cps"),
-        ("seg.zarr", "seg.cps"),
-        ("seg.zarr:/in", "seg.cps"),
-    ],
-)
-def test_the_default_target_is_next_to_the_source(folder, source, target):
-    from compresso import files
-
+def test_the_default_target_is_next_to_a_local_source(folder):
     (folder / "seg.zarr").mkdir()
-    assert str(files.default_target(source)) == target
-
-
-def test_a_default_target_needs_a_local_source_and_is_not_overwritten(folder):
-    invoke("compress", "seg.npy")
-    one_line(invoke("compress", "seg.npy", code=1), "seg.cps: exists")
+    for source, target in {
+        **{"a.h5:/labels": "a.cps", "d/a.NII.GZ": "d/a.cps", "a.b.npy": "a.b.cps"},
+        **{"seg.zarr": "seg.cps", "seg.zarr:/in": "seg.cps"},
+    }.items():
+        assert str(files.default_target(source)) == target
     for source in ("-", "gs://bucket/seg", "a.zip|zip:x|zarr3:"):
         one_line(invoke("compress", source, code=1), "Name the target")
 
 
 @pytest.mark.parametrize(
     ("options", "codec"),
-    [
-        ([], "ristretto"),
-        (["-e", "ristretto:effort=2"], "ristretto:effort=2"),
-        (["-e", "cpso", "-c", "zstd:level=3"], "cpso + zstd"),
-        (["-e", "none", "-c", "zlib"], "raw + zlib"),
-    ],
+    [([], "ristretto"), (["-e", "cpso", "-c", "zstd:level=3"], "cpso + zstd")],
 )
 def test_codecs_of_compress(folder, options, codec):
     invoke("compress", "seg.npy", "out.cps", *options)
@@ -127,12 +109,11 @@ def test_info_as_json(folder):
     assert {name: facts[name] for name in expected} == expected
 
 
-@pytest.mark.parametrize("dtype", ["<u8", ">u2", "i1", "bool"])
-def test_dtypes_are_shown_by_their_names(folder, dtype):
+def test_dtypes_are_shown_by_their_names(folder):
     """A code such as u8 would be read as 8 bits."""
-    np.save("a.npy", np.zeros((2, 3, 4), dtype))
-    assert f"4 x 3 x 2 {np.dtype(dtype).name}," in invoke("compress", "a.npy").output
-    assert f"4 x 3 x 2 {np.dtype(dtype).name}\n" in invoke("info", "a.cps").output
+    np.save("a.npy", np.zeros((2, 3, 4), ">u2"))
+    assert "4 x 3 x 2 uint16," in invoke("compress", "a.npy").output
+    assert "4 x 3 x 2 uint16\n" in invoke("info", "a.cps").output
 
 
 def test_codecs_are_listed_with_parameters_and_missing_packages(folder, monkeypatch):
@@ -163,16 +144,11 @@ def test_warmup_compiles_the_named_codecs(folder, monkeypatch):
     ("words", "text", "code"),
     [
         (["compres", "a.npy"], "no command 'compres'. Did you mean \"compress\"?", 2),
-        (["xyz"], "Choose from: ", 2),
         (["help", "xyz"], "Choose from: ", 2),
-        (["compress", "seg.npy", "-e", "compreso"], 'Did you mean "compresso"?', 2),
         (["compress", "seg.npy", "-e", "rar"], "unknown encoding 'rar'. Choose from: none", 2),
-        (
-            ["compress", "seg.npy", "-c", "ztsd"],
-            "unknown compressor 'ztsd'. Did you mean \"zstd",
-            2,
-        ),
+        (["compress", "seg.npy", "-c", "ztsd"], 'Did you mean "zstd"?', 2),
         (["warmup", "ristreto"], 'Did you mean "ristretto"?', 2),
+        (["compress", "seg.npy", "in.cps"], "in.cps: exists", 1),
         (["compress", "no.h5", "x.cps"], "no.h5: no such file", 1),
         (["info", "no.cps"], "no.cps: no such file", 1),
         (["decompress", "seg.npy", "x.npy"], "To compress it: compresso compress seg.npy", 1),
@@ -180,11 +156,9 @@ def test_warmup_compiles_the_named_codecs(folder, monkeypatch):
         (["decompress", "in.cps", "x.png"], "x.png: unknown", 1),
         (["compress", "seg.npy", "no/such/x.cps"], "cannot be written", 1),
         (["compress", "seg.npy", "--memory", "much"], "not a valid size", 2),
-        (["compress", "seg.npy", "--memory", "0"], "too small (at least 16.0 MB)", 2),
-        (["convert", "seg.npy", "x.zarr", "--memory", "15M"], "too small", 2),
+        (["convert", "seg.npy", "x.zarr", "--memory", "15M"], "too small (at least 16.0 MB)", 2),
         (["convert", "seg.npy", "x.zarr", "--chunks", "64"], "not a size along x, y and z", 2),
         (["convert", "seg.npy", "x", "-t2", "--scheduler=threads"], "Omit --threads", 2),
-        (["verify", "in.cps", "--limit", "0"], "too small", 2),
         (["verify", "in.cps", "-t", "-1"], "-1 is not in the range", 2),
         (["info", "gs://bucket/a.cps"], "gs://bucket/a.cps is a URL", 2),
         (["decompress", "in.cps", "x.npy", "--slices", "5:2"], "empty range", 2),
@@ -222,8 +196,6 @@ def test_the_version_is_that_of_run_py():
 
 
 def test_bugs_are_reported_as_bugs(folder, monkeypatch):
-    from compresso import files
-
     def broken(*_):
         raise KeyError("lossless")
 
@@ -252,19 +224,10 @@ def test_a_terminal_gets_a_bar_and_the_news_that_kernels_are_compiled(monkeypatc
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(0, "0"), (1451.6, "1,450"), (999.6, "1,000"), (10.04, "10.0"), (6.1e-7, "0.000000610")],
-)
-def test_three_significant_digits(number, text):
-    assert digits(number) == text
-
-
-@pytest.mark.parametrize(
-    ("nbytes", "text"), [(999, "999 bytes"), (999_600, "1.00 MB"), (43_920, "43.9 kB")]
-)
-def test_file_sizes(nbytes, text):
-    assert file_size(nbytes) == text
+def test_numbers_and_sizes_have_three_digits():
+    numbers = {0: "0", 1451.6: "1,450", 999.6: "1,000", 10.04: "10.0", 6.1e-7: "0.000000610"}
+    assert {number: digits(number) for number in numbers} == numbers
+    assert file_size(999_600) == "1.00 MB"
 
 
 @pytest.mark.parametrize(
