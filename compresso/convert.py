@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from operator import add
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -347,7 +348,8 @@ def work(plan: Plan, task: Box) -> Done:
 
 def _read(plan: Plan, units: dict[str, Box]) -> Iterator[tuple[str, Labels | CompressoError]]:
     """The labels of each unit, or the error of reading them; all at once if there is none."""
-    source = _source(plan)[0]
+    with _opening:
+        source = _source(plan)[0]
     whole = around(list(units.values())) if units else ()
     labels = None
     with suppress(CompressoError):
@@ -397,6 +399,10 @@ def _write(folder: Folder, objects: dict[str, bytes | None], resumed: bool) -> N
     for (name, data), found in zip(full.items(), folder.read(full), strict=True):
         if data != found:
             raise FileError(f"{folder.text}: {name} is read back with other bytes")
+
+
+#: Two threads that open a source would keep one of the two, and close the other while it is read.
+_opening = Lock()
 
 
 @lru_cache(maxsize=4)

@@ -7,9 +7,10 @@ import re
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
+from threading import Event, Semaphore
 from typing import Any
 
 from compresso.codec import require
@@ -27,6 +28,8 @@ STALLED = {
     "TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS": "15",
     "TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES": "1",
 }
+#: Threads that decode chunks which TensorStore cannot.
+DECODERS = 32
 #: Clients that print warnings about credentials, which public data does not need.
 LOUD = ("gcs", "s3")
 
@@ -40,6 +43,8 @@ class Node:
     tensorstore: Any
     context: Any
     strict: bool = False  # refuse missing chunks, which otherwise have the fill value
+    _slots: Semaphore = field(default_factory=partial(Semaphore, DECODERS))
+    _closed: Event = field(default_factory=Event)
 
     @classmethod
     def make(
@@ -54,6 +59,24 @@ class Node:
         settings: dict[str, Any] = dict.fromkeys(names, RETRIES)
         settings["cache_pool"] = {"total_bytes_limit": max(cache, INDEXES)}
         return cls(text, kvstore, tensorstore(), tensorstore().Context(settings), strict)
+
+    @contextmanager
+    def decoding(self) -> Iterator[None]:
+        """Take a thread for decoding a chunk."""
+        with self._slots:
+            if self._closed.is_set():
+                raise ValueError("it is closed")
+            yield
+
+    def close(self) -> None:
+        """Wait for the chunks that are being decoded; others of a failed read are not begun.
+
+        Zarr stops when the program ends. Whoever still waits for it then waits for ever.
+        """
+        self._closed.set()
+        for _ in range(DECODERS):
+            self._slots.acquire()
+        self._slots.release(DECODERS)
 
     def open(self, driver: str, **spec: Any) -> Any:
         """Open the folder's array; raises FileError."""

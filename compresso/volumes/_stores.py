@@ -20,7 +20,7 @@ from compresso.codec import Plugin, Registry, build
 from compresso.errors import EncodeError, FileError, SpecError
 from compresso.text import file_size
 from compresso.volumes import _metadata
-from compresso.volumes._client import Node, as_file_error, tensorstore
+from compresso.volumes._client import DECODERS, Node, as_file_error, tensorstore
 from compresso.volumes._format import available, bytes_of, volume_shape
 from compresso.volumes._metadata import Geometry, Metadata, common_unit, unit_of
 from compresso.volumes.volume import Box, Stored, Volume, format_box, slices_of
@@ -251,8 +251,6 @@ def _as_folder(path: str) -> str:
 #: The names of spatial axes, and the long names of the others.
 SPACE = ("z", "y", "x")
 NAMES = {"c": "channel", "t": "time"}
-#: Threads that decode chunks which TensorStore cannot.
-DECODERS = 32
 
 
 @contextmanager
@@ -263,7 +261,8 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
     """
     room = available() if memory is None else memory
     location = locate(text)
-    found = _find(Node.make(text, location.kvstore, strict, room // 4), location)
+    node = Node.make(text, location.kvstore, strict, room // 4)
+    found = _find(node, location)
     named = found.names or any(found.array.domain.labels) or location.selection.axes
     rank = found.array.rank
     own = tuple(found.array.shape) if rank < 3 or (rank > 3 and not named) else ()
@@ -305,17 +304,20 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
                     read(f"slices {low} to {high - 1}", slice(max(low, start), min(high, stop)))
             raise
 
-    yield Volume(
-        array.shape,
-        dtype,
-        fetch,
-        _metadata.make("", {}, geometry) | found.metadata,
-        tuple(found.lost),
-        fetch_box,
-        chunk,
-        own,
-        list_chunks(found, array),
-    )
+    try:
+        yield Volume(
+            array.shape,
+            dtype,
+            fetch,
+            _metadata.make("", {}, geometry) | found.metadata,
+            tuple(found.lost),
+            fetch_box,
+            chunk,
+            own,
+            list_chunks(found, array),
+        )
+    finally:
+        node.close()
 
 
 def _find(node: Node, location: Location) -> Found:
@@ -359,7 +361,8 @@ def decoded(
     """
 
     def fill(part: Any, labels: Any, _: Any) -> None:
-        found = read(part.inclusive_min, part.exclusive_max)
+        with node.decoding():
+            found = read(part.inclusive_min, part.exclusive_max)
         labels[...] = 0 if found is None else found
 
     # Threads of its own: those of the client's context must be free for what read waits for.

@@ -209,7 +209,9 @@ def _volume(task: Task) -> LoadedVolume:
         if isinstance(volume, LoadedVolume):
             return volume
         raise volume
-    labels = np.ascontiguousarray(_opened(dataset, task.token)[0].read_box(box))
+    with _loading:  # two threads that open it would keep one, and close the other while it is read
+        opened = _opened(dataset, task.token)[0]
+    labels = np.ascontiguousarray(opened.read_box(box))
     return LoadedVolume(dataset, labels, chunk=_chunk(box))
 
 

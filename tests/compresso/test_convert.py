@@ -222,6 +222,25 @@ def test_a_damaged_source_costs_only_the_damaged_part(tmp_path):
     same(target, volume)
 
 
+def test_threads_read_a_source_that_is_opened_once(tmp_path, monkeypatch):
+    """Both threads begin while it is not open yet."""
+    volume = labels()
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        file["main"] = volume
+    plan = begun(tmp_path / "v.h5", tmp_path / "t", memory=BASE + (24 << 20))
+    assert len(list(plan.tasks())) > 1
+    opens = volumes.open
+
+    def slowly(*arguments):
+        time.sleep(0.1)
+        return opens(*arguments)
+
+    monkeypatch.setattr(volumes, "open", slowly)
+    with open_scheduler(threads=2) as workers:
+        assert not any(done.problems for done in convert_all(plan, workers))
+    same(tmp_path / "t", volume)
+
+
 @pytest.mark.parametrize("kind", ["zarr", "hdf5", "precomputed"])
 def test_strict_refuses_missing_chunks(tmp_path, kind):
     volume, source = depots.labels((20, 33, 41), "u4"), tmp_path / "source"

@@ -7,6 +7,7 @@ import pytest
 
 import compresso as C
 from tests.helpers import stores as depots
+from tests.helpers.program import one_line, run
 from tests.helpers.stores import refusal, same, zarr_array
 
 HEADS = {"zarr2": ".zarray", "zarr3": "zarr.json", "n5": "attributes.json"}
@@ -171,6 +172,14 @@ def test_zarr_names_a_damaged_chunk(zarr, tmp_path, depth):
     for part in (slice(None), slice(14, 15)):
         with pytest.raises(C.DecodeError, match=r"^c/1/0/2: "):
             array[part]
+
+
+def test_a_program_ends_after_a_damaged_chunk(zarr, tmp_path):
+    """Chunks that are still being decoded then would wait for Zarr for ever."""
+    folder = depots.own(tmp_path / "seg", depots.labels((64, 128, 128)), codec={"encoding": "none"})
+    chunk = next(path for path in sorted(folder.rglob("c/*/*/*")) if path.is_file())
+    chunk.write_bytes(chunk.read_bytes()[:-9])
+    one_line(run("compress", folder, tmp_path / "x.cps", code=1, timeout=60), "damaged")
 
 
 @pytest.mark.parametrize("configuration", [{"encoding": "x"}, {"deep": 1}, {"depth": 0}, 5])
