@@ -7,7 +7,7 @@ import math
 import os
 import weakref
 from collections.abc import Generator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
@@ -44,11 +44,14 @@ class CompressedArray:
 
     def __init__(self, file: Openable, threads: int = 1, limit: int = LIMIT) -> None:
         self._origin, self._threads, self._limit = _origin(file), threads, limit
-        with ExitStack() as stack:
-            self._file = _opened(self._origin, stack)
+        self._file = _opened(self._origin)
+        try:
             self._reader = Reader(self._file, limit=limit)
             self._reader.check_end()
-            stack.pop_all()  # from now on close() closes it
+        except BaseException:
+            if isinstance(self._origin, str):
+                self._file.close()
+            raise
         self._kept: tuple[int, Labels] | None = None
         description = self._reader.description
         self.description: Description = description
@@ -211,10 +214,10 @@ def _origin(file: Openable) -> str | bytes | BinaryIO:
         ) from None
 
 
-def _opened(origin: str | bytes | BinaryIO, stack: ExitStack) -> BinaryIO:
-    """The file of an origin; one that is opened here is closed with the stack."""
+def _opened(origin: str | bytes | BinaryIO) -> BinaryIO:
+    """The file of an origin."""
     if isinstance(origin, str):
-        return stack.enter_context(builtins.open(origin, "rb"))
+        return builtins.open(origin, "rb")
     return io.BytesIO(origin) if isinstance(origin, bytes) else origin
 
 

@@ -138,13 +138,10 @@ def _default_depth(shape: Sequence[int]) -> int:
 
 def _checked_depth(depth: Any) -> int:
     """A number of slices; raises EncodeError if it is not one."""
-    try:
-        number = 0 if isinstance(depth, bool | np.bool_) else operator.index(depth)
-    except TypeError:
-        number = 0
-    if not 1 <= number < 1 << 62:
+    whole = hasattr(depth, "__index__") and not isinstance(depth, bool | np.bool_)
+    if not whole or not 1 <= depth < 1 << 62:
         raise EncodeError(f"depth={depth!r} is not a number of slices. Give 1 or more, or None.")
-    return number
+    return operator.index(depth)
 
 
 def _checked_metadata(metadata: Any) -> dict[str, Any]:

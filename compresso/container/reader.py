@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from xxhash import xxh3_64_intdigest
@@ -26,7 +26,7 @@ from compresso.container.layout import (
     unpack_group,
 )
 from compresso.errors import DecodeError, FileError
-from compresso.parallel import Progress, cores, ignore, in_order, shares
+from compresso.parallel import Progress, ignore, in_order, shares
 
 STEP = 1 << 20  # bytes that are searched for a mark at once
 #: The heads of groups by their number, and where the body of each begins; in the order of the file.
@@ -173,12 +173,14 @@ class Reader:
 
         Raises DecodeError, which names the damaged slices.
         """
-        z0, z1, _ = slice(z0, z1).indices(self.description.grid[0])
-        out = self._empty(max(0, z1 - z0))
-        groups = self.description.groups
+        description, groups = self.description, self.description.groups
+        z0, z1, _ = slice(z0, z1).indices(description.grid[0])
+        shape, dtype = (max(0, z1 - z0), *description.grid[1:]), np.dtype(description.dtype)
         numbers = groups.of(z0, z1)
+        self.check_size(math.prod(shape) * dtype.itemsize)
         if numbers:
-            self.check_size(self.description.group_nbytes)
+            self.check_size(description.group_nbytes)
+        out = np.empty(shape, dtype.newbyteorder("="))
         at_once, each = shares(threads, len(numbers))
 
         def read(number: int) -> None:
@@ -187,14 +189,7 @@ class Reader:
         with closing(in_order(read, numbers, at_once)) as done:
             for _ in done:
                 pass
-        return out.astype(self._dtype, copy=False)
-
-    def group(self, number: int, threads: int = 1) -> Labels:
-        """Decode one group; raises DecodeError, which names its slices."""
-        z0, z1 = self.description.groups.span(number)
-        out = self._empty(z1 - z0)
-        self._decode_into(number, cores(threads), out)
-        return out.astype(self._dtype, copy=False)
+        return out.astype(dtype, copy=False)
 
     def groups(
         self, numbers: Sequence[int], threads: int = 1
@@ -212,7 +207,7 @@ class Reader:
 
         def attempt(number: int) -> Labels | DecodeError:
             try:
-                return self.group(number, each)
+                return self.read(*description.groups.span(number), each)
             except DecodeError as error:
                 return error
 
@@ -250,16 +245,6 @@ class Reader:
                 f"its labels are {nbytes} bytes, more than the limit of {self._limit}. "
                 "Raise the limit if that is expected."
             )
-
-    @property
-    def _dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.description.dtype)
-
-    def _empty(self, depth: int) -> Labels:
-        """An array for ``depth`` slices, in native byte order."""
-        shape = (depth, *self.description.grid[1:])
-        self.check_size(math.prod(shape) * self._dtype.itemsize)
-        return np.empty(shape, self._dtype.newbyteorder("="))
 
     def _decode_into(self, number: int, threads: int, out: Labels) -> None:
         """Decode a group to an array of its shape; raises DecodeError, which names its slices."""
