@@ -231,9 +231,9 @@ def test_threads_read_a_source_that_is_opened_once(tmp_path, monkeypatch):
     assert len(list(plan.tasks())) > 1
     opens = volumes.open
 
-    def slowly(*arguments):
+    def slowly(*arguments, **options):
         time.sleep(0.1)
-        return opens(*arguments)
+        return opens(*arguments, **options)
 
     monkeypatch.setattr(volumes, "open", slowly)
     with open_scheduler(threads=2) as workers:
