@@ -236,7 +236,7 @@ def test_threads_read_a_source_that_is_opened_once(tmp_path, monkeypatch):
         return opens(*arguments, **options)
 
     monkeypatch.setattr(volumes, "open", slowly)
-    with open_scheduler(threads=2) as workers:
+    with open_scheduler("threads:2") as workers:
         assert not any(done.problems for done in convert_all(plan, workers))
     same(tmp_path / "t", volume)
 
