@@ -7,21 +7,17 @@ import h5py
 import numpy as np
 import pytest
 
-from compresso import compressors, encodings, volumes
+from compresso import volumes
 from compresso.volumes.volume import of_array, shape_of, slices_of
 from experiments import DatasetError
-from experiments.measure import Method
 from experiments.recommend.estimate import estimate_size, growth, size
 from experiments.recommend.sample import Places, draw, plan, stack
+from tests.helpers.rows import method
 
 SHAPE, CHUNK = (32, 384, 384), (8, 64, 64)
 BLOCK = (slice(10, 22), slice(100, 228), slice(200, 328))
 #: The share of chunks that have voxels of the block.
 STORED = 2 * 3 * 3 / (4 * 6 * 6)
-
-
-def method(encoding, compression):
-    return Method(encodings.parse(encoding), compressors.parse(compression))
 
 
 METHODS = [method("cpso", "none"), method("cpso", "zstd"), method("compresso", "zstd")]
@@ -75,20 +71,15 @@ def test_the_plan_follows_the_request():
 
 def test_places_cover_the_volume():
     places = Places((10, 7, 5), (4, 3, 5))
-    seen = np.zeros(places.shape, int)
-    for box in map(places.__getitem__, range(len(places))):
-        assert shape_of(box) == places.chunk
+    assert len(places) == 3 * 3 * 1
+    boxes = [places[number] for number in range(len(places))]
+    assert {shape_of(box) for box in boxes} == {places.chunk}
+    seen, marked = np.zeros(places.shape, int), np.zeros(places.across, bool)
+    for box in boxes:
         seen[slices_of(box)] += 1
     assert seen.min() == 1
-    assert len(places) == 3 * 3 * 1
-
-
-def test_a_place_that_ends_inside_a_chunk_counts():
-    places = Places((10, 10, 10), (4, 4, 4))
-    marked = np.zeros(places.across, bool)
-    marked[places.touching(((7, 8), (0, 4), (3, 5)))] = True
-    boxes = map(places.__getitem__, range(len(places)))
-    expected = [z[0] < 8 and z[1] > 7 and y[0] < 4 and x[0] < 5 for z, y, x in boxes]
+    marked[places.touching(((7, 8), (0, 3), (3, 5)))] = True  # also of one that overlaps
+    expected = [z[0] < 8 and z[1] > 7 and y[0] < 3 for z, y, _ in boxes]
     assert marked.ravel().tolist() == expected
 
 
@@ -97,8 +88,8 @@ def test_a_sample_is_part_of_the_volume_and_the_same_for_a_seed():
     one, same, other = (draw(of_array(labels), (8, 16, 16), 5, seed) for seed in (1, 1, 2))
     assert np.array_equal(stack(one.chunks), stack(same.chunks))
     assert not np.array_equal(stack(one.chunks), stack(other.chunks))
-    boxes = Places(labels.shape, (8, 16, 16))
-    places = [labels[slices_of(boxes[number])] for number in range(len(boxes))]
+    boxes = map(Places(labels.shape, (8, 16, 16)).__getitem__, range(5 * 4 * 4))
+    places = [labels[slices_of(box)] for box in boxes]
     assert all(any(np.array_equal(chunk, part) for part in places) for chunk in one.chunks)
 
 
@@ -150,15 +141,14 @@ def test_noise_takes_the_same_bytes_in_any_chunk():
     assert found.low < labels.nbytes < found.high
 
 
-def only_the_block(path, labels):
+def only_the_block(path, labels, block=BLOCK):
     with h5py.File(path, "w") as file:
         made = file.create_dataset("main", SHAPE, "u4", chunks=CHUNK, compression="gzip")
-        made[BLOCK] = labels[BLOCK]
+        made[block] = labels[block]
 
 
 def dense(path, labels):
-    with h5py.File(path, "w") as file:
-        file.create_dataset("main", data=labels, chunks=CHUNK, compression="gzip")
+    only_the_block(path, labels, ...)
 
 
 @pytest.mark.parametrize(
@@ -207,20 +197,16 @@ def test_labels_in_rare_slices_keep_their_share():
 
 
 @pytest.mark.parametrize("label", [0, 7])
-def test_a_ratio_without_several_labels_has_no_interval(label):
+def test_a_ratio_without_several_labels_has_no_interval(tmp_path, label):
     labels = np.full((64, 128, 128), label, np.uint8)
     one, sample = method("none", "zlib"), draw(of_array(labels), (8, 32, 32), 8)
     assert (sample.content.share, sample.content.label) == (0, label)
     assert "128 places" in sample.unknown
     found, exact = estimated(one, sample), size(one, labels)
     assert exact / 2 < found.expected < 2 * exact
-    assert math.isnan(found.low)
-    assert math.isnan(found.high)
-
-
-def test_a_file_without_stored_chunks(tmp_path):
+    assert np.isnan([found.low, found.high]).all()
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        file.create_dataset("main", SHAPE, "u4", chunks=CHUNK, fillvalue=3)
+        file.create_dataset("main", SHAPE, "u4", chunks=CHUNK, fillvalue=label)
     sample = drawn(tmp_path / "a.h5", CHUNK, 16)
-    assert (sample.content.share, sample.content.label) == (0, 3)
+    assert (sample.content.share, sample.content.label) == (0, label)
     assert "no chunk is stored" in sample.unknown
