@@ -20,7 +20,7 @@ from compresso.atomic import STANDARD
 from compresso.cli import DEBUG, FORCE, JSON, QUIET, complain, examples, progress_bar
 from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING, Encoding, split
 from compresso.errors import SpecError, did_you_mean
-from compresso.text import extent, file_size, method_name, ratio_text
+from compresso.text import counted, extent, file_size, method_name, ratio_text
 
 #: Lines about missing objects that are printed; the others are counted.
 MISSING = 20
@@ -200,11 +200,10 @@ def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
         facts |= {"dtype": done.dtype.name, **axes, **ratios, **(spacing or {})}
         click.echo(json.dumps(facts, indent=2))
         return
-    groups, depth = done.groups, done.depth
     lines = [
         f"{source}: {_array(done)}",
         f"codec: {method_name(done.encoding, done.compression)}",
-        f"groups: {groups} of {depth} slice{'' if depth == 1 else 's'}" if groups else "groups: 0",
+        f"groups: {done.groups} of {counted(done.depth, 'slice')}" if done.groups else "groups: 0",
         f"size: {_sizes(done)}",
         volumes.summary(done.metadata),
         f"labels: {done.labels:,}" if labels else "",

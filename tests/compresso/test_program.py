@@ -1,5 +1,6 @@
 """The commands of the program ``compresso``: what they print, and their exit codes."""
 
+import errno
 import json
 import os
 
@@ -10,6 +11,7 @@ import compresso as C
 from compresso import cli, files
 from compresso.codec import Encoding
 from compresso.text import digits, file_size, ratio_text
+from compresso.volumes._client import explain
 from tests.helpers.program import PROGRAM, invoke, one_line, run
 
 LABELS = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6) // 7
@@ -171,6 +173,52 @@ def test_errors_are_one_line(folder, words, text, code):
     assert text in done.stderr.splitlines()[-1]
     assert done.stdout == ""
     assert not set(os.listdir()) & {"x.cps", "x.npy", "seg.cps"}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("thesis.tex", "a folder"),
+        (".zgroup", "chunked store"),
+        ("zarr.json.unfinished", "unfinished conversion"),
+    ],
+)
+def test_folders_are_not_compressed_files(folder, name, words):
+    (folder / "d").mkdir()
+    (folder / "d" / name).touch()
+    for verb, code, *target in (("info", 1), ("verify", 2), ("decompress", 1, "x.npy")):
+        one_line(invoke(verb, "d", *target, code=code), words)
+    if name == "thesis.tex":
+        for verb in ("compress", "convert"):
+            one_line(invoke(verb, "d", "x", code=1), "d: not a file or a known store")
+
+
+def test_names_that_a_store_cannot_have(folder):
+    for name, words in (
+        (os.fsdecode(b"\xff"), "UTF-8"),
+        (256 * "x", os.strerror(errno.ENAMETOOLONG)),
+    ):
+        one_line(invoke("convert", "seg.npy", name, code=1), words)
+
+
+def test_a_full_disk_is_not_a_lack_of_memory():
+    reason = os.strerror(errno.ENOSPC)
+    error = ValueError(f'RESOURCE_EXHAUSTED: Failed writing "x" [OS error 28: {reason}]')
+    assert explain(error).startswith("cannot be written: the disk is full (")
+    assert explain(ValueError("RESOURCE_EXHAUSTED: too big")).startswith("does not fit the memory")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["info", "x" * 240 + "/" + "y" * 240 + "/" + "z" * 240], 1),
+        (["decompress", "in.cps", "y.npy", "--slices", "x" * 999], 2),
+    ],
+)
+def test_lines_about_errors_are_short(folder, words, code):
+    lines = invoke(*words, code=code).stderr.splitlines()
+    assert "Error: " in lines[-1]
+    assert max(map(len, lines)) <= 300
 
 
 def test_help(folder):
