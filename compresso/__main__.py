@@ -90,6 +90,13 @@ def main() -> None:
 @THREADS
 @FORCE
 @cli.MEMORY
+@click.option(
+    "--depth",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Slices per group. Smaller groups are read and recovered one by one, and compress "
+    "worse.  [default: about 16 million voxels]",
+)
 @FORMAT
 @QUIET
 @DEBUG
@@ -143,7 +150,10 @@ def decompress(source: Path, target: Path, quiet: bool, **options: Any) -> None:
         done = files.decompress_file(source, target, progress=progress, **options)
     for fault in done.faults:
         complain(f"{source}: {fault}")
-    _finish(target, done, f"{_array(done)} written", quiet)
+    lost = f", {done.lost} of {counted(done.shape[0], 'slice')} lost" if done.lost else ""
+    if done.lost == done.shape[0] > 0:
+        lost = f", but nothing could be recovered: all {counted(done.lost, 'slice')} are 0"
+    _finish(target, done, f"{_array(done)} written{lost}", quiet)
     sys.exit(1 if done.faults else 0)
 
 
@@ -190,7 +200,7 @@ def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
     with progress_bar(quiet=not labels) as progress:
         done = files.describe_file(source, labels, threads, progress)
     if as_json:
-        hidden = ("faults", "notes")
+        hidden = ("faults", "notes", "lost")
         facts = {n: v for n, v in vars(done).items() if v is not None and n not in hidden}
         geometry = volumes.geometry_of(done.metadata)
         spacing = geometry and {"voxel_size": geometry.spacing[::-1], "unit": geometry.length}
@@ -269,7 +279,7 @@ def convert(
             complain(line)
         if dry_run:
             click.echo(
-                f"{job.target}: {len(plan):,} tasks of {extent(plan.task)} voxels, "
+                f"{job.target}: {counted(len(plan), 'task')} of {extent(plan.task)} voxels, "
                 f"{plan.at_once} at a time, {file_size(plan.task_nbytes)} each; "
                 "nothing is written"
             )
@@ -282,6 +292,8 @@ def convert(
                     complain(line)
                 total = total.plus(done)
                 progress(number, len(plan))
+        if total.missing > MISSING:
+            complain(f"... and {total.missing - MISSING:,} more")
     if not quiet:
         click.echo(
             f"{job.target}: {total.written:,} written ({file_size(total.nbytes)}), "
@@ -295,7 +307,7 @@ def convert(
                 "and --force"
             )
         complain(
-            f"Error: {total.missing:,} parts of {job.target} are missing and read as 0; {advice}"
+            f"Error: {counted(total.missing, 'missing part')} of {job.target}, read as 0; {advice}"
         )
         sys.exit(1)
 

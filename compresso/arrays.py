@@ -128,15 +128,16 @@ def split_index(key: Any, shape: Sequence[int]) -> list[Any]:
     keys = list(key) if isinstance(key, tuple) else [key]
     gaps = [i for i, k in enumerate(keys) if k is ...]
     if len(gaps) > 1 or len(keys) - len(gaps) > len(shape):
-        raise IndexError(f"too many indices: {key!r} for {len(shape)} dimensions")
+        raise IndexError(f"too many indices: {len(keys) - len(gaps)} for {len(shape)} dimensions")
     gap = gaps[0] if gaps else len(keys)
     keys[gap : gap + 1] = [slice(None)] * (len(shape) - len(keys) + len(gaps))
     for axis, (k, size) in enumerate(zip(keys, shape, strict=True)):
         if isinstance(k, slice):
             continue
         if isinstance(k, bool) or not isinstance(k, int | np.integer):
+            what = f"an array of {k.dtype}" if isinstance(k, np.ndarray) else repr(k)
             raise IndexError(
-                f"indices must be integers, slices and ..., not {key!r}; "
+                f"indices must be integers, slices and ..., not {what}; "
                 "for other indices use numpy.asarray of the array, or of a part"
             )
         if not -size <= k < size:

@@ -47,6 +47,8 @@ SETTINGS = {
     "max_content_width": 100,
     "show_default": True,
 }
+#: Commands of run.py, which newcomers look for here.
+HARNESS = ("recommend", "grid", "paper", "fetch", "bench")
 #: As sizes are printed.
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
@@ -73,6 +75,8 @@ class Commands(click.Group):
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             names = self.list_commands(ctx)
             hint = did_you_mean(name, names) or f" Choose from: {', '.join(names)}."
+            if name in HARNESS:
+                hint = f" In a clone of the repository: python run.py {name}"
             ctx.fail(f"no command {name!r}.{hint}")
         return super().resolve_command(ctx, args)
 

@@ -54,7 +54,7 @@ def require(import_name: str, pip_name: str, who: str) -> Any:
         return importlib.import_module(import_name)
     except ImportError as error:
         raise MissingPackageError(
-            f"{who} needs the package {pip_name} ({error}). Run: pip install {pip_name}"
+            f"{who} needs {pip_name.replace(' ', ' and ')} ({error}). Run: pip install {pip_name}"
         ) from None
 
 

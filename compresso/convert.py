@@ -121,6 +121,8 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
 
     ``at_once`` tasks run in a process; with ``fewer``, as many of them as the memory holds.
     """
+    for package in ("tensorstore", "zarr"):
+        require(package, "tensorstore zarr", "convert")
     for text in (job.source, job.target):
         if text in ("", str(STANDARD)) or is_stream(volumes.split(text)[0]):
             raise FileError(

@@ -1,6 +1,7 @@
 """The errors this library raises on purpose; all of them are :class:`CompressoError`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,16 @@ class FileError(CompressoError):
 
 class MissingPackageError(CompressoError, ImportError):
     """An optional package that a codec or a file format needs is not installed."""
+
+
+@contextmanager
+def naming(source: object) -> Iterator[None]:
+    """Put a file's name in front of an error about its labels or bytes."""
+    try:
+        yield
+    except (DecodeError, EncodeError) as error:
+        kind = DecodeError if isinstance(error, DecodeError) else EncodeError
+        raise kind(f"{source}: {error}") from error
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ overwrite the target; ``form``, the file ending of the volume's format if its na
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from compresso import container, volumes
 from compresso.arrays import LIMIT, Labels, Shape
 from compresso.atomic import HEAD, check_unchanged, replacing, seekable
 from compresso.codec import DEFAULT_ENCODING
-from compresso.errors import DecodeError, EncodeError, FileError
+from compresso.errors import DecodeError, FileError, naming
 from compresso.parallel import Progress, Span, ignore
 
 #: Slices from the first to before the second, or to the end.
@@ -34,6 +34,7 @@ class Result:
     """The array in a file that was written or checked, and the file's size.
 
     ``faults`` are the damage found, and ``notes`` are lines about what the target cannot hold.
+    ``lost`` is the number of slices that are filled with 0.
     """
 
     shape: Shape
@@ -41,6 +42,7 @@ class Result:
     size: int
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,13 +84,14 @@ def compress_file(
     force: bool = False,
     form: str = "",
     progress: Progress = ignore,
+    depth: int | None = None,
 ) -> Result:
     """Compress a volume (docs/stores.md) to a file; to ``.cpso``, as PyPI's package does.
 
-    ``memory`` is an approximate limit in bytes. Smaller limits make smaller groups, so the
-    compressed bytes depend on it; they never depend on ``threads``. By default the groups at work
-    take at most a quarter of the free memory. Raises FileError, and EncodeError if the encoding
-    cannot hold the labels.
+    ``depth`` is the number of slices per group. ``memory`` is an approximate limit in bytes.
+    Smaller limits make smaller groups, so the compressed bytes depend on it; they never depend on
+    ``threads``. By default the groups at work take at most a quarter of the free memory. Raises
+    FileError, and EncodeError if the encoding cannot hold the labels.
     """
     if is_cpso(target):
         return _copy(source, target, ALL, force, form)
@@ -97,7 +100,8 @@ def compress_file(
         open(unfinished, "wb") as file,
     ):
         shape = volume.own if 0 < len(volume.own) < 3 else volume.shape
-        depth = None if memory is None else container.depth_within(memory, shape, encoding)
+        if depth is None and memory is not None:
+            depth = container.depth_within(memory, shape, encoding)
         kept, lost = volumes.fit(volume.metadata, container.METADATA_LIMIT)
         parts = _slabs(volume, 0, volume.shape[0], depth or STEP)
         shift = container.shift_of(volume.dtype, parts)  # reads signed 64-bit labels only
@@ -130,7 +134,7 @@ def decompress_file(
     if is_cpso(source):
         return _copy(str(source), target, slices, force, target_form=form)
     name = volumes.named(target, form, FORMAT)
-    faults: list[str] = []
+    faults: list[container.Damage] = []
     with _reader(source, salvage, limit) as reader:
         description, dtype = reader.description, np.dtype(reader.description.dtype)
         reader.check_size(description.group_nbytes)
@@ -139,7 +143,7 @@ def decompress_file(
         except DecodeError as error:
             if not salvage:
                 raise
-            faults.append(str(error))
+            faults.append(container.Damage(0, 0, str(error)))
         (z0, z1), notes = _chosen(description.grid[0], slices, source)
         shape: Shape = (z1 - z0, *description.grid[1:])
         if slices == ALL and volumes.any_shape(name):
@@ -158,7 +162,9 @@ def decompress_file(
             lost = volumes.write(unfinished, about, parts)
             nbytes = unfinished.stat().st_size
     notes += volumes.report_lost(target, lost)
-    return Result(shape, dtype, nbytes, tuple(faults), tuple(notes))
+    reasons = tuple(damage.reason for damage in faults)
+    zeros = sum(damage.z1 - damage.z0 for damage in faults)
+    return Result(shape, dtype, nbytes, reasons, tuple(notes), zeros)
 
 
 def verify_file(
@@ -240,7 +246,7 @@ def _opened(
     with (
         volumes.open(source, memory, False, form, FORMAT) as volume,
         replacing(target, force, volume.paths, ending) as unfinished,
-        _named(source),
+        naming(source),
     ):
         yield volume, unfinished
         check_unchanged(volume.paths, volume.stamp, "nothing was written, run it again")
@@ -261,7 +267,7 @@ def _groups(
     span: Span,
     threads: int,
     progress: Progress,
-    faults: list[str] | None = None,
+    faults: list[container.Damage] | None = None,
 ) -> Generator[Labels, None, None]:
     """Yield slices group by group; damage is added to ``faults`` and filled with 0, or raised."""
     description = reader.description
@@ -276,7 +282,7 @@ def _groups(
             elif faults is None:
                 raise group
             else:
-                faults.append(f"{group}; they are filled with 0")
+                faults.append(container.Damage(low, high, f"{group}; they are filled with 0"))
                 yield np.zeros((high - low, *description.grid[1:]), description.dtype)
             progress(done, len(numbers))
 
@@ -302,41 +308,33 @@ def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator
     if source.is_dir():
         raise FileError(f"{source}: {volumes.what_is(source)}")
 
-    def check(start: bytes) -> None:
-        with _named(source):
-            container.check_magic(start)
-
-    with seekable(source, "file", None if salvage else check) as path:
+    with seekable(source, "file", None if salvage else partial(_check_start, source)) as path:
         try:
             file = path.open("rb")
         except FileNotFoundError:
             raise FileError(f"{source}: no such file") from None
         except OSError as error:
             raise FileError(f"{source}: cannot be read ({error.strerror or error})") from None
-        with file, _named(source):
-            _refuse_volume(source, file.read(HEAD))
-            yield container.Reader(file, salvage, limit, volumes.available() // 4)
+        with file, naming(source):
+            try:
+                reader = container.Reader(file, salvage, limit, volumes.available() // 4)
+            except DecodeError:
+                file.seek(0)
+                _check_start(source, file.read(HEAD))
+                raise
+            yield reader
 
 
-def _refuse_volume(source: Path, start: bytes) -> None:
-    """Raise DecodeError, with the command to compress it, for a file of another format."""
+def _check_start(source: Path, start: bytes) -> None:
+    """Raise FileError if a file does not begin as a compressed file does."""
+    if start.startswith(container.MAGIC):
+        return
     for ending, form in volumes.suffixes().items():
-        if (
-            source.name.lower().endswith(ending)
-            and form.begins(start)
-            and not start.startswith(container.MAGIC)
-        ):
-            raise DecodeError(
-                f"a volume ({ending}), not a compresso file. To compress it: compresso compress "
-                f"{source}"
+        if source.name.lower().endswith(ending) and form.begins(start):
+            raise FileError(
+                f"{source}: a volume ({ending}), not a compresso file. To compress it: compresso "
+                f"compress {source}"
             )
-
-
-@contextmanager
-def _named(source: object) -> Iterator[None]:
-    """Put the source's name in front of an error about its labels or bytes."""
-    try:
-        yield
-    except (DecodeError, EncodeError) as error:
-        kind = DecodeError if isinstance(error, DecodeError) else EncodeError
-        raise kind(f"{source}: {error}") from error
+    raise FileError(
+        f"{source}: not a compresso file (its first bytes are not those of a .cps file)"
+    )

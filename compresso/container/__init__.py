@@ -16,16 +16,16 @@ from compresso.codec import DEFAULT_ENCODING, Buffer
 from compresso.container.array import CompressedArray, open
 from compresso.container.description import METADATA_LIMIT, depth_within, describe
 from compresso.container.group import shift_of
-from compresso.container.layout import MAGIC, check_magic
-from compresso.container.reader import Reader
+from compresso.container.layout import MAGIC
+from compresso.container.reader import Damage, Reader
 from compresso.container.writer import write
 
 __all__ = [
     "MAGIC",
     "METADATA_LIMIT",
     "CompressedArray",
+    "Damage",
     "Reader",
-    "check_magic",
     "depth_within",
     "describe",
     "dumps",

@@ -7,7 +7,7 @@ import math
 import os
 import weakref
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
@@ -17,7 +17,7 @@ from compresso.arrays import LIMIT, Labels, copied, split_index
 from compresso.codec import Buffer
 from compresso.container.description import Description
 from compresso.container.reader import Reader
-from compresso.errors import DecodeError, FileError
+from compresso.errors import DecodeError, FileError, naming
 from compresso.text import method_name
 
 #: Everything that :func:`open` takes.
@@ -46,8 +46,9 @@ class CompressedArray:
         self._origin, self._threads, self._limit = _origin(file), threads, limit
         self._file = _opened(self._origin)
         try:
-            self._reader = Reader(self._file, limit=limit)
-            self._reader.check_end()
+            with self._naming():
+                self._reader = Reader(self._file, limit=limit)
+                self._reader.check_end()
         except BaseException:
             if isinstance(self._origin, str):
                 self._file.close()
@@ -75,9 +76,10 @@ class CompressedArray:
         first, *rest = keys = split_index(key, self.shape)
         if self.ndim < 3:
             return self._whole()[tuple(keys)]
-        if isinstance(first, slice):
-            return self._slices(range(*first.indices(len(self))), tuple(rest))
-        return self._slices(range(first, first + 1), tuple(rest))[0]
+        with self._naming():
+            if isinstance(first, slice):
+                return self._slices(range(*first.indices(len(self))), tuple(rest))
+            return self._slices(range(first, first + 1), tuple(rest))[0]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the path of the file, or the bytes that were given, without decoded labels."""
@@ -114,8 +116,13 @@ class CompressedArray:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _naming(self) -> AbstractContextManager[None]:
+        """Name the file in errors, if it has a name."""
+        return naming(self._origin) if isinstance(self._origin, str) else nullcontext()
+
     def _whole(self) -> Labels:
-        return self._reader.read(threads=self._threads).reshape(self.shape)
+        with self._naming():
+            return self._reader.read(threads=self._threads).reshape(self.shape)
 
     def _groups(self, numbers: Sequence[int]) -> Generator[Labels, None, None]:
         """Several groups, in this order, each once."""
@@ -150,7 +157,8 @@ class CompressedArray:
     def _tally(self) -> tuple[Labels, NDArray[np.int64]]:
         """Labels, ascending, and the voxels of each."""
         labels, counts = np.empty(0, self.dtype), np.empty(0, np.int64)
-        with closing(self._groups(range(len(self.description.groups)))) as groups:
+        groups = self._groups(range(len(self.description.groups)))
+        with self._naming(), closing(groups):
             for group in groups:
                 flat = group.reshape(-1)
                 starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))  # of runs
@@ -217,6 +225,10 @@ def _origin(file: Openable) -> str | bytes | BinaryIO:
 def _opened(origin: str | bytes | BinaryIO) -> BinaryIO:
     """The file of an origin."""
     if isinstance(origin, str):
+        if os.path.isdir(origin):
+            raise IsADirectoryError(
+                f"{origin}: a folder, not a .cps file. Open a Zarr array with zarr.open_array."
+            )
         return builtins.open(origin, "rb")
     return io.BytesIO(origin) if isinstance(origin, bytes) else origin
 

@@ -92,8 +92,8 @@ def check_magic(data: bytes) -> None:
     """Raise DecodeError if these are not the first bytes of a compresso file."""
     if len(data) < HEAD.size or not data.startswith(MAGIC):
         raise DecodeError(
-            "not a compresso file (expected .cps). In Python, decode raw codec output with that "
-            "codec, e.g. compresso.COMPRESSO.decompress"
+            "not a compresso file (its first bytes are not those of a .cps file). Decode raw codec "
+            "output with that codec, e.g. compresso.COMPRESSO.decompress"
         )
 
 

@@ -113,6 +113,11 @@ def open(
     path, inner = split(text)
     if path != STANDARD and not path.exists():
         raise FileError(f"{path}: no such file")
+    if not form and path.suffix.lower() == ".cps":
+        restored = path.with_suffix(".h5")
+        raise FileError(
+            f"{path}: already compressed. To restore it: compresso decompress {path} {restored}"
+        )
     kind = suffixes()[ending(named(path, form, advice))]
     if inner and not kind.several:
         raise FileError(f"{path}: the file has one volume. Remove what follows the colon: {inner}")
@@ -216,6 +221,8 @@ def named(path: Path, form: str = "", advice: str = "") -> Path:
     name = Path(f"volume.{form.lstrip('.')}") if form else path
     if not ending(name):
         known = ", ".join(suffixes())
+        if name.suffix.lower() == ".zarr":
+            advice = ". To write Zarr, use compresso convert"
         raise FileError(f"{name}: unknown file format (known endings: {known}){advice}")
     return name
 

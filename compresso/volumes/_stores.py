@@ -176,7 +176,7 @@ def what_is(folder: Path) -> str:
     if (folder / UNFINISHED).is_file() and not (folder / HEAD).is_file():
         return RESUMABLE
     if names_store(str(folder)):
-        return "not a compressed file but a chunked store. Compress it first."
+        return "a chunked store, and not a .cps file. Read it with compress, convert or Zarr."
     return "not a compressed file but a folder. Name a file."
 
 
@@ -210,7 +210,7 @@ def locate(text: str) -> Location:
     scheme, _, rest = address.partition("://")
     found = _of_scheme(scheme) if URL.match(address) else []
     if found:
-        address = rest
+        address = re.sub("^file://(?=[^/])", "", rest)  # as CloudVolume writes a relative path
     if not URL.match(address) and "|" not in address:
         folder, inner = split_inner(address)
         path = os.path.abspath(folder / inner.strip("/"))

@@ -180,7 +180,7 @@ def _follow(path: Path, file: Any, name: str) -> Any:
     return item
 
 
-def _volumes(file: Any) -> list[str]:
+def _volumes(file: Any, kinds: str = "uib") -> list[str]:
     """Return the names of the integer datasets with the most axes of a volume, without links."""
     import h5py
 
@@ -188,7 +188,7 @@ def _volumes(file: Any) -> list[str]:
 
     def visit(name: str, item: Any) -> None:
         with suppress(TypeError):  # a type that NumPy does not have
-            if isinstance(item, h5py.Dataset) and item.dtype.kind in "uib":
+            if isinstance(item, h5py.Dataset) and item.dtype.kind in kinds:
                 axes: tuple[int, ...] = ()
                 with suppress(EncodeError):
                     axes = space_axes(item.shape or ())
@@ -201,7 +201,9 @@ def _volumes(file: Any) -> list[str]:
 def _choices(path: Path, file: Any) -> str:
     names = [f"/{name}" for name in _volumes(file)]
     if not names:
-        return "it does not hold a dataset of integers"
+        floats = [f"; /{name} is {file[name].dtype}" for name in _volumes(file, "f")[:1]]
+        advice = '. Convert it first, e.g. labels.astype("uint32")' if floats else ""
+        return f"no dataset of integers{''.join(floats)}{advice}"
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     listed = ", ".join(names[:LISTED])
     several = "several datasets" if len(names) > 1 else "dataset"

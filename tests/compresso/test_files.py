@@ -112,11 +112,27 @@ def test_damage_is_refused_or_salvaged(folder, where):
     words = ["decompress", folder / "x.cps", folder / "t.npy"]
     one_line(invoke(*words, code=1), f"{folder / 'x.cps'}: ")
     assert not (folder / "t.npy").exists()
-    one_line(invoke(*words, "--salvage", code=1), f"{folder / 'x.cps'}: ")
+    done = invoke(*words, "--salvage", code=1)
+    one_line(done, f"{folder / 'x.cps'}: ")
+    assert ("1 of 2 slices lost" in done.stdout) == (where == "group")
     expected = LABELS.copy()
     if where == "group":
         expected[1] = 0
     assert np.array_equal(np.load(folder / "t.npy"), expected)
+
+
+def test_salvage_reports_that_nothing_is_left(tmp_path):
+    data = bytearray(C.dumps(LABELS, "none", "zlib", depth=2))
+    data[data.index(b"GRP\0\0") + 50] ^= 1
+    (tmp_path / "x.cps").write_bytes(data)
+    done = invoke("decompress", tmp_path / "x.cps", tmp_path / "t.npy", "--salvage", code=1)
+    assert "nothing could be recovered: all 2 slices are 0" in done.stdout
+    assert not np.load(tmp_path / "t.npy").any()
+
+
+def test_the_slices_per_group_can_be_chosen(folder):
+    invoke("compress", folder / "in.npy", folder / "t.cps", "--depth", 1, "--memory", "1G")
+    assert files.describe_file(folder / "t.cps").groups == 2
 
 
 def test_labels_that_an_encoding_cannot_hold_name_the_file(folder):

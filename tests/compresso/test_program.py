@@ -12,6 +12,7 @@ from compresso import cli, files
 from compresso.codec import Encoding
 from compresso.text import digits, file_size, ratio_text
 from compresso.volumes._client import explain
+from experiments.commands import FILES
 from tests.helpers.program import PROGRAM, invoke, one_line, run
 
 LABELS = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6) // 7
@@ -75,7 +76,8 @@ def test_verify_distinguishes_damage_from_a_failure(folder):
     assert len(faults) == 2
     assert all(line.startswith("bad.cps: ") for line in faults)
     assert last.startswith("bad.cps: damaged")
-    one_line(invoke("verify", "seg.npy", code=1), "not a compresso file")
+    one_line(invoke("verify", "seg.npy", code=2), "not a compresso file")
+    one_line(invoke("verify", "README.md", code=2), "not a compresso file")
     one_line(invoke("verify", "no.cps", code=2), "no.cps: no such file")
     one_line(invoke("verify", ".", code=2), "folder")
 
@@ -142,11 +144,16 @@ def test_warmup_compiles_the_named_codecs(folder, monkeypatch):
     assert {codec.name for codec in warmed} >= {"cpso", "ristretto", "neuroglancer"}
 
 
+def test_the_named_commands_are_those_of_run_py():
+    assert set(cli.HARNESS) <= set(FILES)
+
+
 @pytest.mark.parametrize(
     ("words", "text", "code"),
     [
         (["compres", "a.npy"], "no command 'compres'. Did you mean \"compress\"?", 2),
         (["help", "xyz"], "Choose from: ", 2),
+        (["recommend", "a.h5"], "python run.py recommend", 2),
         (["compress", "seg.npy", "-e", "rar"], "unknown encoding 'rar'. Choose from: none", 2),
         (["compress", "seg.npy", "-c", "ztsd"], 'Did you mean "zstd"?', 2),
         (["warmup", "ristreto"], 'Did you mean "ristretto"?', 2),
@@ -156,6 +163,9 @@ def test_warmup_compiles_the_named_codecs(folder, monkeypatch):
         (["decompress", "seg.npy", "x.npy"], "To compress it: compresso compress seg.npy", 1),
         (["info", "README.md"], "README.md: not a compresso file", 1),
         (["decompress", "in.cps", "x.png"], "x.png: unknown", 1),
+        (["decompress", "in.cps", "x.zarr"], "use compresso convert", 1),
+        (["compress", "in.cps", "x.cps"], "compresso decompress in.cps in.h5", 1),
+        (["compress", "seg.npy", "--depth", "0"], "0 is not in the range", 2),
         (["compress", "seg.npy", "no/such/x.cps"], "cannot be written", 1),
         (["compress", "seg.npy", "--memory", "much"], "not a valid size", 2),
         (["convert", "seg.npy", "x.zarr", "--memory", "15M"], "too small (at least 16.0 MB)", 2),
@@ -250,7 +260,7 @@ def test_bugs_are_reported_as_bugs(folder, monkeypatch):
     monkeypatch.setattr(files, "describe_file", broken)
     one_line(invoke("info", "x", code=70), "error: KeyError: 'lossless'; this is a bug")
     assert "Traceback" in invoke("info", "x", "--debug", code=70).stderr
-    assert "Traceback" in invoke("verify", "seg.npy", "--debug", code=1).stderr
+    assert "Traceback" in invoke("verify", "seg.npy", "--debug", code=2).stderr
 
 
 def test_a_terminal_gets_a_bar_and_the_news_that_kernels_are_compiled(monkeypatch, capsys):

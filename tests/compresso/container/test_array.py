@@ -6,6 +6,7 @@ import mmap
 import multiprocessing
 import os
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -195,6 +196,28 @@ def test_other_files_are_refused(tmp_path):
         C.open(tmp_path / "no.cps")
     with pytest.raises(FileNotFoundError):
         C.open(tmp_path / "none.cps")
+    with pytest.raises(IsADirectoryError, match=r"zarr\.open_array"):
+        C.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "use", [C.CompressedArray.counts, lambda array: array[0], np.asarray], ids=str
+)
+def test_errors_name_the_file(path, use):
+    data = bytearray(path.read_bytes())
+    data[data.index(b"GRP\0\0") + 50] ^= 1
+    path.write_bytes(data)
+    with C.open(path) as array, pytest.raises(C.DecodeError, match=f"^{re.escape(str(path))}: "):
+        use(array)
+    path.write_bytes(data[:-9])
+    with pytest.raises(C.DecodeError, match=f"^{re.escape(str(path))}: "):
+        C.open(path)
+
+
+def test_an_error_does_not_print_a_whole_mask(path):
+    with C.open(path) as array, pytest.raises(IndexError) as caught:
+        array[np.zeros((999, 9), bool)]
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("kind", BY_VALUE)

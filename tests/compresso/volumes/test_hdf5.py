@@ -220,6 +220,13 @@ def test_hdf5_chooses_the_dataset_with_the_most_axes(tmp_path):
         volumes.open(tmp_path / "b.h5").__enter__()
 
 
+def test_hdf5_names_a_dataset_that_is_not_of_integers(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["seg"] = LABELS.astype("f8")
+    with pytest.raises(C.FileError, match="/seg is float64"):
+        volumes.open(tmp_path / "a.h5").__enter__()
+
+
 def test_hdf5_chunks_are_those_of_the_volume(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("labels", data=LABELS[None, ..., None], chunks=(1, 2, 3, 4, 1))

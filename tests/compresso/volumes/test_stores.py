@@ -119,6 +119,7 @@ def test_every_way_to_name_a_local_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     same("my seg", volume)
     same("precomputed://my seg", volume)
+    same("precomputed://file://my seg", volume)
 
 
 def test_zarr_and_n5_addresses(tmp_path):
