@@ -24,6 +24,8 @@ from compresso.volumes.volume import Volume
 
 #: The largest number of bytes that a byte of a deflate stream can stand for.
 DEFLATE = 1040
+#: The same for each packing of a :class:`Stream`.
+RATIOS = {"raw": 1, "gzip": DEFLATE, "bz2": 1 << 21}
 #: System errors that do not depend on the content of a file.
 REFUSALS = (errno.EACCES, errno.EPERM, errno.EIO)
 #: The memory limit of a container, on Linux.
@@ -198,6 +200,8 @@ class Stream:
         self._path, self._packing, self._start, self._skip = path, packing, start, skip
         self._shape, self._dtype, self._last = shape, dtype, last
         self._plane = bytes_of(shape[1:], dtype)
+        stored = max(0, path.stat().st_size - start)
+        check_room(bytes_of(shape, dtype) + skip, stored, RATIOS[packing])
         self._opened = ExitStack()
         self._file: Any = None
         self._at = 0  # the next slice of the file, or -1
@@ -249,7 +253,7 @@ def unpacked(path: Path, packing: str, start: int = 0) -> Iterator[Any]:
                 yield content
 
 
-def packing(file: BinaryIO, packed: bool) -> AbstractContextManager[Any]:
+def packer(file: BinaryIO, packed: bool) -> AbstractContextManager[Any]:
     """Return a file that packs all bytes with gzip on their way to this file, or this file."""
     if not packed:
         return nullcontext(file)

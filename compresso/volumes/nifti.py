@@ -12,19 +12,8 @@ import numpy as np
 from compresso.arrays import Labels
 from compresso.codec import require
 from compresso.errors import FileError
-from compresso.volumes import _metadata
-from compresso.volumes._format import (
-    DEFLATE,
-    Format,
-    Stream,
-    bytes_of,
-    check_room,
-    check_writable,
-    packing,
-    unpacked,
-    volume_shape,
-    write_labels,
-)
+from compresso.volumes import _format, _metadata
+from compresso.volumes._format import Format
 from compresso.volumes._metadata import Geometry, Metadata
 from compresso.volumes.volume import Volume
 
@@ -54,26 +43,24 @@ class Nifti(Format):
         with path.open("rb") as plain:
             is_packed = plain.read(len(GZIP)) == GZIP
         packing = "gzip" if is_packed else "raw"
-        with unpacked(path, packing) as file:
+        with _format.unpacked(path, packing) as file:
             data = file.read(VERSION_2)
             header = _header(data)
             own, dtype = tuple(header.get_data_shape()[::-1]), header.get_data_dtype()
-            shape = volume_shape(path, own, dtype, others=range(len(own) - 3))
+            shape = _format.volume_shape(path, own, dtype, others=range(len(own) - 3))
             if header.get_slope_inter() not in ((None, None), (1, 0)):
                 raise FileError(f"{path}: its header scales the labels; they must be integers")
             start = float(header["vox_offset"])
             if not header.single_vox_offset <= start < math.inf or start % 1:
                 raise ValueError(f"its labels cannot begin at byte {start}")
-            room = max(0, path.stat().st_size - (0 if is_packed else int(start)))
-            check_room(bytes_of(shape, dtype), room, DEFLATE if is_packed else 1)
             data += file.read(min(max(0, int(start) - len(data)), EXTENSIONS))
         fields = read_metadata(header, data[header.sizeof_hdr : int(start)])
-        with Stream(path, shape, dtype, packing, skip=int(start)) as stream:
+        with _format.Stream(path, shape, dtype, packing, skip=int(start)) as stream:
             yield Volume(shape, dtype, stream.fetch, *fields, own=own)
 
     def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write a NIfTI file, packed with gzip if its name ends with .gz."""
-        check_writable(path, volume)
+        _format.check_writable(path, volume)
         nibabel = require("nibabel", "nibabel", "this file")
         size = _metadata.own(volume.metadata, "nifti").get("sizeof_hdr")
         longer = size == VERSION_2 or max(volume.shape) > LONGEST
@@ -85,9 +72,9 @@ class Nifti(Format):
             raise FileError(f"{path}: NIfTI cannot hold the volume ({error})") from None
         extensions, lost = fill(header, volume.metadata)
         header["vox_offset"] = header.sizeof_hdr + len(extensions)
-        with path.open("wb") as disk, packing(disk, path.suffix.lower() == ".gz") as file:
+        with path.open("wb") as disk, _format.packer(disk, path.suffix.lower() == ".gz") as file:
             file.write(header.binaryblock + extensions)
-            write_labels(file, volume, parts)
+            _format.write_labels(file, volume, parts)
         return lost
 
 

@@ -1,5 +1,6 @@
 """NRRD, by pynrrd: the SPL atlases."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,28 +13,15 @@ import numpy as np
 from compresso.arrays import Labels, space_axes
 from compresso.codec import require
 from compresso.errors import FileError
-from compresso.volumes import _metadata
-from compresso.volumes._format import (
-    DEFLATE,
-    Format,
-    Stream,
-    bytes_of,
-    check_room,
-    check_writable,
-    packing,
-    unpacked,
-    volume_shape,
-    write_labels,
-)
+from compresso.volumes import _format, _metadata
+from compresso.volumes._format import Format
 from compresso.volumes._metadata import Geometry, Metadata, Vector, unit_of
 from compresso.volumes.volume import Volume
 
-#: How each encoding is read, and the largest number of labels' bytes per byte of it.
+#: How each encoding is read.
 ENCODINGS = {
-    "raw": ("raw", 1),
-    **dict.fromkeys(("gzip", "gz"), ("gzip", DEFLATE)),
-    **dict.fromkeys(("bzip2", "bz2"), ("bz2", 1 << 21)),
-    **dict.fromkeys(("ascii", "text", "txt"), ("text", 8)),
+    **{"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bz2", "bz2": "bz2"},
+    **dict.fromkeys(("ascii", "text", "txt"), "text"),
 }
 #: Digits of a label in a text, at most.
 DIGITS = 32
@@ -73,15 +61,14 @@ class Nrrd(Format):
                 f"{path}: {own[-1]} layers of overlapping segments, but a volume has one label "
                 "per voxel. In 3D Slicer, export each layer by itself, or one labelmap."
             )
-        shape = volume_shape(path, own, dtype)
+        shape = _format.volume_shape(path, own, dtype)
         encoding = header["encoding"].lower()
         if encoding not in ENCODINGS:
             raise ValueError(f"unknown encoding {encoding} (known: {', '.join(ENCODINGS)})")
-        packing, ratio = ENCODINGS[encoding]
+        packing = ENCODINGS[encoding]
         data = _data_file(path, header)
         lines, skip = _field(header, "line skip", 0), _field(header, "byte skip", 0)
         start = _skip_lines(data, 0 if data != path else start, lines)
-        check_room(bytes_of(shape, dtype), max(0, data.stat().st_size - start), ratio)
         axes = [len(own) - 1 - axis for axis in reversed(space_axes(own))]
         fields = read_metadata(text, axes, len(own))
         if packing == "text":
@@ -89,10 +76,10 @@ class Nrrd(Format):
             yield Volume(shape, dtype, lambda a, b: labels[a:b], *fields, own=own)
             return
         if skip == -1:  # the labels are the last bytes
-            skip = _length(data, packing, start) - bytes_of(shape, dtype)
+            skip = _length(data, packing, start) - _format.bytes_of(shape, dtype)
         if skip < 0:
             raise EOFError("it has fewer labels than its header says")
-        with Stream(data, shape, dtype, packing, start, skip) as stream:
+        with _format.Stream(data, shape, dtype, packing, start, skip) as stream:
             yield Volume(shape, dtype, stream.fetch, *fields, own=own)
 
     def files(self, path: Path) -> tuple[Path, ...]:
@@ -104,7 +91,7 @@ class Nrrd(Format):
         """Write an NRRD file, packed with gzip, its axes x first."""
         if path.suffix.lower() == ".nhdr":
             raise FileError(".nhdr files are headers without data. Write an .nrrd file.")
-        check_writable(path, volume)
+        _format.check_writable(path, volume)
         fields = {
             "type": volume.dtype.name,
             "dimension": 3,
@@ -116,8 +103,8 @@ class Nrrd(Format):
         lines = [magic, *(f"{name}: {value}" for name, value in fields.items()), *more]
         with path.open("wb") as file:
             file.write("".join(f"{line}\n" for line in [*lines, ""]).encode("latin-1"))
-            with packing(file, True) as packed:
-                write_labels(packed, volume, parts)
+            with _format.packer(file, True) as packed:
+                _format.write_labels(packed, volume, parts)
         return lost
 
     def sliced(self, fields: Metadata, z0: int, z1: int) -> Metadata:
@@ -185,7 +172,7 @@ def _length(data: Path, packing: str, start: int) -> int:
     """Return the unpacked bytes of the data."""
     if packing == "raw":
         return data.stat().st_size - start
-    with unpacked(data, packing, start) as file:
+    with _format.unpacked(data, packing, start) as file:
         return sum(map(len, iter(lambda: file.read(1 << 20), b"")))
 
 
@@ -199,10 +186,8 @@ def _read_text(
     words = text.split()
     if not text[-1:].isspace():
         raise EOFError("its text must end with the end of a line; it may be cut")
-    if max(map(len, words), default=0) > DIGITS:
-        raise ValueError("its text is not made of integers")
-    if len(words) != bytes_of(shape, dtype) // dtype.itemsize:
-        raise ValueError(f"it has {len(words)} labels, not as many as its header says")
+    if len(words) != math.prod(shape) or max(map(len, words), default=0) > DIGITS:
+        raise ValueError(f"its text is not made of {math.prod(shape)} integers")
     labels: Labels = np.array(words, "S").astype(dtype).reshape(shape)
     return labels
 

@@ -23,21 +23,13 @@ import numpy as np
 from compresso.arrays import Labels
 from compresso.codec import require
 from compresso.errors import FileError
-from compresso.volumes import _metadata
-from compresso.volumes._format import (
-    DEFLATE,
-    Format,
-    Stream,
-    bytes_of,
-    check_room,
-    check_writable,
-    volume_shape,
-)
+from compresso.volumes import _format, _metadata
+from compresso.volumes._format import Format
 from compresso.volumes._metadata import Geometry, Metadata, common_unit, unit_of
 from compresso.volumes.volume import Volume
 
 #: The largest number of bytes per compressed byte, by the number of the compression.
-RATIOS = {1: 1, 5: 2600, 8: DEFLATE, 32773: 64, 32946: DEFLATE}
+RATIOS = {1: 1, 5: 2600, 8: _format.DEFLATE, 32773: 64, 32946: _format.DEFLATE}
 LARGEST_RATIO = 1 << 16
 #: Labels of more bytes are written as BigTIFF, which ImageJ itself does not read.
 CLASSIC = (1 << 32) - (1 << 25)
@@ -94,18 +86,17 @@ class Tiff(Format):
                 return
             # One run of bytes, of which some programs describe only the first slice.
             dtype = dtype.newbyteorder(file.byteorder)
-            check_room(bytes_of(shape, dtype), max(0, size - start), 1)
-            with Stream(path, shape, dtype, start=start, last=False) as stream:
+            with _format.Stream(path, shape, dtype, start=start, last=False) as stream:
                 yield Volume(shape, dtype, stream.fetch, *fields)
 
     def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write a TIFF file, one page per slice, compressed with zlib."""
-        check_writable(path, volume, ("b",))
+        _format.check_writable(path, volume, ("b",))
         every, first, lost = tags(volume)
         dtype = volume.dtype.newbyteorder("=")
         options = {"shape": volume.shape[1:], "dtype": dtype}
         options |= {"compression": "zlib", "metadata": None}
-        big = bytes_of(volume.shape, dtype) > CLASSIC
+        big = _format.bytes_of(volume.shape, dtype) > CLASSIC
         with require("tifffile", "tifffile", "this file").TiffWriter(path, bigtiff=big) as file:
             for number, page in enumerate(chain.from_iterable(parts)):
                 file.write(page, **options | (every if number else first))
@@ -162,10 +153,11 @@ def _choose(path: Path, file: Any, inner: str) -> Any:
     levels = [level for each in series for level in each.levels]
     if sum(map(len, levels)) < len(file.pages):
         raise ValueError("its metadata promise fewer slices than it has pages")
-    if not inner and _are_slices(series):
+    kinds = {(each.kind, each.axes, each.keyframe.hash) for each in series}
+    if not inner and len(series) > 1 == len(kinds) and series[0].axes == "YX":
+        # Single pages that were appended to the file one by one.
         first, pages = series[0], [each.keyframe for each in series]
-        shape = (len(series), *first.shape)
-        return type(first)(pages, shape, first.dtype, "ZYX", kind=first.kind)
+        return type(first)(pages, (len(pages), *first.shape), first.dtype, "ZYX", kind=first.kind)
     if (inner or len(series) > 1) and not (inner.isdecimal() and int(inner) < len(series)):
         what = [f"{i} of {each.dtype.name} {each.shape}" for i, each in enumerate(series[:LISTED])]
         what += [f"{len(series) - LISTED} more"] * (len(series) > LISTED)
@@ -173,16 +165,6 @@ def _choose(path: Path, file: Any, inner: str) -> Any:
         problem = f"no series {inner}" if inner else "several series"
         raise FileError(f"{path}: {problem}: {', '.join(what)}. Choose one, e.g. {last}")
     return series[int(inner or 0)]
-
-
-def _are_slices(series: list[Any]) -> bool:
-    """Whether series are single pages of one kind, which were appended to the file one by one."""
-    return len(series) > 1 and all(
-        each.kind in ("shaped", "generic")
-        and each.axes == "YX"
-        and each.keyframe.hash == series[0].keyframe.hash
-        for each in series
-    )
 
 
 def _check_chain(file: Any) -> None:
@@ -226,7 +208,7 @@ def _shape(path: Path, series: Any) -> tuple[int, int, int]:
     others = [n for n, axis in zip(whole, series.get_axes(False), strict=True) if axis not in "YX"]
     depth = math.prod(others)
     if sum(n > 1 for n in others) > 1 or page.imagedepth != 1 or series.transform:
-        volume_shape(path, series.shape, np.dtype(series.dtype))
+        _format.volume_shape(path, series.shape, np.dtype(series.dtype))
         raise FileError(f"{path}: its pages are not the slices of a volume {series.shape}")
     if math.prod(whole) != depth * math.prod(plane):
         raise ValueError(f"its metadata promise {whole}, but its pages are {plane}")
@@ -253,43 +235,39 @@ def _page(series: Any, z: int, size: int) -> Any:
         raise EOFError(f"slice {z} is incomplete")
     packing = max(1, 8 * series.dtype.itemsize // page.keyframe.bitspersample)
     ratio = RATIOS.get(page.keyframe.compression, LARGEST_RATIO)
-    check_room(page.nbytes, sum(sizes), ratio * packing)
+    _format.check_room(page.nbytes, sum(sizes), ratio * packing)
     return page
 
 
 # -- reading metadata -----------------------------------------------------------------------------
 
-X_RESOLUTION, Y_RESOLUTION, UNIT, DESCRIPTION = 282, 283, 296, 270
-PHOTOMETRIC, ORIENTATION, SOFTWARE, COLOUR_MAP, IMAGEJ = 262, 274, 305, 320, 50839
-#: Tags with a line of text that are kept.
-TEXTS = {269: "DocumentName", 271: "Make", 272: "Model", SOFTWARE: "Software", 306: "DateTime"}
-TEXTS |= {315: "Artist", 316: "HostComputer", 33432: "Copyright"}
-#: Other tags that are kept.
-KEPT = {*TEXTS, PHOTOMETRIC, ORIENTATION, COLOUR_MAP}
+#: Tags with a line of text that are kept, and all tags that are.
+TEXTS = {"DocumentName": 269, "Make": 271, "Model": 272, "Software": 305, "DateTime": 306}
+TEXTS |= {"Artist": 315, "HostComputer": 316, "Copyright": 33432}
+#: What programs write if no resolution is known.
+NOTHING = {"XResolution": [1, 1], "YResolution": [1, 1], "ResolutionUnit": 1}
+KEPT = {*TEXTS, *NOTHING, "PhotometricInterpretation", "Orientation", "ColorMap"}
 #: Values that every viewer assumes: black is 0, or a palette; the first row is the top one.
-USUAL = {PHOTOMETRIC: (1, 3), ORIENTATION: (1,), SOFTWARE: ("tifffile.py",)}
+USUAL = {"PhotometricInterpretation": (1, 3), "Orientation": (1,), "Software": ("tifffile.py",)}
 #: Tags that say how the pixels are stored and what values they have; each file has its own.
 STORAGE = {
     *(254, 255, 256, 257, 258, 259, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288),
     *(289, 292, 293, 297, 317, 322, 323, 324, 325, 338, 339, 340, 341, 347, 32997, 32998, 50838),
 }
-#: Tags that :func:`read_metadata` reads one by one.
-PLACED = {X_RESOLUTION, Y_RESOLUTION, UNIT, DESCRIPTION, IMAGEJ}
+ORIENTATION = 274
 #: ImageJ's metadata that are not bytes of its own objects.
 IMAGEJ_FIELDS = ("Info", "Labels", "LUTs", "Properties", "Ranges")
 #: The values of ResolutionUnit.
 NO_UNIT, INCH, CM = 1, 2, 3
 UNITS = {INCH: "inch", CM: "cm"}
-#: What programs write if no resolution is known.
-NOTHING = {"XResolution": [1, 1], "YResolution": [1, 1], "ResolutionUnit": NO_UNIT}
 #: Numerators and denominators have 32 bits.
 LARGEST = 2**32 - 1
 #: ImageJ's lines and tifffile's JSON that count pages; each file has its own.
 COUNTS = {"ImageJ", "images", "slices", "channels", "frames", "hyperstack", "mode", "loop"}
 SHAPE = ("shape", "axes", "truncated")
 ORIGINS = ("zorigin", "yorigin", "xorigin")
-OME_TYPES = {"u1": "uint8", "u2": "uint16", "u4": "uint32"}
-OME_TYPES |= {"i1": "int8", "i2": "int16", "i4": "int32"}
+#: The integers of OME, as NumPy names them.
+OME_TYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32")
 OME = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 SIZES = ("PhysicalSizeZ", "PhysicalSizeY", "PhysicalSizeX")
 
@@ -299,27 +277,18 @@ def read_metadata(found: Any, number: int = 0) -> tuple[Metadata, list[str]]:
 
     ``number`` is the index of an image of OME.
     """
-    tags = {tag.code: _tag(found.get(tag.code)) for tag in found}
-    fields: dict[str, Any] = {}
-    for code, name in ((X_RESOLUTION, "XResolution"), (Y_RESOLUTION, "YResolution")):
-        if isinstance(tags.get(code), list) and len(tags[code]) == 2:
-            fields[name] = tags[code]
-    if "XResolution" in fields and isinstance(tags.get(UNIT), int):
-        fields["ResolutionUnit"] = tags[UNIT]
-    if fields == NOTHING:
-        fields = {}
-    lost = []
-    for tag in found:
-        if tag.code not in STORAGE | PLACED:
-            value = tags[tag.code] if tag.code in KEPT else None
-            if value is None:
-                lost.append(f"tag {tag.name}")
-            elif value not in USUAL.get(tag.code, ()):
-                fields[tag.name] = value
-    if imagej := {n: _json(v) for n, v in (found.valueof(IMAGEJ) or {}).items()}:
-        fields["IJMetadata"] = {n: v for n, v in imagej.items() if v and n in IMAGEJ_FIELDS}
-        lost += [f"ImageJ's {name}" for name in imagej if name not in fields["IJMetadata"]]
-    text = tags.get(DESCRIPTION)
+    tags = {tag.name: _tag(found.get(tag.code)) for tag in found if tag.code not in STORAGE}
+    text, imagej = tags.pop("ImageDescription", None), tags.pop("IJMetadata", None) or {}
+    kept = {name: value for name, value in tags.items() if name in KEPT and value is not None}
+    lost = [f"tag {name}" for name in tags if name not in kept]
+    fields = {name: value for name, value in kept.items() if value not in USUAL.get(name, ())}
+    resolution = {name: fields.pop(name) for name in NOTHING if name in fields}
+    if "XResolution" in resolution and resolution != NOTHING:
+        fields |= resolution
+    if imagej:
+        values = {name: _json(imagej[name]) for name in imagej if name in IMAGEJ_FIELDS}
+        fields["IJMetadata"] = {name: value for name, value in values.items() if value}
+        lost += [f"ImageJ's {name}" for name in imagej if not values.get(name)]
     if not isinstance(text, str):
         pass
     elif text.startswith("ImageJ="):
@@ -446,13 +415,12 @@ def tags(volume: Volume) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         unit = fields.get("ResolutionUnit", INCH)
         every["resolution"] = tuple(resolution)
         every["resolutionunit"] = unit if type(unit) is int and 1 <= unit <= 3 else NO_UNIT
-    texts = {code: fields[name] for code, name in TEXTS.items() if name in fields}
-    lost += [TEXTS[code] for code, text in texts.items() if not _is_text(text)]
-    lines = {code: text.encode() for code, text in texts.items() if _is_text(text)}
+    lines = {n: fields[n].encode() for n in TEXTS if _is_text(fields.get(n))}
+    lost += [name for name in TEXTS if name in fields and name not in lines]
     description, unwritten = _description(fields, volume.shape, volume.dtype)
-    first = every | {"description": description, "software": lines.pop(SOFTWARE, None)}
+    first = every | {"description": description, "software": lines.pop("Software", None)}
     more_tags, more = _imagej_tags(_metadata.own(fields, "IJMetadata"))
-    more_tags += [(code, "s", 0, line, True) for code, line in lines.items()]
+    more_tags += [(TEXTS[name], "s", 0, line, True) for name, line in lines.items()]
     first["extratags"] = every["extratags"] + more_tags
     return every, first, lost + unwritten + more
 
@@ -499,9 +467,8 @@ def _description(
     fields: dict[str, Any], shape: Sequence[int], dtype: np.dtype[Any]
 ) -> tuple[bytes, list[str]]:
     """Return a description with the number of slices, and the names of lost fields."""
-    kind = OME_TYPES.get(dtype.str[1:])
-    if "ome" in fields and kind:
-        return _ome(_metadata.own(fields, "ome"), shape, kind), []
+    if "ome" in fields and dtype.name in OME_TYPES:
+        return _ome(_metadata.own(fields, "ome"), shape, dtype.name), []
     if "imagej" in fields:
         counts = {"ImageJ": "1.54f", "images": shape[0], "slices": shape[0]}
         lines = _metadata.own(fields, "imagej") | {"loop": "false"}
