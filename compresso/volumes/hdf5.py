@@ -60,9 +60,8 @@ class Hdf5(Format):
             own, dtype = dataset.shape or (), dataset.dtype
             shape = volume_shape(path, own, dtype)
             axes = space_axes(own)
-            _load_filters(path, dataset)
             size = path.stat().st_size
-            _check_storage(dataset, size)
+            _check_storage(dataset, _load_filters(path, dataset), size)
             # Missing chunks take no room in the file, but LIMIT bytes of them do not make sense.
             check_room(bytes_of(shape, dtype) - LIMIT, size, 1 << 16)
 
@@ -210,13 +209,13 @@ def _choices(path: Path, file: Any) -> str:
     return f"{several}: {listed}{more}. Choose one, e.g. {shlex.quote(f'{path}:{names[0]}')}"
 
 
-def _load_filters(path: Path, dataset: Any) -> None:
-    """Register the filters of a dataset's chunks with HDF5; raises an error for unknown ones."""
+def _load_filters(path: Path, dataset: Any) -> list[tuple[int, tuple[int, ...]]]:
+    """Register the filters of a dataset's chunks with HDF5; return the code and values of each."""
     from h5py.h5z import filter_avail
 
     settings = dataset.id.get_create_plist()
-    codes = [settings.get_filter(number)[0] for number in range(settings.get_nfilters())]
-    for code in codes:
+    filters = [settings.get_filter(number)[::2] for number in range(settings.get_nfilters())]
+    for code, _ in filters:
         if not filter_avail(code):
             require("hdf5plugin", "hdf5plugin", f"{path}: the HDF5 filter {code}")
         if not filter_avail(code):
@@ -224,9 +223,10 @@ def _load_filters(path: Path, dataset: Any) -> None:
                 f"{path}: the HDF5 filter {code} is not installed. Store the file with gzip on the "
                 "machine where it was made: h5repack -f GZIP=6 OLD NEW"
             )
+    return filters
 
 
-def _check_storage(dataset: Any, size: int) -> None:
+def _check_storage(dataset: Any, filters: list[tuple[int, tuple[int, ...]]], size: int) -> None:
     """Raise ValueError for damage that HDF5 does not notice.
 
     Shapes and tables of chunks have no checksum in files of the usual, earliest version.
@@ -236,9 +236,7 @@ def _check_storage(dataset: Any, size: int) -> None:
             raise ValueError(f"it stores another volume than one of shape {dataset.shape}")
         return
     whole = bytes_of(dataset.chunks, dataset.dtype)
-    settings = dataset.id.get_create_plist()
-    filters = [settings.get_filter(i)[::2] for i in range(settings.get_nfilters())]
-    if any(code == SHUFFLE and size[0] != dataset.dtype.itemsize for code, size in filters):
+    if any(code == SHUFFLE and values[0] != dataset.dtype.itemsize for code, values in filters):
         raise ValueError("its bytes are shuffled for labels of another size")
     found = set()
 

@@ -16,7 +16,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 from xml.etree import ElementTree
-from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
@@ -54,7 +53,7 @@ class Tiff(Format):
     magic = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
     key = "tiff"
     placed = (
-        *("XResolution", "YResolution", "ResolutionUnit", "ome"),
+        *("XResolution", "YResolution", "ResolutionUnit"),
         *("unit", "spacing", "xorigin", "yorigin", "zorigin"),
     )
     usual: ClassVar = {"unit": ("pixel",)}
@@ -266,9 +265,6 @@ LARGEST = 2**32 - 1
 COUNTS = {"ImageJ", "images", "slices", "channels", "frames", "hyperstack", "mode", "loop"}
 SHAPE = ("shape", "axes", "truncated")
 ORIGINS = ("zorigin", "yorigin", "xorigin")
-#: The integers of OME, as NumPy names them.
-OME_TYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32")
-OME = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 SIZES = ("PhysicalSizeZ", "PhysicalSizeY", "PhysicalSizeX")
 
 
@@ -297,9 +293,12 @@ def read_metadata(found: Any, number: int = 0) -> tuple[Metadata, list[str]]:
     elif re.search(r"<(\w+:)?OME\b", text):
         pixels = re.findall(r"<(?:\w+:)?Pixels\b[^>]*>", text)[number : number + 1]
         size = r"\b(PhysicalSize[XYZ](?:Unit)?)\s*=\s*[\"']([^\"'<]*)"
-        sizes = re.findall(size, "".join(pixels))
-        fields["ome"] = {name: html.unescape(value) for name, value in sizes}
+        sizes = {n: html.unescape(v) for n, v in re.findall(size, "".join(pixels))}
+        units = [unit_of(sizes.get(f"{name}Unit", "um")) for name in SIZES]
+        spacing, unit = common_unit([_size(sizes.get(name)) for name in SIZES], units)
         lost.append("OME-XML other than the voxels' size")
+        with suppress(ValueError):
+            return _metadata.make("tiff", fields, Geometry.along_axes(spacing, None, unit)), lost
     else:
         fields |= _unwrapped(text)
     return _metadata.make("tiff", fields, geometry(fields)), lost
@@ -308,11 +307,6 @@ def read_metadata(found: Any, number: int = 0) -> tuple[Metadata, list[str]]:
 def geometry(fields: dict[str, Any]) -> Geometry | None:
     """Return the spacing and origin in the fields; None without them."""
     try:
-        if "ome" in fields:
-            sizes = _metadata.own(fields, "ome")
-            units = [unit_of(sizes.get(f"{name}Unit", "um")) for name in SIZES]
-            spacing, unit = common_unit([_size(sizes.get(name)) for name in SIZES], units)
-            return Geometry.along_axes(spacing, None, unit)
         imagej = _metadata.own(fields, "imagej")
         pairs = [_pair(fields.get(name)) for name in ("YResolution", "XResolution")]
         y, x = (pair and pair[0] and pair[1] / pair[0] for pair in pairs)
@@ -336,7 +330,7 @@ def _unwrapped(text: str) -> dict[str, Any]:
         with suppress(ValueError, RecursionError):
             found = json.loads(text, parse_constant=str)
             fields = {"ImageDescription": found.pop("ImageDescription", "")}
-            fields["shaped"] = [list(item) for item in found.items() if item[0] not in SHAPE]
+            fields["shaped"] = {n: value for n, value in found.items() if n not in SHAPE}
     return {name: value for name, value in fields.items() if value}
 
 
@@ -393,7 +387,7 @@ def tags(volume: Volume) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     if place is not None and place != geometry(fields):
         placed, more = render(place)
         placed["imagej"] = _metadata.own(fields, "imagej") | placed["imagej"]
-        fields = {name: value for name, value in fields.items() if name != "ome"} | placed
+        fields = fields | placed
         lost += more
     inverted = fields.get("PhotometricInterpretation") == 0
     every: dict[str, Any] = {"photometric": "miniswhite" if inverted else "minisblack"}
@@ -417,7 +411,7 @@ def tags(volume: Volume) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         every["resolutionunit"] = unit if type(unit) is int and 1 <= unit <= 3 else NO_UNIT
     lines = {n: fields[n].encode() for n in TEXTS if _is_text(fields.get(n))}
     lost += [name for name in TEXTS if name in fields and name not in lines]
-    description, unwritten = _description(fields, volume.shape, volume.dtype)
+    description, unwritten = _description(fields, volume.shape)
     first = every | {"description": description, "software": lines.pop("Software", None)}
     more_tags, more = _imagej_tags(_metadata.own(fields, "IJMetadata"))
     more_tags += [(TEXTS[name], "s", 0, line, True) for name, line in lines.items()]
@@ -463,43 +457,23 @@ def _imagej_tags(fields: dict[str, Any]) -> tuple[list[Any], list[str]]:
     return list(pack(found, "<")), lost
 
 
-def _description(
-    fields: dict[str, Any], shape: Sequence[int], dtype: np.dtype[Any]
-) -> tuple[bytes, list[str]]:
+def _description(fields: dict[str, Any], shape: Sequence[int]) -> tuple[bytes, list[str]]:
     """Return a description with the number of slices, and the names of lost fields."""
-    if "ome" in fields and dtype.name in OME_TYPES:
-        return _ome(_metadata.own(fields, "ome"), shape, dtype.name), []
     if "imagej" in fields:
         counts = {"ImageJ": "1.54f", "images": shape[0], "slices": shape[0]}
         lines = _metadata.own(fields, "imagej") | {"loop": "false"}
         lines = counts | {name: line for name, line in lines.items() if name not in counts}
         found = [f"{name}={value}\n" for name, value in lines.items()]
         sound = [line for line in found if len(line.splitlines()) == 1 and "\0" not in line]
-        lost = ["ImageJ's lines"] * (len(sound) < len(found))
+        lost: list[str] = [n for n in ("ImageDescription", "shaped") if n in fields]
+        lost += ["ImageJ's lines"] * (len(sound) < len(found))
         return "".join(sound).encode("utf-8", "replace"), lost
     about: dict[str, Any] = {"shape": list(shape)}  # like the beginning of tifffile's own files
-    more = fields.get("shaped")
-    for item in more if isinstance(more, list) else []:
-        if isinstance(item, list) and len(item) == 2 and item[0] not in SHAPE:
-            about[str(item[0])] = item[1]
+    more = _metadata.own(fields, "shaped")
+    about |= {name: value for name, value in more.items() if name not in SHAPE}
     if "ImageDescription" in fields:
         about["ImageDescription"] = fields["ImageDescription"]
-    return json.dumps(about).encode(), ["OME's sizes of voxels"] * ("ome" in fields)
-
-
-def _ome(sizes: dict[str, Any], shape: Sequence[int], kind: str) -> bytes:
-    """Return minimal valid OME-XML: one image, its size, and its pages in order."""
-    z, y, x = shape
-    known: dict[str, Any] = {"ID": "Pixels:0", "DimensionOrder": "XYZCT", "Type": kind}
-    known |= {"SizeX": x, "SizeY": y, "SizeZ": z, "SizeC": 1, "SizeT": 1}
-    names = [name + end for name in SIZES for end in ("", "Unit")]
-    known |= {name: sizes[name] for name in names if _is_text(sizes.get(name))}
-    words = " ".join(f"{name}={quoteattr(str(value))}" for name, value in known.items())
-    return (
-        f'<?xml version="1.0" encoding="UTF-8"?><OME xmlns="{OME}"><Image ID="Image:0">'
-        f'<Pixels {words}><Channel ID="Channel:0" SamplesPerPixel="1"/>'
-        f'<TiffData IFD="0" PlaneCount="{z}"/></Pixels></Image></OME>'
-    ).encode()
+    return json.dumps(about).encode(), []
 
 
 def _rational(step: float | None) -> list[int] | None:

@@ -318,20 +318,16 @@ OME_FILE = (
 )
 
 
-def test_omes_sizes_come_back_with_their_units(tmp_path):
+def test_omes_sizes_are_the_geometry(tmp_path):
     source = tmp_path / "a.ome.tif"
     with tifffile.TiffWriter(source) as file:
         for number, labels in enumerate(LABELS):
             file.write(labels, description=None if number else OME_FILE, metadata=None)
     assert carry(source, tmp_path / "b.tif") == []
-    with tifffile.TiffFile(tmp_path / "b.tif") as file:
-        found = file.ome_metadata
-        assert file.is_ome
-        assert file.series[0].shape == LABELS.shape
-    for word in ('X="0.1"', 'Y="200"', 'YUnit="nm"', 'Z="0.001"', 'ZUnit="mm"'):
-        assert f"PhysicalSize{word}" in found
-    carry(source, tmp_path / "a.nii")  # OME's unit is micrometres by default
-    np.testing.assert_allclose(nib.load(tmp_path / "a.nii").header.get_zooms(), (0.1, 0.2, 1))
+    for path in (source, tmp_path / "b.tif"):
+        carry(path, tmp_path / "a.nii")  # OME's unit is micrometres by default
+        image = nib.load(tmp_path / "a.nii")
+        np.testing.assert_allclose(image.header.get_zooms(), (0.1, 0.2, 1), rtol=1e-6)
 
 
 def test_the_origin_of_slices_is_named_if_lost(tmp_path):
