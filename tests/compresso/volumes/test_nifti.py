@@ -167,10 +167,8 @@ def extended_file(path, *extensions, order="<"):
 
 
 EXTENSIONS = [
-    [(42, struct.pack("<5d", 1.5, 2.5, 0, 0, 0))],
     [(42, bytes(24)), (6, b"a comment" + bytes(15))],
     [(4, b"<?xml?><AFNI/>".ljust(40, b"\0")), (44, b"\x80\xff\0\0\0\0\0\0")],
-    [(4, bytes(8)), (6, b"x" * 8 + bytes(96))],
     [(30, b"<Label/>" * 20_001)],
 ]
 

@@ -125,20 +125,6 @@ def test_scales_with_unknown_encodings_do_not_matter(tmp_path):
     assert "raw in .zst files" in refusal(folder)
 
 
-@pytest.mark.parametrize("packing", ["", ".gz", "shards"])
-def test_blocks_are_8x8x8_if_the_info_does_not_say(tmp_path, packing):
-    volume = depots.labels()
-    if packing == "shards":
-        folder = depots.precomputed(
-            tmp_path / "seg", volume, "compressed_segmentation", sharding=depots.SHARDS
-        )
-    else:
-        folder = depots.packed(
-            tmp_path / "seg", volume, packing, encoding="compressed_segmentation"
-        )
-    same(depots.change(folder, compressed_segmentation_block_size=None), volume)
-
-
 def test_damaged_shards(tmp_path):
     folder = depots.in_shards(tmp_path / "seg", depots.labels())
     for shard in (folder / "4_4_40").glob("*.shard"):

@@ -114,27 +114,18 @@ def test_imagej_stacks_of_one_page(tmp_path):
     assert outcome(path) == "refused"
 
 
+@pytest.mark.parametrize("circle", [False, True])
 @pytest.mark.parametrize("name", ["tif-imagej-zlib", "tif-ome-zlib", "tif-tiles-zlib", "tif-own"])
-def test_pages_that_the_metadata_promise_must_be_there(tmp_path, name):
+def test_chains_of_pages_that_are_cut_or_circles_are_refused(tmp_path, name, circle):
     path = written(tmp_path, name)
     with tifffile.TiffFile(path) as file:
-        page, tiff = file.pages[3], file.tiff
-        after = page.offset + tiff.tagnosize + tiff.tagsize * len(file.pages[3].aspage().tags)
+        form, page, second = file.tiff, file.pages[3], file.pages[1].offset
+        after = page.offset + form.tagnosize + form.tagsize * len(page.aspage().tags)
     data = bytearray(path.read_bytes())
-    data[after : after + tiff.offsetsize] = bytes(tiff.offsetsize)
+    following = second if circle else 0
+    data[after : after + form.offsetsize] = following.to_bytes(form.offsetsize, "little")
     path.write_bytes(data)
-    assert outcome(path) == "refused"
-
-
-@pytest.mark.parametrize("name", ["tif", "tif-zlib", "tif-imagej-zlib", "tif-ome-zlib", "tif-own"])
-def test_pages_in_a_circle_are_refused(tmp_path, name):
-    path = written(tmp_path, name)
-    with tifffile.TiffFile(path) as file:
-        after, form, second = file.pages.next_page_offset, file.tiff, file.pages[1].offset
-    data = bytearray(path.read_bytes())
-    data[after : after + form.offsetsize] = second.to_bytes(form.offsetsize, "little")
-    path.write_bytes(data)
-    with pytest.raises(C.FileError, match="in a circle"):
+    with pytest.raises(C.FileError, match="in a circle" if circle else "."):
         load(path)
 
 
@@ -172,47 +163,50 @@ def tags_of(path):
         return [{tag.name: tag.value for tag in page.tags} for page in file.pages]
 
 
-@pytest.mark.parametrize("turned", [1, 4, 8])
-def test_orientation_and_inverted_values_are_kept_or_named(tmp_path, turned):
-    source, tags = tmp_path / "a.tif", [(274, "H", 1, turned, False)]
-    labels = LABELS.astype(np.uint8)
-    tifffile.imwrite(source, labels, photometric="miniswhite", metadata=None, extratags=tags)
-    assert carry(source, tmp_path / "b.tif") == []
-    for page in tags_of(tmp_path / "b.tif"):
-        assert page["PhotometricInterpretation"] == 0
-        assert page.get("Orientation", 1) == turned
-    assert ("Orientation" in named(source, ".nrrd")) == (turned > 1)
+TEXTS = {269: "brain", 306: "2024:01:02 03:04:05", 315: "me", 33432: "CC0 \u00e9"}
+COLOURS = np.random.default_rng(1).integers(0, 1 << 16, (3, 256), dtype=np.uint16)
+SAID = {
+    "white is 0": {"photometric": "miniswhite"},
+    "turned": {"extratags": [(274, "H", 1, 4, False)]},
+    "palette": {"photometric": "palette", "colormap": COLOURS},
+    "texts": {
+        "software": "segmenter 3",
+        "extratags": [(code, "s", 0, text.encode(), True) for code, text in TEXTS.items()],
+    },
+}
 
 
-@pytest.mark.parametrize("dtype", ["u1", "u2"])
-def test_colour_maps_are_kept_or_named(tmp_path, dtype):
-    source, labels = tmp_path / "a.tif", LABELS.astype(dtype)
-    size = 1 << 8 * labels.itemsize
-    colours = np.random.default_rng(1).integers(0, 1 << 16, (3, size), dtype=np.uint16)
-    tifffile.imwrite(source, labels, photometric="palette", colormap=colours, metadata=None)
-    assert carry(source, tmp_path / "b.tif") == []
-    for page in tags_of(tmp_path / "b.tif"):
-        assert page["PhotometricInterpretation"] == 3
-        np.testing.assert_array_equal(page["ColorMap"], colours)
-    assert "ColorMap" in named(source, ".nrrd")
+@pytest.mark.parametrize("said", SAID.values(), ids=SAID)
+def test_tags_are_kept_or_named(tmp_path, said):
+    source, target = tmp_path / "a.tif", tmp_path / "b.tif"
+    tifffile.imwrite(source, LABELS.astype(np.uint8), metadata=None, **said)
+    assert carry(source, target) == []
+    for before, after in zip(tags_of(source)[:1], tags_of(target)[:1], strict=True):
+        for name in tiff.KEPT & before.keys():
+            np.testing.assert_array_equal(after[name], before[name], name)
+    assert "tiff " in named(source, ".nrrd")
 
 
-def test_tiffs_lines_of_text_are_kept_and_other_tags_named(tmp_path):
-    texts = {269: "brain", 306: "2024:01:02 03:04:05", 315: "me", 33432: "CC0 \u00e9"}
-    tags = [(code, "s", 0, text.encode(), True) for code, text in texts.items()]
-    tags += [(286, "2I", 1, (3, 2), True), (50000, "H", 1, 7, True)]
-    source = tmp_path / "a.tif"
-    tifffile.imwrite(
-        source, LABELS.astype(np.uint8), metadata=None, software="segmenter 3", extratags=tags
-    )
-    with volumes.open(source) as volume:
-        assert len(volume.lost) == 2
-        assert any("XPosition" in name for name in volume.lost)
-    assert carry(source, tmp_path / "b.tif") == []
-    before, after = (tags_of(tmp_path / f"{name}.tif")[0] for name in "ab")
-    for name in ("Software", "DocumentName", "DateTime", "Artist", "Copyright"):
+def test_other_tags_are_named(tmp_path):
+    tags = [(286, "2I", 1, (3, 2), True), (50000, "H", 1, 7, True)]
+    tifffile.imwrite(tmp_path / "a.tif", LABELS, metadata=None, extratags=tags)
+    with volumes.open(tmp_path / "a.tif") as volume:
+        assert list(volume.lost) == ["tag XPosition", "tag 50000"]
+
+
+@pytest.mark.parametrize(
+    ("resolution", "unit"), [((300, 300), 2), ((2.5, 5), 3), ((10, 20), 1), ((1 / 3, 0.1), 3)]
+)
+def test_resolutions_and_descriptions_come_back(tmp_path, resolution, unit):
+    about = {"resolution": resolution, "resolutionunit": unit, "description": "\u00b5".encode()}
+    tifffile.imwrite(tmp_path / "a.tif", LABELS, **about)
+    for source, target in ("ab", "bc"):
+        assert carry(tmp_path / f"{source}.tif", tmp_path / f"{target}.tif") == []
+    before, after = (tags_of(tmp_path / f"{name}.tif")[0] for name in "ac")
+    for name in ("XResolution", "YResolution", "ResolutionUnit"):
         assert after[name] == before[name]
-    assert "Software" in named(source, ".nii")
+    with tifffile.TiffFile(tmp_path / "c.tif") as file:
+        assert file.shaped_metadata[0]["ImageDescription"] == "\u00b5"
 
 
 def test_fields_of_tifffile_are_kept_or_named(tmp_path):
@@ -225,87 +219,46 @@ def test_fields_of_tifffile_are_kept_or_named(tmp_path):
     assert "shaped" in named(tmp_path / "a.tif", ".nii")
 
 
-def imagej_file(path):
+@pytest.mark.parametrize("unit", ["um", "\\u00B5m", "micron", "nm", "pixel", "inch"])
+def test_imagejs_metadata_are_kept_or_named(tmp_path, unit):
+    source, target = tmp_path / "a.tif", tmp_path / "b.tif"
     ramp = np.tile(np.arange(256, dtype=np.uint8), (3, 1))
-    metadata = {"axes": "ZYX", "spacing": 2.0, "unit": "um", "LUTs": [ramp], "Info": "a \u00b5"}
-    metadata |= {"Labels": [f"slice {z}" for z in range(6)], "Ranges": (0.0, 9.0)}
+    metadata = {"spacing": 0.3, "unit": unit, "xorigin": 1.5, "LUTs": [ramp], "Info": "a \u00b5"}
+    metadata |= {"Labels": [f"slice {z}" for z in range(6)], "Ranges": (0.0, 9.0), "axes": "ZYX"}
     metadata |= {"Properties": {"a": "b"}}
-    tifffile.imwrite(path, LABELS, imagej=True, resolution=(2, 2), metadata=metadata)
-    return path
-
-
-def test_imagejs_labels_and_colours_are_kept_or_named(tmp_path):
-    source = imagej_file(tmp_path / "a.tif")
-    assert carry(source, tmp_path / "b.tif") == []
-    with tifffile.TiffFile(source) as before, tifffile.TiffFile(tmp_path / "b.tif") as after:
+    tifffile.imwrite(source, LABELS, imagej=True, resolution=(20, 10), metadata=metadata)
+    assert carry(source, target) == []
+    with tifffile.TiffFile(source) as before, tifffile.TiffFile(target) as after:
         old, new = before.imagej_metadata, after.imagej_metadata
-    for name in ("Labels", "Info", "Ranges", "Properties"):
+    for name in (*metadata.keys() - {"axes", "LUTs"}, "images", "slices"):
         assert new[name] == old[name]
     np.testing.assert_array_equal(new["LUTs"], old["LUTs"])
+    before, after = tags_of(source)[0], tags_of(target)[0]
+    assert after["XResolution"] == before["XResolution"]
     assert "Labels" in named(source, ".nrrd")
+    if unit == "um":
+        carry(source, target, first=2)
+        with tifffile.TiffFile(target) as file:
+            assert file.imagej_metadata["Labels"] == [f"slice {z}" for z in range(2, 6)]
 
 
-def test_imagejs_objects_are_named_and_slices_have_their_own_labels(tmp_path):
+def test_imagejs_objects_are_named(tmp_path):
     metadata = {"axes": "ZYX", "ROI": b"Iout1234", "Overlays": [b"Iout1", b"Iout2"]}
     tifffile.imwrite(tmp_path / "a.tif", LABELS, imagej=True, metadata=metadata)
     with volumes.open(tmp_path / "a.tif") as volume:
         assert len(volume.lost) == 2
-    run("compress", imagej_file(tmp_path / "b.tif"), tmp_path / "b.cps")
-    run("decompress", tmp_path / "b.cps", tmp_path / "c.tif", "--slices", "2:5")
-    with tifffile.TiffFile(tmp_path / "c.tif") as file:
-        assert file.imagej_metadata["Labels"] == ["slice 2", "slice 3", "slice 4"]
 
 
-@pytest.mark.parametrize("dtype", ["u1", "u4", "i8", "?"])
+@pytest.mark.parametrize("dtype", ["u1", "i8", "?"])
 @pytest.mark.parametrize("big", [True, False])
 def test_large_files_are_big_tiffs(tmp_path, monkeypatch, dtype, big):
-    metadata = {"tiff": {"Orientation": 3, "ImageDescription": "mine"}}
     path, labels = tmp_path / "a.tif", LABELS.astype(dtype)
     monkeypatch.setattr(tiff, "CLASSIC", labels.nbytes - big)
-    volumes.write(path, volumes.of_array(labels, metadata), iter(labels[:, None]))
+    volumes.write(path, volumes.of_array(labels), iter(labels[:, None]))
     with tifffile.TiffFile(path) as file:
         assert file.is_bigtiff == big
-    assert [page["Orientation"] for page in tags_of(path)] == [3] * 6
-    with volumes.open(path) as volume:
-        assert volume.metadata == metadata
-        np.testing.assert_array_equal(volume.read(0, 9), labels)
+    assert np.array_equal(load(path), labels)
     np.testing.assert_array_equal(tifffile.imread(path), labels)
-
-
-@pytest.mark.parametrize(
-    ("resolution", "unit"), [((300, 300), 2), ((2.5, 5), 3), ((10, 20), 1), ((1 / 3, 0.1), 3)]
-)
-def test_tiffs_resolution_comes_back(tmp_path, resolution, unit):
-    source = tmp_path / "a.tif"
-    tifffile.imwrite(
-        source, LABELS, resolution=resolution, resolutionunit=unit, description="\u00b5".encode()
-    )
-    assert carry(source, tmp_path / "b.tif") == []
-    before, after = (tifffile.TiffFile(tmp_path / f"{name}.tif") for name in "ab")
-    with before, after:
-        for code in (282, 283, 296):
-            old, new = (file.pages[0].tags[code].value for file in (before, after))
-            assert new == old
-        assert (
-            after.shaped_metadata[0]["ImageDescription"] == before.pages[0].description == "\u00b5"
-        )
-    assert carry(tmp_path / "b.tif", tmp_path / "c.tif") == []
-    with tifffile.TiffFile(tmp_path / "c.tif") as file:
-        assert file.shaped_metadata[0]["ImageDescription"] == "\u00b5"
-
-
-@pytest.mark.parametrize("unit", ["um", "\\u00B5m", "micron", "nm", "pixel", "inch"])
-def test_imagejs_spacing_and_unit_come_back(tmp_path, unit):
-    source = tmp_path / "a.tif"
-    metadata = {"spacing": 0.3, "unit": unit, "axes": "ZYX", "xorigin": 1.5, "Info": "a cell"}
-    tifffile.imwrite(source, LABELS, imagej=True, resolution=(20, 10), metadata=metadata)
-    assert carry(source, tmp_path / "b.tif") == []
-    before, after = (tifffile.TiffFile(tmp_path / f"{name}.tif") for name in "ab")
-    with before, after:
-        for name in ("spacing", "unit", "xorigin", "images", "slices"):
-            assert after.imagej_metadata[name] == before.imagej_metadata[name]
-        for code in (282, 283, 296):
-            assert after.pages[0].tags[code].value == before.pages[0].tags[code].value
 
 
 OME_FILE = (
