@@ -9,6 +9,8 @@ import tracemalloc
 from collections import Counter
 from pathlib import Path
 
+import h5py
+import nrrd
 import numpy as np
 import pytest
 import tifffile
@@ -140,6 +142,11 @@ def test_paths_that_are_not_files_are_refused(tmp_path):
     for name in ("x.npy", *(f"nothing{ending}" for ending in volumes.suffixes())):
         with pytest.raises(FileError, match=f"^{tmp_path / name}: "):
             load(tmp_path / name)
+    for name in ("y.h5", "y.npy", "y.nrrd", "y.hdf", "y.docx"):
+        for content in (b"", b"not at all", gzip.compress(b"nor this"), b"\x80\x04N."):
+            (tmp_path / name).write_bytes(content)
+            with pytest.raises(FileError, match=name):
+                load(tmp_path / name)
     with pytest.raises(FileError, match="one volume"):
         load(written(tmp_path, "nii"), "labels")
 
@@ -178,3 +185,25 @@ def test_files_without_metadata_lose_nothing(tmp_path, kind):
         assert not volume.lost
     for target in ("b.nrrd", "b.nii", "b.h5", "b.tif", "b.npy"):
         assert carry(source, tmp_path / target) == []
+
+
+def test_only_the_given_slices_are_read(tmp_path):
+    """The rest of the file is damaged, so reading it would fail."""
+    random = np.random.default_rng(0).integers(255, size=(50, 64, 64)).astype(np.uint8)
+    path = tmp_path / "atlas.nrrd"
+    nrrd.write(str(path), random, {"encoding": "gzip"}, index_order="C")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    h5 = tmp_path / "stack.h5"
+    with h5py.File(h5, "w") as file:
+        options = {"chunks": (1, 64, 64), "compression": "gzip"}
+        chunked = file.create_dataset("main", data=random, **options)
+        at = chunked.id.get_chunk_info(40)
+    damaged = bytearray(h5.read_bytes())
+    damaged[at.byte_offset : at.byte_offset + at.size] = bytes(at.size)
+    h5.write_bytes(damaged)
+    for file, slices in ((path, 3), (h5, 40)):
+        with volumes.open(file) as volume:
+            assert np.array_equal(volume.read(0, slices), random[:slices])
+            with pytest.raises(FileError, match=file.name):
+                volume.read(0, 50)

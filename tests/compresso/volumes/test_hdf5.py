@@ -217,3 +217,16 @@ def test_hdf5_names_a_dataset_that_is_not_of_integers(tmp_path):
         file["seg"] = LABELS.astype("f8")
     with pytest.raises(C.FileError, match="/seg is float64"):
         volumes.open(tmp_path / "a.h5").__enter__()
+
+
+def test_a_dataset_of_an_hdf5_file_is_chosen(tmp_path):
+    path = tmp_path / "two.h5"
+    with h5py.File(path, "w") as file:
+        file["a"], file["g/b"], file["image"] = LABELS, LABELS + 1, LABELS.astype(float)
+    assert np.array_equal(load(path, "/g/b"), LABELS + 1)
+    for inner in ("", "c", "g", "image"):
+        with pytest.raises(C.FileError, match=r"two\.h5"):
+            load(path, inner)
+    with h5py.File(path, "w") as file:
+        file["main"], file["other"] = LABELS, LABELS * 2
+    assert np.array_equal(load(path), LABELS)

@@ -212,3 +212,24 @@ def test_spacings_and_axis_mins_are_understood_as_itk_does(tmp_path, centers):
     for name in ("a.nii", "b.nrrd"):
         assert carry(source, tmp_path / name) == []
         assert_same_place(by_itk(tmp_path / name), by_itk(source))
+
+
+@pytest.mark.parametrize(
+    "data", ["../secret.raw", "{outside}/secret.raw", "LIST", "link/secret.raw"]
+)
+def test_nrrd_headers_cannot_name_files_of_other_folders(tmp_path, data):
+    outside, inside = tmp_path, tmp_path / "mine"
+    inside.mkdir()
+    (inside / "link").symlink_to(outside)
+    for folder in (outside, inside):
+        (folder / "secret.raw").write_bytes(LABELS.tobytes())
+    header = (
+        "NRRD0004\ntype: uint16\ndimension: 3\nsizes: 20 12 6\nencoding: raw\nendian: little\n"
+        "data file: {}\n\n"
+    )
+    path = inside / "atlas.nhdr"
+    path.write_text(header.format("secret.raw"))
+    assert np.array_equal(load(path), LABELS)
+    path.write_text(header.format(data.format(outside=outside)))
+    with pytest.raises(FileError):
+        load(path)

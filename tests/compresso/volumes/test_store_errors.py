@@ -54,18 +54,8 @@ def test_damaged_chunks(tmp_path, kind, damage):
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "{",
-        "[]",
-        "null",
-        "\xff",
-        "[" * 99999,
-        "{}",
-        '{"scales": [5]}',
-        '{"shape": [5]}',
-        '{"dimensions": 7}',
-        '{"zarr_format": 2, "shape": [1e99]}',
-        '{"node_type": "group"}',
+        *("", "{", "[]", "null", "\xff", "[" * 99999, "{}", '{"scales": [5]}', '{"shape": [5]}'),
+        *('{"dimensions": 7}', '{"zarr_format": 2, "shape": [1e99]}', '{"node_type": "group"}'),
     ],
 )
 def test_damaged_metadata(tmp_path, name, text):
@@ -100,23 +90,16 @@ def test_chunks_are_kept_while_the_memory_allows(tmp_path, monkeypatch, memory):
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        (
-            "404",
-            "absent, or not a store: it has no zarr.json, .zarray, .zgroup, info, attributes.json",
-        ),
-        ("403", "private, or asks for a login"),
-        ("401", "private, or asks for a login"),
-        ("500", "cannot be read: its server fails"),
-        ("503", "cannot be read: its server fails"),
-        ("garbage", "cannot be reached"),
-        ("page", "is damaged: not JSON"),
+        ("404", "absent, or not a store"),
+        *(("403", "private, or asks for a login"), ("401", "private, or asks for a login")),
+        *(("500", "its server fails"), ("503", "its server fails")),
+        *(("garbage", "cannot be reached"), ("page", "is damaged: not JSON")),
     ],
 )
 def test_servers(tmp_path, path, reason):
     with depots.serving(tmp_path) as address:
         for text in (f"{address}/{path}/seg", f"precomputed://{address}/{path}/seg"):
-            assert reason.split(",")[0] in refusal(text)
-        assert reason in refusal(f"{address}/{path}/seg")
+            assert reason in refusal(text)
 
 
 @pytest.mark.usefixtures("impatient")
