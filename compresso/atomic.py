@@ -83,6 +83,8 @@ def _check(target: Path, force: bool, sources: Iterable[Path]) -> None:
         problem = "not a file, which is not overwritten"
     elif target.exists() and any(s.exists() and target.samefile(s) for s in sources):
         problem = "target is the source itself"
+    elif any(s.is_dir() and s.resolve() in Path(os.path.realpath(target)).parents for s in sources):
+        problem = "target is inside the source folder"
     if problem:
         raise FileError(f"{target}: {problem}. Choose another target.")
     if target.exists() and not force:

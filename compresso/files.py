@@ -241,8 +241,6 @@ def _opened(
 
     The target appears only if the source has not changed meanwhile.
     """
-    if volumes.holds(source, target):
-        raise FileError(f"{target}: target is inside the source folder. Choose another target.")
     with (
         volumes.open(source, memory, False, form, FORMAT) as volume,
         replacing(target, force, volume.paths, ending) as unfinished,

@@ -43,7 +43,6 @@ __all__ = [
     "ending",
     "fit",
     "geometry_of",
-    "holds",
     "local",
     "named",
     "names_store",
@@ -244,12 +243,6 @@ def split(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:
 def local(text: str) -> Path | None:
     """Return the local file of a volume, or the folder of its array; None for other addresses."""
     return _stores.local(text) if names_store(text) else split(text)[0]
-
-
-def holds(text: str, path: Path) -> bool:
-    """Whether a file is, or would be, inside the local folder of a store."""
-    found = local(text)
-    return found is not None and found.resolve() in Path(os.path.realpath(path)).parents
 
 
 def absolute(text: str) -> str:

@@ -5,6 +5,7 @@ Whatever a file contains, nothing here fails: invalid fields are left out and na
 
 import json
 import math
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -19,6 +20,8 @@ from compresso.text import counted
 Metadata = dict[str, Any]
 Path = tuple[str, ...]
 Vector = tuple[float, float, float]
+#: The errors of invalid JSON.
+INVALID = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
 
 # -- the metadata of all formats ------------------------------------------------------------------
 
@@ -100,6 +103,29 @@ def _printable(text: str) -> str:
 
 def _size(value: Any) -> int:
     return len(json.dumps(value))
+
+
+def to_json(value: Any) -> Any:
+    """Return NumPy's values as JSON: bytes as Latin-1, numbers that are not finite as words."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def from_json(value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the array for such JSON; raises one of ``INVALID``."""
+    convert: Any = {"S": lambda text: text.encode("latin-1"), "f": float}
+    convert = convert.get(dtype.kind, operator.index)
+    items = np.array(value, object)
+    with np.errstate(over="ignore"):
+        found = np.array([convert(item) for item in items.ravel()], dtype).reshape(items.shape)
+    if dtype.kind == "S" and to_json(found) != value:
+        raise ValueError("the text is too long")
+    return found
 
 
 def leaves(metadata: Metadata, parents: Path = ()) -> Iterator[tuple[Path, Any]]:

@@ -315,6 +315,8 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
             chunk,
             own,
             list_chunks(found, array),
+            (node.path,) if node.path else (),
+            None if node.path else (),
         )
     finally:
         node.close()

@@ -283,7 +283,7 @@ TEXTS = ("ascii", "utf-8")
 #: Attributes that describe each axis of the dataset.
 AXES = ("axistags", "DIMENSION_LABELS", "DIMENSION_LIST", "_ARRAY_DIMENSIONS")
 #: The errors of h5py for attributes that are damaged, or of types that NumPy does not have.
-ERRORS = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError, AttributeError)
+ERRORS = (OSError, RuntimeError, *_metadata.INVALID)
 
 
 def read_metadata(dataset: Any) -> tuple[Metadata, list[str]]:
@@ -381,16 +381,7 @@ def _to_json(attributes: Any, name: str) -> dict[str, Any]:
         return {"dtype": text.encoding, "value": words.tolist()}
     if not DTYPE.fullmatch(about.dtype.str):
         raise TypeError(f"{about.dtype} is not kept")
-    return {"dtype": about.dtype.str, "value": _listed(np.asarray(value, about.dtype).tolist())}
-
-
-def _listed(value: Any) -> Any:
-    """Return nested lists in which bytes are Latin-1 and numbers are finite or words."""
-    if isinstance(value, list):
-        return [_listed(item) for item in value]
-    if isinstance(value, bytes):
-        return value.decode("latin-1")
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+    return {"dtype": about.dtype.str, "value": _metadata.to_json(np.asarray(value, about.dtype))}
 
 
 def _value(dtype: str, value: Any) -> tuple[Any, Any]:
@@ -405,9 +396,7 @@ def _value(dtype: str, value: Any) -> tuple[Any, Any]:
     if not DTYPE.fullmatch(dtype):
         raise TypeError(f"{dtype} is not kept")
     kind = np.dtype(dtype)
-    convert: Any = {"S": lambda text: text.encode("latin-1"), "f": float}.get(kind.kind, int)
-    with np.errstate(over="ignore"):
-        array = np.array([convert(item) for item in items.ravel()], kind).reshape(items.shape)
+    array = _metadata.from_json(value, kind)
     if array.nbytes > LARGEST:
         raise ValueError("too large")
     return array, kind

@@ -126,7 +126,7 @@ def read_metadata(header: Any, tail: bytes = b"") -> tuple[Metadata, list[str]]:
     for name in header.keys():  # noqa: SIM118 - a header is not a dict
         value = np.asarray(header[name])
         if name not in STORAGE and value.tobytes() != np.asarray(empty[name]).tobytes():
-            fields[name] = _to_json(value)
+            fields[name] = _metadata.to_json(value)
     if header.sizeof_hdr == VERSION_2:
         fields["sizeof_hdr"] = VERSION_2
     if _affines_differ(header):
@@ -225,30 +225,14 @@ def _place(header: Any, place: Geometry) -> list[str]:
     return lost + ["all digits of the origin"] * (not close)
 
 
-def _to_json(value: Any) -> Any:
-    """Return a field as JSON: bytes as Latin-1, numbers that are not finite as words."""
-    if value.dtype.kind == "S":
-        return value.tobytes().rstrip(b"\0").decode("latin-1")
-    items = [n if np.isfinite(n) else str(n) for n in value.ravel().tolist()]
-    return items if value.ndim else items[0]
-
-
 def _set(header: Any, name: str, value: Any) -> bool:
     """Set a field; return False if it is invalid."""
     if name in STORAGE or name not in header.keys():  # noqa: SIM118
         return False
     old = header[name]
     try:
-        if old.dtype.kind == "S":
-            header[name] = value.encode("latin-1")
-            return bool(len(value) <= old.dtype.itemsize)
-        items = [float(n) if isinstance(n, str) else n for n in np.ravel(value).tolist()]
-        with np.errstate(over="ignore"):
-            new = np.array(items, old.dtype).reshape(old.shape)
-        if new.dtype.kind != "f" and new.ravel().tolist() != items:
-            return False
-        header[name] = new
-    except (AttributeError, TypeError, ValueError, OverflowError):
+        header[name] = _metadata.from_json(value, old.dtype).reshape(old.shape)
+    except _metadata.INVALID:
         return False
     return True
 
@@ -277,6 +261,6 @@ def _pack(extensions: Any) -> tuple[bytes, list[str]]:
             if size > EXTENSIONS:
                 raise ValueError("too large")
             packed += (EXTENSION.pack(size, code) + content).ljust(size, b"\0")
-        except (AttributeError, TypeError, ValueError, struct.error):
+        except (*_metadata.INVALID, struct.error):
             lost.append("an extension")
     return (b"\1\0\0\0" if packed else bytes(4)) + packed, lost

@@ -45,9 +45,9 @@ class Volume:
     stored : callable, optional
         Lists the stored chunks, if some may be missing; all other voxels have one fill value.
     paths : sequence of Path
-        The local files that hold the volume; empty for stores and arrays in memory.
+        The local files that hold the volume, or the folder of a store; empty for all others.
     stamp : tuple of int, optional
-        The sizes and times of these files before they were opened; None for streams.
+        The sizes and times of the files before they were opened; None for streams and folders.
 
     Examples
     --------
