@@ -400,12 +400,24 @@ def arrange(text: str, found: Found, selection: Selection) -> tuple[Any, Geometr
     shift = _of_space(found.shift, axes, array.rank, 0.0)
     for axis in reversed(range(array.rank)):
         if names[axis] not in SPACE:
-            index = _pick(text, array, axis, names[axis], selection)
-            array = array[(slice(None),) * axis + (index,)]
+            first, end = array.domain.inclusive_min[axis], array.domain.exclusive_max[axis]
+            key = "time" if names[axis] == "time" else "channel"
+            picked = getattr(selection, key)
+            picked = first if picked < 0 and end - first == 1 else picked
+            if not first <= picked < end:
+                raise FileError(
+                    f"{text}: axis {names[axis] or '(unnamed)'} has {end - first} entries "
+                    f"({first} to {end - 1}). Select one with :{key}={first}"
+                )
+            array = array[(slice(None),) * axis + (picked,)]
     order = sorted(axes)
     array = array.transpose([order.index(axis) for axis in axes])[(None,) * missing]
-    if selection.box:
-        array = _cut(text, array, selection)
+    if box := selection.box[::-1]:
+        whole = tuple(zip(array.domain.inclusive_min, array.domain.exclusive_max, strict=True))
+        if any(a < n or b > m for (a, b), (n, m) in zip(box, whole, strict=True)):
+            inside = format_box(whole)
+            raise FileError(f"{text}: box={selection.box} is not inside {inside} (x, y, z)")
+        array = array[tuple(slice(a, b) for a, b in box)]
     low = array.domain.inclusive_min
     array = array.translate_to[(0,) * 3]
     if found.geometry and axes == [0, 1, 2]:
@@ -414,7 +426,15 @@ def arrange(text: str, found: Found, selection: Selection) -> tuple[Any, Geometr
         None if step is None and (n or not shift) else s + n * (step or 0.0)
         for s, n, (step, _) in zip(shift or (0.0,) * 3, low, steps, strict=True)
     ]
-    return array, _geometry(steps, at)
+    last = steps[-1][1]  # an unknown step has any unit
+    units = [unit and unit_of(unit) for unit in (last if n is None else u for n, u in steps)]
+    sizes, unit = common_unit([step for step, _ in steps], units)
+    (z, y, x), _ = common_unit(at, units)
+    try:
+        origin = None if x is None or y is None or z is None else (x, y, z)
+        return array, Geometry.along_axes(sizes, origin, unit)
+    except (ValueError, OverflowError):
+        return array, None
 
 
 def _of_space(values: Sequence[T], axes: Sequence[int], rank: int, unknown: T) -> list[T]:
@@ -462,45 +482,6 @@ def _usual_names(text: str, shape: Sequence[int], usual: str, selection: Selecti
     names = usual[-len(axes) :] if last else usual[usual.index("x") :][: len(axes)]
     named = dict(zip(axes, names, strict=True))
     return [named.get(axis, "") for axis in range(len(shape))]
-
-
-def _pick(text: str, array: Any, axis: int, name: str, selection: Selection) -> int:
-    """Return the selected index of an axis that is not spatial."""
-    low, high = array.domain.inclusive_min[axis], array.domain.exclusive_max[axis]
-    key = "time" if name == "time" else "channel"
-    picked = getattr(selection, key)
-    if picked < 0 and high - low == 1:
-        return int(low)
-    if not low <= picked < high:
-        raise FileError(
-            f"{text}: axis {name or '(unnamed)'} has {high - low} entries ({low} to {high - 1}). "
-            f"Select one with :{key}={low}"
-        )
-    return int(picked)
-
-
-def _cut(text: str, array: Any, selection: Selection) -> Any:
-    low, high = array.domain.inclusive_min, array.domain.exclusive_max
-    box = selection.box[::-1]
-    if any(a < n or b > m for (a, b), n, m in zip(box, low, high, strict=True)):
-        whole = format_box(tuple(zip(low, high, strict=True)))
-        raise FileError(f"{text}: box={selection.box} is not inside {whole} (x, y, z)")
-    return array[tuple(slice(a, b) for a, b in box)]
-
-
-def _geometry(
-    steps: Sequence[tuple[float | None, str | None]], at: Sequence[float | None]
-) -> Geometry | None:
-    """Make a geometry of steps and positions along z, y and x, each in its own unit."""
-    last = steps[-1][1]  # an unknown step has any unit
-    units = [unit and unit_of(unit) for unit in (last if n is None else u for n, u in steps)]
-    spacing, unit = common_unit([step for step, _ in steps], units)
-    (z, y, x), _ = common_unit(at, units)
-    try:
-        origin = None if x is None or y is None or z is None else (x, y, z)
-        return Geometry.along_axes(spacing, origin, unit)
-    except (ValueError, OverflowError):
-        return None
 
 
 # -- stored chunks --------------------------------------------------------------------------------

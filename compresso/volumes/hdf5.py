@@ -5,7 +5,7 @@ import math
 import re
 import shlex
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
@@ -20,7 +20,7 @@ from compresso.errors import EncodeError, FileError
 from compresso.volumes import _metadata
 from compresso.volumes._format import Format, bytes_of, check_room, volume_shape
 from compresso.volumes._metadata import Geometry, Metadata, Vector, unit_of
-from compresso.volumes.volume import Box, Stored, Volume, shape_of, slices_of
+from compresso.volumes.volume import Box, Volume, shape_of, slices_of
 
 #: Where label volumes are, in the original program's files and in CREMI's.
 USUAL = ("main", "volumes/labels/neuron_ids")
@@ -61,7 +61,7 @@ class Hdf5(Format):
             shape = volume_shape(path, own, dtype)
             axes = space_axes(own)
             size = path.stat().st_size
-            _check_storage(dataset, _load_filters(path, dataset), size)
+            stored = _chunks(dataset, _load_filters(path, dataset), size)
             # Missing chunks take no room in the file, but LIMIT bytes of them do not make sense.
             check_room(bytes_of(shape, dtype) - LIMIT, size, 1 << 16)
 
@@ -74,9 +74,16 @@ class Hdf5(Format):
 
             chunk = tuple(dataset.chunks[axis] for axis in axes) if dataset.chunks else shape[2:]
             chunk = (1,) * (3 - len(chunk)) + chunk
+
+            def boxes() -> Iterator[Box]:
+                for at in stored:
+                    low = (0,) * (3 - len(axes)) + tuple(at[axis] for axis in axes)
+                    ends = zip(low, chunk, shape, strict=True)
+                    yield tuple((a, min(a + by, n)) for a, by, n in ends)
+
+            listed = boxes if dataset.chunks or not dataset.id.get_storage_size() else None
             fields, lost = read_metadata(dataset)
-            stored = _stored(dataset, axes)
-            yield Volume(shape, dtype, None, fields, lost, fetch_box, chunk, own, stored)
+            yield Volume(shape, dtype, None, fields, lost, fetch_box, chunk, own, listed)
 
     def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write the dataset ``main``, packed with gzip, one chunk per slice."""
@@ -226,19 +233,23 @@ def _load_filters(path: Path, dataset: Any) -> list[tuple[int, tuple[int, ...]]]
     return filters
 
 
-def _check_storage(dataset: Any, filters: list[tuple[int, tuple[int, ...]]], size: int) -> None:
-    """Raise ValueError for damage that HDF5 does not notice.
+def _chunks(
+    dataset: Any, filters: list[tuple[int, tuple[int, ...]]], size: int
+) -> list[tuple[int, ...]]:
+    """Return the first voxel of each stored chunk; raise ValueError for damage.
 
-    Shapes and tables of chunks have no checksum in files of the usual, earliest version.
+    HDF5 does not notice it: shapes and tables of chunks have no checksum in files of the usual,
+    earliest version.
     """
+    found: set[tuple[int, ...]] = set()
     if dataset.chunks is None:
-        if dataset.id.get_storage_size() not in (0, bytes_of(dataset.shape, dataset.dtype)):
+        stored = dataset.id.get_storage_size()
+        if stored not in (0, bytes_of(dataset.shape, dataset.dtype)):
             raise ValueError(f"it stores another volume than one of shape {dataset.shape}")
-        return
+        return []
     whole = bytes_of(dataset.chunks, dataset.dtype)
     if any(code == SHUFFLE and values[0] != dataset.dtype.itemsize for code, values in filters):
         raise ValueError("its bytes are shuffled for labels of another size")
-    found = set()
 
     def visit(chunk: Any) -> None:
         at = chunk.chunk_offset
@@ -252,25 +263,7 @@ def _check_storage(dataset: Any, filters: list[tuple[int, tuple[int, ...]]], siz
         found.add(at)
 
     dataset.id.chunk_iter(visit)
-
-
-def _stored(dataset: Any, axes: Sequence[int]) -> Stored | None:
-    """Return a function that lists the chunks of a dataset; None if it is not chunked."""
-    if dataset.chunks is None:
-        return None if dataset.id.get_storage_size() else list
-
-    def stored() -> Iterable[Box]:
-        found: list[Box] = []
-
-        def visit(chunk: Any) -> None:
-            at, step, size = chunk.chunk_offset, dataset.chunks, dataset.shape
-            box = ((at[i], min(at[i] + step[i], size[i])) for i in axes)
-            found.append(((0, 1),) * (3 - len(axes)) + tuple(box))
-
-        dataset.id.chunk_iter(visit)
-        return found
-
-    return stored
+    return list(found)
 
 
 # -- attributes -----------------------------------------------------------------------------------

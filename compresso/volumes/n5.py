@@ -1,6 +1,7 @@
 """N5: axes x, y, z, the fastest first."""
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -62,7 +63,9 @@ def _described(node: Node, document: dict[str, Any]) -> Found:
     dimensions = document["dimensions"]
     rank = len(dimensions) if isinstance(dimensions, list) else 0
     spacing, shift, names = place_of(attributes, rank)
-    factors = _factors(document, len(spacing))
+    factors = []  # the size of the scale's voxels in voxels of s0
+    with suppress(ValueError, OverflowError):
+        factors = numbers(document.get("downsamplingFactors"), len(spacing))
     if factors:
         shift = shift if len(shift) == len(spacing) else [0.0] * len(spacing)
         parts = list(zip(spacing, factors, shift, strict=True))
@@ -76,11 +79,3 @@ def _described(node: Node, document: dict[str, Any]) -> Found:
     array = N5().open(node if plain == document else node.replaced("attributes.json", plain))
     metadata = {"n5": fields} if fields else {}
     return Found(array, "xyzct", (), spacing, shift, metadata, lost)
-
-
-def _factors(document: dict[str, Any], count: int) -> list[float]:
-    """Return the size of a scale's voxels in voxels of ``s0``; empty if unknown."""
-    try:
-        return numbers(document.get("downsamplingFactors"), count) if count else []
-    except (ValueError, OverflowError):
-        return []

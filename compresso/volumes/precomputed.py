@@ -251,7 +251,14 @@ def _packed(node: Node, scale: dict[str, Any]) -> set[str]:
                 if sharded != bool(chunk) and name == expected:
                     found.add(name)
                 else:
-                    inside = grid and chunk and not sharded and _has(grid, low)
+                    inside = (
+                        chunk
+                        and not sharded
+                        and grid
+                        and all(
+                            a <= n < a + m for a, n, m in zip(grid[0], low, grid[2], strict=True)
+                        )
+                    )
                     others.append((entry.name, expected if inside else ""))
     lost = [name for name, expected in others if expected not in found and (expected or not found)]
     if lost:
@@ -271,11 +278,6 @@ def _grid(scale: dict[str, Any]) -> Grid | None:
     except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         return None
     return grid if all(len(row) == 3 for row in grid) and min(grid[1]) > 0 else None
-
-
-def _has(grid: Grid, voxel: Corner) -> bool:
-    low, _, size = grid
-    return all(a <= n < a + m for a, n, m in zip(low, voxel, size, strict=True))
 
 
 def _chunk_at(voxel: Corner, grid: Grid) -> str:

@@ -300,7 +300,13 @@ def read_metadata(found: Any, number: int = 0) -> tuple[Metadata, list[str]]:
         with suppress(ValueError):
             return _metadata.make("tiff", fields, Geometry.along_axes(spacing, None, unit)), lost
     else:
-        fields |= _unwrapped(text)
+        fields["ImageDescription"] = text
+        if text.startswith('{"shape"'):  # as tifffile and we write
+            with suppress(ValueError, RecursionError):
+                found = json.loads(text, parse_constant=str)
+                fields["ImageDescription"] = found.pop("ImageDescription", "")
+                fields["shaped"] = {n: value for n, value in found.items() if n not in SHAPE}
+        fields = {name: value for name, value in fields.items() if value or value == 0}
     return _metadata.make("tiff", fields, geometry(fields)), lost
 
 
@@ -321,17 +327,6 @@ def geometry(fields: dict[str, Any]) -> Geometry | None:
         return Geometry.along_axes(spacing, origin, unit)
     except (ValueError, TypeError, OverflowError):
         return None
-
-
-def _unwrapped(text: str) -> dict[str, Any]:
-    """Return the fields of a description; tifffile's and ours are JSON with a shape."""
-    fields: dict[str, Any] = {"ImageDescription": text}
-    if text.startswith('{"shape"'):
-        with suppress(ValueError, RecursionError):
-            found = json.loads(text, parse_constant=str)
-            fields = {"ImageDescription": found.pop("ImageDescription", "")}
-            fields["shaped"] = {n: value for n, value in found.items() if n not in SHAPE}
-    return {name: value for name, value in fields.items() if value}
 
 
 def _tag(tag: Any) -> Any:
@@ -409,7 +404,8 @@ def tags(volume: Volume) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         unit = fields.get("ResolutionUnit", INCH)
         every["resolution"] = tuple(resolution)
         every["resolutionunit"] = unit if type(unit) is int and 1 <= unit <= 3 else NO_UNIT
-    lines = {n: fields[n].encode() for n in TEXTS if _is_text(fields.get(n))}
+    texts = {n: fields[n] for n in TEXTS if isinstance(fields.get(n), str)}
+    lines = {n: text.encode() for n, text in texts.items() if text.isprintable()}
     lost += [name for name in TEXTS if name in fields and name not in lines]
     description, unwritten = _description(fields, volume.shape)
     first = every | {"description": description, "software": lines.pop("Software", None)}
@@ -485,7 +481,3 @@ def _rational(step: float | None) -> list[int] | None:
     if not 0 < near.numerator <= LARGEST or abs(float(near) - step) > 1e-6 * step:
         return None
     return [near.denominator, near.numerator]
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and value.isprintable()
