@@ -58,8 +58,6 @@ UNNAMED = {
 
 
 ALL = {**SHAPES, **UNNAMED}
-
-
 CASES = [(n, s) for n in WRITERS for s in (SHAPES if "nii" in n else ALL)]
 
 

@@ -92,11 +92,7 @@ def test_niftis_fields_come_back_each(tmp_path, order):
 
 
 SFORM = np.array([[-0.5, 0, 0.25, 10], [0, 0.25, 0, -20], [0, 0, 3, 30], [0, 0, 0, 1.0]])
-
-
 QFORM = np.eye(4)
-
-
 QFORM[:3, :3], QFORM[:3, 3] = TURN * (0.5, 0.25, 3), (-7, 8, 9)
 SHEARED = SFORM.copy()
 SHEARED[0, 1] = 0.125

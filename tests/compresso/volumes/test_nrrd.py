@@ -34,8 +34,6 @@ def encoded_file(path, data, encoding, **fields):
 
 
 RAW = LABELS.tobytes()
-
-
 TEXT = "\n".join(map(str, LABELS.flat)).encode() + b"\n"
 
 

@@ -2,8 +2,6 @@
 
 import os
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -161,48 +159,16 @@ def test_messages_name_the_damaged_chunk_of_a_long_path(tmp_path, kind):
         assert max(map(len, lines)) <= 300
 
 
-ANSWERS = [
-    (401, "private, or asks for a login ("),
-    (403, "private, or asks for a login ("),
-    (500, "cannot be read: its server fails ("),
-    (503, "cannot be read: its server fails ("),
-]
-
-
-class Cloud(BaseHTTPRequestHandler):
-    """Answers with the status that the bucket's name ends with, ``bucket-403``."""
-
-    def do_GET(self):
-        self.send_error(int(self.path.partition("bucket-")[2][:3]))
-
-    do_HEAD = do_GET  # noqa: N815
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture(scope="module")
-def cloud():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Cloud)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def bucket(cloud, status):
-    place = {"driver": "s3", "bucket": f"bucket-{status}", "path": "seg/"}
-    return place | {"endpoint": cloud, "aws_region": "us-east-1"}
-
-
-@pytest.mark.parametrize(("status", "reason"), ANSWERS)
-def test_s3(cloud, monkeypatch, status, reason):
-    monkeypatch.setitem(_client.RETRIES, "initial_delay", "1ms")
-    with pytest.raises(FileError) as caught:
-        _client.Node.make("s3://x", bucket(cloud, status)).document("info")
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(403, "private, or asks for a login ("), (503, "cannot be read: its server fails (")],
+)
+def test_clouds(tmp_path, status, reason):
+    with depots.serving(tmp_path) as address:
+        place = {"driver": "s3", "bucket": str(status), "path": "seg/", "endpoint": address}
+        with pytest.raises(FileError) as caught:
+            _client.Node.make("s3://x", place | {"aws_region": "us-east-1"}).document("info")
     line = str(caught.value)
     assert line.startswith(f"s3://x: {reason}")
     assert line.endswith(f"[HTTP code {status}])")

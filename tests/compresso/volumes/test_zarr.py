@@ -11,8 +11,6 @@ from tests.helpers.program import one_line, run
 from tests.helpers.stores import refusal, same, zarr_array
 
 HEADS = {"zarr2": ".zarray", "zarr3": "zarr.json", "n5": "attributes.json"}
-
-
 NAMES = {
     "zarr2": [("", "."), ("", "/")],
     "zarr3": [("c", "/"), ("c", "."), ("", "."), ("", "/")],
