@@ -9,7 +9,6 @@ import tracemalloc
 from collections import Counter
 from pathlib import Path
 
-import h5py
 import nrrd
 import numpy as np
 import pytest
@@ -192,18 +191,8 @@ def test_only_the_given_slices_are_read(tmp_path):
     random = np.random.default_rng(0).integers(255, size=(50, 64, 64)).astype(np.uint8)
     path = tmp_path / "atlas.nrrd"
     nrrd.write(str(path), random, {"encoding": "gzip"}, index_order="C")
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    h5 = tmp_path / "stack.h5"
-    with h5py.File(h5, "w") as file:
-        options = {"chunks": (1, 64, 64), "compression": "gzip"}
-        chunked = file.create_dataset("main", data=random, **options)
-        at = chunked.id.get_chunk_info(40)
-    damaged = bytearray(h5.read_bytes())
-    damaged[at.byte_offset : at.byte_offset + at.size] = bytes(at.size)
-    h5.write_bytes(damaged)
-    for file, slices in ((path, 3), (h5, 40)):
-        with volumes.open(file) as volume:
-            assert np.array_equal(volume.read(0, slices), random[:slices])
-            with pytest.raises(FileError, match=file.name):
-                volume.read(0, 50)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with volumes.open(path) as volume:
+        assert np.array_equal(volume.read(0, 3), random[:3])
+        with pytest.raises(FileError, match="atlas"):
+            volume.read(0, 50)

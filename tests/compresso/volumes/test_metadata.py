@@ -12,7 +12,6 @@ import SimpleITK
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import compresso
 from compresso import files, volumes
 from compresso.volumes import _metadata, tiff
 from compresso.volumes import nrrd as nrrd_format
@@ -259,15 +258,3 @@ def test_info_shows_the_geometry(tmp_path):
     assert place in run("info", tmp_path / "a.cps").stdout
     run("compress", nrrd_file(tmp_path / "b.nrrd"), tmp_path / "b.cps")
     assert "voxel size" not in run("info", tmp_path / "b.cps").stdout
-
-
-def test_metadata_of_a_user_are_not_taken_for_those_of_a_file(tmp_path):
-    """``dumps`` takes any JSON; decompressing it gives the labels."""
-    labels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    odd = {"mine\x1b[2J": 1, "geometry": "here", "nrrd": ["no"], "hdf5": {"a": 1}, "tiff": None}
-    (tmp_path / "a.cps").write_bytes(compresso.dumps(labels, metadata=odd))
-    assert "\x1b" not in run("info", tmp_path / "a.cps").stdout
-    for ending in (".nrrd", ".nii", ".h5", ".tif", ".npy"):
-        result = run("decompress", tmp_path / "a.cps", tmp_path / f"a{ending}")
-        assert result.stderr.count("\n") == 1
-        assert "mine" in result.stderr

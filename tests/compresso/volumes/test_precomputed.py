@@ -87,18 +87,6 @@ def test_chunks_whose_names_go_beyond_the_volume_are_refused(tmp_path, suffix):
     same(folder, volume)
 
 
-def test_other_sizes_of_chunks_next_to_the_first(tmp_path):
-    volume = depots.labels(dtype="u4")
-    folder = depots.precomputed(tmp_path / "seg", volume)
-    depots.change(folder, chunk_sizes=[[16, 16, 8], [64, 64, 1]])
-    (folder / "4_4_40" / "0-41_0-33_3-4").touch()
-    same(folder, volume)
-    for chunk in depots.chunks(folder):
-        if chunk.name != "0-41_0-33_3-4":
-            chunk.unlink()
-    refusal(folder)
-
-
 def test_other_files_are_not_chunks_and_other_parts_are_named(tmp_path):
     volume, lines = depots.labels(dtype="u4"), []
     folder = depots.precomputed(tmp_path / "seg", volume)
@@ -123,15 +111,6 @@ def test_scales_with_unknown_encodings_do_not_matter(tmp_path):
     for chunk in depots.chunks(folder):
         chunk.rename(chunk.with_name(f"{chunk.name}.zst"))
     assert "raw in .zst files" in refusal(folder)
-
-
-def test_damaged_shards(tmp_path):
-    folder = depots.in_shards(tmp_path / "seg", depots.labels())
-    for shard in (folder / "4_4_40").glob("*.shard"):
-        data = bytearray(shard.read_bytes())
-        data[64:80] = b"\xff" * 16
-        shard.write_bytes(data)
-    assert "slices" in refusal(folder)
 
 
 def test_a_packed_chunk_takes_no_more_than_its_labels(tmp_path):

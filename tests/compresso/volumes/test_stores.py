@@ -34,15 +34,6 @@ def test_every_kind_and_dtype(tmp_path, kind, dtype):
     same(f"{folder}:box=12-20x21-29x3-20", volume[3:20, 21:29, 12:20])
 
 
-@pytest.mark.parametrize("kind", ["segmentation", "packed", "zarr2", "zarr3-shards", "own-shards"])
-def test_servers(tmp_path, kind):
-    volume = depots.labels()
-    make(kind, tmp_path / "seg", volume)
-    with depots.serving(tmp_path) as address:
-        same(f"{address}/seg", volume)
-        same(f"{address}/seg:box=1-5x2-6x3-7", volume[3:7, 2:6, 1:5])
-
-
 @pytest.mark.parametrize("kind", depots.KINDS)
 def test_missing_chunks_are_the_fill_value_or_refused(tmp_path, kind):
     volume = depots.labels()
@@ -250,10 +241,6 @@ def test_places(tmp_path):
     attributes.write_text(json.dumps(head))
     assert place(tmp_path / "pixel").spacing == (40, 5, 4)
     assert place(zarr_array(tmp_path / "plain", volume)) is None
-
-
-def test_floats_are_refused(tmp_path):
-    assert "float32" in refusal(zarr_array(tmp_path / "seg", np.zeros((4, 5, 6), "f4")))
 
 
 VOLUME = depots.labels((6, 20, 24), "u4")
