@@ -81,6 +81,10 @@ def _folder(*flags: str, name: str, what: str) -> Decorator:
     )
 
 
+def _figures(name: str) -> Decorator:
+    return _folder("--figures", name=name, what="Folder for the figures and the report.")
+
+
 def _csv(name: str, what: str) -> Decorator:
     path = f"experiments/results/{name}"
     return click.option(
@@ -101,13 +105,17 @@ SLICES = click.option(
     help="Use only the first N slices.  [default: all; -1 also means all]",
 )
 DIRECTORY = _folder("-d", "--directory", name="data", what="Folder with the downloaded datasets.")
-FIGURES = _folder("--figures", name="figures", what="Folder for the figures and the report.")
+FIGURES = _figures("figures")
 PLOT = click.option("--plot/--no-plot", default=True, help="Draw figures and write the report.")
 
 
 def results(name: str, what: str = "CSV to which each run is added.") -> Decorator:
-    """Return the options of a CSV, by default one of this name, and of the figures from it."""
-    return lambda function: _csv(name, what)(FIGURES(function))
+    """Return the options of a CSV, by default one of this name, and of the figures from it.
+
+    The reports of different commands are in different folders.
+    """
+    folder = FIGURES if name == "results.csv" else _figures(f"figures/{Path(name).stem}")
+    return lambda function: _csv(name, what)(folder(function))
 
 
 def measuring(name: str) -> Decorator:

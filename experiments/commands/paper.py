@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from compresso.text import counted
 from experiments.commands import _options as options
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ def paper(
     table of their own.
 
     Writes Table 1, Figures 1, 3 and 4, the figures of each dataset, a comparison of window sizes
-    and the paper's claims with the measured numbers to report.md in the folder of the figures. A
-    method that takes more than ten minutes is measured once. If you interrupt the command, run it
-    again to continue.
+    and the paper's claims with the measured numbers to report.md in the folder of the figures.
+    Compresso + LZMA, the method of Table 1, is measured first. A method that takes more than ten
+    minutes is measured once. If you interrupt the command, run it again to continue.
     """
     from experiments import datasets, paper, records
     from experiments.commands import _run
@@ -56,10 +57,20 @@ def paper(
     if only_report:
         _report(_rows_of(chosen, output), chosen, slices, figures, plot)
         return
+    methods = paper.all_methods()
+    if not quiet:
+        names = ", ".join(one.name for one in chosen)
+        click.echo(
+            f"{counted(len(methods), 'method')}, {counted(settings['runs'], 'run')} each, on "
+            f"{names}. Compresso + LZMA comes first. You can stop with Ctrl-C and continue with "
+            "the same command.",
+            err=True,
+        )
     grid = Grid(
-        [*paper.methods(), *paper.current_methods()],
+        methods,
         chosen,
         output,
+        first=1,
         slices=slices,
         timeout=timeout,
         patience=PATIENCE,
@@ -116,7 +127,13 @@ def _report(
             drawn += figures.draw_slices(dataset, slices, directory)
             drawn += figures.draw_windows(volume, directory)
     click.echo(f"{len(drawn)} figure files in {directory}", err=True)
-    report = paper.report(rows, covered, drawn, directory, figures.caption)
+    pairs = [(m.encoding.spec, m.compressor.spec) for m in paper.all_methods()]
+    wanted = {(dataset.name, *pair) for dataset in chosen for pair in pairs}
+    done = len(wanted & set(zip(*(rows[name] for name in records.METHOD), strict=True)))
+    advice = "Run the command without --only-report to continue."
+    incomplete = f"Incomplete: {done} of {len(wanted)} measurements. {advice}"
+    incomplete *= done < len(wanted)
+    report = paper.report(rows, covered, drawn, directory, figures.caption, incomplete)
     click.echo(f"Report: {report}", err=True)
     if succeeded:
         click.echo(f"Page: {page.write(table, drawn, directory)}", err=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +43,7 @@ class Grid:
     datasets: Sequence[Dataset]
     output: Path
     runs: int = 1  # rounds, in each of which every method is measured once
+    first: int = 0  # this number of methods is measured once on all datasets before all others
     slices: int | None = None  # use only the first N of each volume
     seed: int = SEED  # of the order in each round, if there are several
     resume: bool = False  # skip the runs that the CSV has for the same labels, unless they failed
@@ -67,8 +69,8 @@ class Grid:
         past = records.measured(self.output, failed=self.keep_failed) if self.resume else {}
         try:
             with open_scheduler(self.scheduler) as scheduler:
-                for dataset, boxes in self._divided:
-                    for row, new in self._run(scheduler, dataset, boxes, past, announce):
+                for order, (dataset, boxes) in product(self._orders(), self._divided):
+                    for row, new in self._run(scheduler, dataset, boxes, order, past, announce):
                         if new:
                             records.append(self.output, row)
                         yield row, new
@@ -76,11 +78,18 @@ class Grid:
         finally:  # an error or Ctrl-C must not keep a volume in memory
             _forget()
 
+    def _orders(self) -> Iterator[list[tuple[int, Method]]]:
+        """The runs on each dataset: those that come first on all datasets, and all others."""
+        first = [(1, method) for method in self.methods[: self.first]]
+        others = [one for one in rounds(self.methods, self.runs, self.seed) if one not in first]
+        yield from filter(None, (first, others))
+
     def _run(
         self,
         scheduler: Scheduler,
         dataset: Dataset,
         boxes: Sequence[Box | None],
+        order: Sequence[tuple[int, Method]],
         past: Mapping[Key, Row],
         announce: Callable[[str], None],
     ) -> Iterator[tuple[Row, bool]]:
@@ -93,7 +102,6 @@ class Grid:
         by_run: dict[tuple[int, Method], list[Row]] = defaultdict(list)
 
         def tasks() -> Iterator[Task]:
-            order = list(rounds(self.methods, self.runs, self.seed))
             settings, token = replace(self, datasets=()), secrets.token_hex(8)
             for box in boxes:
                 chunk = _chunk(box)

@@ -76,3 +76,13 @@ def current_methods() -> list[Method]:
         [encoding for encoding in found if not encoding.missing()],
         [compressors.parse(second) for second in CURRENT_SECOND_STAGES],
     )
+
+
+def all_methods() -> list[Method]:
+    """Return both: the method of Table 1 comes first, and raw labels, which take longest, last."""
+
+    def turn(method: Method) -> tuple[bool, bool]:
+        pair = method.encoding.spec, method.compressor.spec
+        return pair != ("compresso", "lzma"), pair[0] == "none"
+
+    return sorted([*methods(), *current_methods()], key=turn)

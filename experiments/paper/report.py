@@ -43,6 +43,7 @@ def report(
     drawn: Sequence[Path],
     directory: Path,
     caption: Callable[[Path], str] = lambda _: "",
+    incomplete: str = "",
 ) -> Path:
     """Write ``report.md`` about all rows of a table, next to its figures; returns its path."""
     measured = Measured(table)
@@ -54,6 +55,7 @@ def report(
     loader = PackageLoader("experiments.paper", ".")
     environment = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True)
     text = environment.get_template("report.md.j2").render(
+        incomplete=incomplete,
         summary=summary(judged, measured),
         parts=[
             f"{measured.title(name)}: {part}"

@@ -149,6 +149,12 @@ def test_help_and_lists():
     assert compresso.__version__ in run_here("--version").stdout
 
 
+def test_each_command_has_a_folder_of_its_own():
+    folders = {name: run_here(name, "--help").stdout for name in ("grid", "recommend", "paper")}
+    found = [re.search(r"\[default:\s+(figures\S*)\]", text)[1] for text in folders.values()]
+    assert found == ["figures/", "figures/recommend/", "figures/paper/"]
+
+
 def test_a_lone_encoding_is_measured_without_the_compressor(keep):
     words = ("ristretto,cpso", "zlib", SMALL, "--no-plot", *keep)
     (line,) = [one for one in run_here(*words).stderr.splitlines() if "compressor" in one]

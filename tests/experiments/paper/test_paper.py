@@ -53,8 +53,7 @@ def test_every_method_of_the_paper_is_measured_and_no_current_one_twice():
 
 def test_paper_in_one_command(tmp_path, monkeypatch):
     few = paper.methods()[::7] + paper.current_methods()[:1]
-    monkeypatch.setattr(paper, "methods", lambda: few)
-    monkeypatch.setattr(paper, "current_methods", list)
+    monkeypatch.setattr(paper, "all_methods", lambda: few)
     folder = tmp_path / "figures"
     arguments = ["paper", "phantom:size=40x40x4", "--runs", 1, "--timeout", "inf"]
     arguments += ["--csv", tmp_path / "p.csv", "--figures", folder]
@@ -63,6 +62,8 @@ def test_paper_in_one_command(tmp_path, monkeypatch):
     table = records.read(tmp_path / "p.csv")
     assert len(table) == len(few)
     text = (folder / "report.md").read_text()
+    assert "Ctrl-C" in done.stderr
+    assert text.startswith("# ")
     assert "not measured" in text
     assert "(synthetic)" in text
     for kind in ("current_methods", "frequent_windows", "slices", "pareto"):
@@ -71,6 +72,24 @@ def test_paper_in_one_command(tmp_path, monkeypatch):
     done = run_here(*arguments, "--no-plot")
     assert done.returncode == 0, done.stderr
     assert len(records.read(tmp_path / "p.csv")) == len(table)
+
+
+def test_table_1_comes_first_and_raw_labels_last(tmp_path):
+    specs = [(m.encoding.spec, m.compressor.spec) for m in paper.all_methods()]
+    assert specs[0] == LZMA
+    raw = [encoding == "none" for encoding, _ in specs]
+    assert raw == sorted(raw)
+    chosen = datasets.choose("phantom:size=8x8x4,phantom:size=8x8x5", tmp_path)
+    grid = Grid(paper.all_methods()[:3], chosen, tmp_path / "r.csv", runs=2, first=1)
+    rows = [row for row, _ in grid.run(lambda _: None)]
+    assert [(row["encoding"], row["compression"], row["run"]) for row in rows[:2]] == 2 * [
+        (*LZMA, 1)
+    ]
+    assert (
+        len({(row["dataset"], row["encoding"], row["compression"], row["run"]) for row in rows})
+        == 12
+    )
+    assert len(rows) == len(grid) == 12
 
 
 def test_a_slow_method_is_measured_once(tmp_path):
@@ -265,6 +284,8 @@ def test_only_report_measures_nothing(tmp_path, monkeypatch):
     assert done.returncode == 0
     assert "b.npy" in done.stderr
     assert (tmp_path / "paper.csv").read_bytes() == before
+    total = 2 * len(paper.all_methods())
+    assert target.read_text().startswith(f"**Incomplete: 1 of {total} measurements.")
     assert "| a.npy | 4 x 4 x 4 |" in target.read_text()
     assert "| a.npy: 100.0% |" in target.read_text()
     for options in (["-s", 2], []):
