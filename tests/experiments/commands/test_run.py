@@ -180,19 +180,12 @@ def test_help_loads_no_heavy_package():
     assert not {"numba", "matplotlib", "pandas", "h5py", "numpy"} & set(loaded)
 
 
-@pytest.mark.parametrize("package", ["click", "pandas", "numba"])
-def test_a_missing_package_is_one_line(keep, package):
-    setup = (
-        "class Absent:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name == {package!r}:\n"
-        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
-        "sys.meta_path.insert(0, Absent())\n"
-    )
-    done = probe(setup, "none", "zlib", SMALL, "--no-plot", *keep)
+def test_missing_packages_are_named_in_one_line():
+    done = probe("sys.modules |= dict.fromkeys(('click', 'pandas', 'scipy'))", "--help")
     assert done.returncode == 1
-    assert f"{package} is not installed" in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "click, pandas, scipy" in line
+    assert "requirements.txt" in line or ".venv" in line
 
 
 def test_tiny_volumes(tmp_path, keep):
