@@ -95,9 +95,9 @@ def _paper_bars(axis: Axes, rows: pd.DataFrame, group: str) -> None:
 
 
 def current_methods(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
-    """The best compressor of each encoding, sorted by mean ratio: one dot per dataset.
+    """The best compressor of each encoding: one dot per dataset. Further to the right is smaller.
 
-    Further to the right is smaller.
+    Methods on all datasets come first, sorted by mean ratio.
     """
     if not leading(methods).empty:
         yield "current_methods", compare(methods)
@@ -174,19 +174,27 @@ def window_sizes(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
 def pareto(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
     """Compression ratio against speed. Methods on the line are not beaten in both.
 
-    Bars are 95% intervals of the median speed; MB/s count 8 bytes per voxel.
+    The paper's method, Compresso + LZMA, is always named. Bars are 95% intervals of the median
+    speed; MB/s count 8 bytes per voxel.
     """
     for speed in BOTH:
         methods = measurable(methods, speed)
     if methods.empty:
         return
-    for name, part in methods.groupby("dataset", sort=False):
+    by_dataset = methods.groupby("dataset", sort=False)
+    slowest = float(methods[list(BOTH)].min().min()) / 1.4
+    low, high = methods["ratio"].min(), methods["ratio"].max()
+    fastest = max(  # so that there is room for names
+        slowest * (method[speed] / slowest) ** (1 / (1 - _width(method)))
+        for _, part in by_dataset
+        for speed in BOTH
+        for _, method in part.loc[front(part, speed)].iterrows()
+    )
+    for name, part in by_dataset:
         figure, axes = plt.subplots(2, 1, figsize=(WIDTH, 7.4), layout="constrained")
         for axis, (speed, label) in zip(axes, SPEEDS.items(), strict=True):
             axis.set(xscale="log", yscale="log", xlabel=label, ylabel=RATIO)
-            low, high = methods[list(BOTH)].min().min(), methods[list(BOTH)].max().max()
-            axis.set_xlim(low / 1.4, high * max(2, (high / low) ** 0.25))  # room for names
-            low, high = methods["ratio"].min(), methods["ratio"].max()
+            axis.set_xlim(slowest, fastest)
             axis.set_ylim(low / 1.3, high * max(2, (high / low) ** 0.3))
             style.number_decades(axis.xaxis)
             style.number_decades(axis.yaxis)
@@ -217,17 +225,17 @@ def _scatter(axis: Axes, methods: pd.DataFrame, speed: str) -> None:
     axis.step(x, y, where="pre", color="#808080", lw=1.2)
     for encoding, part in methods.groupby(methods["encoding"].map(style.family)):
         colour, marker = style.look(str(encoding))
-        in_front = part.index.isin(best)
+        large = part.index.isin([*best, *_papers(methods)])
         low, high = part[f"{speed}_low"], part[f"{speed}_high"]
         axis.hlines(part["ratio"], low, high, colour, alpha=0.6)
         axis.scatter(
             part[speed],
             part["ratio"],
-            s=np.where(in_front, 70, 26) * (1.5 if marker == "*" else 1),
+            s=np.where(large, 70, 26) * (1.5 if marker == "*" else 1),
             marker=marker,
             color=colour,
             edgecolor=INK,
-            linewidth=np.where(in_front, 0.9, 0.3),
+            linewidth=np.where(large, 0.9, 0.3),
             zorder=3,
         )
     axis.annotate(
@@ -235,27 +243,42 @@ def _scatter(axis: Axes, methods: pd.DataFrame, speed: str) -> None:
     )
 
 
+def _papers(methods: pd.DataFrame) -> "pd.Index[int]":
+    """The paper's method, Compresso + LZMA."""
+    return methods.index[(methods["encoding"] == "compresso") & (methods["compression"] == "lzma")]
+
+
+def _name(method: "pd.Series[Any]") -> str:
+    name = method_name(method["encoding"], method["compression"])
+    return name + MARK if method["trained"] else name
+
+
+def _width(method: "pd.Series[Any]") -> float:
+    """The width of a method's name and the space before it, as a share of an axis."""
+    return min(0.6, SMALL * (0.6 * len(_name(method)) + 2) / (72 * (WIDTH - 1)))
+
+
 def _label(axis: Axes, methods: pd.DataFrame, speed: str) -> None:
-    """Name the front: only other names may be above and to the right of it."""
-    points = 72 / axis.figure.dpi
-    below, named, best = -math.inf, 0.0, front(methods, speed)
+    """Name the front, above and to the right of it, and the paper's method."""
+    best, papers, points = front(methods, speed), _papers(methods), 72 / axis.figure.dpi
+    always = {best[0], best[-1], *papers}
+    below, named = -math.inf, 0.0
+    line: dict[str, Any] = {"textcoords": "offset points", "fontsize": SMALL}
+    line["arrowprops"] = {"arrowstyle": "-", "lw": 0.6, "color": "#808080", "relpos": (0, 0.2)}
     for index in reversed(best):  # from the fastest, the lowest, up
         method = methods.loc[index]
-        if method["ratio"] < 1.1 * named and index != best[0]:
-            continue  # too close to be named, too
-        named = method["ratio"]
         at = (method[speed], method["ratio"])
         y = axis.transData.transform(at)[1] * points
-        below = max(y, below + 1.3 * SMALL)
-        name = method_name(method["encoding"], method["compression"])
-        axis.annotate(
-            name + (MARK if method["trained"] else ""),
-            at,
-            (SMALL, below - y + SMALL / 3),
-            textcoords="offset points",
-            fontsize=SMALL,
-            arrowprops={"arrowstyle": "-", "lw": 0.6, "color": "#808080", "relpos": (0, 0.2)},
-        )
+        far = below + 1.3 * SMALL > y + 4 * SMALL or method["ratio"] < 1.25 * named
+        if far and index not in always:
+            continue
+        named, below = method["ratio"], max(y, below + 1.3 * SMALL)
+        axis.annotate(_name(method), at, (SMALL, below - y + SMALL / 3), **line)
+    for index in papers.difference(best):  # no name of the front is below and to the left
+        method = methods.loc[index]
+        line["arrowprops"] |= {"relpos": (1, 0.8)}
+        at = (method[speed], method["ratio"])
+        axis.annotate(_name(method), at, (-SMALL, -2 * SMALL), ha="right", weight="bold", **line)
 
 
 def leading(methods: pd.DataFrame) -> pd.DataFrame:
@@ -305,11 +328,12 @@ def _dots(
     title: str,
     figure: "Figure | SubFigure | None" = None,
 ) -> Any:
-    """Draw a row per method, the best mean ratio first."""
+    """Draw a row per method: those on most datasets first, and of these the best mean ratio."""
     points = _points(methods)
-    means = _relative(points).groupby(points["row"]).mean().sort_values(ascending=False)
+    scores = _relative(points).groupby(points["row"]).agg(["count", "mean"])
+    order = list(scores.sort_values(["count", "mean"], ascending=False).index)
     note = style.trained_note(methods).replace(MARK, "Hollow:")
-    return style.dots(points, list(means.index), panels, title, note, figure)
+    return style.dots(points, order, panels, title, note, figure)
 
 
 def measurable(methods: pd.DataFrame, speed: str) -> pd.DataFrame:

@@ -53,7 +53,7 @@ NAMES = {
     **{"brotli": "Brotli", "lz4": "LZ4", "lz78": "LZ78", "lzf": "LZF", "lzma": "LZMA"},
     **{"lzo": "LZO", "lzw": "LZW", "zopfli": "Zopfli", "zstd": "Zstandard", "bz2": "bzip2"},
 }
-PLAIN = FuncFormatter(lambda value, _: f"{value:,.6g}")
+PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
 
 
 def family(spec: str) -> str:

@@ -50,22 +50,29 @@ def slices(volume: Volume, name: str, depth: int) -> Figure | None:
         count = int(np.count_nonzero(np.unique(planes[z])))
         axis.set_title(f"slice {z}, {counted(count, 'label')}", fontsize=SMALL)
         axis.set_axis_off()
-    scale_bar(axes.flat[0], volume.shape[2])
     title = f"{name}, {extent(volume.shape)} {volume.dtype}"
+    step, unit = None, None
     if geometry := geometry_of(volume.metadata):
-        size = " x ".join(f"{length:g}" for length in reversed(geometry.spacing))
-        title += f", voxels of {size} {geometry.length or ''}".rstrip()
+        step, unit = geometry.spacing[2], geometry.length
+        size = " x ".join(f"{length:g}" if length else "?" for length in geometry.spacing[::-1])
+        title += f", voxels of {size} {unit or ''}".rstrip()
+    scale_bar(axes.flat[0], volume.shape[2], *((step, unit) if step and unit else ()))
     style.finish(figure, title)
     return figure
 
 
-def scale_bar(axis: Axes, width: int) -> None:
-    """Draw a bar of a round number of voxels, about a quarter of the width, in the corner."""
-    length = next((n for n in (500, 200, 100, 50, 20, 10, 5, 2) if n <= width / 3), 1)
+def scale_bar(axis: Axes, width: int, step: float = 1, unit: str = "voxels") -> None:
+    """Draw a bar of a round length, about a quarter of ``width`` voxels of ``step`` units each."""
+    most = max(1, width / 3) * step
+    decade = 10 ** math.floor(math.log10(most))
+    number = max((n * decade for n in (1, 2, 5) if n * decade <= most), default=decade)
+    length = number / step
+    if unit == "nm" and number >= 1000:
+        number, unit = number / 1000, "\u00b5m"
     box: dict[str, Any] = {"facecolor": "black", "alpha": 0.65, "edgecolor": "none", "pad": 2}
     axis.plot([0.04 * width, 0.04 * width + length], [0.04 * width] * 2, color="white", lw=3)
     at = (0.04 * width, 0.07 * width)
-    axis.text(*at, f"{length} voxels", color="white", size=SMALL, va="top", bbox=box)
+    axis.text(*at, f"{number:g} {unit}", color="white", size=SMALL, va="top", bbox=box)
 
 
 def colours(labels: NDArray[np.unsignedinteger]) -> NDArray[np.float64]:

@@ -128,10 +128,9 @@ def _headline(methods: pd.DataFrame) -> str:
         return text
     first = ranked.loc[best(ranked["ratio"])]
     name = style.dataset_name(first["dataset"], first["group"])
-    winner = f"{_method(first)}, {ratio_text(first['ratio'])}x smaller"
-    if len(names) == 1:
-        return f"{name}: {winner} ({text})"
-    return f"{len(names)} datasets, {text}: up to {winner} ({name})"
+    text = f"{counted(len(names), 'dataset')}, {text}"
+    smaller = f"{ratio_text(first['ratio'])}x smaller: {_method(first)} on {name} ({text})"
+    return smaller if len(methods) == 1 else f"Up to {smaller}"
 
 
 def _method(line: "pd.Series[Any]") -> str:

@@ -116,6 +116,9 @@ def test_current_methods_are_the_best_of_each_encoding_in_order():
     assert "Crackle + LZMA" in names(axis)
     assert "Crackle" not in names(axis)  # its best compressor is LZMA
     assert names(axis)[-1] == "raw + Zstandard"
+    more = rows_of_all("voc2012", "other") + results_of("ac3", "em", {("jpeg2000", "none"): 9e4})
+    (axis,) = drawn("current_methods", rows + more)["current_methods"].axes
+    assert names(axis)[-1] == "JPEG 2000"  # on one dataset only
     hollow = [(x, names(axis)[int(y)]) for x, y, _, filled in marks(axis) if not filled]
     assert hollow == [(900, "Ristretto")]  # on the volume that it was trained on, only
     assert "Hollow" in figure.legends[0].get_title().get_text()
@@ -143,6 +146,10 @@ def test_pareto_names_the_front_and_compares_datasets():
         assert {"Ristretto", "Compresso"} <= texts
         assert "cpso" not in texts
         assert len({colour for _, _, colour, _ in marks(axis)}) == 3
+    paper = results_of("ac3", "em", {("compresso", "lzma"): 9}, **slow)
+    (beaten,) = drawn("pareto", fast + small + paper).values()
+    for axis in beaten.axes:
+        assert "Compresso + LZMA" in {text.get_text() for text in axis.texts}
     note = [text for axis in found["pareto_pinky40-z000-255_h5"].axes for text in axis.texts]
     assert any(text.get_text() == "Ristretto\u2020" for text in note)
 
@@ -172,6 +179,16 @@ def test_windows_are_compared_with_8x8x1():
     assert "3x4x1" in figure.get_suptitle()
     few = [row for row in rows_of_all() if "1x4x1" not in row["encoding"]]
     assert drawn("window_sizes", few) == {}
+
+
+def test_long_names_at_the_fast_end_are_inside():
+    (slow,) = results_of("ac3", "em", {("compresso", "lzma"): 800}, encode_s=50, decode_s=50)
+    rows = [slow, *results_of("ac3", "em", {("compressed_segmentation", "lzma"): 70})]
+    (figure,) = drawn("pareto", rows).values()
+    figure.draw_without_rendering()
+    for axis in figure.axes:
+        right = max(text.get_window_extent().x1 for text in axis.texts)
+        assert right <= axis.get_window_extent().x1 + 2
 
 
 @pytest.mark.parametrize("kind", figures.RESULTS)
@@ -242,6 +259,23 @@ def test_slices_that_are_shown_hold_labels(filled, shown):
     assert [axis.get_title() for axis in figure.axes] == [f"slice {z}, 1 label" for z in shown]
     assert all(axis.images[0].get_array().any() for axis in figure.axes)
     assert "4 x 4 x 40 nm" in figure.get_suptitle()
+    assert [text.get_text() for text in figure.axes[0].texts] == ["20 nm"]
+
+
+@pytest.mark.parametrize(
+    ("width", "unit", "text", "length"),
+    [
+        (512, (), "100 voxels", 100),
+        (512, (8, "nm"), "1 \u00b5m", 125),
+        (512, (0.3, "mm"), "50 mm", 50 / 0.3),
+    ],
+)
+def test_the_scale_bar_is_round(width, unit, text, length):
+    axis = plt.figure().subplots()
+    figures.volumes.scale_bar(axis, width, *unit)
+    assert axis.texts[0].get_text() == text
+    assert np.ptp(axis.lines[0].get_xdata()) == pytest.approx(length)
+    figures.volumes.scale_bar(axis, 1)
 
 
 def test_frequent_windows_are_counted():

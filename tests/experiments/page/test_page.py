@@ -115,11 +115,12 @@ def test_it_is_one_file_without_requests_or_foreign_tags(written):
 
 
 def test_the_headline_is_the_best_result_and_raw_labels_are_none(tmp_path, written):
-    assert "<h1>3 datasets, 5 methods: up to Ristretto" in written.read_text()
+    assert "<h1>Up to 1,234x smaller: Ristretto" in written.read_text()
+    assert "(3 datasets, 5 methods)</h1>" in written.read_text()
     rows = results_of("a.h5", "em", {("none", "none"): 1, ("compresso", "lzma"): 0.9})
     text = page.write(tabulate(rows), [], tmp_path).read_text()
     title = re.search("<title>(.*)</title>", text)[1]
-    assert title == "a.h5: Compresso + LZMA, 0.900x smaller (2 methods)"
+    assert title == "Up to 0.900x smaller: Compresso + LZMA on a.h5 (1 dataset, 2 methods)"
     (raw,) = (row for row in Seen(text).rows if row[0].strip() == "raw")
     assert raw[5:7] == ["\u2013", "\u2013"]
     assert text.count('class="dot') == 2  # one method, two charts
