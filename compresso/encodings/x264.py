@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso.arrays import Shape
-from compresso.encodings._images import ImageEncoding
+from compresso.encodings.images import ImageEncoding
 from compresso.errors import DecodeError, SpecError
 
 

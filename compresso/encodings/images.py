@@ -7,6 +7,7 @@ as its largest label needs; nothing is rounded or cut (docs/formats.md, section 
 import struct
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -113,24 +114,54 @@ def _pieces(view: memoryview, name: str) -> Iterator[memoryview]:
 
 
 class StillEncoding(ImageEncoding):
-    """An image format of 16-bit grey levels, with one image per slice."""
+    """An image format of imagecodecs of 16-bit grey levels, with one image per slice."""
+
+    packages = {"imagecodecs": "imagecodecs"}
+    decoder: ClassVar[str]  # a function of imagecodecs
 
     @abstractmethod
-    def pack_image(self, image: NDArray[np.uint16]) -> bytes:
-        """Pack one slice without loss."""
-
-    @abstractmethod
-    def unpack_image(self, data: memoryview, out: NDArray[np.uint16]) -> None:
-        """Restore one slice of a known size."""
+    def pack_image(self, imagecodecs: Any, image: NDArray[np.uint16]) -> Any:
+        """Pack one slice without loss, to bytes."""
 
     def pack(self, plane: NDArray[Any]) -> list[bytes]:
-        return [self.pack_image(image) for image in plane[..., 0]]
+        imagecodecs = self.require("imagecodecs")
+        return [self.pack_image(imagecodecs, image) for image in plane[..., 0]]
 
     def unpack(self, pieces: Iterator[memoryview], shape: Shape) -> NDArray[Any]:
+        decode = getattr(self.require("imagecodecs"), self.decoder)
         plane = np.empty(shape, np.uint16)
         for image in plane:
             piece = next(pieces, None)
             if piece is None:
                 raise DecodeError(f"{self.name} stream: it ends too early")
-            self.unpack_image(piece, image)
+            decode(piece, out=image)
         return plane[..., np.newaxis]
+
+
+@dataclass(frozen=True)
+class Png(StillEncoding):
+    """PNG images, one for each slice and each 16 bits of the labels.
+
+    Parameters
+    ----------
+    level : int
+        Level of zlib, 0 to 9. Default 6.
+    """
+
+    name, decoder = "png", "png_decode"
+    limits = {"level": (0, 9)}
+    level: int = 6
+
+    def pack_image(self, imagecodecs: Any, image: NDArray[np.uint16]) -> Any:
+        room = 2 * image.nbytes + 16 * len(image) + 1024  # the library's own guess can be too small
+        return imagecodecs.png_encode(image, level=self.level, out=room)
+
+
+@dataclass(frozen=True)
+class Jpeg2000(StillEncoding):
+    """Lossless JPEG 2000 images, one for each slice and each 16 bits of the labels."""
+
+    name, decoder = "jpeg2000", "jpeg2k_decode"
+
+    def pack_image(self, imagecodecs: Any, image: NDArray[np.uint16]) -> Any:
+        return imagecodecs.jpeg2k_encode(image, level=0, reversible=True)
