@@ -32,12 +32,7 @@ class CompressoCodec(Codec):  # type: ignore[misc]
     Parameters
     ----------
     encoding, compression : str
-        Codec strings, such as ``"cpso"`` and ``"zstd:level=19"``.
-
-    Raises
-    ------
-    SpecError
-        For an unknown codec or parameter.
+        Codec strings, such as ``"cpso"`` and ``"zstd:level=19"``. Others raise SpecError.
     """
 
     codec_id: ClassVar[str] = "compresso"

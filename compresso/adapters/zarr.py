@@ -36,11 +36,6 @@ class CompressoCodec(ChunkCodec, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMi
     depth : int, optional
         Slices along the first axis that are encoded together and can be read without the rest of
         the chunk. By default a chunk is one group.
-
-    Raises
-    ------
-    SpecError
-        For an unknown codec or parameter; EncodeError for an array that is not of integers or bool.
     """
 
     is_fixed_size = False

@@ -116,18 +116,10 @@ class Damage:
 class Reader:
     """Reads a compressed file that can seek; decodes only the requested groups.
 
-    It raises DecodeError if neither head nor end can be read. :meth:`check_end` and :meth:`damage`
+    It makes at most ``limit`` bytes of labels at once, and decodes as many groups at once as
+    ``memory`` bytes allow. With ``salvage``, groups that are not in their place are searched for.
+    Raises DecodeError if neither head nor end can be read. :meth:`check_end` and :meth:`damage`
     report all other faults.
-
-    Parameters
-    ----------
-    file : binary file
-    salvage : bool
-        Search for groups that are not in their place.
-    limit : int
-        Refuse to make more bytes of labels than this at once; 16 GB by default.
-    memory : int, optional
-        Approximate memory limit in bytes; bounds the number of groups that are decoded at once.
     """
 
     def __init__(

@@ -23,33 +23,12 @@ def write(
     memory: int | None = None,
     progress: Progress = ignore,
 ) -> int:
-    """Write a compressed file; the bytes are the same for any number of threads.
+    """Write a compressed file to a file that need not seek; returns the bytes written.
 
-    Parameters
-    ----------
-    file : binary file
-        It need not seek.
-    description : Description
-    read : callable
-        Returns slices z0..z1-1 of the array. It is called from the first group to the last, in the
-        caller's thread, while at most ``threads`` earlier groups are encoded.
-    threads : int
-        Groups that are encoded at once; if there are fewer groups, each uses several threads.
-        0: all cores.
-    memory : int, optional
-        Approximate memory limit in bytes; bounds the number of groups that are encoded at once.
-    progress : callable
-        Called after each group.
-
-    Returns
-    -------
-    int
-        Bytes written.
-
-    Raises
-    ------
-    EncodeError
-        If the encoding cannot hold the labels, or ``read`` returns other slices.
+    ``read`` returns slices z0..z1-1. It is called from the first group to the last, in the caller's
+    thread, while at most ``threads`` earlier groups are encoded, and no more than ``memory`` bytes
+    allow. The bytes do not depend on either. ``progress`` is called after each group. Raises
+    EncodeError if the encoding cannot hold the labels, or ``read`` returns other slices.
     """
     groups, codec = description.groups, description.codec
     room = len(groups) if memory is None else max(1, memory // description.group_memory)
