@@ -26,8 +26,8 @@ def write(
     """Write a compressed file to a file that need not seek; returns the bytes written.
 
     ``read`` returns slices z0..z1-1. It is called from the first group to the last, in the caller's
-    thread, while at most ``threads`` earlier groups are encoded, and no more than ``memory`` bytes
-    allow. The bytes do not depend on either. ``progress`` is called after each group. Raises
+    thread, while at most ``threads`` earlier groups are encoded, fewer if ``memory`` bytes demand
+    it. The bytes do not depend on either. ``progress`` is called after each group. Raises
     EncodeError if the encoding cannot hold the labels, or ``read`` returns other slices.
     """
     groups, codec = description.groups, description.codec
