@@ -73,7 +73,8 @@ class Plugin(ABC):
     def __post_init__(self) -> None:
         for parameter, (low, high) in self.limits.items():
             value = getattr(self, parameter)
-            size, unit = (value, "") if isinstance(value, int) else (math.prod(value), " voxels")
+            extent = isinstance(value, Extent)
+            size, unit = (math.prod(value), " voxels") if extent else (value, "")
             if not low <= size <= high:
                 raise SpecError(
                     f"{self.name}: {parameter} must be {low} to {high}{unit}, not {value}"
