@@ -231,12 +231,22 @@ def decode(
     from compresso.kernels import cpso
 
     across, deep = sections.index is None, sections.header.connectivity == 6
-    threads = 1 if deep else threads
+    zstep = 1 if z0 else sections.header.step[0]
+    if deep:  # one slab
+        threads, zstep = 1, len(out)
     draw = _drawer(sections, z0, z0 + len(out))
-    found = model.find_components(out, 1 if z0 else sections.header.step[0], threads, draw)
+    found = model.find_components(out, zstep, threads, draw)
     n_ids = int(found.counts.sum())
     if deep:
-        found, n_ids = _joined(found, out)
+        # Components are joined, and numbered in the volume: no slice has a number to begin with.
+        first_voxels = np.zeros(n_ids, np.int64)
+        rows = found.bits, out.shape[2], found.component[0]
+        n_ids = len(cpso.join(*rows, first_voxels, found.counts))
+        found = dataclasses.replace(
+            found,
+            counts=np.zeros_like(found.counts),
+            indeterminate=cpso.count_open(found.bits, True),
+        )
     ids, entries, first = _stretch(sections, z0, found)
     if ids.size != n_ids:
         raise DecodeError(f"cpso stream: {ids.size} ids, but the boundary map needs {n_ids}")
@@ -288,28 +298,6 @@ def _drawer(sections: Sections, z0: int, z1: int) -> Callable[[int, NDArray[np.u
             bits[:] = drawn[skipped:]
 
     return draw
-
-
-def _joined(components: model.Components, out: Labels) -> tuple[model.Components, int]:
-    """Join the components of the slices to 6-connected ones, and count those.
-
-    They are numbered in the volume: no slice has a number of its own to begin with.
-    """
-    from compresso.kernels import cpso
-
-    starts = sorted(components.component)
-    pieces = [components.component[z] for z in starts]
-    whole = np.concatenate(pieces)
-    first = np.zeros(int(components.counts.sum()), np.int64)
-    joined = cpso.join(components.bits, out.shape[2], whole, first, components.counts)
-    parts = np.split(whole, np.cumsum([piece.size for piece in pieces])[:-1])
-    volume = dataclasses.replace(
-        components,
-        component=dict(zip(starts, parts, strict=True)),
-        counts=np.zeros_like(components.counts),
-        indeterminate=cpso.count_open(components.bits, True),
-    )
-    return volume, len(joined)
 
 
 def _stretch(
