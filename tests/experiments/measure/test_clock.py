@@ -1,8 +1,8 @@
 """The clock, the order of rounds, and what else the machine did."""
 
+import os
 import threading
 import time
-from collections import Counter
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def test_every_round_has_every_item():
     order = list(rounds("ABCDEFGH", 6))
     assert [run for run, _ in order] == [run for run in range(1, 7) for _ in range(8)]
     drawn = ["".join(item for run, item in order if run == number) for number in range(1, 7)]
-    assert all(Counter(part) == Counter("ABCDEFGH") for part in drawn)
+    assert {"".join(sorted(part)) for part in drawn} == {"ABCDEFGH"}
     assert len(set(drawn)) == 6
     assert order == list(rounds("ABCDEFGH", 6))
     assert order != list(rounds("ABCDEFGH", 6, seed=1))
@@ -25,12 +25,10 @@ def test_a_clock_adds_up():
     watch = Clock()
     assert watch.time("a", lambda x: x + 1, 2) == 3
     watch.time("a", time.sleep, 0.02)
-    watch.time("b", time.sleep, 0.01)
     assert watch.seconds["a_s"] > 0.02
-    assert watch.seconds["b_s"] > 0.01
     made = watch.touched((3, 4), np.uint16)
     assert (made.shape, made.dtype, made.sum()) == ((3, 4), np.uint16, 0)
-    assert list(watch.ns) == ["a", "b", "new_memory"]
+    assert list(watch.ns) == ["a", "new_memory"]
 
 
 def test_a_shared_clock_divides_the_elapsed_time():
@@ -51,19 +49,14 @@ def test_a_shared_clock_divides_the_elapsed_time():
         assert clock.ns == expected
 
 
-def test_the_share_of_other_processes():
+def test_the_surroundings(monkeypatch, tmp_path):
     """In 2 s on all processors, these were busy for half of it and 1 s, which is ours."""
-    cores = clock.os.cpu_count()
-    start = Surroundings(0.0, 1.5, 100.0, 10.0, (5, 1))
-    row = start.until(Surroundings(2.0, 9.0, 100.0 + 1 + cores, 11.0, (25, 2)))
-    assert (row["other_cpu"], row["load"]) == (0.5, 1.5)
-    assert (row["minor_faults"], row["major_faults"]) == (20, 1)
-    assert "other_cpu" not in start.until(Surroundings(0.1, 1.5, 101.0, 10.0, (5, 1)))  # too short
-
-
-def test_the_governor(monkeypatch, tmp_path):
     monkeypatch.setattr(clock, "GOVERNOR", tmp_path / "governor")
-    row = Surroundings.now().until(Surroundings.now())
-    assert row["governor"] == ""
+    start = Surroundings(0.0, 1.5, 100.0, 10.0, (5, 1))
+    row = start.until(Surroundings(2.0, 9.0, 101.0 + os.cpu_count(), 11.0, (25, 2)))
+    expected = {"other_cpu": 0.5, "load": 1.5, "minor_faults": 20, "major_faults": 1}
+    assert row == expected | {"governor": ""}
     (tmp_path / "governor").write_text("performance\n")
-    assert clock.governor() == "performance"
+    row = Surroundings.now().until(Surroundings.now())
+    assert row["governor"] == "performance"
+    assert "other_cpu" not in row  # too short

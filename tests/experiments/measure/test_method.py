@@ -1,7 +1,7 @@
 """What a measurement counts: bytes, seconds and memory; and what it notices."""
 
+import resource
 import sys
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from experiments import records
 from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import Method, combine, method
 from tests.helpers.codecs import Absent, Buggy, Changed, Forgetful, Stored
+from tests.helpers.memory import peak
 
 SPANS = [(0, 4), (4, 8), (8, 11)]
 BLOCKS = np.random.default_rng(0).integers(5, size=(11, 8, 10)).astype(np.uint32)
@@ -42,7 +43,7 @@ def test_every_encoding_has_every_compressor_or_stands_alone():
     assert [str(one) for one in combine(first, second)] == expected
 
 
-@pytest.mark.parametrize("dtype", [np.uint64, np.int16, bool, ">u4"])
+@pytest.mark.parametrize("dtype", [np.int16, bool, ">u4"])
 def test_a_row(phantom, dtype):
     labels = (phantom % 50).astype(dtype)
     row = measured(labels, "compresso", "zlib", 2, run=3)
@@ -51,18 +52,17 @@ def test_a_row(phantom, dtype):
     stream = encodings.parse("compresso").encode(labels)
     assert row["encoded_bytes"] == len(stream)
     assert row["compressed_bytes"] == len(compressors.parse("zlib").compress(stream))
-    assert min(row[f"{step}_s"] for step in ("encode", "compress", "decompress", "decode")) > 0
+    assert min(row[name] for name in records.SECONDS) > 0
     assert (row["run"], row["threads"], row["shape"]) == (3, 2, "16x96x150")
     assert 0 < row["new_memory_s"] < 60
-    assert row["load"] >= 0
     assert set(records.COLUMNS) >= set(row)
 
 
-@pytest.mark.parametrize("compressor", ["none", "zstd", "zlib", "lzma", "bz2", "lz4", "lzf"])
-@pytest.mark.parametrize("dtype", [np.uint32, np.uint64, ">u2", np.int8, bool])
+@pytest.mark.parametrize("compressor", ["none", "zstd", "lzma"])
+@pytest.mark.parametrize("dtype", [np.uint64, ">u2", np.int8, bool])
 def test_raw_labels_are_compared_in_pieces(monkeypatch, compressor, dtype):
     labels = np.random.default_rng(0).integers(2, size=(3, 50, 70)).astype(dtype)
-    for limit in (1 << 30, 4096, 5000):
+    for limit in (1 << 30, 5000):
         monkeypatch.setattr(method, "PIECE_BYTES", limit)
         row = measured(labels, "none", compressor)
         assert row["lossless"], row["status"]
@@ -86,22 +86,16 @@ def test_encodings_hold_the_labels_and_the_decoded_ones():
     blocks = np.random.default_rng(0).integers(1 << 32, size=(64, 4, 4), dtype=np.uint32)
     labels = blocks.repeat(64, 1).repeat(64, 2)
     measured(labels[:2], "compresso", "zstd")  # imports and compiles
-    tracemalloc.start()
-    try:
-        row = measured(labels, "compresso", "zstd")
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert row["lossless"], row["status"]
-    assert peak < 1.5 * labels.nbytes
+    assert peak(lambda: measured(labels, "compresso", "zstd")) < 1.5 * labels.nbytes
 
 
 @pytest.mark.parametrize(
     "change",
     [lambda d: d[:-1], lambda d: d + b"\0", lambda d: d[:1500] + b"\1" + d[1501:], lambda d: b""],
 )
-def test_raw_labels_that_differ_are_noticed(change):
-    row = measured(np.zeros((2, 30, 40), np.uint32), "none", Changed.by(change))
+@pytest.mark.parametrize("threads", [1, 2])
+def test_raw_labels_that_differ_are_noticed(small_groups, change, threads):
+    row = measured(np.zeros((11, 8, 10), np.uint32), Raw(), Changed.by(change), threads)
     assert (row["lossless"], row["status"]) == (False, "error: decoded labels differ")
 
 
@@ -115,10 +109,9 @@ def test_failures_are_rows(phantom):
     assert row["status"].startswith("refused: label 18446744073709551615")
     assert "compressed_bytes" not in row
     assert "label -1 at" in measured(top.astype(np.int64), "compresso", "none")["status"]
-    for threads in (1, 2):
-        row = measured(np.zeros((2, 3, 4), np.float32), "cpso", "none", threads)
-        assert "float32" in row["status"]
-        assert (row["shape"], row["dtype"]) == ("2x3x4", "float32")
+    row = measured(np.zeros((2, 3, 4), np.float32), "cpso", "none")
+    assert "float32" in row["status"]
+    assert (row["shape"], row["dtype"]) == ("2x3x4", "float32")
 
 
 # ---- several threads: groups, as in a compressed file
@@ -138,21 +131,13 @@ def test_groups_are_those_of_a_file(small_groups, encoding):
         assert (row["threads"], row["depth"]) == (threads, "4")
     file = compresso.dumps(BLOCKS, encoding, "zlib", threads=2)
     assert all(body in file for body in bodies)
-    row = measured(BLOCKS, first, second)
-    assert row["encoded_bytes"] == len(first.encode(BLOCKS))
-    assert (row["status"], row["depth"]) == ("ok", "")
-
-
-def test_a_volume_of_one_group_is_one_stream():
-    for shape in [(11, 8, 10), (0, 8, 10), (11, 0, 10)]:
-        row = measured(np.ones(shape, np.uint32), "cpso", "lzma", 4)
-        assert (row["status"], row["depth"]) == ("ok", ""), shape
+    for labels, threads in ((BLOCKS, 1), (BLOCKS[:4], 4), (BLOCKS[:0], 4)):  # one stream
+        row = measured(labels, first, second, threads)
+        assert row["encoded_bytes"] == len(first.encode(labels))
+        assert (row["status"], row["depth"]) == ("ok", "")
 
 
 def test_failures_of_a_group(small_groups):
-    change = Changed.by(lambda data: data[:-1] + bytes([data[-1] ^ 1]))
-    row = measured(np.zeros((11, 8, 10), np.uint64), Raw(), change, 2)
-    assert (row["lossless"], row["status"]) == (False, "error: decoded labels differ")
     labels = BLOCKS.astype(np.uint64)
     labels[9, 2, 3] = 2**64 - 1
     for threads in (1, 2):
@@ -174,23 +159,14 @@ def compiled():
     return kernels
 
 
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_warming_up_compiles_all_that_a_run_needs(phantom, order):
+def test_warming_up_compiles_all_that_a_run_needs(phantom):
     """The corner has the volume's layout, so no kernel is compiled again for the whole."""
-    volume = LoadedVolume(Dataset("x"), np.asarray(phantom, np.uint64, order=order))
+    volume = LoadedVolume(Dataset("x"), np.asarray(phantom, np.uint64, order="F"))
     one = Method(encodings.parse("compresso"), compressors.parse("none"))
     method.warm_up(volume, one)
     before = compiled()
     assert method.measure(volume, one)["status"] == "ok"
     assert compiled() == before
-
-
-def faults(work):
-    import resource
-
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    work()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 class Counting(Stored):
@@ -199,17 +175,16 @@ class Counting(Stored):
     name = "counting"
     faults: list = []
 
-    def decode_volume(self, stream, out, threads, watch):
+    def decode_volume(self, stream, out, threads=1, watch=None):
         labels = np.frombuffer(stream, out.dtype).reshape(out.shape)
-        self.faults.append(faults(lambda: np.copyto(out, labels)))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        np.copyto(out, labels)
+        self.faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def test_decoding_touches_no_freshly_allocated_memory():
-    """64 MiB are 16384 pages of 4 KiB, or 32 of 2 MiB; decoding to them faults on none."""
-    labels = np.ones((16, 1024, 1024), np.uint32)
-    new = faults(lambda: labels.copy())
-    row = measured(labels, Counting(), "none")
+    """The pages of 64 MiB are touched, and their faults counted, before the clock starts."""
+    row = measured(np.ones((16, 1024, 1024), np.uint32), Counting(), "none")
     assert row["status"] == "ok"
-    assert Counting.faults[-1] < new / 4
-    assert row["minor_faults"] >= new / 2  # they are counted where the array is touched
+    assert Counting.faults[-1] < row["minor_faults"] / 2
     assert row["new_memory_s"] > 0

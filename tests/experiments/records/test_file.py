@@ -12,19 +12,12 @@ from experiments import ResultsError, records
 from experiments.records.results import derive, newest
 from tests.helpers.rows import row
 
-FIRST_COLUMNS = (
-    *("time", "dataset", "source", "shape", "dtype", "encoding", "compression", "run", "threads"),
-    *("raw_bytes", "native_bytes", "encoded_bytes", "compressed_bytes"),
-    *("encode_s", "compress_s", "decompress_s", "decode_s", "lossless", "status"),
-)
-
 
 def test_rows_are_read_as_they_were_written(tmp_path):
     path = tmp_path / "new" / "r.csv"
     records.append(path, row(status='error: "quoted", and\nbroken', lossless=False))
     records.append(path, row())
     table = records.read(path)
-    assert tuple(table.columns[: len(FIRST_COLUMNS)]) == FIRST_COLUMNS
     assert table["status"].tolist() == ['error: "quoted", and broken', "ok"]
     derived = derive(table).iloc[0]
     assert (derived["ratio"], derived["native_ratio"], derived["encoding_ratio"]) == (10, 5, 4)
@@ -46,9 +39,7 @@ def test_a_killed_process_loses_at_most_one_row(tmp_path):
         assert (runs[:2], runs[-1]) == ([0, 1], 9)
 
 
-@pytest.mark.parametrize(
-    "content", ["name,phone\n", "x" * 10_000, ",".join(records.COLUMNS[:-1]) + "\n1,2\n"]
-)
+@pytest.mark.parametrize("content", ["name,phone\n", "x" * 10_000, ",".join(records.COLUMNS[:-1])])
 def test_other_files_are_not_changed(tmp_path, content):
     path = tmp_path / "precious.csv"
     path.write_text(content)
@@ -58,21 +49,14 @@ def test_other_files_are_not_changed(tmp_path, content):
     assert path.read_text() == content
 
 
-def test_targets_that_cannot_be_results(tmp_path):
+def test_targets_that_cannot_be_results(tmp_path, monkeypatch):
     with pytest.raises(ResultsError, match="Run a grid first"):
         records.read(tmp_path / "none.csv")
     for path in (Path("/dev/zero"), tmp_path):
         for refuse in (records.check, records.read):
             with pytest.raises(ResultsError, match="not a file"):
                 refuse(path)
-    (tmp_path / "new.csv").touch()
-    records.check(tmp_path / "new.csv")
-    assert records.measured(tmp_path / "new.csv", failed=False) == {}
-    records.append(tmp_path / "new.csv", row())
-    assert len(records.read(tmp_path / "new.csv")) == 1
 
-
-def test_a_full_disk_is_reported(tmp_path, monkeypatch):
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -89,19 +73,21 @@ def append_many(path, writer):
 
 def test_two_processes_share_a_file(tmp_path):
     path = tmp_path / "r.csv"
+    path.touch()  # an empty file gets its header
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=append_many, args=(path, w)) for w in (1, 2)]
-    for process in writers:
-        process.start()
-    for process in writers:
-        process.join()
+    for act in ("start", "join"):
+        for process in writers:
+            getattr(process, act)()
     table = records.read(path)
-    for writer in (1, 2):
-        assert table[table["threads"] == writer]["run"].tolist() == list(range(50))
+    for _, runs in table.groupby("threads")["run"]:
+        assert runs.tolist() == list(range(50))
+    assert len(table) == 100
 
 
 def test_measured_runs_are_found_by_their_labels(tmp_path):
     path = tmp_path / "r.csv"
+    assert records.measured(path, failed=True) == {}
     rows = [row(fingerprint="a"), row(fingerprint="b", status="error: no", lossless=False)]
     for one in [*rows, row(encode_s="nan", fingerprint="c"), row()]:
         records.append(path, one)
