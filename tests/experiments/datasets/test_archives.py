@@ -38,9 +38,8 @@ def test_archives_write_nothing_outside(tmp_path, member):
     path = tmp_path / "mine" / "deep" / "knee-2016-09.zip"
     path.parent.mkdir(parents=True)
     nrrd_zip(path, member)
-    before = sorted(tmp_path.rglob("*"))
     assert np.array_equal(of_text(str(path), "em").load().labels, LABELS)
-    assert sorted(tmp_path.rglob("*")) == before
+    assert [found for found in tmp_path.rglob("*") if found.is_file()] == [path]
     assert not Path("/Data/seg.nrrd").exists()
 
 
@@ -62,16 +61,14 @@ def test_damaged_archives_are_refused_or_right(tmp_path, name):
     random = np.random.default_rng(1)
     refused = 0
     for number in range(12):
-        data = bytearray(whole)
+        data, at = bytearray(whole), int(random.integers(len(whole)))
         if number % 4:
-            data[int(random.integers(len(data)))] ^= 1 << int(random.integers(8))
+            data[at] ^= 1 << int(random.integers(8))
         else:
-            del data[int(random.integers(len(data))) :]
+            del data[at:]
         path.write_bytes(data)
         try:
-            labels = of_text(str(path), "em").load().labels
+            assert np.array_equal(of_text(str(path), "em").load().labels, expected), number
         except C.FileError as error:
             refused += file in str(error) and "\n" not in str(error)
-        else:
-            assert np.array_equal(labels, expected), number
     assert refused > 3

@@ -29,9 +29,7 @@ def save(path, labels=LABELS, inner="main"):
     [
         ("ac3", "ac3/rhoana/ac3_rhoana.h5", "main"),
         ("ac4", "ac4/gold/ac4_gold.h5", "main"),
-        ("cyl", "cyl.h5", "main"),
         ("cremi-a", "sample_A_20160501.hdf", "volumes/labels/neuron_ids"),
-        ("cremi-c", "cremi-c/rhoana/cremi-c_rhoana.h5", "main"),
         ("spl-brain", "MRI/spl-brain.h5", "main"),
         ("pinky40", "pinky40.h5", "main"),
     ],
@@ -57,21 +55,17 @@ def test_missing_datasets_and_unknown_names(tmp_path):
     for name in ("fib26", "ac3:seed=1", "nothing like it"):
         with pytest.raises(SpecError, match=r"fib25|ac3"):
             datasets.parse(name, tmp_path)
-    for name in ("missing.h5", "dir/missing.npy"):
-        with pytest.raises(DatasetError, match="no such file"):
-            datasets.parse(name, tmp_path)
+    with pytest.raises(DatasetError, match="no such file"):
+        datasets.parse("dir/missing.npy", tmp_path)
     save(tmp_path / "ac4.h5")
     assert [d.name for d in datasets.parse("all", tmp_path)] == ["ac4"]
-    assert datasets.choose_one("phantom", tmp_path, "bench").name == "phantom"
-    with pytest.raises(DatasetError, match="names 2"):
-        datasets.choose_one("phantom,pattern", tmp_path, "bench")
 
 
 def test_mri_is_every_volume_in_its_folder(tmp_path):
     with pytest.raises(DatasetError, match="MRI"):
         datasets.parse("mri", tmp_path)
-    save(tmp_path / "MRI/b.h5")
-    save(tmp_path / "MRI/a.npy")
+    for name in ("b.h5", "a.npy"):
+        save(tmp_path / "MRI" / name)
     (tmp_path / "MRI/notes.txt").write_text("not a volume")
     assert [d.name for d in datasets.parse("mri", tmp_path)] == ["mri/a", "mri/b"]
     (tmp_path / "MRI/a.nrrd").touch()
@@ -85,8 +79,6 @@ def test_lists_of_files(tmp_path):
     assert [d.name for d in chosen] == ["phantom:size=8x8x8,seed=1", "a.npy", "c,d.npy", "b.npy"]
     assert [d.name for d in datasets.choose(str(both), tmp_path)] == ["c,d.npy"]
     assert len(datasets.choose("phantom,phantom:seed=0", tmp_path)) == 1
-    long = ",".join(f"phantom:size=8x8x{depth}" for depth in range(1, 40))
-    assert len(datasets.choose(long, tmp_path)) == 39
     with pytest.raises(SpecError):
         datasets.choose(" , ", tmp_path)
     again = save(tmp_path / "other" / "a.npy", LABELS + 1)
@@ -96,18 +88,13 @@ def test_lists_of_files(tmp_path):
 
 def test_a_quoted_dataset_may_have_commas(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for inner in ("old,new", "b", "old"):
+    for inner in ("old,new", "b"):
         save(tmp_path / "a.h5", LABELS, inner)
     save(tmp_path / "b.npy")
-    for text, names in (
-        ('"a.h5:/old,new"', ["a.h5:/old,new"]),
-        (' "a.h5:/old,new" , b.npy, "a.h5:/b"', ["a.h5:/old,new", "b.npy", "a.h5:/b"]),
-        ("a.h5:/old,b.npy", ["a.h5:/old", "b.npy"]),
-    ):
-        found = datasets.choose(text, tmp_path)
-        assert [dataset.name for dataset in found] == names
-        assert all(dataset.load().labels.shape == (4, 5, 6) for dataset in found)
-        assert found[0].source == os.path.abspath(names[0])
+    found = datasets.choose(' "a.h5:/old,new" , b.npy, "a.h5:/b"', tmp_path)
+    assert [dataset.name for dataset in found] == ["a.h5:/old,new", "b.npy", "a.h5:/b"]
+    assert all(dataset.load().labels.shape == (4, 5, 6) for dataset in found)
+    assert found[0].source == os.path.abspath("a.h5:/old,new")
     with pytest.raises((DatasetError, SpecError)):
         datasets.choose('a.h5:"/old,new"', tmp_path)
 
@@ -145,15 +132,13 @@ def test_stores_have_names_and_sources(tmp_path, monkeypatch):
         loaded = dataset.load()
         assert (dataset.name, dataset.source) == (name, source)
         np.testing.assert_array_equal(loaded.labels, labels)
-    part = found[0].load(7)
-    assert part.part == "first 7 of 20 slices"
-    np.testing.assert_array_equal(part.labels, volume[:7])
+    assert found[0].load(7).part == "first 7 of 20 slices"
     stores.precomputed(tmp_path / "b" / "seg", volume)
     found = datasets.choose("a/seg,b/seg,b/seg", tmp_path)
     assert [d.name for d in found] == ["a/seg", "b/seg"]
 
 
-def test_more_than_the_memory_holds_is_refused(tmp_path, monkeypatch):
+def test_volumes_that_cannot_be_loaded_are_refused_first(tmp_path, monkeypatch):
     stores.precomputed(tmp_path / "seg", stores.labels())
     np.save(tmp_path / "seg.npy", stores.labels())
     monkeypatch.setattr(volumes, "available", lambda: 2 * 20 * 33 * 41 * 8 - 1)
@@ -164,9 +149,6 @@ def test_more_than_the_memory_holds_is_refused(tmp_path, monkeypatch):
                 refused()
         notes = dataset.check(19)
         assert len(notes) == (name == "seg")
-
-
-def test_absent_stores_are_refused_before_anything_is_measured(tmp_path):
     (dataset,) = datasets.choose(f"file://{tmp_path}/nothing", tmp_path)
     with pytest.raises(FileError):
         dataset.check(None)

@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler
@@ -13,13 +10,11 @@ import h5py
 import numpy as np
 import pytest
 
-from compresso.errors import SpecError
 from experiments import DatasetError, datasets
 from experiments.datasets import CATALOGUE, fetch
 from tests.helpers import stores
 from tests.helpers.archives import ARCHIVES, bsds, nrrd_zip
 from tests.helpers.commands import run_here
-from tests.helpers.paths import ROOT
 
 
 @pytest.fixture
@@ -51,32 +46,29 @@ def served(monkeypatch, folder, name):
     file, write = ARCHIVES[name]
     expected = write(folder / file)
     content = (folder / file).read_bytes()
-    dataset = CATALOGUE[name]
-    if dataset.checksum:
-        kind = dataset.checksum.partition(":")[0]
+    kind = CATALOGUE[name].checksum.partition(":")[0]
+    if kind:
         digest = f"{kind}:{hashlib.new(kind, content).hexdigest()}"
-        dataset = replace(dataset, checksum=digest, download=len(content))
-    monkeypatch.setitem(CATALOGUE, name, dataset)
+        dataset = replace(CATALOGUE[name], checksum=digest, download=len(content))
+        monkeypatch.setitem(CATALOGUE, name, dataset)
     return file, content, expected
 
 
-@pytest.mark.parametrize("name", ["pinky40", "fib25", "bsd500"])
+@pytest.mark.parametrize("name", ["pinky40", "bsd500"])
 def test_files_are_checked_and_converted_once(tmp_path, monkeypatch, server, name):
     folder, address = server
     file, content, expected = served(monkeypatch, folder, name)
     lines = []
     data = tmp_path / "data"
     path = fetch.fetch(name, data, address, lines.append)
-    digests = {hashlib.new(kind, content).hexdigest() for kind in ("sha256", "md5")}
-    assert any(digest in lines[1] for digest in digests)
-    assert sorted(p.name for p in data.iterdir()) == sorted([file, f"{name}.h5"])
+    digest = hashlib.sha256(content).hexdigest()
+    assert digest in lines[1]
+    assert {p.name for p in data.iterdir()} == {file, f"{name}.h5"}
     with h5py.File(path) as found:
         main = found["main"]
         assert np.array_equal(main[:], expected)
         assert main.chunks == (1, *expected.shape[1:])
-        assert main.attrs["sha256"] == hashlib.sha256(content).hexdigest()
-        assert main.attrs["url"] == f"{address}/{file}"
-        assert len(main.attrs["labels_sha256"]) == 64
+        assert (main.attrs["sha256"], main.attrs["url"]) == (digest, f"{address}/{file}")
     before = path.stat()
     (folder / file).unlink()
     assert fetch.fetch(name, data, address, lines.append) == path
@@ -104,7 +96,7 @@ def test_wrong_files_are_not_kept(tmp_path, server):
     folder, address = server
     data = tmp_path / "data"
     for name in ("pinky40", "bsd500"):  # with and without a checksum
-        with pytest.raises(DatasetError, match=rf"{name}: cannot get http.*--mirror"):
+        with pytest.raises(DatasetError, match=rf"{name}: cannot get http.*--mirror.*{name}\.h5"):
             fetch.fetch(name, data, address, [].append)
         assert list(data.iterdir()) == []
     with pytest.raises(DatasetError, match="received 41 of 50 bytes"):
@@ -127,29 +119,17 @@ def test_a_dataset_in_another_file_is_not_downloaded(tmp_path):
         assert "already" in done.stderr
 
 
-def test_a_failed_download_names_the_files_that_can_replace_it(tmp_path):
-    with pytest.raises(DatasetError) as error:
-        fetch.fetch("spl-knee", tmp_path, "http://127.0.0.1:9", [].append)
-    for text in ("--mirror", "spl-knee.nrrd", "spl-knee.h5", "knee-2016-09.zip", str(tmp_path)):
-        assert text in str(error.value)
-
-
 def test_the_command(tmp_path, monkeypatch, server):
     folder, address = server
     served(monkeypatch, folder, "fib25")
-    done = run_here("fetch", "-d", tmp_path)
-    assert done.returncode == 0
-    assert "pinky40" in done.stdout
+    assert "pinky40" in run_here("fetch", "-d", tmp_path).stdout
     done = run_here("fetch", "fib25", "cremi-a", "--mirror", address, "-d", tmp_path)
-    assert done.returncode == 1
-    assert done.stdout == f"fib25: {tmp_path / 'fib25.h5'}\n"
+    assert (done.returncode, done.stdout) == (1, f"fib25: {tmp_path / 'fib25.h5'}\n")
     assert "SHA256" in done.stderr
     assert "Error: cremi-a: cannot get" in done.stderr
     done = run_here("fetch", "fib25", "pinky4", "-d", tmp_path)
     assert done.returncode == 2
     assert '"pinky40"' in done.stderr
-    with pytest.raises(SpecError):
-        fetch.fetch("mri", tmp_path)
 
 
 def test_datasets_are_listed(tmp_path):
@@ -200,32 +180,27 @@ def test_a_store_on_a_server(tmp_path, cylinder):
         check(path, volume, address)
 
 
-def test_a_killed_download_continues(tmp_path, cylinder, monkeypatch):
+def test_a_stopped_download_continues(tmp_path, cylinder, monkeypatch):
     folder, volume = cylinder
-    program = (
-        "import os, signal\n"
-        "from pathlib import Path\n"
-        "from experiments.datasets import fetch\n"
-        "save = fetch._save_part\n"
-        "def dying(folder, start, labels):\n"
-        "    if start == 48: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    save(folder, start, labels)\n"
-        "fetch._save_part = dying\n"
-        f"fetch.fetch('cyl', Path({str(tmp_path / 'data')!r}), {str(folder)!r})\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True)
-    assert ended.returncode == -signal.SIGKILL
+    saved, save = [], fetch._save_part
+
+    def stopping(folder, start, labels):
+        saved.append(start)
+        if len(saved) == 4:
+            raise KeyboardInterrupt
+        save(folder, start, labels)
+
+    monkeypatch.setattr(fetch, "_save_part", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        fetch.fetch("cyl", tmp_path / "data", str(folder), [].append)
     parts = sorted((tmp_path / "data").glob(".fetching-*/*"))
     assert [part.name for part in parts] == ["0.cps", "16.cps", "32.cps"]
     parts[0].write_bytes(parts[0].read_bytes()[:-9])
     data = bytearray(parts[1].read_bytes())
     data[len(data) // 2] ^= 1
     parts[1].write_bytes(data)
-    saved = []
-    save = fetch._save_part
-    monkeypatch.setattr(fetch, "_save_part", lambda *part: saved.append(part[1]) or save(*part))
     check(fetch.fetch("cyl", tmp_path / "data", str(folder), [].append), volume, folder)
-    assert saved == [0, 16, 48, 64]
+    assert saved == [0, 16, 32, 48, 0, 16, 48, 64]
 
 
 def test_parts_of_another_volume_are_not_used(tmp_path, cylinder):

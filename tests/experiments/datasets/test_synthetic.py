@@ -4,8 +4,6 @@ import hashlib
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from compresso import SpecError
 from compresso.codec import Extent
@@ -22,13 +20,8 @@ def test_the_phantom_is_deterministic(tmp_path):
     assert not np.array_equal(Phantom(size, seed=1).labels(), whole)
     assert Phantom(size, bits=32).labels(1).dtype == np.uint32
     (dataset,) = datasets.parse("Phantom:size=90x70x6", tmp_path)
-    volume = dataset.load(2)
-    assert np.array_equal(volume.labels, whole[:2])
-    assert (dataset.group, dataset.source, volume.part) == (
-        datasets.SYNTHETIC,
-        "synthetic",
-        "first 2 of 6 slices",
-    )
+    assert (dataset.group, dataset.source) == (datasets.SYNTHETIC, "synthetic")
+    assert np.array_equal(dataset.load(2).labels, whole[:2])
 
 
 def test_the_phantom_is_the_same_in_every_version():
@@ -53,9 +46,9 @@ def test_the_phantom_is_like_tissue():
     assert ids.max() > 2**60  # sparse
 
 
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 4))
-def test_phantoms_of_any_size(x, y, z):
-    assert Phantom(Extent(f"{x}x{y}x{z}")).labels().shape == (z, y, x)
+@pytest.mark.parametrize("size", ["1x1x1", "40x1x3", "1x33x2"])
+def test_small_phantoms(size):
+    assert Phantom(Extent(size)).labels().shape == Extent(size)[::-1]
 
 
 @pytest.mark.parametrize(
