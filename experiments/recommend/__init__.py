@@ -1,5 +1,6 @@
 """Recommend a method for each purpose: sample a volume, measure in stages, estimate, choose."""
 
+import json
 import math
 import re
 import shlex
@@ -9,6 +10,7 @@ from typing import Any
 
 from compresso.arrays import Shape
 from compresso.text import digits, extent, file_size, ratio_text
+from experiments import HarnessError
 from experiments.datasets import Dataset
 from experiments.measure import Method
 from experiments.recommend.candidates import (
@@ -77,7 +79,8 @@ def recommend(
     """Yield a first answer from small blocks, and then the final one.
 
     By default, the share of the volume to measure and the shape of its chunks (z, y, x) are those
-    of :func:`plan`. Raises DatasetError, FileError, and HarnessError if every candidate failed.
+    of :func:`plan`. Raises DatasetError, FileError, and HarnessError if every candidate failed or
+    made the labels larger.
     """
     with dataset.open() as volume:
         sample = draw(volume, *plan(volume.shape, share, chunk), seed, measurer.announce)
@@ -99,6 +102,11 @@ def recommend(
         return estimates[one.method]
 
     blocks, left, for_boxes = stages.on_blocks(methods())
+    if max(one.native_ratio for one in blocks) < 1:
+        raise HarnessError(
+            f"{dataset.name}: no method makes the labels smaller than they are as "
+            f"{volume.dtype.name}. Are these labels, or a raw image?"
+        )
     boxes = stages.on_boxes(for_boxes)
     yield Advice(sample, blocks, stages.failed, choose(blocks, boxes, on_sample), final=False)
     left = list(dict.fromkeys([*left, *(one.method for one in boxes[:1])]))
@@ -204,11 +212,12 @@ def _usage(choice: Choice, sample: Sample, source: str) -> tuple[str, str]:
         python = f'compresso.dumps(labels, "{encoding}", "{compression}")'
     else:
         shape = sample.boxes[0][1].shape
+        settings = {"encoding": encoding, "compression": compression}
         words = ["convert", source or "labels.h5", f"{name}.zarr", *codecs]
         words += ["--chunks", extent(shape).replace(" ", "")]
         python = (
             f'zarr.create_array("{name}.zarr", data=labels, chunks={shape}, compressors=None, '
-            f'serializer=CompressoCodec("{encoding}", "{compression}"))'
+            f'serializer={{"name": "compresso", "configuration": {json.dumps(settings)}}})'
         )
     return shlex.join(["compresso", *words]), python
 
@@ -229,7 +238,11 @@ def as_text(advice: Advice, source: str = "") -> str:
     lines = [f"{extent(volume.shape)} {volume.dtype.name}; measured: {advice.sample.describe()}"]
     lines.append("Ratios compare with 8 bytes per voxel (uint64), and MB/s count these; 1 thread.")
     for choice, entry in zip(advice.choices, as_json(advice, source).values(), strict=True):
-        ratio = f"{ratio_text(entry['box_ratio' if choice.boxes else 'ratio'])}x smaller"
+        number = entry["box_ratio" if choice.boxes else "ratio"]
+        ratio = f"{ratio_text(number)}x smaller"
+        if volume.dtype.itemsize < 8:
+            own = ratio_text(number * volume.dtype.itemsize / 8)
+            ratio += f" ({own}x than {volume.dtype.name})"
         if not choice.boxes and choice.size.low != choice.size.high:
             low, high = entry["low"], entry["high"]
             known = low and f"95% interval {ratio_text(low)}x to {ratio_text(high)}x"
@@ -242,6 +255,7 @@ def as_text(advice: Advice, source: str = "") -> str:
             f"    compress {speeds[0]} MB/s, decompress {speeds[1]} MB/s",
             f"    use it:  {entry['command']}",
             f"             {entry['python']}",
+            *['    It needs:  pip install ".[stores,zarr]"'] * bool(choice.boxes),
         ]
         if is_trained(choice.candidate.rows[0]):
             lines.append(f"    {NOTE}")
