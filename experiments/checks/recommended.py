@@ -1,7 +1,7 @@
 """Check what ``recommend`` says: its interval, and the methods that it chooses.
 
     python -m experiments.checks.recommended interval DATASET ... [--seeds N] [--methods METHOD,...]
-    python -m experiments.checks.recommended choice DATASET ... [--runs N] [--patience SECONDS]
+    python -m experiments.checks.recommended choice DATASET ... [--runs N]
 
 ``interval`` checks how often the interval contains the ratio of the whole volume, which is measured
 once, in one piece, as in the grid. Each seed draws another sample. A 95% interval should contain
@@ -117,24 +117,18 @@ def verdict(purpose: Purpose, candidates: list[Candidate], best: Candidate, meth
     return f"{named.ratio / best.ratio:.1%} of the best one's ratio"
 
 
-def grid(volume: LoadedVolume, runs: int, patience: float, output: Path) -> dict[Method, list[Row]]:
+def grid(volume: LoadedVolume, runs: int, output: Path) -> dict[Method, list[Row]]:
     """The rows of every method on the whole volume."""
     past = records.measured(output, failed=True)
     measurer = Measurer(record=partial(records.append, output))
     rows: dict[Method, list[Row]] = {method: [] for method in methods()}
     for run, method in rounds(list(rows), runs):
-        if all(_seconds(row) <= patience for row in rows[method]):
-            known = past.get(records.key(describe(volume, method, run)))
-            rows[method].append(known or measurer.measure(volume, method, run))
+        known = past.get(records.key(describe(volume, method, run)))
+        rows[method].append(known or measurer.measure(volume, method, run))
     return rows
 
 
-def _seconds(row: Row) -> float:
-    """The seconds of the stages of a run; 0 for one that failed."""
-    return float(np.nansum([row.get(stage, 0.0) for stage in SECONDS]))
-
-
-def compare(dataset: Dataset, runs: int, patience: float, output: Path) -> Iterator[list[object]]:
+def compare(dataset: Dataset, runs: int, output: Path) -> Iterator[list[object]]:
     """Yield a line of the table per purpose; raises HarnessError if every method failed."""
     with dataset.open() as volume:
         sample = draw(volume, volume.shape, 0)
@@ -144,8 +138,10 @@ def compare(dataset: Dataset, runs: int, patience: float, output: Path) -> Itera
     start = process_time()
     *_, advice = recommend.recommend(dataset, Measurer(), runs=runs)
     took = process_time() - start
-    rows = grid(loaded, runs, patience, output)
-    whole = sum(runs * float(np.mean([_seconds(row) for row in found])) for found in rows.values())
+    rows = grid(loaded, runs, output)
+    whole = (
+        records.tabulate(row for found in rows.values() for row in found)[[*SECONDS]].sum().sum()
+    )
     good = [one for m, r in rows.items() if not (one := Candidate(m, tuple(r))).failure]
     stages = Stages(sample, dataset, runs, Measurer())
     boxes = stages.on_boxes([one.method for one in good])
@@ -163,22 +159,13 @@ def compare(dataset: Dataset, runs: int, patience: float, output: Path) -> Itera
 @main.command(cls=Program)
 @ARGUMENT
 @click.option("--runs", type=click.IntRange(1), default=5, help="Runs of each method.")
-@click.option(
-    "--patience",
-    type=float,
-    default=np.inf,
-    help="Run a method only once if a run takes longer than this, in seconds. "
-    "Its time is still counted --runs times.",
-)
 @DIRECTORY
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("recommended.csv"))
-def choice(
-    names: tuple[str, ...], runs: int, patience: float, directory: Path, output: Path
-) -> None:
+def choice(names: tuple[str, ...], runs: int, directory: Path, output: Path) -> None:
     """Print a table with a line per volume and purpose."""
     records.check(output)
     chosen = (dataset for name in names for dataset in datasets.choose(name, directory))
-    lines = (line for dataset in chosen for line in compare(dataset, runs, patience, output))
+    lines = (line for dataset in chosen for line in compare(dataset, runs, output))
     for line in markdown(CHOICE, lines, left=5):
         click.echo(line)
 

@@ -9,16 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from compresso.arrays import Shape
-from compresso.text import digits, extent, file_size, ratio_text
+from compresso.text import digits, extent, ratio_text
 from experiments import HarnessError
 from experiments.datasets import Dataset
-from experiments.measure import Method
 from experiments.recommend.candidates import (
-    AS_MEASURED,
-    DISK,
-    GENERAL,
-    INTERACTIVE,
-    LINK,
     PURPOSES,
     RANDOM_ACCESS,
     Candidate,
@@ -32,16 +26,8 @@ from experiments.recommend.sample import Sample, draw, plan
 from experiments.records.intervals import LEAST
 from experiments.records.results import NOTE, describe_busy, is_trained
 
-__all__ = [
-    "Advice",
-    "Candidate",
-    "Measurer",
-    "as_json",
-    "as_line",
-    "as_text",
-    "choose",
-    "recommend",
-]
+__all__ = ["Advice", "Candidate", "Measurer", "as_json", "as_line", "as_text", "choose"]
+__all__ += ["recommend"]
 
 
 @dataclass(frozen=True)
@@ -85,21 +71,15 @@ def recommend(
     with dataset.open() as volume:
         sample = draw(volume, *plan(volume.shape, share, chunk), seed, measurer.announce)
     stages = Stages(sample, dataset, runs, measurer)
-    estimates: dict[Method, Estimate] = {}
 
     def on_sample(one: Candidate) -> Estimate:
         return Estimate(8 * volume.voxels / one.ratio, math.nan, math.nan)
 
     def of_volume(one: Candidate) -> Estimate:
-        if one.method not in estimates:
-            measurer.announce(f"{one.method}, estimating the whole volume")
-            measured = one.rows[0]["compressed_bytes"]
-            estimates[one.method] = (
-                Estimate(measured, measured, measured)
-                if sample.whole
-                else estimate_size(one.method, sample, measured)
-            )
-        return estimates[one.method]
+        measurer.announce(f"{one.method}, estimating the whole volume")
+        nbytes = one.rows[0]["compressed_bytes"]
+        exact = Estimate(nbytes, nbytes, nbytes)
+        return exact if sample.whole else estimate_size(one.method, sample, nbytes)
 
     blocks, left, for_boxes = stages.on_blocks(methods())
     if max(one.native_ratio for one in blocks) < 1:
@@ -121,12 +101,14 @@ def choose(
 ) -> list[Choice]:
     """Choose for each purpose; for random access the first of the candidates on boxes."""
     found = [(purpose, purpose.contenders(candidates)[0]) for purpose in PURPOSES]
-    choices = [Choice(purpose, one, size(one)) for purpose, one in found]
-    for alone in boxes[:1]:
-        for one in candidates:
-            if one.method == alone.method:
-                choices.append(Choice(RANDOM_ACCESS, one, size(one), alone))
-    return choices
+    by_method = {one.method: one for one in candidates}
+    alone = [one for one in boxes[:1] if one.method in by_method]
+    found += [(RANDOM_ACCESS, by_method[one.method]) for one in alone]
+    sizes = {one.method: size(one) for one in {one.method: one for _, one in found}.values()}
+    return [
+        Choice(purpose, one, sizes[one.method], alone[0] if purpose is RANDOM_ACCESS else None)
+        for purpose, one in found
+    ]
 
 
 def as_json(advice: Advice, source: str = "") -> dict[str, Any]:
@@ -172,7 +154,7 @@ def _entry(choice: Choice, sample: Sample, source: str) -> dict[str, Any]:
         "seconds_high": voxels * (there.high + back.high),
         "compress_seconds": voxels * there.median,
         "decompress_seconds": voxels * back.median,
-        "why": _why(choice),
+        "why": choice.purpose.why(one, expected),
     }
     if boxes := choice.boxes:
         seconds = boxes.decompress.median * sample.boxes[0][1].size
@@ -185,20 +167,6 @@ def _entry(choice: Choice, sample: Sample, source: str) -> dict[str, Any]:
             "box_ratio": boxes.ratio,
         }
     return {name: None if value != value else value for name, value in entry.items()}  # NaN
-
-
-def _why(choice: Choice) -> str:
-    """What makes a method the answer, on one line."""
-    one, purpose = choice.candidate, choice.purpose
-    if purpose is INTERACTIVE:
-        seconds = digits(1e9 * purpose.bounds(one, AS_MEASURED)[0])
-        link = f"over a {LINK:.0f} MB/s link, decoding included"
-        return f"{seconds} s per gigavoxel to load {link}"
-    if purpose is GENERAL:
-        if min(one.speeds) < DISK:
-            return f"no method reaches {DISK:.0f} MB/s both ways; this one comes nearest"
-        return f"the smallest that compresses and decompresses at {DISK:.0f} MB/s or more"
-    return f"{file_size(round(choice.size.expected))} for the whole volume"
 
 
 def _usage(choice: Choice, sample: Sample, source: str) -> tuple[str, str]:

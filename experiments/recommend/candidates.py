@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
 from time import get_clock_info, perf_counter_ns, process_time, process_time_ns
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from compresso import compressors, encodings
+from compresso.text import digits, file_size
 from compresso.volumes.volume import format_box
 from experiments import HarnessError
 from experiments.datasets import Dataset, LoadedVolume
@@ -60,11 +61,9 @@ FEW_RUNS = 1.5
 def methods() -> list[Method]:
     """The methods that are measured first, as far as their packages are installed."""
 
-    def installed(texts: Sequence[str], registry: Any) -> list[Any]:
-        names = registry.installed()
-        return [registry.parse(text) for text in texts if text.partition(":")[0] in names]
-
-    found = combine(installed(ENCODINGS, encodings), installed(COMPRESSORS, compressors))
+    first = [one for one in map(encodings.parse, ENCODINGS) if not one.missing()]
+    second = [one for one in map(compressors.parse, COMPRESSORS) if not one.missing()]
+    found = combine(first, second)
     return [m for m in found if (m.encoding.spec, m.compressor.spec) not in EXCLUDED]
 
 
@@ -212,6 +211,18 @@ class Purpose:
                 found.append(one)
         return sorted(found, key=lambda one: (-one.ratio, one.compress.median))
 
+    def why(self, one: Candidate, nbytes: float) -> str:
+        """What makes a candidate the answer, on one line."""
+        if self is INTERACTIVE:
+            seconds = digits(1e9 * self.bounds(one, AS_MEASURED)[0])
+            link = f"over a {LINK:.0f} MB/s link, decoding included"
+            return f"{seconds} s per gigavoxel to load {link}"
+        if self is GENERAL:
+            if min(one.speeds) < DISK:
+                return f"no method reaches {DISK:.0f} MB/s both ways; this one comes nearest"
+            return f"the smallest that compresses and decompresses at {DISK:.0f} MB/s or more"
+        return f"{file_size(round(nbytes))} for the whole volume"
+
 
 ARCHIVE = Purpose("archive", "the smallest archive", lambda size, c, d: 0.0, math.inf)
 GENERAL = Purpose("general", "general use", lambda size, c, d: max(c, d), 8e-6 / DISK)
@@ -264,12 +275,8 @@ class Stages:
         candidates = [Candidate(method) for method in found]
         for box, labels in self.sample.boxes:
             volume = LoadedVolume(self.dataset, labels, chunk=format_box(box))
-            candidates = self._good(
-                [
-                    replace(one, rows=(*one.rows, self.measurer.measure(volume, one.method)))
-                    for one in candidates
-                ]
-            )
+            measured = [(one, self.measurer.measure(volume, one.method)) for one in candidates]
+            candidates = self._good([replace(one, rows=(*one.rows, r)) for one, r in measured])
             totals = [replace(one, rows=(_total(one.rows),)) for one in candidates]
             left = self.random_access.contenders(totals, Doubt(BOX_MARGINS[1], DOUBTS[0]))
             candidates = [one for one in candidates if one.method in {each.method for each in left}]
@@ -304,10 +311,8 @@ class Stages:
             left = set(still_open(good, surer))
         good = self._good(list(reached.values()))
         if not good:
-            one = self.failed[-1]
-            raise HarnessError(
-                f"{self.dataset.name}: every method failed; {one.method}: {one.failure}"
-            )
+            last = f"{self.failed[-1].method}: {self.failed[-1].failure}"
+            raise HarnessError(f"{self.dataset.name}: every method failed; {last}")
         return good
 
     def _good(self, candidates: list[Candidate]) -> list[Candidate]:

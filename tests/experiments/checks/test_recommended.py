@@ -60,8 +60,7 @@ def test_speeds_that_may_be_equal_are_no_difference(purpose, best, named, verdic
 
 
 def test_the_table_has_a_line_per_purpose_and_rows_are_kept(tmp_path):
-    words = ["phantom:size=24x20x3", "--runs", 1, "--patience", 0, "-d", tmp_path]
-    words += ["-o", tmp_path / "grid.csv"]
+    words = ["phantom:size=24x20x3", "--runs", 1, "-d", tmp_path, "-o", tmp_path / "grid.csv"]
     found = []
     for _ in range(2):
         found.append(table(recommended.choice, *words))
