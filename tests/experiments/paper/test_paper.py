@@ -175,8 +175,8 @@ def test_runs_intervals_and_missing_methods(tmp_path):
     (best,) = results_of("spl-knee", "other", {LZMA: 1553.2})
     rows = [
         best | dict.fromkeys(STAGES, seconds) | {"run": run, "other_cpu": other}
-        for run, (seconds, other) in enumerate(
-            [(0.004, 0.0), (0.005, 0.1), (0.005, 0.2), (0.005, 0.3), (0.01, 0.9)], start=1
+        for run, seconds, other in zip(
+            range(1, 6), (0.004, 0.005, 0.005, 0.005, 0.01), (0, 0.1, 0.2, 0.3, 0.9), strict=True
         )
     ]
     slow, late = results_of("spl-knee", "other", {("none", "brotli"): 4, ("none", "zopfli"): 4})
@@ -221,50 +221,29 @@ def test_a_name_or_a_reason_with_a_bar_ends_no_column(tmp_path):
         assert len({line.count("|") for line in lines}) <= 1
 
 
-# ---- current methods
-
-
-def runs_of(name, runs=5):
-    """Runs of methods, with their ratio and the seconds of compressing as of decompressing."""
-    seconds = {
-        LZMA: 4.0,
-        ("ristretto", "none"): 1.0,
-        ("cpso", "none"): 0.1,
-        ("cpso", "lzma"): 0.102,
-    }
-    ratios = dict(zip(seconds, (800, 1600, 600, 610), strict=True))
-    return [
-        row | dict.fromkeys(STAGES, seconds[row["encoding"], row["compression"]] * (1 + run / 100))
-        for run in range(1, runs + 1)
-        for row in results_of(name, "em", ratios, run=run)
-    ]
-
-
 def test_current_methods_have_a_table_of_their_own(tmp_path):
-    text = section(report(tmp_path, runs_of("ac3")), "Current methods")
+    """Seconds of either direction, and ratios; the training volume of Ristretto is marked."""
+    known = {LZMA: (4.0, 800), ("ristretto", "none"): (1.0, 1600)}
+    known |= {("cpso", "none"): (0.1, 600), ("cpso", "lzma"): (0.102, 610)}
+    rows = [
+        row | dict.fromkeys(STAGES, seconds * (1 + run / 100))
+        for name in ("ac3", "pinky40-z000-255.h5")
+        for method, (seconds, ratio) in known.items()
+        for run in range(1, 6)
+        for row in results_of(name, "em", {method: ratio}, run=run)
+    ]
+    text = section(report(tmp_path, rows), "Current methods")
     lines = [line.split(" | ") for line in text.splitlines() if line.startswith("| ac3")]
     assert [line[1] for line in lines] == ["ristretto", "compresso + lzma", "cpso + lzma", "cpso"]
     assert [line[2] for line in lines] == ["1,600.0", "800.0", "610.0", "600.0"]
     assert [line[4] for line in lines] == ["3", "4", "=1", "=1"]
     assert lines[3][3] == "4.85 (4.76 to 4.95)"  # 1 MB by twice 0.103, 0.105 and 0.101 s
     assert "crackle: not measured" in text
-    assert "Current methods" not in report(tmp_path, results_of("ac3", "em", {LZMA: 800}))
-
-
-def test_current_methods_on_a_training_volume_are_marked(tmp_path):
-    text = report(tmp_path, runs_of("pinky40-z000-255.h5") + runs_of("ac3"))
     assert "| pinky40-z000-255.h5 | ristretto\u2020 | 1,600.0 |" in text
-    assert "| ac3 | ristretto | 1,600.0 |" in text
     assert "trained on this volume" in text
-    assert "\u2020" not in report(tmp_path, runs_of("ac3"))
-
-
-# ---- a report of what the CSV has
-
-
-def only_report(tmp_path, given, *options):
-    keep = ("--csv", tmp_path / "paper.csv", "--figures", tmp_path / "figures")
-    return run_here("paper", given, "--only-report", *keep, *options)
+    plain = report(tmp_path, results_of("ac3", "em", {LZMA: 800}))
+    assert "Current methods" not in plain
+    assert "\u2020" not in plain
 
 
 def test_only_report_measures_nothing(tmp_path, monkeypatch):
@@ -273,23 +252,22 @@ def test_only_report_measures_nothing(tmp_path, monkeypatch):
     paths = [tmp_path / "a.npy", tmp_path / "b.npy"]
     for path in paths:
         np.save(path, np.arange(64, dtype=np.uint8).reshape(4, 4, 4))
-    run_here("compresso", "lzma", paths[0], "--no-plot", "--csv", tmp_path / "paper.csv")
+    keep = ("--csv", tmp_path / "paper.csv", "--figures", tmp_path / "figures")
+    run_here("compresso", "lzma", paths[0], "--no-plot", *keep)
     before = (tmp_path / "paper.csv").read_bytes()
-    done = only_report(tmp_path, paths[1])
-    assert done.returncode == 1
-    assert "b.npy" in done.stderr
     target = tmp_path / "figures" / "report.md"
-    assert not target.exists()  # an empty report would have taken the place of the last one
-    done = only_report(tmp_path, f"{paths[0]},{paths[1]}")
-    assert done.returncode == 0
-    assert "b.npy" in done.stderr
+    for given, code in ((paths[1], 1), (f"{paths[0]},{paths[1]}", 0)):
+        done = run_here("paper", given, "--only-report", *keep)
+        assert done.returncode == code
+        assert "b.npy" in done.stderr
+        assert target.exists() == (code == 0)  # an empty report would replace the last one
     assert (tmp_path / "paper.csv").read_bytes() == before
     total = 2 * len(paper.all_methods())
     assert target.read_text().startswith(f"**Incomplete: 1 of {total} measurements.")
     assert "| a.npy | 4 x 4 x 4 |" in target.read_text()
     assert "| a.npy: 100.0% |" in target.read_text()
     for options in (["-s", 2], []):
-        done = only_report(tmp_path, paths[0], *options)
+        done = run_here("paper", paths[0], "--only-report", *keep, *options)
         assert "a.npy" in done.stderr
         assert "a.npy: 100.0%" not in target.read_text()
         np.save(paths[0], np.zeros((4, 4, 4), np.uint8))
