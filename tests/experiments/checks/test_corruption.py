@@ -17,18 +17,15 @@ def test_damaged_streams_crash_no_decoder(name):
     assert name.startswith("stream") or tally["wrong"] == 0
 
 
-@pytest.mark.parametrize("name", ["h5-gzip", "nii-gz", "tif-ome-zlib", "nrrd-text"])
+QUICK = ("h5-gzip", "nii-gz", "tif-ome-zlib", "nrrd-text")
+SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in SOURCES if n not in QUICK]
+
+
+@pytest.mark.parametrize("name", [*QUICK, *SLOW])
 def test_damaged_source_files_are_refused_or_right(name):
     tally = corruption.count(f"file {name}", LABELS, 120, seed=2)
     assert tally["wrong"] == tally["crash"] == tally["hang"] == 0
-    assert tally["refused"] > 50
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SOURCES)
-def test_much_damage_to_source_files(name):
-    tally = corruption.count(f"file {name}", LABELS, 240, seed=3)
-    assert tally["wrong"] == tally["crash"] == tally["hang"] == 0
+    assert tally["refused"] > 50 or name not in QUICK
 
 
 def test_where_damage_is():

@@ -3,12 +3,10 @@
 import pytest
 from click.testing import CliRunner
 
-from compresso import compressors, encodings
 from experiments import records
 from experiments.checks import recommended
-from experiments.measure import Method
 from experiments.recommend.candidates import ARCHIVE, GENERAL, INTERACTIVE, Candidate, methods
-from tests.helpers.rows import row
+from tests.helpers.rows import method, row
 
 
 def table(check, *words):
@@ -26,16 +24,15 @@ def test_a_small_volume_is_measured_whole():
 def test_samples_are_compared_with_the_volume(monkeypatch):
     monkeypatch.setattr(recommended, "plan", lambda _: ((8, 32, 32), 4))
     words = ("pattern:kind=noise,size=128x128x32", "--seeds", 2, "--methods", "none")
-    ((_, method, contained, *_),) = table(recommended.interval, *words)
-    assert (method, contained) == ("raw", "2 of 2")
+    ((_, name, contained, *_),) = table(recommended.interval, *words)
+    assert (name, contained) == ("raw", "2 of 2")
 
 
 def candidate(compressor, ratio, compress, decompress):
-    method = Method(encodings.parse("cpso"), compressors.parse(compressor))
     sizes = {"raw_bytes": 8e6, "native_bytes": 8e6, "compressed_bytes": 8e6 / ratio}
     seconds = {"compress_s": 8 / compress, "decompress_s": 8 / decompress}
     one = row(**sizes, **seconds, encode_s=0.0, decode_s=0.0)
-    return Candidate(method, (one,) * 5)
+    return Candidate(method("cpso", compressor), (one,) * 5)
 
 
 @pytest.mark.parametrize(
@@ -54,9 +51,9 @@ def candidate(compressor, ratio, compress, decompress):
 )
 def test_speeds_that_may_be_equal_are_no_difference(purpose, best, named, verdict):
     one, other = candidate("zstd", *best), candidate("lz4", *named)
-    absent = Method(encodings.parse("cpso"), compressors.parse("bz2"))
-    for method, expected in ((one.method, "the best"), (other.method, verdict), (absent, "failed")):
-        assert recommended.verdict(purpose, [one, other], one, method) == expected
+    expected = {one.method: "the best", other.method: verdict, method("cpso", "bz2"): "failed"}
+    for named, text in expected.items():
+        assert recommended.verdict(purpose, [one, other], one, named) == text
 
 
 def test_the_table_has_a_line_per_purpose_and_rows_are_kept(tmp_path):
