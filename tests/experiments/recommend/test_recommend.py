@@ -6,7 +6,6 @@ import shlex
 from collections import Counter
 from dataclasses import replace
 
-import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -283,17 +282,3 @@ def test_a_volume_of_one_label(tmp_path, run, few, value):
     text = run(*part).stdout
     assert "no interval" in text
     assert " nan" not in text
-
-
-def test_the_interval_of_a_sparse_file_contains_its_ratio(tmp_path, run, few):
-    labels, block = np.zeros((32, 384, 384), np.uint32), np.s_[10:22, 100:228, 200:328]
-    labels[block] = np.arange(12 * 16 * 16).reshape(12, 16, 16).repeat(8, 1).repeat(8, 2)
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        made = file.create_dataset("main", labels.shape, "u4", chunks=(8, 64, 64))
-        made[block] = labels[block]
-    result = run(tmp_path / "a.h5", "--chunks", "64,64,8", "--sample", 0.1, "--json")
-    answer = json.loads(result.stdout)["archive"]
-    truth = {str(one): size(one, labels) for one in FEW}
-    name = method_name(answer["encoding"], answer["compression"])
-    assert truth[name] == min(truth.values())
-    assert answer["bytes_low"] < truth[name] < answer["bytes_high"]
