@@ -14,6 +14,7 @@ All seconds are processor time: for ``recommend`` everything that it does, for t
 four stages. Rows are kept in ``--output``, and are not measured again.
 """
 
+import itertools
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -117,17 +118,6 @@ def verdict(purpose: Purpose, candidates: list[Candidate], best: Candidate, meth
     return f"{named.ratio / best.ratio:.1%} of the best one's ratio"
 
 
-def grid(volume: LoadedVolume, runs: int, output: Path) -> dict[Method, list[Row]]:
-    """The rows of every method on the whole volume."""
-    past = records.measured(output, failed=True)
-    measurer = Measurer(record=partial(records.append, output))
-    rows: dict[Method, list[Row]] = {method: [] for method in methods()}
-    for run, method in rounds(list(rows), runs):
-        known = past.get(records.key(describe(volume, method, run)))
-        rows[method].append(known or measurer.measure(volume, method, run))
-    return rows
-
-
 def compare(dataset: Dataset, runs: int, output: Path) -> Iterator[list[object]]:
     """Yield a line of the table per purpose; raises HarnessError if every method failed."""
     with dataset.open() as volume:
@@ -138,10 +128,13 @@ def compare(dataset: Dataset, runs: int, output: Path) -> Iterator[list[object]]
     start = process_time()
     *_, advice = recommend.recommend(dataset, Measurer(), runs=runs)
     took = process_time() - start
-    rows = grid(loaded, runs, output)
-    whole = (
-        records.tabulate(row for found in rows.values() for row in found)[[*SECONDS]].sum().sum()
-    )
+    past = records.measured(output, failed=True)
+    measurer = Measurer(record=partial(records.append, output))
+    rows: dict[Method, list[Row]] = {method: [] for method in methods()}
+    for run, method in rounds(list(rows), runs):
+        known = past.get(records.key(describe(loaded, method, run)))
+        rows[method].append(known or measurer.measure(loaded, method, run))
+    whole = records.tabulate(itertools.chain(*rows.values()))[[*SECONDS]].sum().sum()
     good = [one for m, r in rows.items() if not (one := Candidate(m, tuple(r))).failure]
     stages = Stages(sample, dataset, runs, Measurer())
     boxes = stages.on_boxes([one.method for one in good])

@@ -10,26 +10,24 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure, SubFigure
-from numpy.typing import NDArray
+from matplotlib.figure import Figure
 
 from compresso import COMPRESSO
 from compresso.arrays import Labels
 from experiments import datasets, figures, records
-from experiments.datasets import LoadedVolume
+from experiments.datasets import Dataset, LoadedVolume
 from experiments.datasets.synthetic import Phantom
 from experiments.figures import style
 from experiments.figures.results import compare
 from experiments.figures.style import INK, SMALL, WIDTH, dataset_name
 from experiments.figures.volumes import colours, draw_window, scale_bar
+from experiments.paper.claims import window_counts
 from experiments.records.intervals import intervals
 from experiments.records.results import derive, newest
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The example of the schematic: a part of a slice of the phantom.
 EXAMPLE = (slice(8, 9), slice(200, 328), slice(200, 328))
-#: How many windows are shown, per row and in all.
-ACROSS, SHOWN = 4, 16
 
 
 def how_compresso_works(labels: Labels) -> Figure:
@@ -65,37 +63,22 @@ def how_compresso_works(labels: Labels) -> Figure:
         one.set(xticks=[], yticks=[], anchor="N")
         one.grid(False)
         one.spines[:].set_visible(True)
-    _draw_windows(third, boundary)
-    _draw_stream(fourth, parts)
-    return figure
-
-
-def _draw_windows(figure: SubFigure, boundary: NDArray[np.bool_]) -> None:
-    """Draw the most frequent windows, and how often each occurs."""
-    ny, nx = boundary.shape
-    cut = boundary.reshape(ny // 8, 8, nx // 8, 8).swapaxes(1, 2).reshape(-1, 64)
-    packed = np.packbits(cut, axis=1, bitorder="little").view("<u8").ravel()
-    found, counts = np.unique(packed, return_counts=True)
-    order = np.argsort(-counts, kind="stable")[:SHOWN]
-    axes = figure.subplots(-(-SHOWN // ACROSS), ACROSS)
-    for axis, index in zip(axes.flat, order, strict=False):
-        draw_window(axis, found[index])
+    windows, counts = window_counts(LoadedVolume(Dataset("example"), labels))
+    axes = third.subplots(4, 4)
+    for axis, index in zip(axes.flat, np.argsort(-counts, kind="stable"), strict=False):
+        draw_window(axis, windows[index])
         axis.set_xlabel(f"{counts[index]} x", fontsize=SMALL, labelpad=1)
-    title = f"3. {packed.size} windows, {found.size} different"
-    figure.suptitle(title, fontsize=10, fontweight="bold")
-
-
-def _draw_stream(figure: SubFigure, parts: dict[str, int]) -> None:
-    """Draw the sections of the stream, as long as their bytes."""
-    axis = figure.subplots()
+    title = f"3. {counts.sum()} windows, {len(windows)} different"
+    third.suptitle(title, fontsize=10, fontweight="bold")
+    axis = fourth.subplots()
     shades = ("#b8b8b8", "#009e73", "#d55e00", "#cc79a7", "#0072b2")
-    for place, (size, shade) in enumerate(zip(parts.values(), shades, strict=True)):
-        axis.barh(place, size, color=shade, edgecolor=INK, linewidth=0.5, height=0.45)
+    axis.barh(range(5), [*parts.values()], 0.45, color=shades, edgecolor=INK, linewidth=0.5)
     for place, (name, size) in enumerate(parts.items()):
         axis.text(0, place - 0.34, f"{name}, {size:,} bytes", fontsize=SMALL, va="bottom")
     axis.set_ylim(len(parts) - 0.5, -0.8)
     axis.set_axis_off()
-    figure.suptitle(f"4. Stream, {sum(parts.values()):,} bytes", fontsize=10, fontweight="bold")
+    fourth.suptitle(f"4. Stream, {len(stream):,} bytes", fontsize=10, fontweight="bold")
+    return figure
 
 
 def overview(volume: LoadedVolume, table: pd.DataFrame) -> Figure:

@@ -157,15 +157,10 @@ def growth(grown: Sequence[float], doublings: float) -> Estimate:
     if not saved:
         return NOTHING
     last, before = saved[-1], saved[-2] if len(saved) > 1 else saved[-1]
-    typical = min(0.0, (2 * last + DECLINE * before) / 3)
-    expected = typical * _series(DECLINE, doublings)
-    most = min(last, (last + before) / 2, 0.0) * _series(SLOWEST, doublings)
-    return Estimate(expected, min(most, 1.5 * expected), 0.0)
-
-
-def _series(ratio: float, terms: float) -> float:
-    """The sum of ratio + ratio**2 + ..., also of a fractional number of terms."""
-    return float(ratio * (1 - ratio**terms) / (1 - ratio))
+    # ratio + ratio**2 + ..., also of a fractional number of terms
+    few, most = (ratio * (1 - ratio**doublings) / (1 - ratio) for ratio in (DECLINE, SLOWEST))
+    expected = few * min(0.0, (2 * last + DECLINE * before) / 3)
+    return Estimate(expected, min(most * min(last, (last + before) / 2, 0.0), 1.5 * expected), 0.0)
 
 
 def _spread(alone: Labels, sample: Sample) -> float:

@@ -146,7 +146,10 @@ def plan(shape: Shape, share: float | None = None, chunk: Shape | None = None) -
     """
     if 0 in shape:
         raise DatasetError(f"the volume is empty ({extent(shape)} voxels). Choose another one.")
-    chunk = tuple(map(min, chunk or map(_side, shape, CHUNK), shape))
+    if not chunk:  # the volume's side if it is hardly longer, else even parts of whole blocks
+        sides = zip(shape, CHUNK, strict=True)
+        chunk = tuple(n if n <= 1.5 * c else -(-n // round(n / c) // 8) * 8 for n, c in sides)
+    chunk = tuple(map(min, chunk, shape))
     voxels = math.prod(shape)
     count = max(LEAST, math.ceil((share or SHARE) * voxels / math.prod(chunk)))
     if share is None:
@@ -154,11 +157,6 @@ def plan(shape: Shape, share: float | None = None, chunk: Shape | None = None) -
     small = share is None and voxels < SMALL
     whole = small or count * math.prod(chunk) > LARGEST_SHARE * voxels
     return chunk, 0 if whole else count
-
-
-def _side(length: int, side: int) -> int:
-    """The side of a chunk: the volume's if it is hardly longer, else even parts of whole blocks."""
-    return length if length <= side * 3 // 2 else -(-length // round(length / side) // 8) * 8
 
 
 def draw(
