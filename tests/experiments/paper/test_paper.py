@@ -198,17 +198,6 @@ def test_runs_intervals_and_missing_methods(tmp_path):
     assert "interval" not in how
 
 
-def test_means_of_figure_4(tmp_path):
-    """A mean over fewer datasets than those next to it has a star."""
-    ratios = {LZMA: 900, ("compresso", "zstd"): 500}
-    rows = results_of("bsd500", "other", {LZMA: 1100}) + results_of("spl-knee", "other", ratios)
-    figure = section(report(tmp_path, rows + results_of("my.h5", "em", ratios)), "Figure 4")
-    assert "over 1 em (my.h5) and 2 other (bsd500, spl-knee)" in figure
-    assert "| other | lzma | - (576) | - (672) | 1,000 (1,209) |" in figure
-    assert "| other | zstd | - | - (358) | 500\\* (842) |" in figure
-    assert "| em | zstd | - | - (252) | 500 (615) |" in figure
-
-
 def test_a_name_or_a_reason_with_a_bar_ends_no_column(tmp_path):
     ratios = {LZMA: 100, ("cpso", "lzma"): 120, ("none", "lzma"): 125}
     rows = results_of("gs://seg|zarr3:", "em", ratios)
