@@ -47,13 +47,10 @@ def test_every_method_is_measured_and_drawn(whole_grid):
     assert done.returncode == 0, done.stderr
     table = records.read(folder / "r.csv")
     assert len(table) == 2 * methods
-    assert set(table["status"]) == {"ok"}
     assert table["lossless"].all()
     assert f"{SMALL} (synthetic), 48 x 40 x 6 uint64" in done.stdout
     lines = [line for line in done.stdout.splitlines() if re.search(r"\d (bytes|kB)  ", line)]
     assert len(lines) == methods
-    assert [line[0] for line in lines].count("*") == 1
-    assert max(map(len, lines)) <= 100
     made = {path.name for path in (folder / "figures").iterdir()}
     assert {"report.html", "current_methods.png", "encoding_only.pdf"} <= made
     assert "report.html" in done.stderr
@@ -65,7 +62,6 @@ def test_formats_of_the_results(whole_grid):
     done = {form: run_here(*words, "--format", form) for form in ("csv", "json", "md")}
     assert {(one.returncode, one.stderr) for one in done.values()} == {(0, "")}
     found = json.loads(done["json"].stdout)
-    assert len(found) == 4
     ratios = [one["ratio"] for one in found]
     assert ratios == sorted(ratios, reverse=True)
     (raw,) = (one for one in found if one["encoding"] == one["compression"])
@@ -90,13 +86,15 @@ def test_the_line_of_the_original_readme(tmp_path, keep):
 
 
 def test_lists_and_parameters(keep):
-    codecs = ("compresso:window=4x4x1,COMPRESSO,compresso", "zstd:level=1,zstd")
+    codecs = ("compresso:window=4x4x1,COMPRESSO,compresso,ristretto", "zstd:level=1,zstd")
     done = run_here(*codecs, SMALL, "-v", "--no-plot", *keep)
     assert done.returncode == 0, done.stderr
-    assert len(re.findall(r"run 1: ratio [\d.]+; encode", done.stderr)) == 4
+    assert len(re.findall(r"run 1: ratio [\d.]+; encode", done.stderr)) == 5
+    assert "without a compressor: ristretto\n" in done.stderr
     table = records.read(keep[1])
-    assert sorted(set(table["encoding"])) == ["compresso", "compresso:window=4x4x1"]
-    assert sorted(set(table["compression"])) == ["zstd", "zstd:level=1"]
+    names = ["compresso", "compresso:window=4x4x1", "ristretto"]
+    assert sorted(set(table["encoding"])) == names
+    assert sorted(set(table["compression"])) == ["none", "zstd", "zstd:level=1"]
 
 
 @pytest.mark.parametrize(
@@ -111,18 +109,13 @@ def test_lists_and_parameters(keep):
         (["compresso", "lzma:preset=99", SMALL], "preset", 2),
         (["compresso", "lzma", SMALL, "--runs", "0"], "--runs", 2),
         (["compresso", "lzma", SMALL, "--seed", "-1"], "--seed", 2),
-        (["compresso", "lzma", SMALL, "--chunks", "64x64"], "64x64", 2),
         (["compresso", "lzma", SMALL, "--nonsense"], "--nonsense", 2),
         (["compresso"], "COMPRESSION", 2),
         ([",", "zlib", SMALL], "ENCODING", 2),
-        (["none", " , ", SMALL], "COMPRESSION", 2),
         (["none", "zlib", ","], "DATASET", 2),
-        (["paper", ","], "DATASET", 2),
         *((["none", "zlib", SMALL, f"--slices={n}"], "--slices", 2) for n in ("0", "-2", "x")),
-        *((["none", "zlib", SMALL, f"--timeout={s}"], "--timeout", 2) for s in ("nan", "0", "-1")),
-        (["paper", SMALL, "--timeout=soon"], "--timeout", 2),
+        *((["paper", SMALL, f"--timeout={s}"], "--timeout", 2) for s in ("nan", "-1", "soon")),
         (["compresso", "zlib", f"{SMALL},ac3", "-d", "nowhere"], "run.py fetch ac3", 1),
-        (["paper", f"{SMALL},ac3", "-d", "nowhere"], "run.py fetch ac3", 1),
         (["recommend", "ac3,ac4", "-d", "nowhere"], "names 2", 1),
         (["none", "zlib", SMALL, "--scheduler", "threads:2", "--isolate"], "combined", 2),
     ],
@@ -155,14 +148,6 @@ def test_each_command_has_a_folder_of_its_own():
     assert found == ["figures/", "figures/recommend/", "figures/paper/"]
 
 
-def test_a_lone_encoding_is_measured_without_the_compressor(keep):
-    words = ("ristretto,cpso", "zlib", SMALL, "--no-plot", *keep)
-    (line,) = [one for one in run_here(*words).stderr.splitlines() if "compressor" in one]
-    assert "ristretto" in line
-    assert "cpso" not in line
-    assert "compressor" not in run_here("ristretto", "none", SMALL, "--no-plot", *keep).stderr
-
-
 def probe(setup, *words):
     """Run run.py in a process in which some Python code has run first."""
     program = (
@@ -191,17 +176,16 @@ def test_missing_packages_are_named_in_one_line():
 def test_tiny_volumes(tmp_path, keep):
     for shape in ((1, 1, 1), (0, 4, 4), (3, 1, 1)):
         np.save(tmp_path / "tiny.npy", np.ones(shape, np.uint16))
-        done = run_here("all", "zlib,zstd,none", tmp_path / "tiny.npy", "--no-plot", *keep)
+        done = run_here("all", "zlib,none", tmp_path / "tiny.npy", "--no-plot", *keep)
         assert done.returncode == 0, (shape, done.stdout)
 
 
-@pytest.mark.parametrize("slices", ["-1", "99", "2"])
-def test_slices_of_the_original_program(keep, slices):
-    done = run_here("none", "zlib", SMALL, "--slices", slices, "--no-plot", *keep)
-    assert done.returncode == 0, done.stderr
-    (found,) = records.read(keep[1]).to_dict("records")
-    assert found["shape"] == ("2x40x48" if slices == "2" else "6x40x48")
-    assert found["part"] == ("first 2 of 6 slices" if slices == "2" else "")
+def test_slices_of_the_original_program(keep):
+    for slices in (-1, 99, 2):
+        run_here("none", "zlib", SMALL, "--slices", slices, "--restart", "--no-plot", *keep)
+    table = records.read(keep[1])
+    assert table["shape"].tolist() == ["6x40x48", "6x40x48", "2x40x48"]
+    assert table["part"].tolist() == ["", "", "first 2 of 6 slices"]
 
 
 def test_runs_are_not_repeated(keep):
@@ -233,15 +217,13 @@ def test_failed_runs_are_retried_and_end_with_1(tmp_path, keep):
         assert "lossless" not in done.stdout
 
 
-@pytest.mark.parametrize("encoding", ["compresso", "all"])
-def test_a_damaged_file_costs_only_its_rows(tmp_path, keep, encoding):
+def test_a_damaged_file_costs_only_its_rows(tmp_path, keep):
     (tmp_path / "x.npy").write_bytes(b"no array")
     np.save(tmp_path / "y.npy", LABELS)
     both = f"{tmp_path / 'x.npy'},{tmp_path / 'y.npy'}"
-    done = run_here(encoding, "LZMA", both, "-r", 1, "-s", 1, *keep, "--no-plot")
+    done = run_here("none,compresso", "LZMA", both, "-r", 1, "-s", 1, *keep, "--no-plot")
     assert done.returncode == 1
     assert len(re.findall(r"error: .*x\.npy", done.stdout)) == 1
-    assert "nan" not in done.stdout
     assert "y.npy, 8 x 8 x 1 uint64" in done.stdout
 
 
@@ -249,16 +231,10 @@ def test_odd_file_names(tmp_path, keep):
     names = [b"a,b.npy", b"gr\xfcn.npy", b"two\nlines.npy", b"a$b$c_$x.npy"]
     paths = [os.path.join(os.fsencode(tmp_path), name) for name in names]
     for number, path in enumerate(paths):
-        np.save(tmp_path / "x.npy", LABELS + number)
-        (tmp_path / "x.npy").rename(os.fsdecode(path))
-    command = [
-        sys.executable,
-        RUN,
-        "none",
-        "zlib",
-        b",".join(b'"%b"' % path for path in paths),
-        *keep,
-    ]
+        with open(path, "wb") as file:
+            np.save(file, LABELS + number)
+    quoted = b",".join(b'"%b"' % path for path in paths)
+    command = [sys.executable, RUN, "none", "zlib", quoted, *keep]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     shown = ["a,b.npy", "gr\\udcfcn.npy", "two\\nlines.npy", "a$b$c_$x.npy"]
@@ -283,7 +259,7 @@ def test_unwritable_targets_are_reported_before_measuring(tmp_path, keep, option
 def test_plot_skips_impossible_rows(tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "RESULTS", {"pareto": figures.RESULTS["pareto"]})
     path = tmp_path / "r.csv"
-    options = ["plot", "-o", str(path), "--figures", str(tmp_path)]
+    options = ["plot", "-o", path, "--figures", tmp_path]
     for number, seconds in enumerate((0.1, 0.0, "nan"), 1):
         records.append(path, row(encoding="compresso", run=number, encode_s=seconds))
     done = run_here(*options)
@@ -291,33 +267,22 @@ def test_plot_skips_impossible_rows(tmp_path, monkeypatch):
     assert re.search("line 3.*line 4", done.stderr.splitlines()[0])
     assert (tmp_path / "pareto_d.pdf").read_bytes().startswith(b"%PDF")
     header, _, *bad = path.read_text().splitlines()
-    for lines in ([], [header], [header, *bad], [header.replace("encode_s,", "")], ["a", "b"]):
+    for lines in ([], [header], [header, *bad], ["a", "b"]):
         path.write_text("".join(f"{line}\n" for line in lines))
         done = run_here(*options)
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1].startswith("Error: ")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_standard_output_is_reported():
-    with open("/dev/full", "w") as full:
-        command = [sys.executable, RUN, "datasets"]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == 1
-    assert "No space left" in done.stderr
-    assert "bug" not in done.stderr
-
-
-@pytest.mark.parametrize("how", [(), ("--timeout", "60")])
-def test_stores(tmp_path, keep, how):
+def test_stores(tmp_path, keep):
     folder = stores.precomputed(tmp_path / "seg", stores.labels(dtype="u4"), offset=(4, 5, 6))
     text = f"precomputed://{folder}:box=10-40x5-38x6-26"
-    done = run_here("compresso,none", "zlib", text, *keep, "--no-plot", *how)
-    assert done.returncode == 0, done.stderr
-    assert "seg:box=10-40x5-38x6-26: 30 x 33 x 20 uint32" in done.stderr
+    for how in ([], ["--timeout", "60", "--restart"]):
+        done = run_here("none", "zlib", text, *keep, "--no-plot", *how)
+        assert done.returncode == 0, done.stderr
+        assert "seg:box=10-40x5-38x6-26: 30 x 33 x 20 uint32" in done.stderr
     table = records.read(keep[1])
-    assert table["status"].tolist() == ["ok", "ok"]
-    assert set(table["source"]) == {text}
+    assert (table["status"].tolist(), set(table["source"])) == (["ok", "ok"], {text})
     huge = stores.info(tmp_path / "huge", size=[1 << 20] * 3)
     done = run_here("none", "none", huge, *keep, "--no-plot")
     assert done.returncode == 1

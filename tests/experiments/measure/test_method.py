@@ -99,7 +99,7 @@ def test_raw_labels_that_differ_are_noticed(small_groups, change, threads):
     assert (row["lossless"], row["status"]) == (False, "error: decoded labels differ")
 
 
-def test_failures_are_rows(phantom):
+def test_failures_are_rows(phantom, small_groups):
     row = measured(phantom, Forgetful(), "none")
     assert (row["lossless"], row["status"]) == (False, "error: decoded labels differ")
     assert measured(phantom, "none", Absent())["status"].startswith("unavailable: absent needs")
@@ -108,6 +108,11 @@ def test_failures_are_rows(phantom):
     row = measured(top, "compresso", "none")
     assert row["status"].startswith("refused: label 18446744073709551615")
     assert "compressed_bytes" not in row
+    labels = BLOCKS.astype(np.uint64)
+    labels[9, 2, 3] = 2**64 - 1
+    for threads in (1, 2):  # of a group, too
+        row = measured(labels, "compresso", "none", threads)
+        assert "(z, y, x) = (9, 2, 3)" in row["status"]
     assert "label -1 at" in measured(top.astype(np.int64), "compresso", "none")["status"]
     row = measured(np.zeros((2, 3, 4), np.float32), "cpso", "none")
     assert "float32" in row["status"]
@@ -135,14 +140,6 @@ def test_groups_are_those_of_a_file(small_groups, encoding):
         row = measured(labels, first, second, threads)
         assert row["encoded_bytes"] == len(first.encode(labels))
         assert (row["status"], row["depth"]) == ("ok", "")
-
-
-def test_failures_of_a_group(small_groups):
-    labels = BLOCKS.astype(np.uint64)
-    labels[9, 2, 3] = 2**64 - 1
-    for threads in (1, 2):
-        row = measured(labels, "compresso", "none", threads)
-        assert "(z, y, x) = (9, 2, 3)" in row["status"]
 
 
 # ---- kernels and memory
