@@ -69,7 +69,11 @@ class Neurites:
         owner = np.empty(made.shape[1:], np.int32)
         for z, target in enumerate(made, z0):
             table, labels = self._discs(z)
-            paint(table, *_warp(owner.shape, (y0, x0), z, self._warp_seed), owner, (y0, x0))
+            dx, dy = np.zeros((2, *owner.shape), np.float32)  # displacement of every pixel
+            for octave, (cell, amplitude, depth) in enumerate(WARPS):
+                for seed, field in enumerate((dx, dy), self._warp_seed + 2 * octave):
+                    add_noise(field, cell, amplitude, z / depth, seed, (y0, x0))
+            paint(table, dx, dy, owner, (y0, x0))
             target[:] = labels[owner]
         return made
 
@@ -155,17 +159,6 @@ def _inside(neurite: Neurite, nx: int, ny: int) -> bool:
     x, y = neurite.position
     margin = neurite.radius
     return bool(-margin < x < nx + margin and -margin < y < ny + margin)
-
-
-def _warp(
-    shape: tuple[int, ...], start: tuple[int, int], z: int, seed: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Displacement in x and in y of every pixel of a part of a slice, from y and x on."""
-    dx, dy = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    for octave, (cell, amplitude, depth) in enumerate(WARPS):
-        for axis, field in enumerate((dx, dy)):
-            add_noise(field, cell, amplitude, z / depth, seed + 2 * octave + axis, start)
-    return dx, dy
 
 
 @njit(cache=True)

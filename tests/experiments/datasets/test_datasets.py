@@ -117,21 +117,17 @@ def test_stores_have_names_and_sources(tmp_path, monkeypatch):
     volume = stores.labels()
     folder = stores.precomputed(tmp_path / "a" / "seg", volume, offset=(1, 2, 3), mips=2)
     monkeypatch.chdir(tmp_path)
+    boxed = "seg:mip=1,box=1-5x2-6x3-4"
     url = f"file://{folder}/|neuroglancer-precomputed:"
     texts = {
         "a/seg": ("seg", str(folder), volume),
         f"{url}:mip=1": ("seg:mip=1", f"{url}:mip=1", volume[:, ::2, ::2]),
-        "precomputed://a/seg:mip=1,box=1-5x2-6x3-4": (
-            "seg:mip=1,box=1-5x2-6x3-4",
-            "precomputed://a/seg:mip=1,box=1-5x2-6x3-4",
-            volume[:1, :8:2, :8:2],
-        ),
+        f"precomputed://a/{boxed}": (boxed, f"precomputed://a/{boxed}", volume[:1, :8:2, :8:2]),
     }
     found = datasets.choose(",".join(texts), tmp_path)
     for dataset, (name, source, labels) in zip(found, texts.values(), strict=True):
-        loaded = dataset.load()
         assert (dataset.name, dataset.source) == (name, source)
-        np.testing.assert_array_equal(loaded.labels, labels)
+        np.testing.assert_array_equal(dataset.load().labels, labels)
     assert found[0].load(7).part == "first 7 of 20 slices"
     stores.precomputed(tmp_path / "b" / "seg", volume)
     found = datasets.choose("a/seg,b/seg,b/seg", tmp_path)

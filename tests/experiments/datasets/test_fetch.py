@@ -13,7 +13,7 @@ import pytest
 from experiments import DatasetError, datasets
 from experiments.datasets import CATALOGUE, fetch
 from tests.helpers import stores
-from tests.helpers.archives import ARCHIVES, bsds, nrrd_zip
+from tests.helpers.archives import ARCHIVES, bsds
 from tests.helpers.commands import run_here
 
 
@@ -74,22 +74,6 @@ def test_files_are_checked_and_converted_once(tmp_path, monkeypatch, server, nam
     assert fetch.fetch(name, data, address, lines.append) == path
     assert path.stat() == before
     assert np.array_equal(datasets.parse(name, data)[0].load().labels, expected)
-
-
-def test_metadata_is_converted(tmp_path):
-    header = {
-        "space": "left-posterior-superior",
-        "space directions": [[0.5, 0, 0], [0, -0.5, 0], [0, 0, 1.25]],
-        "space origin": [1, 2, 3],
-    }
-    nrrd_zip(tmp_path / "knee-2016-09.zip", header=header)
-    fetch.convert(tmp_path / "knee-2016-09.zip", "", tmp_path / "a.h5", "https://example.org")
-    with h5py.File(tmp_path / "a.h5") as file:
-        attributes = dict(file["main"].attrs)
-    np.testing.assert_allclose(attributes["resolution"], [1.25e6, 0.5e6, 0.5e6])
-    np.testing.assert_allclose(attributes["offset"], [3e6, 2e6, 1e6])
-    assert attributes["units"] == "nm"
-    assert attributes["world"] == "LPS"
 
 
 def test_wrong_files_are_not_kept(tmp_path, server):

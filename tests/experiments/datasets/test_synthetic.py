@@ -31,21 +31,6 @@ def test_the_phantom_is_the_same_in_every_version():
     assert found == "17d1094bbfbd31fa797ca1e4d2cea71df5d34551"
 
 
-def test_the_phantom_is_like_tissue():
-    """Shares of real EM segmentations (pinky40, first 64 slices) are in the comments."""
-    labels = Phantom(Extent("384x384x8")).labels()
-    boundary = np.zeros(labels.shape, bool)
-    boundary[:, :, :-1] |= labels[:, :, :-1] != labels[:, :, 1:]
-    boundary[:, :-1] |= labels[:, :-1] != labels[:, 1:]
-    assert 0.04 < boundary.mean() < 0.09  # 0.068
-    windows = boundary.reshape(8, 48, 8, 48, 8).any(axis=(2, 4))
-    assert 0.3 < windows.mean() < 0.6  # 0.45
-    assert 0.85 < (labels[1:] == labels[:-1]).mean() < 0.97  # 0.94
-    ids = np.unique(labels)
-    assert ids.size > 100
-    assert ids.max() > 2**60  # sparse
-
-
 @pytest.mark.parametrize("size", ["1x1x1", "40x1x3", "1x33x2"])
 def test_small_phantoms(size):
     assert Phantom(Extent(size)).labels().shape == Extent(size)[::-1]
