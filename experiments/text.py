@@ -34,21 +34,23 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def distinct(name: str, sources: Sequence[str]) -> dict[str, str]:
-    """Return a different name for each of several files called ``name``.
+def distinct(named: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return a different name for each pair of a name and a path.
 
-    It is preceded by as many of the file's folders as make it differ from all others.
+    Files of one name are preceded by as many of their folders as make them differ.
     """
+    pairs = set(named)
 
-    def longer(source: str) -> str:
+    def longer(name: str, source: str) -> str:
+        paths = [f"/{path}" for other, path in pairs if other == name]
         folders = source.removesuffix(name).strip("/").split("/")
-        for size in range(1, len(folders) + 1):
-            found = "/".join([*folders[-size:], name])
-            if sum(other.endswith(f"/{found}") for other in sources) == 1:
+        for at in range(len(folders), -1, -1):
+            found = "/".join([*folders[at:], name])
+            if sum(path.endswith(f"/{found}") for path in paths) <= 1:
                 return found
         return source
 
-    return {source: longer(source) for source in sources}
+    return {pair: longer(*pair) for pair in pairs}
 
 
 def natural(text: str) -> list[str | float]:

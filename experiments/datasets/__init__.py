@@ -64,11 +64,8 @@ def choose(text: str, directory: Path, group: str = EM) -> list[Dataset]:
     if not texts:
         raise SpecError("DATASET is empty. Give a name, a file, or all")
     found = list(dict.fromkeys(d for one in texts for d in parse(one, directory, group)))
-    given: dict[str, list[str]] = {}
-    for dataset in found:
-        given.setdefault(dataset.name, []).append(dataset.source)
-    clashing = {name: distinct(name, paths) for name, paths in given.items() if len(paths) > 1}
-    return [replace(d, name=clashing[d.name][d.source]) if d.name in clashing else d for d in found]
+    unique = distinct((d.name, d.source) for d in found)
+    return [replace(d, name=unique[d.name, d.source]) for d in found]
 
 
 def choose_one(text: str, directory: Path, command: str) -> Dataset:

@@ -68,9 +68,6 @@ def _sigint_delayed() -> Iterator[None]:
 
     The signal is not blocked, because another thread would receive it.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # handlers run in the main thread only
-        return
     received: list[int] = []
     handler = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
     try:

@@ -168,14 +168,11 @@ def _difference(row: "pd.Series[Any]", last: "pd.Series[Any]") -> str:
     return ", ".join(words) or "other labels"
 
 
-def _distinct_names(table: pd.DataFrame) -> "pd.Series[str]":
+def _distinct_names(table: pd.DataFrame) -> list[str]:
     """The name of each row's dataset; files of one name in several folders get their folders."""
-    names = table["dataset"].copy()
-    for name, sources in table.groupby("dataset")["source"]:
-        files = sorted({source for source in sources if source.endswith(str(name))})
-        if len(files) > 1:
-            names.update(sources.map(distinct(str(name), files)).dropna())
-    return names
+    pairs = list(zip(table["dataset"], table["source"], strict=True))
+    names = distinct(pair for pair in pairs if pair[1].endswith(pair[0]))
+    return [names.get(pair, pair[0]) for pair in pairs]
 
 
 def is_raw(encoding: Any, compression: Any) -> Any:
