@@ -1,6 +1,5 @@
 """Published archives, read in place; damaged ones are refused."""
 
-
 import numpy as np
 import pytest
 
