@@ -161,7 +161,8 @@ def test_groups_at_work_fit_a_quarter_of_the_free_memory(tmp_path, monkeypatch):
         take = __import__(f"compresso.container.{module}", fromlist=["x"]).in_order
 
         def counted(function, items, threads, take=take):
-            at_once.append(threads)
+            items = list(items)
+            at_once.extend([threads] * (len(items) > 1))  # each group is also read on its own
             yield from take(function, items, threads)
 
         monkeypatch.setattr(f"compresso.container.{module}.in_order", counted)
