@@ -150,8 +150,9 @@ def decompress(source: Path, target: Path, quiet: bool, **options: Any) -> None:
         done = files.decompress_file(source, target, progress=progress, **options)
     for fault in done.faults:
         complain(f"{source}: {fault}")
-    lost = f", {done.lost} of {counted(done.shape[0], 'slice')} lost" if done.lost else ""
-    if done.lost == done.shape[0] > 0:
+    depth = done.description.shape[0]
+    lost = f", {done.lost} of {counted(depth, 'slice')} lost" if done.lost else ""
+    if done.lost == depth > 0:
         lost = f", but nothing could be recovered: all {counted(done.lost, 'slice')} are 0"
     _finish(target, done, f"{_array(done)} written{lost}", quiet)
     sys.exit(1 if done.faults else 0)
@@ -199,23 +200,28 @@ def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
 
     with progress_bar(quiet=not labels) as progress:
         done = files.describe_file(source, labels, threads, progress)
+    found, groups = done.description, len(done.description.groups)
+    depth = min(found.depth, found.grid[0])
     if as_json:
-        hidden = ("faults", "notes", "lost")
-        facts = {n: v for n, v in vars(done).items() if v is not None and n not in hidden}
-        geometry = volumes.geometry_of(done.metadata)
+        facts: dict[str, Any] = {"size": done.size}
+        facts |= {"encoding": found.encoding, "compression": found.compression}
+        facts |= {"groups": groups, "depth": depth, "metadata": found.metadata or {}}
+        facts |= {"labels": done.labels} if labels else {}
+        geometry = volumes.geometry_of(found.metadata or {})
         spacing = geometry and {"voxel_size": geometry.spacing[::-1], "unit": geometry.length}
         wide, own = _ratios(done)
         ratios = {"ratio_uint64": wide, "ratio_own_dtype": own}
-        axes = {"file": str(source), "axes": "xyz"[: len(done.shape)], "shape": done.shape[::-1]}
+        shape = found.shape[::-1]
+        axes = {"file": str(source), "axes": "xyz"[: len(shape)], "shape": shape}
         facts |= {"dtype": done.dtype.name, **axes, **ratios, **(spacing or {})}
         click.echo(json.dumps(facts, indent=2))
         return
     lines = [
         f"{source}: {_array(done)}",
-        f"codec: {method_name(done.encoding, done.compression)}",
-        f"groups: {done.groups} of {counted(done.depth, 'slice')}" if done.groups else "groups: 0",
+        f"codec: {method_name(found.encoding, found.compression)}",
+        f"groups: {groups} of {counted(depth, 'slice')}" if groups else "groups: 0",
         f"size: {_sizes(done)}",
-        volumes.summary(done.metadata),
+        volumes.summary(found.metadata or {}),
         f"labels: {done.labels:,}" if labels else "",
     ]
     click.echo("\n  ".join(filter(None, lines)))
@@ -396,12 +402,12 @@ def _facts(codec: Any) -> dict[str, Any]:
 
 
 def _array(done: Any) -> str:
-    return f"{extent(done.shape)} {done.dtype.name}"
+    return f"{extent(done.description.shape)} {done.dtype.name}"
 
 
 def _ratios(done: Any) -> tuple[float, float]:
     """How many times smaller a file is than the labels as uint64, and in their own dtype."""
-    voxels = math.prod(done.shape)
+    voxels = math.prod(done.description.shape)
     return 8 * voxels / done.size, done.dtype.itemsize * voxels / done.size
 
 

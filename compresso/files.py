@@ -5,9 +5,9 @@ overwrite the target; ``form``, the file ending of the volume's format if its na
 ``progress``, called with the numbers of finished and of all groups.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from compresso import container, volumes
 from compresso.arrays import LIMIT, Labels, Shape
 from compresso.atomic import HEAD, check_unchanged, replacing, seekable
 from compresso.codec import DEFAULT_ENCODING
+from compresso.container.description import Description
 from compresso.errors import DecodeError, FileError, naming
 from compresso.parallel import Progress, Span, ignore
 
@@ -31,30 +32,23 @@ STEP = 64  # slices that are copied at a time
 
 @dataclass(frozen=True)
 class Result:
-    """The array in a file that was written or checked, and the file's size.
+    """The array in a file that was written or checked, and the size of the file.
 
     ``faults`` are the damage found, and ``notes`` are lines about what the target cannot hold.
-    ``lost`` is the number of slices that are filled with 0.
+    ``lost`` slices are filled with 0. ``labels`` are counted on demand.
     """
 
-    shape: Shape
-    dtype: np.dtype[Any]
+    description: Description
     size: int
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     lost: int = 0
+    labels: int | None = None
 
-
-@dataclass(frozen=True)
-class Contents(Result):
-    """What a compressed file holds."""
-
-    encoding: str = "cpso"
-    compression: str = "none"
-    groups: int = 1
-    depth: int = 1
-    metadata: volumes.Metadata = field(default_factory=dict)
-    labels: int | None = None  # the number of distinct labels, if they were counted
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the array."""
+        return np.dtype(self.description.dtype)
 
 
 def is_cpso(path: Path) -> bool:
@@ -111,7 +105,7 @@ def compress_file(
         room = volumes.available() // 4 if memory is None else memory
         nbytes = container.write(file, description, volume.read, threads, room, progress)
     notes = _notes(source, volume, source, lost, "a compressed file cannot hold")
-    return Result(shape, volume.dtype, nbytes, notes=notes)
+    return Result(description, nbytes, notes=notes)
 
 
 def decompress_file(
@@ -136,7 +130,7 @@ def decompress_file(
     name = volumes.named(target, form, FORMAT)
     faults: list[container.Damage] = []
     with _reader(source, salvage, limit) as reader:
-        description, dtype = reader.description, np.dtype(reader.description.dtype)
+        description = reader.description
         reader.check_size(description.group_nbytes)
         try:
             reader.check_end()
@@ -158,13 +152,13 @@ def decompress_file(
         ):
             parts = (group.reshape(shape) if len(shape) < 3 else group for group in groups)
             metadata = volumes.sliced(description.metadata or {}, z0, z1, description.grid[0])
-            about = volumes.Volume(shape, dtype, metadata=metadata)
+            about = volumes.Volume(shape, np.dtype(description.dtype), metadata=metadata)
             lost = volumes.write(unfinished, about, parts)
             nbytes = unfinished.stat().st_size
     notes += volumes.report_lost(target, lost)
     reasons = tuple(damage.reason for damage in faults)
     zeros = sum(damage.z1 - damage.z0 for damage in faults)
-    return Result(shape, dtype, nbytes, reasons, tuple(notes), zeros)
+    return Result(replace(description, shape=shape), nbytes, reasons, tuple(notes), zeros)
 
 
 def verify_file(
@@ -180,37 +174,24 @@ def verify_file(
         except FileError as error:
             raise DecodeError(str(error)) from error
     with _reader(source, limit=limit) as reader:
-        description = reader.description
         faults = tuple(damage.reason for damage in reader.damage(threads, progress))
-        return Result(description.shape, np.dtype(description.dtype), reader.nbytes, faults)
+        return Result(reader.description, reader.nbytes, faults)
 
 
 def describe_file(
     source: Path, labels: bool = False, threads: int = 1, progress: Progress = ignore
-) -> Contents:
+) -> Result:
     """Return what a compressed file holds; with ``labels``, decode it to count them."""
     if is_cpso(source):
         with volumes.open(source) as volume:
-            z, dtype = volume.shape[0], volume.dtype
-            count = _distinct(_slabs(volume, 0, z), dtype) if labels else None
-        return Contents(volume.shape, dtype, source.stat().st_size, depth=z, labels=count)
+            count = _distinct(_slabs(volume, 0, volume.shape[0])) if labels else None
+        return Result(_as_cpso(volume, volume.shape), source.stat().st_size, labels=count)
     with _reader(source) as reader:
         reader.check_end()
-        description, dtype = reader.description, np.dtype(reader.description.dtype)
-        z = description.grid[0]
-        with closing(_groups(reader, (0, z), threads, progress)) as groups:
-            count = _distinct(groups, dtype) if labels else None
-        return Contents(
-            description.shape,
-            dtype,
-            reader.nbytes,
-            encoding=description.encoding,
-            compression=description.compression,
-            groups=len(description.groups),
-            depth=min(description.depth, z),
-            metadata=description.metadata or {},
-            labels=count,
-        )
+        span = 0, reader.description.grid[0]
+        with closing(_groups(reader, span, threads, progress)) as groups:
+            count = _distinct(groups) if labels else None
+        return Result(reader.description, reader.nbytes, labels=count)
 
 
 def _copy(
@@ -226,7 +207,12 @@ def _copy(
         lost = volumes.write(unfinished, about, _slabs(volume, z0, z1))
         nbytes = unfinished.stat().st_size
     notes += _notes(source, volume, target, lost)
-    return Result(shape, volume.dtype, nbytes, notes=tuple(notes))
+    return Result(_as_cpso(volume, shape), nbytes, notes=tuple(notes))
+
+
+def _as_cpso(volume: volumes.Volume, shape: Shape) -> Description:
+    """Describe a stream of PyPI's package."""
+    return container.describe(shape, volume.dtype, "cpso", "none", max(1, shape[0]))
 
 
 def _slabs(volume: volumes.Volume, z0: int, z1: int, step: int = STEP) -> Iterator[Labels]:
@@ -285,9 +271,9 @@ def _groups(
             progress(done, len(numbers))
 
 
-def _distinct(parts: Iterator[Labels], dtype: np.dtype[Any]) -> int:
+def _distinct(parts: Iterable[Labels]) -> int:
     """The number of distinct labels."""
-    return len(reduce(np.union1d, parts, np.empty(0, dtype)))
+    return len(reduce(np.union1d, parts, np.empty(0, np.uint8)))
 
 
 def _chosen(depth: int, slices: Slices, source: object) -> tuple[Span, list[str]]:

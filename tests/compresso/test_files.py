@@ -33,8 +33,9 @@ def test_files(tmp_path, phantom, dtype):
         file["other"] = labels
     source, target = f"{tmp_path / 'in.h5'}:/labels", tmp_path / "x.cps"
     done = files.compress_file(source, target, "compresso", "zstd", memory=2 << 20)
-    assert done == files.Result(labels.shape, labels.dtype, target.stat().st_size)
-    assert files.describe_file(target).depth == 5  # 2 MB / (26 bytes per voxel)
+    assert (done.description.shape, done.dtype) == (labels.shape, labels.dtype)
+    assert done.size == target.stat().st_size
+    assert done.description.depth == 5  # 2 MB / (26 bytes per voxel)
     assert files.verify_file(target) == done
     for form in FORMATS:
         files.decompress_file(target, tmp_path / f"back.{form}")
@@ -132,7 +133,7 @@ def test_salvage_reports_that_nothing_is_left(tmp_path):
 
 def test_the_slices_per_group_can_be_chosen(folder):
     invoke("compress", folder / "in.npy", folder / "t.cps", "--depth", 1, "--memory", "1G")
-    assert files.describe_file(folder / "t.cps").groups == 2
+    assert files.describe_file(folder / "t.cps").description.depth == 1
 
 
 def test_labels_that_an_encoding_cannot_hold_name_the_file(folder):
@@ -166,11 +167,14 @@ def test_groups_at_work_fit_a_quarter_of_the_free_memory(tmp_path, monkeypatch):
             yield from take(function, items, threads)
 
         monkeypatch.setattr(f"compresso.container.{module}.in_order", counted)
+    source, target = str(tmp_path / "in.npy"), tmp_path / "t.cps"
     for free, expected in ((4 * 3 * group, 3), (0, 1), (1 << 40, 8)):
         monkeypatch.setattr(volumes, "available", lambda free=free: free)
-        at_once.clear()
-        target = tmp_path / "t.cps"
-        files.compress_file(str(tmp_path / "in.npy"), target, "none", threads=9, force=True)
-        files.verify_file(target, threads=9)
-        files.decompress_file(target, tmp_path / "t.npy", threads=9, force=True)
-        assert at_once == [expected] * 3
+        for work in (
+            lambda: files.compress_file(source, target, "none", threads=9, force=True),
+            lambda: files.verify_file(target, threads=9),
+            lambda: files.decompress_file(target, tmp_path / "t.npy", threads=9, force=True),
+        ):
+            at_once.clear()
+            work()
+            assert max(at_once) == expected

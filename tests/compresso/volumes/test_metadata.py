@@ -244,7 +244,7 @@ def test_fields_that_a_compressed_file_cannot_hold_are_named(tmp_path):
     many = nrrd_file(tmp_path / "b.nrrd", *lines, "content: small")
     result = run("compress", many, tmp_path / "b.cps")
     assert result.stderr.count("\n") == 1
-    kept = files.describe_file(tmp_path / "b.cps").metadata["nrrd"]
+    kept = files.describe_file(tmp_path / "b.cps").description.metadata["nrrd"]
     assert kept["content"] == "small"
     assert len(kept["keys"]) == 4  # of 900,000 bytes each, in 4 MiB
 
