@@ -139,7 +139,13 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
         if fewer:
             at_once = max(1, min(at_once, room // least))
         if least > room // at_once:
-            raise _too_small(job, memory, least, at_once)
+            given = "a quarter of the free memory" if job.memory is None else "--memory"
+            enough = -(-(least * at_once + BASE) // 10**6)
+            raise FileError(
+                f"{job.source}: not enough memory: {given} is {file_size(memory)}, but the "
+                f"program takes {file_size(BASE)} and each task {file_size(least)} "
+                f"({at_once} at a time). Give --memory {enough}M, or smaller chunks or shards."
+            )
         task = _task(volume, job, room // at_once)
         fields, dropped = volumes.fit(volume.metadata)
         lost = [*volume.lost, *dropped]
@@ -197,16 +203,6 @@ def _across(task: Shape, volume: Volume) -> int:
         for n, t, c in zip(volume.shape, task, volume.chunk, strict=True)
     )
     return volume.dtype.itemsize * min(touched, 4 * math.prod(volume.chunk))
-
-
-def _too_small(job: Job, memory: int, least: int, at_once: int) -> FileError:
-    given = "a quarter of the free memory" if job.memory is None else "--memory"
-    enough = -(-(least * at_once + BASE) // 10**6)
-    return FileError(
-        f"{job.source}: not enough memory: {given} is {file_size(memory)}, but the "
-        f"program takes {file_size(BASE)} and each task {file_size(least)} "
-        f"({at_once} at a time). Give --memory {enough}M, or smaller chunks or shards."
-    )
 
 
 def _task(volume: Volume, job: Job, share: int) -> Shape:

@@ -133,7 +133,6 @@ def test_the_calling_thread_does_not_wait_for_one_slow_item():
     assert found[-1] == 0
 
 
-@needs_dask
 def test_workers_without_a_number_are_the_cores_of_the_process(monkeypatch):
     monkeypatch.setattr(parallel, "cores", lambda number: number or 3)
     for name, slots in (("threads", 3), ("threads:2", 2)):
@@ -180,11 +179,6 @@ def slow(number):
     return number
 
 
-def killed_at_the_first_answer(scheduler, dask):
-    for _ in scheduler.map(slow, range(100)):
-        dask.kill()
-
-
 @needs_dask
 def test_a_scheduler_that_dies_is_an_error(tmp_path, capfd):
     """In one line, and soon; Dask itself logs several tracebacks."""
@@ -193,7 +187,7 @@ def test_a_scheduler_that_dies_is_an_error(tmp_path, capfd):
         open_scheduler(address) as scheduler,
         pytest.raises(SchedulerError, match=f"^{address}: lost the connection"),
     ):
-        killed_at_the_first_answer(scheduler, dask)
+        _ = [dask.kill() for _ in scheduler.map(slow, range(100))]
     assert capfd.readouterr().err == ""
 
 

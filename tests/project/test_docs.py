@@ -23,17 +23,35 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 #: Options of Dask, and of experiments/checks/corruption.py.
 OTHERS = {"--nthreads", "--count"}
 WITH_PYTHON = [
-    page for page in PAGES[2:] if page.name != "api.md" and PYTHON.search(page.read_text())
+    page
+    for page in PAGES
+    if page.name not in ("api.md", "CONTRIBUTING.md") and PYTHON.search(page.read_text())
 ]
+
+
+def shell(page):
+    """The lines of a page's shell commands."""
+    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(), re.S)
+    return [line for block in blocks for line in block.splitlines()]
 
 
 def named(path):
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("page", WITH_PYTHON, ids=named)
-def test_snippets_run(page, phantom, tmp_path, monkeypatch):
+@pytest.fixture
+def sources(phantom, tmp_path, monkeypatch):
+    """The files that snippets and commands read, in the current folder."""
     monkeypatch.chdir(tmp_path)
+    np.save("brain.npy", phantom)
+    for source in ("brain.h5", "seg.h5"):
+        with h5py.File(source, "w") as file:
+            file["labels"] = phantom
+    (tmp_path / "damaged.cps").write_bytes(compresso.dumps(phantom, depth=4)[:-40])
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=named)
+def test_snippets_run(page, phantom, sources):
     for code in PYTHON.findall(page.read_text()):
         for package in re.findall(r"^(?:import|from) (\w+)", code, re.M):
             pytest.importorskip(package)
@@ -45,26 +63,26 @@ def test_snippets_run(page, phantom, tmp_path, monkeypatch):
             importlib.import_module("numcodecs").register_codec(ById)
         names = {"labels": phantom.copy()}
         exec(compile(code, page.name, "exec"), names)
-        if "restored" in names:
-            assert np.array_equal(names["restored"], phantom)
+        assert np.array_equal(np.asarray(names.get("restored", names["labels"])), phantom)
 
 
-@pytest.mark.parametrize("name", ["files", "zarr", "large-volumes"])
-def test_commands_run(name, phantom, tmp_path, monkeypatch):
-    if name != "files":
+@pytest.mark.parametrize("name", ["README", "docs/files", "docs/zarr", "docs/large-volumes"])
+def test_commands_run(name, sources):
+    if name != "docs/files":
         pytest.importorskip("tensorstore")
-    monkeypatch.chdir(tmp_path)
-    np.save("brain.npy", phantom)
-    with h5py.File("brain.h5", "w") as file:
-        file["labels"] = phantom
-    (tmp_path / "damaged.cps").write_bytes(compresso.dumps(phantom, depth=4)[:-40])
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / f"{name}.md").read_text(), re.S)
-    lines = [line for block in blocks for line in block.splitlines()]
+    lines = shell(ROOT / f"{name}.md")
     local = [line for line in lines if re.fullmatch(r"compresso (?!.*(://| - )).*", line)]
     assert local
     for line in local:
         done = CliRunner().invoke(main, shlex.split(line)[1:])
         assert done.exit_code == ("damaged" in line), (line, done.output)
+
+
+def test_one_command_measures_and_one_tests():
+    install = "python3 -m venv .venv && .venv/bin/pip install -r {} && .venv/bin/python "
+    measure, test = [line for line in shell(PAGES[0]) if line.startswith("python3 -m venv .venv")]
+    assert measure.startswith(install.format("requirements.txt") + "run.py ")
+    assert test == install.format("requirements-dev.txt") + "-m pytest"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
