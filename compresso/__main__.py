@@ -16,7 +16,6 @@ from typing import Any
 import click
 
 from compresso import cli
-from compresso.atomic import STANDARD
 from compresso.cli import DEBUG, FORCE, JSON, QUIET, complain, examples, progress_bar
 from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING, Encoding, split
 from compresso.errors import SpecError, did_you_mean
@@ -424,7 +423,7 @@ def _finish(target: Path, done: Any, line: str, quiet: bool) -> None:
     for note in done.notes:
         complain(note)
     if not quiet:
-        click.echo(f"{target}: {line}", err=target == STANDARD)
+        click.echo(f"{target}: {line}", err=str(target) == "-")
 
 
 if __name__ == "__main__":
