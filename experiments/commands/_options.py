@@ -69,32 +69,21 @@ def _seconds(text: object) -> float | None:
     return None if seconds == math.inf else seconds
 
 
-def _folder(*flags: str, name: str, what: str) -> Decorator:
-    """Return the option of a folder, by default one of this repository."""
+def _path(*flags: str, at: str, what: str, folder: bool = True) -> Decorator:
+    """Return the option of a folder or file, by default one of this repository."""
     return click.option(
         *flags,
-        type=click.Path(file_okay=False, path_type=Path),
-        metavar="FOLDER",
-        default=ROOT / name,
+        type=click.Path(file_okay=not folder, dir_okay=folder, path_type=Path),
+        metavar="FOLDER" if folder else "FILE",
+        default=ROOT / at,
         show_default=False,
-        help=f"{what}  [default: {name}/]",
+        help=f"{what}  [default: {at}{'/' * folder}]",
     )
 
 
-def _figures(name: str) -> Decorator:
-    return _folder("--figures", name=name, what="Folder for the figures and the report.")
-
-
-def _csv(name: str, what: str) -> Decorator:
-    path = f"experiments/results/{name}"
-    return click.option(
-        *("-o", "--csv", "output"),
-        type=click.Path(dir_okay=False, path_type=Path),
-        metavar="FILE",
-        default=ROOT / path,
-        show_default=False,
-        help=f"{what}  [default: {path}]",
-    )
+def figures(at: str = "figures") -> Decorator:
+    """Return the option ``--figures``; the reports of different commands differ in their folder."""
+    return _path("--figures", at=at, what="Folder for the figures and the report.")
 
 
 SLICES = click.option(
@@ -104,18 +93,16 @@ SLICES = click.option(
     metavar="N",
     help="Use only the first N slices.  [default: all; -1 also means all]",
 )
-DIRECTORY = _folder("-d", "--directory", name="data", what="Folder with the downloaded datasets.")
-FIGURES = _figures("figures")
+DIRECTORY = _path("-d", "--directory", at="data", what="Folder with the downloaded datasets.")
 PLOT = click.option("--plot/--no-plot", default=True, help="Draw figures and write the report.")
 
 
 def results(name: str, what: str = "CSV to which each run is added.") -> Decorator:
-    """Return the options of a CSV, by default one of this name, and of the figures from it.
-
-    The reports of different commands are in different folders.
-    """
-    folder = FIGURES if name == "results.csv" else _figures(f"figures/{Path(name).stem}")
-    return lambda function: _csv(name, what)(folder(function))
+    """Return the options of a CSV, by default one of this name, and of the figures from it."""
+    folder = figures() if name == "results.csv" else figures(f"figures/{Path(name).stem}")
+    at = f"experiments/results/{name}"
+    csv = _path("-o", "--csv", "output", at=at, what=what, folder=False)
+    return lambda function: csv(folder(function))
 
 
 def measuring(name: str) -> Decorator:

@@ -63,7 +63,7 @@ def _be_quick(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     help="Convert the volume first; repeat it to measure both.",
 )
 @options.DIRECTORY
-@options.FIGURES
+@options.figures()
 @options.PLOT
 @cli.QUIET
 def bench(
