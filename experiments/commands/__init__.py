@@ -48,7 +48,7 @@ class Harness(Commands):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # a file's name may be anything
-        with reporting(ctx, (HarnessError,), "finished runs are in the CSV"):
+        with reporting(ctx, (HarnessError,), "run the same command again"):
             return click.Group.invoke(self, ctx)
 
 

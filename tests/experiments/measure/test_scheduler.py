@@ -9,13 +9,14 @@ import time
 import psutil
 import pytest
 
+from tests.helpers import stores
 from tests.helpers.clusters import cluster, ended
+from tests.helpers.commands import run_here
 from tests.helpers.paths import ROOT
 
 pytest.importorskip("distributed", reason="needs the package dask[distributed]")
 
 from experiments import records
-from experiments.commands import main
 
 #: What must be the same wherever it was measured.
 EXACT = ["dataset", "chunk", "encoding", "compression", "run", "source", "shape", "dtype", "status"]
@@ -26,13 +27,6 @@ CHUNKS = ["--chunks", "64x64x16"]
 N_CHUNKS = 4 * 3 * 3
 
 
-def run(*words):
-    """Exit code of a command of run.py in this process."""
-    with pytest.raises(SystemExit) as caught:
-        main(list(map(str, words)), prog_name="run.py")
-    return caught.value.code or 0
-
-
 def rows(path):
     """The rows of a CSV without what depends on the workers, sorted."""
     table = records.read(path)[EXACT]
@@ -41,7 +35,7 @@ def rows(path):
 
 def test_a_killed_worker_loses_no_row(tmp_path):
     """The rows of 36 chunks and their totals are those of a run without a scheduler."""
-    assert run(*GRID, *CHUNKS, "--csv", tmp_path / "here.csv") == 0
+    assert run_here(*GRID, *CHUNKS, "--csv", tmp_path / "here.csv").returncode == 0
     output = tmp_path / "there.csv"
     with cluster(tmp_path) as (address, (_, *workers)):
         words = [*GRID, *CHUNKS, "--scheduler", address, "--csv", str(output)]
@@ -84,39 +78,35 @@ def killed_in_the_middle(output, workers, process):
 @pytest.mark.slow
 def test_the_same_rows_wherever_they_are_measured(tmp_path, words):
     here, there = tmp_path / "here.csv", tmp_path / "there.csv"
-    assert run(*GRID, *words[1:], "--csv", here) == 0
-    assert run(*GRID, *words[1:], "--csv", there, "--scheduler", words[0]) == 0
+    assert run_here(*GRID, *words[1:], "--csv", here).returncode == 0
+    assert run_here(*GRID, *words[1:], "--csv", there, "--scheduler", words[0]).returncode == 0
     assert rows(here).equals(rows(there))
     before = there.read_bytes()
-    assert run(*GRID, *words[1:], "--csv", there, "--scheduler", words[0]) == 0
+    assert run_here(*GRID, *words[1:], "--csv", there, "--scheduler", words[0]).returncode == 0
     assert there.read_bytes() == before
 
 
-def test_chunks_without_a_scheduler_and_what_a_damaged_chunk_costs(tmp_path, capsys):
-    from tests.helpers import stores
-
+def test_chunks_without_a_scheduler_and_a_damaged_chunk(tmp_path):
     volume = stores.labels((20, 30, 40), "u4")
     source = stores.zarr_array(tmp_path / "seg", volume, chunks=(10, 30, 40))
     output = tmp_path / "r.csv"
     words = ["cpso", "none", source, "--chunks", "16x30x5", "--csv", output, "--no-plot"]
-    assert run(*words) == 0
+    assert run_here(*words).returncode == 0
     table = records.read(output)
-    boxes = [
-        f"{x}-{min(40, x + 16)}x0-30x{z}-{z + 5}" for z in range(0, 20, 5) for x in (0, 16, 32)
-    ]
+    xs, zs = ("0-16", "16-32", "32-40"), ("0-5", "5-10", "10-15", "15-20")
+    boxes = [f"{x}x0-30x{z}" for z in zs for x in xs]
     assert list(table["chunk"]) == [*boxes, ""]
-    for row in table.iloc[:-1].itertuples():
-        (x0, x1), (y0, y1), (z0, z1) = (map(int, p.split("-")) for p in row.chunk.split("x"))
-        assert row.shape == f"{z1 - z0}x{y1 - y0}x{x1 - x0}"
-        assert row.native_bytes == volume[z0:z1, y0:y1, x0:x1].nbytes
+    assert list(table["shape"]) == [*(["5x30x16", "5x30x16", "5x30x8"] * 4), "20x30x40"]
+    assert list(table["native_bytes"]) == [*([9600, 9600, 4800] * 4), volume.nbytes]
     assert table["worker"].iloc[-1] == "1 worker"
     (source / "c/1/0/0").write_bytes(b"rubbish")
-    assert run(*words) == 1
+    done = run_here(*words)
+    assert done.returncode == 1
     table = records.read(output).iloc[len(boxes) + 1 :]
     assert len(table) == 6 + 1
     assert all("c/1/0/0" in status for status in table["status"].iloc[:-1])
     assert table["status"].iloc[-1].startswith("error: 6 of 12 chunks failed: ")
-    assert "6 of 12 chunks failed" in capsys.readouterr().out
+    assert "6 of 12 chunks failed" in done.stdout
 
 
 @pytest.mark.slow
