@@ -156,6 +156,12 @@ def test_shards(tmp_path):
     convert(source, tmp_path / "b", "--chunks", "32x32x16", "--shards", "9x9x9", code=1)
 
 
+def test_both_packages_are_named_at_once(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorstore", None)
+    done = invoke("convert", tmp_path / "v.npy", tmp_path / "t", code=1)
+    one_line(done, "pip install tensorstore zarr")
+
+
 def test_what_is_refused(tmp_path):
     volume = depots.labels((20, 20, 20), "u4")
     source = depots.zarr_array(tmp_path / "source", volume)
