@@ -57,25 +57,11 @@ def test_files(tmp_path, path, labels):
     same(np.load(target), labels)
 
 
-@pytest.mark.parametrize("shards", [None, (128, 256, 512)])
-def test_zarr(zarr, tmp_path, labels, shards):
-    depots.make(zarr, tmp_path / "a.zarr", labels, CHUNKS, shards, depth=16)
+def test_zarr(zarr, tmp_path, labels):
+    depots.make(zarr, tmp_path / "a.zarr", labels, CHUNKS, (128, 256, 512), depth=16)
     array = zarr.open_array(str(tmp_path / "a.zarr"))
     same(array[:], labels)
     same(array[3:200:50, 100:300], labels[3:200:50, 100:300])
-
-
-def test_numcodecs(zarr, numcodecs, tmp_path, labels):
-    array = zarr.create_array(
-        str(tmp_path / "a.zarr"),
-        shape=labels.shape,
-        dtype=labels.dtype,
-        chunks=CHUNKS,
-        zarr_format=2,
-        compressors=numcodecs.get_codec({"id": "compresso", "encoding": "cpso"}),
-    )
-    array[:] = labels
-    same(zarr.open_array(str(tmp_path / "a.zarr"))[:], labels)
 
 
 @pytest.mark.parametrize("encoding", ["compresso", "compressed_segmentation", "sharded"])

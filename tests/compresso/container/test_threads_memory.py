@@ -1,10 +1,6 @@
 """Groups on several threads, and memory: the same bytes, labels and errors as on one thread."""
 
 import io
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -15,7 +11,6 @@ import compresso as C
 from compresso import container, files
 from compresso.container import description, writer
 from tests.helpers.memory import peak
-from tests.helpers.paths import ROOT
 
 PAIRS = [("compresso", "lzma"), ("neuroglancer", "zstd"), ("cpso", "zlib"), ("none", "lz78")]
 MANY = (2, 3, 8, 0)
@@ -150,49 +145,6 @@ def test_the_memory_limits_the_groups_in_work(phantom, memory, most, monkeypatch
     shown = container.describe(phantom.shape, phantom.dtype, "none", "zlib", depth=1)
     container.write(io.BytesIO(), shown, read, 5, memory)
     assert len(done) == 16
-
-
-SHALLOW = "import compresso.container.description as d; d.GROUP_VOXELS = 4096;"
-RUN = "import runpy; runpy.run_module('compresso', run_name='__main__')"
-
-
-@pytest.mark.parametrize("verb", ["compress", "decompress"])
-def test_a_full_disk_leaves_nothing(tmp_path, verb):
-    """The system lets the process write 8192 bytes and no more, as a full disk does."""
-    labels = np.random.default_rng(0).integers(2**64, size=(16, 64, 64), dtype=np.uint64)
-    np.save(tmp_path / "in.npy", labels)
-    (tmp_path / "in.cps").write_bytes(C.dumps(labels, "none", "none", depth=1))
-    source, target = ("in.npy", "out.cps") if verb == "compress" else ("in.cps", "out.npy")
-    limit = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (8192, 8192));"
-    options = ["--encoding", "none", "--compression", "none"] if verb == "compress" else []
-    command = [sys.executable, "-c", SHALLOW + limit + RUN, verb, tmp_path / source]
-    command += [tmp_path / target, "--threads", "3", *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
-    assert f"{target}: cannot be written" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.cps", "in.npy"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_nothing(tmp_path, number):
-    labels = np.random.default_rng(0).integers(2**20, size=(64, 128, 128), dtype=np.uint64)
-    np.save(tmp_path / "in.npy", labels)
-    command = [sys.executable, "-c", SHALLOW + RUN, "compress", tmp_path / "in.npy"]
-    command += [tmp_path / "out.cps", "--encoding", "none", "--compression", "lzma"]
-    process = subprocess.Popen(
-        [*command, "--threads", "3"], cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
-    until = time.monotonic() + 60
-    while not any(path.stat().st_size > 10_000 for path in tmp_path.glob(".*out.cps")):
-        assert time.monotonic() < until
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode in (130, 128 + number)
-    assert len(said.splitlines()) == 1
-    assert os.listdir(tmp_path) == ["in.npy"]
 
 
 @pytest.mark.parametrize("threads", [1, 4])
