@@ -130,26 +130,18 @@ def format_speed(line: Mapping[str, Any], speed: str) -> str:
     return speed_of(line, speed).text(digits)
 
 
-def cautious(lines: pd.DataFrame, speed: str) -> pd.DataFrame:
-    """Return the intervals that ranks are based on: ``low`` and ``high``, or NaN.
-
-    None is narrower than ``FLOOR``, or than the typical one of its dataset, on either side of the
-    median.
-    """
-    median, low, high = (lines[f"{speed}{end}"] for end in ("", "_low", "_high"))
-    width = (high - low) / 2 / median
-    least = 1 + width.groupby(lines["dataset"]).transform("median").clip(lower=FLOOR)
-    found = {"low": low.clip(upper=median / least), "high": high.clip(lower=median * least)}
-    return pd.DataFrame(found, index=lines.index)
-
-
 def ranks(lines: pd.DataFrame, speed: str) -> "pd.Series[str]":
     """Return the rank of each method of each dataset by a speed: ``3``, or ``=2`` for a tie.
 
     The rank is 1 plus the number of methods that are surely faster. It is a tie if the interval
-    overlaps another one. Methods of few runs, which have no interval, and raw labels have no rank.
+    overlaps another one. None counts as narrower than ``FLOOR``, or than the typical one of its
+    dataset. Methods of few runs, which have no interval, and raw labels have no rank.
     """
-    bounds = cautious(lines, speed)
+    median, low, high = (lines[f"{speed}{end}"] for end in ("", "_low", "_high"))
+    width = (high - low) / 2 / median
+    least = 1 + width.groupby(lines["dataset"]).transform("median").clip(lower=FLOOR)
+    low, high = low.clip(upper=median / least), high.clip(lower=median * least)
+    bounds = pd.concat({"low": low, "high": high}, axis=1)
     found = pd.Series("", index=lines.index)
     for _, rows in bounds.dropna().groupby(lines["dataset"]):
         low, high = rows["low"].to_numpy(), rows["high"].to_numpy()

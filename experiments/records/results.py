@@ -222,8 +222,3 @@ def is_trained(row: Mapping[str, Any]) -> bool:
     # The phantom that was used, in any number of slices and any dtype.
     same = (not size or size[1].startswith("512x512x")) and (not seed or int(seed[1]) == 0)
     return name == "phantom" and same
-
-
-def marked(line: Mapping[str, Any]) -> str:
-    """Return the encoding of a line of ``intervals``, with its mark if it was trained on it."""
-    return f"{line['encoding']}{MARK if line['trained'] else ''}"

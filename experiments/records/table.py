@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
 from compresso.text import digits, extent, file_size, method_name, ratio_text, shortened
@@ -10,12 +11,12 @@ from experiments.records import METHOD, OK
 from experiments.records.intervals import Interval, intervals, ranks, speed_of
 from experiments.records.results import (
     BOTH,
+    MARK,
     NOTE,
     best,
     derive,
     describe_threads,
     is_raw,
-    marked,
     warn_busy,
 )
 from experiments.text import DASH, display_name, markdown
@@ -74,10 +75,10 @@ def _columns(lines: pd.DataFrame, dtype: str) -> list[list[str]]:
     raw = is_raw(lines["encoding"], lines["compression"])
     first = best(lines["ratio"][~raw])
     narrow = (lines["native_ratio"] != lines["ratio"]).any()
-    renamed = lines.assign(encoding=lines["encoding"].replace("none", "raw"))
+    encodings = lines["encoding"].replace("none", "raw") + np.where(lines["trained"], MARK, "")
     columns = [
         ["", "", *("*" if index == first else "" for index in lines.index)],
-        ["", "encoding", *(marked(line) for _, line in renamed.iterrows())],
+        ["", "encoding", *encodings],
         ["", "compressor", *lines["compression"].replace("none", DASH)],
         ["vs", "uint64", *map(ratio_text, lines["ratio"])],
         *([[f"vs {dtype}", "(file)", *map(ratio_text, lines["native_ratio"])]] if narrow else []),
