@@ -8,42 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import compresso as C
-from compresso import encodings
 from compresso.encodings import _ristretto_layout as layout
-from compresso.encodings.ristretto import SLAB_VOXELS, Ristretto, _default_depth
+from compresso.encodings.ristretto import Ristretto
 from tests.helpers.paths import shared
 from tests.helpers.ristretto import cells, check, columns_first
-from tests.helpers.strategies import UNSIGNED, volumes
 
 EFFORTS = [1, 2, 3]
-
-
-@pytest.mark.parametrize("effort", EFFORTS)
-@given(data=st.data())
-def test_round_trip(effort, data):
-    labels = data.draw(volumes(UNSIGNED, 2**64 - 1))
-    slab = data.draw(st.integers(0, 5))
-    check(labels, Ristretto(effort=effort, slab=slab), data.draw(st.integers(1, 3)))
-
-
-@pytest.mark.parametrize("effort", EFFORTS)
-@pytest.mark.parametrize("dtype", UNSIGNED)
-def test_regions(effort, dtype):
-    labels = cells((9, 70, 90), 25, dtype=dtype)
-    assert len(check(labels, Ristretto(effort=effort))) < labels.size / 12
-    check(np.asfortranarray(labels))
-    check(labels[::-1, ::2, ::-1])
-
-
-@pytest.mark.parametrize(
-    "shape",
-    [(0, 4, 5), (3, 0, 5), (3, 4, 0), (1, 1, 1), (7, 1, 1), (1000,), (50, 30), (1, 300, 1)],
-)
-def test_empty_and_thin_shapes(shape):
-    size = int(np.prod(shape))
-    check(np.full(shape, 2**64 - 1, np.uint64))
-    check((np.arange(size, dtype=np.uint64) // 7 % 5).reshape(shape))
-    check(np.random.default_rng(0).integers(0, 2**64, shape, np.uint64))
 
 
 def test_many_labels():
@@ -55,7 +25,7 @@ def test_many_labels():
     check(random.integers(0, 1500, (4, 60, 60), np.uint16))
     check(random.integers(0, 2**64, (2, 500, 500), np.uint64))
     images = [random.permutation(1 << 14).reshape(128, 128) for _ in range(3)]
-    check(np.stack(images).astype(np.uint32))  # once, this took 15 microseconds per voxel
+    check(np.stack(images).astype(np.uint32))
 
 
 def test_labels_by_columns():
@@ -100,19 +70,12 @@ def slabs(effort=1):
     return labels, Ristretto(effort=effort, slab=5).encode(labels)
 
 
-@given(z0=st.integers(-30, 30), z1=st.integers(-30, 30))
-def test_decode_slices(z0, z1):
-    labels, stream = slabs()
-    found = Ristretto().decode_slices(stream, z0, z1, labels.shape, np.uint32)
-    assert np.array_equal(found, labels[z0:z1])
-
-
 def test_decode_slices_reads_their_slabs_only():
     labels, stream = slabs()
     _, pieces = layout.read(stream)
     damaged = bytearray(stream)
     damaged[-1 - len(pieces[-1].data)] ^= 1  # the last byte of the slab before the last
-    for z0, z1 in ((0, 15), (20, 23)):
+    for z0, z1 in ((0, 15), (20, 23), (3, 12), (21, 99), (-2, 23)):
         found = Ristretto().decode_slices(bytes(damaged), z0, z1, dtype=np.uint32)
         assert np.array_equal(found, labels[z0:z1])
     with pytest.raises(C.DecodeError, match="slab from slice 15"):
@@ -158,26 +121,12 @@ def test_any_bytes_under_a_right_checksum(effort, data):
     assert restored.shape == labels.shape
 
 
-def test_other_dtypes_and_shapes_are_refused():
-    stream = Ristretto().encode(np.array([[1, 300]], np.uint16))
-    with pytest.raises(C.DecodeError, match="300 does not fit uint8"):
-        Ristretto().decode(stream, dtype=np.uint8)
-    with pytest.raises(C.DecodeError, match="not \\(2, 3, 5\\)"):
-        Ristretto().decode(stream, (2, 3, 5))
-
-
 @pytest.mark.parametrize("shape", [(1 << 40, 1 << 20, 1), (1 << 16, 64, 64)])
 def test_a_small_stream_claims_no_large_volume(shape):
     """The claimed shape is checked before anything is allocated or decoded."""
     stream = layout.write(layout.Head(1, 0, shape, 1, 0, b""), [])
     with pytest.raises(C.DecodeError):
         Ristretto().decode(stream, shape if shape[0] == 1 << 16 else None)
-
-
-@pytest.mark.parametrize("parameter", ["effort=0", "effort=9", "slab=-1", "start=99"])
-def test_bad_parameters(parameter):
-    with pytest.raises(C.SpecError):
-        encodings.parse(f"ristretto:{parameter}")
 
 
 @pytest.mark.parametrize(
@@ -197,19 +146,3 @@ def test_real_volume(name, effort, ratio):
         labels = volume.read(0, volume.shape[0])
     stream = check(np.ascontiguousarray(labels), Ristretto(effort=effort))
     assert labels.size * 8 / len(stream) >= ratio
-
-
-@pytest.mark.parametrize(
-    ("shape", "effort", "slabs"),
-    [
-        ((256, 512, 512), 1, 2),
-        ((512, 512, 512), 1, 4),
-        ((2696, 481, 321), 1, 8),
-        ((4096, 1024, 1024), 1, 32),
-        ((119, 512, 512), 1, 1),
-        ((256, 512, 512), 3, 1),
-    ],
-)
-def test_default_slabs(shape, effort, slabs):
-    """Two threads have work from 2**26 voxels on, eight from 2**28."""
-    assert -(-shape[0] // _default_depth(shape, SLAB_VOXELS[effort])) == slabs
