@@ -140,10 +140,7 @@ def open(
 
 
 def _with_boxes(text: str, volume: Volume, memory: int, file: Path, kind: Format) -> Volume:
-    """Return a volume any box of which can be read, even if its format has only whole slices.
-
-    At most ``memory`` bytes of slices are read at a time.
-    """
+    """Return a volume any box of which can be read, from ``memory`` bytes of slices at a time."""
     lock = threading.Lock()
     last: dict[int, Labels] = {}  # one slice, of which more boxes may be needed
     plane = math.prod(volume.shape[1:]) * volume.dtype.itemsize
@@ -211,10 +208,7 @@ def ending(path: Path) -> str:
 
 
 def named(path: Path, form: str = "", advice: str = "") -> Path:
-    """Return the path, or a file name with the ending ``form``, which decides the format.
-
-    Raises FileError for an unknown format; ``advice`` ends its text.
-    """
+    """Return the path, or a name with the ending ``form``; raises FileError for unknown formats."""
     if path.is_dir():
         raise FileError(f"{path}: not a file or a known store (it is a folder)")
     name = Path(f"volume.{form.lstrip('.')}") if form else path
@@ -276,10 +270,7 @@ def any_shape(path: Path) -> bool:
 
 
 def sliced(metadata: Metadata, z0: int, z1: int, depth: int) -> Metadata:
-    """Return the metadata of slices z0..z1-1 of a volume that has ``depth``.
-
-    Their origin differs, and so do fields about single slices.
-    """
+    """Return the metadata of slices z0..z1-1 of a volume that has ``depth``."""
     if (z0, z1) == (0, depth):
         return metadata
     found = _metadata.sliced(metadata, z0)

@@ -7,7 +7,7 @@ import json
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import reduce
 from typing import Any
@@ -215,9 +215,8 @@ class Geometry:
 
     def to_json(self) -> dict[str, Any]:
         """Return the geometry as a JSON object."""
-        origin = self.origin and list(self.origin)
-        steps = [step and list(step) for step in self.steps]
-        return {"steps": steps, "origin": origin, "world": self.world, "unit": self.unit}
+        found: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return found
 
     @property
     def length(self) -> str | None:
@@ -250,12 +249,6 @@ class Geometry:
     def is_plain(self) -> bool:
         """Whether z, y and x are those of the world, in the same direction."""
         return bool(np.abs(self.directions - np.eye(3)[::-1]).max() < TOLERANCE)
-
-    @property
-    def is_orthogonal(self) -> bool:
-        """Whether the axes are at right angles."""
-        products = self.directions @ self.directions.T
-        return bool(np.abs(products - np.eye(3)).max() < TOLERANCE)
 
     @property
     def is_solid(self) -> bool:

@@ -66,10 +66,7 @@ EVERY = [Keys(prefix, separator) for prefix in ("", "c") for separator in "./"]
 
 
 def check_keys(node: Node, keys: Keys, shape: object, chunk: object) -> None:
-    """Raise FileError for a misnamed chunk, which would be read as missing.
-
-    TensorStore refuses invalid shapes.
-    """
+    """Raise FileError for a misnamed chunk, which would be read as missing."""
     try:
         counts = [-(-int(n) // int(by)) for n, by in zip(shape, chunk, strict=True)]  # type: ignore
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
@@ -115,10 +112,7 @@ SIZES = {"resolution": None, "voxel_size": None, "pixelResolution": None, "eleme
 def place_of(
     attributes: dict[str, Any], rank: int, sizes: Collection[str] = tuple(SIZES)
 ) -> tuple[Spacing, list[float], list[str]]:
-    """Return voxel sizes with units, the position of index 0, and the attributes that say so.
-
-    There is one of each for each axis or each spatial axis, or none if it is unknown.
-    """
+    """Return voxel sizes with units, the position of index 0, and the attributes that say so."""
     names = []
     spacing: Spacing = []
     for name in sizes:

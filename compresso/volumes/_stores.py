@@ -384,10 +384,7 @@ def decoded(
 
 
 def arrange(text: str, found: Found, selection: Selection) -> tuple[Any, Geometry | None]:
-    """Return the selected part of an array as [z, y, x] from 0, and its geometry if known.
-
-    Index i of the store lies at i times the spacing.
-    """
+    """Return the selected part of an array as [z, y, x] from 0, and its geometry if known."""
     array = found.array
     names = axis_names(text, found, selection)
     axes = [names.index(name) for name in SPACE if name in names]

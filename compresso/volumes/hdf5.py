@@ -33,10 +33,7 @@ SHUFFLE = 2
 
 
 class Hdf5(Format):
-    """Datasets in a tree of groups; chunks may have checksums: zlib's, or fletcher32.
-
-    Chunks may be missing and hold the fill value.
-    """
+    """Datasets in a tree of groups; chunks may be missing and hold the fill value."""
 
     name = "HDF5"
     suffixes = (".h5", ".hdf5", ".hdf", ".he5")
@@ -320,11 +317,7 @@ def attributes_of(metadata: Metadata) -> tuple[dict[str, tuple[Any, Any]], list[
 
 
 def geometry(fields: dict[str, Any]) -> Geometry | None:
-    """Return the geometry in ``resolution`` and ``offset``, [z, y, x] as in CREMI's files.
-
-    :func:`render` also writes ``units``, ``directions`` and ``world``; ``element_size_um`` is
-    ilastik's.
-    """
+    """Return the geometry in CREMI's, ilastik's (``element_size_um``) or our own attributes."""
     plain = {n: field.get("value") for n, field in fields.items() if isinstance(field, dict)}
     size, unit = _row(plain.get("resolution")), unit_of(plain.get("units"))
     if size is None and (micrometres := _row(plain.get("element_size_um"))):

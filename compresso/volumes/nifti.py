@@ -21,10 +21,7 @@ GZIP = b"\x1f\x8b"
 
 
 class Nifti(Format):
-    """A header and all labels, without a checksum other than gzip's.
-
-    The length must be that of the header.
-    """
+    """A header and all labels, without a checksum other than gzip's."""
 
     name = "NIfTI"
     suffixes = (".nii", ".nii.gz")
@@ -219,7 +216,8 @@ def _place(header: Any, place: Geometry) -> list[str]:
         return [*lost, "axes that do not span space"]
     affine = place.in_world("RAS").affine()
     header.set_sform(affine, code=code)
-    if place.is_orthogonal:
+    products = place.directions @ place.directions.T
+    if np.allclose(products, np.eye(3), rtol=0, atol=_metadata.TOLERANCE):  # at right angles
         header.set_qform(affine, code=code)
     close = _are_close(affine, header.get_best_affine())
     return lost + ["all digits of the origin"] * (not close)

@@ -28,11 +28,7 @@ DIGITS = 32
 
 
 class Nrrd(Format):
-    """A text header and all labels, in the same file or in one next to it.
-
-    gzip and bzip2 have checksums; raw and text do not. There must be exactly as many labels as the
-    header says.
-    """
+    """A text header and all labels, in the same file or in one next to it."""
 
     name = "NRRD"
     suffixes = (".nrrd", ".nhdr")

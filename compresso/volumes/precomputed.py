@@ -203,10 +203,7 @@ def _keys(
 
 
 def morton(at: Sequence[int], grid: Sequence[int]) -> int:
-    """Return a chunk's number in shards: the bits of its index along x, y and z, interleaved.
-
-    An axis has as many bits as its last chunk needs.
-    """
+    """Return a chunk's number in shards: the bits of its index, as many as each axis needs."""
     code = filled = 0
     for bit in range(max(grid).bit_length()):
         for number, count in zip(at, grid, strict=True):
@@ -225,9 +222,9 @@ def chunk_name(low: Corner, high: Corner) -> str:
 
 
 def _packed(node: Node, scale: dict[str, Any]) -> set[str]:
-    """Return the suffixes of a scale's chunks; TensorStore would read these chunks as missing.
+    """Return the suffixes of a scale's chunks, which TensorStore would read as missing.
 
-    Raises FileError if a local folder has chunks only under names that the info does not lead to.
+    Raises FileError for chunks under names that the info does not lead to.
     """
     sharded, grid = scale.get("sharding") is not None, _grid(scale)
     if node.path is None:  # there may be too many files to list them

@@ -9,9 +9,10 @@ import re
 import shlex
 import struct
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
@@ -42,11 +43,7 @@ OME_COUNTS = (
 
 
 class Tiff(Format):
-    """Pages, of which those of one series are the slices, in the series' own order.
-
-    Only deflate has a checksum. Otherwise every strip and tile must exist and be complete, and
-    there must be as many pages as the metadata of ImageJ, OME or tifffile say.
-    """
+    """Pages, of which those of one series are the slices, in the series' own order."""
 
     name = "TIFF"
     suffixes = (".tif", ".tiff")
@@ -252,8 +249,9 @@ USUAL = {"PhotometricInterpretation": (1, 3), "Orientation": (1,), "Software": (
 STORAGE = {
     *(254, 255, 256, 257, 258, 259, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288),
     *(289, 292, 293, 297, 317, 322, 323, 324, 325, 338, 339, 340, 341, 347, 32997, 32998, 50838),
+    50839,
 }
-ORIENTATION = 274
+ORIENTATION, IMAGEJ = 274, 50839
 #: ImageJ's metadata that are not bytes of its own objects.
 IMAGEJ_FIELDS = ("Info", "Labels", "LUTs", "Properties", "Ranges")
 #: The values of ResolutionUnit.
@@ -273,8 +271,11 @@ def read_metadata(found: Any, number: int = 0) -> tuple[Metadata, list[str]]:
 
     ``number`` is the index of an image of OME.
     """
-    tags = {tag.name: _tag(found.get(tag.code)) for tag in found if tag.code not in STORAGE}
-    text, imagej = tags.pop("ImageDescription", None), tags.pop("IJMetadata", None) or {}
+    codes = {tag.name: tag.code for tag in found if tag.code not in STORAGE}
+    tags = {name: _json(partial(found.valueof, code)) for name, code in codes.items()}
+    text, imagej = tags.pop("ImageDescription", None), {}
+    with suppress(OSError, IndexError, *_metadata.INVALID):
+        imagej = found.valueof(IMAGEJ) or {}
     kept = {name: value for name, value in tags.items() if name in KEPT and value is not None}
     lost = [f"tag {name}" for name in tags if name not in kept]
     fields = {name: value for name, value in kept.items() if value not in USUAL.get(name, ())}
@@ -282,7 +283,8 @@ def read_metadata(found: Any, number: int = 0) -> tuple[Metadata, list[str]]:
     if "XResolution" in resolution and resolution != NOTHING:
         fields |= resolution
     if imagej:
-        values = {name: _json(imagej[name]) for name in imagej if name in IMAGEJ_FIELDS}
+        known = [name for name in imagej if name in IMAGEJ_FIELDS]
+        values = {name: _json(partial(imagej.get, name)) for name in known}
         fields["IJMetadata"] = {name: value for name, value in values.items() if value}
         lost += [f"ImageJ's {name}" for name in imagej if not values.get(name)]
     if not isinstance(text, str):
@@ -329,25 +331,12 @@ def geometry(fields: dict[str, Any]) -> Geometry | None:
         return None
 
 
-def _tag(tag: Any) -> Any:
-    """Return the value of a tag as JSON; None if it is damaged."""
-    try:
-        return _json(tag.value)
-    except (OSError, ValueError, TypeError, IndexError, KeyError, OverflowError):
-        return None
-
-
-def _json(value: Any) -> Any:
-    """Return a value as JSON; None if it is of another kind."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    if isinstance(value, list | tuple):
-        items = [_json(item) for item in value]
-        return None if None in items else items
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    value = int(value) if isinstance(value, int) else value  # not an enum
-    return value if isinstance(value, str | int | float | dict) else None
+def _json(read: Callable[[], Any]) -> Any:
+    """Return what a function returns as JSON; None if that is damaged or of another kind."""
+    with suppress(OSError, IndexError, *_metadata.INVALID):
+        text = json.dumps(read(), allow_nan=False, default=lambda item: item.tolist())
+        return json.loads(text)
+    return None
 
 
 def _size(text: Any) -> float | None:
@@ -372,10 +361,7 @@ def _pair(value: Any) -> tuple[int, int] | None:
 
 
 def tags(volume: Volume) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """Return arguments of tifffile's ``write`` for a page and for the first page, and lost fields.
-
-    The first page has a description with the number of slices.
-    """
+    """Return tifffile's arguments for writing a page and the first page, and lost fields."""
     fields = _metadata.own(volume.metadata, "tiff")
     lost = Tiff().foreign(volume.metadata)
     place = _metadata.geometry_of(volume.metadata)
