@@ -273,7 +273,8 @@ def read_metadata(found: Any, number: int = 0) -> tuple[Metadata, list[str]]:
     """
     codes = {tag.name: tag.code for tag in found if tag.code not in STORAGE}
     tags = {name: _json(partial(found.valueof, code)) for name, code in codes.items()}
-    text, imagej = tags.pop("ImageDescription", None), {}
+    text = tags.pop("ImageDescription", None)
+    imagej: dict[str, Any] = {}
     with suppress(OSError, IndexError, *_metadata.INVALID):
         imagej = found.valueof(IMAGEJ) or {}
     kept = {name: value for name, value in tags.items() if name in KEPT and value is not None}
