@@ -58,8 +58,8 @@ def test_files(tmp_path, path, labels):
 
 
 def test_zarr(zarr, tmp_path, labels):
-    depots.make(zarr, tmp_path / "a.zarr", labels, CHUNKS, (128, 256, 512), depth=16)
-    array = zarr.open_array(str(tmp_path / "a.zarr"))
+    shards = {"chunks": CHUNKS, "shards": (128, 256, 512)}
+    array = zarr.open_array(depots.own(tmp_path / "a.zarr", labels, {"depth": 16}, **shards))
     same(array[:], labels)
     same(array[3:200:50, 100:300], labels[3:200:50, 100:300])
 

@@ -5,8 +5,6 @@ import os
 import pickle
 import subprocess
 import venv
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,33 +17,28 @@ VERSIONS = {"compresso": "3.3.3", "cloud-volume": "12.15.2"}
 WORKER = Path(__file__).with_name("peer_worker.py")
 
 
-def interpreter(cache: Path, *packages: str) -> Path:
-    """A Python that has these packages; skips the test where none can be had.
+def interpreter(cache: Path, *packages: str, ours: bool = False) -> Path:
+    """A Python that has these packages, and with ``ours`` this checkout; skips if none can be had.
 
     It is the one that the environment variable COMPRESSO_PEERS names, or a virtual environment
     that is made once in the folder ``cache``.
     """
-    if named := os.environ.get("COMPRESSO_PEERS"):
+    if (named := os.environ.get("COMPRESSO_PEERS")) and not ours:
         lacking = [name for name in packages if not _has(named, name)]
         if lacking:
             pytest.skip(f"COMPRESSO_PEERS={named} lacks {', '.join(lacking)}")
         return Path(named)
-    python = cache / "-".join(packages) / "bin/python"
-    with _alone(cache):
+    python = cache / "-".join([*["ours"] * ours, *packages]) / "bin/python"
+    with (cache / "lock").open("w") as lock:  # tests run in several processes
+        fcntl.flock(lock, fcntl.LOCK_EX)
         if not all(python.exists() and _has(python, name) for name in packages):
             venv.create(python.parents[1], with_pip=True, clear=True)
-            install(python, *[_pinned(name) for name in packages])
-    return python
-
-
-def with_ours(cache: Path, *packages: str) -> Path:
-    """A Python that has these packages, and this checkout installed where PyPI's compresso was."""
-    python = cache / "-".join(["ours", *packages]) / "bin/python"
-    with _alone(cache):
-        if not all(python.exists() and _has(python, name) for name in packages):
-            venv.create(python.parents[1], with_pip=True, clear=True)
-            install(python, *[_pinned(name) for name in packages], str(ROOT))
-        install(python, "--force-reinstall", "--no-deps", str(ROOT))  # what is in it today
+            pinned = [
+                f"{name}=={VERSIONS[name]}" if name in VERSIONS else name for name in packages
+            ]
+            install(python, *pinned, *[str(ROOT)] * ours)
+        if ours:
+            install(python, "--force-reinstall", "--no-deps", str(ROOT))  # what is in it today
     return python
 
 
@@ -58,18 +51,6 @@ def install(python: Path, *what: str) -> None:
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or ["pip failed"]
         pytest.skip(f"cannot install {' '.join(what)}: {reason[0]}")
-
-
-@contextmanager
-def _alone(cache: Path) -> Iterator[None]:
-    """One process at a time makes environments; tests run in several."""
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _pinned(package: str) -> str:
-    return f"{package}=={VERSIONS[package]}" if package in VERSIONS else package
 
 
 def _has(python: Path | str, package: str) -> bool:

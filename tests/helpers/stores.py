@@ -199,20 +199,6 @@ def zarr_array(path, volume, **options):
     return path
 
 
-def make(zarr, path, labels, chunks, shards=None, **configuration):
-    array = zarr.create_array(
-        str(path),
-        shape=labels.shape,
-        dtype=labels.dtype,
-        chunks=chunks,
-        shards=shards,
-        serializer={"name": "compresso", "configuration": configuration},
-        compressors=None,
-    )
-    array[:] = labels
-    return array
-
-
 def own(path, volume, codec=None, **options):
     """A Zarr array in the codec compresso."""
     pytest.importorskip("zarr", reason="needs the package zarr")

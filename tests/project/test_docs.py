@@ -15,8 +15,6 @@ from experiments.records import COLUMNS
 from tests.helpers.paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-#: Pages that are being rewritten.
-LATER = {"ristretto.md"}
 PYTHON = re.compile(r"```python\n(.*?)```", re.S)
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
@@ -76,13 +74,6 @@ def test_commands_run(name, sources):
     for line in local:
         done = CliRunner().invoke(main, shlex.split(line)[1:])
         assert done.exit_code == ("damaged" in line), (line, done.output)
-
-
-def test_one_command_measures_and_one_tests():
-    install = "python3 -m venv .venv && .venv/bin/pip install -r {} && .venv/bin/python "
-    measure, test = [line for line in shell(PAGES[0]) if line.startswith("python3 -m venv .venv")]
-    assert measure.startswith(install.format("requirements.txt") + "run.py ")
-    assert test == install.format("requirements-dev.txt") + "-m pytest"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

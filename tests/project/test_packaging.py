@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 import tarfile
 import tomllib
 import venv
@@ -25,33 +24,20 @@ labels = before = np.kron(corners, np.ones((8, 99, 90), np.uint64))
 exec(sys.stdin.read())
 print(compresso.__version__, np.array_equal(labels, before))
 """
-#: Targets of links and images in Markdown.
-LINK = re.compile(r"\]\(\s*<?([^)\s>]+)")
 
 
 def relative_links(text):
     """The links of a text that lead nowhere on another site."""
-    return [link for link in LINK.findall(text) if not re.match(r"https?://|mailto:|#", link)]
+    return re.findall(r"\]\(\s*<?(?!https?://|mailto:|#)[^)\s>]+", text)
 
 
-def requirements(text):
-    """The lines of a requirements file, without comments."""
-    lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    return {line for line in lines if line}
-
-
-def test_the_long_description_has_no_relative_links():
+def test_the_metadata():
+    """Requirements are the dependencies and the extra ``bench``; the README lists all extras."""
+    extras = PROJECT["optional-dependencies"]
+    lines = re.findall(r"^[^#\s]+", (ROOT / "requirements.txt").read_text(), re.M)
+    assert {*lines} == {*PROJECT["dependencies"], *extras["bench"]}
+    assert set(re.findall(r"^\| `(\w+)` \|", README, re.M)) >= set(extras)
     assert not relative_links(PROJECT["readme"]["text"])
-
-
-def test_requirements_are_the_dependencies_and_the_extra_bench():
-    extra = PROJECT["optional-dependencies"]["bench"]
-    found = requirements((ROOT / "requirements.txt").read_text())
-    assert found == {*PROJECT["dependencies"], *extra}
-
-
-def test_the_readme_lists_the_extras():
-    assert set(re.findall(r"^\| `(\w+)` \|", README, re.M)) >= set(PROJECT["optional-dependencies"])
 
 
 @pytest.fixture(scope="module")
@@ -92,23 +78,6 @@ def test_the_wheel_replaces_the_package_that_cloudvolume_asks_for(built, tmp_pat
     assert done.stdout.split() == [compresso.__version__, "True"]
     command = [python.with_name("compresso"), "--version"]
     assert compresso.__version__ in subprocess.run(command, capture_output=True, text=True).stdout
-
-
-@pytest.mark.slow
-def test_the_source_distribution_passes_its_tests(built, tmp_path):
-    (path,) = built.glob("*.tar.gz")
-    with tarfile.open(path) as archive:
-        archive.extractall(tmp_path, filter="data")
-    (folder,) = tmp_path.iterdir()
-    tests = ["project/test_layout.py", "compresso/container/test_golden.py"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", "0", *(f"tests/{name}" for name in tests)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
 
 
 @pytest.mark.slow

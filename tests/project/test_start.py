@@ -45,13 +45,10 @@ def compressed(tmp_path_factory):
     ("arguments", "code"),
     [
         (["info", "compresso.cps"], 0),
-        (["verify", "none.cps"], 0),
         (["verify", "none.cps", "--threads", "2"], 0),
         (["info", "missing.cps"], 1),
-        (["--help"], 0),
         (["compress", "--help"], 0),
         (["verify", "none.cps", "--threads", "many"], 2),
-        (["shrink"], 2),
     ],
 )
 def test_commands_without_kernels_import_no_compiler(compressed, arguments, code):
@@ -59,24 +56,17 @@ def test_commands_without_kernels_import_no_compiler(compressed, arguments, code
     assert imported(RUN, *places) == (code, set())
 
 
-def test_the_test_sees_the_compiler(compressed):
+def test_the_package_and_the_help_of_the_harness_import_no_compiler(compressed):
+    code = "import compresso; compresso.COMPRESSO, compresso.LZMA, compresso.dumps"
+    assert imported(code) == (0, set())
+    code = "import runpy; runpy.run_path('run.py', run_name='__main__')"
+    assert imported(code, "grid", "--help") == (0, set())
     code, found = imported(RUN, "verify", compressed / "compresso.cps")
     assert code == 0
     assert "numba" in found
-
-
-def test_the_package_and_its_codecs():
-    code = "import compresso; compresso.COMPRESSO, compresso.LZMA, compresso.dumps"
-    assert imported(code) == (0, set())
 
 
 def test_names_that_are_imported_on_demand_are_listed():
     names = {"dumps", "encodings", "Encoding", "COMPRESSO", "LZMA", "NONE", "remap", "SpecError"}
     assert names <= set(dir(C))
     assert all(hasattr(C, name) for name in dir(C) if not name.startswith("_"))
-
-
-def test_the_help_of_the_harness():
-    code = "import runpy; runpy.run_path('run.py', run_name='__main__')"
-    assert imported(code, "grid", "--help") == (0, set())
-    assert imported(code, "--help") == (0, set())

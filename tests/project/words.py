@@ -193,11 +193,7 @@ def main() -> None:
             print(f"{path.relative_to(ROOT)}:{found.line}: {found.text!r}: write {found.advice}")
     for path in paths:
         if path.suffix == ".md":
-            words, mean, long, semicolons = statistics(path.read_text())
-            print(
-                f"{path.relative_to(ROOT)}: {words} words, {mean:.1f} per sentence, "
-                f"{long:.0%} of the sentences above 30, {semicolons} semicolons"
-            )
+            print(f"{path.relative_to(ROOT)}: {statistics(path.read_text())}")
 
 
 if __name__ == "__main__":

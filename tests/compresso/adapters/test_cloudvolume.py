@@ -28,7 +28,7 @@ def theirs(cache):
 @pytest.fixture(scope="module")
 def ours(cache):
     """A Python with CloudVolume and this checkout."""
-    return peers.with_ours(cache, "cloud-volume")
+    return peers.interpreter(cache, "cloud-volume", ours=True)
 
 
 def run(python, task, folder, path):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from experiments.checks import corruption
 from experiments.checks.corruption import SOURCES
@@ -28,13 +27,6 @@ def test_damaged_source_files_are_refused_or_right(name):
     assert tally["refused"] > 50 or name not in QUICK
 
 
-def test_where_damage_is():
-    assert corruption.changes(b"abcdef", b"aXcdXf") == [(1, 2), (4, 5)]
-    assert corruption.changes(b"abcdef", b"abc") == [(3, 6)]
-    assert corruption.changes(b"abcdef", b"abef") == [(2, 4)]
-    assert corruption.changes(b"abcdef", b"abccdef") == [(3, 4)]
-
-
 def test_crashes_and_hangs_are_counted(tmp_path, monkeypatch):
     worker = corruption.Worker("stream none", LABELS, tmp_path)
     worker.process.kill()
@@ -42,10 +34,3 @@ def test_crashes_and_hangs_are_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(corruption, "TIMEOUT", 0.0)
     assert worker.decode(worker.stream) == "hang"
     worker.stop()
-
-
-def test_the_table_has_a_line_per_codec():
-    words = ["--count", "6", "--only", "container png none"]
-    done = CliRunner().invoke(corruption.main, words)
-    assert done.exit_code == 0, done.output
-    assert done.output.splitlines()[-1].startswith("| container png none | 6 | ")

@@ -15,13 +15,14 @@ def table(check, *words):
     return [line.split(" | ") for line in done.stdout.splitlines()[2:]]
 
 
-def test_a_small_volume_is_measured_whole():
+def test_samples_are_compared_with_the_volume(monkeypatch, tmp_path):
     words = ("phantom:size=32x32x8", "--seeds", 1, "--methods", "cpso+zstd")
     ((_, said, *_),) = table(recommended.interval, *words)
     assert said == "measured whole: exact"
-
-
-def test_samples_are_compared_with_the_volume(monkeypatch):
+    missing = CliRunner().invoke(recommended.interval, [str(tmp_path / "nothing.h5")])
+    assert missing.exit_code == 1
+    assert missing.stderr.startswith(f"Error: {tmp_path}/nothing.h5: ")
+    assert missing.stderr.count("\n") == 1
     monkeypatch.setattr(recommended, "plan", lambda _: ((8, 32, 32), 4))
     words = ("pattern:kind=noise,size=128x128x32", "--seeds", 2, "--methods", "none")
     ((_, name, contained, *_),) = table(recommended.interval, *words)

@@ -174,16 +174,6 @@ def test_windows_are_compared_with_8x8x1():
     assert drawn("window_sizes", few) == {}
 
 
-def test_long_names_at_the_fast_end_are_inside():
-    (slow,) = results_of("ac3", "em", {("compresso", "lzma"): 800}, encode_s=50, decode_s=50)
-    rows = [slow, *results_of("ac3", "em", {("compressed_segmentation", "lzma"): 70})]
-    (figure,) = drawn("pareto", rows).values()
-    figure.draw_without_rendering()
-    for axis in figure.axes:
-        right = max(text.get_window_extent().x1 for text in axis.texts)
-        assert right <= axis.get_window_extent().x1 + 2
-
-
 @pytest.mark.parametrize("kind", figures.RESULTS)
 @pytest.mark.parametrize("sets", [["ac3"], ["a" + LONG, "b" + LONG, TRAINED, "phantom"]])
 def test_texts_are_inside_and_not_upon_each_other(kind, sets):
@@ -245,22 +235,6 @@ def test_slices_that_are_shown_hold_labels(filled, shown):
     assert all(axis.images[0].get_array().any() for axis in figure.axes)
     assert "4 x 4 x 40 nm" in figure.get_suptitle()
     assert [text.get_text() for text in figure.axes[0].texts] == ["20 nm"]
-
-
-@pytest.mark.parametrize(
-    ("width", "unit", "text", "length"),
-    [
-        (512, (), "100 voxels", 100),
-        (512, (8, "nm"), "1 \u00b5m", 125),
-        (512, (0.3, "mm"), "50 mm", 50 / 0.3),
-    ],
-)
-def test_the_scale_bar_is_round(width, unit, text, length):
-    axis = plt.figure().subplots()
-    figures.volumes.scale_bar(axis, width, *unit)
-    assert axis.texts[0].get_text() == text
-    assert np.ptp(axis.lines[0].get_xdata()) == pytest.approx(length)
-    figures.volumes.scale_bar(axis, 1)
 
 
 def test_frequent_windows_are_counted():

@@ -182,61 +182,6 @@ def test_the_printed_commands_work(tmp_path, run, few, monkeypatch, zarr):
     assert np.array_equal(eval(answers["random_access"]["python"], names)[:], labels)  # noqa: S307
 
 
-def test_text_has_a_block_per_purpose_and_warnings(run, few, monkeypatch):
-    blocks = run(*SMALL).stdout.split("\n\n")
-    assert blocks[0].startswith("phantom:size=24x20x3 (synthetic), 24 x 20 x 3 uint64")
-    assert len(blocks) == 1 + len(NAMES)
-    for block in blocks[1:]:
-        assert "x smaller" in block
-        assert "use it:  compresso " in block
-        assert "trained" not in block
-    monkeypatch.setattr(recommend, "methods", lambda: [method("ristretto")])
-    changes = {"dataset": "pinky40-z000-255.h5", "other_cpu": 0.5}
-    faked(monkeypatch, lambda row, *_: row | changes)
-    text = run(*SMALL).stdout
-    assert "trained on this volume" in text
-    assert "50% of the processors" in text
-
-
-@pytest.mark.parametrize(
-    "labels",
-    [
-        np.zeros((0, 4, 4), "u1"),
-        np.zeros((2, 3, 4, 5), "u1"),
-        np.random.default_rng(0).integers(256, size=(4, 32, 32), dtype="u1"),  # no labels
-    ],
-)
-def test_a_volume_without_an_answer_is_one_line(tmp_path, run, few, labels):
-    np.save(tmp_path / "a.npy", labels)
-    result = run(tmp_path / "a.npy", code=1)
-    assert len(result.stderr.strip().splitlines()) == 1
-    assert not result.stdout
-
-
-@pytest.mark.parametrize(
-    "wrong", ["--sample 0", "--sample 1.5", "--chunks 8x8", "--seed -1", "--runs 0"]
-)
-def test_wrong_arguments(run, wrong):
-    assert wrong.split()[0] in run("phantom", *wrong.split(), code=2).stderr
-
-
-def test_rows_are_kept_as_soon_as_they_are_measured(tmp_path, run, few, monkeypatch):
-    before = []
-
-    def stopped(row, *_):
-        path = tmp_path / "r.csv"
-        before.append(len(records.read(path)) if path.exists() else 0)
-        if len(before) == 4:
-            raise KeyboardInterrupt
-        return row
-
-    faked(monkeypatch, stopped)
-    result = run("phantom:size=24x20x3", code=130)
-    assert before == [0, 1, 2, 3]
-    assert "finished runs are in" in result.stderr
-    assert not result.stdout
-
-
 @pytest.mark.parametrize("every", [False, True])
 def test_a_method_that_fails_on_a_box_is_not_for_boxes(run, few, monkeypatch, every):
     failing = [str(one) for one in (FEW if every else FEW[:1])]
@@ -247,17 +192,53 @@ def test_a_method_that_fails_on_a_box_is_not_for_boxes(run, few, monkeypatch, ev
     assert lines <= {f"! {one}: error: decoded labels differ" for one in failing}
     answers = json.loads(result.stdout)
     assert list(answers) == (NAMES[:-1] if every else NAMES)
+    broken = {"status": "error: broken"}
+    faked(monkeypatch, lambda r, *_: r | broken)
+    assert "every method failed" in run(*SMALL, code=1).stderr
     if not every:
         found = answers["random_access"]
         assert method_name(found["encoding"], found["compression"]) not in failing
 
 
-def test_a_method_that_fails_ends_with_1(run, few, monkeypatch):
-    broken = {"status": "error: broken"}
-    faked(monkeypatch, lambda r, _, m: r | broken if m == FEW[1] else r)
-    assert "! cpso + zstd: error: broken" in run(*SMALL, code=1).stderr
-    faked(monkeypatch, lambda r, *_: r | broken)
-    assert "every method failed" in run(*SMALL, code=1).stderr
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.zeros((0, 4, 4), "u1"),
+        np.random.default_rng(0).integers(256, size=(4, 32, 32), dtype="u1"),  # no labels
+    ],
+)
+def test_a_volume_without_an_answer_is_one_line(tmp_path, run, few, labels):
+    np.save(tmp_path / "a.npy", labels)
+    result = run(tmp_path / "a.npy", code=1)
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not result.stdout
+
+
+def test_rows_are_kept_as_soon_as_they_are_measured(tmp_path, run, few, monkeypatch):
+    before = []
+
+    def stopped(row, *_):
+        path = tmp_path / "r.csv"
+        before.append(len(records.read(path)) if path.exists() else 0)
+        if len(before) == 3:
+            raise KeyboardInterrupt
+        return row
+
+    faked(monkeypatch, stopped)
+    assert "finished runs are in" in run("phantom:size=24x20x3", code=130).stderr
+    assert before == [0, 1, 2]
+
+
+def test_the_text_says_what_to_run_and_what_was_measured_on_training_data(run, few, monkeypatch):
+    blocks = run(*SMALL).stdout.split("\n\n")
+    assert blocks[0].startswith("phantom:size=24x20x3 (synthetic), 24 x 20 x 3 uint64")
+    assert len(blocks) == 1 + len(NAMES)
+    assert all("use it:  compresso " in block and "trained" not in block for block in blocks[1:])
+    monkeypatch.setattr(recommend, "methods", lambda: [method("ristretto")])
+    faked(monkeypatch, lambda row, *_: row | {"dataset": "pinky40-z000-255.h5", "other_cpu": 0.5})
+    text = run(*SMALL).stdout
+    assert "trained on this volume" in text
+    assert "50% of the processors" in text
 
 
 def test_an_encoding_that_cannot_hold_a_label_is_left_out(tmp_path, run, few):
