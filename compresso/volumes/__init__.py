@@ -14,7 +14,7 @@ import os
 import re
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -273,7 +273,11 @@ def sliced(metadata: Metadata, z0: int, z1: int, depth: int) -> Metadata:
     """Return the metadata of slices z0..z1-1 of a volume that has ``depth``."""
     if (z0, z1) == (0, depth):
         return metadata
-    found = _metadata.sliced(metadata, z0)
+    found = dict(metadata)
+    if geometry := geometry_of(metadata):
+        del found["geometry"]
+        with suppress(ValueError):  # the origin overflows
+            found |= _metadata.make("", {}, geometry.moved(z0))
     for form in suffixes().values():
         if fields := _metadata.own(metadata, form.key):
             found = found | {form.key: form.sliced(fields, z0, z1)}

@@ -52,17 +52,6 @@ def geometry_of(metadata: Metadata) -> "Geometry | None":
     return geometry if geometry.is_sane else None
 
 
-def sliced(metadata: Metadata, z: int) -> Metadata:
-    """Return the metadata of the slices from ``z`` on, which have another origin."""
-    geometry = geometry_of(metadata)
-    if geometry is None:
-        return metadata
-    try:
-        return metadata | {"geometry": geometry.moved(z).to_json()}
-    except ValueError:  # the origin overflows
-        return {key: value for key, value in metadata.items() if key != "geometry"}
-
-
 def fit(metadata: Metadata, limit: int = LIMIT) -> tuple[Metadata, list[str]]:
     """Leave out the largest fields beyond ``limit`` bytes of JSON; return their names."""
     kept, lost = json.loads(json.dumps(metadata)), []

@@ -124,12 +124,9 @@ def test_a_forged_shape_is_refused_before_it_is_allocated(tmp_path, name):
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_npy_in_any_order_and_cut_while_it_is_open(tmp_path, order):
+def test_npy_files_that_are_cut_while_they_are_open(tmp_path, order):
     labels = np.arange(40 * 50 * 60, dtype="u4").reshape(40, 50, 60)
     np.save(tmp_path / "x.npy", np.asarray(labels, order=order))
-    with volumes.open(tmp_path / "x.npy") as reader:
-        for start, stop in ((3, 9), (39, 40), (0, 40), (0, 1)):
-            np.testing.assert_array_equal(reader.read(start, stop), labels[start:stop])
     with volumes.open(tmp_path / "x.npy") as reader:
         os.truncate(tmp_path / "x.npy", 1000)
         with pytest.raises(C.FileError, match=r"x\.npy: not readable as \.npy"):
