@@ -251,17 +251,17 @@ def _chart(
 def _axis(
     values: "pd.Series[float]", start: float, stop: float
 ) -> tuple[Callable[[float], float], list[tuple[float, str]]]:
-    """A function from a value to its place on a logarithmic axis, and places of round numbers."""
+    """A function from a value to its pixel on a logarithmic axis, and pixels of round numbers."""
     low, high = values.min() / 1.25, values.max() * 1.25
 
-    def place(value: float) -> float:
+    def pixel(value: float) -> float:
         return round(start + (stop - start) * math.log(value / low) / math.log(high / low), 1)
 
     for steps in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
         ticks = [t for t in LogLocator(subs=steps).tick_values(low, high) if low <= t <= high]
         if len(ticks) > 1:
             break
-    return place, [(place(tick), f"{tick:,g}") for tick in ticks]
+    return pixel, [(pixel(tick), f"{tick:,g}") for tick in ticks]
 
 
 def _failed(rows: pd.DataFrame) -> list[str]:

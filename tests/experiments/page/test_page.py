@@ -71,7 +71,9 @@ def written(tmp_path_factory):
     rows += results_of(EVIL, "em", {("crackle", "none"): 1}, **failed)
     table = tabulate(rows)
     drawn = list(figures.draw_all(table, folder))
-    answers = {"archive": {"encoding": "cpso", "compression": "zstd", "why": "the <smallest>"}}
+    answer = {"encoding": "cpso", "compression": "zstd", "why": "the <smallest>", "ratio": 71.5}
+    answer["command"] = "compresso compress"
+    answers = {"archive": answer, "random_access": answer | {"box_ratio": 31.4}}
     return page.write(table, drawn, folder, answers)
 
 
@@ -107,6 +109,11 @@ def test_without_scripts_everything_is_shown(written):
     text = re.sub("<script>.*</script>", "", written.read_text(), flags=re.S)
     assert sorted(re.findall(r"<(\w+)[^>]* hidden", text)) == ["button", "span"]  # need scripts
     assert len(lines_of(text, "ristretto")) == 3
+
+
+def test_random_access_shows_the_ratio_of_boxes(written):
+    rows = (lines_of(written.read_text(), name) for name in ("archive", "random access"))
+    assert [[row[2] for row in found] for found in rows] == [["71.5"], ["31.4"]]
 
 
 def test_the_headline_is_the_best_result_and_raw_labels_are_none(tmp_path, written):
