@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
-from time import get_clock_info, perf_counter_ns, process_time, process_time_ns
+from time import process_time, process_time_ns
 from typing import NamedTuple
 
 from compresso import compressors, encodings
@@ -51,9 +51,6 @@ BOX_MARGINS = (2.0, 1.3)
 #: Processor seconds after which a candidate is not measured again, on a block and on the sample.
 #: Other work on the machine then costs no candidate its runs.
 BLOCK_PATIENCE, PATIENCE = 0.15, 1.0
-#: The processor time of this process, as all methods use one thread: waiting for other programs
-#: does not count. Windows counts it in steps of 16 ms.
-CLOCK = process_time_ns if get_clock_info("process_time").resolution < 1e-5 else perf_counter_ns
 #: By which factor a speed of fewer runs than an interval needs may be wrong.
 FEW_RUNS = 1.5
 
@@ -73,7 +70,7 @@ class Measurer:
 
     announce: Announce = lambda _: None
     record: Callable[[Row], None] = lambda _: None
-    now: Callable[[], int] = CLOCK
+    now: Callable[[], int] = process_time_ns  # waiting for other programs does not count
 
     def measure(self, volume: LoadedVolume, method: Method, run: int = 1) -> Row:
         """Measure one run of a method, after a short one to warm up."""
@@ -219,7 +216,8 @@ class Purpose:
             return f"{seconds} s per gigavoxel to load {link}"
         if self is GENERAL:
             if min(one.speeds) < DISK:
-                return f"no method reaches {DISK:.0f} MB/s both ways; this one comes nearest"
+                small = "no method that at least halves the labels reaches"
+                return f"{small} {DISK:.0f} MB/s both ways; this one comes nearest"
             return f"the smallest that compresses and decompresses at {DISK:.0f} MB/s or more"
         return f"{file_size(round(nbytes))} for the whole volume"
 

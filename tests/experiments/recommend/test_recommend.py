@@ -102,6 +102,10 @@ def test_the_smallest_that_is_fast_enough_is_chosen(purpose, found, name):
     assert chosen(purpose, [candidate(one, *numbers) for one, numbers in found.items()]) == name
 
 
+def test_the_reason_counts_only_methods_that_at_least_halve_the_labels():
+    assert "no method that at least halves" in GENERAL.why(candidate("zstd", 2, 400, 400), 1)
+
+
 @pytest.mark.parametrize("purpose", PURPOSES)
 def test_a_candidate_stays_open_as_long_as_it_may_be_chosen(purpose):
     """Change every ratio and speed by less than the doubt: the choice was always open."""
