@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -64,28 +64,18 @@ def precomputed(folder: Path, volume, encoding="raw", offset=(0, 0, 0), mips=1, 
         scale["compressed_segmentation_block_size"] = [8, 8, 8]
     for mip in range(mips):
         part = volume[:, :: 1 << mip, :: 1 << mip]
-        store = ts.open(
-            {
-                "driver": "neuroglancer_precomputed",
-                "kvstore": {"driver": "file", "path": f"{folder}/"},
-                "multiscale_metadata": {
-                    "type": "segmentation",
-                    "data_type": volume.dtype.name,
-                    "num_channels": 1,
-                },
-                "scale_metadata": {
-                    "size": part.shape[::-1],
-                    "encoding": encoding,
-                    "chunk_size": [16, 16, 8],
-                    "resolution": [4 << mip, 4 << mip, 40],
-                    "voxel_offset": offset,
-                    **scale,
-                },
-            },
-            create=True,
-        ).result()
-        store[..., 0] = part.T
+        given = {"size": part.shape[::-1], "encoding": encoding, "voxel_offset": offset}
+        given |= {"chunk_size": [16, 16, 8], "resolution": [4 << mip, 4 << mip, 40]} | scale
+        kind = {"type": "segmentation", "data_type": volume.dtype.name, "num_channels": 1}
+        metadata = {"multiscale_metadata": kind, "scale_metadata": given}
+        created("neuroglancer_precomputed", folder, **metadata)[..., 0] = part.T
     return folder
+
+
+def created(driver, folder, **metadata):
+    """A new store of TensorStore's."""
+    store = {"driver": "file", "path": f"{folder}/"}
+    return ts.open({"driver": driver, "kvstore": store, **metadata}, create=True).result()
 
 
 def packed(folder: Path, volume, *suffixes, encoding="raw", offset=(0, 0, 0)) -> Path:
@@ -110,13 +100,16 @@ def change(folder: Path, **scale) -> Path:
 def in_compresso(folder: Path, volume, offset=(0, 0, 0), **scale) -> Path:
     """A precomputed volume with ``encoding: compresso``, each chunk a stream of cpso."""
     precomputed(folder, volume, offset=offset, **scale)
-    codec, starts = encodings.parse("cpso"), offset[::-1]
+    encode_again(folder, volume, "cpso", offset)
+    return change(folder, encoding="compresso")
+
+
+def encode_again(folder: Path, volume, codec, offset=(0, 0, 0)) -> None:
+    """Write each chunk's file of a precomputed volume with a codec."""
     for chunk in chunks(folder):
         ends = [map(int, part.split("-")) for part in chunk.name.split("_")[::-1]]
-        box = tuple(slice(a - at, b - at) for (a, b), at in zip(ends, starts, strict=True))
-        assert chunk.read_bytes() == volume[box].tobytes()
-        chunk.write_bytes(codec.encode(np.ascontiguousarray(volume[box])))
-    return change(folder, encoding="compresso")
+        box = tuple(slice(a - at, b - at) for (a, b), at in zip(ends, offset[::-1], strict=True))
+        chunk.write_bytes(encodings.parse(codec).encode(np.ascontiguousarray(volume[box])))
 
 
 def in_shards(folder: Path, volume, offset=(0, 0, 0)) -> Path:
@@ -136,21 +129,9 @@ def in_shards(folder: Path, volume, offset=(0, 0, 0)) -> Path:
 
 def n5(folder: Path, volume, **metadata) -> Path:
     """An N5 array, axes x, y, z."""
-    store = ts.open(
-        {
-            "driver": "n5",
-            "kvstore": {"driver": "file", "path": f"{folder}/"},
-            "metadata": {
-                "dimensions": volume.shape[::-1],
-                "blockSize": [16, 16, 8],
-                "dataType": volume.dtype.name,
-                "compression": {"type": "gzip"},
-                **metadata,
-            },
-        },
-        create=True,
-    ).result()
-    store[...] = volume.T
+    given = {"dimensions": volume.shape[::-1], "blockSize": [16, 16, 8]}
+    given |= {"dataType": volume.dtype.name, "compression": {"type": "gzip"}} | metadata
+    created("n5", folder, metadata=given)[...] = volume.T
     return folder
 
 
@@ -194,26 +175,22 @@ def refusal(text) -> str:
 
 
 def zarr_array(path, volume, **options):
-    zarr = pytest.importorskip("zarr", reason="needs the package zarr")
+    zarr = pytest.importorskip("zarr")
     zarr.create_array(str(path), data=volume, **({"chunks": (8, 16, 16)} | options))
     return path
 
 
 def own(path, volume, codec=None, **options):
     """A Zarr array in the codec compresso."""
-    pytest.importorskip("zarr", reason="needs the package zarr")
+    pytest.importorskip("zarr")
     importlib.import_module("compresso.adapters.zarr")  # registers the codec
     codec = {"name": "compresso", "configuration": codec or {"encoding": "cpso"}}
     return zarr_array(path, volume, serializer=codec, compressors=None, **options)
 
 
 def zarr_group(path, version=3):
-    zarr = pytest.importorskip("zarr", reason="needs the package zarr")
+    zarr = pytest.importorskip("zarr")
     return zarr.open_group(str(path), mode="w", zarr_format=version)
-
-
-def _sharded(folder, volume):
-    return precomputed(folder, volume, sharding=SHARDS)
 
 
 #: Writers of one volume to a store of each kind, in chunks of (8, 16, 16) or less, and its dtypes.
@@ -221,7 +198,7 @@ ALL = ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 KINDS = {
     "raw": (precomputed, ALL[1:4] + ALL[5:]),
     "segmentation": (partial(precomputed, encoding="compressed_segmentation"), ("u4", "u8")),
-    "shards": (_sharded, ("i1", "u8")),
+    "shards": (partial(precomputed, sharding=SHARDS), ("i1", "u8")),
     "packed": (lambda folder, volume: packed(folder, volume, ".gz"), ("u1", "u8")),
     "compresso": (in_compresso, ALL[5:]),
     "compresso-shards": (in_shards, ("u8",)),
@@ -331,9 +308,8 @@ class Bucket(BaseHTTPRequestHandler):
 
     @property
     def asked(self):
-        """The name of an object; None where the list of them is asked for."""
-        name = unquote(urlsplit(self.path).path).partition("/o/")[2]
-        return name or None
+        """The name of an object; None if the list of them is requested."""
+        return unquote(urlsplit(self.path).path).partition("/o/")[2] or None
 
     def answer(self, status, data):
         self.send_response(status)
@@ -346,30 +322,22 @@ class Bucket(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def serving(folder: Path, unlisted: bool = False) -> Iterator[str]:
+def serving(folder: Path, unlisted: bool = False) -> AbstractContextManager[str]:
     """The address of a server of a folder."""
-    with server(partial(Handler, directory=str(folder), unlisted=unlisted)) as address:
-        yield address
+    return server(partial(Handler, directory=str(folder), unlisted=unlisted))
 
 
-@contextmanager
-def bucket(objects: dict[str, bytes]) -> Iterator[str]:
+def bucket(objects: dict[str, bytes]) -> AbstractContextManager[str]:
     """The address of a server that TensorStore takes for Google's, of all buckets' objects."""
-    with server(partial(Bucket, objects=objects)) as address:
-        yield address
+    return server(partial(Bucket, objects=objects))
 
 
 @contextmanager
 def server(handler) -> Iterator[str]:
     """The address of a server with this handler, which ends with the block."""
-    made = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    made.daemon_threads = True
-    thread = threading.Thread(target=made.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{made.server_port}"
-    finally:
-        made.shutdown()
-        made.server_close()
-        thread.join()
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{made.server_port}"
+        finally:
+            made.shutdown()

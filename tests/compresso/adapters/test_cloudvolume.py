@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compresso import encodings
 from tests.helpers import peers
 from tests.helpers.paths import ROOT
 
@@ -91,23 +90,11 @@ def test_its_volumes_are_stores(tmp_path, theirs, dtype):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.uint32, np.uint64])
-@pytest.mark.parametrize("packing", ["files", "shards"])
-def test_it_reads_compressed_segmentation_of_ours(tmp_path, theirs, dtype, packing):
-    """Each chunk's stream is ours; in shards, those of TensorStore."""
+def test_it_reads_compressed_segmentation_of_ours(tmp_path, theirs, dtype):
     depots = pytest.importorskip("tests.helpers.stores")
+    codec, offset = "compressed_segmentation", (10, 20, 30)
     labels = np.ascontiguousarray(boxes(dtype).T)
-    more = {"sharding": depots.SHARDS} if packing == "shards" else {}
-    folder = depots.precomputed(
-        tmp_path / "seg", labels, "compressed_segmentation", (10, 20, 30), **more
-    )
-    if packing == "files":
-        codec = encodings.parse("compressed_segmentation:block=8x8x8")
-        for chunk in depots.chunks(folder):
-            box = [[int(n) for n in part.split("-")] for part in chunk.name.split("_")]
-            cut = tuple(
-                slice(low - first, high - first)
-                for (low, high), first in zip(box[::-1], (30, 20, 10), strict=True)
-            )
-            chunk.write_bytes(codec.encode(np.ascontiguousarray(labels[cut])))
+    folder = depots.precomputed(tmp_path / "seg", labels, codec, offset)
+    depots.encode_again(folder, labels, codec, offset)
     np.save(tmp_path / "labels.npy", labels.T)
     run(theirs, "compare", folder, tmp_path / "labels.npy")

@@ -94,7 +94,7 @@ def test_the_peer_reads_ours_and_we_the_peers(labels, block, threads):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_tensorstore_reads_ours_and_we_what_it_writes(tmp_path, dtype, channels):
     """Values of up to 32 bits, in blocks that are wider than the packages know."""
-    tensorstore = pytest.importorskip("tensorstore")
+    stores = pytest.importorskip("tests.helpers.stores")
     labels = np.random.default_rng(0).permutation(2**18).astype(dtype).reshape(-1, 32, 64, 64)
     labels = np.repeat(labels[:1], channels, axis=0)
     labels[:, 0, 0, 0] = np.iinfo(dtype).max
@@ -102,9 +102,8 @@ def test_tensorstore_reads_ours_and_we_what_it_writes(tmp_path, dtype, channels)
     scale |= {"encoding": "compressed_segmentation"}
     scale |= {"compressed_segmentation_block_size": (64, 64, 32)}
     kind = {"type": "segmentation", "data_type": np.dtype(dtype).name, "num_channels": channels}
-    given = {"driver": "neuroglancer_precomputed", "kvstore": f"file://{tmp_path}/"}
-    given |= {"multiscale_metadata": kind, "scale_metadata": scale}
-    store = tensorstore.open(given, create=True).result()
+    metadata = {"multiscale_metadata": kind, "scale_metadata": scale}
+    store = stores.created("neuroglancer_precomputed", tmp_path, **metadata)
     store.write(labels.T).result()
     path = tmp_path / "1_1_1" / "0-64_0-64_0-32"
     stream, large = path.read_bytes(), codec("64x64x32")

@@ -70,8 +70,14 @@ def test_round_trip(labels, window, threads):
     assert np.array_equal(decoded, labels)
 
 
-def test_phantom(phantom):
-    assert encodings.parse("compresso").encode(phantom, 2) == oracle.compresso(phantom)
+@pytest.mark.parametrize(
+    ("dtype", "window"), [("u8", "8x8x1"), ("u4", "4x4x1"), ("u2", "7x3x2"), ("u1", "64x1x1")]
+)
+def test_rows_of_several_words(phantom, dtype, window):
+    labels, codec = phantom[:5].astype(dtype), encodings.parse(f"compresso:window={window}")
+    stream = codec.encode(labels, 2)
+    assert stream == oracle.compresso(labels.astype(U64), tuple(map(int, window.split("x"))))
+    assert np.array_equal(codec.decode(stream, labels.shape, labels.dtype, 2), labels)
 
 
 @pytest.mark.parametrize("flip", [np.s_[:], np.s_[:, ::-1], np.s_[:, :, ::-1]])

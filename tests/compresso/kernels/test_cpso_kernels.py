@@ -6,30 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compresso.kernels import components, cpso, cpso_runs, windows
-from tests.helpers.bits import bits_of
 
 indices = st.lists(st.sampled_from([0, 0, 0, 0, 1, 2, 5]), max_size=60)
+
+
+def bits_of(mask):
+    """A (nz, ny, nx) bool array as words of 64 bits, row by row."""
+    nz, ny, nx = mask.shape
+    padded = np.zeros((nz, ny, -(-nx // 64) * 64), bool)
+    padded[:, :, :nx] = mask
+    return np.packbits(padded, axis=2, bitorder="little").view(np.uint64)
 
 
 def entries_of(numbers, limit, dtype):
     room = np.empty(len(numbers), dtype)
     return room[: cpso_runs.squeeze(np.array(numbers, np.uint32), limit, room)].copy()
-
-
-@given(indices, st.integers(5, 9))
-def test_squeeze_cuts_runs(numbers, limit):
-    expected, zeros = [], 0
-    for number in [*numbers, None]:
-        if number == 0:
-            zeros += 1
-            continue
-        while zeros:
-            run = min(zeros, limit)
-            expected.append(2 * run + 1)
-            zeros -= run
-        if number is not None:
-            expected.append(2 * number)
-    assert entries_of(numbers, limit, np.uint8).tolist() == expected
 
 
 def test_squeeze_refuses_indices_past_the_limit():
@@ -78,14 +69,6 @@ def test_what_follows_the_last_mark_is_not_read():
     assert cpso_runs.survey(entries, 4, 9, np.array([1, 2]), cursors) == -1
     assert cursors.tolist() == [[0, 1], [1, 0]]
     assert cpso_runs.survey(entries, 4, 9, np.array([1, 4]), cursors) == 2
-
-
-@given(st.lists(st.sampled_from([0, 1, 7, 65535]), max_size=50))
-def test_small_windows_are_numbered(numbers):
-    found = np.full(len(numbers), 99, np.uint32)
-    values = windows.rank_small(np.array(numbers, np.uint16), found)
-    assert values.tolist() == sorted(set(numbers))
-    assert values[found].tolist() == numbers
 
 
 @pytest.mark.parametrize("nx", [1, 3, 4, 61, 64, 65, 67, 130, 200])
@@ -145,18 +128,3 @@ def test_components_of_the_volume(share, shape):
         (z, y, x) for z, y, x in np.argwhere(free) if x == 0 or not free[z, y, x - 1]
     ]
     assert component.tolist() == [number[run] for run in runs]
-
-
-@given(st.lists(st.integers(0, 9), max_size=30))
-def test_label_entries(locations):
-    shifted, spelled = np.empty(len(locations), bool), np.empty(len(locations), bool)
-    cpso.label_entries(np.array(locations, np.uint8), shifted, spelled)
-    n = 0
-    while n < len(locations):
-        assert not spelled[n]
-        assert shifted[n] == (locations[n] >= 7)
-        if locations[n] == 6 and n + 1 < len(locations):
-            n += 1
-            assert spelled[n]
-            assert not shifted[n]
-        n += 1

@@ -61,13 +61,6 @@ def test_kernels_run_where_no_folder_can_be_written(package):
     assert run(package, NUMBA_CACHE_DIR="/dev/null/cache") == (EXPECTED, "")
 
 
-def test_what_is_kept_is_used(package, kept):
-    before = files_of(kept)
-    assert before
-    assert run(package, NUMBA_CACHE_DIR=str(kept)) == (EXPECTED, "")
-    assert files_of(kept) == before
-
-
 def cut(data):
     return data[:100]
 
@@ -109,16 +102,6 @@ def test_code_of_another_kind_is_not_used(package, kept, tmp_path, what):
     assert set(files_of(kept)) < set(both)
     assert run(package, UPGRADES[what], **folder) == (EXPECTED, "")
     assert files_of(tmp_path / "kept") == both
-
-
-def test_code_of_moved_lines_is_not_used(package, kept, tmp_path):
-    """Every function of the file is a line further down."""
-    shutil.copytree(kept, tmp_path / "kept")
-    shutil.copytree(package / "compresso", tmp_path / "compresso")
-    source = tmp_path / "compresso" / "kernels" / "boundary.py"
-    source.write_text("\n" + source.read_text())
-    assert run(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "kept")) == (EXPECTED, "")
-    assert len(files_of(tmp_path / "kept")) == 2 * len(files_of(kept))
 
 
 def test_the_files_that_were_not_used_for_longest_are_removed(tmp_path, monkeypatch):

@@ -5,11 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compresso.boundaries import packed_type
-from compresso.kernels import boundary, components, kernel, windows, words
-from compresso.kernels import labels as label_kernels
-from tests.helpers import oracle
-from tests.helpers.bits import bits_of, random_mask
+from compresso.kernels import kernel, windows, words
 
 
 @given(st.integers(0, 2**64 - 1))
@@ -18,60 +14,6 @@ def test_words(number):
     assert words._popcount_plain(word) == number.bit_count()
     if number:
         assert words._trailing_zeros_plain(word) == (number & -number).bit_length() - 1
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
-@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 64), (1, 5, 65), (3, 2, 200), (1, 1, 129)])
-def test_mark(dtype, shape):
-    labels = np.random.default_rng(1).integers(3, size=shape).astype(dtype)
-    expected = np.zeros(shape, bool)
-    expected[:, :, :-1] |= labels[:, :, :-1] != labels[:, :, 1:]
-    expected[:, :-1] |= labels[:, :-1] != labels[:, 1:]
-    bits = np.full((*shape[:2], -(-shape[2] // 64)), 2**64 - 1, np.uint64)
-    boundary.mark(labels, bits)
-    assert np.array_equal(bits, bits_of(expected))
-
-
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.4, 0.7, 1.0])
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 40, 70), (2, 17, 128), (1, 300, 5)])
-def test_components(shape, share):
-    mask = random_mask(2, shape, share)
-    component, first, counts = components.label_runs(bits_of(mask), shape[2])
-    run = start = 0
-    for z, plane in enumerate(mask):
-        expected = np.array(oracle.flood(plane))
-        assert counts[z] == expected.max(initial=0)
-        for number in range(counts[z]):
-            place = z * plane.size + np.flatnonzero(expected == number + 1)[0]
-            assert place == first[start + number]
-        start += counts[z]
-        for y in range(shape[1]):
-            row = np.concatenate([[True], plane[y], [True]])
-            for x in np.flatnonzero(row[:-1] & ~row[1:]):  # where a run begins
-                assert expected[y, x] == component[run] + 1
-                run += 1
-    assert run == component.size
-
-
-@pytest.mark.parametrize(
-    "step", [(1, 8, 8), (1, 4, 4), (4, 4, 4), (2, 3, 7), (1, 1, 64), (64, 1, 1)]
-)
-def test_windows_pack_and_unpack(step):
-    mask = random_mask(3, (5, 21, 131))
-    bits = bits_of(mask)
-    grid = tuple(-(-n // s) for n, s in zip(mask.shape, step, strict=True))
-    packed = np.empty(grid, packed_type(step))
-    windows.pack(bits, mask.shape[2], step, packed)
-    for at in np.ndindex(grid):
-        word = 0
-        for o in np.ndindex(step):
-            z, y, x = (a * s + i for a, s, i in zip(at, step, o, strict=True))
-            if z < mask.shape[0] and y < mask.shape[1] and x < mask.shape[2] and mask[z, y, x]:
-                word |= 1 << ((o[0] * step[1] + o[1]) * step[2] + o[2])
-        assert packed[at] == word
-    again = np.full_like(bits, 2**64 - 1)
-    windows.unpack(packed, mask.shape[2], step, again)
-    assert np.array_equal(again, bits)
 
 
 @pytest.mark.parametrize("top", [2, 1000, 2**16, 2**40, 2**64])
@@ -94,36 +36,10 @@ def test_windows_are_sorted_and_numbered(top, blank):
     assert np.array_equal(indices, inverse)
 
 
-@given(st.lists(st.integers(0, 3), max_size=60))
-def test_run_lengths(numbers):
-    indices = np.array(numbers, np.uint32)
-    squeezed = indices.copy()
-    entries = squeezed[: windows.squeeze(squeezed, 1 << 31)]
-    expected, zeros = [], 0
-    for number in numbers:
-        if number:
-            expected += [2 * zeros + 1] * (zeros > 0) + [2 * number]
-            zeros = 0
-        else:
-            zeros += 1
-    assert entries.tolist() == expected
-    again = np.full_like(indices, 99)
-    assert windows.expand(entries, 4, again) == -1
-    assert np.array_equal(again, indices)
-
-
 def test_run_lengths_that_do_not_fit_are_refused():
     assert windows.squeeze(np.array([0, 0, 0, 1], np.uint32), 3) == -1
     assert windows.squeeze(np.array([0, 0, 3], np.uint32), 3) == -1
     assert windows.squeeze(np.array([0, 0, 2], np.uint32), 3) == 2
-
-
-@pytest.mark.parametrize(
-    ("entries", "bad"),
-    [([0], 0), ([1], 0), ([8], 0), ([2, 13], 1), ([2, 2, 2, 2, 2, 2], 5), ([11, 2], 1)],
-)
-def test_entries_that_contradict_the_stream(entries, bad):
-    assert windows.expand(np.array(entries, np.uint32), 4, np.empty(5, np.uint32)) == bad
 
 
 def compiled(function):
@@ -148,28 +64,6 @@ def test_blend_copies_what_the_mask_says(dtype):
         expected = array.copy()
         expected[130 + chosen] = array[3 + chosen]
         assert np.array_equal(blended, expected)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
-@pytest.mark.parametrize("share", [0.02, 0.3, 1.0])
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 40, 70), (2, 17, 128), (1, 300, 5), (2, 9, 333)])
-def test_fill(dtype, share, shape):
-    mask = random_mask(6, shape, share)
-    bits = bits_of(mask)
-    component, _, counts = components.label_runs(bits, shape[2])
-    starts = np.cumsum(counts) - counts
-    ids = np.random.default_rng(7).integers(np.iinfo(dtype).max, size=counts.sum(), dtype=dtype)
-    out = np.zeros(shape, dtype)
-    label_kernels.fill(bits, component, ids, starts, out)
-    run = -1
-    for z, y in np.ndindex(shape[:2]):
-        for x in range(shape[2]):
-            free = not mask[z, y, x]
-            run += free and (x == 0 or mask[z, y, x - 1])
-            if free or (x and not mask[z, y, x - 1]):
-                assert out[z, y, x] == ids[starts[z] + component[run]]
-            elif y and not mask[z, y - 1, x]:
-                assert out[z, y, x] == out[z, y - 1, x]
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
