@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from compresso import cli
 from compresso.cli import DEBUG, FORCE, JSON, QUIET, complain, examples, progress_bar
@@ -109,6 +110,7 @@ def compress(source: str, target: Path | None, quiet: bool, **options: Any) -> N
     from compresso import files
 
     target = target or files.default_target(source)
+    _check_options(target, "encoding", "compression", "depth", "memory")
     with progress_bar(quiet) as progress:
         done = files.compress_file(source, target, progress=progress, **options)
     _finish(target, done, f"{_array(done)}, {_sizes(done)}", quiet)
@@ -145,6 +147,7 @@ def decompress(source: Path, target: Path, quiet: bool, **options: Any) -> None:
     """
     from compresso import files
 
+    _check_options(source, "salvage", "limit")
     with progress_bar(quiet) as progress:
         done = files.decompress_file(source, target, progress=progress, **options)
     for fault in done.faults:
@@ -171,6 +174,7 @@ def verify(source: Path, threads: int, limit: int, quiet: bool) -> None:
     from compresso import files
 
     click.get_current_context().meta[cli.FAILURE] = 2
+    _check_options(source, "limit")
     with progress_bar(quiet) as progress:
         done = files.verify_file(source, threads, limit, progress)
     for fault in done.faults:
@@ -336,7 +340,7 @@ def codecs(names: tuple[str, ...], as_json: bool) -> None:
         click.echo(f"{kind.capitalize()}s:")
         for facts in those:
             summary, _, more = facts["description"].partition("\n")
-            note = " (default)" if facts["name"] == DEFAULT_ENCODING else ""
+            note = " (default)" if facts["name"] in (DEFAULT_ENCODING, DEFAULT_COMPRESSION) else ""
             if facts["missing"]:
                 note = f" (missing; pip install {' '.join(facts['missing'])})"
             click.echo(f"  {facts['codec']:{width}}  {summary}{note}")
@@ -368,6 +372,16 @@ def warmup(names: tuple[str, ...], quiet: bool) -> None:
     click.echo(f"cache folder: {folder() or 'none, nothing is stored'}")
 
 
+def _check_options(path: Path, *names: str) -> None:
+    """Raise SpecError if one of these options is given for a stream of PyPI's package."""
+    from compresso.files import is_cpso
+
+    source = click.get_current_context().get_parameter_source
+    given = [f"--{name}" for name in names if source(name) is ParameterSource.COMMANDLINE]
+    if given and is_cpso(path):
+        raise SpecError(f"{path}: a .cpso file has no options. Omit {', '.join(given)}.")
+
+
 def _codecs(names: tuple[str, ...]) -> list[Any]:
     """The named encodings and compressors, or all of them; raises SpecError."""
     from compresso import compressors, encodings
@@ -375,8 +389,9 @@ def _codecs(names: tuple[str, ...]) -> list[Any]:
     registries: tuple[Any, ...] = encodings, compressors
     known = [name for registry in registries for name in registry.names()]
     for text in names:
-        if split(text)[0] not in known:
-            hint = did_you_mean(text, known) or " List them with: compresso codecs"
+        name, _ = split(text)
+        if name not in known:
+            hint = did_you_mean(name, known) or " List them with: compresso codecs"
             raise SpecError(f"no codec {text!r}.{hint}")
     return [
         registry.parse(text)

@@ -88,22 +88,19 @@ def pack_head(description: Description) -> Head:
     return Head(data + CHECK.pack(xxh3_64_intdigest(data)), description)
 
 
-def check_magic(data: bytes) -> None:
-    """Raise DecodeError if these are not the first bytes of a compresso file."""
+def read_head(at: ReadAt, offset: int = 0) -> Head:
+    """Read a head; raises DecodeError if it is damaged, or of another version."""
+    data = at(offset, HEAD.size)
     if len(data) < HEAD.size or not data.startswith(MAGIC):
         raise DecodeError(
             "not a compresso file (its first bytes are not those of a .cps file). Decode raw codec "
             "output with that codec, e.g. compresso.COMPRESSO.decompress"
         )
-
-
-def read_head(at: ReadAt, offset: int = 0) -> Head:
-    """Read a head; raises DecodeError if it is damaged, or of another version."""
-    data = at(offset, HEAD.size)
-    check_magic(data)
     _, version, packed, length = HEAD.unpack(data)
-    if version != VERSION or packed > 1 or length > DESCRIPTION_LIMIT:
+    if version != VERSION:
         raise DecodeError(f"format version {version} is unknown. Update compresso to read it.")
+    if packed > 1 or length > DESCRIPTION_LIMIT:
+        raise DecodeError("its head is damaged")
     end = HEAD.size + length
     data = at(offset, end + CHECK.size)
     if len(data) < end + CHECK.size:

@@ -5,7 +5,8 @@
 from ``Format`` (``_format.py``); a kind of store is one file with a class derived from ``Kind``
 (``_stores.py``). No list names them.
 
-No file leads to another, because it may come from an untrusted source.
+Links to other files are not followed, because a file may come from an untrusted source; only NRRD
+opens the data file next to its header.
 """
 
 import itertools
@@ -28,7 +29,7 @@ from compresso.text import extent, file_size
 from compresso.volumes import _metadata, _stores
 from compresso.volumes._format import Format, available, formats, reading, volume_shape
 from compresso.volumes._metadata import Metadata, fit, geometry_of, report_lost, summary
-from compresso.volumes._stores import UNFINISHED, Folder, names_store, short, what_is
+from compresso.volumes._stores import UNFINISHED, Folder, absolute, names_store, short, what_is
 from compresso.volumes.volume import Box, Volume, of_array, shape_of
 
 __all__ = [
@@ -237,11 +238,6 @@ def split(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:
 def local(text: str) -> Path | None:
     """Return the local file of a volume, or the folder of its array; None for other addresses."""
     return _stores.local(text) if names_store(text) else split(text)[0]
-
-
-def absolute(text: str) -> str:
-    """Return a volume's name that means the same in another working directory."""
-    return text if "://" in text or "|" in text else os.path.abspath(text)
 
 
 def reshaped(where: object, own: tuple[int, ...], shape: tuple[int, ...]) -> list[str]:

@@ -28,8 +28,8 @@ DEFLATE = 1040
 RATIOS = {"raw": 1, "gzip": DEFLATE, "bz2": 1 << 21}
 #: System errors that do not depend on the content of a file.
 REFUSALS = (errno.EACCES, errno.EPERM, errno.EIO)
-#: The memory limit of a container, on Linux.
-LIMIT_FILE = Path("/sys/fs/cgroup/memory.max")
+#: The memory limit of a container, on Linux, and the memory in use.
+CGROUP = Path("/sys/fs/cgroup")
 
 
 class Format(Plugin):
@@ -59,8 +59,8 @@ class Format(Plugin):
     def open(self, path: Path, inner: str) -> AbstractContextManager[Volume]:
         """Open a file, or its volume ``inner``.
 
-        The caller turns every exception into a FileError. No other file than ``path`` may be
-        opened, and nothing may be allocated that is larger than the file can justify.
+        The caller turns every exception into a FileError. Only the :meth:`files` of ``path`` may
+        be opened, and nothing may be allocated that is larger than the file can justify.
         """
 
     def begins(self, head: bytes) -> bool:
@@ -172,7 +172,10 @@ def available() -> int:
     """Return about how many bytes can be allocated without swapping."""
     free = int(psutil.virtual_memory().available)
     with suppress(OSError, ValueError):  # there is no limit, or it is "max"
-        free = min(free, int(LIMIT_FILE.read_text()))
+        limit, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        words = (CGROUP / "memory.stat").read_text().split()
+        cached = int(words[words.index("inactive_file") + 1])  # freed when memory is needed
+        free = min(free, max(0, limit - used + cached))
     return free
 
 

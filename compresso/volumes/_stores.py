@@ -191,12 +191,16 @@ def short(text: str) -> str:
 
 def local(text: str) -> Path | None:
     """Return the local folder of a store's array or group; None for other addresses."""
-    address, _ = split(text)
-    scheme, mark, rest = address.partition("://")
-    if mark and _of_scheme(scheme):
-        address = rest
+    *_, address = _split_scheme(split(text)[0])
     folder, inner = split_inner(address.partition("|")[0].removeprefix("file://"))
     return folder / inner.strip("/") if folder.is_dir() else None
+
+
+def absolute(text: str) -> str:
+    """Return a volume's name that means the same in another working directory."""
+    scheme, _, address = _split_scheme(text)
+    path, bar, drivers = address.partition("|")
+    return text if URL.match(address) else f"{scheme}{os.path.abspath(path)}{bar}{drivers}"
 
 
 def locate(text: str) -> Location:
@@ -207,10 +211,7 @@ def locate(text: str) -> Location:
         raise FileError(f"{text}: TensorStore needs names in UTF-8. Choose another name.") from None
     address, chosen = split(text)
     selection = build(Selection, f"store:{chosen}")
-    scheme, _, rest = address.partition("://")
-    found = _of_scheme(scheme) if URL.match(address) else []
-    if found:
-        address = re.sub("^file://(?=[^/])", "", rest)  # as CloudVolume writes a relative path
+    _, found, address = _split_scheme(address)
     if not URL.match(address) and "|" not in address:
         folder, inner = split_inner(address)
         path = os.path.abspath(folder / inner.strip("/"))
@@ -237,8 +238,14 @@ def locate(text: str) -> Location:
     return Location(kvstore, found, driver, selection)
 
 
-def _of_scheme(scheme: str) -> list[type[Kind]]:
-    return [kind for kind in kinds() if scheme.lower() in kind.schemes]
+def _split_scheme(address: str) -> tuple[str, list[type[Kind]], str]:
+    """Split ``zarr://folder`` into the prefix, its kinds, and the rest; without one, both empty."""
+    scheme, mark, rest = address.partition("://")
+    found = [kind for kind in kinds() if mark and scheme.lower() in kind.schemes]
+    if not found:
+        return "", found, address
+    # CloudVolume writes a relative path as file://folder.
+    return scheme + mark, found, re.sub("^file://(?=[^/])", "", rest)
 
 
 def _as_folder(path: str) -> str:

@@ -127,6 +127,7 @@ def test_codecs_are_listed_with_parameters_and_missing_packages(folder, monkeypa
         assert f"  {name}" in text
     for part in ("zstd:level=3", "ristretto:effort=1", "pip install some-package"):
         assert part in text
+    assert text.count(" (default)") == 2
     assert "Order of the Markov model" in invoke("codecs", "crackle").output
     (zstd,) = json.loads(invoke("codecs", "zstd", "--json").output)
     assert zstd["parameters"] == {"level": 3}
@@ -157,6 +158,7 @@ def test_the_named_commands_are_those_of_run_py():
         (["compress", "seg.npy", "-e", "rar"], "unknown encoding 'rar'. Choose from: none", 2),
         (["compress", "seg.npy", "-c", "ztsd"], 'Did you mean "zstd"?', 2),
         (["warmup", "ristreto"], 'Did you mean "ristretto"?', 2),
+        (["codecs", "zstdd:level=19"], 'Did you mean "zstd"?', 2),
         (["compress", "seg.npy", "in.cps"], "in.cps: exists", 1),
         (["compress", "no.h5", "x.cps"], "no.h5: no such file", 1),
         (["info", "no.cps"], "no.cps: no such file", 1),

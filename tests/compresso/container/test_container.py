@@ -205,6 +205,12 @@ def test_a_flipped_bit_is_refused_and_costs_one_group():
         assert len(recovered(bad)) >= (5 if body <= at < end else 7)
 
 
+@pytest.mark.parametrize("at", [10, 15])
+def test_a_damaged_flag_or_length_is_not_an_unknown_version(at):
+    with pytest.raises(C.DecodeError, match="its head is damaged"):
+        layout.read_head(lambda start, count: flipped(packed(), at)[start : start + count])
+
+
 def test_a_truncated_file_is_refused_and_its_groups_are_recovered():
     data = packed(0, "zlib")
     for size in range(4 * layout.GROUP.size, len(data)):  # a shorter file cannot have its groups

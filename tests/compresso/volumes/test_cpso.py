@@ -53,3 +53,11 @@ def test_streams_are_sources_and_not_overwritten(folder):
     assert np.array_equal(compresso.loads((folder / "a.cps").read_bytes()), LABELS)
     run("compress", folder / "a.npy", folder / "a.cpso", code=1)
     run("compress", "--force", folder / "a.npy", folder / "a.cpso")
+
+
+def test_options_of_compressed_files_are_refused(folder):
+    options = ["-e", "ristretto", "-c", "lzma", "--depth", "2", "--memory", "1G"]
+    done = run("compress", folder / "a.npy", folder / "a.cpso", *options, code=2)
+    assert "Omit --encoding, --compression, --depth, --memory." in done.output
+    run("compress", folder / "a.npy", folder / "a.cpso", "-t", "2")
+    run("decompress", folder / "a.cpso", folder / "b.npy", "--salvage", code=2)

@@ -13,6 +13,7 @@ import tifffile
 
 import compresso as C
 from compresso import volumes
+from compresso.volumes import _format
 from experiments import datasets
 from tests.helpers import stores as depots
 from tests.helpers.paths import ROOT
@@ -45,6 +46,29 @@ def test_an_existing_name_is_a_file_whatever_is_in_it(tmp_path, monkeypatch):
     assert volumes.split("old.h5:x.h5:/b") == (Path("old.h5"), "x.h5:/b")
     two_datasets("pipe")
     assert volumes.split("pipe:/b") == (Path("pipe"), "/b")
+
+
+@pytest.mark.parametrize(
+    "text", ["s.zarr", "zarr://s.zarr", "zarr://file://s.zarr", "s.zarr|zarr3:"]
+)
+def test_an_absolute_name_means_the_same_elsewhere(tmp_path, monkeypatch, text):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    depots.zarr_array(folder / "s.zarr", LABELS)
+    monkeypatch.chdir(folder)
+    absolute = volumes.absolute(text)
+    monkeypatch.chdir(tmp_path)
+    depots.same(absolute, LABELS)
+    for remote in ("gs://bucket/s.zarr", "zarr://gs://bucket/s|gzip:"):
+        assert volumes.absolute(remote) == remote
+
+
+def test_the_free_memory_is_that_of_a_container(tmp_path, monkeypatch):
+    monkeypatch.setattr(_format, "CGROUP", tmp_path)
+    (tmp_path / "memory.max").write_text("800\n")
+    (tmp_path / "memory.current").write_text("600\n")
+    (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 70\n")
+    assert volumes.available() == 270
 
 
 @pytest.mark.parametrize("name", ["SEG.H5:/b", "Seg.Hdf5:/b", "SEG.TIF:1", "SEG.TIFF:1"])
