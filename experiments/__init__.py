@@ -1,5 +1,8 @@
 """The harness around ``compresso``: datasets, measurement, results, tables and figures."""
 
+#: The default seed of orders, samples and bootstraps.
+SEED = 2017
+
 
 class HarnessError(Exception):
     """Base class; the message names the file or argument and says what to do."""

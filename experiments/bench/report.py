@@ -81,7 +81,7 @@ def _lines(voxels: int, results: Results, compared: bool) -> Iterator[list[str]]
 
 
 def _text(found: Interval, form: str = "{:.2f}") -> str:
-    return "" if math.isnan(found.median) else found.text(form.format)
+    return "" if math.isnan(found.value) else found.text(form.format)
 
 
 def speed(voxels: int, rows: Sequence[Row], stage: str) -> Interval:
@@ -108,8 +108,8 @@ def draw(labels: Labels, results: Results, title: str, directory: Path) -> Path:
         for stage in ("encode_s", "decode_new_s"):
             found = speed(labels.size, rows, stage)
             ends = (stage, f"{stage}_low", f"{stage}_high")
-            lines[name] |= dict(zip(ends, (found.median, found.low, found.high), strict=True))
-    copied = speed(labels.size, results[COPY], "decode_new_s").median if COPY in results else None
+            lines[name] |= dict(zip(ends, (found.value, found.low, found.high), strict=True))
+    copied = speed(labels.size, results[COPY], "decode_new_s").value if COPY in results else None
     panels = {
         "encode_s": Panel("Encode [Mvoxel/s]"),
         "decode_new_s": Panel("Decode to a new array [Mvoxel/s]", line=copied),

@@ -31,10 +31,10 @@ from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import Method, rounds, warm_up
 from experiments.measure.method import describe
 from experiments.recommend.candidates import Candidate, Doubt, Measurer, Purpose, Stages, methods
-from experiments.recommend.estimate import Estimate, estimate_size, size
+from experiments.recommend.estimate import estimate_size, size
 from experiments.recommend.sample import draw, plan, stack
 from experiments.records import SECONDS, Row
-from experiments.records.intervals import FLOOR
+from experiments.records.intervals import FLOOR, Interval
 from experiments.text import markdown
 
 INTERVAL = ("volume", "method", "contained", "half width", "estimate / truth")
@@ -53,9 +53,9 @@ def main() -> None:
 
 def estimates(
     methods: list[Method], dataset: Dataset, seeds: int
-) -> dict[Method, tuple[list[Estimate], int]]:
+) -> dict[Method, tuple[list[Interval], int]]:
     """The estimate of each seed, and the bytes of the whole volume; none if all of it is read."""
-    found: dict[Method, list[Estimate]] = {method: [] for method in methods}
+    found: dict[Method, list[Interval]] = {method: [] for method in methods}
     with dataset.open() as volume:
         chunk, count = plan(volume.shape)
         if not count:
@@ -90,8 +90,8 @@ def interval(names: tuple[str, ...], seeds: int, methods: str, directory: Path) 
                 yield [dataset.name, "measured whole: exact", "", "", ""]
             for method, (sizes, truth) in found.items():
                 contained = sum(one.low <= truth <= one.high for one in sizes)
-                width = np.median([(one.high - one.low) / 2 / one.expected for one in sizes])
-                error = np.array([one.expected for one in sizes]) / truth
+                width = np.median([(one.high - one.low) / 2 / one.value for one in sizes])
+                error = np.array([one.value for one in sizes]) / truth
                 spread = f"{error.mean():.3f} ± {error.std():.3f}"
                 yield [dataset.name, method, f"{contained} of {seeds}", f"{width:.0%}", spread]
 
@@ -140,7 +140,7 @@ def compare(dataset: Dataset, runs: int, output: Path) -> Iterator[list[object]]
     boxes = stages.on_boxes([one.method for one in good])
     named = {choice.purpose.name: choice.candidate.method for choice in advice.choices}
     cost = f"{took:,.0f} of {whole:,.0f}, {took / whole:.1%}"
-    for choice in recommend.choose(good, boxes, lambda one: Estimate(0, 0, 0)):
+    for choice in recommend.choose(good, boxes, lambda one: Interval(0, 0, 0)):
         purpose, best, among = choice.purpose, choice.candidate, good
         if choice.boxes:
             purpose, best, among = stages.random_access, choice.boxes, boxes

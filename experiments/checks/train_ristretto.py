@@ -28,7 +28,7 @@ from experiments.datasets.synthetic import Phantom
 
 PHANTOM = Phantom(size=Extent("512x512x96"), seed=0)
 SIDES = (64, 128)  # of pieces
-LEAST = 12  # observations of a counter that is kept
+LEAST_SEEN = 12  # observations of a counter that is kept
 
 
 def train(volumes: Sequence[Labels]) -> NDArray[np.uint32]:
@@ -55,7 +55,7 @@ def main(file: str, target: Path) -> None:
     """Train the counters on a file and the phantom, and write them to TARGET."""
     with volumes.open(file) as reader:
         pinky = np.ascontiguousarray(reader.read(0, reader.shape[0]))
-    packed = start.pack(train([PHANTOM.labels(), pinky]), LEAST)
+    packed = start.pack(train([PHANTOM.labels(), pinky]), LEAST_SEEN)
     target.write_bytes(packed)
     known = np.count_nonzero(start.unpack(packed) & np.uint32(1023))
     click.echo(f"{target}: {len(packed)} bytes, {known} counters that know something")

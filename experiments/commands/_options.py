@@ -10,6 +10,7 @@ import click
 
 from compresso import cli
 from compresso.cli import Decorator
+from experiments import SEED
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The sections of the help, with the names of their options in order; all others come last.
@@ -55,7 +56,7 @@ def runs(default: int, what: str = "Measure every method N times, in random orde
 
 def seed(what: str = "Random seed for the order of measurements.") -> Decorator:
     """Return the option ``--seed``."""
-    return click.option("--seed", type=click.IntRange(0), metavar="N", default=2017, help=what)
+    return click.option("--seed", type=click.IntRange(0), metavar="N", default=SEED, help=what)
 
 
 def _seconds(text: object) -> float | None:

@@ -97,7 +97,7 @@ def bench(
     from compresso import encodings as registry
     from experiments import bench, datasets, records
     from experiments.figures import check
-    from experiments.records.intervals import LEAST
+    from experiments.records.intervals import LEAST_RUNS
     from experiments.text import display_name
 
     chosen = datasets.choose_one(dataset, directory, "bench")
@@ -117,7 +117,7 @@ def bench(
         size = extent(labels.shape)
         title = f"{display_name(volume.dataset.name, volume.dataset.group)}, {size} {labels.dtype}"
         title += f", {records.cpu()}, {os.cpu_count()} cores"
-        brackets = "their 95% intervals" if runs >= LEAST else "their number"
+        brackets = "their 95% intervals" if runs >= LEAST_RUNS else "their number"
         click.echo(f"{title}\n\nMedians of {runs} rounds, in brackets {brackets}.\n")
         tables = [bench.report.table(labels.size, results)]
         if commands:

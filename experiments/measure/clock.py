@@ -16,11 +16,11 @@ from numpy.typing import DTypeLike
 
 from compresso.arrays import Labels
 from compresso.parallel import in_order
+from experiments import SEED
 from experiments.records import Row
 
 T = TypeVar("T")
 R = TypeVar("R")
-SEED = 2017
 
 
 def rounds(items: Sequence[T], runs: int, seed: int = SEED) -> Iterator[tuple[int, T]]:

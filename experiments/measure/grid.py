@@ -23,10 +23,10 @@ from compresso.codec import Extent
 from compresso.parallel import Scheduler, open_scheduler
 from compresso.text import counted
 from compresso.volumes.volume import Box, Volume, format_box, grid
-from experiments import records
+from experiments import SEED, records
 from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import isolate
-from experiments.measure.clock import SEED, rounds
+from experiments.measure.clock import rounds
 from experiments.measure.method import Method, describe, identify, measure, warm_up
 from experiments.records import BYTES, OK, SECONDS, SURROUNDINGS, Outcome, Row
 

@@ -203,10 +203,10 @@ def _numbers(line: "pd.Series[Any]", narrow: bool) -> list[tuple[str, float, str
     numbers = [(ratio_text(line[name]), line[name], "") for name in ratios]
     numbers.append((file_size(int(line["compressed_bytes"])), line["compressed_bytes"], ""))
     for known in (speed_of(line, speed) for speed in BOTH):
-        if math.isnan(known.median):
+        if math.isnan(known.value):
             numbers.append((DASH, 0, ""))
         else:
-            numbers.append((digits(known.median), known.median, known.span(digits)))
+            numbers.append((digits(known.value), known.value, known.span(digits)))
     return [*numbers, (f"{line['runs']}", line["runs"], "")]
 
 

@@ -22,7 +22,7 @@ from experiments.paper.published import (
     methods,
 )
 from experiments.records import METHOD
-from experiments.records.intervals import LEAST, format_speed, intervals, ranks
+from experiments.records.intervals import LEAST_RUNS, format_speed, intervals, ranks
 from experiments.records.results import BOTH, MARK, NOTE, describe_busy
 from experiments.text import EM, OTHER, markdown
 
@@ -164,7 +164,7 @@ def _conditions(measured: Measured) -> dict[str, Any]:
     fewer = {key: f"{n} of {usual}" for key, n in runs.items() if n < usual}
     return {
         "usual": usual,
-        "brackets": "their 95% intervals" if usual >= LEAST else "the number of runs",
+        "brackets": "their 95% intervals" if usual >= LEAST_RUNS else "the number of runs",
         "machine": " and ".join(filter(None, rows["cpu"].unique())) or "an unknown machine",
         "busy": describe_busy(rows["other_cpu"], least=0),
         "lists": {"Fewer runs": _listed(measured, fewer), "Missing": _listed(measured, missing)},

@@ -10,7 +10,7 @@ from typing import Any
 
 from compresso.arrays import Shape
 from compresso.text import digits, extent, ratio_text
-from experiments import HarnessError
+from experiments import SEED, HarnessError
 from experiments.datasets import Dataset
 from experiments.recommend.candidates import (
     PURPOSES,
@@ -21,9 +21,9 @@ from experiments.recommend.candidates import (
     Stages,
     methods,
 )
-from experiments.recommend.estimate import Estimate, estimate_size
+from experiments.recommend.estimate import estimate_size
 from experiments.recommend.sample import Sample, draw, plan
-from experiments.records.intervals import LEAST
+from experiments.records.intervals import LEAST_RUNS, Interval
 from experiments.records.results import NOTE, describe_busy, is_trained
 
 __all__ = ["Advice", "Candidate", "Measurer", "as_json", "as_line", "as_text", "choose"]
@@ -36,7 +36,7 @@ class Choice:
 
     purpose: Purpose
     candidate: Candidate
-    size: Estimate
+    size: Interval
     boxes: Candidate | None = None  # for random access, the sum over boxes compressed alone
 
 
@@ -59,7 +59,7 @@ def recommend(
     measurer: Measurer,
     share: float | None = None,
     chunk: Shape | None = None,
-    seed: int = 0,
+    seed: int = SEED,
     runs: int = 5,
 ) -> Iterator[Advice]:
     """Yield a first answer from small blocks, and then the final one.
@@ -72,13 +72,13 @@ def recommend(
         sample = draw(volume, *plan(volume.shape, share, chunk), seed, measurer.announce)
     stages = Stages(sample, dataset, runs, measurer)
 
-    def on_sample(one: Candidate) -> Estimate:
-        return Estimate(8 * volume.voxels / one.ratio, math.nan, math.nan)
+    def on_sample(one: Candidate) -> Interval:
+        return Interval(8 * volume.voxels / one.ratio, math.nan, math.nan)
 
-    def of_volume(one: Candidate) -> Estimate:
+    def of_volume(one: Candidate) -> Interval:
         measurer.announce(f"{one.method}, estimating the whole volume")
         nbytes = one.rows[0]["compressed_bytes"]
-        exact = Estimate(nbytes, nbytes, nbytes)
+        exact = Interval(nbytes, nbytes, nbytes)
         return exact if sample.whole else estimate_size(one.method, sample, nbytes)
 
     blocks, left, for_boxes = stages.on_blocks(methods())
@@ -97,7 +97,7 @@ def recommend(
 def choose(
     candidates: Sequence[Candidate],
     boxes: Sequence[Candidate],
-    size: Callable[[Candidate], Estimate],
+    size: Callable[[Candidate], Interval],
 ) -> list[Choice]:
     """Choose for each purpose; for random access the first of the candidates on boxes."""
     found = [(purpose, purpose.contenders(candidates)[0]) for purpose in PURPOSES]
@@ -117,18 +117,18 @@ def as_json(advice: Advice, source: str = "") -> dict[str, Any]:
     ``ratio``, ``low`` and ``high`` are those of the whole volume in one piece, at 8 bytes per
     voxel, and ``native_ratio`` and its bounds at those of its own ``dtype``. Speeds are MB/s of 8
     bytes per voxel. ``seconds`` are those to compress and decompress the volume once with one
-    thread. ``low`` and ``high`` are the bounds of 95% intervals. They are None if they are not
-    known: for seconds of fewer than ``LEAST`` runs, and for the ratio of a sample without several
-    labels. ``source`` is the user's file or store, for the commands.
+    thread. ``low`` and ``high`` are the bounds of 95% intervals. They are None if unknown: for
+    seconds of fewer than ``LEAST_RUNS`` runs, and for the ratio of a sample with one label.
+    ``source`` is the user's file or store, for the commands.
     """
     return {choice.purpose.name: _entry(choice, advice.sample, source) for choice in advice.choices}
 
 
 def _entry(choice: Choice, sample: Sample, source: str) -> dict[str, Any]:
-    one, (expected, low, high) = choice.candidate, choice.size
+    one, size = choice.candidate, choice.size
     voxels, dtype = sample.volume.voxels, sample.volume.dtype
     there, back = one.compress, one.decompress
-    if len(one.rows) < LEAST:
+    if len(one.rows) < LEAST_RUNS:
         there, back = (replace(each, low=math.nan, high=math.nan) for each in (there, back))
     command, python = _usage(choice, sample, source)
     entry = {
@@ -136,31 +136,31 @@ def _entry(choice: Choice, sample: Sample, source: str) -> dict[str, Any]:
         "compression": one.method.compressor.spec,
         "command": command,
         "python": python,
-        "ratio": 8 * voxels / expected,
-        "low": 8 * voxels / high,
-        "high": 8 * voxels / low,
+        "ratio": 8 * voxels / size.value,
+        "low": 8 * voxels / size.high,
+        "high": 8 * voxels / size.low,
         "dtype": dtype.name,
-        "native_ratio": dtype.itemsize * voxels / expected,
-        "native_low": dtype.itemsize * voxels / high,
-        "native_high": dtype.itemsize * voxels / low,
+        "native_ratio": dtype.itemsize * voxels / size.value,
+        "native_low": dtype.itemsize * voxels / size.high,
+        "native_high": dtype.itemsize * voxels / size.low,
         "compress_speed": one.speeds[0],
         "decompress_speed": one.speeds[1],
-        "bytes": round(expected),
-        "bytes_low": None if math.isnan(low) else round(low),
-        "bytes_high": None if math.isnan(high) else round(high),
+        "bytes": round(size.value),
+        "bytes_low": None if math.isnan(size.low) else round(size.low),
+        "bytes_high": None if math.isnan(size.high) else round(size.high),
         "runs": len(one.rows),
-        "seconds": voxels * (there.median + back.median),
+        "seconds": voxels * (there.value + back.value),
         "seconds_low": voxels * (there.low + back.low),
         "seconds_high": voxels * (there.high + back.high),
-        "compress_seconds": voxels * there.median,
-        "decompress_seconds": voxels * back.median,
-        "why": choice.purpose.why(one, expected),
+        "compress_seconds": voxels * there.value,
+        "decompress_seconds": voxels * back.value,
+        "why": choice.purpose.why(one, size.value),
     }
     if boxes := choice.boxes:
-        seconds = boxes.decompress.median * sample.boxes[0][1].size
-        size = extent(sample.boxes[0][1].shape)
+        seconds = boxes.decompress.value * sample.boxes[0][1].size
+        shape = extent(sample.boxes[0][1].shape)
         entry |= {
-            "why": f"each box of {size} compressed alone, {digits(1e3 * seconds)} ms to "
+            "why": f"each box of {shape} compressed alone, {digits(1e3 * seconds)} ms to "
             "decompress one",
             "box_bytes": boxes.rows[0]["compressed_bytes"] / len(sample.boxes),
             "box_seconds": seconds,

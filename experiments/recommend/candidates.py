@@ -38,13 +38,13 @@ EXCLUDED = (("none", "none"), ("none", "brotli"), ("none", "zstd:level=19"))
 
 DISK = 500.0  # MB/s, of a SATA disk
 LINK = 125.0  # MB/s, of a network of 1 Gbit/s
-BLINK = 0.05  # seconds that a box may take
+BOX_SECONDS = 0.05  # seconds that a box may take
 #: A candidate counts if the labels take this many times fewer bytes than in their own dtype,
 #: unless none does: raw labels are as fast as any disk.
 LEAST_RATIO = 2.0
 #: What the ratio and the speeds of a candidate may be wrong by after each stage, as factors: on
 #: either block, and on the sample.
-MARGINS, DOUBTS = (1.5, 1.2, 1.0), (1.5, 1.4, 1.25)
+RATIO_MARGINS, SPEED_MARGINS = (1.5, 1.2, 1.0), (1.5, 1.4, 1.25)
 #: How much smaller one candidate is than another if boxes are compressed alone, compared with
 #: larger parts, and after the first box.
 BOX_MARGINS = (2.0, 1.3)
@@ -136,7 +136,7 @@ class Candidate:
     @property
     def speeds(self) -> tuple[float, float]:
         """MB/s to compress and to decompress, at 8 bytes per voxel."""
-        return 8e-6 / self.compress.median, 8e-6 / self.decompress.median
+        return 8e-6 / self.compress.value, 8e-6 / self.decompress.value
 
     def _seconds(self, *stages: str) -> Interval:
         def each(row: Row) -> float:
@@ -178,7 +178,7 @@ class Purpose:
         """The least and the most seconds that a candidate may take."""
 
         def seconds(ratio: float, speed: float) -> float:
-            ways = one.compress.median * speed, one.decompress.median * speed
+            ways = one.compress.value * speed, one.decompress.value * speed
             return self.seconds(8 / one.ratio * ratio, *ways)
 
         return seconds(1 / doubt.ratio, 1 / doubt.speed), seconds(*doubt)
@@ -206,7 +206,7 @@ class Purpose:
             may_be_fastest = most > self.limit and self.slower * low <= most
             if low <= most and (one.ratio >= small or may_be_fastest):
                 found.append(one)
-        return sorted(found, key=lambda one: (-one.ratio, one.compress.median))
+        return sorted(found, key=lambda one: (-one.ratio, one.compress.value))
 
     def why(self, one: Candidate, nbytes: float) -> str:
         """What makes a candidate the answer, on one line."""
@@ -229,7 +229,7 @@ INTERACTIVE = Purpose(
 )
 PURPOSES = (ARCHIVE, GENERAL, INTERACTIVE)
 #: Chosen among boxes that are compressed alone; its limit depends on their size.
-RANDOM_ACCESS = Purpose("random_access", "random access", lambda size, c, d: d, BLINK)
+RANDOM_ACCESS = Purpose("random_access", "random access", lambda size, c, d: d, BOX_SECONDS)
 
 
 def still_open(candidates: Sequence[Candidate], doubts: Mapping[Purpose, Doubt]) -> list[Method]:
@@ -248,7 +248,9 @@ class Stages:
     measurer: Measurer
 
     def __post_init__(self) -> None:
-        self.random_access = replace(RANDOM_ACCESS, limit=BLINK / self.sample.boxes[0][1].size)
+        self.random_access = replace(
+            RANDOM_ACCESS, limit=BOX_SECONDS / self.sample.boxes[0][1].size
+        )
         self.failed: list[Candidate] = []
         self._blanks: dict[Method, Blank] = {}
 
@@ -260,7 +262,9 @@ class Stages:
         Returns the candidates of the last block, and which of them may be the answer in one piece
         and for random access.
         """
-        for labels, margin, doubt in zip(self.sample.blocks, MARGINS, DOUBTS, strict=False):
+        for labels, margin, doubt in zip(
+            self.sample.blocks, RATIO_MARGINS, SPEED_MARGINS, strict=False
+        ):
             doubts = dict.fromkeys(PURPOSES, Doubt(margin, doubt))
             boxes = {self.random_access: Doubt(BOX_MARGINS[0], doubt)}
             volume = LoadedVolume(self.dataset, labels, f"{labels.size:,} voxels of it")
@@ -276,13 +280,13 @@ class Stages:
             measured = [(one, self.measurer.measure(volume, one.method)) for one in candidates]
             candidates = self._good([replace(one, rows=(*one.rows, r)) for one, r in measured])
             totals = [replace(one, rows=(_total(one.rows),)) for one in candidates]
-            left = self.random_access.contenders(totals, Doubt(BOX_MARGINS[1], DOUBTS[0]))
+            left = self.random_access.contenders(totals, Doubt(BOX_MARGINS[1], SPEED_MARGINS[0]))
             candidates = [one for one in candidates if one.method in {each.method for each in left}]
         return self.random_access.contenders(left)
 
     def on_sample(self, found: Sequence[Method]) -> list[Candidate]:
         """Measure methods on the whole sample."""
-        doubt = Doubt(MARGINS[-1], DOUBTS[-1])
+        doubt = Doubt(RATIO_MARGINS[-1], SPEED_MARGINS[-1])
         volume = LoadedVolume(self.dataset, stack(self.sample.chunks), self.sample.part)
         return self._run(volume, found, dict.fromkeys(PURPOSES, doubt), self.runs, PATIENCE)
 
@@ -326,7 +330,7 @@ class Stages:
             piece = LoadedVolume(self.dataset, blank(self.sample), part)
             row = self.measurer.measure(piece, method)
             good = row["status"] == OK
-            size = blank_size(method, self.sample).expected if good else math.nan
+            size = blank_size(method, self.sample).value if good else math.nan
             voxels = share * self.sample.volume.voxels
             self._blanks[method] = Blank(share, size / voxels, row)
         return self._blanks.get(method, Blank())

@@ -22,7 +22,6 @@ share of the volume. The rest of the volume has one label; its bytes follow from
 import itertools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,7 +31,7 @@ from compresso.codec import unwatched
 from compresso.parallel import cores, parallel
 from experiments.measure import Method, prepared
 from experiments.recommend.sample import Sample, stack
-from experiments.records.intervals import CONFIDENCE
+from experiments.records.intervals import CONFIDENCE, Interval
 
 #: What a doubling saves compared with the one before: expected, and at most.
 DECLINE, SLOWEST = 0.8, 0.97
@@ -50,18 +49,6 @@ PIECE = (8, 512)
 ROUNDING, DRIFT = 8, 0.1
 
 
-class Estimate(NamedTuple):
-    """A number, and the bounds of its 95% interval, which are NaN if nothing is known about it."""
-
-    expected: float
-    low: float
-    high: float
-
-
-#: A logarithm of a factor: nothing is saved.
-NOTHING = Estimate(0.0, 0.0, 0.0)
-
-
 def size(method: Method, labels: Labels) -> int:
     """The compressed bytes of labels."""
     volume = prepared(labels, method.encoding)
@@ -69,26 +56,26 @@ def size(method: Method, labels: Labels) -> int:
     return memoryview(method.compressor.compress(stream)).nbytes
 
 
-def estimate_size(method: Method, sample: Sample, stacked: int) -> Estimate:
+def estimate_size(method: Method, sample: Sample, stacked: int) -> Interval:
     """Estimate the bytes of the whole volume in one piece, as the grid measures it.
 
     ``stacked`` are the bytes of all chunks in one stack.
     """
     rest = blank_size(method, sample)
     if not sample.content.share:
-        return Estimate(rest.expected, math.nan, math.nan)
+        return Interval(rest.value, math.nan, math.nan)
     found = _content_size(method, sample, stacked)
-    expected = found.expected + rest.expected
-    low = math.hypot(found.expected - found.low, rest.expected - rest.low)
-    high = math.hypot(found.high - found.expected, rest.high - rest.expected)
-    return Estimate(expected, expected - low, expected + high)
+    expected = found.value + rest.value
+    low = math.hypot(found.value - found.low, rest.value - rest.low)
+    high = math.hypot(found.high - found.value, rest.high - rest.value)
+    return Interval(expected, expected - low, expected + high)
 
 
-def blank_size(method: Method, sample: Sample) -> Estimate:
+def blank_size(method: Method, sample: Sample) -> Interval:
     """Estimate the bytes of the part of the volume that has one label, which is not sampled."""
     share = 1 - sample.content.share
     if not share:
-        return NOTHING
+        return Interval(0.0, 0.0, 0.0)
     pieces = [blank(sample, deeper, wider) for deeper, wider in ((1, 1), (2, 1), (1, 8))]
     one, deep, wide = (size(method, labels) for labels in pieces)
     depth, more = len(pieces[0]), pieces[2].size - pieces[0].size
@@ -98,7 +85,7 @@ def blank_size(method: Method, sample: Sample) -> Estimate:
     voxels, planes = share * sample.volume.voxels, share * sample.volume.shape[0]
     expected = least + planes * plane + voxels * voxel
     error = ROUNDING * voxels / more + DRIFT * expected
-    return Estimate(expected, max(1.0, expected - error), expected + error)
+    return Interval(expected, max(1.0, expected - error), expected + error)
 
 
 def blank(sample: Sample, deeper: int = 1, wider: int = 1) -> Labels:
@@ -109,7 +96,7 @@ def blank(sample: Sample, deeper: int = 1, wider: int = 1) -> Labels:
     return np.full((deeper * depth, side, wider * side), sample.content.label, sample.volume.dtype)
 
 
-def _content_size(method: Method, sample: Sample, stacked: int) -> Estimate:
+def _content_size(method: Method, sample: Sample, stacked: int) -> Interval:
     """Estimate the bytes of the part of the volume that the chunks stand for."""
     chunks, content = sample.chunks, sample.content
     deepest = (len(chunks) - 1).bit_length()
@@ -132,16 +119,16 @@ def _content_size(method: Method, sample: Sample, stacked: int) -> Estimate:
         odd = few[0].shape[axis] / (few[0].shape[axis] // 2 * 2)
         cost = max(0.0, odd * sizes[name] / sizes["uncut"] - 1)
         saved, most = (min(0.75, factor * cost * share) for factor in (SAVED, MOST_SAVED))
-        steps.append(Estimate(math.log1p(-saved), math.log1p(-most), 0.0))
+        steps.append(Interval(math.log1p(-saved), math.log1p(-most), 0.0))
     alone = sizes[["1 at once"]].to_numpy()
     spread = _spread(alone, sample)
-    expected = stacked * times * math.exp(sum(step.expected for step in steps))
+    expected = stacked * times * math.exp(sum(step.value for step in steps))
     if content.weights is not None:
         expected *= float((alone * content.weights).sum() / alone.sum())
     sides = math.log(content.share / content.low), math.log(content.high / content.share)
-    low = math.hypot(spread, NARROWEST, sides[0], *(step.expected - step.low for step in steps))
-    high = math.hypot(spread, NARROWEST, sides[1], *(step.high - step.expected for step in steps))
-    return Estimate(expected, expected * math.exp(-low), expected * math.exp(high))
+    low = math.hypot(spread, NARROWEST, sides[0], *(step.value - step.low for step in steps))
+    high = math.hypot(spread, NARROWEST, sides[1], *(step.high - step.value for step in steps))
+    return Interval(expected, expected * math.exp(-low), expected * math.exp(high))
 
 
 def _cut(chunks: Sequence[Labels], axis: int) -> list[Labels]:
@@ -151,23 +138,23 @@ def _cut(chunks: Sequence[Labels], axis: int) -> list[Labels]:
     return [*itertools.chain(*zip(*halves, strict=True))]
 
 
-def growth(grown: Sequence[float], doublings: float) -> Estimate:
+def growth(grown: Sequence[float], doublings: float) -> Interval:
     """Extrapolate what more doublings save from what the last ones saved, as a logarithm."""
     saved = [math.log(b / a) for a, b in itertools.pairwise(grown)]
     if not saved:
-        return NOTHING
+        return Interval(0.0, 0.0, 0.0)
     last, before = saved[-1], saved[-2] if len(saved) > 1 else saved[-1]
     # ratio + ratio**2 + ..., also of a fractional number of terms
     few, most = (ratio * (1 - ratio**doublings) / (1 - ratio) for ratio in (DECLINE, SLOWEST))
     expected = few * min(0.0, (2 * last + DECLINE * before) / 3)
-    return Estimate(expected, min(most * min(last, (last + before) / 2, 0.0), 1.5 * expected), 0.0)
+    return Interval(expected, min(most * min(last, (last + before) / 2, 0.0), 1.5 * expected), 0.0)
 
 
 def _spread(alone: Labels, sample: Sample) -> float:
     """The relative error of the mean bytes of a chunk, as other chunks might have been drawn.
 
     Chunks of similar density are similar, and one of each density was drawn: so neighbours in the
-    order of density show the error. The places that were looked at are a sample themselves.
+    order of density show the error. The positions that were looked at are a sample themselves.
     """
     from scipy import stats
 

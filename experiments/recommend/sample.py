@@ -1,12 +1,12 @@
 """Choose a sample: chunks that stand for a volume, which may be larger than any memory.
 
-More places than needed are looked at first, one slice of a chunk each, spread evenly over the
+More positions than needed are looked at first, one slice of a chunk each, spread evenly over the
 volume. They are sorted by the density of their labels, and one of every few is drawn. So each
 density has its share of the sample, and a stack of the chunks is a small copy of the volume.
 
 Most of a volume may have a single label. Chunks are then drawn from the rest, the content. Its
 share of the volume is exact if the source lists its stored chunks, and otherwise estimated from the
-places.
+positions.
 """
 
 import itertools
@@ -20,35 +20,35 @@ from numpy.typing import NDArray
 from compresso.arrays import Labels, Shape
 from compresso.text import digits, extent
 from compresso.volumes.volume import Box, Volume, grid, of_array, slices_of
-from experiments import DatasetError
+from experiments import SEED, DatasetError
 
 #: The default chunk, z, y, x: several slices, as some encodings compare a slice with the one
 #: before, and whole blocks of 8x8x8.
 CHUNK = (16, 256, 256)
-#: What a random access reads, z, y, x, and how many such boxes are measured.
+#: The box of a random access, z, y, x, and how many are measured.
 BOX, BOXES = (64, 64, 64), 8
 #: Voxels of the blocks that the first stages measure; the second one is used if the sample is at
-#: least ``WORTH`` times as large.
-BLOCKS, WORTH = (1 << 18, 1 << 21), 3
+#: least ``LEAST_FACTOR`` times as large.
+BLOCKS, LEAST_FACTOR = (1 << 18, 1 << 21), 3
 #: Chunks of a default sample, and its share of the volume.
-FEWEST, MOST, SHARE = 16, 64, 0.05
+DEFAULT_CHUNKS, DEFAULT_SHARE = (16, 64), 0.05
 #: Chunks of any sample: fewer do not show what each doubling of the size saves.
-LEAST = 4
+LEAST_CHUNKS = 4
 #: A smaller volume is measured whole, and so is one of which the sample would be a larger share.
-SMALL, LARGEST_SHARE = 1 << 24, 0.25
-#: Places per chunk that are looked at, and how many times more if fewer than one in ``LOOKS`` has
-#: several labels.
-LOOKS, FURTHER = 4, 16
-#: Places without stored chunks are left out if they are at least this share.
-LEFT_OUT = 0.1
-#: Longer lists of stored chunks or places take too long.
-LONGEST = 1 << 24
+SMALL_VOXELS, LARGEST_SHARE = 1 << 24, 0.25
+#: Positions per chunk that are looked at, and how many times more if fewer than one in
+#: ``LOOKS_PER_CHUNK`` has several labels.
+LOOKS_PER_CHUNK, MORE_LOOKS = 4, 16
+#: Positions without stored chunks are left out if they are at least this share.
+LEAST_LEFT_OUT = 0.1
+#: Longer lists of stored chunks or positions take too long.
+LONGEST_LIST = 1 << 24
 
 Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Places:
+class Positions:
     """The boxes that a chunk may have; they cover the volume, the last of each axis overlaps."""
 
     shape: Shape
@@ -56,7 +56,7 @@ class Places:
 
     @property
     def across(self) -> Shape:
-        """The number of places along each axis."""
+        """The number of positions along each axis."""
         return tuple(-(-n // c) for n, c in zip(self.shape, self.chunk, strict=True))
 
     def __len__(self) -> int:
@@ -68,7 +68,7 @@ class Places:
         return tuple((a, a + c) for a, c in zip(firsts, self.chunk, strict=True))
 
     def touching(self, box: Box) -> tuple[slice, ...]:
-        """The places that share a voxel with a box, as an index of their grid."""
+        """The positions that share a voxel with a box, as an index of their grid."""
         axes = zip(box, self.across, self.shape, self.chunk, strict=True)
         return tuple(
             slice(a // c, across if b > n - c else (b - 1) // c + 1)  # the last one overlaps
@@ -100,7 +100,7 @@ class Sample:
     seed: int | None = None  # None if the whole volume is measured
     #: For one slice of each chunk, the share of voxels that differ from their left neighbour.
     density: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
-    looked: int = 1  # places with the same content that were looked at
+    looked: int = 1  # positions with the same content that were looked at
     drawn_from: float = 1.0  # chunks that the content consists of, about
     content: Content = Content()
 
@@ -151,16 +151,16 @@ def plan(shape: Shape, share: float | None = None, chunk: Shape | None = None) -
         chunk = tuple(n if n <= 1.5 * c else -(-n // round(n / c) // 8) * 8 for n, c in sides)
     chunk = tuple(map(min, chunk, shape))
     voxels = math.prod(shape)
-    count = max(LEAST, math.ceil((share or SHARE) * voxels / math.prod(chunk)))
+    count = max(LEAST_CHUNKS, math.ceil((share or DEFAULT_SHARE) * voxels / math.prod(chunk)))
     if share is None:
-        count = min(MOST, max(FEWEST, count))
-    small = share is None and voxels < SMALL
+        count = int(np.clip(count, *DEFAULT_CHUNKS))
+    small = share is None and voxels < SMALL_VOXELS
     whole = small or count * math.prod(chunk) > LARGEST_SHARE * voxels
     return chunk, 0 if whole else count
 
 
 def draw(
-    volume: Volume, chunk: Shape, count: int, seed: int = 0, announce: Announce = lambda _: None
+    volume: Volume, chunk: Shape, count: int, seed: int = SEED, announce: Announce = lambda _: None
 ) -> Sample:
     """Read a sample, or the whole volume if ``count`` is 0."""
     random = np.random.default_rng(seed)
@@ -169,10 +169,10 @@ def draw(
         labels = read(volume, volume.box)
         boxes = _boxes(of_array(labels), [volume.box], [labels], random)
         return Sample(volume, [labels], boxes, _blocks(of_array(labels), boxes, labels.size))
-    places = Places(volume.shape, chunk)
-    numbers, content = _stored(volume, places, announce)
-    for looked in (LOOKS * count, FURTHER * LOOKS * count):
-        looks = _look(volume, places, numbers, looked, random, announce)
+    positions = Positions(volume.shape, chunk)
+    numbers, content = _stored(volume, positions, announce)
+    for looked in (LOOKS_PER_CHUNK * count, MORE_LOOKS * LOOKS_PER_CHUNK * count):
+        looks = _look(volume, positions, numbers, looked, random, announce)
         if not looks.rare or not content.share or len(looks.boxes) == len(numbers):
             break
     pool = np.flatnonzero(looks.varies if looks.rare and looks.varies.any() else looks.varies >= 0)
@@ -197,35 +197,35 @@ def draw(
 
 
 def _stored(
-    volume: Volume, places: Places, announce: Announce
+    volume: Volume, positions: Positions, announce: Announce
 ) -> tuple[Sequence[int] | NDArray[np.intp], Content]:
-    """The places that may have several labels, as far as the source lists its stored chunks."""
-    joined = tuple(1 - c / n for n, c in zip(places.shape, places.chunk, strict=True))
-    everywhere = range(len(places)), Content(joined)
-    if volume.stored is None or len(places) > LONGEST:
+    """The positions that may have several labels, as far as the source lists its stored chunks."""
+    joined = tuple(1 - c / n for n, c in zip(positions.shape, positions.chunk, strict=True))
+    everywhere = range(len(positions)), Content(joined)
+    if volume.stored is None or len(positions) > LONGEST_LIST:
         return everywhere
     announce("listing the stored chunks")
-    stored = np.zeros(places.across, bool)
+    stored = np.zeros(positions.across, bool)
     for number, box in enumerate(volume.stored()):
-        if number == LONGEST:
+        if number == LONGEST_LIST:
             return everywhere
-        stored[places.touching(box)] = True
+        stored[positions.touching(box)] = True
     numbers = np.flatnonzero(stored)
-    if len(numbers) > (1 - LEFT_OUT) * len(places):
+    if len(numbers) > (1 - LEAST_LEFT_OUT) * len(positions):
         return everywhere
-    other = places[int(np.argmin(stored))]
+    other = positions[int(np.argmin(stored))]
     label = int(read(volume, tuple((a, a + 1) for a, _ in other)).item())
     if not len(numbers):
-        return range(len(places)), Content(joined, 0, 0, 0, label, "no chunk is stored")
+        return range(len(positions)), Content(joined, 0, 0, 0, label, "no chunk is stored")
     pairs = (np.swapaxes(stored, 0, axis) for axis in range(3))
     joined = tuple(float((one[1:] & one[:-1]).sum()) / len(numbers) for one in pairs)
-    share = len(numbers) / len(places)
+    share = len(numbers) / len(positions)
     return numbers, Content(joined, share, share, share, label, "all else has no stored chunk")
 
 
 @dataclass(frozen=True)
 class _Looks:
-    """One slice of each of some places: density, whether it has several labels, its first label."""
+    """One slice of each position: its density, whether it has several labels, and its first."""
 
     boxes: list[Box]
     density: NDArray[np.float64]
@@ -235,39 +235,39 @@ class _Looks:
     @property
     def rare(self) -> bool:
         """Whether few have several labels."""
-        return bool(self.varies.mean() < 1 / LOOKS)
+        return bool(self.varies.mean() < 1 / LOOKS_PER_CHUNK)
 
 
 def _look(
     volume: Volume,
-    places: Places,
+    positions: Positions,
     numbers: Sequence[int] | NDArray[np.intp],
     count: int,
     random: np.random.Generator,
     announce: Announce,
 ) -> _Looks:
-    """Read one slice, drawn at random, of places that are spread evenly."""
-    boxes = [places[int(numbers[i])] for i in _one_of_each(len(numbers), count, random)]
+    """Read one slice, drawn at random, of positions that are spread evenly."""
+    boxes = [positions[int(numbers[i])] for i in _one_of_each(len(numbers), count, random)]
     slices = [int(random.integers(a, b)) for (a, b), *_ in boxes]
     looks = _Looks(boxes, np.empty(len(boxes)), np.empty(len(boxes), bool), [0] * len(boxes))
     for done, i in enumerate(np.argsort(slices, kind="stable")):  # some files give whole slices
-        announce(f"looking at place {done + 1} of {len(boxes)}")
+        announce(f"looking at position {done + 1} of {len(boxes)}")
         found = read(volume, ((slices[i], slices[i] + 1), *boxes[i][1:]))
         looks.density[i], looks.varies[i] = _density(found), varies(found)
         looks.labels[i] = int(found.flat[0])
     return looks
 
 
-def _weigh(content: Content, places: int, looks: _Looks, chunks: Sequence[Labels]) -> Content:
+def _weigh(content: Content, positions: int, looks: _Looks, chunks: Sequence[Labels]) -> Content:
     """The share of the volume that the chunks stand for, and the weight of each chunk's bytes.
 
-    If places with several labels are rare, only such places have been drawn. A chunk with several
+    If positions with several labels are rare, only such have been drawn. A chunk with several
     labels in n of its 16 slices was found with probability n / 16, so its bytes count 16 / n times.
     """
     if not content.share:
         return content
     if not any(map(varies, chunks)):
-        reason = f"at none of the {len(looks.boxes):,} places that were looked at"
+        reason = f"at none of the {len(looks.boxes):,} positions that were looked at"
         return replace(content, share=0.0, low=0.0, label=looks.labels[0], reason=reason)
     if not (looks.rare and looks.varies.any()):
         return content
@@ -276,9 +276,9 @@ def _weigh(content: Content, places: int, looks: _Looks, chunks: Sequence[Labels
     filled = np.array([np.mean([varies(plane) for plane in chunk]) for chunk in chunks])
     found, looked = int(looks.varies.sum()), len(looks.boxes)
     share, bounds = found / looked, stats.binomtest(found, looked).proportion_ci()
-    unseen = math.sqrt(max(0.0, 1 - looked / places * float(filled.mean())))
+    unseen = math.sqrt(max(0.0, 1 - looked / positions * float(filled.mean())))
     share, low, high = (content.share * share * (end / share) ** unseen for end in (share, *bounds))
-    label, reason = content.label, f"{found:,} of {looked:,} places that were looked at"
+    label, reason = content.label, f"{found:,} of {looked:,} positions that were looked at"
     if content.reason:
         reason = f"{content.reason}; {reason}"
     else:
@@ -290,7 +290,7 @@ def _weigh(content: Content, places: int, looks: _Looks, chunks: Sequence[Labels
 def _boxes(
     volume: Volume, positions: Sequence[Box], chunks: Sequence[Labels], random: np.random.Generator
 ) -> list[tuple[Box, Labels]]:
-    """What random access reads, around parts of chunks that have several labels."""
+    """Boxes for random access, around parts of chunks that have several labels."""
     side = tuple(map(min, BOX, volume.shape))
     found: dict[bool, list[Box]] = {True: [], False: []}
     for position, labels in zip(positions, chunks, strict=True):
@@ -308,7 +308,7 @@ def _blocks(volume: Volume, boxes: list[tuple[Box, Labels]], most: int) -> list[
     box, _ = sorted(boxes, key=lambda pair: _density(pair[1]))[len(boxes) // 2]
     blocks: list[Labels] = []
     for voxels in BLOCKS:
-        if not blocks or most >= WORTH * voxels:
+        if not blocks or most >= LEAST_FACTOR * voxels:
             depth = min(volume.shape[0], round(voxels ** (1 / 3) / 4))
             rows = min(volume.shape[1], math.isqrt(voxels // depth))
             columns = min(volume.shape[2], voxels // depth // rows)

@@ -48,7 +48,7 @@ NUMBERS = ("run", "threads", *BYTES, *SECONDS, "new_memory_s", *LOADS)
 #: The columns that ratios and speeds are computed from.
 NEEDED = ("dataset", "shape", "encoding", "compression", "run", "threads", *BYTES, *SECONDS)
 #: A nanosecond, the unit of the clock, and a number above everything that can be measured.
-TICK, MOST = 1e-9, 1e18
+TICK, LARGEST_NUMBER = 1e-9, 1e18
 #: The columns of seconds, and the codec without which they may be 0.
 CODECS = dict.fromkeys(("encode_s", "decode_s"), "encoding")
 CODECS |= dict.fromkeys(("compress_s", "decompress_s"), "compression")
@@ -114,7 +114,7 @@ def tabulate(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     table["lossless"] = table["lossless"].isin([True, "True"])
     for name in NEEDED:
         # NaN is not between any numbers.
-        wrong = ~table[name].between(0, MOST) if name in NUMBERS else table[name] == ""
+        wrong = ~table[name].between(0, LARGEST_NUMBER) if name in NUMBERS else table[name] == ""
         if name in CODECS:
             wrong |= (table[name] < TICK) & (table[CODECS[name]] != "none")
         elif name in BYTES:

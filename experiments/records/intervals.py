@@ -14,18 +14,18 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from compresso.text import digits
+from experiments import SEED
 from experiments.records import METHOD
 from experiments.records.results import STAGES, is_raw, is_trained
 from experiments.text import DASH
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
-SEED = 2017
 #: Fewer runs have no interval: that of two runs may reach from 0.2 to 300,000 MB/s.
-LEAST = 3
+LEAST_RUNS = 3
 #: From this number of runs on the interval is bootstrapped. The range of n runs holds the median
 #: with probability 1 - 2**(1 - n), which is too low for fewer.
-ENOUGH = 5
+BOOTSTRAP_RUNS = 5
 #: For ranks, no interval is narrower than this or than the typical one of its dataset: a few runs
 #: that happen to agree prove little, and the machine is another one tomorrow.
 FLOOR = 0.05
@@ -35,33 +35,33 @@ EXACT = ("ratio", "native_ratio", "encoding_ratio", "encoded_bytes", "compressed
 
 @dataclass(frozen=True)
 class Interval:
-    """A median of ``runs`` values and its 95% interval, whose bounds are NaN for too few."""
+    """A number and its 95% interval, whose bounds are NaN if they are not known."""
 
-    median: float
+    value: float
     low: float
     high: float
-    runs: int = field(default=0, compare=False)
+    runs: int = field(default=0, compare=False)  # of which it is the median
 
     def over(self, amount: float) -> "Interval":
         """Return an amount divided by this: a speed, if these are seconds."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            median, low, high = amount / np.array([self.median, self.high, self.low])
-        return Interval(float(median), float(low), float(high), self.runs)
+            value, low, high = amount / np.array([self.value, self.high, self.low])
+        return Interval(float(value), float(low), float(high), self.runs)
 
     def within(self, factor: float) -> "Interval":
-        """Return the median with an interval of a factor in either direction."""
-        return Interval(self.median, self.median / factor, self.median * factor, self.runs)
+        """Return the number with an interval of a factor in either direction."""
+        return Interval(self.value, self.value / factor, self.value * factor, self.runs)
 
     def text(self, number: Callable[[float], str] = "{:,.2f}".format) -> str:
         """Return ``882 (860 to 901)``, or as :meth:`span` says; a dash for an unknown speed."""
-        if math.isnan(self.median):
+        if math.isnan(self.value):
             return DASH
         span = self.span(number)
-        return f"{number(self.median)} ({span})" if span else number(self.median)
+        return f"{number(self.value)} ({span})" if span else number(self.value)
 
     def span(self, number: Callable[[float], str]) -> str:
         """Return the bounds, ``860 to 901``; or ``n = 2`` without bounds, or ``""`` for one run."""
-        if math.isnan(self.median):
+        if math.isnan(self.value):
             return ""
         if math.isnan(self.low):
             return f"n = {self.runs}" if self.runs > 1 else ""
@@ -79,13 +79,13 @@ def interval(values: ArrayLike) -> Interval:
     """
     runs = np.asarray(values, float)
     median = float(np.median(runs))
-    if len(runs) < LEAST or not np.all((runs > 0) & np.isfinite(runs)):
+    if len(runs) < LEAST_RUNS or not np.all((runs > 0) & np.isfinite(runs)):
         return Interval(median, math.nan, math.nan, len(runs))
     if np.ptp(runs) == 0:
         return Interval(median, median, median, len(runs))
     from scipy import stats
 
-    if len(runs) < ENOUGH:
+    if len(runs) < BOOTSTRAP_RUNS:
         logs = np.log(runs)
         reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(runs) - 1) * stats.sem(logs)
         low, high = np.exp([logs.mean() - reach, logs.mean() + reach])
@@ -112,7 +112,7 @@ def intervals(rows: pd.DataFrame) -> pd.DataFrame:
             found = interval(runs[list(stages)].sum(axis=1)).over(size)
             if is_raw(line["encoding"], line["compression"]):
                 found = UNKNOWN
-            line |= {speed: found.median, f"{speed}_low": found.low, f"{speed}_high": found.high}
+            line |= {speed: found.value, f"{speed}_low": found.low, f"{speed}_high": found.high}
         lines.append(line)
     columns = [*METHOD, "group", "runs", "trained", *EXACT]
     columns += [f"{speed}{end}" for speed in STAGES for end in ("", "_low", "_high")]

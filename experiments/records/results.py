@@ -29,7 +29,7 @@ VOLUME = ["source", "shape", "dtype", "threads", "depth", "fingerprint"]
 #: The share of all processors' time from which on other processes are mentioned.
 BUSY = 0.1
 #: How many unusable rows are listed.
-LISTED = 3
+LISTED_ROWS = 3
 #: Follows the name of an encoding that was trained on the dataset, and what it means.
 MARK = "\u2020"
 NOTE = (
@@ -93,9 +93,9 @@ def describe_unusable(table: pd.DataFrame) -> str:
     listed = [
         f"line {index} ({display_name(row['dataset'], row['group'])}: "
         f"{method_name(row['encoding'], row['compression'])}: {row['status'].partition(': ')[2]})"
-        for index, row in bad[:LISTED].iterrows()
+        for index, row in bad[:LISTED_ROWS].iterrows()
     ]
-    more = [f"{len(bad) - LISTED} more"] if len(bad) > LISTED else []
+    more = [f"{len(bad) - LISTED_ROWS} more"] if len(bad) > LISTED_ROWS else []
     return f"Skipped, because the numbers are impossible: {'; '.join(listed + more)}" * bool(listed)
 
 

@@ -105,12 +105,12 @@ def _aligned(columns: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _speed(speed: Interval) -> str:
-    if math.isnan(speed.median):
+    if math.isnan(speed.value):
         return DASH
-    text = digits(speed.median)
+    text = digits(speed.value)
     if math.isnan(speed.low):
         return text
-    share = max(speed.high - speed.median, speed.median - speed.low) / speed.median
+    share = max(speed.high - speed.value, speed.value - speed.low) / speed.value
     return f"{text} \u00b1{share:.0%}"
 
 

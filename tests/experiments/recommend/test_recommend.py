@@ -30,8 +30,9 @@ from experiments.recommend.candidates import (
     Stages,
     methods,
 )
-from experiments.recommend.estimate import Estimate, size
+from experiments.recommend.estimate import size
 from experiments.recommend.sample import draw
+from experiments.records.intervals import Interval
 from tests.helpers.rows import method
 from tests.helpers.rows import row as good_row
 
@@ -80,7 +81,7 @@ def candidate(name, *numbers):
 
 
 def chosen(purpose, found):
-    choices = recommend.choose(found, [], lambda one: Estimate(8 / one.ratio, 0, 0))
+    choices = recommend.choose(found, [], lambda one: Interval(8 / one.ratio, 0, 0))
     (one,) = (choice.candidate for choice in choices if choice.purpose is purpose)
     return one.method.compressor.spec
 
@@ -140,7 +141,7 @@ def test_ratios_and_speeds_include_the_blank_part():
     one = Candidate(FEW[0], (content,) * 3, Blank(0.99, 0.001, rest))
     assert one.ratio == pytest.approx(8 / (0.01 * 0.08 + 0.99 * 0.001))
     assert one.native_ratio == pytest.approx(one.ratio / 8)
-    assert one.compress.median == pytest.approx(0.01 * 1e-6 + 0.99 * 1e-9)
+    assert one.compress.value == pytest.approx(0.01 * 1e-6 + 0.99 * 1e-9)
     failed = replace(one, blank=Blank(0.99, 0.0, rest | {"status": "error: no"}))
     assert failed.failure == "error: no"
 

@@ -11,7 +11,7 @@ from compresso import volumes
 from compresso.volumes.volume import of_array, shape_of, slices_of
 from experiments import DatasetError
 from experiments.recommend.estimate import estimate_size, size
-from experiments.recommend.sample import Places, draw, plan, stack
+from experiments.recommend.sample import Positions, draw, plan, stack
 from tests.helpers.rows import method
 
 SHAPE, CHUNK = (32, 384, 384), (8, 64, 64)
@@ -72,7 +72,7 @@ def test_the_plan_follows_the_request():
 def test_only_the_sample_is_read():
     labels = np.random.RandomState(0).randint(9, size=(64, 256, 256)).astype(np.uint8)
     volume, read = spying(of_array(labels))
-    draw(volume, (8, 32, 32), 4)
+    draw(volume, (8, 32, 32), 4, 0)
     looks, chunks, boxes = [(1, 32, 32)] * 16, [(8, 32, 32)] * 4, [(64, 64, 64)] * 4
     assert [shape_of(box) for box in read] == [*looks, *chunks, *boxes, (16, 128, 128)]
 
@@ -83,11 +83,11 @@ def test_a_sample_is_part_of_the_volume_and_the_same_for_a_seed():
     one, same, other = (draw(of_array(labels), (8, 16, 16), 5, seed) for seed in (1, 1, 2))
     assert np.array_equal(stack(one.chunks), stack(same.chunks))
     assert not np.array_equal(stack(one.chunks), stack(other.chunks))
-    places = Places(labels.shape, (8, 16, 16))
-    boxes = [places[number] for number in range(len(places))]
+    positions = Positions(labels.shape, (8, 16, 16))
+    boxes = [positions[number] for number in range(len(positions))]
     parts = [labels[slices_of(box)] for box in boxes]
     assert all(any(np.array_equal(chunk, part) for part in parts) for chunk in one.chunks)
-    seen = np.zeros(places.shape, int)
+    seen = np.zeros(positions.shape, int)
     for box in boxes:
         seen[slices_of(box)] += 1
     assert seen.min() == 1
@@ -106,7 +106,7 @@ def test_noise_takes_the_same_bytes_in_any_chunk():
     """Each voxel of noise takes its 8 bytes, whatever is around it, so the estimate is known."""
     labels = np.random.RandomState(1).randint(2**63, size=(64, 128, 128), dtype=np.uint64)
     found = estimated(method("none", "none"), draw(of_array(labels), (8, 32, 32), 8))
-    assert found.expected == pytest.approx(labels.nbytes, rel=1e-9)
+    assert found.value == pytest.approx(labels.nbytes, rel=1e-9)
     assert found.low < labels.nbytes < found.high
 
 
@@ -137,7 +137,7 @@ def test_the_interval_holds_if_most_of_a_volume_is_blank(
         assert all(box.any() for _, box in sample.boxes)
         for one in METHODS:
             found = estimated(one, sample)
-            assert found.expected == pytest.approx(truth[one], rel=0.4)
+            assert found.value == pytest.approx(truth[one], rel=0.4)
             contained.append(found.low < truth[one] < found.high)
     assert sum(contained) >= 7
 
@@ -156,9 +156,9 @@ def test_a_ratio_without_several_labels_has_no_interval(tmp_path, label):
     labels = np.full((64, 128, 128), label, np.uint8)
     one, sample = method("none", "zlib"), draw(of_array(labels), (8, 32, 32), 8)
     assert (sample.content.share, sample.content.label) == (0, label)
-    assert "128 places" in sample.unknown
+    assert "128 positions" in sample.unknown
     found, exact = estimated(one, sample), size(one, labels)
-    assert exact / 2 < found.expected < 2 * exact
+    assert exact / 2 < found.value < 2 * exact
     assert np.isnan([found.low, found.high]).all()
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("main", SHAPE, "u4", chunks=CHUNK, fillvalue=label)

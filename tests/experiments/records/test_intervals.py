@@ -30,7 +30,7 @@ def test_few_runs_have_students_interval():
     """The logarithms are -1, 0, 1: mean 0, deviation 1, t of 2 degrees 4.3027, by the root of 3."""
     found = interval(np.exp([-1.0, 0.0, 1.0]))
     reach = math.exp(4.302653 / math.sqrt(3))
-    assert (found.median, found.low, found.high) == pytest.approx((1, 1 / reach, reach), rel=1e-6)
+    assert (found.value, found.low, found.high) == pytest.approx((1, 1 / reach, reach), rel=1e-6)
 
 
 def test_five_runs_are_bootstrapped():
@@ -38,7 +38,7 @@ def test_five_runs_are_bootstrapped():
     found = interval([3.0, 1.0, 2.0, 5.0, 4.0])
     assert found == Interval(3, 1, 5) == interval([3.0, 1.0, 2.0, 5.0, 4.0])
     assert interval([2.0] * 5) == Interval(2, 2, 2)
-    assert interval([0.0] * 5).median == 0
+    assert interval([0.0] * 5).value == 0
 
 
 def test_one_line_per_method():
@@ -51,7 +51,7 @@ def test_one_line_per_method():
     assert lines_of({}).empty
     assert Interval(2.0, 1.0, 4.0).over(8).text("{:.0f}".format) == "4 (2 to 8)"
     with warnings.catch_warnings(action="error"):
-        assert math.isnan(Interval(0.0, 0.0, 0.0).over(0).median)
+        assert math.isnan(Interval(0.0, 0.0, 0.0).over(0).value)
 
 
 @pytest.mark.parametrize(
