@@ -156,7 +156,7 @@ def compare(dataset: Dataset, runs: int, output: Path) -> Iterator[list[object]]
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("recommended.csv"))
 def choice(names: tuple[str, ...], runs: int, directory: Path, output: Path) -> None:
     """Print a table with a line per volume and purpose."""
-    records.check(output)
+    records.check_csv(output)
     chosen = (dataset for name in names for dataset in datasets.choose(name, directory))
     lines = (line for dataset in chosen for line in compare(dataset, runs, output))
     for line in markdown(CHOICE, lines, left=5):

@@ -21,10 +21,10 @@ from experiments.records.results import describe_skipped, describe_unusable
 from experiments.text import display_name
 
 
-def check(datasets: Sequence[Dataset], slices: int | None) -> None:
+def print_notes(datasets: Sequence[Dataset], slices: int | None) -> None:
     """Print what the user should know of datasets; raises an error for those that are missing."""
     for dataset in datasets:
-        for line in dataset.check(slices):
+        for line in dataset.notes(slices):
             click.echo(line, err=True)
 
 
@@ -37,7 +37,7 @@ def measure(
     is checked first.
     """
     if directory:
-        figures.check(directory)
+        figures.check_folder(directory)
     rows, added = [], 0
     again = f"Run the same command again{'' if grid.resume else ' without --restart'} to continue"
     with on_interruption("nothing was measured"), bar(len(grid), quiet) as progress:

@@ -96,13 +96,13 @@ def bench(
 
     from compresso import encodings as registry
     from experiments import bench, datasets, records
-    from experiments.figures import check
+    from experiments.figures import check_folder
     from experiments.records.intervals import LEAST_RUNS
     from experiments.text import display_name
 
     chosen = datasets.choose_one(dataset, directory, "bench")
     if plot:
-        check(figures)
+        check_folder(figures)
     measured = options.codecs("--encodings", encodings, registry)
     whole = chosen.load(slices)
 

@@ -75,7 +75,7 @@ def fetch(
         ctx.invoke(datasets, directory=directory, as_json=False)
         return
     chosen = list(CATALOGUE) if "all" in names else [name.lower() for name in names]
-    downloads.check(chosen)
+    downloads.check_names(chosen)
     failed = False
     for name in chosen:
 

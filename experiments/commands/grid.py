@@ -107,7 +107,7 @@ def grid(
     second = options.codecs("COMPRESSION", compression, compressors)
     chosen = datasets.choose(dataset, directory, group)
     # A chunk fits into memory even if the whole volume does not.
-    _run.check(chosen, 0 if settings["chunks"] else settings["slices"])
+    _run.print_notes(chosen, 0 if settings["chunks"] else settings["slices"])
     alone = [one.spec for one in first if one.alone]
     if alone and not quiet and any(one.spec != "none" for one in second):
         click.echo(f"Measured without a compressor: {', '.join(alone)}", err=True)

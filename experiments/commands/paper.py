@@ -53,7 +53,7 @@ def paper(
     from experiments.measure import Grid
 
     chosen = datasets.choose(dataset, directory)
-    _run.check(chosen, slices)
+    _run.print_notes(chosen, slices)
     if only_report:
         _report(_rows_of(chosen, output), chosen, slices, figures, plot)
         return

@@ -70,10 +70,10 @@ def recommend(
     from experiments.text import display_name
 
     chosen = datasets.choose_one(dataset, directory, "recommend")
-    _run.check([chosen], 0)
-    records.check(output)
+    _run.print_notes([chosen], 0)
+    records.check_csv(output)
     if plot:
-        pictures.check(figures)
+        pictures.check_folder(figures)
     source = "" if dataset.partition(":")[0] in datasets.names() else dataset
     added = 0
 

@@ -12,7 +12,7 @@ from compresso.codec import split_list
 from compresso.errors import SpecError, did_you_mean
 from experiments import DatasetError
 from experiments.datasets import synthetic
-from experiments.datasets.archives import split
+from experiments.datasets.archives import split_source
 from experiments.datasets.dataset import Dataset, LoadedVolume, Published, of_text
 from experiments.text import EM, OTHER, SYNTHETIC, distinct, printable
 
@@ -100,7 +100,7 @@ def parse(text: str, directory: Path, group: str = EM) -> list[Dataset]:
             f"all: no dataset is in {directory}. Run: python run.py fetch spl-knee spl-abdominal "
             "bsd500 (the paper's), or pinky40 fib25 (small)"
         )
-    looks_like_file = volumes.names_store(text) or "/" in text or split(text)[0].suffix
+    looks_like_file = volumes.names_store(text) or "/" in text or split_source(text)[0].suffix
     if looks_like_file or os.path.exists(text):
         return [of_text(text, group)]
     similar = did_you_mean(name, names()) or f" Choose from: {', '.join(names())}; or give a file."

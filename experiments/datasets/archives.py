@@ -124,7 +124,7 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith(tuple(map(str.lower, NAMES)))
 
 
-def split(text: str) -> tuple[Path, str]:
+def split_source(text: str) -> tuple[Path, str]:
     """Split ``my.h5:/volumes/labels`` into the file and the path inside it."""
     return volumes.split(text, NAMES)
 
@@ -132,7 +132,7 @@ def split(text: str) -> tuple[Path, str]:
 @contextmanager
 def open_volume(text: str) -> Iterator[Volume]:
     """Open a file, a store or a published archive; raises FileError."""
-    path, inner = split(text)
+    path, inner = split_source(text)
     if is_archive(path):
         yield _read(path, inner)
     else:

@@ -90,7 +90,9 @@ class Dataset:
     def found(self, directory: Path) -> "Dataset":
         """Return a published dataset with the first file of its layouts that exists."""
         texts = (str(directory / layout) for layout in self.layouts)
-        return replace(self, text=next((t for t in texts if archives.split(t)[0].exists()), ""))
+        return replace(
+            self, text=next((t for t in texts if archives.split_source(t)[0].exists()), "")
+        )
 
     @contextmanager
     def open(self) -> Iterator[Volume]:
@@ -113,13 +115,13 @@ class Dataset:
             part = f"first {depth} of {volume.shape[0]} slices" * (depth < volume.shape[0])
             return LoadedVolume(self, volume.read(0, depth), part)
 
-    def check(self, slices: int | None) -> list[str]:
+    def notes(self, slices: int | None) -> list[str]:
         """Check that ``slices`` slices can be loaded, and return lines for the user to see first.
 
         Raises DatasetError or FileError if the dataset is missing or does not fit into memory. A
         damaged file costs only its own rows, so it is not an error here.
         """
-        path, _ = archives.split(self.text)
+        path, _ = archives.split_source(self.text)
         if self.text and (self.group == SYNTHETIC or archives.is_archive(path)):
             return []
         store = volumes.names_store(self.text)
@@ -153,7 +155,7 @@ class Dataset:
         about |= {"origin": self.url, "licence": self.licence or "see origin"}
         about |= {"download_bytes": self.download or None}
         try:
-            if self.text and not archives.is_archive(archives.split(self.text)[0]):
+            if self.text and not archives.is_archive(archives.split_source(self.text)[0]):
                 with self.open() as volume:
                     about["size"] = f"{extent(volume.shape)} {volume.dtype.name}"
         except Exception as error:  # a damaged file must not hide the other datasets
@@ -171,7 +173,7 @@ def of_text(text: str, group: str) -> Dataset:
     if volumes.names_store(text):
         name = printable(volumes.short(text))
         return Dataset(name, text, name, group)
-    path, inner = archives.split(text)
+    path, inner = archives.split_source(text)
     if not os.path.exists(path):
         raise DatasetError(f"{path}: no such file")
     name = printable(path.name + (f":{inner}" if inner else ""))

@@ -23,7 +23,7 @@ from compresso.text import file_size
 from compresso.volumes import Volume
 from experiments import DatasetError
 from experiments.datasets import CATALOGUE, Dataset
-from experiments.datasets.archives import open_volume, split
+from experiments.datasets.archives import open_volume, split_source
 
 #: How the address of a store begins.
 STORE = "precomputed://"
@@ -33,7 +33,7 @@ TIMEOUT_S = 60
 Announce = Callable[[str], None]
 
 
-def check(names: Iterable[str]) -> None:
+def check_names(names: Iterable[str]) -> None:
     """Raise SpecError for a name that is not in the catalogue."""
     for name in names:
         if name not in CATALOGUE:
@@ -57,10 +57,10 @@ def fetch(
     Raises SpecError for an unknown name, and DatasetError for a failed download, a wrong checksum,
     or a file that is not such an archive. A file gets its name only after it was checked.
     """
-    check([name])
+    check_names([name])
     dataset = CATALOGUE[name]
     target, file = directory / f"{name}.h5", dataset.url.rsplit("/", 1)[1]
-    present = target if target.exists() else split(dataset.found(directory).text or file)[0]
+    present = target if target.exists() else split_source(dataset.found(directory).text or file)[0]
     if present.name != file:  # a download is checked, and converted
         announce(f"already in {present}")
         return present

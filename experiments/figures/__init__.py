@@ -42,7 +42,7 @@ CAPTIONS: dict[str, Callable[..., object]] = {
 ADAPTIVE = f"svg{{color:{INK}}}@media(prefers-color-scheme:dark){{svg{{color:#e6e6e6}}}}"
 
 
-def check(directory: Path) -> None:
+def check_folder(directory: Path) -> None:
     """Find out whether figures can be written, before anything is measured; raises FileError."""
     try:
         check_writable(directory)
@@ -99,7 +99,7 @@ def drawing() -> Iterator[None]:
 
 def save(figure: Figure, directory: Path, name: str, *suffixes: str) -> Iterator[Path]:
     """Write a figure, by default as SVG, PNG and PDF; yield the files."""
-    check(directory)
+    check_folder(directory)
     for suffix in suffixes or ("svg", "png", "pdf"):
         path = directory / f"{name}.{suffix}"
         dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix)

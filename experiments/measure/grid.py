@@ -64,7 +64,7 @@ class Grid:
 
         Totals of chunks come last.
         """
-        records.check(self.output)
+        records.check_csv(self.output)
         announce("starting workers" if self.scheduler else "loading")
         past = records.measured(self.output, failed=self.keep_failed) if self.resume else {}
         try:

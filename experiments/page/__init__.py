@@ -62,7 +62,7 @@ def write(
 
     The rows may include failed ones; the answers are those of ``recommend``, by purpose.
     """
-    figures.check(directory)
+    figures.check_folder(directory)
     loader = PackageLoader(__name__, ".")
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["breakable"] = _breakable

@@ -177,7 +177,7 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
             os.fsync(file.fileno())
 
 
-def check(path: Path) -> None:
+def check_csv(path: Path) -> None:
     """Check that rows can be appended, before anything is measured; raises ResultsError."""
     with _reporting(path, "write results", "Name another file with --csv"):
         if path.exists():

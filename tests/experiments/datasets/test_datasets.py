@@ -47,7 +47,7 @@ def test_layouts(tmp_path, name, file, inner):
 
 def test_missing_datasets_and_unknown_names(tmp_path):
     (dataset,) = datasets.parse("cremi-a", tmp_path)
-    for refused in (dataset.load, lambda: dataset.check(None)):
+    for refused in (dataset.load, lambda: dataset.notes(None)):
         with pytest.raises(DatasetError, match=r"sample_A_20160501.hdf.*run\.py fetch cremi-a"):
             refused()
     with pytest.raises(DatasetError, match=r"fetch spl-knee.*pinky40"):
@@ -140,11 +140,11 @@ def test_volumes_that_cannot_be_loaded_are_refused_first(tmp_path, monkeypatch):
     monkeypatch.setattr(volumes, "available", lambda: 2 * 20 * 33 * 41 * 8 - 1)
     for name in ("seg", "seg.npy"):
         (dataset,) = datasets.choose(str(tmp_path / name), tmp_path)
-        for refused in (lambda: dataset.check(None), dataset.load):  # noqa: B023
+        for refused in (lambda: dataset.notes(None), dataset.load):  # noqa: B023
             with pytest.raises(DatasetError, match=r"41 x 33 x 20 uint64, .*--slices"):
                 refused()
-        notes = dataset.check(19)
+        notes = dataset.notes(19)
         assert len(notes) == (name == "seg")
     (dataset,) = datasets.choose(f"file://{tmp_path}/nothing", tmp_path)
     with pytest.raises(FileError):
-        dataset.check(None)
+        dataset.notes(None)

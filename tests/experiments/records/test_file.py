@@ -43,7 +43,7 @@ def test_a_killed_process_loses_at_most_one_row(tmp_path):
 def test_other_files_are_not_changed(tmp_path, content):
     path = tmp_path / "precious.csv"
     path.write_text(content)
-    for refuse in (records.check, records.read, partial(records.append, row=row())):
+    for refuse in (records.check_csv, records.read, partial(records.append, row=row())):
         with pytest.raises(ResultsError, match=r"precious\.csv.*--csv"):
             refuse(path)
     assert path.read_text() == content
@@ -53,7 +53,7 @@ def test_targets_that_cannot_be_results(tmp_path, monkeypatch):
     with pytest.raises(ResultsError, match="Run a grid first"):
         records.read(tmp_path / "none.csv")
     for path in (Path("/dev/zero"), tmp_path):
-        for refuse in (records.check, records.read):
+        for refuse in (records.check_csv, records.read):
             with pytest.raises(ResultsError, match="not a file"):
                 refuse(path)
 
@@ -61,7 +61,7 @@ def test_targets_that_cannot_be_results(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    for write in (records.check, partial(records.append, row={"run": 1})):
+    for write in (records.check_csv, partial(records.append, row={"run": 1})):
         with pytest.raises(ResultsError, match=r"No space left.*--csv"):
             write(tmp_path / "r.csv")
 
