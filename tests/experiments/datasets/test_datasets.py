@@ -122,8 +122,9 @@ def test_stores_have_names_and_sources(tmp_path, monkeypatch):
     texts = {
         "a/seg": ("seg", str(folder), volume),
         f"{url}:mip=1": ("seg:mip=1", f"{url}:mip=1", volume[:, ::2, ::2]),
-        f"precomputed://a/{boxed}": (boxed, f"precomputed://a/{boxed}", volume[:1, :8:2, :8:2]),
     }
+    absolute = f"precomputed://{tmp_path}/a/{boxed}"
+    texts[f"precomputed://a/{boxed}"] = (boxed, absolute, volume[:1, :8:2, :8:2])
     found = datasets.choose(",".join(texts), tmp_path)
     for dataset, (name, source, labels) in zip(found, texts.values(), strict=True):
         assert (dataset.name, dataset.source) == (name, source)
