@@ -117,6 +117,13 @@ def test_a_wrong_configuration_is_refused(tmp_path, configuration):
         own(tmp_path / "a.zarr", labels.astype("f4"))
 
 
+def test_the_metadata_name_the_codec(tmp_path):
+    own(tmp_path, np.zeros((2, 2, 2), np.uint8), {"encoding": "CPSO:index=1", "depth": 1})
+    found = json.loads((tmp_path / "zarr.json").read_text())["codecs"]
+    wanted = {"encoding": "cpso", "compression": "zstd", "depth": 1}
+    assert found == [{"name": "compresso", "configuration": wanted}]
+
+
 @pytest.mark.parametrize("shards", [None, (16, 64, 64)])
 def test_only_the_groups_that_are_asked_for_are_decoded(
     zarr, tmp_path, phantom, shards, monkeypatch
@@ -160,8 +167,11 @@ def test_numcodecs_by_its_configuration(numcodecs, phantom):
     with pytest.raises(C.SpecError):
         numcodecs.get_codec({"id": "compresso", "encoding": "jpeg"})
     labels = phantom[:3, :20, :20]
-    with pytest.raises(C.DecodeError):
-        codec.decode(codec.encode(labels)[:-1])
+    data = codec.encode(labels)
+    damaged = [bytes([*data[:at], data[at] ^ 8, *data[at + 1 :]]) for at in range(len(data))]
+    for wrong in (data[:-1], data[:10], *damaged):
+        with pytest.raises(C.DecodeError):
+            codec.decode(wrong)
     assert bytes(codec.decode(codec.encode(b"some bytes"))) == b"some bytes"
     with pytest.raises(C.EncodeError, match="integers or bool"):
         codec.encode(np.zeros(3))

@@ -205,12 +205,6 @@ def test_a_flipped_bit_is_refused_and_costs_one_group():
         assert len(recovered(bad)) >= (5 if body <= at < end else 7)
 
 
-@pytest.mark.parametrize("at", [10, 15])
-def test_a_damaged_flag_or_length_is_not_an_unknown_version(at):
-    with pytest.raises(C.DecodeError, match="its head is damaged"):
-        layout.read_head(lambda start, count: flipped(packed(), at)[start : start + count])
-
-
 def test_a_truncated_file_is_refused_and_its_groups_are_recovered():
     data = packed(0, "zlib")
     for size in range(4 * layout.GROUP.size, len(data)):  # a shorter file cannot have its groups
@@ -340,6 +334,13 @@ def test_a_file_full_of_marks_is_searched_once():
     file = Counted(data)
     assert len(list(Reader(file, salvage=True).damage())) == 1
     assert sum(file.reads) < 100 * len(data)
+
+
+def test_the_limit_can_be_raised():
+    data = C.dumps(np.zeros((4, 100, 100), np.uint64), compression="zstd")
+    with pytest.raises(C.DecodeError, match="limit of 1000"):
+        C.loads(data, limit=1000)
+    assert C.loads(data, limit=320_000).size == 40_000
 
 
 @pytest.mark.parametrize("encoding", ["compresso", "neuroglancer", "png"])

@@ -47,6 +47,19 @@ def test_the_command_prints_a_table_and_draws_a_figure_per_dtype(tmp_path):
         assert done.output.count(f"\n| {title} | ") == 2
 
 
+def test_quick_changes_only_defaults(monkeypatch, tmp_path):
+    asked = []
+
+    def run(volume, chosen, runs, threads, python, announce):
+        asked.append((volume.labels.dtype, runs, threads))
+        return {"cpso": rows([1], [1])}
+
+    monkeypatch.setattr(bench, "run", run)
+    done = run_bench("phantom:size=8x8x8,bits=32", "--quick", "--runs", 2, "--figures", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert asked == [(np.uint32, 2, 1)]
+
+
 def test_every_round_measures_all_but_what_fails(tmp_path):
     """An encoding whose label is too large, and two packages."""
     labels = np.full((1, 4, 4), 2**64 - 1, np.uint64)
@@ -151,6 +164,8 @@ def test_packages_restore_labels(package, dtype):
         assert (row["status"], row["lossless"]) == ("ok", True)
         assert min(row["encode_s"], row["decode_new_s"]) > 0
         assert row["encoded_bytes"] == len(encode(labels))
+        row = other_codecs.measure(labels, encode, lambda _: labels + 1)
+        assert row["status"] == "error: decoded labels differ"
 
 
 def test_packages_of_another_interpreter_are_measured():

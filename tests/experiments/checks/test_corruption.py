@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from experiments.checks import corruption
 from experiments.checks.corruption import SOURCES
@@ -25,6 +26,13 @@ def test_damaged_source_files_are_refused_or_right(name):
     tally = corruption.count(f"file {name}", LABELS, 120, seed=2)
     assert tally["wrong"] == tally["crash"] == tally["hang"] == 0
     assert tally["refused"] > 50 or name not in QUICK
+
+
+def test_the_table_has_a_line_per_codec():
+    words = ["--count", "6", "--only", "container png none"]
+    done = CliRunner().invoke(corruption.main, words)
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[-1].startswith("| container png none | 6 | ")
 
 
 def test_crashes_and_hangs_are_counted(tmp_path, monkeypatch):

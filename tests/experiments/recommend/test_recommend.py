@@ -219,6 +219,11 @@ def test_a_volume_without_an_answer_is_one_line(tmp_path, run, few, labels):
     assert not result.stdout
 
 
+@pytest.mark.parametrize("wrong", ["--sample 0", "--sample 1.5", "--chunks 8x8", "--runs 0"])
+def test_wrong_arguments(run, wrong):
+    assert wrong.split()[0] in run("phantom", *wrong.split(), code=2).stderr
+
+
 def test_rows_are_kept_as_soon_as_they_are_measured(tmp_path, run, few, monkeypatch):
     before = []
 
