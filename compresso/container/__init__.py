@@ -15,7 +15,7 @@ from compresso.arrays import LIMIT, Labels, as_volume, unmasked
 from compresso.codec import DEFAULT_ENCODING, Buffer
 from compresso.container.array import CompressedArray, open
 from compresso.container.description import METADATA_LIMIT, depth_within, describe
-from compresso.container.group import shift_of
+from compresso.container.group import Method, shift_of
 from compresso.container.layout import MAGIC
 from compresso.container.reader import Damage, Reader
 from compresso.container.writer import write
@@ -25,6 +25,7 @@ __all__ = [
     "METADATA_LIMIT",
     "CompressedArray",
     "Damage",
+    "Method",
     "Reader",
     "depth_within",
     "describe",

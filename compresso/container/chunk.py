@@ -18,9 +18,9 @@ from xxhash import xxh3_64_intdigest
 from compresso.arrays import Labels
 from compresso.codec import DEFAULT_ENCODING, Buffer
 from compresso.container.group import (
-    Codec,
     Group,
     Groups,
+    Method,
     decode_group,
     encode_group,
     fill,
@@ -38,9 +38,8 @@ CHECK = struct.Struct("<Q")  # XXH3-64 of the bytes before, seeded with that of 
 class ChunkCodec:
     """The codec of an array's chunks: an encoding, a compressor, and the slices per group.
 
-    Codec strings are stored in canonical form. The compression is by default zstd, or none after
-    ristretto. ``depth`` counts along the first axis; by default a chunk is one group. Raises
-    SpecError.
+    Codec strings are stored in canonical form. ``depth`` counts along the first axis; by default a
+    chunk is one group. Raises SpecError.
     """
 
     encoding: str = DEFAULT_ENCODING
@@ -48,8 +47,8 @@ class ChunkCodec:
     depth: int | None = None
 
     def __post_init__(self) -> None:
-        for name, stage in zip(("encoding", "compression"), self.stages, strict=True):
-            object.__setattr__(self, name, stage.spec)
+        for name, spec in zip(("encoding", "compression"), self.method.specs, strict=True):
+            object.__setattr__(self, name, spec)
         if self.depth is not None and (type(self.depth) is not int or self.depth < 1):
             raise SpecError(f"depth={self.depth!r} is not a number of slices. Give 1 or more.")
 
@@ -59,9 +58,9 @@ class ChunkCodec:
         return found | ({} if self.depth is None else {"depth": self.depth})
 
     @cached_property
-    def stages(self) -> Codec:
+    def method(self) -> Method:
         """The encoding and the compressor as objects."""
-        return Codec.parse(self.encoding, self.compression)
+        return Method.parse(self.encoding, self.compression)
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ class Layout:
         for number in range(len(self.groups)):
             z0, z1 = self.groups.span(number)
             try:
-                table[number], body = encode_group(self.codec.stages, volume[z0:z1], shift)
+                table[number], body = encode_group(self.codec.method, volume[z0:z1], shift)
             except LabelError as error:
                 raise error.moved((z0, 0, 0)) from None
             bodies.append(body)
@@ -168,7 +167,7 @@ class Layout:
         for number in self.groups.of(z0, z1):
             group = Group(*map(int, table[number]))
             part, view = view[: group.body_bytes], view[group.body_bytes :]
-            decode = partial(decode_group, self.codec.stages, group, part, shift=shift)
+            decode = partial(decode_group, self.codec.method, group, part, shift=shift)
             try:
                 fill(out, z0, self.groups.span(number), decode)
             except DecodeError as error:

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from compresso import encodings
 from compresso.arrays import Shape, as_shape
 from compresso.codec import DEFAULT_ENCODING
-from compresso.container.group import Codec, Groups
+from compresso.container.group import Groups, Method
 from compresso.errors import DecodeError, EncodeError
 
 METADATA_LIMIT = 4 << 20  # bytes of metadata, encoded
@@ -43,9 +43,9 @@ class Description:
     metadata: dict[str, Any] | None = None  # of the volume
 
     @property
-    def codec(self) -> Codec:
+    def method(self) -> Method:
         """The encoding and the compressor as objects."""
-        return Codec.parse(self.encoding, self.compression)
+        return Method.parse(self.encoding, self.compression)
 
     @property
     def grid(self) -> Shape:
@@ -103,7 +103,7 @@ class Description:
             raise ValueError(f"shift {self.shift}")
         if self.metadata is not None and not isinstance(self.metadata, dict):
             raise ValueError("metadata that are not an object")
-        self.codec  # noqa: B018 - raises for unknown names
+        self.method  # noqa: B018 - raises for unknown names
 
 
 def describe(
@@ -119,10 +119,8 @@ def describe(
 
     Raises SpecError for an unknown codec, and EncodeError for an invalid depth or metadata.
     """
-    codec = Codec.parse(encoding, compression)
     return Description(
-        codec.encoding.spec,
-        codec.compressor.spec,
+        *Method.parse(encoding, compression).specs,
         np.dtype(dtype).str,
         tuple(int(n) for n in shape),
         shift,

@@ -17,9 +17,11 @@ from compresso.arrays import Labels, as_volume, little
 from compresso.codec import DEFAULT_COMPRESSION, Buffer, Compressor, Encoding
 from compresso.errors import DecodeError, EncodeError, LabelError
 from compresso.parallel import Span
+from compresso.text import method_name
 
 
-class Codec(NamedTuple):
+@dataclass(frozen=True)
+class Method:
     """An encoding, and the compressor that follows it."""
 
     encoding: Encoding
@@ -35,6 +37,14 @@ class Codec(NamedTuple):
         if compression is None:
             compression = "none" if first.alone else DEFAULT_COMPRESSION
         return cls(first, compressors.parse(compression))
+
+    def __str__(self) -> str:
+        return method_name(*self.specs)
+
+    @property
+    def specs(self) -> tuple[str, str]:
+        """The codec strings of both."""
+        return self.encoding.spec, self.compressor.spec
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ class Group(NamedTuple):
 
 
 def encode_group(
-    codec: Codec, labels: Labels, shift: int = 0, threads: int = 1
+    method: Method, labels: Labels, shift: int = 0, threads: int = 1
 ) -> tuple[Group, Buffer]:
     """Encode and compress labels (nz, ny, nx); returns sizes and hashes, and the body.
 
@@ -97,20 +107,20 @@ def encode_group(
     hashes = _SliceHashes(volume)
     shifted = volume + np.uint64(shift) if shift else volume
     try:
-        stream = codec.encoding.encode_volume(shifted, threads, hashes.add)
+        stream = method.encoding.encode_volume(shifted, threads, hashes.add)
     except LabelError as error:
         z, y, x = error.voxel
         raise LabelError(int(labels[z, y, x]), error.voxel, error.reason) from None
     size = memoryview(stream).nbytes
     if size > _stream_limit(volume.shape):
-        raise EncodeError(f"{codec.encoding}: a stream of {size} bytes is too long for a group")
-    body = codec.compressor.compress(stream)
+        raise EncodeError(f"{method.encoding}: a stream of {size} bytes is too long for a group")
+    body = method.compressor.compress(stream)
     body_size = memoryview(body).nbytes
     return Group(size, body_size, xxh3_64_intdigest(body), hashes.digest()), body
 
 
 def decode_group(
-    codec: Codec, group: Group, body: Buffer, out: Labels, shift: int = 0, threads: int = 1
+    method: Method, group: Group, body: Buffer, out: Labels, shift: int = 0, threads: int = 1
 ) -> None:
     """Decompress and decode a body to ``out`` (nz, ny, nx), and check both hashes.
 
@@ -121,10 +131,10 @@ def decode_group(
         raise DecodeError("its lengths do not fit")
     if memoryview(body).nbytes != group.body_bytes or xxh3_64_intdigest(body) != group.body_hash:
         raise DecodeError("the hash of the compressed labels does not match")
-    stream = codec.compressor.decompress(body, limit=group.stream_bytes)
+    stream = method.compressor.decompress(body, limit=group.stream_bytes)
     volume = as_volume(out)
     hashes = _SliceHashes(volume, shift)
-    codec.encoding.decode_into(stream, volume, threads, hashes.add)
+    method.encoding.decode_into(stream, volume, threads, hashes.add)
     digest = hashes.digest()
     if shift:
         volume -= np.uint64(shift)

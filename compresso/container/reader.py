@@ -144,7 +144,7 @@ class Reader:
             self._fault = f"its head is damaged, and read from the copy in its end ({error})"
         self._head.check_size(source.size)
         self.description = self._head.description
-        self._codec = self.description.codec
+        self._method = self.description.method
         if not self._ends_at(source.size, last):
             fault = self._find_end(last)
             self._fault = self._fault or fault
@@ -245,7 +245,7 @@ class Reader:
             if group.body_bytes > self._source.size - at:
                 raise DecodeError("its lengths do not fit")
             body = self._source.at(at, group.body_bytes)
-            decode_group(self._codec, group, body, out, self.description.shift, threads)
+            decode_group(self._method, group, body, out, self.description.shift, threads)
         except DecodeError as error:
             z0, z1 = self.description.groups.span(number)
             raise DecodeError(f"slices {z0} to {z1 - 1} are damaged: {error}") from None

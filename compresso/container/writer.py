@@ -30,7 +30,7 @@ def write(
     it. The bytes do not depend on either. ``progress`` is called after each group. Raises
     EncodeError if the encoding cannot hold the labels, or ``read`` returns other slices.
     """
-    groups, codec = description.groups, description.codec
+    groups, method = description.groups, description.method
     room = len(groups) if memory is None else max(1, memory // description.group_memory)
     at_once, each = shares(threads, min(len(groups), room))
 
@@ -41,7 +41,7 @@ def write(
             raise EncodeError(f"group {number} holds slices {z0} to {z1 - 1}, not these")
         labels = labels.reshape(as_shape(labels.shape))
         try:
-            return number, *encode_group(codec, labels, description.shift, each)
+            return number, *encode_group(method, labels, description.shift, each)
         except LabelError as error:
             raise error.moved((z0, 0, 0)) from None
 

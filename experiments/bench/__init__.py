@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from compresso import Encoding, compressors, encodings
+from compresso import Encoding
 from compresso.arrays import Labels
 from experiments import HarnessError
 from experiments.bench import report
@@ -35,7 +35,7 @@ __all__ = ["connect", "report", "run", "whole_commands"]
 
 #: Measures something once, in the round that it is given; the row's status says if that failed.
 Measurement = Callable[[int], Row]
-RAW = Method(encodings.parse("none"), compressors.parse("none"))
+RAW = Method.parse("none", "none")
 
 
 def run(

@@ -23,7 +23,6 @@ from time import process_time
 import click
 import numpy as np
 
-from compresso import compressors, encodings
 from compresso.codec import split_list
 from experiments import datasets, recommend, records
 from experiments.checks import Program
@@ -71,7 +70,7 @@ def estimates(
 
 def _parse(text: str) -> Method:
     encoding, _, compressor = text.partition("+")
-    return Method(encodings.parse(encoding), compressors.parse(compressor or "none"))
+    return Method.parse(encoding, compressor or "none")
 
 
 @main.command(cls=Program)

@@ -127,8 +127,8 @@ def _report(
             drawn += figures.draw_slices(dataset, slices, directory)
             drawn += figures.draw_windows(volume, directory)
     click.echo(f"{len(drawn)} figure files in {directory}", err=True)
-    pairs = [(m.encoding.spec, m.compressor.spec) for m in paper.all_methods()]
-    wanted = {(dataset.name, *pair) for dataset in chosen for pair in pairs}
+    methods = paper.all_methods()
+    wanted = {(dataset.name, *method.specs) for dataset in chosen for method in methods}
     done = len(wanted & set(zip(*(rows[name] for name in records.METHOD), strict=True)))
     advice = "Run the command without --only-report to continue."
     incomplete = f"Incomplete: {done} of {len(wanted)} measurements. {advice}"

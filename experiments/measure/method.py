@@ -26,7 +26,7 @@ from compresso.arrays import Labels, Shape, as_shape, as_volume, little
 from compresso.codec import Buffer, unwatched
 from compresso.encodings.none import Raw
 from compresso.parallel import Span, shares
-from compresso.text import file_size, method_name
+from compresso.text import file_size
 from experiments import HarnessError, records
 from experiments.datasets import LoadedVolume
 from experiments.measure.clock import Clock, Surroundings
@@ -37,18 +37,13 @@ SLAB_BYTES = 1 << 26  # that are touched at a time
 
 
 @dataclass(frozen=True)
-class Method:
-    """An encoding, followed by a compressor, of ``threads`` groups of slices at the same time.
+class Method(container.Method):
+    """A method that processes ``threads`` groups of slices at the same time.
 
     Several threads share a group if there are fewer groups.
     """
 
-    encoding: Encoding
-    compressor: Compressor
     threads: int = 1
-
-    def __str__(self) -> str:
-        return method_name(self.encoding.spec, self.compressor.spec)
 
     def spans(self, shape: Shape) -> list[Span]:
         """Return the slices of each stream, the same for any number of threads above 1."""

@@ -82,7 +82,6 @@ def all_methods() -> list[Method]:
     """Return both: the method of Table 1 comes first, and raw labels, which take longest, last."""
 
     def turn(method: Method) -> tuple[bool, bool]:
-        pair = method.encoding.spec, method.compressor.spec
-        return pair != ("compresso", "lzma"), pair[0] == "none"
+        return method.specs != ("compresso", "lzma"), method.specs[0] == "none"
 
     return sorted([*methods(), *current_methods()], key=turn)

@@ -159,7 +159,7 @@ def _conditions(measured: Measured) -> dict[str, Any]:
         key: statuses.get(key, UNMEASURED)
         for name in measured.datasets()
         for one in methods()
-        if (key := (name, one.encoding.spec, one.compressor.spec)) not in runs.index
+        if (key := (name, *one.specs)) not in runs.index
     }
     fewer = {key: f"{n} of {usual}" for key, n in runs.items() if n < usual}
     return {

@@ -171,8 +171,7 @@ def _entry(choice: Choice, sample: Sample, source: str) -> dict[str, Any]:
 
 def _usage(choice: Choice, sample: Sample, source: str) -> tuple[str, str]:
     """The shell command and the Python line that use a method."""
-    method = choice.candidate.method
-    encoding, compression = method.encoding.spec, method.compressor.spec
+    encoding, compression = choice.candidate.method.specs
     name = re.split(r"[.:]", re.split(r"[/|]", source.rstrip("/|:"))[-1])[0] or "labels"
     codecs = ["--encoding", encoding, "--compression", compression]
     if not choice.boxes:

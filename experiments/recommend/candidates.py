@@ -61,7 +61,7 @@ def methods() -> list[Method]:
     first = [one for one in map(encodings.parse, ENCODINGS) if not one.missing()]
     second = [one for one in map(compressors.parse, COMPRESSORS) if not one.missing()]
     found = combine(first, second)
-    return [m for m in found if (m.encoding.spec, m.compressor.spec) not in EXCLUDED]
+    return [m for m in found if m.specs not in EXCLUDED]
 
 
 @dataclass(frozen=True)

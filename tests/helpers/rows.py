@@ -1,13 +1,12 @@
 """Rows of results as a grid writes them, with numbers that are easy to compute with."""
 
-from compresso import compressors, encodings
 from experiments import records
 from experiments.measure import Method
 
 
 def method(encoding, compression="none"):
     """A method by its codec strings."""
-    return Method(encodings.parse(encoding), compressors.parse(compression))
+    return Method.parse(encoding, compression)
 
 
 def row(**changes):

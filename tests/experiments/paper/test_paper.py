@@ -41,11 +41,11 @@ def test_window_counts(phantom):
 
 
 def test_every_method_of_the_paper_is_measured_and_no_current_one_twice():
-    specs = [(m.encoding.spec, m.compressor.spec) for m in paper.methods()]
+    specs = [m.specs for m in paper.methods()]
     for (_, first), heights in published.FIGURE_4.items():
         for second in heights:
             assert ((second, "none") if second in published.ALONE else (first, second)) in specs
-    current = [(m.encoding.spec, m.compressor.spec) for m in paper.current_methods()]
+    current = [m.specs for m in paper.current_methods()]
     assert len({*specs, *current}) == len(specs) + len(current)
     assert {("ristretto:effort=3", "none"), ("cpso", "none"), ("cpso", "lzma")} <= set(current)
     assert ("ristretto", "lzma") not in current
@@ -75,7 +75,7 @@ def test_paper_in_one_command(tmp_path, monkeypatch):
 
 
 def test_table_1_comes_first_and_raw_labels_last(tmp_path):
-    specs = [(m.encoding.spec, m.compressor.spec) for m in paper.all_methods()]
+    specs = [m.specs for m in paper.all_methods()]
     assert specs[0] == LZMA
     raw = [encoding == "none" for encoding, _ in specs]
     assert raw == sorted(raw)
