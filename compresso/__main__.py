@@ -1,6 +1,6 @@
 """The program ``compresso``: compress, decompress, verify and convert files of label volumes.
 
-Whatever is heavy is imported by the command that needs it.
+Each command imports its own heavy packages.
 """
 
 import dataclasses

@@ -43,7 +43,7 @@ def replacing(
 ) -> Iterator[Path]:
     """Give the path of a temporary file, which becomes the target at the end.
 
-    Whatever happens, the target is the old file or the whole new one. A replaced file keeps its
+    The target is always the old file or the whole new one. A replaced file keeps its
     mode and owner, and a link stays a link. For the standard output, a FIFO or a device, the
     temporary file is copied into it at the end. Its name has the given ``ending``, or the target's.
     Raises FileError if the target exists without ``force``, also since a moment ago, is one of the

@@ -151,7 +151,7 @@ def window_grid(shape: Sequence[int], step: Sequence[int]) -> tuple[int, ...]:
 
 
 def packed_type(step: Sequence[int]) -> type[np.unsignedinteger[Any]]:
-    """What windows of ``step`` voxels are packed in."""
+    """The dtype that windows of ``step`` voxels are packed in."""
     return np.uint16 if math.prod(step) <= 16 else np.uint64
 
 

@@ -1,4 +1,4 @@
-"""What all commands of this project share: options, numbers for people, errors in one line.
+"""Shared by all commands of this project: options, numbers for people, errors in one line.
 
 An error that the user can correct is one line and the exit code 1, or 2 for an unknown name;
 anything else is a bug, and its exit code is 70. A group of commands is a :class:`Commands`, and

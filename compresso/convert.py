@@ -67,7 +67,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a worker needs to know; it is sent with every task."""
+    """The settings of a conversion, sent to workers with every task."""
 
     job: Job  # with absolute paths
     head: bytes  # the target's metadata

@@ -13,7 +13,7 @@ Failures = tuple[type[Exception], ...]
 class StreamCompressor(Compressor):
     """A compressor with the incremental objects of Python's own ``bz2`` and ``lzma``."""
 
-    #: What the decompressor raises on damaged data.
+    #: Errors that the decompressor raises for damaged data.
     failures: ClassVar[Failures] = (OSError, ValueError, EOFError)
 
     @abstractmethod

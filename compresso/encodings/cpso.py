@@ -102,7 +102,7 @@ class TooManyWindowsError(EncodeError):
 
 
 class SlabPart(NamedTuple):
-    """What a slab adds to the stream; counts are those of each slice."""
+    """The values that a slab adds to the stream, with the counts of each slice."""
 
     ids: Unsigned
     id_counts: NDArray[np.int64]
@@ -274,7 +274,7 @@ def decode(
 
 
 def _drawer(sections: Sections, z0: int, z1: int) -> Callable[[int, NDArray[np.uint64]], None]:
-    """What draws the boundary map of any of the slices z0..z1-1, counted from z0."""
+    """A function that draws the boundary map of a slice of z0..z1-1, counted from z0."""
     from compresso.kernels import cpso_runs, windows
 
     header, entries, values = sections.header, sections.windows, sections.values

@@ -72,5 +72,5 @@ class Crackle(Encoding):
 
 
 def _line(error: Exception) -> str:
-    """What an error says, in one line."""
+    """The message of an error, in one line."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,6 +1,6 @@
 """The metadata of a file as JSON: its geometry, and the fields of its own format.
 
-Whatever a file contains, nothing here fails: invalid fields are left out and named.
+No content of a file makes this fail: invalid fields are left out and named.
 """
 
 import json

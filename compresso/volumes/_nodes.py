@@ -1,4 +1,4 @@
-"""What Zarr and N5 share: the names of chunks, the attributes of arrays, and groups."""
+"""Shared by Zarr and N5: the names of chunks, the attributes of arrays, and groups."""
 
 import json
 import os

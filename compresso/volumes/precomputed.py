@@ -38,7 +38,7 @@ PACKED = {
 }
 #: All suffixes that packed chunks may have; only those of ``PACKED`` are read.
 SUFFIXES = (*filter(None, PACKED), ".zst", ".lz4", ".lzma")
-#: What an info may name next to the labels.
+#: Folders that an info may name next to the labels.
 OTHERS = ("mesh", "skeletons", "segment_properties")
 #: The fields of a scale that do not depend on its encoding.
 PLAIN = ("size", "voxel_offset", "resolution", "chunk_sizes")

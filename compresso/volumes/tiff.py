@@ -240,7 +240,7 @@ def _page(series: Any, z: int, size: int) -> Any:
 #: Tags with a line of text that are kept, and all tags that are.
 TEXTS = {"DocumentName": 269, "Make": 271, "Model": 272, "Software": 305, "DateTime": 306}
 TEXTS |= {"Artist": 315, "HostComputer": 316, "Copyright": 33432}
-#: What programs write if no resolution is known.
+#: The tags that programs write if no resolution is known.
 NOTHING = {"XResolution": [1, 1], "YResolution": [1, 1], "ResolutionUnit": 1}
 KEPT = {*TEXTS, *NOTHING, "PhotometricInterpretation", "Orientation", "ColorMap"}
 #: Values that every viewer assumes: black is 0, or a palette; the first row is the top one.

@@ -1,4 +1,4 @@
-"""What the commands that measure share: a progress bar, figures and the exit code."""
+"""Shared by commands that measure: a progress bar, figures and the exit code."""
 
 import sys
 import threading

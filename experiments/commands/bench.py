@@ -19,7 +19,7 @@ ENCODINGS = (
 )
 #: The packages of the example, if they are installed there.
 PEERS = options.ROOT / "peers" / "bin" / "python"
-#: What --quick means, for everything that is not given.
+#: The defaults of --quick.
 QUICK = {
     **{"dataset": "phantom:size=512x512x32,bits=32,seed=1", "dtypes": ["uint32"]},
     **{"encodings": "compresso,cpso,neuroglancer,ristretto"},

@@ -65,7 +65,7 @@ class Dataset:
     """A label volume; nothing is read before :meth:`load` or :meth:`open`."""
 
     name: str  # in tables and in the CSV
-    #: What it is read from: a file or store as in :func:`compresso.volumes.open`, a published
+    #: The source: a file or store as in :func:`compresso.volumes.open`, a published
     #: archive, or a synthetic volume; empty for a dataset that is not downloaded.
     text: str = ""
     title: str = ""
@@ -82,7 +82,7 @@ class Dataset:
 
     @property
     def source(self) -> str:
-        """What identifies it in the CSV: the whole path or address."""
+        """Its identity in the CSV: the whole path or address."""
         if self.group == SYNTHETIC:
             return "synthetic"
         return printable(volumes.absolute(self.text))

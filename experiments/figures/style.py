@@ -1,4 +1,4 @@
-"""What all figures share: colours, markers, names, and rows of dots."""
+"""Shared by all figures: colours, markers, names, and rows of dots."""
 
 import math
 import re

@@ -37,7 +37,7 @@ _loading = threading.Lock()
 
 @dataclass(frozen=True)
 class Grid:
-    """What to measure, how, and the CSV for the rows."""
+    """The methods and datasets to measure, the settings, and the CSV for the rows."""
 
     methods: Sequence[Method]
     datasets: Sequence[Dataset]

@@ -44,7 +44,7 @@ from experiments.text import DASH, natural
 NAME = "report.html"
 #: Pixels of a chart, without its margins.
 WIDTH, HEIGHT = 400, 260
-#: What the data table shows of the newest row of each dataset, next to computed values.
+#: Columns of the newest row of each dataset in the data table, next to computed values.
 CONDITIONS = {
     **{"source": "source", "fingerprint": "hash of the labels", "cpu": "processor"},
     **{"version": "compresso", "python": "Python", "numpy": "NumPy", "numba": "Numba"},

@@ -1,4 +1,4 @@
-"""What the paper measured and published, and the methods of its report.
+"""The methods and results that the paper published, and the methods of its report.
 
 The numbers of Table 1 are with the datasets that they belong to.
 """

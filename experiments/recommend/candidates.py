@@ -42,7 +42,7 @@ BOX_SECONDS = 0.05  # seconds that a box may take
 #: A candidate counts if the labels take this many times fewer bytes than in their own dtype,
 #: unless none does: raw labels are as fast as any disk.
 LEAST_RATIO = 2.0
-#: What the ratio and the speeds of a candidate may be wrong by after each stage, as factors: on
+#: Factors that the ratio and the speeds of a candidate may be wrong by after each stage: on
 #: either block, and on the sample.
 RATIO_MARGINS, SPEED_MARGINS = (1.5, 1.2, 1.0), (1.5, 1.4, 1.25)
 #: How much smaller one candidate is than another if boxes are compressed alone, compared with
@@ -162,7 +162,7 @@ AS_MEASURED = Doubt()
 
 @dataclass(frozen=True)
 class Purpose:
-    """What people compress labels for: the smallest candidate that is fast enough.
+    """A use of compressed labels; its answer is the smallest candidate that is fast enough.
 
     ``seconds`` returns the seconds per voxel that a candidate takes, from the bytes per voxel and
     the seconds to compress and decompress one.
@@ -209,7 +209,7 @@ class Purpose:
         return sorted(found, key=lambda one: (-one.ratio, one.compress.value))
 
     def why(self, one: Candidate, nbytes: float) -> str:
-        """What makes a candidate the answer, on one line."""
+        """The reason why a candidate is the answer, on one line."""
         if self is INTERACTIVE:
             seconds = digits(1e9 * self.bounds(one, AS_MEASURED)[0])
             link = f"over a {LINK:.0f} MB/s link, decoding included"
@@ -323,7 +323,7 @@ class Stages:
         return [one for one in candidates if not one.failure]
 
     def _blank(self, method: Method) -> Blank:
-        """What a method makes of the part of the volume that has one label, measured once."""
+        """The size and the row of a method on the part that has one label, measured once."""
         share = 1 - self.sample.content.share
         if share and method not in self._blanks:
             part = f"a piece of label {self.sample.content.label}"

@@ -33,9 +33,9 @@ from experiments.measure import Method, prepared
 from experiments.recommend.sample import Sample, stack
 from experiments.records.intervals import CONFIDENCE, Interval
 
-#: What a doubling saves compared with the one before: expected, and at most.
+#: Savings of a doubling compared with the one before: expected, and at most.
 DECLINE, SLOWEST = 0.8, 0.97
-#: What fewer boundaries save compared with the cost of twice as many: expected, and at most.
+#: Savings of fewer boundaries compared with the cost of twice as many: expected, and at most.
 SAVED, MOST_SAVED = 0.7, 1.3
 #: Chunks that are cut to measure boundaries and edges.
 CUT = 4
@@ -45,7 +45,7 @@ THREADS = 4
 NARROWEST = 0.03
 #: Pieces of one label: slices, and rows and columns at most. Blocks are 8 voxels along each axis.
 PIECE = (8, 512)
-#: What the sizes of these may be wrong by: bytes, and a share.
+#: Errors of their sizes: bytes, and a share.
 ROUNDING, DRIFT = 8, 0.1
 
 

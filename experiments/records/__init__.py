@@ -30,8 +30,8 @@ Row = dict[str, Any]
 BYTES = ("raw_bytes", "native_bytes", "encoded_bytes", "compressed_bytes")
 #: The seconds of the four stages of a run.
 SECONDS = ("encode_s", "compress_s", "decompress_s", "decode_s")
-#: What the machine did: load average over a minute, the share of all processors' time that other
-#: processes took, and this process's page faults.
+#: The machine's load average over a minute, the share of all processors' time that other processes
+#: took, and this process's page faults.
 LOADS = ("load", "other_cpu", "minor_faults", "major_faults")
 SURROUNDINGS = (*LOADS, "governor")
 #: The columns of the CSV. ``new_memory_s`` is the time that a new array of the volume's size takes;

@@ -24,7 +24,7 @@ STAGES = {
 BOTH = {"compress_speed": "compress", "decompress_speed": "decompress"}
 #: Columns whose smallest value is the best; in all others it is the largest.
 SMALLEST = ("size_mb", "encoded_bytes", "compressed_bytes")
-#: What the rows of a dataset must have in common to be compared.
+#: Rows of a dataset are compared only if they agree in these.
 VOLUME = ["source", "shape", "dtype", "threads", "depth", "fingerprint"]
 #: The share of all processors' time from which on other processes are mentioned.
 BUSY = 0.1

@@ -34,6 +34,7 @@ RULES = {
     r"\bframes?\b": "compressed file (a picture of a film: image)",
     r"\b(bare|naked) (stream|array)s?\b": "stream without a container",
     r"\bwhat (is|was|are|were) (?!wrong|expected)": "a noun",
+    r"^(?-i:What(ever)?|All that)\b(?!.*\?)": "a noun",
     r"\b(nobody|somebody|whoever)\b": "name the person or the program",
     r"(?<!-)\b(rungs?|peers?|cells?|seams?)\b(?!/)": "stage, other codec, method, chunk boundary",
     r"\bspecs?\b": "codec string",
