@@ -30,13 +30,18 @@ from experiments.records.results import derive, newest
 RESULTS: dict[str, Callable[[pd.DataFrame, pd.DataFrame], results.Figures]] = {
     function.__name__: function
     for function in (
-        *(results.figure_4, results.current_methods, results.pareto, results.speeds),
-        *(results.encoding_only, results.window_sizes),
+        results.figure_4,
+        results.current_methods,
+        results.pareto,
+        results.speeds,
+        results.encoding_only,
+        results.window_sizes,
     )
 }
 CAPTIONS: dict[str, Callable[..., object]] = {
     **RESULTS,
-    **{"slices": volumes.slices, "frequent_windows": volumes.frequent_windows},
+    "slices": volumes.slices,
+    "frequent_windows": volumes.frequent_windows,
 }
 #: Lets an SVG follow the reader's colour scheme.
 ADAPTIVE = f"svg{{color:{INK}}}@media(prefers-color-scheme:dark){{svg{{color:#e6e6e6}}}}"
