@@ -15,8 +15,13 @@ from compresso.errors import did_you_mean
 
 #: The commands and their files, in the order of their use.
 FILES = {
-    **{"grid": "grid", "recommend": "recommend", "datasets": "datasets", "fetch": "datasets"},
-    **{"plot": "grid", "paper": "paper", "bench": "bench"},
+    "grid": "grid",
+    "recommend": "recommend",
+    "datasets": "datasets",
+    "fetch": "datasets",
+    "plot": "grid",
+    "paper": "paper",
+    "bench": "bench",
 }
 
 

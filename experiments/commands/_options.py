@@ -16,8 +16,19 @@ ROOT = Path(__file__).resolve().parents[2]
 #: The sections of the help, with the names of their options in order; all others come last.
 SECTIONS = {
     "Measuring": (
-        *("runs", "restart", "keep_failed", "threads", "timeout", "isolated", "seed"),
-        *("scheduler", "encodings", "quick", "others", "peers", "commands"),
+        "runs",
+        "restart",
+        "keep_failed",
+        "threads",
+        "timeout",
+        "isolated",
+        "seed",
+        "scheduler",
+        "encodings",
+        "quick",
+        "others",
+        "peers",
+        "commands",
     ),
     "Data": ("slices", "chunks", "sample", "dtypes", "group", "directory", "mirror"),
     "Output": ("form", "as_json", "output", "figures", "plot", "only_report", "verbose", "quiet"),
@@ -88,7 +99,8 @@ def figures(at: str = "figures") -> Decorator:
 
 
 SLICES = click.option(
-    *("-s", "--slices"),
+    "-s",
+    "--slices",
     # -1 is what the original program has for all.
     type=lambda text: None if text == "-1" else click.IntRange(1).convert(text, None, None),
     metavar="N",

@@ -21,9 +21,12 @@ ENCODINGS = (
 PEERS = options.ROOT / "peers" / "bin" / "python"
 #: The defaults of --quick.
 QUICK = {
-    **{"dataset": "phantom:size=512x512x32,bits=32,seed=1", "dtypes": ["uint32"]},
-    **{"encodings": "compresso,cpso,neuroglancer,ristretto"},
-    **{"runs": 5, "threads": 1, "commands": False},
+    "dataset": "phantom:size=512x512x32,bits=32,seed=1",
+    "dtypes": ["uint32"],
+    "encodings": "compresso,cpso,neuroglancer,ristretto",
+    "runs": 5,
+    "threads": 1,
+    "commands": False,
 }
 
 
@@ -57,7 +60,8 @@ def _be_quick(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 )
 @options.SLICES
 @click.option(
-    *("--dtype", "dtypes"),
+    "--dtype",
+    "dtypes",
     type=click.Choice(["uint32", "uint64"]),
     multiple=True,
     help="Convert the volume first; repeat it to measure both.",

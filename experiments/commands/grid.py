@@ -51,14 +51,16 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
     help="Category of your own files in the figures.",
 )
 @click.option(
-    *("--format", "form"),
+    "--format",
+    "form",
     type=click.Choice(["table", "csv", "json", "md"]),
     default="table",
     help="Format of the printed results.",
 )
 @click.option("--json", "form", flag_value="json", help="The same as --format json.")
 @click.option(
-    *("-b", "--bockwurst"),
+    "-b",
+    "--bockwurst",
     is_flag=True,
     is_eager=True,
     expose_value=False,

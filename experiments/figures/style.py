@@ -24,34 +24,66 @@ SMALL = 9
 #: The colour of text and axes, which :func:`experiments.figures.save` lets an SVG adapt.
 INK = "#24292f"
 STYLE: dict[Any, Any] = {
-    **{"font.size": 10, "font.family": "DejaVu Sans", "axes.titlesize": 10},
-    **{"xtick.labelsize": SMALL, "ytick.labelsize": SMALL, "legend.fontsize": SMALL},
+    "font.size": 10,
+    "font.family": "DejaVu Sans",
+    "axes.titlesize": 10,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
     **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor"), INK),
     **dict.fromkeys(("xtick.color", "ytick.color", "axes.titlecolor"), INK),
-    **{"axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True},
-    **{"axes.grid": True, "axes.grid.axis": "x", "grid.color": "#808080", "grid.alpha": 0.3},
-    **{"legend.frameon": False, "figure.dpi": 100, "savefig.dpi": 150},
-    **{"svg.fonttype": "none", "svg.hashsalt": "compresso", "pdf.fonttype": 42},  # text stays text
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "x",
+    "grid.color": "#808080",
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "compresso",
+    "pdf.fonttype": 42,  # text stays text
     "text.parse_math": False,  # a file may be called a$b$c
 }
 
 #: Colour and marker of each encoding, the same in every figure: the colours of Okabe and Ito, which
 #: colour-blind readers can distinguish, and the paper's two greys.
 LOOKS = {
-    **{"none": ("#b8b8b8", "X"), "neuroglancer": ("#6b6b6b", "P"), "compresso": ("#d55e00", "o")},
-    **{"cpso": ("#e69f00", "D"), "ristretto": ("#009e73", "*"), "crackle": ("#cc79a7", "^")},
-    **{"compressed_segmentation": ("#0072b2", "s"), "png": ("#56b4e9", "v")},
-    **{"jpeg2000": ("#f0e442", "<"), "x264": ("#882255", ">")},
+    "none": ("#b8b8b8", "X"),
+    "neuroglancer": ("#6b6b6b", "P"),
+    "compresso": ("#d55e00", "o"),
+    "cpso": ("#e69f00", "D"),
+    "ristretto": ("#009e73", "*"),
+    "crackle": ("#cc79a7", "^"),
+    "compressed_segmentation": ("#0072b2", "s"),
+    "png": ("#56b4e9", "v"),
+    "jpeg2000": ("#f0e442", "<"),
+    "x264": ("#882255", ">"),
 }
 #: Those of encodings from plug-ins.
 OTHER = ("#ffffff", "h")
 MARKERS = "os^DvP*X<>"
 
 NAMES = {
-    **{"none": "raw", "neuroglancer": "Neuroglancer", "compresso": "Compresso"},
-    **{"ristretto": "Ristretto", "crackle": "Crackle", "png": "PNG", "jpeg2000": "JPEG 2000"},
-    **{"brotli": "Brotli", "lz4": "LZ4", "lz78": "LZ78", "lzf": "LZF", "lzma": "LZMA"},
-    **{"lzo": "LZO", "lzw": "LZW", "zopfli": "Zopfli", "zstd": "Zstandard", "bz2": "bzip2"},
+    "none": "raw",
+    "neuroglancer": "Neuroglancer",
+    "compresso": "Compresso",
+    "ristretto": "Ristretto",
+    "crackle": "Crackle",
+    "png": "PNG",
+    "jpeg2000": "JPEG 2000",
+    "brotli": "Brotli",
+    "lz4": "LZ4",
+    "lz78": "LZ78",
+    "lzf": "LZF",
+    "lzma": "LZMA",
+    "lzo": "LZO",
+    "lzw": "LZW",
+    "zopfli": "Zopfli",
+    "zstd": "Zstandard",
+    "bz2": "bzip2",
 }
 PLAIN = FuncFormatter(lambda value, _: f"{value:,.10g}")
 

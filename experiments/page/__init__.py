@@ -46,8 +46,13 @@ NAME = "report.html"
 WIDTH, HEIGHT = 400, 260
 #: Columns of the newest row of each dataset in the data table, next to computed values.
 CONDITIONS = {
-    **{"source": "source", "fingerprint": "hash of the labels", "cpu": "processor"},
-    **{"version": "compresso", "python": "Python", "numpy": "NumPy", "numba": "Numba"},
+    "source": "source",
+    "fingerprint": "hash of the labels",
+    "cpu": "processor",
+    "version": "compresso",
+    "python": "Python",
+    "numpy": "NumPy",
+    "numba": "Numba",
     "zstandard": "zstandard",
 }
 

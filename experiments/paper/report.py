@@ -27,13 +27,26 @@ from experiments.records.results import BOTH, MARK, NOTE, describe_busy
 from experiments.text import EM, OTHER, markdown
 
 TABLE_1 = (
-    *("dataset", "size", "ratio, paper", "ratio, measured", "difference", "com/dec MB/s, paper"),
-    *("com/dec MB/s, measured", "Neuroglancer + LZMA", "LZMA alone"),
+    "dataset",
+    "size",
+    "ratio, paper",
+    "ratio, measured",
+    "difference",
+    "com/dec MB/s, paper",
+    "com/dec MB/s, measured",
+    "Neuroglancer + LZMA",
+    "LZMA alone",
 )
 CLAIMS = ("claim", "measured", "verdict")
 MEANS = ("group", "second stage", "none", "Neuroglancer", "Compresso")
 CURRENT_METHODS = (
-    *("dataset", "method", "ratio", "compress MB/s", "rank", "decompress MB/s", "rank"),
+    "dataset",
+    "method",
+    "ratio",
+    "compress MB/s",
+    "rank",
+    "decompress MB/s",
+    "rank",
 )
 
 

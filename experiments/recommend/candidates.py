@@ -28,8 +28,16 @@ from experiments.records.intervals import Interval, interval
 #: compressed_segmentation with any compressor on every volume in docs/paper; and images and films,
 #: which were larger and slower there than Ristretto.
 ENCODINGS = (
-    *("none", "compresso", "compresso:window=4x4x1", "cpso", "compressed_segmentation"),
-    *("crackle", "crackle:markov=5", "ristretto", "ristretto:effort=2", "ristretto:effort=3"),
+    "none",
+    "compresso",
+    "compresso:window=4x4x1",
+    "cpso",
+    "compressed_segmentation",
+    "crackle",
+    "crackle:markov=5",
+    "ristretto",
+    "ristretto:effort=2",
+    "ristretto:effort=3",
 )
 #: Each of the others was larger there than one of these that is about as fast.
 COMPRESSORS = ("none", "lz4", "zstd", "zstd:level=9", "zstd:level=19", "bz2", "brotli", "lzma")

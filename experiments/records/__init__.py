@@ -34,15 +34,36 @@ SECONDS = ("encode_s", "compress_s", "decompress_s", "decode_s")
 #: took, and this process's page faults.
 LOADS = ("load", "other_cpu", "minor_faults", "major_faults")
 SURROUNDINGS = (*LOADS, "governor")
-#: The columns of the CSV. ``new_memory_s`` is the time that a new array of the volume's size takes;
-#: ``chunk`` a box (x, y, z) of a volume that is measured chunk by chunk, empty in the row of their
-#: totals; ``worker`` the machine, process and thread of a scheduler, or the number of them;
-#: ``depth`` the slices of each group if several threads compressed groups, else empty.
+#: The columns of the CSV; docs/benchmarking.md describes them.
 COLUMNS = (
-    *("time", "dataset", "source", "shape", "dtype", "encoding", "compression", "run", "threads"),
-    *(*BYTES, *SECONDS, "lossless", "status"),
-    *("group", "session", "version", "python", "numpy", "numba", "zstandard", "cpu"),
-    *("fingerprint", "part", "new_memory_s", *SURROUNDINGS, "chunk", "worker", "depth"),
+    "time",
+    "dataset",
+    "source",
+    "shape",
+    "dtype",
+    "encoding",
+    "compression",
+    "run",
+    "threads",
+    *BYTES,
+    *SECONDS,
+    "lossless",
+    "status",
+    "group",
+    "session",
+    "version",
+    "python",
+    "numpy",
+    "numba",
+    "zstandard",
+    "cpu",
+    "fingerprint",
+    "part",
+    "new_memory_s",
+    *SURROUNDINGS,
+    "chunk",
+    "worker",
+    "depth",
 )
 NUMBERS = ("run", "threads", *BYTES, *SECONDS, "new_memory_s", *LOADS)
 #: The columns that ratios and speeds are computed from.
@@ -57,8 +78,17 @@ METHOD = ["dataset", "encoding", "compression"]
 #: The columns that identify a run, whatever its dataset is called. Runs of another version or on
 #: another processor are other runs.
 KEY = [
-    *("source", "dtype", "fingerprint", "chunk", "version", "cpu"),
-    *("encoding", "compression", "threads", "depth", "run"),
+    "source",
+    "dtype",
+    "fingerprint",
+    "chunk",
+    "version",
+    "cpu",
+    "encoding",
+    "compression",
+    "threads",
+    "depth",
+    "run",
 ]
 
 
