@@ -79,6 +79,7 @@ class Plan:
     sources: tuple[Path, ...]  # the source's files
     stamp: Stamp | None  # of these files
     token: str  # distinguishes this conversion from every other one
+    whole: bool = False  # one checksum covers the whole source
     notes: tuple[str, ...] = ()  # for the user
     resumed: bool = False  # parts of the target may exist already
 
@@ -146,7 +147,7 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
                 f"program takes {file_size(BASE)} and each task {file_size(least)} "
                 f"({at_once} at a time). Give --memory {enough}M, or smaller chunks or shards."
             )
-        task = _task(volume, job, room // at_once)
+        task = _task(volume, job, room // at_once, at_once)
         fields, dropped = volumes.fit(volume.metadata)
         lost = [*volume.lost, *dropped]
         # JSON has no place for a name's bytes that are not UTF-8.
@@ -163,6 +164,7 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
             sources=tuple(volume.paths),
             stamp=volume.stamp,
             token=secrets.token_hex(8),
+            whole=volume.whole,
             notes=(
                 *volumes.reshaped(job.source, volume.own, volume.shape),
                 *volumes.report_lost(job.source, lost, "the target cannot hold"),
@@ -205,15 +207,14 @@ def _across(task: Shape, volume: Volume) -> int:
     return volume.dtype.itemsize * min(touched, 4 * math.prod(volume.chunk))
 
 
-def _task(volume: Volume, job: Job, share: int) -> Shape:
+def _task(volume: Volume, job: Job, share: int, at_once: int) -> Shape:
     """The shape of a task: whole objects of the target, and of the source if they fit."""
     task = job.unit
+    most = max(min(LARGEST, volume.voxels // at_once), math.prod(volume.chunk))
     # First as far as the source's chunks reach, so that each is read once; then all axes.
     for goal in (volume.chunk, volume.shape):
         while larger := _grown(task, job.unit, goal, volume.shape):
-            if math.prod(larger) > max(LARGEST, math.prod(volume.chunk)):
-                break
-            if _needs(larger, volume, job) > share:
+            if math.prod(larger) > most or _needs(larger, volume, job) > share:
                 break
             task = larger
     return task
@@ -289,14 +290,25 @@ def _fields(head: bytes) -> dict[str, object]:
 def convert(plan: Plan, scheduler: Scheduler) -> Iterator[Done]:
     """Do the tasks of a plan that is begun.
 
-    At the end, the target becomes complete, unless the source is a file that changed meanwhile.
-    Raises FileError and SchedulerError.
+    At the end, the target becomes complete, unless the source is a file that changed meanwhile, or
+    one that is damaged and has no checksum but that of all labels. Raises FileError and
+    SchedulerError.
     """
+    unread = 0
     try:
         for answer in scheduler.map(partial(work, plan), plan.tasks()):
+            unread += answer.value.missing - answer.value.refused
             yield answer.value
+    except BaseException:
+        _stopped.add(plan.token)
+        raise
     finally:
         _source.cache_clear()
+    if plan.whole and unread:
+        raise FileError(
+            f"{plan.job.source}: damaged, so any of its labels may be wrong. {plan.job.target} "
+            "stays unfinished. Convert an undamaged file with --force."
+        )
     if plan.stamp:
         check_unchanged(plan.sources, plan.stamp, "run it again with --force")
     folder = volumes.Folder(plan.job.target)
@@ -321,6 +333,8 @@ def work(plan: Plan, task: Box) -> Done:
     problems, refused = [], 0
     made: dict[str, bytes | None] = {}
     for name, labels in _read(plan, missing):
+        if plan.token in _stopped:
+            return Done()
         try:
             if isinstance(labels, CompressoError):
                 raise labels
@@ -399,6 +413,8 @@ def _write(folder: Folder, objects: dict[str, bytes | None], resumed: bool) -> N
             raise FileError(f"{folder.text}: {name} is read back with other bytes")
 
 
+#: Tokens of conversions that ended early: tasks that still run give up what is not written.
+_stopped: set[str] = set()
 #: Two threads that open a source would keep one of the two, and close the other while it is read.
 _opening = Lock()
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numcodecs.abc import Codec
 from numcodecs.compat import ensure_contiguous_ndarray, ensure_ndarray, ndarray_copy
+from numcodecs.registry import register_codec
 from xxhash import xxh3_64_intdigest
 
 from compresso.arrays import LIMIT, Labels
@@ -88,3 +89,6 @@ class CompressoCodec(Codec):  # type: ignore[misc]
             np.copyto(out, labels)
             return out
         return labels if out is None else ndarray_copy(labels, out)
+
+
+register_codec(CompressoCodec)

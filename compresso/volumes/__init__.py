@@ -142,12 +142,12 @@ def open(
 
 def _with_boxes(text: str, volume: Volume, memory: int, file: Path, kind: Format) -> Volume:
     """Return a volume any box of which can be read, from ``memory`` bytes of slices at a time."""
-    lock = threading.Lock()
+    lock = threading.RLock()
     last: dict[int, Labels] = {}  # one slice, of which more boxes may be needed
     plane = math.prod(volume.shape[1:]) * volume.dtype.itemsize
 
     def fetch(start: int, stop: int) -> Labels:
-        with reading(file, kind.name):
+        with lock, reading(file, kind.name):
             return volume.read(start, stop)
 
     def fetch_box(box: Box) -> Labels:

@@ -53,7 +53,7 @@ class Nifti(Format):
             data += file.read(min(max(0, int(start) - len(data)), EXTENSIONS))
         fields = read_metadata(header, data[header.sizeof_hdr : int(start)])
         with _format.Stream(path, shape, dtype, packing, skip=int(start)) as stream:
-            yield Volume(shape, dtype, stream.fetch, *fields, own=own)
+            yield Volume(shape, dtype, stream.fetch, *fields, own=own, whole=is_packed)
 
     def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write a NIfTI file, packed with gzip if its name ends with .gz."""

@@ -76,7 +76,8 @@ class Nrrd(Format):
         if skip < 0:
             raise EOFError("it has fewer labels than its header says")
         with _format.Stream(data, shape, dtype, packing, start, skip) as stream:
-            yield Volume(shape, dtype, stream.fetch, *fields, own=own)
+            whole = packing != "raw"
+            yield Volume(shape, dtype, stream.fetch, *fields, own=own, whole=whole)
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """Return the header, and the data file if there is one."""

@@ -30,7 +30,7 @@ class Volume:
         Slices, rows, columns.
     dtype : integer or bool dtype
     fetch : callable, optional
-        Returns slices start..stop-1 for 0 <= start < stop <= shape[0].
+        Returns slices start..stop-1 for 0 <= start < stop <= shape[0]; thread-safe.
     metadata : dict
         The other fields of the source, as JSON (docs/formats.md, Metadata).
     lost : sequence of str
@@ -48,6 +48,8 @@ class Volume:
         The local files that hold the volume, or the folder of a store; empty for all others.
     stamp : tuple of int, optional
         The sizes and times of the files before they were opened; None for streams and folders.
+    whole : bool
+        Its one checksum is that of all labels: only the read of the last slice checks the others.
 
     Examples
     --------
@@ -70,6 +72,7 @@ class Volume:
     stored: Stored | None = None
     paths: Sequence[Path] = ()
     stamp: Stamp | None = ()
+    whole: bool = False
 
     @property
     def voxels(self) -> int:

@@ -110,7 +110,8 @@ class Zarr2(_Zarr):
 def _read_by_zarr(node: Node, document: dict[str, Any]) -> Any:
     """Open an array with zarr-python, which knows our own codec, as a TensorStore."""
     zarr = require("zarr", "zarr", "a Zarr array in the codec compresso")
-    import compresso.adapters.zarr  # noqa: F401  (registers the codec)
+    import compresso.adapters.numcodecs
+    import compresso.adapters.zarr  # noqa: F401  (both register the codec)
 
     with as_file_error(node.text):
         folder = node.store()

@@ -250,6 +250,22 @@ def test_threads_read_a_source_that_is_opened_once(tmp_path, monkeypatch):
     same(tmp_path / "t", volume)
 
 
+@pytest.mark.parametrize("ending", ["nrrd", "nii.gz"])
+def test_no_part_of_a_file_with_one_checksum_is_kept_if_it_is_damaged(tmp_path, ending):
+    """The checksum is at the end of the file, which only the last of three tasks reads."""
+    volume = np.random.default_rng(5).integers(0, 9, (150, 64, 64), "u2")
+    source, target = tmp_path / f"v.{ending}", tmp_path / "t"
+    volumes.write(source, volumes.of_array(volume), [volume])
+    data = bytearray(source.read_bytes())
+    data[len(data) // 3] ^= 4
+    source.write_bytes(data)
+    for _ in range(2):  # nor when it is run again
+        plan = begun(source, target, chunks=(50, 64, 64), memory=BASE + (8 << 20))
+        with pytest.raises(FileError, match="stays unfinished"):
+            finish(plan)
+        assert not opens(target)
+
+
 @pytest.mark.parametrize("kind", ["zarr", "hdf5", "precomputed"])
 def test_strict_refuses_missing_chunks(tmp_path, kind):
     volume, source = depots.labels((20, 33, 41), "u4"), tmp_path / "source"
@@ -300,6 +316,11 @@ def test_hdf5_of_large_slices_needs_no_memory_for_them(tmp_path, chunks, fits):
     else:
         with pytest.raises(FileError, match="Give --memory"):
             make_plan(job, 1)
+
+
+def test_a_volume_has_a_task_for_every_thread(tmp_path):
+    saved(tmp_path / "v.npy", shape=(64, 128, 128))
+    assert len(make_plan(Job(str(tmp_path / "v.npy"), str(tmp_path / "t")), 4)) >= 4
 
 
 def test_the_memory_in_an_error_is_enough(tmp_path):

@@ -7,6 +7,7 @@ import os
 import random
 import tracemalloc
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nrrd
@@ -20,9 +21,7 @@ from compresso.errors import FileError
 from compresso.volumes._format import reading
 from compresso.volumes.volume import slices_of
 from experiments.checks.corruption import SOURCES
-from tests.helpers.geometry import (
-    carry,
-)
+from tests.helpers.geometry import carry
 from tests.helpers.sources import LABELS, load, outcome, written
 
 
@@ -39,6 +38,15 @@ def test_slices_are_clamped_and_boxes_read_in_any_order(tmp_path, name):
             found = reader.read_box(box)
             assert found.dtype == LABELS.dtype
             assert np.array_equal(found, LABELS[slices_of(box)]), box
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_threads_share_an_open_volume(tmp_path, name):
+    with volumes.open(written(tmp_path, name)) as volume, ThreadPoolExecutor(6) as pool:
+        spans = [(z, z + 1 + z % 3) for z in random.Random(2).choices(range(6), k=60)]
+        parts = pool.map(lambda span: volume.read(*span), spans)
+        for (start, stop), found in zip(spans, parts, strict=True):
+            assert np.array_equal(found, LABELS[start:stop])
 
 
 @pytest.mark.parametrize("name", SOURCES)

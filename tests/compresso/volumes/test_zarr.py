@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 import compresso as C
@@ -166,6 +167,17 @@ def test_zarr_names_a_damaged_chunk(zarr, tmp_path, depth):
     for part in (slice(None), slice(14, 15)):
         with pytest.raises(C.DecodeError, match=r"^c/1/0/2: "):
             array[part]
+
+
+def test_a_program_reads_zarr_2_in_the_codec(zarr, tmp_path):
+    """Also from a clone, in which numcodecs finds no codecs by their entry points."""
+    from compresso.adapters.numcodecs import CompressoCodec
+
+    folder, volume = tmp_path / "seg", depots.labels()
+    zarr_array(folder, volume, zarr_format=2, compressors=CompressoCodec())
+    run("compress", folder, tmp_path / "x.cps")
+    with C.open(tmp_path / "x.cps") as found:
+        np.testing.assert_array_equal(found, volume)
 
 
 def test_a_program_ends_after_a_damaged_chunk(zarr, tmp_path):
