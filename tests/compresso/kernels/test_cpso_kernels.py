@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compresso.kernels import components, cpso, cpso_runs, windows
+from compresso.kernels import components, cpso, windows
 from tests.helpers.bits import bits_of
 
 indices = st.lists(st.sampled_from([0, 0, 0, 0, 1, 2, 5]), max_size=60)
@@ -13,7 +13,7 @@ indices = st.lists(st.sampled_from([0, 0, 0, 0, 1, 2, 5]), max_size=60)
 
 def entries_of(numbers, limit, dtype):
     room = np.empty(len(numbers), dtype)
-    return room[: cpso_runs.squeeze(np.array(numbers, np.uint32), limit, room)].copy()
+    return room[: cpso.squeeze(np.array(numbers, np.uint32), limit, room)].copy()
 
 
 @given(indices, st.integers(5, 9))
@@ -34,8 +34,8 @@ def test_squeeze_cuts_runs(numbers, limit):
 
 def test_squeeze_refuses_indices_past_the_limit():
     room = np.empty(3, np.uint8)
-    assert cpso_runs.squeeze(np.array([0, 127, 0], np.uint32), 127, room) == 3
-    assert cpso_runs.squeeze(np.array([0, 128, 0], np.uint32), 127, room) == -1
+    assert cpso.squeeze(np.array([0, 127, 0], np.uint32), 127, room) == 3
+    assert cpso.squeeze(np.array([0, 128, 0], np.uint32), 127, room) == -1
 
 
 @given(indices.filter(bool), st.sampled_from([np.uint8, np.uint64]), st.data())
@@ -44,10 +44,10 @@ def test_windows_from_any_one_on(numbers, dtype, data):
     values = np.array([3, 10, 11, 12, 13, 200], dtype)
     marks = sorted(data.draw(st.lists(st.integers(0, len(numbers)), min_size=1, max_size=4)))
     cursors = np.empty((len(marks), 2), np.int64)
-    assert cpso_runs.survey(entries, 6, len(numbers), np.array(marks), cursors) == -1
+    assert cpso.survey(entries, 6, len(numbers), np.array(marks), cursors) == -1
     for mark, cursor in zip(marks, cursors, strict=True):
         found = np.empty(len(numbers) - mark, np.uint64)
-        cpso_runs.expand(entries, values, cursor, found)
+        cpso.expand(entries, values, cursor, found)
         assert found.tolist() == values[numbers[mark:]].tolist()
         assert cursor.tolist() == [entries.size, 0]
 
@@ -69,15 +69,15 @@ def test_windows_from_any_one_on(numbers, dtype, data):
 )
 def test_entries_that_contradict_the_header(entries, bad):
     cursors = np.empty((2, 2), np.int64)
-    assert cpso_runs.survey(np.array(entries, np.uint64), 4, 5, np.array([0, 5]), cursors) == bad
+    assert cpso.survey(np.array(entries, np.uint64), 4, 5, np.array([0, 5]), cursors) == bad
 
 
 def test_what_follows_the_last_mark_is_not_read():
     cursors = np.empty((2, 2), np.int64)
     entries = np.array([5, 2, 0, 0], np.uint16)
-    assert cpso_runs.survey(entries, 4, 9, np.array([1, 2]), cursors) == -1
+    assert cpso.survey(entries, 4, 9, np.array([1, 2]), cursors) == -1
     assert cursors.tolist() == [[0, 1], [1, 0]]
-    assert cpso_runs.survey(entries, 4, 9, np.array([1, 4]), cursors) == 2
+    assert cpso.survey(entries, 4, 9, np.array([1, 4]), cursors) == 2
 
 
 @given(st.lists(st.sampled_from([0, 1, 7, 65535]), max_size=50))
