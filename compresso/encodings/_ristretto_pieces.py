@@ -42,7 +42,6 @@ def make_work(box: Tile, effort: int, counters: Array, data: Array, n_labels: in
         edge=np.empty(slices.edge_size(nx), np.uint32),
         group=np.empty(nx, np.uint32),
         asked=np.empty(labels.MAX_CANDIDATES, np.uint32),
-        effort=effort,
         width=start.width(effort, box.voxels),
         models=models,
         logits=logits,
@@ -129,7 +128,7 @@ class Encoder:
         watch: Watch = unwatched,
     ) -> None:
         self.labels = volume[box.z0 : box.z1, box.y0 : box.y1, box.x0 : box.x1]
-        self.z0, self.choose, self.watch = box.z0, choose, watch
+        self.z0, self.effort, self.choose, self.watch = box.z0, effort, choose, watch
         self.planes = _Planes(box)
         self.work = make_work(box, effort, counters, np.empty(room, np.uint8), 0)
         self.table = np.zeros(257, np.uint64)  # labels by their numbers
@@ -167,7 +166,7 @@ class Encoder:
         if 2 * int(work.state[2]) > work.data.size:
             self.work = work = work._replace(data=np.resize(work.data, 2 * work.data.size))
         work.numbers[1] = self.loaded[0] - 1
-        encode = slices.encode_slices if work.effort == 1 else slices.encode_mixed
+        encode = slices.ENCODE[self.effort]
         encode(planes.data, planes.slots, *shape, z, is_3d, by_columns, work)
         if int(work.state[2]) > work.data.size:
             raise coder.FullError
@@ -211,7 +210,7 @@ def decode_piece(
     work = make_work(piece.box, head.effort, counters, data, piece.n_labels)
     planes, own, end = _Planes(piece.box), own.astype(_wide(own.dtype)), first + len(out)
     shape = planes.ny, planes.nx
-    decode = slices.decode_slices if head.effort == 1 else slices.decode_mixed
+    decode = slices.DECODE[head.effort]
     for z in range(0, end, planes.batch):
         count = min(planes.batch, end - z)
         is_3d, by_columns = np.zeros((2, count), np.uint8)

@@ -77,7 +77,7 @@ NO_LABEL = np.uint32(0)
 Work = namedtuple(
     "Work",
     "counters data state numbers used turns above stops ends same edge group asked"
-    " effort width models logits weights",
+    " width models logits weights",
 )
 #: Pointers to what is known of a row.
 #:
@@ -234,9 +234,12 @@ def _ask_run_plain(encoding, is_3d, bit, place, view, here, flat, power, mixer, 
     return decide(encoding, bit, place, coder)
 
 
-#: The functions that ask SAME, LEFT, ABOVE and RUN, at effort 1 and at efforts 2 and 3.
-PLAIN = (_ask_plain(SAME), _ask_plain(LEFT), _ask_plain(ABOVE), _ask_run_plain)
-MIXED = (mixer.ask_same, mixer.ask_left, mixer.ask_above, mixer.ask_run)
+#: By effort, the functions that ask SAME, LEFT, ABOVE and RUN.
+QUESTIONS = {
+    1: (_ask_plain(SAME), _ask_plain(LEFT), _ask_plain(ABOVE), _ask_run_plain),
+    2: mixer.questions(2),
+    3: mixer.questions(3),
+}
 
 
 def _run_coder(ask_run):
@@ -468,7 +471,6 @@ def _slice_coder(encoding, questions):
             pointer(work.asked),
         )
         mixer = Mixer(
-            work.effort,
             work.width,
             pointer(work.models),
             pointer(work.logits),
@@ -515,8 +517,8 @@ def _slice_coder(encoding, questions):
     return kernel(code_slices)
 
 
-#: ``encode_slices(planes, slots, ny, nx, first, is_3d, by_columns, work)``: encode slices
-#: ``first``.. of a piece at effort 1, one for each of ``is_3d``; ``encode_mixed``: at efforts 2, 3.
+#: By effort, ``encode(planes, slots, ny, nx, first, is_3d, by_columns, work)``: encode slices
+#: ``first``.. of a piece, one for each of ``is_3d``.
 #:
 #: planes : (slots * (TOP + ny + BOTTOM) * (nx + 2 * SIDE),) uint32
 #:     Slice z of the piece is in plane ``z % slots``, its voxel (y, x) at
@@ -526,7 +528,7 @@ def _slice_coder(encoding, questions):
 #: is_3d, by_columns : (count,) uint8
 #:     Whether slices are coded in 3-D, and whether their labels were numbered by columns.
 #: work : Work
-encode_slices, encode_mixed = _slice_coder(True, PLAIN), _slice_coder(True, MIXED)
+ENCODE = {effort: _slice_coder(True, questions) for effort, questions in QUESTIONS.items()}
 #: The inverse: write to the planes, to ``is_3d`` and ``by_columns``. The result is 0, or -1 if the
 #: stream is damaged.
-decode_slices, decode_mixed = _slice_coder(False, PLAIN), _slice_coder(False, MIXED)
+DECODE = {effort: _slice_coder(False, questions) for effort, questions in QUESTIONS.items()}
