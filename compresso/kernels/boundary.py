@@ -10,13 +10,8 @@ AHEAD = 2048  # labels between those compared and those that the memory is asked
 
 @kernel
 def mark(labels, bits):
-    """Mark every voxel whose label differs from its right or lower neighbour in the slice.
-
-    Parameters
-    ----------
-    labels : (nz, ny, nx) unsigned, C order
-    bits : (nz, ny, ceil(nx / 64)) uint64, overwritten
-    """
+    """Mark every voxel whose label differs from its right or lower neighbour: labels (nz, ny, nx)
+    unsigned in C order, bits (nz, ny, ceil(nx / 64)) uint64 (overwritten)."""
     nz, ny, nx = labels.shape
     words = bits.shape[2]
     flat = labels.reshape(-1)
@@ -47,13 +42,7 @@ def mark(labels, bits):
 
 @kernel
 def first_marked(bits):
-    """First boundary voxel of each slice.
-
-    Returns
-    -------
-    (nz, 2) int64
-        Its y and x, or -1 and -1 if the slice has none.
-    """
+    """y and x of the first boundary voxel of each slice, (nz, 2) int64; -1 and -1 for none."""
     nz, ny, words = bits.shape
     found = np.full((nz, 2), -1, np.int64)
     for z in range(nz):
@@ -70,10 +59,8 @@ def first_marked(bits):
 
 @kernel
 def indeterminate_word(bits, z, y, w, carry):
-    """Boundary voxels of a word whose left and upper neighbours are boundary or outside.
-
-    ``carry`` is 1 if the voxel left of the word is boundary or outside.
-    """
+    """Boundary voxels of a word whose left and upper neighbours are boundary or outside. ``carry``
+    is 1 if the voxel left of the word is boundary or outside."""
     word = bits[z, y, w]
     above = bits[z, y - 1, w] if y > 0 else ALL
     return word & ((word << ONE) | carry) & above
@@ -97,21 +84,9 @@ def count_indeterminate(bits):
 
 @kernel
 def list_indeterminate(bits, z, deep, ys, xs):
-    """Find the indeterminate voxels of a slice, in raster order.
-
-    Parameters
-    ----------
-    bits : (nz, ny, words) uint64
-    z : int
-    deep : bool
-        Leave out those whose voxel in the slice before is not a boundary voxel.
-    ys, xs : (n + SLACK,) uint32, overwritten
-
-    Returns
-    -------
-    uint64
-        The number of voxels, n.
-    """
+    """Find the indeterminate voxels of slice z in raster order; return their number n (uint64).
+    ``deep`` leaves out those whose voxel in the slice before is not a boundary voxel. ys and xs are
+    (n + SLACK,) uint32 (overwritten)."""
     ny, words = np.uint64(bits.shape[1]), np.uint64(bits.shape[2])
     lines = bits.reshape(-1)
     # First the words that have any, then the voxels: whether a word has some cannot be guessed.

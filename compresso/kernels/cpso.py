@@ -29,13 +29,8 @@ CODES = np.uint64(7)
 
 @kernel
 def mark_ahead(labels, bits):
-    """Mark, too, every voxel whose label differs from the one in the next slice.
-
-    Parameters
-    ----------
-    labels : (nz, ny, nx) unsigned, C order
-    bits : (nz, ny, ceil(nx / 64)) uint64, changed
-    """
+    """Mark, too, every voxel whose label differs from the one in the next slice; as
+    ``boundary.mark``."""
     nz, ny, nx = labels.shape
     words = bits.shape[2]
     flat = labels.reshape(-1)
@@ -56,24 +51,9 @@ def mark_ahead(labels, bits):
 
 @kernel
 def join(bits, nx, component, first, counts):
-    """Join the components of the slices, from ``label_runs``, to 6-connected ones.
-
-    Parameters
-    ----------
-    bits : (nz, ny, words) uint64
-    nx : int
-    component : (n_runs,) uint32, changed
-        Component of each run in its slice; becomes that in the volume.
-    first : (n_components,) int64
-        Flat position of each component's first voxel, slice after slice.
-    counts : (nz,) int64
-        Components of each slice.
-
-    Returns
-    -------
-    (n_joined,) int64
-        Flat position of the first voxel of each 6-connected component, ascending.
-    """
+    """Join the components of the slices, from ``label_runs``, to 6-connected ones. ``component`` is
+    changed to the number of each run's component in the volume. Returns the flat positions of the
+    joined components' first voxels, ascending, (n_joined,) int64."""
     nz, ny = bits.shape[:2]
     parent = np.arange(first.size)
     edges = np.empty(nx + SLACK, np.int64)
@@ -147,21 +127,9 @@ def count_open(bits, deep):
 @kernel
 def locate(labels, bits, z0, z1, across, deep, largest, locations, counts):
     """Find the source of the label of every voxel of slices z0..z1-1 that needs a location.
-
-    Parameters
-    ----------
-    labels : (nz, ny, nx) unsigned, C order
-    bits : (nz, ny, words) uint64
-    across : bool
-        Whether a location may name a neighbour in another slice.
-    deep : bool
-    largest : uint64
-        The largest value of the labels' dtype.
-    locations : (capacity,) of the labels' dtype, overwritten
-        Room for two entries per voxel.
-    counts : (z1 - z0,) int64, overwritten
-        Number of entries of each slice.
-    """
+    ``across`` allows other slices; ``largest`` is the greatest value of the labels' dtype (uint64).
+    locations, of that dtype, has room for two entries per voxel; counts, (z1 - z0,) int64, gets the
+    entries per slice."""
     flat, lines, shape = labels.reshape(-1), bits.reshape(-1), sizes(labels.shape, bits.shape[2])
     room = locations.size // 2 + SLACK
     ys, xs = np.empty(room, np.uint32), np.empty(room, np.uint32)
@@ -187,20 +155,9 @@ def locate(labels, bits, z0, z1, across, deep, largest, locations, counts):
 
 @kernel
 def location_starts(locations, counts, starts):
-    """Find the first location of each slice, and the end of all locations.
-
-    Parameters
-    ----------
-    locations : (n,) unsigned
-    counts : (nz,) int64
-        Voxels of each slice that need a location.
-    starts : (nz + 1,) int64, overwritten
-
-    Returns
-    -------
-    bool
-        False if there are too few locations, or too many.
-    """
+    """Find the first location of each slice, and the end of all: starts (nz + 1,) int64
+    (overwritten). counts, (nz,) int64, are voxels that need one. Returns False if there are too few
+    or too many."""
     at = 0
     for z in range(counts.size):
         starts[z] = at
@@ -214,13 +171,8 @@ def location_starts(locations, counts, starts):
 
 @kernel
 def label_entries(locations, shifted, explicit):
-    """Find the entries that are labels: those shifted past the codes, and those after a 6.
-
-    Parameters
-    ----------
-    locations : (n,) unsigned
-    shifted, explicit : (n,) bool, overwritten
-    """
+    """Find the entries that are labels: those shifted past the codes, and those after a 6. shifted
+    and explicit are (n,) bool (overwritten)."""
     after_six = False
     for n in range(locations.size):
         explicit[n] = after_six
@@ -244,23 +196,10 @@ def copy_from_behind(bits, z, out):
 
 @kernel
 def resolve(bits, z0, z1, locations, across, deep, out):
-    """Label the voxels of slices z0..z1-1 that ``labels.fill`` left, the inverse of ``locate``.
-
-    Parameters
-    ----------
-    bits : (nz, ny, words) uint64
-    locations : (n,) unsigned
-        The entries of these slices, which :func:`location_starts` has counted.
-    across, deep : bool
-    out : (nz, ny, nx) unsigned, C order
-        Already filled, including the slices z0 - 1 and z1 if they exist.
-
-    Returns
-    -------
-    int
-        -1, or the number of the first location that points outside, to a boundary voxel, or, if
-        ``across`` is false, to another slice.
-    """
+    """Label the voxels of slices z0..z1-1 that ``labels.fill`` left, the inverse of :func:`locate`;
+    out is filled already, also slices z0 - 1 and z1. locations are entries of these slices that
+    :func:`location_starts` has counted. Returns -1, or the number of the first that points outside,
+    to a boundary voxel, or, unless ``across``, to another slice."""
     flat, lines, shape = out.reshape(-1), bits.reshape(-1), sizes(out.shape, bits.shape[2])
     room = locations.size + SLACK
     ys, xs = np.empty(room, np.uint32), np.empty(room, np.uint32)
@@ -285,22 +224,9 @@ def resolve(bits, z0, z1, locations, across, deep, out):
 
 @kernel
 def squeeze(indices, limit, entries):
-    """Run-length code the window indices.
-
-    Index i > 0 becomes ``2 * i``, n zeros ``2 * n + 1``; longer runs than ``limit`` are cut.
-
-    Parameters
-    ----------
-    indices : (n,) uint32
-    limit : int
-        The largest index and run that an entry can hold.
-    entries : (n,) unsigned, overwritten
-
-    Returns
-    -------
-    int
-        Number of entries, or -1 if an index exceeds ``limit``.
-    """
+    """Run-length code window indices (n,) uint32 to entries (n,) unsigned; return their number.
+    Index i > 0 becomes ``2 * i``, n zeros ``2 * n + 1``; longer runs than ``limit`` are cut, and an
+    index that exceeds it gives -1."""
     written = 0
     zeros = 0
     for n in range(indices.size):
@@ -328,26 +254,10 @@ def squeeze(indices, limit, entries):
 
 @kernel
 def survey(entries, n_values, n_windows, marks, cursors):
-    """Check the entries of the windows, and find the entries of some windows.
-
-    Parameters
-    ----------
-    entries : (n,) unsigned
-    n_values : int
-        Indices must stay below it.
-    n_windows : int
-        The number of windows of all entries.
-    marks : (m,) int64, ascending
-        Numbers of windows; later windows are ignored, unless the last mark is n_windows.
-    cursors : (m, 2) int64, overwritten
-        The entry of each of these windows, and the number of its windows before.
-
-    Returns
-    -------
-    int
-        -1, or the number of the first entry that contradicts the header, which is the
-        number of entries if windows are missing.
-    """
+    """Check the entries of ``n_windows`` windows, whose indices are below ``n_values``; cursors,
+    (m, 2) int64, gets of each window in marks, (m,) int64, ascending, its entry, and the number of
+    that entry's windows before it. Later windows are ignored, unless the last mark is n_windows.
+    Returns -1, or the number of the first bad entry; entries.size if windows are missing."""
     at = np.int64(0)
     m = 0
     for n in range(entries.size):
@@ -372,16 +282,8 @@ def survey(entries, n_values, n_windows, marks, cursors):
 
 @kernel
 def expand(entries, values, cursor, windows):
-    """Write windows from a cursor on, and move the cursor past them.
-
-    Parameters
-    ----------
-    entries : (n,) unsigned
-        Those that :func:`survey` has checked.
-    values : (n_values,) unsigned
-    cursor : (2,) int64, changed
-    windows : (n,) uint64, overwritten
-    """
+    """Write windows (n,) uint64 from a cursor (2,) int64 on, and move it past them; entries are
+    those that :func:`survey` has checked."""
     at, size = np.uint64(0), np.uint64(windows.size)
     n, used = np.uint64(cursor[0]), np.uint64(cursor[1])
     while at < size:

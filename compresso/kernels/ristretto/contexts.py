@@ -93,7 +93,7 @@ LEFT_2D = template(
     *((N, ZERO), (NNW, NW), (cur(-6, -2), N), cur(-4, -4), cur(-2, -5), (cur(-6, -1), N)),
     *((cur(-5, -3), N), (cur(-1, -3), N), (cur(-3, -5), N), (cur(-3, -1), N), (cur(-2, -2), N)),
 )
-# "Is it the label of N?", where it is not that of W.
+# "Is it the label of N?", if it is not that of W.
 ABOVE_3D = template(
     N,
     *(NEEE, prev(2, 2), (P, ZERO), cur(-1, -3), (prev(2, 0), W), P, prev2(-1, 0), NE),
@@ -289,10 +289,8 @@ MORE_RUN_2D = (
 
 
 def _fetch(builder, view, here, lanes=0):
-    """A function that gives a neighbour's label, and loads it only once.
-
-    With lanes, it gives a vector: the neighbours of ``lanes`` voxels from ``here`` on.
-    """
+    """A function that gives a neighbour's label, and loads it only once. With lanes, it gives a
+    vector: the neighbours of ``lanes`` voxels from ``here`` on."""
     plane, to_prev, to_prev2, row = cgutils.unpack_tuple(builder, view)
     item = ir.VectorType(plane.type.pointee, lanes) if lanes else plane.type.pointee
     loaded = {}
@@ -363,11 +361,9 @@ def compare(pairs):
 
 
 def compare_row(*templates):
-    """Make ``f(view, here, left, contexts, at)``: contexts of LANES voxels from ``here`` on.
-
-    In all of them W has the label ``left``, and no template looks at another voxel of the row. The
-    contexts of the n-th template go to ``contexts[at + n * LANES:]``, a pointer to uint32.
-    """
+    """Make ``f(view, here, left, contexts, at)``: contexts of LANES voxels from ``here`` on. In all
+    of them W has the label ``left``, and no template looks at another voxel of the row. The
+    contexts of the n-th template go to ``contexts[at + n * LANES:]``, a pointer to uint32."""
     table = np.array([pair for pairs in templates for pair in pairs], np.int64)
     is_w = (table == W).all(axis=2)
     ends = np.cumsum([len(pairs) for pairs in templates])
@@ -431,11 +427,9 @@ def match(neighbours):
 
 
 def find_other(places, rows, columns):
-    """Make ``f(view, here, k, a, b, c, d)``: look for another label in the slice before.
-
-    The result is the first of ``places`` from the k-th on whose label is none of 0, a, b, c and d,
-    or ``len(places)``. The places are all of ``rows`` x ``columns``, in any order.
-    """
+    """Make ``f(view, here, k, a, b, c, d)``: look for another label in the slice before. The result
+    is the first of ``places`` from the k-th on whose label is none of 0, a, b, c and d, or
+    ``len(places)``. The places are all of ``rows`` x ``columns``, in any order."""
     count = len(places)
     rank = {tuple(place): k for k, place in enumerate(places.tolist())}
     number, lanes = ir.IntType(32), len(columns)
@@ -553,7 +547,7 @@ def _fine(number):
 
 @inline
 def edge_near_3d(view, here):
-    """The edge of W's label: where it is in the row above, in the slices before, and around."""
+    """The edge of W's label: its position in the row above, in the slices before, and around."""
     plane, row, before = view.plane, view.row, here + view.to_prev
     label = plane[U64(here - 1)]
     context = _fine(_edge(plane, before, label))
