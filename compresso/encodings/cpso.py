@@ -181,10 +181,10 @@ def _whole(volume: Labels, watch: Watch) -> model.Slab:
 
 def _locations(slab: model.Slab, deep: bool, across: bool) -> tuple[Unsigned, NDArray[np.int64]]:
     """The entries for a slab's indeterminate voxels, and how many each slice has."""
-    from compresso.kernels import cpso
+    from compresso.kernels import boundary, cpso
 
     labels = slab.labels
-    most = 2 * int(cpso.count_open(slab.own_bits, deep).sum())
+    most = 2 * int(boundary.count_indeterminate(slab.own_bits, deep).sum())
     locations, counts = np.empty(most, labels.dtype), np.empty(slab.stop - slab.start, np.int64)
     largest = np.uint64(np.iinfo(labels.dtype).max)
     span = slab.start, slab.stop
@@ -228,7 +228,7 @@ def decode(
         check_fits(wide, out.dtype)
         out[...] = wide
         return
-    from compresso.kernels import cpso
+    from compresso.kernels import boundary, cpso
 
     across, deep = sections.index is None, sections.header.connectivity == 6
     zstep = 1 if z0 else sections.header.step[0]
@@ -245,7 +245,7 @@ def decode(
         found = dataclasses.replace(
             found,
             counts=np.zeros_like(found.counts),
-            indeterminate=cpso.count_open(found.bits, True),
+            indeterminate=boundary.count_indeterminate(found.bits, True),
         )
     ids, entries, first = _stretch(sections, z0, found)
     if ids.size != n_ids:

@@ -111,3 +111,13 @@ def tabulate(voxels, base, starts, runs, table, order, slots):
     for i in range(runs):
         order[i] = rank[order[i]]
     return count
+
+
+@kernel
+def with_room(array, used, room):
+    """``array``, or a longer copy of its ``used`` items that has room for more."""
+    if used + room <= array.size:
+        return array
+    longer = np.empty(max(used + room, 2 * array.size), array.dtype)
+    longer[:used] = array[:used]
+    return longer

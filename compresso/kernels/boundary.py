@@ -58,17 +58,18 @@ def first_marked(bits):
 
 
 @kernel
-def indeterminate_word(bits, z, y, w, carry):
-    """Boundary voxels of a word whose left and upper neighbours are boundary or outside. ``carry``
-    is 1 if the voxel left of the word is boundary or outside."""
+def indeterminate_word(bits, z, y, w, carry, deep):
+    """Boundary voxels of a word whose left and upper neighbours are boundary or outside and, with
+    ``deep``, the one in the slice before, too. ``carry`` is 1 if the voxel left of the word is."""
     word = bits[z, y, w]
     above = bits[z, y - 1, w] if y > 0 else ALL
-    return word & ((word << ONE) | carry) & above
+    before = bits[z - 1, y, w] if deep and z > 0 else ALL
+    return word & ((word << ONE) | carry) & above & before
 
 
 @kernel
-def count_indeterminate(bits):
-    """Number of indeterminate voxels in each slice, (nz,) int64."""
+def count_indeterminate(bits, deep=False):
+    """Number of indeterminate voxels in each slice, (nz,) int64; ``deep`` as above."""
     nz, ny, words = bits.shape
     counts = np.zeros(nz, np.int64)
     for z in range(nz):
@@ -76,7 +77,7 @@ def count_indeterminate(bits):
         for y in range(ny):
             carry = ONE
             for w in range(words):
-                total += popcount(indeterminate_word(bits, z, y, w, carry))
+                total += popcount(indeterminate_word(bits, z, y, w, carry, deep))
                 carry = bits[z, y, w] >> TOP
         counts[z] = np.int64(total)
     return counts

@@ -18,6 +18,7 @@ from compresso.kernels.blocks import (
     rank_masks,
     spread,
     tabulate,
+    with_room,
 )
 from compresso.kernels.words import ALL, prefetch64, splat8, trailing_zeros
 
@@ -112,16 +113,6 @@ def _write_runs(starts, order, runs, bits, values, at):
 
 
 @kernel
-def _with_room(array, used, room):
-    """``array``, or a longer copy of its ``used`` items that has room for more."""
-    if used + room <= array.size:
-        return array
-    longer = np.empty(max(used + room, 2 * array.size), array.dtype)
-    longer[:used] = array[:used]
-    return longer
-
-
-@kernel
 def encode_layer(labels, block, counts):
     """Encode one layer of blocks of labels (nz <= bz, ny, nx), unsigned, C order, not empty.
     counts, (n_blocks,) int64, gets the labels per block, along x, then y. Returns those labels,
@@ -154,8 +145,8 @@ def encode_layer(labels, block, counts):
                 runs = find_runs(voxels, here, size, starts)
                 count = tabulate(voxels, here, starts, runs, table, order, slots)
             bits = value_bits(count)
-            tables = _with_room(tables, n_labels, count)
-            values = _with_room(values, n_words, -(-size * bits // 32))
+            tables = with_room(tables, n_labels, count)
+            values = with_room(values, n_words, -(-size * bits // 32))
             if few and bits:
                 rank_masks(masks, table, count, bits, planes, tables, n_labels)
                 _write_planes(planes, bits, values, n_words)
@@ -381,29 +372,17 @@ def decode_lines(headers, words, high, block, first, last, out):
             height = min(by, ny - y0)
             at = ((z0 + z) * ny + y0) * nx
             here = places[line * across : (line + 1) * across]
+            head = start + line * across
             _decode_layer(
-                headers,
-                words,
-                high,
-                start + line * across,
-                across,
-                bx,
-                palette,
-                here,
-                z * by,
-                height,
-                flat,
-                at,
-                nx,
+                headers, words, high, head, across, bx, palette, here, z * by, height, flat, at, nx
             )
             for b in range(across):
                 if here[b] == CHECKED:
-                    number = start + line * across + b
                     shape = height, min(bx, nx - b * bx)
                     bad = _decode_checked(
-                        headers, words, high, number, block, z, shape, flat, at + b * bx, nx
+                        headers, words, high, head + b, block, z, shape, flat, at + b * bx, nx
                     )
                     if bad != -1:
-                        return number if bad == 0 else bad
+                        return head + b if bad == 0 else bad
         first += lines
     return -1

@@ -16,7 +16,6 @@ from compresso.kernels.words import (
     SLACK,
     TOP,
     differ64,
-    popcount,
     splat32,
     trailing_zeros,
 )
@@ -100,31 +99,6 @@ def join(bits, nx, component, first, counts):
 
 
 @kernel
-def open_word(bits, z, y, w, carry, deep):
-    """Boundary voxels of a word that have no determinate label; see ``indeterminate_word``."""
-    word = indeterminate_word(bits, z, y, w, carry)
-    if deep and z > 0:
-        word &= bits[z - 1, y, w]
-    return word
-
-
-@kernel
-def count_open(bits, deep):
-    """Number of voxels in each slice that need a location, (nz,) int64."""
-    nz, ny, words = bits.shape
-    counts = np.zeros(nz, np.int64)
-    for z in range(nz):
-        total = np.uint64(0)
-        for y in range(ny):
-            carry = ONE
-            for w in range(words):
-                total += popcount(open_word(bits, z, y, w, carry, deep))
-                carry = bits[z, y, w] >> TOP
-        counts[z] = np.int64(total)
-    return counts
-
-
-@kernel
 def locate(labels, bits, z0, z1, across, deep, largest, locations, counts):
     """Find the source of the label of every voxel of slices z0..z1-1 that needs a location.
     ``across`` allows other slices; ``largest`` is the greatest value of the labels' dtype (uint64).
@@ -186,7 +160,7 @@ def copy_from_behind(bits, z, out):
     for y in range(out.shape[1]):
         carry = ONE
         for w in range(bits.shape[2]):
-            behind = indeterminate_word(bits, z, y, w, carry) & ~bits[z - 1, y, w]
+            behind = indeterminate_word(bits, z, y, w, carry, False) & ~bits[z - 1, y, w]
             carry = bits[z, y, w] >> TOP
             while behind != np.uint64(0):
                 x = 64 * w + np.int64(trailing_zeros(behind))

@@ -13,6 +13,7 @@ from compresso.kernels.blocks import (
     rank_masks,
     spread,
     tabulate,
+    with_room,
 )
 from compresso.kernels.words import ALL, prefetch64, reverse, splat8
 
@@ -124,11 +125,7 @@ def encode_chunks(labels, side, first, last):
         shape = (nz, min(side, ny - corner[1]), min(side, nx - corner[2]))
         bz, by, bx = -(-shape[0] // SIDE), -(-shape[1] // SIDE), -(-shape[2] // SIDE)
         blocks = bz * by * bx
-        room = used + HEADER_WORDS + blocks * BLOCK_WORDS + 1
-        if room > words.size:
-            longer = np.empty(max(room, 2 * words.size), np.uint64)
-            longer[:used] = words[:used]
-            words = longer
+        words = with_room(words, used, HEADER_WORDS + blocks * BLOCK_WORDS + 1)
         base = used
         for axis in range(3):
             words[base + 1 + axis] = -(-shape[axis] // SIDE) * SIDE

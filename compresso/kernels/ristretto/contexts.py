@@ -6,7 +6,6 @@ are equal. A template is data: :func:`compare`, :func:`compare_row` and :func:`m
 """
 
 from collections import namedtuple
-from collections.abc import Callable
 
 import numpy as np
 from llvmlite import ir
@@ -14,9 +13,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from compresso.kernels import PORTABLE, kernel
+from compresso.kernels import kernel
 from compresso.kernels.ristretto.coder import inline, outline
-from compresso.kernels.words import _splat, leading_zeros, trailing_zeros
+from compresso.kernels.words import _splat, leading_zeros, pick, trailing_zeros
 
 ZERO = (1, 0, 0)  # stands for the label 0: no context looks at a slice that comes later
 
@@ -357,7 +356,7 @@ def compare(pairs):
             context |= np.int64(equal) << i
         return context
 
-    return plain if PORTABLE else llvm
+    return pick(plain, llvm)
 
 
 def compare_row(*templates):
@@ -399,7 +398,7 @@ def compare_row(*templates):
                     contexts[np.uint64(at + n * LANES + lane)] = context
                     context, n, first = np.uint32(0), n + 1, i + 1
 
-    return plain if PORTABLE else llvm
+    return pick(plain, llvm)
 
 
 def match(neighbours):
@@ -423,7 +422,7 @@ def match(neighbours):
             context |= np.int64(_label(view, here, table[i]) == label) << i
         return context
 
-    return plain if PORTABLE else llvm
+    return pick(plain, llvm)
 
 
 def find_other(places, rows, columns):
@@ -473,7 +472,7 @@ def find_other(places, rows, columns):
             k += 1
         return np.int64(k)
 
-    return plain if PORTABLE else llvm
+    return pick(plain, llvm)
 
 
 BITS_NEAR_3D, BITS_FAR_3D, BITS_MOTION_3D, BITS_SAME_2D, BITS_LEFT_2D = 16, 24, 18, 18, 16
@@ -516,7 +515,7 @@ def _equal16_plain(plane, at, label):
 
 
 #: ``_equal16(plane, at, label)``: bit k is set if ``plane[at + k]`` has that label, k in 0..15.
-_equal16: Callable[..., np.uint64] = _equal16_plain if PORTABLE else _equal16_llvm
+_equal16 = pick(_equal16_plain, _equal16_llvm)
 
 
 @inline

@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from compresso.kernels import PORTABLE, kernel
+from compresso.kernels import kernel
 from compresso.kernels.ristretto import contexts
 from compresso.kernels.ristretto.coder import (
     LEAST,
@@ -58,6 +58,7 @@ from compresso.kernels.ristretto.start import (
     TABLES,
     slot,
 )
+from compresso.kernels.words import pick
 
 HASH = 0x9E3779B97F4A7C15
 RATE = 2  # of the training of weights
@@ -111,7 +112,7 @@ def place_models(templates):
             at = spread(context, bits[number], mixer.width)
             mixer.models[U64(1 + number)] = first + (number << mixer.width) + at
 
-    return plain if PORTABLE else llvm
+    return pick(plain, llvm)
 
 
 @inline
@@ -127,12 +128,7 @@ def decide_mixed(encoding, bit, count, weights_at, refine, mixer, coder):
     """Code a bit with the counters at ``mixer.models[:count]`` and train them; (bit, coder). The
     probability is the mean of the mix and of its refinement, interpolated between two of the
     COLUMNS counters from ``refine`` on. If ``refine`` is negative, it is the mix alone."""
-    counters, models, logits, weights = (
-        coder.counters,
-        mixer.models,
-        mixer.logits,
-        mixer.weights,
-    )
+    counters, models, logits, weights = coder.counters, mixer.models, mixer.logits, mixer.weights
     total = np.int64(0)
     for n in range(count):
         stretched = np.int64(STRETCH[U64(counters[U64(models[U64(n)])] >> np.uint32(20))])

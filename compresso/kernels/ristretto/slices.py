@@ -355,15 +355,9 @@ def _row_coder(encoding, ask_same, ask_left, ask_above, ask_run):
                 end = _next_set(ends, x + 1)
                 end = end if end < nx else nx
                 while is_left and x < end:
+                    context = np.int64(line.same[U64(x)])
                     is_left, coder = ask_same(
-                        encoding,
-                        is_3d,
-                        x != turn,
-                        np.int64(line.same[U64(x)]),
-                        view,
-                        at + x,
-                        mixer,
-                        coder,
+                        encoding, is_3d, x != turn, context, view, at + x, mixer, coder
                     )
                     if is_left:
                         if not encoding:
@@ -390,15 +384,9 @@ def _row_coder(encoding, ask_same, ask_left, ask_above, ask_run):
                     if n == end:
                         n, end = np.int64(0), np.int64(LANES)
                         _find_edge(is_3d, view, here, left, edge, 0)
+                    is_left, context = plane[U64(here)] == left, np.int64(edge[U64(n)])
                     is_left, coder = ask_left(
-                        encoding,
-                        is_3d,
-                        plane[U64(here)] == left,
-                        np.int64(edge[U64(n)]),
-                        view,
-                        here,
-                        mixer,
-                        coder,
+                        encoding, is_3d, is_left, context, view, here, mixer, coder
                     )
                     if is_left:
                         if not encoding:
@@ -463,12 +451,8 @@ def _slice_coder(encoding, questions):
             pointer(work.group),
             pointer(work.asked),
         )
-        mixer = Mixer(
-            work.width,
-            pointer(work.models),
-            pointer(work.logits),
-            pointer(work.weights),
-        )
+        logits, weights = pointer(work.logits), pointer(work.weights)
+        mixer = Mixer(work.width, pointer(work.models), logits, weights)
         fine = True
         for n in range(is_3d.size):
             z = np.int64(first + n)
