@@ -10,15 +10,7 @@ from compresso.kernels import kernel
 from compresso.kernels.boundary import indeterminate_word, list_indeterminate
 from compresso.kernels.components import count_runs, root, row_runs
 from compresso.kernels.labels import copied, sizes, source
-from compresso.kernels.words import (
-    ALL,
-    ONE,
-    SLACK,
-    TOP,
-    differ64,
-    splat32,
-    trailing_zeros,
-)
+from compresso.kernels.words import ALL, ONE, SLACK, TOP, differ64, splat32, trailing_zeros
 
 #: Location codes 0..5 name a neighbour, as in the paper; ``LITERAL`` says that the next entry is
 #: the label itself; other labels are shifted past the codes.

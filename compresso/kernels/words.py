@@ -145,7 +145,8 @@ def _prefetch64_llvm(typing_context, labels, i):
 @intrinsic
 def _word_at_llvm(typing_context, array, i):
     def codegen(context, builder, signature, arguments):
-        pointer, align = _vector_at(context, builder, signature, *arguments, 1)
+        array, index = arguments
+        pointer, align = _vector_at(context, builder, signature, array, index, 1)
         word = builder.bitcast(pointer, ir.IntType(64).as_pointer())
         return builder.load(word, align=align)
 

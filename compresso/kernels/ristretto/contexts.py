@@ -117,8 +117,7 @@ CORNER_3D = template(
     *(prev2(1, 1), cur(-1, 4), cur(-3, 2), (W, N)),
 )
 CORNER_2D = template(
-    NE,
-    *(NEE, NNE, NNEE, (NEE, N), NN, NW, (NW, NN), cur(-3, 2), NNNE, cur(-1, 4), (W, N)),
+    NE, *(NEE, NNE, NNEE, (NEE, N), NN, NW, (NW, NN), cur(-3, 2), NNNE, cur(-1, 4), (W, N))
 )
 # Neighbours of a run's first voxel, its middle and the voxel after it, compared with W's label.
 RUN_START = (WW, NWW, NN, prev2(1, -1))
@@ -213,10 +212,7 @@ MORE_SAME_2D = (
         *(cur(-2, 4), cur(-2, 5), NW, NNW, NNNE, cur(-3, 2), cur(-3, 3), cur(-3, 4)),
     ),
     SAME_2D[:10],
-    template(
-        W,
-        *(*SAME_2D, cur(-7, 2), cur(-8, 1), cur(-5, 4), cur(-6, 4), NNEE, cur(-2, 3)),
-    ),
+    template(W, *(*SAME_2D, cur(-7, 2), cur(-8, 1), cur(-5, 4), cur(-6, 4), NNEE, cur(-2, 3))),
     SAME_2D[:14],
     template(
         W,
@@ -257,13 +253,12 @@ MORE_ABOVE_3D = (
     ),
 )
 MORE_ABOVE_2D = (ABOVE_2D[:6], ABOVE_2D[:9])
-# The context that chooses the weights.
-WEIGH_SAME_3D = template(W, P, NE, PS, PE, (NW, NN))
-WEIGH_SAME_2D = template(W, NE, NW, NN, NNE, NEE)
-WEIGH_LEFT_3D = template(W, P, NE, (P, N), NW, WW)
-WEIGH_LEFT_2D = template(W, NW, (NW, N), WW, NE, (NWW, N))
-WEIGH_ABOVE_3D = template(W, P, NE, (P, N), (NW, N), (NE, N))
-WEIGH_ABOVE_2D = template(W, NE, (NE, N), (NW, N), NW, WW)
+# The contexts that choose the weights of SAME, LEFT and ABOVE, each in 2-D and in 3-D.
+WEIGH = (
+    (template(W, NE, NW, NN, NNE, NEE), template(W, P, NE, PS, PE, (NW, NN))),
+    (template(W, NW, (NW, N), WW, NE, (NWW, N)), template(W, P, NE, (P, N), NW, WW)),
+    (template(W, NE, (NE, N), (NW, N), NW, WW), template(W, P, NE, (P, N), (NW, N), (NE, N))),
+)
 # Neighbours of a run, as RUN_START, RUN_MIDDLE and RUN_END.
 MORE_RUN_3D = (
     (

@@ -30,14 +30,7 @@ from compresso.kernels.ristretto.contexts import (
 from compresso.kernels.ristretto.start import BELOW as BELOW_Q
 from compresso.kernels.ristretto.start import BESIDE as BESIDE_Q
 from compresso.kernels.ristretto.start import KNOWN, NUMBER, slot
-from compresso.kernels.words import (
-    ALL,
-    differ64,
-    leading_zeros,
-    popcount,
-    splat32,
-    trailing_zeros,
-)
+from compresso.kernels.words import ALL, differ64, leading_zeros, popcount, splat32, trailing_zeros
 
 U64 = np.uint64
 FREE = np.uint32(0)

@@ -165,11 +165,11 @@ def _place(context, bits, number, first, mixer):
     mixer.models[U64(number)] = at
 
 
-def _make_question(effort, question, weights_2d, weights_3d, edge_2d, bits_2d):
+def _make_question(effort, question, edge_2d, bits_2d):
     """Make the function that asks SAME, LEFT or ABOVE; without bits, no edge is used."""
     more = [templates[: FEW if effort == 2 else None] for templates in MORE[question]]
     (place_2d, place_3d), (many_2d, many_3d) = map(place_models, more), map(len, more)
-    weigh_2d, weigh_3d = contexts.compare(weights_2d), contexts.compare(weights_3d)
+    weigh_2d, weigh_3d = map(contexts.compare, contexts.WEIGH[question])
     before_2d, before_3d = map(int, BEFORE[effort, question])
     count_2d, count_3d = (1 + int(extra) for extra in EXTRA[effort, question])
     near, far = bits_2d > 0, bits_2d > 0 and effort > 2
@@ -240,12 +240,9 @@ def _make_ask_run(effort):
 
 def questions(effort):
     """The functions that ask SAME, LEFT, ABOVE and RUN at effort 2 or 3."""
-    same_2d, same_3d = contexts.WEIGH_SAME_2D, contexts.WEIGH_SAME_3D
-    left_2d, left_3d = contexts.WEIGH_LEFT_2D, contexts.WEIGH_LEFT_3D
-    above_2d, above_3d = contexts.WEIGH_ABOVE_2D, contexts.WEIGH_ABOVE_3D
     return (
-        _make_question(effort, SAME, same_2d, same_3d, edge_same_2d, BITS_SAME_2D),
-        _make_question(effort, LEFT, left_2d, left_3d, edge_left_2d, BITS_LEFT_2D),
-        _make_question(effort, ABOVE, above_2d, above_3d, edge_left_2d, 0),
+        _make_question(effort, SAME, edge_same_2d, BITS_SAME_2D),
+        _make_question(effort, LEFT, edge_left_2d, BITS_LEFT_2D),
+        _make_question(effort, ABOVE, edge_left_2d, 0),
         _make_ask_run(effort),
     )

@@ -58,14 +58,7 @@ from compresso.kernels.ristretto.start import (
     coarse_slot,
     slot,
 )
-from compresso.kernels.words import (
-    ALL,
-    differ64,
-    prefetch64,
-    splat32,
-    splat32_at,
-    trailing_zeros,
-)
+from compresso.kernels.words import ALL, differ64, prefetch64, splat32, splat32_at, trailing_zeros
 
 U64 = np.uint64
 NO_LABEL = np.uint32(0)
@@ -93,10 +86,6 @@ _same_row_2d = contexts.compare_row(contexts.with_n_for_w(contexts.SAME_2D))
 _same_row_3d = contexts.compare_row(contexts.with_n_for_w(contexts.SAME_3D))
 _edge_row_2d = contexts.compare_row(contexts.LEFT_2D, contexts.ABOVE_2D, contexts.BACKGROUND_2D)
 _edge_row_3d = contexts.compare_row(contexts.LEFT_3D, contexts.ABOVE_3D, contexts.BACKGROUND_3D)
-_background_2d = contexts.compare(contexts.BACKGROUND_2D)
-_background_3d = contexts.compare(contexts.BACKGROUND_3D)
-_corner_2d = contexts.compare(contexts.CORNER_2D)
-_corner_3d = contexts.compare(contexts.CORNER_3D)
 _run_start = contexts.match(contexts.RUN_START)
 _run_middle = contexts.match(contexts.RUN_MIDDLE)
 _run_end = contexts.match(contexts.RUN_END)
@@ -300,18 +289,19 @@ def _code_steps_back(encoding, flat, back, steps, coder):
     return done, coder
 
 
-@outline
-def _is_background(encoding, is_3d, bit, view, here, coder):
-    """Ask whether it is the label 0."""
-    context = _background_3d(view, here) if is_3d else _background_2d(view, here)
-    return decide(encoding, bit, slot(BACKGROUND, is_3d, context), coder)
+def _ask_alone(question, pairs_2d, pairs_3d):
+    """Make the function that asks BACKGROUND or CORNER."""
+    context_2d, context_3d = contexts.compare(pairs_2d), contexts.compare(pairs_3d)
+
+    def ask(encoding, is_3d, bit, view, here, coder):
+        context = context_3d(view, here) if is_3d else context_2d(view, here)
+        return decide(encoding, bit, slot(question, is_3d, context), coder)
+
+    return outline(ask)
 
 
-@outline
-def _is_corner(encoding, is_3d, bit, view, here, coder):
-    """Ask whether it is the label of NE."""
-    context = _corner_3d(view, here) if is_3d else _corner_2d(view, here)
-    return decide(encoding, bit, slot(CORNER, is_3d, context), coder)
+_is_background = _ask_alone(BACKGROUND, contexts.BACKGROUND_2D, contexts.BACKGROUND_3D)
+_is_corner = _ask_alone(CORNER, contexts.CORNER_2D, contexts.CORNER_3D)
 
 
 @inline
