@@ -7,9 +7,14 @@ from hypothesis import strategies as st
 
 from compresso.boundaries import packed_type
 from compresso.kernels import boundary, components, cpso, kernel, windows, words
-from compresso.kernels import labels as label_kernels
-from tests.helpers import oracle
-from tests.helpers.bits import bits_of, random_mask
+
+
+def bits_of(mask):
+    """A (nz, ny, nx) bool array as words of 64 bits, row by row."""
+    nz, ny, nx = mask.shape
+    padded = np.zeros((nz, ny, -(-nx // 64) * 64), bool)
+    padded[:, :, :nx] = mask
+    return np.packbits(padded, axis=2, bitorder="little").view(np.uint64)
 
 
 @given(st.integers(0, 2**64 - 1))
@@ -35,34 +40,13 @@ def test_mark(dtype, shape):
     assert np.array_equal(bits, bits_of(expected))
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.4, 0.7, 1.0])
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 40, 70), (2, 17, 128), (1, 300, 5)])
-def test_components(shape, share):
-    mask = random_mask(2, shape, share)
-    component, first, counts = components.label_runs(bits_of(mask), shape[2])
-    run = start = 0
-    for z, plane in enumerate(mask):
-        expected = np.array(oracle.flood(plane))
-        assert counts[z] == expected.max(initial=0)
-        for number in range(counts[z]):
-            place = z * plane.size + np.flatnonzero(expected == number + 1)[0]
-            assert place == first[start + number]
-        start += counts[z]
-        for y in range(shape[1]):
-            row = np.concatenate([[True], plane[y], [True]])
-            for x in np.flatnonzero(row[:-1] & ~row[1:]):  # where a run begins
-                assert expected[y, x] == component[run] + 1
-                run += 1
-    assert run == component.size
-
-
 STEPS = [(1, 8, 8), (1, 4, 4), (2, 2, 4), (4, 1, 4), (4, 4, 4), (2, 3, 7), (1, 1, 64), (64, 1, 1)]
 
 
 @pytest.mark.parametrize("nx", [1, 3, 61, 64, 65, 67, 131, 200])
 @pytest.mark.parametrize("step", STEPS)
 def test_windows_pack_and_unpack(nx, step):
-    mask = random_mask(nx, (5, 7, nx), 0.4)
+    mask = np.random.default_rng(nx).random((5, 7, nx)) < 0.4
     bits = bits_of(mask)
     grid = [-(-n // s) for n, s in zip(mask.shape, step, strict=True)]
     padded = np.zeros(np.multiply(grid, step), np.uint64)
@@ -99,36 +83,10 @@ def test_windows_are_sorted_and_numbered(top, blank):
     assert np.array_equal(indices, inverse)
 
 
-@given(st.lists(st.integers(0, 3), max_size=60))
-def test_run_lengths(numbers):
-    indices = np.array(numbers, np.uint32)
-    squeezed = indices.copy()
-    entries = squeezed[: windows.squeeze(squeezed, 1 << 31)]
-    expected, zeros = [], 0
-    for number in numbers:
-        if number:
-            expected += [2 * zeros + 1] * (zeros > 0) + [2 * number]
-            zeros = 0
-        else:
-            zeros += 1
-    assert entries.tolist() == expected
-    again = np.full_like(indices, 99)
-    assert windows.expand(entries, 4, again) == -1
-    assert np.array_equal(again, indices)
-
-
 def test_run_lengths_that_do_not_fit_are_refused():
     assert windows.squeeze(np.array([0, 0, 0, 1], np.uint32), 3) == -1
     assert windows.squeeze(np.array([0, 0, 3], np.uint32), 3) == -1
     assert windows.squeeze(np.array([0, 0, 2], np.uint32), 3) == 2
-
-
-@pytest.mark.parametrize(
-    ("entries", "bad"),
-    [([0], 0), ([1], 0), ([8], 0), ([2, 13], 1), ([2, 2, 2, 2, 2, 2], 5), ([11, 2], 1)],
-)
-def test_entries_that_contradict_the_stream(entries, bad):
-    assert windows.expand(np.array(entries, np.uint32), 4, np.empty(5, np.uint32)) == bad
 
 
 def compiled(function):
@@ -156,28 +114,6 @@ def test_blend_copies_what_the_mask_says(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
-@pytest.mark.parametrize("share", [0.02, 0.3, 1.0])
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 40, 70), (2, 17, 128), (1, 300, 5), (2, 9, 333)])
-def test_fill(dtype, share, shape):
-    mask = random_mask(6, shape, share)
-    bits = bits_of(mask)
-    component, _, counts = components.label_runs(bits, shape[2])
-    starts = np.cumsum(counts) - counts
-    ids = np.random.default_rng(7).integers(np.iinfo(dtype).max, size=counts.sum(), dtype=dtype)
-    out = np.zeros(shape, dtype)
-    label_kernels.fill(bits, component, ids, starts, out)
-    run = -1
-    for z, y in np.ndindex(shape[:2]):
-        for x in range(shape[2]):
-            free = not mask[z, y, x]
-            run += free and (x == 0 or mask[z, y, x - 1])
-            if free or (x and not mask[z, y, x - 1]):
-                assert out[z, y, x] == ids[starts[z] + component[run]]
-            elif y and not mask[z, y - 1, x]:
-                assert out[z, y, x] == out[z, y - 1, x]
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
 def test_a_word_is_eight_bytes(dtype):
     octets = np.random.default_rng(8).integers(256, size=64, dtype=np.uint8)
     array = octets.view(dtype)
@@ -194,22 +130,6 @@ WINDOWS = st.lists(st.sampled_from([0, 0, 0, 0, 1, 2, 5]), max_size=60)
 def entries_of(numbers, limit, dtype):
     room = np.empty(len(numbers), dtype)
     return room[: cpso.squeeze(np.array(numbers, np.uint32), limit, room)].copy()
-
-
-@given(WINDOWS, st.integers(5, 9))
-def test_squeeze_cuts_runs(numbers, limit):
-    expected, zeros = [], 0
-    for number in [*numbers, None]:
-        if number == 0:
-            zeros += 1
-            continue
-        while zeros:
-            run = min(zeros, limit)
-            expected.append(2 * run + 1)
-            zeros -= run
-        if number is not None:
-            expected.append(2 * number)
-    assert entries_of(numbers, limit, np.uint8).tolist() == expected
 
 
 def test_squeeze_refuses_indices_past_the_limit():
@@ -260,14 +180,6 @@ def test_what_follows_the_last_mark_is_not_read():
     assert cpso.survey(entries, 4, 9, np.array([1, 4]), cursors) == 2
 
 
-@given(st.lists(st.sampled_from([0, 1, 7, 65535]), max_size=50))
-def test_small_windows_are_numbered(numbers):
-    found = np.full(len(numbers), 99, np.uint32)
-    values = windows.rank_small(np.array(numbers, np.uint16), found)
-    assert values.tolist() == sorted(set(numbers))
-    assert values[found].tolist() == numbers
-
-
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.8, 1.0])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (4, 20, 70), (12, 5, 3)])
 def test_components_of_the_volume(share, shape):
@@ -296,18 +208,3 @@ def test_components_of_the_volume(share, shape):
         (z, y, x) for z, y, x in np.argwhere(free) if x == 0 or not free[z, y, x - 1]
     ]
     assert component.tolist() == [number[run] for run in runs]
-
-
-@given(st.lists(st.integers(0, 9), max_size=30))
-def test_label_entries(locations):
-    shifted, explicit = np.empty(len(locations), bool), np.empty(len(locations), bool)
-    cpso.label_entries(np.array(locations, np.uint8), shifted, explicit)
-    n = 0
-    while n < len(locations):
-        assert not explicit[n]
-        assert shifted[n] == (locations[n] >= 7)
-        if locations[n] == 6 and n + 1 < len(locations):
-            n += 1
-            assert explicit[n]
-            assert not shifted[n]
-        n += 1
