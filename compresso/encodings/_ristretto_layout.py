@@ -48,20 +48,8 @@ class Piece:
 
 @dataclass(frozen=True)
 class Head:
-    """The head of a stream.
-
-    Attributes
-    ----------
-    effort, start : int
-        The effort of its pieces, and the number of the counters that they begin with.
-    shape : (nz, ny, nx)
-    depth : int
-        Slices of a slab.
-    n_labels : int
-        Distinct labels but 0.
-    table : bytes-like
-        All labels, and those of each piece in the order in which they occur.
-    """
+    """The head of a stream: ``depth`` is the slices of a slab, ``n_labels`` the distinct labels but
+    0, ``table`` all labels and those of each piece in the order in which they occur."""
 
     effort: int
     start: int
@@ -105,10 +93,8 @@ def read_shape(stream: Buffer) -> Shape:
 
 
 def read(stream: Buffer) -> tuple[Head, list[Piece]]:
-    """Parse a stream of known shape; raises DecodeError if it is damaged.
-
-    The pieces' bytes are not looked at.
-    """
+    """Parse a stream of known shape, but not the pieces' bytes; raises DecodeError if it is
+    damaged."""
     return _Reader(stream).head()
 
 

@@ -42,7 +42,6 @@ def make_work(box: Tile, effort: int, counters: Array, data: Array, n_labels: in
         edge=np.empty(slices.edge_size(nx), np.uint32),
         group=np.empty(nx, np.uint32),
         asked=np.empty(labels.MAX_CANDIDATES, np.uint32),
-        effort=effort,
         width=start.width(effort, box.voxels),
         models=models,
         logits=logits,
@@ -63,11 +62,9 @@ class _Planes:
 
 
 def choose_3d(group: Labels) -> Array:
-    """Which slices are coded in 3-D: (n,) uint8, never the first.
-
-    If most labels that differ from the one to their left agree with the slice before, a slice is
-    coded in 2-D only if it clearly differs from the one before, and else the other way around.
-    """
+    """Which slices are coded in 3-D: (n,) uint8, never the first. If most labels that differ from
+    the one to their left agree with the slice before, a slice is coded in 2-D only if it clearly
+    differs from the one before, and else the other way around."""
     turns, agreed = np.zeros((2, len(group)), np.int64)
     rows = group[:, ::LINES]
     for z in range(1, len(group)):
@@ -102,21 +99,8 @@ def encode_piece(
 
 
 class Encoder:
-    """Encodes a box of a volume with counters that it changes.
-
-    Parameters
-    ----------
-    volume : (nz, ny, nx) unsigned
-    box : Tile
-    effort : int
-    counters : (n,) uint32
-    room : int
-        Bytes that are allocated for the stream at first.
-    choose : callable
-        Chooses the slices that are coded in 3-D, see :func:`choose_3d`.
-    watch : callable
-        Called before slices are read.
-    """
+    """Encodes a box of a volume with counters (uint32) that it changes; room is the bytes allocated
+    for the stream at first, ``watch`` is called before slices are read."""
 
     def __init__(
         self,
@@ -129,7 +113,7 @@ class Encoder:
         watch: Watch = unwatched,
     ) -> None:
         self.labels = volume[box.z0 : box.z1, box.y0 : box.y1, box.x0 : box.x1]
-        self.z0, self.choose, self.watch = box.z0, choose, watch
+        self.z0, self.effort, self.choose, self.watch = box.z0, effort, choose, watch
         self.planes = _Planes(box)
         self.work = make_work(box, effort, counters, np.empty(room, np.uint8), 0)
         self.table = np.zeros(257, np.uint64)  # labels by their numbers
@@ -137,10 +121,8 @@ class Encoder:
         self.loaded = np.ones(1, np.int64)  # labels in the table, and 0
 
     def run(self) -> tuple[bytes, Array]:
-        """Return the stream, and the labels but 0 in the order in which they occur.
-
-        Raises FullError if one batch did not fit into half of the stream's memory.
-        """
+        """Return the stream, and the labels but 0 in the order in which they occur. Raises
+        FullError if one batch did not fit into half of the stream's memory."""
         for z0 in range(0, len(self.labels), GROUP):
             before = min(z0, 1)
             z1 = min(z0 + GROUP, len(self.labels))
@@ -167,7 +149,7 @@ class Encoder:
         if 2 * int(work.state[2]) > work.data.size:
             self.work = work = work._replace(data=np.resize(work.data, 2 * work.data.size))
         work.numbers[1] = self.loaded[0] - 1
-        encode = slices.encode_slices if work.effort == 1 else slices.encode_mixed
+        encode = slices.ENCODE[self.effort]
         encode(planes.data, planes.slots, *shape, z, is_3d, by_columns, work)
         if int(work.state[2]) > work.data.size:
             raise coder.FullError
@@ -188,20 +170,9 @@ class Encoder:
 def decode_piece(
     piece: Piece, head: Head, own: Array, out: Labels, first: int, watch: Watch
 ) -> None:
-    """Decode slices of a piece; raises DecodeError if its bytes are damaged.
-
-    Parameters
-    ----------
-    piece : Piece
-    head : Head
-    own : (1 + piece.n_labels,) unsigned, of the dtype of ``out``
-        0, and the piece's labels by their numbers.
-    out : (n, ny, nx) unsigned, overwritten
-    first : int
-        The slice of the piece that goes to ``out[0]``; those before it are decoded in passing.
-    watch : callable
-        Called with slices of ``out`` that are complete.
-    """
+    """Decode slices ``first``.. of a piece to out (n, ny, nx); raises DecodeError if damaged. own,
+    of the dtype of out, is 0 and the piece's labels by their numbers. ``watch`` is called with
+    slices of out that are complete."""
     damaged = DecodeError(f"ristretto stream: the slab from slice {piece.box.z0} is damaged")
     if check(piece.data) != piece.digest:
         raise damaged
@@ -211,7 +182,7 @@ def decode_piece(
     work = make_work(piece.box, head.effort, counters, data, piece.n_labels)
     planes, own, end = _Planes(piece.box), own.astype(_wide(own.dtype)), first + len(out)
     shape = planes.ny, planes.nx
-    decode = slices.decode_slices if head.effort == 1 else slices.decode_mixed
+    decode = slices.DECODE[head.effort]
     for z in range(0, end, planes.batch):
         count = min(planes.batch, end - z)
         is_3d, by_columns = np.zeros((2, count), np.uint8)
@@ -233,14 +204,7 @@ def decode_piece(
 
 
 def encode_table(owns: Sequence[Array]) -> tuple[int, bytes]:
-    """Encode the labels of pieces, each in the piece's own order.
-
-    Returns
-    -------
-    int
-        Distinct labels.
-    bytes
-    """
+    """Encode the labels of pieces, each in the piece's own order; (distinct labels, bytes)."""
     known = np.unique(np.concatenate([np.empty(0, np.uint64), *owns]))
     members, order = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for own in owns:
@@ -255,10 +219,8 @@ def encode_table(owns: Sequence[Array]) -> tuple[int, bytes]:
 
 
 def decode_table(head: Head, pieces: Sequence[Piece]) -> list[Array]:
-    """For each piece, 0 and its labels by their numbers, (1 + n_labels,) uint64.
-
-    Raises DecodeError if the table contradicts itself.
-    """
+    """For each piece, 0 and its labels by their numbers, (1 + n_labels,) uint64. Raises DecodeError
+    if the table contradicts itself."""
     data, state = np.array(np.frombuffer(head.table, np.uint8)), np.zeros(3, np.uint64)
     known = np.zeros(head.n_labels, np.uint64)
     sizes = np.array([piece.n_labels for piece in pieces], np.int64)

@@ -89,7 +89,7 @@ class CompressedSegmentation(Encoding):
 
     def _decode_layers(self, words: Words, z0: int, out: Labels, threads: int) -> None:
         """Decode slices z0 and following, the first ones of a layer of blocks."""
-        from compresso.kernels import compressed_segmentation_reader as kernels
+        from compresso.kernels import compressed_segmentation as kernels
 
         if not out.size:
             return

@@ -181,10 +181,10 @@ def _whole(volume: Labels, watch: Watch) -> model.Slab:
 
 def _locations(slab: model.Slab, deep: bool, across: bool) -> tuple[Unsigned, NDArray[np.int64]]:
     """The entries for a slab's indeterminate voxels, and how many each slice has."""
-    from compresso.kernels import cpso
+    from compresso.kernels import boundary, cpso
 
     labels = slab.labels
-    most = 2 * int(cpso.count_open(slab.own_bits, deep).sum())
+    most = 2 * int(boundary.count_indeterminate(slab.own_bits, deep).sum())
     locations, counts = np.empty(most, labels.dtype), np.empty(slab.stop - slab.start, np.int64)
     largest = np.uint64(np.iinfo(labels.dtype).max)
     span = slab.start, slab.stop
@@ -196,13 +196,13 @@ def _squeezed(
     parts: Sequence[model.Windows], step: Sequence[int], threads: int
 ) -> tuple[Unsigned, Unsigned]:
     """The distinct windows of all parts, and the entries of all windows."""
-    from compresso.kernels import cpso_runs
+    from compresso.kernels import cpso
 
     merged = model.merge_windows(parts, threads)
     item = window_type(step)
     entries = np.empty(merged.indices.size, item)
     limit = np.iinfo(item).max // 2
-    written = cpso_runs.squeeze(merged.indices, limit, entries)
+    written = cpso.squeeze(merged.indices, limit, entries)
     if written < 0:
         z, y, x = step
         raise TooManyWindowsError(
@@ -228,7 +228,7 @@ def decode(
         check_fits(wide, out.dtype)
         out[...] = wide
         return
-    from compresso.kernels import cpso
+    from compresso.kernels import boundary, cpso
 
     across, deep = sections.index is None, sections.header.connectivity == 6
     zstep = 1 if z0 else sections.header.step[0]
@@ -245,7 +245,7 @@ def decode(
         found = dataclasses.replace(
             found,
             counts=np.zeros_like(found.counts),
-            indeterminate=cpso.count_open(found.bits, True),
+            indeterminate=boundary.count_indeterminate(found.bits, True),
         )
     ids, entries, first = _stretch(sections, z0, found)
     if ids.size != n_ids:
@@ -275,14 +275,14 @@ def decode(
 
 def _drawer(sections: Sections, z0: int, z1: int) -> Callable[[int, NDArray[np.uint64]], None]:
     """A function that draws the boundary map of a slice of z0..z1-1, counted from z0."""
-    from compresso.kernels import cpso_runs, windows
+    from compresso.kernels import cpso, windows
 
     header, entries, values = sections.header, sections.windows, sections.values
     zstep, plane = header.step[0], math.prod(header.grid[1:])
     first = z0 // zstep
     layers = np.arange(first, -(-z1 // zstep) + 1)
     cursors = np.empty((layers.size, 2), np.int64)  # of each layer of windows
-    bad = cpso_runs.survey(entries, values.size, math.prod(header.grid), layers * plane, cursors)
+    bad = cpso.survey(entries, values.size, math.prod(header.grid), layers * plane, cursors)
     if bad >= 0:
         raise DecodeError(f"cpso stream: window entry {bad} contradicts the header")
 
@@ -291,7 +291,7 @@ def _drawer(sections: Sections, z0: int, z1: int) -> Callable[[int, NDArray[np.u
         layer, skipped = divmod(z0 + z, zstep)  # slices of the first layer that come before
         n_layers = -(-(skipped + len(bits)) // zstep)
         packed = np.empty((n_layers, *header.grid[1:]), model.packed_type(header.step))
-        cpso_runs.expand(entries, values, cursors[layer - first].copy(), packed.reshape(-1))
+        cpso.expand(entries, values, cursors[layer - first].copy(), packed.reshape(-1))
         drawn = np.empty((skipped + len(bits), *bits.shape[1:]), np.uint64) if skipped else bits
         windows.unpack(packed, header.shape[2], header.step, drawn)
         if skipped:

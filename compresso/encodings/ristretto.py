@@ -80,12 +80,7 @@ class Ristretto(Encoding):
 
 
 def _decode_slices(
-    head: layout.Head,
-    pieces: list[layout.Piece],
-    z0: int,
-    out: Labels,
-    threads: int,
-    watch: Watch,
+    head: layout.Head, pieces: list[layout.Piece], z0: int, out: Labels, threads: int, watch: Watch
 ) -> None:
     """Decode slices from z0 on to an array in C order and native byte order."""
     from compresso.encodings._ristretto_pieces import decode_piece, decode_table

@@ -3,6 +3,7 @@
 A *slice* is one z of a volume ``[z, y, x]``. A boundary map has one bit per voxel,
 ``bits[z, y, word]`` (uint64, voxel x at bit ``x % 64`` of word ``x // 64``, the bits past the
 row's end are 0), so that everything after the first comparison works on 64 voxels at a time.
+The volumes ``labels`` and ``out`` are unsigned and in C order; ``nx`` is the row length in voxels.
 
 Set ``COMPRESSO_PORTABLE=1`` to run without the LLVM intrinsics of :mod:`compresso.kernels.words`.
 """
@@ -22,9 +23,7 @@ OPTIONS: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True}
 
 def kernel(function: Any) -> Any:
     """Compile a function when it is first called, and keep the machine code for the next process.
-
-    If nothing can be written or the kept code is damaged, it is compiled without a message.
-    """
+    If nothing can be written or the kept code is damaged, it is compiled without a message."""
     compiled: Any = numba.njit(**OPTIONS)(function)
     if not INTERPRETED:
         compiled._cache = Cache(function, PORTABLE)

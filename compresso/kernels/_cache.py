@@ -36,18 +36,9 @@ DAY = 86400.0
 
 
 class Cache(caching.FunctionCache):
-    """What numba asks for the code of a function, in place of its own cache.
-
-    Numba's stamps a kernel's own file only, not those of the kernels that it calls; it numbers its
-    files, so that two processes may take the same number for two kinds of arguments; and it knows
-    one folder, which it must be able to write.
-
-    Parameters
-    ----------
-    function : callable
-    variant : hashable
-        What else the code depends on.
-    """
+    """What numba asks for the code of a function, in place of its own cache. Numba's stamps a
+    kernel's own file only, not those of the kernels that it calls; it may give two processes the
+    same file name; and it must be able to write its folder."""
 
     def __init__(self, function: Any, variant: object) -> None:
         self._py_func, self._name = function, repr(function)
@@ -99,10 +90,8 @@ class Cache(caching.FunctionCache):
 
 
 def _identity(value: Any) -> Any:
-    """What distinguishes a function, or a value of its closure, the same in every process.
-
-    Numba pickles closures, but its pickle of a compiled function is a new one in every process.
-    """
+    """What distinguishes a function, or a value of its closure, the same in every process. Numba
+    pickles closures, but its pickle of a compiled function is a new one in every process."""
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
     function = getattr(value, "py_func", getattr(value, "_defn", value))  # compiled, intrinsic
@@ -155,9 +144,7 @@ def _touch(path: Path) -> None:
 
 def _sweep(kept: Path) -> None:
     """Remove the files that were not used for the longest time, until the rest fits the limit.
-
-    These include unfinished files of killed processes.
-    """
+    These include unfinished files of killed processes."""
     files = []
     for path in kept.glob("*.nbc*"):
         with suppress(OSError):  # another process has removed it

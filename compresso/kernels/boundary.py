@@ -10,13 +10,8 @@ AHEAD = 2048  # labels between those compared and those that the memory is asked
 
 @kernel
 def mark(labels, bits):
-    """Mark every voxel whose label differs from its right or lower neighbour in the slice.
-
-    Parameters
-    ----------
-    labels : (nz, ny, nx) unsigned, C order
-    bits : (nz, ny, ceil(nx / 64)) uint64, overwritten
-    """
+    """Mark every voxel whose label differs from its right or lower neighbour: labels (nz, ny, nx)
+    unsigned in C order, bits (nz, ny, ceil(nx / 64)) uint64 (overwritten)."""
     nz, ny, nx = labels.shape
     words = bits.shape[2]
     flat = labels.reshape(-1)
@@ -47,13 +42,7 @@ def mark(labels, bits):
 
 @kernel
 def first_marked(bits):
-    """First boundary voxel of each slice.
-
-    Returns
-    -------
-    (nz, 2) int64
-        Its y and x, or -1 and -1 if the slice has none.
-    """
+    """y and x of the first boundary voxel of each slice, (nz, 2) int64; -1 and -1 for none."""
     nz, ny, words = bits.shape
     found = np.full((nz, 2), -1, np.int64)
     for z in range(nz):
@@ -69,19 +58,18 @@ def first_marked(bits):
 
 
 @kernel
-def indeterminate_word(bits, z, y, w, carry):
-    """Boundary voxels of a word whose left and upper neighbours are boundary or outside.
-
-    ``carry`` is 1 if the voxel left of the word is boundary or outside.
-    """
+def indeterminate_word(bits, z, y, w, carry, deep):
+    """Boundary voxels of a word whose left and upper neighbours are boundary or outside and, with
+    ``deep``, the one in the slice before, too. ``carry`` is 1 if the voxel left of the word is."""
     word = bits[z, y, w]
     above = bits[z, y - 1, w] if y > 0 else ALL
-    return word & ((word << ONE) | carry) & above
+    before = bits[z - 1, y, w] if deep and z > 0 else ALL
+    return word & ((word << ONE) | carry) & above & before
 
 
 @kernel
-def count_indeterminate(bits):
-    """Number of indeterminate voxels in each slice, (nz,) int64."""
+def count_indeterminate(bits, deep=False):
+    """Number of indeterminate voxels in each slice, (nz,) int64; ``deep`` as above."""
     nz, ny, words = bits.shape
     counts = np.zeros(nz, np.int64)
     for z in range(nz):
@@ -89,7 +77,7 @@ def count_indeterminate(bits):
         for y in range(ny):
             carry = ONE
             for w in range(words):
-                total += popcount(indeterminate_word(bits, z, y, w, carry))
+                total += popcount(indeterminate_word(bits, z, y, w, carry, deep))
                 carry = bits[z, y, w] >> TOP
         counts[z] = np.int64(total)
     return counts
@@ -97,21 +85,9 @@ def count_indeterminate(bits):
 
 @kernel
 def list_indeterminate(bits, z, deep, ys, xs):
-    """Find the indeterminate voxels of a slice, in raster order.
-
-    Parameters
-    ----------
-    bits : (nz, ny, words) uint64
-    z : int
-    deep : bool
-        Leave out those whose voxel in the slice before is not a boundary voxel.
-    ys, xs : (n + SLACK,) uint32, overwritten
-
-    Returns
-    -------
-    uint64
-        The number of voxels, n.
-    """
+    """Find the indeterminate voxels of slice z in raster order; return their number n (uint64).
+    ``deep`` leaves out those whose voxel in the slice before is not a boundary voxel. ys and xs are
+    (n + SLACK,) uint32 (overwritten)."""
     ny, words = np.uint64(bits.shape[1]), np.uint64(bits.shape[2])
     lines = bits.reshape(-1)
     # First the words that have any, then the voxels: whether a word has some cannot be guessed.

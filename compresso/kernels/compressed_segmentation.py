@@ -1,4 +1,4 @@
-"""Writes Neuroglancer's ``compressed_segmentation``: 32-bit words, blocks of any size.
+"""Neuroglancer's ``compressed_segmentation``: 32-bit words, blocks of any size.
 
 Values are packed from the lowest bit of a word up. A *line* is a row of blocks
 along x, counted along y, then z.
@@ -18,11 +18,16 @@ from compresso.kernels.blocks import (
     rank_masks,
     spread,
     tabulate,
+    with_room,
 )
-from compresso.kernels.words import ALL, prefetch64, trailing_zeros
+from compresso.kernels.words import ALL, prefetch64, splat8, trailing_zeros
 
 WORD = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
+PALETTE = 16  # labels of a block that are looked up once for all of its voxels
+CHECKED, DIRECT = -1, -2  # instead of a position in the palette
+TOGETHER = 1 << 17  # bytes of a slice that are written at a time
+NEAR = 1 << 16  # bytes of the stream that stay in the cache meanwhile
 
 
 @kernel
@@ -38,11 +43,9 @@ def value_bits(count):
 
 @kernel
 def _gather(labels, y, block, stride, voxels):
-    """Copy the line of blocks at row y; block b begins at ``voxels[b * stride]``.
-
-    Past the volume's end each voxel is the last one before it, which the block has anyway. So are
-    the voxels after a block that :func:`find_runs` reads.
-    """
+    """Copy the line of blocks at row y; block b begins at ``voxels[b * stride]``. Past the volume's
+    end each voxel is the last one before it, which the block has anyway. So are the voxels after a
+    block that :func:`find_runs` reads."""
     nz, ny, nx = labels.shape
     bz, by, bx = block
     flat = labels.reshape(-1)
@@ -110,33 +113,10 @@ def _write_runs(starts, order, runs, bits, values, at):
 
 
 @kernel
-def _with_room(array, used, room):
-    """``array``, or a longer copy of its ``used`` items that has room for more."""
-    if used + room <= array.size:
-        return array
-    longer = np.empty(max(used + room, 2 * array.size), array.dtype)
-    longer[:used] = array[:used]
-    return longer
-
-
-@kernel
 def encode_layer(labels, block, counts):
-    """Encode the lines of one layer of blocks.
-
-    Parameters
-    ----------
-    labels : (nz <= bz, ny, nx) unsigned, C order, not empty
-    block : (bz, by, bx)
-    counts : (n_blocks,) int64, overwritten
-        Labels of each block, along x, then y.
-
-    Returns
-    -------
-    tables : (sum of counts,) uint64
-        The labels of each block, ascending.
-    values : (n,) uint32
-        The packed values of each block.
-    """
+    """Encode one layer of blocks of labels (nz <= bz, ny, nx), unsigned, C order, not empty.
+    counts, (n_blocks,) int64, gets the labels per block, along x, then y. Returns those labels,
+    ascending in each block, (sum of counts,) uint64, and the packed values, (n,) uint32."""
     ny, nx = labels.shape[1:]
     bz, by, bx = block
     size = bz * by * bx
@@ -165,8 +145,8 @@ def encode_layer(labels, block, counts):
                 runs = find_runs(voxels, here, size, starts)
                 count = tabulate(voxels, here, starts, runs, table, order, slots)
             bits = value_bits(count)
-            tables = _with_room(tables, n_labels, count)
-            values = _with_room(values, n_words, -(-size * bits // 32))
+            tables = with_room(tables, n_labels, count)
+            values = with_room(values, n_words, -(-size * bits // 32))
             if few and bits:
                 rank_masks(masks, table, count, bits, planes, tables, n_labels)
                 _write_planes(planes, bits, values, n_words)
@@ -183,21 +163,9 @@ def encode_layer(labels, block, counts):
 
 @kernel
 def share_tables(tables, counts):
-    """Keep each of the blocks' tables once, in the order in which they first come.
-
-    Parameters
-    ----------
-    tables : (sum of counts,) uint64, overwritten
-        The labels of each block; in the end, those that are kept.
-    counts : (n_blocks,) int64
-
-    Returns
-    -------
-    places : (n_blocks,) int64
-        Where each block's table begins.
-    used : int
-        How many labels are kept.
-    """
+    """Keep equal tables of blocks once, in the order in which they first come. tables, (sum of
+    counts,) uint64, is overwritten; counts is (n_blocks,) int64. Returns where each block's table
+    begins, (n_blocks,) int64, and the number of labels that are kept."""
     places = np.empty(counts.size, np.int64)
     n_slots = 64
     while n_slots < 2 * counts.size:
@@ -232,3 +200,189 @@ def share_tables(tables, counts):
             places[number] = places[slots[at] - 1]
         start += count
     return places, used
+
+
+@kernel
+def _label(words, high, at):
+    """The label at a place; ``high`` is None for labels of 32 bits, ``words`` for those of 64."""
+    label = np.uint64(words[at])
+    if high is not None:
+        label |= np.uint64(high[at + np.uint64(1)]) << HALF
+    return label
+
+
+@kernel
+def _decode_layer(
+    headers, words, high, first, count, bx, palette, places, row, n_rows, out, to, width
+):
+    """Decode ``n_rows`` rows of a line of ``count`` blocks, from row ``row`` of the blocks on. Rows
+    that must be checked are skipped. Labels go to ``out[to + width * y + x]``. This is one function
+    because a call costs as much as 8 rows of a block."""
+    # Unsigned indices, for numba looks at the sign of others.
+    wide = np.uint64(1 if high is None else 2)
+    for column in range(0, count * bx, SIDE):
+        block = column // SIDE if bx == SIDE else column // bx
+        if places[block] == CHECKED:
+            continue
+        head, values = headers[2 * (first + block)], np.uint64(headers[2 * (first + block) + 1])
+        at, target = np.uint64(places[block]), np.uint64(to + column)
+        bits = np.uint64(head >> 24)
+        if bits == np.uint64(0):
+            label = palette[at]
+            for _ in range(n_rows):
+                splat8(out, target, label)
+                target += np.uint64(width)
+            continue
+        place = np.uint64(bx * row + column - block * bx) * bits
+        stride = np.uint64(bx) * bits
+        if places[block] == DIRECT:
+            table = np.uint64(head & 0xFFFFFF)
+            if bits == np.uint64(16):
+                for _ in range(n_rows):
+                    word = values + (place >> np.uint64(5))
+                    for x in range(np.uint64(SIDE)):
+                        packed = np.uint64(words[word + (x >> np.uint64(1))])
+                        value = (packed >> (np.uint64(16) * (x & np.uint64(1)))) & np.uint64(0xFFFF)
+                        out[target + x] = _label(words, high, table + value * wide)
+                    target += np.uint64(width)
+                    place += stride
+                continue
+            for _ in range(n_rows):
+                word = values + (place >> np.uint64(5))
+                packed = np.uint64(words[word]) | np.uint64(words[word + np.uint64(1)]) << HALF
+                for x in range(np.uint64(SIDE)):
+                    value = (packed >> (np.uint64(8) * x)) & np.uint64(255)
+                    out[target + x] = _label(words, high, table + value * wide)
+                target += np.uint64(width)
+                place += stride
+            continue
+        mask = (np.uint64(1) << bits) - np.uint64(1)
+        for _ in range(n_rows):
+            word = values + (place >> np.uint64(5))
+            packed = np.uint64(words[word]) >> (place & np.uint64(31))
+            for x in range(np.uint64(SIDE)):
+                out[target + x] = palette[at + ((packed >> (bits * x)) & mask)]
+            target += np.uint64(width)
+            place += stride
+
+
+@kernel
+def _decode_checked(headers, words, high, number, block, z, shape, out, to, width):
+    """Decode layer z of a block of any size and bits, as far as ``shape`` (y, x) says. Returns -1,
+    -2 if a label does not fit the dtype of ``out``, or 0 if one is missing."""
+    head, values = np.int64(headers[2 * number]), np.int64(headers[2 * number + 1])
+    table, bits = head & 0xFFFFFF, head >> 24
+    wide = np.uint64(1 if high is None else 2)
+    entries = (words.size - table) // np.int64(wide)
+    mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
+    fits = ALL >> np.uint64(64 - 8 * out.itemsize)
+    for y in range(shape[0]):
+        for x in range(shape[1]):
+            value = np.uint64(0)
+            if bits > 0:
+                place = ((z * block[1] + y) * block[2] + x) * bits
+                word = np.uint64(words[values + (place >> 5)])
+                value = (word >> np.uint64(place & 31)) & mask
+            if np.int64(value) >= entries:
+                return 0
+            label = _label(words, high, np.uint64(table) + value * wide)
+            if label & ~fits != np.uint64(0):
+                return -2
+            out[to + width * y + x] = label
+    return -1
+
+
+@kernel
+def _largest(words, first, count):
+    """The largest of the values of 16 bits in ``count`` words."""
+    low, high = np.uint32(0), np.uint32(0)
+    for i in range(first, first + count):
+        low, high = max(low, words[i] & np.uint32(0xFFFF)), max(high, words[i] >> np.uint32(16))
+    return np.int64(max(low, high))
+
+
+@kernel
+def _read_headers(headers, words, high, block, first, last, across, whole, palette, places):
+    """Look up the labels of blocks first..last-1, all those that their values can mean.
+    ``places[i - first]`` gets the position of the labels of block i in ``palette``. It is DIRECT
+    for a block of too many labels, and CHECKED for a block that needs checks: its rows are not a
+    multiple of 8 voxels, a label is missing or does not fit, or it follows the ``whole`` blocks of
+    a line of ``across``. Returns -1, or the number of a block that contradicts the format."""
+    bz, by, bx = block
+    wide = 1 if high is None else 2
+    fits = ALL >> np.uint64(64 - 8 * palette.itemsize)
+    used = np.int64(0)
+    for number in range(first, last):
+        head, values = np.int64(headers[2 * number]), np.int64(headers[2 * number + 1])
+        table, bits = head & 0xFFFFFF, head >> 24
+        if bits > 32 or bits & (bits - 1) or values + -(-bz * by * bx * bits // 32) > words.size:
+            return number
+        places[number - first] = CHECKED
+        if bx % SIDE or bits > 16 or number % across >= whole:
+            continue
+        if table + (wide << bits) > words.size:
+            entries = (words.size - table) // wide
+            n_words = -(-bz * by * bx // 2)
+            if bits != 16 or _largest(words, values, n_words) >= entries:
+                continue
+        if bits >= 8:
+            if palette.itemsize >= 4:  # or a label may not fit
+                places[number - first] = DIRECT
+        else:
+            places[number - first] = used
+            for i in range(1 << bits):
+                label = _label(words, high, np.uint64(table + wide * i))
+                if label & ~fits != np.uint64(0):
+                    places[number - first] = CHECKED
+                palette[used + i] = label
+            used += 1 << bits
+    return -1
+
+
+@kernel
+def decode_lines(headers, words, high, block, first, last, out):
+    """Decode lines first..last-1 of out, (nz, ny, nx) unsigned, C order. headers, (2 * n_blocks,)
+    uint32, are of all blocks along x, then y, then z; high is None, or ``words`` if labels have 64
+    bits. Returns -1, -2 if a label does not fit the dtype of out, or the number of the first bad
+    block."""
+    nz, ny, nx = out.shape
+    bz, by, bx = block
+    flat = out.reshape(-1)
+    across, down = -(-nx // bx), -(-ny // by)
+    # One layer of voxels of many lines at a time: the memory takes a slice's rows in their order
+    # several times as fast.
+    each = words.nbytes // max(1, -(-nz // bz) * down)
+    most = min(TOGETHER // (by * nx * out.itemsize), NEAR // max(1, each))
+    together = min(last - first, down, max(1, most))
+    palette = np.empty(PALETTE * together * across, out.dtype)
+    places = np.empty(together * across, np.int64)
+    while first < last:
+        lines = min(together, down - first % down, last - first)
+        start = first * across
+        stop = start + lines * across
+        bad = _read_headers(
+            headers, words, high, block, start, stop, across, nx // bx, palette, places
+        )
+        if bad >= 0:
+            return bad
+        z0 = first // down * bz
+        for layer in range(min(bz, nz - z0) * lines):
+            z, line = layer // lines, layer % lines
+            y0 = (first + line) % down * by
+            height = min(by, ny - y0)
+            at = ((z0 + z) * ny + y0) * nx
+            here = places[line * across : (line + 1) * across]
+            head = start + line * across
+            _decode_layer(
+                headers, words, high, head, across, bx, palette, here, z * by, height, flat, at, nx
+            )
+            for b in range(across):
+                if here[b] == CHECKED:
+                    shape = height, min(bx, nx - b * bx)
+                    bad = _decode_checked(
+                        headers, words, high, head + b, block, z, shape, flat, at + b * bx, nx
+                    )
+                    if bad != -1:
+                        return head + b if bad == 0 else bad
+        first += lines
+    return -1

@@ -1,6 +1,7 @@
-"""Differences of the ``cpso`` stream from the paper's: locations, 3-D components.
+"""Differences of the ``cpso`` stream from the paper's: locations, 3-D components, window runs.
 
-``deep`` is true for connectivity 6, where boundaries and components reach across slices.
+``deep`` is true for connectivity 6, where boundaries and components reach across slices. Windows
+are coded with their last run of zeros, and a run that does not fit an entry is cut.
 """
 
 import numpy as np
@@ -9,7 +10,7 @@ from compresso.kernels import kernel
 from compresso.kernels.boundary import indeterminate_word, list_indeterminate
 from compresso.kernels.components import count_runs, root, row_runs
 from compresso.kernels.labels import copied, sizes, source
-from compresso.kernels.words import ALL, ONE, SLACK, TOP, differ64, popcount, trailing_zeros
+from compresso.kernels.words import ALL, ONE, SLACK, TOP, differ64, splat32, trailing_zeros
 
 #: Location codes 0..5 name a neighbour, as in the paper; ``LITERAL`` says that the next entry is
 #: the label itself; other labels are shifted past the codes.
@@ -19,13 +20,8 @@ CODES = np.uint64(7)
 
 @kernel
 def mark_ahead(labels, bits):
-    """Mark, too, every voxel whose label differs from the one in the next slice.
-
-    Parameters
-    ----------
-    labels : (nz, ny, nx) unsigned, C order
-    bits : (nz, ny, ceil(nx / 64)) uint64, changed
-    """
+    """Mark, too, every voxel whose label differs from the one in the next slice; as
+    ``boundary.mark``."""
     nz, ny, nx = labels.shape
     words = bits.shape[2]
     flat = labels.reshape(-1)
@@ -46,24 +42,9 @@ def mark_ahead(labels, bits):
 
 @kernel
 def join(bits, nx, component, first, counts):
-    """Join the components of the slices, from ``label_runs``, to 6-connected ones.
-
-    Parameters
-    ----------
-    bits : (nz, ny, words) uint64
-    nx : int
-    component : (n_runs,) uint32, changed
-        Component of each run in its slice; becomes that in the volume.
-    first : (n_components,) int64
-        Flat position of each component's first voxel, slice after slice.
-    counts : (nz,) int64
-        Components of each slice.
-
-    Returns
-    -------
-    (n_joined,) int64
-        Flat position of the first voxel of each 6-connected component, ascending.
-    """
+    """Join the components of the slices, from ``label_runs``, to 6-connected ones. ``component`` is
+    changed to the number of each run's component in the volume. Returns the flat positions of the
+    joined components' first voxels, ascending, (n_joined,) int64."""
     nz, ny = bits.shape[:2]
     parent = np.arange(first.size)
     edges = np.empty(nx + SLACK, np.int64)
@@ -110,48 +91,11 @@ def join(bits, nx, component, first, counts):
 
 
 @kernel
-def open_word(bits, z, y, w, carry, deep):
-    """Boundary voxels of a word that have no determinate label; see ``indeterminate_word``."""
-    word = indeterminate_word(bits, z, y, w, carry)
-    if deep and z > 0:
-        word &= bits[z - 1, y, w]
-    return word
-
-
-@kernel
-def count_open(bits, deep):
-    """Number of voxels in each slice that need a location, (nz,) int64."""
-    nz, ny, words = bits.shape
-    counts = np.zeros(nz, np.int64)
-    for z in range(nz):
-        total = np.uint64(0)
-        for y in range(ny):
-            carry = ONE
-            for w in range(words):
-                total += popcount(open_word(bits, z, y, w, carry, deep))
-                carry = bits[z, y, w] >> TOP
-        counts[z] = np.int64(total)
-    return counts
-
-
-@kernel
 def locate(labels, bits, z0, z1, across, deep, largest, locations, counts):
     """Find the source of the label of every voxel of slices z0..z1-1 that needs a location.
-
-    Parameters
-    ----------
-    labels : (nz, ny, nx) unsigned, C order
-    bits : (nz, ny, words) uint64
-    across : bool
-        Whether a location may name a neighbour in another slice.
-    deep : bool
-    largest : uint64
-        The largest value of the labels' dtype.
-    locations : (capacity,) of the labels' dtype, overwritten
-        Room for two entries per voxel.
-    counts : (z1 - z0,) int64, overwritten
-        Number of entries of each slice.
-    """
+    ``across`` allows other slices; ``largest`` is the greatest value of the labels' dtype (uint64).
+    locations, of that dtype, has room for two entries per voxel; counts, (z1 - z0,) int64, gets the
+    entries per slice."""
     flat, lines, shape = labels.reshape(-1), bits.reshape(-1), sizes(labels.shape, bits.shape[2])
     room = locations.size // 2 + SLACK
     ys, xs = np.empty(room, np.uint32), np.empty(room, np.uint32)
@@ -177,20 +121,9 @@ def locate(labels, bits, z0, z1, across, deep, largest, locations, counts):
 
 @kernel
 def location_starts(locations, counts, starts):
-    """Find the first location of each slice, and the end of all locations.
-
-    Parameters
-    ----------
-    locations : (n,) unsigned
-    counts : (nz,) int64
-        Voxels of each slice that need a location.
-    starts : (nz + 1,) int64, overwritten
-
-    Returns
-    -------
-    bool
-        False if there are too few locations, or too many.
-    """
+    """Find the first location of each slice, and the end of all: starts (nz + 1,) int64
+    (overwritten). counts, (nz,) int64, are voxels that need one. Returns False if there are too few
+    or too many."""
     at = 0
     for z in range(counts.size):
         starts[z] = at
@@ -204,13 +137,8 @@ def location_starts(locations, counts, starts):
 
 @kernel
 def label_entries(locations, shifted, explicit):
-    """Find the entries that are labels: those shifted past the codes, and those after a 6.
-
-    Parameters
-    ----------
-    locations : (n,) unsigned
-    shifted, explicit : (n,) bool, overwritten
-    """
+    """Find the entries that are labels: those shifted past the codes, and those after a 6. shifted
+    and explicit are (n,) bool (overwritten)."""
     after_six = False
     for n in range(locations.size):
         explicit[n] = after_six
@@ -224,7 +152,7 @@ def copy_from_behind(bits, z, out):
     for y in range(out.shape[1]):
         carry = ONE
         for w in range(bits.shape[2]):
-            behind = indeterminate_word(bits, z, y, w, carry) & ~bits[z - 1, y, w]
+            behind = indeterminate_word(bits, z, y, w, carry, False) & ~bits[z - 1, y, w]
             carry = bits[z, y, w] >> TOP
             while behind != np.uint64(0):
                 x = 64 * w + np.int64(trailing_zeros(behind))
@@ -234,23 +162,10 @@ def copy_from_behind(bits, z, out):
 
 @kernel
 def resolve(bits, z0, z1, locations, across, deep, out):
-    """Label the voxels of slices z0..z1-1 that ``labels.fill`` left, the inverse of ``locate``.
-
-    Parameters
-    ----------
-    bits : (nz, ny, words) uint64
-    locations : (n,) unsigned
-        The entries of these slices, which :func:`location_starts` has counted.
-    across, deep : bool
-    out : (nz, ny, nx) unsigned, C order
-        Already filled, including the slices z0 - 1 and z1 if they exist.
-
-    Returns
-    -------
-    int
-        -1, or the number of the first location that points outside, to a boundary voxel, or, if
-        ``across`` is false, to another slice.
-    """
+    """Label the voxels of slices z0..z1-1 that ``labels.fill`` left, the inverse of :func:`locate`;
+    out is filled already, also slices z0 - 1 and z1. locations are entries of these slices that
+    :func:`location_starts` has counted. Returns -1, or the number of the first that points outside,
+    to a boundary voxel, or, unless ``across``, to another slice."""
     flat, lines, shape = out.reshape(-1), bits.reshape(-1), sizes(out.shape, bits.shape[2])
     room = locations.size + SLACK
     ys, xs = np.empty(room, np.uint32), np.empty(room, np.uint32)
@@ -271,3 +186,91 @@ def resolve(bits, z0, z1, locations, across, deep, out):
                 return n
             n += 1
     return -1
+
+
+@kernel
+def squeeze(indices, limit, entries):
+    """Run-length code window indices (n,) uint32 to entries (n,) unsigned; return their number.
+    Index i > 0 becomes ``2 * i``, n zeros ``2 * n + 1``; longer runs than ``limit`` are cut, and an
+    index that exceeds it gives -1."""
+    written = 0
+    zeros = 0
+    for n in range(indices.size):
+        index = indices[n]
+        if index == 0:
+            zeros += 1
+            if zeros == limit:
+                entries[written] = 2 * zeros + 1
+                written += 1
+                zeros = 0
+            continue
+        if index > limit:
+            return -1
+        if zeros > 0:
+            entries[written] = 2 * zeros + 1
+            written += 1
+            zeros = 0
+        entries[written] = 2 * index
+        written += 1
+    if zeros > 0:
+        entries[written] = 2 * zeros + 1
+        written += 1
+    return written
+
+
+@kernel
+def survey(entries, n_values, n_windows, marks, cursors):
+    """Check the entries of ``n_windows`` windows, whose indices are below ``n_values``; cursors,
+    (m, 2) int64, gets of each window in marks, (m,) int64, ascending, its entry, and the number of
+    that entry's windows before it. Later windows are ignored, unless the last mark is n_windows.
+    Returns -1, or the number of the first bad entry; entries.size if windows are missing."""
+    at = np.int64(0)
+    m = 0
+    for n in range(entries.size):
+        half, run = np.uint64(entries[n]) >> ONE, np.uint64(entries[n]) & ONE != np.uint64(0)
+        # Without branches: whether an entry is a run cannot be guessed.
+        most = np.uint64(n_values) - ONE if at < n_windows else np.uint64(0)
+        most = np.uint64(n_windows - at) if run else most
+        if half == np.uint64(0) or half > most:
+            return n
+        after = at + (np.int64(half) if run else np.int64(1))
+        while m < marks.size and marks[m] < after:
+            cursors[m] = n, marks[m] - at
+            m += 1
+            if m == marks.size and marks[m - 1] < n_windows:
+                return -1
+        at = after
+    while m < marks.size and marks[m] == at:
+        cursors[m] = entries.size, 0
+        m += 1
+    return -1 if m == marks.size and at == n_windows else entries.size
+
+
+@kernel
+def expand(entries, values, cursor, windows):
+    """Write windows (n,) uint64 from a cursor (2,) int64 on, and move it past them; entries are
+    those that :func:`survey` has checked."""
+    at, size = np.uint64(0), np.uint64(windows.size)
+    n, used = np.uint64(cursor[0]), np.uint64(cursor[1])
+    while at < size:
+        half, run = np.uint64(entries[n]) >> ONE, np.uint64(entries[n]) & ONE != np.uint64(0)
+        # Most runs are shorter than a vector, so an entry is one store, whatever it is.
+        start = at
+        count = (half if run else ONE) - used
+        value = values[np.uint64(0) if run else half]
+        end = min(at + count, size)
+        if end + np.uint64(32) <= size:
+            while True:
+                splat32(windows, at, value)
+                at += np.uint64(32)
+                if at >= end:
+                    break
+        else:
+            for k in range(at, end):
+                windows[k] = value
+        over = start + count > size
+        used = used + (end - start) if over else np.uint64(0)
+        n += np.uint64(not over)
+        at = end
+    cursor[0] = n
+    cursor[1] = used

@@ -22,25 +22,10 @@ def marked(lines, words, row, x):
 
 @kernel
 def source(flat, lines, shape, z, y, x, across):
-    """Find a non-boundary neighbour of an indeterminate voxel that has its label.
-
-    Looks at x+1, y+1 and, with ``across``, z-1 and z+1, in turn; x-1 and y-1 are boundary
-    voxels, or the voxel would be determinate.
-
-    Parameters
-    ----------
-    flat, lines : (n,) unsigned and uint64
-        The labels and the boundary map; numba makes flat arrays slowly, so not here.
-    shape : tuple of 4 uint64
-        nz, ny, nx, and words of a row.
-    z, y, x : uint64
-    across : bool
-
-    Returns
-    -------
-    uint64
-        The location code, or 6 if there is none.
-    """
+    """Location code of a non-boundary neighbour with an indeterminate voxel's label, or CODES.
+    Looks at x+1, y+1 and, with ``across``, z-1 and z+1, in turn; x-1 and y-1 are boundary voxels,
+    or the voxel would be determinate. labels and map are flat, as numba makes such arrays slowly;
+    shape is from :func:`sizes`, and z, y and x are uint64, too."""
     nz, ny, nx, words = shape
     row = z * ny + y
     # Outside the volume is the voxel itself, which is boundary.
@@ -64,13 +49,8 @@ def source(flat, lines, shape, z, y, x, across):
 
 @kernel
 def copied(flat, lines, shape, z, y, x, code, across):
-    """Copy the label of the neighbour that a location code names; for the rest see ``source``.
-
-    Returns
-    -------
-    bool
-        False if it is outside, boundary or, without ``across``, in another slice.
-    """
+    """Copy the label of the neighbour that a location code names; arguments as of :func:`source`.
+    Returns False if it is outside, boundary or, without ``across``, in another slice."""
     nz, ny, nx, words = shape
     # An index before the first wraps around to a large number.
     zn, yn, xn = z + STEPS[code, 0], y + STEPS[code, 1], x + STEPS[code, 2]
@@ -91,24 +71,10 @@ def sizes(shape, words):
 
 @kernel
 def identify(labels, first, counts, marked_first):
-    """List the ids of some slices: ``label + 1``, 0 if that exceeds 64 bits.
-
-    Parameters
-    ----------
-    labels : (nz, ny, nx) unsigned, C order
-    first : (n_components,) int64
-        Flat position of each component's first voxel, slice after slice.
-    counts : (nz,) int64
-        Components of each slice.
-    marked_first : (nz, 2) int64
-        y and x of the first boundary voxel of each slice, or -1.
-
-    Returns
-    -------
-    (n_ids,) uint64
-        A slice with boundary voxels has one id more, for the first of them: before its components
-        if it is the slice's first voxel, else after the one component that precedes it.
-    """
+    """List the ids of some slices, (n_ids,) uint64: ``label + 1``, 0 if that exceeds 64 bits. first
+    and counts are from ``label_runs``. A slice with boundary voxels has one id more, for the first
+    of them: before its components if it is the slice's first voxel, else after the one component
+    before it."""
     nz = labels.shape[0]
     flat = labels.reshape(-1)
     ids = np.empty(first.size + nz, np.uint64)
@@ -131,24 +97,10 @@ def identify(labels, first, counts, marked_first):
 
 @kernel
 def locate(labels, bits, z0, z1, locations):
-    """Find the source of the label of every indeterminate voxel of slices z0..z1-1.
-
-    A voxel that has a :func:`source` gets its code, any other its label + 6.
-
-    Parameters
-    ----------
-    labels : (nz, ny, nx) unsigned, C order
-        Includes the slices z0 - 1 and z1 if the volume has them.
-    bits : (nz, ny, words) uint64
-        The boundary map of the same slices.
-    locations : (n,) uint64, overwritten
-        Room for every indeterminate voxel of the slices.
-
-    Returns
-    -------
-    int
-        -1, or the flat position of a voxel whose label + 6 exceeds 64 bits.
-    """
+    """Find the source of the label of every indeterminate voxel of slices z0..z1-1: the code of
+    :func:`source`, or its label + 6. locations, uint64, has room for all; labels and bits include
+    slices z0 - 1 and z1 if there are any. Returns -1, or the flat position of a voxel whose
+    label + 6 exceeds 64 bits."""
     flat, lines, shape = labels.reshape(-1), bits.reshape(-1), sizes(labels.shape, bits.shape[2])
     room = locations.size + SLACK
     ys, xs = np.empty(room, np.uint32), np.empty(room, np.uint32)
@@ -170,19 +122,9 @@ def locate(labels, bits, z0, z1, locations):
 
 @kernel
 def fill(bits, component, ids, starts, out):
-    """Label every voxel but the indeterminate ones.
-
-    Parameters
-    ----------
-    bits : (nz, ny, words) uint64
-    component : (n_runs,) uint32
-        Component of each run, from :func:`compresso.kernels.components.label_runs`.
-    ids : (n_ids,) unsigned, the dtype of ``out``
-        Label of each component, slice after slice.
-    starts : (nz,) int64
-        Where the components of each slice begin in ``ids``.
-    out : (nz, ny, nx) unsigned, C order, overwritten
-    """
+    """Label every voxel but the indeterminate ones in out (nz, ny, nx), unsigned, C order.
+    component is from ``label_runs``; ids, of the dtype of out, are the components' labels, slice
+    after slice; those of each slice begin at starts, (nz,) int64."""
     nz, ny, nx = out.shape
     words = np.uint64(bits.shape[2])
     lines = bits.reshape(-1)
@@ -230,21 +172,9 @@ def fill(bits, component, ids, starts, out):
 
 @kernel
 def resolve(bits, z0, z1, locations, out):
-    """Label the indeterminate voxels of slices z0..z1-1, the inverse of :func:`locate`.
-
-    Parameters
-    ----------
-    bits : (nz, ny, words) uint64
-    locations : (n,) uint64
-        Exactly one entry for each indeterminate voxel of the slices.
-    out : (nz, ny, nx) unsigned, C order
-        Already filled by :func:`fill`, including the slices z0 - 1 and z1 if they exist.
-
-    Returns
-    -------
-    int
-        -1, or the number of the first location that points outside or to a boundary voxel.
-    """
+    """Label the indeterminate voxels of slices z0..z1-1, the inverse of :func:`locate`. out is
+    filled already, also slices z0 - 1 and z1; locations has exactly one entry per voxel. Returns
+    -1, or the number of the first location that points outside or to a boundary voxel."""
     flat, lines, shape = out.reshape(-1), bits.reshape(-1), sizes(out.shape, bits.shape[2])
     room = locations.size + SLACK
     ys, xs = np.empty(room, np.uint32), np.empty(room, np.uint32)

@@ -13,6 +13,7 @@ from compresso.kernels.blocks import (
     rank_masks,
     spread,
     tabulate,
+    with_room,
 )
 from compresso.kernels.words import ALL, prefetch64, reverse, splat8
 
@@ -38,10 +39,8 @@ def reflect(i, n):
 
 @kernel
 def _gather(labels, corner, shape, z, y, voxels):
-    """Copy the blocks at z, y of the chunk at ``corner``, reflected past the chunk's end.
-
-    Block b begins at ``voxels[b * STRIDE]``.
-    """
+    """Copy the blocks at z, y of the chunk at ``corner``, reflected past the chunk's end. Block b
+    begins at ``voxels[b * STRIDE]``."""
     ny, nx = labels.shape[1:]
     flat = labels.reshape(-1)
     whole = np.uint64(shape[2] // SIDE)
@@ -108,20 +107,9 @@ def _write_runs(starts, order, runs, table, count, bits, words, at):
 
 @kernel
 def encode_chunks(labels, side, first, last):
-    """Encode chunks first..last-1 of one layer of chunks.
-
-    Parameters
-    ----------
-    labels : (nz <= side, ny, nx) unsigned, C order
-    side : int
-        Voxels along a chunk, 64 in the published program.
-    first, last : int
-        Chunks to encode, counted along x, then y.
-
-    Returns
-    -------
-    (n,) uint64
-    """
+    """Encode chunks first..last-1, along x, then y, of labels (nz <= side, ny, nx), unsigned, C
+    order. ``side`` is the voxels along a chunk, 64 in the published program. Returns (n,)
+    uint64."""
     nz, ny, nx = labels.shape
     across = -(-nx // side)
     words = np.empty(0, np.uint64)
@@ -137,11 +125,7 @@ def encode_chunks(labels, side, first, last):
         shape = (nz, min(side, ny - corner[1]), min(side, nx - corner[2]))
         bz, by, bx = -(-shape[0] // SIDE), -(-shape[1] // SIDE), -(-shape[2] // SIDE)
         blocks = bz * by * bx
-        room = used + HEADER_WORDS + blocks * BLOCK_WORDS + 1
-        if room > words.size:
-            longer = np.empty(max(room, 2 * words.size), np.uint64)
-            longer[:used] = words[:used]
-            words = longer
+        words = with_room(words, used, HEADER_WORDS + blocks * BLOCK_WORDS + 1)
         base = used
         for axis in range(3):
             words[base + 1 + axis] = -(-shape[axis] // SIDE) * SIDE
@@ -180,12 +164,10 @@ def encode_chunks(labels, side, first, last):
 
 @kernel
 def _decode_block(words, table, values, bits, layers, rows, start, width):
-    """Decode the first layers of a block, every value of which points into ``words``.
-
-    ``table`` and ``values`` are where the block's labels and packed values begin; ``bits`` is 0 to
-    8. Row r, counted over all layers, goes to ``rows[start + width * r + x]``. Returns the bits
-    that any of the labels has set.
-    """
+    """Decode the first layers of a block, every value of which points into ``words``. ``table`` and
+    ``values`` are where the block's labels and packed values begin; ``bits`` is 0 to 8. Row r,
+    counted over all layers, goes to ``rows[start + width * r + x]``. Returns the bits that any of
+    the labels has set."""
     # Unsigned indices, for numba looks at the sign of others.
     at, step = np.uint64(start), np.uint64(width)
     if bits == 0:
@@ -246,29 +228,9 @@ def _is_chunk(words, start, end, shape):
 
 @kernel
 def decode_bands(words, offsets, side, first, last, out):
-    """Decode bands first..last-1 of a volume; a band is a row of chunks along x.
-
-    A row of blocks along x is decoded to a buffer and then copied, because memory takes long rows
-    twice as fast as short ones.
-
-    Parameters
-    ----------
-    words : (n,) uint64
-        All chunks, along x, then y, then z.
-    offsets : (n_chunks + 1,) int64
-        From :func:`chunk_offsets`.
-    side : int
-        Voxels along a chunk.
-    first, last : int
-        Bands to decode, counted along y, then z.
-    out : (nz, ny, nx) unsigned, C order
-
-    Returns
-    -------
-    int
-        -1, or -2 if a label does not fit the dtype of ``out``, or the number of the first chunk
-        that contradicts the format.
-    """
+    """Decode bands first..last-1 of out (nz, ny, nx), unsigned, C order: rows of chunks along x,
+    counted along y, then z. offsets are from :func:`chunk_offsets`. Returns -1, or -2 if a label
+    does not fit the dtype of out, or the number of the first chunk that contradicts the format."""
     nz, ny, nx = out.shape
     flat = out.reshape(-1)
     across, down = -(-nx // side), -(-ny // side)
@@ -328,10 +290,8 @@ def decode_bands(words, offsets, side, first, last, out):
 
 @kernel
 def chunk_offsets(words, n_chunks):
-    """Where each chunk begins, and where the last one ends; -1 from the first bad length on.
-
-    Chunks are counted along x, then y, then z.
-    """
+    """Where each chunk begins, and where the last one ends; -1 from the first bad length on. Chunks
+    are counted along x, then y, then z."""
     offsets = np.full(n_chunks + 1, -1, np.int64)
     at = np.int64(0)
     for chunk in range(n_chunks):

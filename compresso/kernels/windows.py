@@ -10,19 +10,9 @@ DIGIT_BITS, DIGITS = 11, 6  # of the radix sort of 64-bit windows
 
 @kernel
 def pack(bits, nx, step, windows):
-    """Cut a boundary map into windows.
-
-    Parameters
-    ----------
-    bits : (nz, ny, words) uint64
-    nx : int
-        Row length in voxels.
-    step : tuple of 3 int
-        Window size (z, y, x), at most 64 voxels.
-    windows : (ceil(nz / zstep), ceil(ny / ystep), ceil(nx / xstep)) unsigned, overwritten
-        Their type holds a window. Bit ``(zo * ystep + yo) * xstep + xo``; voxels outside the
-        volume are 0.
-    """
+    """Cut a boundary map into windows of ``step`` (z, y, x) voxels, at most 64, whose type holds
+    them: (ceil(nz / zstep), ceil(ny / ystep), ceil(nx / xstep)) unsigned (overwritten). A voxel is
+    bit ``(zo * ystep + yo) * xstep + xo``; those outside the volume are 0."""
     zstep, ystep, xstep = step
     nz, ny, words = bits.shape
     # Flat arrays and unsigned indices: numba makes slices slowly, and looks at the sign of others.
@@ -126,20 +116,9 @@ def nibbles(windows, at, place):
 
 @kernel
 def collect(windows, start, keys, places, count):
-    """Append the windows that are not 0, and their numbers counted from ``start``.
-
-    Parameters
-    ----------
-    windows : (n,) uint64
-    start : int
-    keys, places : (capacity,) uint64 and uint32
-        Hold ``count`` entries and have room for n more.
-
-    Returns
-    -------
-    int
-        The new count.
-    """
+    """Append the windows (n,) uint64 that are not 0 to keys (uint64), and their numbers, counted
+    from ``start``, to places (uint32). Both hold ``count`` and have room for n more. Returns the
+    new count."""
     for n in range(windows.size):
         keys[count] = windows[n]
         places[count] = start + n
@@ -149,10 +128,8 @@ def collect(windows, start, keys, places, count):
 
 @kernel
 def sort(keys, places):
-    """Sort pairs by key, a radix sort: the time does not depend on the data.
-
-    Returns the sorted keys and places, in the given arrays or in new ones.
-    """
+    """Sort pairs by key, a radix sort: the time does not depend on the data. Returns the sorted
+    keys and places, in the given arrays or in new ones."""
     tallies = np.zeros((DIGITS, 1 << DIGIT_BITS), np.int64)
     for key in keys:
         for digit in range(DIGITS):
@@ -184,20 +161,9 @@ def _digit(key, digit):
 
 @kernel
 def rank(keys, places, indices):
-    """Number the distinct windows in ascending order.
-
-    Parameters
-    ----------
-    keys, places : (n,) uint64 and uint32
-        The windows that are not 0, sorted, and where they belong.
-    indices : (n_windows,) uint32, all 0
-        Gets the number of each window.
-
-    Returns
-    -------
-    (n_values,) uint64
-        The distinct windows, including 0 if any window is 0.
-    """
+    """Number the distinct windows in ascending order; return them, with 0 if any is 0, as uint64.
+    keys and places, from :func:`sort`, are the windows that are not 0; indices, (n_windows,)
+    uint32, is all 0 and gets the number of each."""
     values = np.empty(keys.size + 1, np.uint64)
     count = 0
     if keys.size < indices.size:
@@ -213,19 +179,8 @@ def rank(keys, places, indices):
 
 @kernel
 def rank_small(windows, indices):
-    """Number the distinct windows of at most 16 voxels in ascending order, by a table of all.
-
-    Parameters
-    ----------
-    windows : (n,) uint16
-    indices : (n,) uint32, overwritten
-        Gets the number of each window.
-
-    Returns
-    -------
-    (n_values,) uint64
-        The distinct windows.
-    """
+    """Number distinct windows (n,) uint16 in ascending order by a table of all 16-bit values;
+    return them as uint64. indices, (n,) uint32, gets the number of each."""
     table = np.zeros(1 << 16, np.uint32)
     for n in range(windows.size):
         table[windows[n]] = 1
@@ -243,10 +198,8 @@ def rank_small(windows, indices):
 
 @kernel
 def renumber(indices, values, union):
-    """Turn indices into ``values`` into indices into ``union``, in place.
-
-    Both are ascending, and ``union`` holds all of ``values``.
-    """
+    """Turn indices into ``values`` into indices into ``union``, in place. Both are ascending, and
+    ``union`` holds all of ``values``."""
     ranks = np.empty(values.size, np.uint32)
     place = 0
     for v in range(values.size):
@@ -259,16 +212,9 @@ def renumber(indices, values, union):
 
 @kernel
 def squeeze(indices, limit):
-    """Run-length code the window indices, in place.
-
-    Index i > 0 becomes ``2 * i``, a run of n zeros ``2 * n + 1``; the trailing run is left out.
-
-    Returns
-    -------
-    int
-        Number of entries written to the front of ``indices``, or -1 if an index or a run is
-        ``limit`` (2**31 for 32-bit entries) or more.
-    """
+    """Run-length code the window indices, in place; return the number of entries. Index i > 0
+    becomes ``2 * i``, a run of n zeros ``2 * n + 1``; the trailing run is left out. Returns -1 if
+    an index or a run is ``limit`` (2**31 for 32-bit entries) or more."""
     written = 0
     zeros = 0
     for n in range(indices.size):
@@ -289,21 +235,9 @@ def squeeze(indices, limit):
 
 @kernel
 def expand(entries, n_values, indices):
-    """Undo :func:`squeeze`; the windows after the last entry have index 0.
-
-    Parameters
-    ----------
-    entries : (n,) uint32
-    n_values : int
-        Indices must stay below it.
-    indices : (n_windows,) uint32, overwritten
-
-    Returns
-    -------
-    int
-        -1, or the number of the first entry that contradicts the stream: an index out of range,
-        a run past the last window, or an entry that no encoder writes (0 and 1).
-    """
+    """Undo :func:`squeeze`; the windows after the last entry have index 0. Returns -1, or the
+    number of the first entry that contradicts the stream: an index of n_values or more, a run past
+    the last window, or an entry that no encoder writes (0 and 1)."""
     at = np.int64(0)
     for n in range(entries.size):
         entry = np.int64(entries[n])

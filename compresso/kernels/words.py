@@ -4,7 +4,7 @@ The vector code is LLVM's own (``icmp`` on ``<64 x iN>``), not one CPU's: LLVM l
 whatever the machine has.
 """
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -20,24 +20,30 @@ LINE = 64  # bytes of a cache line, about
 SLACK = 8  # items that a kernel may write past the last one of a list
 
 
-def _vector_at(context, builder, array_type, array, index, lanes):
+def pick(plain: Any, llvm: Any) -> Any:
+    """The plain function of a pair with COMPRESSO_PORTABLE=1, else the LLVM code."""
+    return plain if PORTABLE else llvm
+
+
+def _vector_at(context, builder, signature, array, index, lanes=64):
     """Pointer to ``lanes`` elements of a 1-D array from ``index`` on, and their alignment."""
-    item = context.get_data_type(array_type.dtype)
-    data = context.make_array(array_type)(context, builder, array).data
+    item = context.get_data_type(signature.args[0].dtype)
+    data = context.make_array(signature.args[0])(context, builder, array).data
     vector = ir.VectorType(item, lanes)
     return builder.bitcast(builder.gep(data, [index]), vector.as_pointer()), item.width // 8
+
+
+def _load64(context, builder, signature, array, *indices):
+    """For each index, the vector of 64 elements from there on."""
+    places = [_vector_at(context, builder, signature, array, index) for index in indices]
+    return [builder.load(pointer, align=align) for pointer, align in places]
 
 
 @intrinsic
 def _differ64_llvm(typing_context, labels, i, j):
     def codegen(context, builder, signature, arguments):
-        loaded = []
-        for index in arguments[1:]:
-            pointer, align = _vector_at(
-                context, builder, signature.args[0], arguments[0], index, 64
-            )
-            loaded.append(builder.load(pointer, align=align))
-        return builder.bitcast(builder.icmp_unsigned("!=", *loaded), ir.IntType(64))
+        one, other = _load64(context, builder, signature, *arguments)
+        return builder.bitcast(builder.icmp_unsigned("!=", one, other), ir.IntType(64))
 
     return types.uint64(labels, types.intp, types.intp), codegen
 
@@ -54,8 +60,7 @@ def _splat(builder, item, lanes):
 def _equal64_llvm(typing_context, labels, i, label):
     def codegen(context, builder, signature, arguments):
         array, index, item = arguments
-        pointer, align = _vector_at(context, builder, signature.args[0], array, index, 64)
-        loaded = builder.load(pointer, align=align)
+        (loaded,) = _load64(context, builder, signature, array, index)
         same = builder.icmp_unsigned("==", loaded, _splat(builder, item, 64))
         return builder.bitcast(same, ir.IntType(64))
 
@@ -67,11 +72,7 @@ def _edges64_llvm(typing_context, labels, i, below):
     def codegen(context, builder, signature, arguments):
         array, i, below = arguments
         after = builder.add(i, ir.Constant(i.type, 1))
-        loaded = []
-        for index in (i, after, below):
-            pointer, align = _vector_at(context, builder, signature.args[0], array, index, 64)
-            loaded.append(builder.load(pointer, align=align))
-        here, right, lower = loaded
+        here, right, lower = _load64(context, builder, signature, array, i, after, below)
         differs = builder.or_(
             builder.icmp_unsigned("!=", here, right), builder.icmp_unsigned("!=", here, lower)
         )
@@ -84,13 +85,10 @@ def _edges64_llvm(typing_context, labels, i, below):
 def _blend64_llvm(typing_context, labels, i, source, mask):
     def codegen(context, builder, signature, arguments):
         array, i, source, mask = arguments
-        pointers = []
-        for index in (source, i):
-            pointer, align = _vector_at(context, builder, signature.args[0], array, index, 64)
-            pointers.append(pointer)
+        pointer, align = _vector_at(context, builder, signature, array, i)
         lanes = builder.bitcast(mask, ir.VectorType(ir.IntType(1), 64))
-        loaded = [builder.load(pointer, align=align) for pointer in pointers]
-        builder.store(builder.select(lanes, *loaded), pointers[1], align=align)
+        new, old = _load64(context, builder, signature, array, source, i)
+        builder.store(builder.select(lanes, new, old), pointer, align=align)
         return context.get_dummy_value()
 
     return types.void(labels, types.intp, types.intp, types.uint64), codegen
@@ -101,7 +99,7 @@ def _splat_llvm(lanes):
     def splat(typing_context, out, i, value):
         def codegen(context, builder, signature, arguments):
             array, index, item = arguments
-            pointer, align = _vector_at(context, builder, signature.args[0], array, index, lanes)
+            pointer, align = _vector_at(context, builder, signature, array, index, lanes)
             builder.store(_splat(builder, item, lanes), pointer, align=align)
             return context.get_dummy_value()
 
@@ -122,19 +120,23 @@ def _splat32_at_llvm(typing_context, pointer, i, value):
     return types.void(pointer, types.uint64, pointer.dtype), codegen
 
 
+def prefetch_line(builder, pointer, write):
+    """Ask the memory for the cache line at an LLVM pointer, to be read (0) or written (1)."""
+    byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, *[number] * 3])
+    prefetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+    keep_data = [ir.Constant(number, value) for value in (write, 3, 1)]
+    builder.call(prefetch, [builder.bitcast(pointer, byte), *keep_data])
+
+
 @intrinsic
 def _prefetch64_llvm(typing_context, labels, i):
     def codegen(context, builder, signature, arguments):
-        array, index = arguments
-        pointer, item_bytes = _vector_at(context, builder, signature.args[0], array, index, 64)
-        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        prefetch = builder.module.declare_intrinsic(
-            "llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte, *[number] * 3])
-        )
-        read_keep_data = [ir.Constant(number, value) for value in (0, 3, 1)]
+        pointer, item_bytes = _vector_at(context, builder, signature, *arguments)
+        octets = builder.bitcast(pointer, ir.IntType(8).as_pointer())
         for offset in range(0, 64 * item_bytes, LINE):
-            line = builder.gep(builder.bitcast(pointer, byte), [ir.Constant(number, offset)])
-            builder.call(prefetch, [line, *read_keep_data])
+            line = builder.gep(octets, [ir.Constant(ir.IntType(32), offset)])
+            prefetch_line(builder, line, 0)
         return context.get_dummy_value()
 
     return types.void(labels, types.intp), codegen
@@ -144,43 +146,31 @@ def _prefetch64_llvm(typing_context, labels, i):
 def _word_at_llvm(typing_context, array, i):
     def codegen(context, builder, signature, arguments):
         array, index = arguments
-        pointer, align = _vector_at(context, builder, signature.args[0], array, index, 1)
+        pointer, align = _vector_at(context, builder, signature, array, index, 1)
         word = builder.bitcast(pointer, ir.IntType(64).as_pointer())
         return builder.load(word, align=align)
 
     return types.uint64(array, types.intp), codegen
 
 
-@intrinsic
-def _trailing_zeros_llvm(typing_context, word):
-    def codegen(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+def _of_word(emit):
+    """The function of a uint64 that ``emit(builder, word)`` writes."""
 
-    return types.uint64(types.uint64), codegen
+    @intrinsic
+    def llvm(typing_context, word):
+        def codegen(context, builder, signature, arguments):
+            return emit(builder, arguments[0])
 
+        return types.uint64(types.uint64), codegen
 
-@intrinsic
-def _leading_zeros_llvm(typing_context, word):
-    def codegen(context, builder, signature, arguments):
-        return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.uint64(types.uint64), codegen
+    return llvm
 
 
-@intrinsic
-def _reverse_llvm(typing_context, word):
-    def codegen(context, builder, signature, arguments):
-        return builder.bitreverse(arguments[0])
-
-    return types.uint64(types.uint64), codegen
-
-
-@intrinsic
-def _popcount_llvm(typing_context, word):
-    def codegen(context, builder, signature, arguments):
-        return builder.ctpop(arguments[0])
-
-    return types.uint64(types.uint64), codegen
+_OF_ZERO_TOO = ir.Constant(ir.IntType(1), 0)
+_trailing_zeros_llvm = _of_word(lambda builder, word: builder.cttz(word, _OF_ZERO_TOO))
+_leading_zeros_llvm = _of_word(lambda builder, word: builder.ctlz(word, _OF_ZERO_TOO))
+_reverse_llvm = _of_word(lambda builder, word: builder.bitreverse(word))
+_popcount_llvm = _of_word(lambda builder, word: builder.ctpop(word))
 
 
 @kernel
@@ -271,31 +261,29 @@ def _leading_zeros_plain(word):
 
 
 #: ``differ64(labels, i, j)``: bit k is set where ``labels[i + k] != labels[j + k]``, k in 0..63.
-differ64: Callable[..., np.uint64] = _differ64_plain if PORTABLE else _differ64_llvm
+differ64 = pick(_differ64_plain, _differ64_llvm)
 #: ``equal64(labels, i, label)``: bit k is set where ``labels[i + k] == label``, of their dtype.
-equal64: Callable[..., np.uint64] = _equal64_plain if PORTABLE else _equal64_llvm
+equal64 = pick(_equal64_plain, _equal64_llvm)
 #: ``edges64(labels, i, below)``: bit k is set where ``labels[i + k]`` differs from
 #: ``labels[i + k + 1]`` or ``labels[below + k]``.
-edges64: Callable[..., np.uint64] = _edges64_plain if PORTABLE else _edges64_llvm
+edges64 = pick(_edges64_plain, _edges64_llvm)
 #: ``blend64(labels, i, source, mask)``: copy ``labels[source + k]`` to ``labels[i + k]`` where bit
 #: k of ``mask`` is set; ``labels[i : i + 64]`` and the source must be inside the array.
-blend64: Callable[..., None] = _blend64_plain if PORTABLE else _blend64_llvm
+blend64 = pick(_blend64_plain, _blend64_llvm)
 #: ``splat8(out, i, value)``: store ``value`` in ``out[i : i + 8]``; ``splat32`` in 32.
-splat8: Callable[..., None] = (_splat_plain if PORTABLE else _splat_llvm)(8)
-splat32: Callable[..., None] = (_splat_plain if PORTABLE else _splat_llvm)(32)
+splat8 = pick(_splat_plain, _splat_llvm)(8)
+splat32 = pick(_splat_plain, _splat_llvm)(32)
 #: ``splat32_at(pointer, i, value)``: the same through a pointer.
-splat32_at: Callable[..., None] = _splat32_at_plain if PORTABLE else _splat32_at_llvm
+splat32_at = pick(_splat32_at_plain, _splat32_at_llvm)
 #: ``prefetch64(labels, i)``: ask the memory for ``labels[i : i + 64]``, which may be outside.
-prefetch64: Callable[..., None] = _prefetch64_plain if PORTABLE else _prefetch64_llvm
+prefetch64 = pick(_prefetch64_plain, _prefetch64_llvm)
 #: ``word_at(array, i)``: the 8 bytes from ``array[i]`` on, the first in the lowest bits.
-word_at: Callable[..., np.uint64] = _word_at_plain if PORTABLE else _word_at_llvm
+word_at = pick(_word_at_plain, _word_at_llvm)
 #: ``trailing_zeros(word)``: index of the lowest set bit; 64 for 0.
-trailing_zeros: Callable[..., np.uint64] = (
-    _trailing_zeros_plain if PORTABLE else _trailing_zeros_llvm
-)
+trailing_zeros = pick(_trailing_zeros_plain, _trailing_zeros_llvm)
 #: ``leading_zeros(word)``: zeros above the highest set bit; 64 for 0.
-leading_zeros: Callable[..., np.uint64] = _leading_zeros_plain if PORTABLE else _leading_zeros_llvm
+leading_zeros = pick(_leading_zeros_plain, _leading_zeros_llvm)
 #: ``reverse(word)``: bit k becomes bit 63 - k.
-reverse: Callable[..., np.uint64] = _reverse_plain if PORTABLE else _reverse_llvm
+reverse = pick(_reverse_plain, _reverse_llvm)
 #: ``popcount(word)``: number of set bits.
-popcount: Callable[..., np.uint64] = _popcount_plain if PORTABLE else _popcount_llvm
+popcount = pick(_popcount_plain, _popcount_llvm)

@@ -10,7 +10,6 @@ coding a bit. With ``COMPRESSO_PORTABLE=1`` it is the array itself, so numba can
 
 import math
 from collections import namedtuple
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,8 @@ from numba.core.compiler import Compiler
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from compresso.kernels import PORTABLE, kernel
+from compresso.kernels import kernel
+from compresso.kernels.words import pick, prefetch_line
 
 U64 = np.uint64
 HELPER: dict[str, Any] = {
@@ -121,12 +121,7 @@ def _pointer_plain(array):
 @intrinsic
 def _prefetch_llvm(typing_context, pointer, at):
     def codegen(context, builder, signature, arguments):
-        place = builder.gep(arguments[0], [arguments[1]])
-        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, *[number] * 3])
-        fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
-        write_keep_data = [ir.Constant(number, value) for value in (1, 3, 1)]
-        builder.call(fetch, [builder.bitcast(place, byte), *write_keep_data])
+        prefetch_line(builder, builder.gep(arguments[0], [arguments[1]]), 1)
         return context.get_dummy_value()
 
     return types.void(pointer, types.uint64), codegen
@@ -154,11 +149,11 @@ def _likely_plain(condition):
 
 
 #: ``pointer(array)``: the first element of a C-contiguous 1-D array, to be indexed with uint64.
-pointer: Callable[..., Any] = _pointer_plain if PORTABLE else _pointer_llvm
+pointer = pick(_pointer_plain, _pointer_llvm)
 #: ``prefetch(pointer, at)``: load an item into the cache that is about to be read and written.
-prefetch: Callable[..., None] = _prefetch_plain if PORTABLE else _prefetch_llvm
+prefetch = pick(_prefetch_plain, _prefetch_llvm)
 #: ``likely(condition)``: the condition, with a hint that it is usually true.
-likely: Callable[..., bool] = _likely_plain if PORTABLE else _likely_llvm
+likely = pick(_likely_plain, _likely_llvm)
 
 
 @inline
@@ -232,9 +227,7 @@ class FullError(Exception):
 
 def finish(state: NDArray[np.uint64], data: NDArray[np.uint8]) -> bytes:
     """Return the stream that :func:`code` encoded; raises FullError if ``data`` was too short.
-
-    Zeros at its end are left out: a decoder reads zeros there.
-    """
+    Zeros at its end are left out: a decoder reads zeros there."""
     low, at = int(state[0]) + int(FLOOR) - 1, int(state[2])
     if at + 2 > data.size:
         raise FullError
@@ -278,9 +271,7 @@ def decide_rarely(encoding, bit, place, coder):
 @inline
 def decide_fine(encoding, bit, place, coarse, coder):
     """Code a bit with the counter at ``place``, which starts with a copy of the coarse counter.
-
-    While it is YOUNG, the coarse counter is trained, too.
-    """
+    While it is YOUNG, the coarse counter is trained, too."""
     counter = coder.counters[U64(place)]
     old = counter & np.uint32(1023) >= YOUNG
     if not likely(old) and counter & np.uint32(1023) == np.uint32(0):
@@ -297,10 +288,8 @@ def decide_fine(encoding, bit, place, coarse, coder):
 
 @outline
 def decide_number(encoding, number, bits, place, coder):
-    """Code a number of ``bits`` bits from the top, each with one of 1023 counters at ``place``.
-
-    The preceding bits choose the counter; after the ninth, only their number does.
-    """
+    """Code a number of ``bits`` bits from the top, each with one of 1023 counters at ``place``. The
+    preceding bits choose the counter; after the ninth, only their number does."""
     value, node = np.int64(0), np.int64(1)
     for shift in range(bits - 1, -1, -1):
         bit = (number >> shift) & 1 == 1
@@ -312,10 +301,8 @@ def decide_number(encoding, number, bits, place, coder):
 
 @outline
 def decide_size(encoding, number, place, coder):
-    """Code a uint64 number: its number of bits with 128 counters, then the bits.
-
-    The bits below the top one have a probability of 1/2.
-    """
+    """Code a uint64 number: its number of bits with 128 counters, then the bits. The bits below the
+    top one have a probability of 1/2."""
     bits = np.int64(0)
     while bits < 64 and number >> U64(bits) != U64(0):
         bits += 1

@@ -6,7 +6,6 @@ are equal. A template is data: :func:`compare`, :func:`compare_row` and :func:`m
 """
 
 from collections import namedtuple
-from collections.abc import Callable
 
 import numpy as np
 from llvmlite import ir
@@ -14,9 +13,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from compresso.kernels import PORTABLE, kernel
+from compresso.kernels import kernel
 from compresso.kernels.ristretto.coder import inline, outline
-from compresso.kernels.words import _splat, leading_zeros, trailing_zeros
+from compresso.kernels.words import _splat, leading_zeros, pick, trailing_zeros
 
 ZERO = (1, 0, 0)  # stands for the label 0: no context looks at a slice that comes later
 
@@ -93,7 +92,7 @@ LEFT_2D = template(
     *((N, ZERO), (NNW, NW), (cur(-6, -2), N), cur(-4, -4), cur(-2, -5), (cur(-6, -1), N)),
     *((cur(-5, -3), N), (cur(-1, -3), N), (cur(-3, -5), N), (cur(-3, -1), N), (cur(-2, -2), N)),
 )
-# "Is it the label of N?", where it is not that of W.
+# "Is it the label of N?", if it is not that of W.
 ABOVE_3D = template(
     N,
     *(NEEE, prev(2, 2), (P, ZERO), cur(-1, -3), (prev(2, 0), W), P, prev2(-1, 0), NE),
@@ -118,8 +117,7 @@ CORNER_3D = template(
     *(prev2(1, 1), cur(-1, 4), cur(-3, 2), (W, N)),
 )
 CORNER_2D = template(
-    NE,
-    *(NEE, NNE, NNEE, (NEE, N), NN, NW, (NW, NN), cur(-3, 2), NNNE, cur(-1, 4), (W, N)),
+    NE, *(NEE, NNE, NNEE, (NEE, N), NN, NW, (NW, NN), cur(-3, 2), NNNE, cur(-1, 4), (W, N))
 )
 # Neighbours of a run's first voxel, its middle and the voxel after it, compared with W's label.
 RUN_START = (WW, NWW, NN, prev2(1, -1))
@@ -214,10 +212,7 @@ MORE_SAME_2D = (
         *(cur(-2, 4), cur(-2, 5), NW, NNW, NNNE, cur(-3, 2), cur(-3, 3), cur(-3, 4)),
     ),
     SAME_2D[:10],
-    template(
-        W,
-        *(*SAME_2D, cur(-7, 2), cur(-8, 1), cur(-5, 4), cur(-6, 4), NNEE, cur(-2, 3)),
-    ),
+    template(W, *(*SAME_2D, cur(-7, 2), cur(-8, 1), cur(-5, 4), cur(-6, 4), NNEE, cur(-2, 3))),
     SAME_2D[:14],
     template(
         W,
@@ -258,13 +253,12 @@ MORE_ABOVE_3D = (
     ),
 )
 MORE_ABOVE_2D = (ABOVE_2D[:6], ABOVE_2D[:9])
-# The context that chooses the weights.
-WEIGH_SAME_3D = template(W, P, NE, PS, PE, (NW, NN))
-WEIGH_SAME_2D = template(W, NE, NW, NN, NNE, NEE)
-WEIGH_LEFT_3D = template(W, P, NE, (P, N), NW, WW)
-WEIGH_LEFT_2D = template(W, NW, (NW, N), WW, NE, (NWW, N))
-WEIGH_ABOVE_3D = template(W, P, NE, (P, N), (NW, N), (NE, N))
-WEIGH_ABOVE_2D = template(W, NE, (NE, N), (NW, N), NW, WW)
+# The contexts that choose the weights of SAME, LEFT and ABOVE, each in 2-D and in 3-D.
+WEIGH = (
+    (template(W, NE, NW, NN, NNE, NEE), template(W, P, NE, PS, PE, (NW, NN))),
+    (template(W, NW, (NW, N), WW, NE, (NWW, N)), template(W, P, NE, (P, N), NW, WW)),
+    (template(W, NE, (NE, N), (NW, N), NW, WW), template(W, P, NE, (P, N), (NW, N), (NE, N))),
+)
 # Neighbours of a run, as RUN_START, RUN_MIDDLE and RUN_END.
 MORE_RUN_3D = (
     (
@@ -289,10 +283,8 @@ MORE_RUN_2D = (
 
 
 def _fetch(builder, view, here, lanes=0):
-    """A function that gives a neighbour's label, and loads it only once.
-
-    With lanes, it gives a vector: the neighbours of ``lanes`` voxels from ``here`` on.
-    """
+    """A function that gives a neighbour's label, and loads it only once. With lanes, it gives a
+    vector: the neighbours of ``lanes`` voxels from ``here`` on."""
     plane, to_prev, to_prev2, row = cgutils.unpack_tuple(builder, view)
     item = ir.VectorType(plane.type.pointee, lanes) if lanes else plane.type.pointee
     loaded = {}
@@ -359,15 +351,13 @@ def compare(pairs):
             context |= np.int64(equal) << i
         return context
 
-    return plain if PORTABLE else llvm
+    return pick(plain, llvm)
 
 
 def compare_row(*templates):
-    """Make ``f(view, here, left, contexts, at)``: contexts of LANES voxels from ``here`` on.
-
-    In all of them W has the label ``left``, and no template looks at another voxel of the row. The
-    contexts of the n-th template go to ``contexts[at + n * LANES:]``, a pointer to uint32.
-    """
+    """Make ``f(view, here, left, contexts, at)``: contexts of LANES voxels from ``here`` on. In all
+    of them W has the label ``left``, and no template looks at another voxel of the row. The
+    contexts of the n-th template go to ``contexts[at + n * LANES:]``, a pointer to uint32."""
     table = np.array([pair for pairs in templates for pair in pairs], np.int64)
     is_w = (table == W).all(axis=2)
     ends = np.cumsum([len(pairs) for pairs in templates])
@@ -403,7 +393,7 @@ def compare_row(*templates):
                     contexts[np.uint64(at + n * LANES + lane)] = context
                     context, n, first = np.uint32(0), n + 1, i + 1
 
-    return plain if PORTABLE else llvm
+    return pick(plain, llvm)
 
 
 def match(neighbours):
@@ -427,15 +417,13 @@ def match(neighbours):
             context |= np.int64(_label(view, here, table[i]) == label) << i
         return context
 
-    return plain if PORTABLE else llvm
+    return pick(plain, llvm)
 
 
 def find_other(places, rows, columns):
-    """Make ``f(view, here, k, a, b, c, d)``: look for another label in the slice before.
-
-    The result is the first of ``places`` from the k-th on whose label is none of 0, a, b, c and d,
-    or ``len(places)``. The places are all of ``rows`` x ``columns``, in any order.
-    """
+    """Make ``f(view, here, k, a, b, c, d)``: look for another label in the slice before. The result
+    is the first of ``places`` from the k-th on whose label is none of 0, a, b, c and d, or
+    ``len(places)``. The places are all of ``rows`` x ``columns``, in any order."""
     count = len(places)
     rank = {tuple(place): k for k, place in enumerate(places.tolist())}
     number, lanes = ir.IntType(32), len(columns)
@@ -479,7 +467,7 @@ def find_other(places, rows, columns):
             k += 1
         return np.int64(k)
 
-    return plain if PORTABLE else llvm
+    return pick(plain, llvm)
 
 
 BITS_NEAR_3D, BITS_FAR_3D, BITS_MOTION_3D, BITS_SAME_2D, BITS_LEFT_2D = 16, 24, 18, 18, 16
@@ -522,7 +510,7 @@ def _equal16_plain(plane, at, label):
 
 
 #: ``_equal16(plane, at, label)``: bit k is set if ``plane[at + k]`` has that label, k in 0..15.
-_equal16: Callable[..., np.uint64] = _equal16_plain if PORTABLE else _equal16_llvm
+_equal16 = pick(_equal16_plain, _equal16_llvm)
 
 
 @inline
@@ -553,7 +541,7 @@ def _fine(number):
 
 @inline
 def edge_near_3d(view, here):
-    """The edge of W's label: where it is in the row above, in the slices before, and around."""
+    """The edge of W's label: its position in the row above, in the slices before, and around."""
     plane, row, before = view.plane, view.row, here + view.to_prev
     label = plane[U64(here - 1)]
     context = _fine(_edge(plane, before, label))

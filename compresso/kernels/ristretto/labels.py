@@ -30,14 +30,7 @@ from compresso.kernels.ristretto.contexts import (
 from compresso.kernels.ristretto.start import BELOW as BELOW_Q
 from compresso.kernels.ristretto.start import BESIDE as BESIDE_Q
 from compresso.kernels.ristretto.start import KNOWN, NUMBER, slot
-from compresso.kernels.words import (
-    ALL,
-    differ64,
-    leading_zeros,
-    popcount,
-    splat32,
-    trailing_zeros,
-)
+from compresso.kernels.words import ALL, differ64, leading_zeros, popcount, splat32, trailing_zeros
 
 U64 = np.uint64
 FREE = np.uint32(0)
@@ -64,26 +57,9 @@ _find_below = find_other(BELOW, BELOW_ROWS, BELOW_COLUMNS)
 
 @kernel
 def number_labels(labels, ny, nx, planes, slots, first, hashed, table, loaded):
-    """Copy slices to their planes, labels replaced by their numbers in the piece.
-
-    Parameters
-    ----------
-    labels : (count * ny * nx,) unsigned
-        Slices ``first``.. of the piece.
-    planes, slots
-        See :func:`compresso.kernels.ristretto.slices.encode_slices`.
-    hashed : (power of 2,) uint32
-        A hash table of the numbers of known labels; FREE at first.
-    table : (capacity,) uint64
-        The known labels by their numbers.
-    loaded : (1,) int64
-        Known labels, and 1 for the label 0.
-
-    Returns
-    -------
-    int
-        0, or -1 if a table is full: enlarge it, :func:`rehash`, and call again.
-    """
+    """Copy the labels of slices ``first``.. to their planes (``slices.ENCODE``) as numbers. hashed,
+    (a power of 2,) uint32, FREE at first, and table, (capacity,) uint64, hold loaded[0] - 1 labels.
+    Returns 0, or -1 if one of them is full: enlarge it, :func:`rehash`, and call again."""
     row, size = nx + 2 * SIDE, planes.size // slots
     for line in range(labels.size // nx):
         n, y = line // ny, line % ny
@@ -167,15 +143,7 @@ def rehash(table, known, hashed):
 
 @kernel
 def restore_labels(planes, slots, ny, nx, first, table, labels):
-    """Undo :func:`number_labels`.
-
-    Parameters
-    ----------
-    planes, slots, ny, nx, first
-        See :func:`number_labels`.
-    table : (known,) unsigned, of the dtype of ``labels``
-    labels : (count * ny * nx,) unsigned, overwritten
-    """
+    """Undo :func:`number_labels`: table (known,) and labels (overwritten) have the same dtype."""
     row, size = nx + 2 * SIDE, planes.size // slots
     for line in range(labels.size // nx):
         n, y = line // ny, line % ny
@@ -207,19 +175,9 @@ def _fill(labels, begun, end, label):
 
 @kernel
 def order_by_rows(labels, ny, nx, order):
-    """Renumber a slice by rows whose labels are 1, 2, 3.. in the order of its columns.
-
-    Parameters
-    ----------
-    labels : (ny * nx,) unsigned, overwritten
-    order : (2, MAX_ORDERED) uint64
-        Scratch memory.
-
-    Returns
-    -------
-    bool
-        False if the labels are not in that order; they are not changed.
-    """
+    """Renumber a slice (ny * nx,) by rows whose labels are 1, 2, 3.. in the order of its columns.
+    order is scratch memory, (2, MAX_ORDERED) uint64. Returns False, and changes no label, if they
+    are not in that order."""
     if labels[0] != 1:
         return False
     count, most = U64(0), U64(0)
@@ -283,30 +241,10 @@ def order_by_columns(labels, ny, nx, order):
 
 @kernel
 def code_table(encoding, labels, sizes, members, order, left, counters, data, state):
-    """Code the label table: all labels in ascending order, then those of each piece.
-
-    Parameters
-    ----------
-    encoding : bool
-    labels : (n_labels,) uint64
-        All labels above 0; read, or written while decoding, as are the two arrays below.
-    sizes : (n_pieces,) int64
-        Labels of each piece.
-    members : (sum(sizes),) int64
-        For each piece, the ascending ranks of its labels in ``labels``.
-    order : (sum(sizes),) int64
-        For each piece, a permutation: the ranks of its labels in ``members``, in its own order.
-    left : (1 + max(sizes),) int64
-        Scratch memory.
-    counters : (TABLE_COUNTERS,) uint32
-    data, state
-        See :mod:`compresso.kernels.ristretto.coder`.
-
-    Returns
-    -------
-    int
-        0, or -1 if the stream is damaged.
-    """
+    """Code the label table: labels (n_labels,) uint64, those above 0, ascending; members, for each
+    piece the ascending ranks of its labels in these; order, the ranks of its labels in ``members``,
+    in its own order; both (sum(sizes),) int64. left is scratch memory, (1 + max(sizes),) int64.
+    Returns 0, or -1 if the stream is damaged."""
     coder = load(encoding, state, data, counters)
     last, fine = U64(0), True
     for n in range(labels.size):

@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from compresso.kernels import PORTABLE, kernel
+from compresso.kernels import kernel
 from compresso.kernels.ristretto import contexts
 from compresso.kernels.ristretto.coder import (
     LEAST,
@@ -36,8 +36,10 @@ from compresso.kernels.ristretto.contexts import (
     _fetch,
     _label,
     edge_far_3d,
+    edge_left_2d,
     edge_motion_3d,
     edge_near_3d,
+    edge_same_2d,
 )
 from compresso.kernels.ristretto.start import (
     ABOVE,
@@ -56,13 +58,14 @@ from compresso.kernels.ristretto.start import (
     TABLES,
     slot,
 )
+from compresso.kernels.words import pick
 
 HASH = 0x9E3779B97F4A7C15
 RATE = 2  # of the training of weights
 
-#: effort; width: a model has 2**width counters; models, logits: scratch memory for the addresses of
-#: the counters of a question and their logits; weights: int64, in 1/65536.
-Mixer = namedtuple("Mixer", "effort width models logits weights")
+#: width: a model has 2**width counters; models, logits: scratch memory for the addresses of the
+#: counters of a question and their logits; weights: int64, in 1/65536.
+Mixer = namedtuple("Mixer", "width models logits weights")
 
 
 def _spread(builder, context, bits, width):
@@ -74,33 +77,22 @@ def _spread(builder, context, bits, width):
     return builder.select(fits, context, hashed)
 
 
-def place_models(templates, few):
+def place_models(templates):
     """Make ``f(view, here, mixer, first)``: store addresses of counters in ``mixer.models[1:]``.
-
-    The i-th template has ``2**width`` counters from ``first + (i << width)`` on. At effort 2, only
-    the first ``few`` templates are used.
-    """
+    The i-th template has ``2**width`` counters from ``first + (i << width)`` on."""
 
     @intrinsic
     def llvm(typing_context, view, here, mixer, first):
         def codegen(context, builder, signature, arguments):
             view, here, mixer, first = arguments
-            effort, width, models, *_ = cgutils.unpack_tuple(builder, mixer)
+            width, models, *_ = cgutils.unpack_tuple(builder, mixer)
             label = _fetch(builder, view, here)
-
-            def place(number):
-                pairs = templates[number]
+            for number, pairs in enumerate(templates):
                 equal = (builder.icmp_unsigned("==", label(a), label(b)) for a, b in pairs)
                 at = _spread(builder, _context(builder, equal), len(pairs), width)
                 table = builder.shl(ir.Constant(width.type, number), width)
                 at = builder.add(builder.add(first, table), at)
                 builder.store(at, builder.gep(models, [ir.Constant(width.type, 1 + number)]))
-
-            for number in range(few):
-                place(number)
-            with builder.if_then(builder.icmp_signed(">", effort, ir.Constant(effort.type, 2))):
-                for number in range(few, len(templates)):
-                    place(number)
             return context.get_dummy_value()
 
         return types.void(view, types.int64, mixer, types.int64), codegen
@@ -111,7 +103,7 @@ def place_models(templates, few):
     @kernel
     def plain(view, here, mixer, first):
         n = 0
-        for number in range(bits.size if mixer.effort > 2 else few):
+        for number in range(bits.size):
             context = U64(0)
             for i in range(bits[number]):
                 equal = _label(view, here, table[n, 0]) == _label(view, here, table[n, 1])
@@ -120,7 +112,7 @@ def place_models(templates, few):
             at = spread(context, bits[number], mixer.width)
             mixer.models[U64(1 + number)] = first + (number << mixer.width) + at
 
-    return plain if PORTABLE else llvm
+    return pick(plain, llvm)
 
 
 @inline
@@ -133,17 +125,10 @@ def spread(context, bits, width):
 
 @inline
 def decide_mixed(encoding, bit, count, weights_at, refine, mixer, coder):
-    """Code a bit with the counters at ``mixer.models[:count]`` and train them; (bit, coder).
-
-    The probability is the mean of the mix and of its refinement, interpolated between two of the
-    COLUMNS counters from ``refine`` on. If ``refine`` is negative, it is the mix alone.
-    """
-    counters, models, logits, weights = (
-        coder.counters,
-        mixer.models,
-        mixer.logits,
-        mixer.weights,
-    )
+    """Code a bit with the counters at ``mixer.models[:count]`` and train them; (bit, coder). The
+    probability is the mean of the mix and of its refinement, interpolated between two of the
+    COLUMNS counters from ``refine`` on. If ``refine`` is negative, it is the mix alone."""
+    counters, models, logits, weights = coder.counters, mixer.models, mixer.logits, mixer.weights
     total = np.int64(0)
     for n in range(count):
         stretched = np.int64(STRETCH[U64(counters[U64(models[U64(n)])] >> np.uint32(20))])
@@ -174,65 +159,43 @@ def decide_mixed(encoding, bit, count, weights_at, refine, mixer, coder):
 
 
 @inline
-def _first(question, is_3d, mixer):
-    """The address of the counters of a question's further models."""
-    return TABLES + (BEFORE[mixer.effort, question, np.int64(is_3d)] << mixer.width)
-
-
-@inline
 def _place(context, bits, number, first, mixer):
     """Make a context the one of a question's further models with that number, from 1 on."""
     at = first + ((number - 1) << mixer.width) + spread(context, bits, mixer.width)
     mixer.models[U64(number)] = at
 
 
-@inline
-def _mix(encoding, bit, question, is_3d, context, chosen, mixer, coder):
-    """Code a bit with the counter of effort 1 and those in ``mixer.models[1:]``."""
-    mixer.models[U64(0)] = slot(question, is_3d, context)
-    number = question * 2 + np.int64(is_3d)
-    weights_at = (number * SETS + chosen) * MODELS
-    refine = REFINEMENTS + (number * 1024 + (context & 1023)) * COLUMNS
-    count = 1 + EXTRA[mixer.effort, question, np.int64(is_3d)]
-    return decide_mixed(encoding, bit, count, weights_at, refine, mixer, coder)
-
-
-def _make_question(question, weights_2d, weights_3d, edge_2d, bits_2d):
+def _make_question(effort, question, edge_2d, bits_2d):
     """Make the function that asks SAME, LEFT or ABOVE; without bits, no edge is used."""
-    place_2d, place_3d = (place_models(more, FEW) for more in MORE[question])
-    weigh_2d, weigh_3d = contexts.compare(weights_2d), contexts.compare(weights_3d)
-    many_2d, many_3d = (1 + len(templates) for templates in MORE[question])
+    more = [templates[: FEW if effort == 2 else None] for templates in MORE[question]]
+    (place_2d, place_3d), (many_2d, many_3d) = map(place_models, more), map(len, more)
+    weigh_2d, weigh_3d = map(contexts.compare, contexts.WEIGH[question])
+    before_2d, before_3d = map(int, BEFORE[effort, question])
+    count_2d, count_3d = (1 + int(extra) for extra in EXTRA[effort, question])
+    near, far = bits_2d > 0, bits_2d > 0 and effort > 2
 
     def ask(encoding, is_3d, bit, context, view, here, mixer, coder):
-        first = _first(question, is_3d, mixer)
+        mixer.models[U64(0)] = slot(question, is_3d, context)
+        number = question * 2 + np.int64(is_3d)
+        refine = REFINEMENTS + (number * 1024 + (context & 1023)) * COLUMNS
         if is_3d:
+            first = TABLES + (before_3d << mixer.width)
             place_3d(view, here, mixer, first)
-            chosen = weigh_3d(view, here)
-            if bits_2d > 0:
-                number = many_3d if mixer.effort > 2 else np.int64(1 + FEW)
-                _place(edge_near_3d(view, here), BITS_NEAR_3D, number, first, mixer)
-                if mixer.effort > 2:
-                    _place(edge_far_3d(view, here), BITS_FAR_3D, number + 1, first, mixer)
-                    _place(edge_motion_3d(view, here), BITS_MOTION_3D, number + 2, first, mixer)
-        else:
-            place_2d(view, here, mixer, first)
-            chosen = weigh_2d(view, here)
-            if bits_2d > 0 and mixer.effort > 2:
-                _place(edge_2d(view, here), bits_2d, many_2d, first, mixer)
-        return _mix(encoding, bit, question, is_3d, context, chosen, mixer, coder)
+            weights_at = (number * SETS + weigh_3d(view, here)) * MODELS
+            if near:
+                _place(edge_near_3d(view, here), BITS_NEAR_3D, 1 + many_3d, first, mixer)
+            if far:
+                _place(edge_far_3d(view, here), BITS_FAR_3D, 2 + many_3d, first, mixer)
+                _place(edge_motion_3d(view, here), BITS_MOTION_3D, 3 + many_3d, first, mixer)
+            return decide_mixed(encoding, bit, count_3d, weights_at, refine, mixer, coder)
+        first = TABLES + (before_2d << mixer.width)
+        place_2d(view, here, mixer, first)
+        weights_at = (number * SETS + weigh_2d(view, here)) * MODELS
+        if far:
+            _place(edge_2d(view, here), bits_2d, 1 + many_2d, first, mixer)
+        return decide_mixed(encoding, bit, count_2d, weights_at, refine, mixer, coder)
 
     return outline(ask)
-
-
-ask_same = _make_question(
-    SAME, contexts.WEIGH_SAME_2D, contexts.WEIGH_SAME_3D, contexts.edge_same_2d, BITS_SAME_2D
-)
-ask_left = _make_question(
-    LEFT, contexts.WEIGH_LEFT_2D, contexts.WEIGH_LEFT_3D, contexts.edge_left_2d, BITS_LEFT_2D
-)
-ask_above = _make_question(
-    ABOVE, contexts.WEIGH_ABOVE_2D, contexts.WEIGH_ABOVE_3D, contexts.edge_left_2d, 0
-)
 
 
 def _make_run(rings):
@@ -251,21 +214,35 @@ _run_2d, _more_run_2d = map(_make_run, contexts.MORE_RUN_2D)
 _run_3d, _more_run_3d = map(_make_run, contexts.MORE_RUN_3D)
 
 
-@outline
-def ask_run(encoding, is_3d, bit, place, view, here, flat, power, mixer, coder):
-    """Do all voxels of the flat stretch have W's label? ``place`` is the counter of effort 1."""
-    label, middle, end = view.plane[U64(here - 1)], here + flat // 2, here + flat
-    if is_3d:
-        one = _run_3d(view, here, middle, end, label)
-        two = _more_run_3d(view, here, middle, end, label)
-    else:
-        one = _run_2d(view, here, middle, end, label)
-        two = _more_run_2d(view, here, middle, end, label)
-    size = min(power, 7)
-    first = _first(MIXED_RUN, is_3d, mixer)
-    mixer.models[U64(0)] = place
-    mixer.models[U64(1)] = first + spread(one << 3 | size, 18, mixer.width)
-    second = first + (np.int64(1) << mixer.width)
-    mixer.models[U64(2)] = second + spread(two << 3 | size, 18, mixer.width)
-    weights_at = ((MIXED_RUN * 2 + np.int64(is_3d)) * SETS + size) * MODELS
-    return decide_mixed(encoding, bit, 3, weights_at, -1, mixer, coder)
+def _make_ask_run(effort):
+    """Make the function that asks whether all voxels of a flat stretch have W's label."""
+    before_2d, before_3d = map(int, BEFORE[effort, MIXED_RUN])
+
+    def ask_run(encoding, is_3d, bit, place, view, here, flat, power, mixer, coder):
+        label, middle, end = view.plane[U64(here - 1)], here + flat // 2, here + flat
+        if is_3d:
+            one = _run_3d(view, here, middle, end, label)
+            two = _more_run_3d(view, here, middle, end, label)
+        else:
+            one = _run_2d(view, here, middle, end, label)
+            two = _more_run_2d(view, here, middle, end, label)
+        size = min(power, 7)
+        first = TABLES + ((before_3d if is_3d else before_2d) << mixer.width)
+        mixer.models[U64(0)] = place
+        mixer.models[U64(1)] = first + spread(one << 3 | size, 18, mixer.width)
+        second = first + (np.int64(1) << mixer.width)
+        mixer.models[U64(2)] = second + spread(two << 3 | size, 18, mixer.width)
+        weights_at = ((MIXED_RUN * 2 + np.int64(is_3d)) * SETS + size) * MODELS
+        return decide_mixed(encoding, bit, 3, weights_at, -1, mixer, coder)
+
+    return outline(ask_run)
+
+
+def questions(effort):
+    """The functions that ask SAME, LEFT, ABOVE and RUN at effort 2 or 3."""
+    return (
+        _make_question(effort, SAME, edge_same_2d, BITS_SAME_2D),
+        _make_question(effort, LEFT, edge_left_2d, BITS_LEFT_2D),
+        _make_question(effort, ABOVE, edge_left_2d, 0),
+        _make_ask_run(effort),
+    )

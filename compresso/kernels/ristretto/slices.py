@@ -58,14 +58,7 @@ from compresso.kernels.ristretto.start import (
     coarse_slot,
     slot,
 )
-from compresso.kernels.words import (
-    ALL,
-    differ64,
-    prefetch64,
-    splat32,
-    splat32_at,
-    trailing_zeros,
-)
+from compresso.kernels.words import ALL, differ64, prefetch64, splat32, splat32_at, trailing_zeros
 
 U64 = np.uint64
 NO_LABEL = np.uint32(0)
@@ -77,9 +70,9 @@ NO_LABEL = np.uint32(0)
 Work = namedtuple(
     "Work",
     "counters data state numbers used turns above stops ends same edge group asked"
-    " effort width models logits weights",
+    " width models logits weights",
 )
-#: Pointers to what is known of a row.
+#: Pointers to the memory of a row.
 #:
 #: turns, above, stops, ends : uint64[nx // 64 + 2], a bit for each voxel
 #:     turns: it differs from the one before; above: the same of the row above; stops: it is not
@@ -93,10 +86,6 @@ _same_row_2d = contexts.compare_row(contexts.with_n_for_w(contexts.SAME_2D))
 _same_row_3d = contexts.compare_row(contexts.with_n_for_w(contexts.SAME_3D))
 _edge_row_2d = contexts.compare_row(contexts.LEFT_2D, contexts.ABOVE_2D, contexts.BACKGROUND_2D)
 _edge_row_3d = contexts.compare_row(contexts.LEFT_3D, contexts.ABOVE_3D, contexts.BACKGROUND_3D)
-_background_2d = contexts.compare(contexts.BACKGROUND_2D)
-_background_3d = contexts.compare(contexts.BACKGROUND_3D)
-_corner_2d = contexts.compare(contexts.CORNER_2D)
-_corner_3d = contexts.compare(contexts.CORNER_3D)
 _run_start = contexts.match(contexts.RUN_START)
 _run_middle = contexts.match(contexts.RUN_MIDDLE)
 _run_end = contexts.match(contexts.RUN_END)
@@ -137,11 +126,8 @@ def _close(words, nx):
 
 @outline
 def _find_stops(is_3d, planes, at, view, nx, line):
-    """Find voxels that are not flat, and where questions about them end.
-
-    A voxel is flat if N = NE and, in 3-D slices, p0,0 and p2,1 are the same as N. ``line.turns`` is
-    of the row above.
-    """
+    """Find voxels that are not flat, and where questions about them end. A voxel is flat if N = NE
+    and, in 3-D slices, p0,0 and p2,1 are the same as N. ``line.turns`` is of the row above."""
     words = U64(nx // 64 + 1)
     for n in range(words):
         line.above[n] = line.turns[n]
@@ -186,12 +172,10 @@ def _find_edge(is_3d, view, here, label, edge, group):
 
 @outline
 def _find_contexts(is_3d, view, at, nx, counters, line):
-    """Find the contexts of a row ahead, LANES voxels at once, and prefetch their counters.
-
-    Those of SAME do not depend on the row: W and N are the same. They are found for all voxels that
-    are not flat. Those of LEFT, ABOVE and BACKGROUND depend on W only. They are found for groups of
-    voxels from each x on where N differs from NW, assuming that W is the same as NW.
-    """
+    """Find the contexts of a row ahead, LANES voxels at once, and prefetch their counters. Those of
+    SAME do not depend on the row: W and N are the same. They are found for all voxels that are not
+    flat. Those of LEFT, ABOVE and BACKGROUND depend on W only. They are found for groups of voxels
+    from each x on where N differs from NW, assuming that W is the same as NW."""
     same, edge, first = line.same, line.edge, slot(SAME, is_3d, 0)
     x = _next_set(line.stops, 0)
     while x < nx:
@@ -234,9 +218,12 @@ def _ask_run_plain(encoding, is_3d, bit, place, view, here, flat, power, mixer, 
     return decide(encoding, bit, place, coder)
 
 
-#: The functions that ask SAME, LEFT, ABOVE and RUN, at effort 1 and at efforts 2 and 3.
-PLAIN = (_ask_plain(SAME), _ask_plain(LEFT), _ask_plain(ABOVE), _ask_run_plain)
-MIXED = (mixer.ask_same, mixer.ask_left, mixer.ask_above, mixer.ask_run)
+#: By effort, the functions that ask SAME, LEFT, ABOVE and RUN.
+QUESTIONS = {
+    1: (_ask_plain(SAME), _ask_plain(LEFT), _ask_plain(ABOVE), _ask_run_plain),
+    2: mixer.questions(2),
+    3: mixer.questions(3),
+}
 
 
 def _run_coder(ask_run):
@@ -272,10 +259,8 @@ def _run_coder(ask_run):
 
 @outline
 def _edge_steps(view, end, to_the_end, label):
-    """How the end of the label's run moves from row to row, for the three rows above N's.
-
-    ``end`` is the voxel two rows above the end of the stretch.
-    """
+    """How the end of the label's run moves from row to row, for the three rows above N's. ``end``
+    is the voxel two rows above the end of the stretch."""
     plane, row = view.plane, view.row
     if to_the_end:
         second = np.int64(plane[U64(end - 1)] == label) + 2 * (plane[U64(end - row - 1)] == label)
@@ -304,18 +289,19 @@ def _code_steps_back(encoding, flat, back, steps, coder):
     return done, coder
 
 
-@outline
-def _is_background(encoding, is_3d, bit, view, here, coder):
-    """Ask whether it is the label 0."""
-    context = _background_3d(view, here) if is_3d else _background_2d(view, here)
-    return decide(encoding, bit, slot(BACKGROUND, is_3d, context), coder)
+def _ask_alone(question, pairs_2d, pairs_3d):
+    """Make the function that asks BACKGROUND or CORNER."""
+    context_2d, context_3d = contexts.compare(pairs_2d), contexts.compare(pairs_3d)
+
+    def ask(encoding, is_3d, bit, view, here, coder):
+        context = context_3d(view, here) if is_3d else context_2d(view, here)
+        return decide(encoding, bit, slot(question, is_3d, context), coder)
+
+    return outline(ask)
 
 
-@outline
-def _is_corner(encoding, is_3d, bit, view, here, coder):
-    """Ask whether it is the label of NE."""
-    context = _corner_3d(view, here) if is_3d else _corner_2d(view, here)
-    return decide(encoding, bit, slot(CORNER, is_3d, context), coder)
+_is_background = _ask_alone(BACKGROUND, contexts.BACKGROUND_2D, contexts.BACKGROUND_3D)
+_is_corner = _ask_alone(CORNER, contexts.CORNER_2D, contexts.CORNER_3D)
 
 
 @inline
@@ -359,15 +345,9 @@ def _row_coder(encoding, ask_same, ask_left, ask_above, ask_run):
                 end = _next_set(ends, x + 1)
                 end = end if end < nx else nx
                 while is_left and x < end:
+                    context = np.int64(line.same[U64(x)])
                     is_left, coder = ask_same(
-                        encoding,
-                        is_3d,
-                        x != turn,
-                        np.int64(line.same[U64(x)]),
-                        view,
-                        at + x,
-                        mixer,
-                        coder,
+                        encoding, is_3d, x != turn, context, view, at + x, mixer, coder
                     )
                     if is_left:
                         if not encoding:
@@ -394,15 +374,9 @@ def _row_coder(encoding, ask_same, ask_left, ask_above, ask_run):
                     if n == end:
                         n, end = np.int64(0), np.int64(LANES)
                         _find_edge(is_3d, view, here, left, edge, 0)
+                    is_left, context = plane[U64(here)] == left, np.int64(edge[U64(n)])
                     is_left, coder = ask_left(
-                        encoding,
-                        is_3d,
-                        plane[U64(here)] == left,
-                        np.int64(edge[U64(n)]),
-                        view,
-                        here,
-                        mixer,
-                        coder,
+                        encoding, is_3d, is_left, context, view, here, mixer, coder
                     )
                     if is_left:
                         if not encoding:
@@ -467,13 +441,8 @@ def _slice_coder(encoding, questions):
             pointer(work.group),
             pointer(work.asked),
         )
-        mixer = Mixer(
-            work.effort,
-            work.width,
-            pointer(work.models),
-            pointer(work.logits),
-            pointer(work.weights),
-        )
+        logits, weights = pointer(work.logits), pointer(work.weights)
+        mixer = Mixer(work.width, pointer(work.models), logits, weights)
         fine = True
         for n in range(is_3d.size):
             z = np.int64(first + n)
@@ -515,8 +484,8 @@ def _slice_coder(encoding, questions):
     return kernel(code_slices)
 
 
-#: ``encode_slices(planes, slots, ny, nx, first, is_3d, by_columns, work)``: encode slices
-#: ``first``.. of a piece at effort 1, one for each of ``is_3d``; ``encode_mixed``: at efforts 2, 3.
+#: By effort, ``encode(planes, slots, ny, nx, first, is_3d, by_columns, work)``: encode slices
+#: ``first``.. of a piece, one for each of ``is_3d``.
 #:
 #: planes : (slots * (TOP + ny + BOTTOM) * (nx + 2 * SIDE),) uint32
 #:     Slice z of the piece is in plane ``z % slots``, its voxel (y, x) at
@@ -526,7 +495,7 @@ def _slice_coder(encoding, questions):
 #: is_3d, by_columns : (count,) uint8
 #:     Whether slices are coded in 3-D, and whether their labels were numbered by columns.
 #: work : Work
-encode_slices, encode_mixed = _slice_coder(True, PLAIN), _slice_coder(True, MIXED)
+ENCODE = {effort: _slice_coder(True, questions) for effort, questions in QUESTIONS.items()}
 #: The inverse: write to the planes, to ``is_3d`` and ``by_columns``. The result is 0, or -1 if the
 #: stream is damaged.
-decode_slices, decode_mixed = _slice_coder(False, PLAIN), _slice_coder(False, MIXED)
+DECODE = {effort: _slice_coder(False, questions) for effort, questions in QUESTIONS.items()}

@@ -78,7 +78,7 @@ MORE = (
     (contexts.MORE_ABOVE_2D, contexts.MORE_ABOVE_3D),
     (contexts.MORE_RUN_2D, contexts.MORE_RUN_3D),
 )
-FEW = 2  # templates beside the one of effort 1, at effort 2
+FEW = 2  # templates of effort 2, in addition to the one of effort 1
 EDGES = {2: (0, 1), 3: (1, 3)}  # models of the edge of W's label, by effort, in 2-D and in 3-D
 SETS = 32  # sets of weights of each question
 COLUMNS = 33  # counters of a row of refinements

@@ -61,19 +61,22 @@ def test_kernels_run_where_no_folder_can_be_written(package):
     assert run(package, NUMBA_CACHE_DIR="/dev/null/cache") == (EXPECTED, "")
 
 
-def cut(data):
-    return data[:100]
+def test_what_is_kept_is_used_and_compilations_are_logged(package, kept, tmp_path):
+    before = "import logging, sys; logging.basicConfig(level='INFO', stream=sys.stdout)\n"
+    assert run(package, before, NUMBA_CACHE_DIR=str(kept)) == (EXPECTED, "")
+    stdout, _ = run(package, before, NUMBA_CACHE_DIR=str(tmp_path))
+    assert stdout.startswith("INFO:compresso.kernels:compiling")
+    assert stdout.endswith(f"\n{EXPECTED}")
 
 
-def emptied(data):
-    return b""
+DAMAGES = {
+    "cut": lambda data: data[:100],
+    "emptied": lambda data: b"",
+    "flipped": lambda data: data[:-50] + bytes([data[-50] ^ 1]) + data[-49:],
+}
 
 
-def flipped(data):
-    return data[:-50] + bytes([data[-50] ^ 1]) + data[-49:]
-
-
-@pytest.mark.parametrize("damage", [cut, emptied, flipped])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_damaged_files_are_compiled_again(package, kept, damage):
     files = sorted(kept.rglob("*count_indeterminate*.nbc"))
     assert files
@@ -104,12 +107,25 @@ def test_code_of_another_kind_is_not_used(package, kept, tmp_path, what):
     assert files_of(tmp_path / "kept") == both
 
 
+def test_the_files_that_were_not_used_for_longest_are_removed(tmp_path, monkeypatch):
+    names = ["a.old.nbc", "b.killed.nbc.1234.tmp", "c.nbc", "d.nbc", "e.new.nbc"]
+    for age, name in enumerate(reversed(names)):
+        (tmp_path / name).write_bytes(bytes(100))
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    (tmp_path / "not_ours").write_bytes(bytes(1000))
+    _cache._sweep(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 6
+    monkeypatch.setattr(_cache, "LIMIT", 300)
+    _cache._sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*names[2:], "not_ours"}
+
+
 def test_the_cache_is_swept_when_code_is_added_and_its_use_is_recorded(package, kept, tmp_path):
     shutil.copytree(kept, tmp_path / "kept")
     used = sorted((tmp_path / "kept").iterdir())
-    stale = [tmp_path / "kept" / f"other.{name}" for name in ("nbc", "nbc.1234.tmp", "py")]
-    for path in (*used, *stale):
-        path.write_bytes(path.read_bytes() if path in used else bytes(1000))
+    stale = tmp_path / "kept" / "other.function.nbc"
+    stale.write_bytes(bytes(1000))
+    for path in (*used, stale):
         os.utime(path, (1, 1))
     folder = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
     assert run(package, **folder) == (EXPECTED, "")
@@ -117,8 +133,8 @@ def test_the_cache_is_swept_when_code_is_added_and_its_use_is_recorded(package, 
     limit = 3 * sum(path.stat().st_size for path in used) // 2
     full = f"from compresso.kernels import _cache; _cache.LIMIT = {limit}\n"
     assert run(package, UPGRADES["numba"] + full, **folder) == (EXPECTED, "")
-    assert [path.exists() for path in stale] == [False, False, True]  # the last is not ours
-    assert 0 < sum(path.stat().st_size for path in (tmp_path / "kept").glob("*.n*")) <= limit
+    assert not stale.exists()
+    assert 0 < sum(path.stat().st_size for path in (tmp_path / "kept").iterdir()) <= limit
 
 
 @pytest.fixture
@@ -147,22 +163,20 @@ def test_nothing_is_written_where_the_package_is_installed(package, kept, tmp_pa
 
 
 def test_a_cache_that_can_only_be_read(package, kept, tmp_path, obedient):
-    """What is kept is used, what is not is compiled; nothing is said of it."""
+    """Kept code is used, code of another kind is compiled; nothing is printed."""
     folder = tmp_path / "compresso" / "kernels"
     places = {"XDG_CACHE_HOME": str(tmp_path), "NUMBA_CACHE_DIR": ""}
-    for filled in (False, True):
-        shutil.copytree(kept, folder) if filled else folder.mkdir(parents=True)
-        for path in (*folder.iterdir(), folder):
-            os.utime(path, (1, 1))
-            path.chmod(0o555)
-        before = all_of(tmp_path)
-        try:
-            assert run(package, begin=obedient, **places) == (EXPECTED, "")
+    shutil.copytree(kept, folder)
+    for path in (*folder.iterdir(), folder):
+        os.utime(path, (1, 1))
+        path.chmod(0o555)
+    before = all_of(tmp_path)
+    try:
+        for upgrade in ("", UPGRADES["numba"]):
+            assert run(package, upgrade, obedient, **places) == (EXPECTED, "")
             assert all_of(tmp_path) == before
-        finally:
-            folder.chmod(0o755)
-        if not filled:
-            folder.rmdir()
+    finally:
+        folder.chmod(0o755)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have other folders")
@@ -174,8 +188,17 @@ def test_the_users_folder(tmp_path, monkeypatch):
         assert _cache.folder() == tmp_path / found / "compresso" / "kernels"
     monkeypatch.setattr(_cache.numba.config, "CACHE_DIR", "given")
     assert _cache.folder() == Path("given")
+
+
+@pytest.mark.parametrize("found", ["relative", RuntimeError("no home")])
+def test_a_user_without_a_folder(monkeypatch, found):
+    def user_cache_path(*_, **__):
+        if isinstance(found, Exception):
+            raise found
+        return Path(found)
+
     monkeypatch.setattr(_cache.numba.config, "CACHE_DIR", "")
-    monkeypatch.setattr(_cache.platformdirs, "user_cache_path", lambda *_, **__: Path("relative"))
+    monkeypatch.setattr(_cache.platformdirs, "user_cache_path", user_cache_path)
     assert _cache.folder() is None
 
 
@@ -220,14 +243,6 @@ def test_the_second_process_compiles_nothing(encoding):
         command = [sys.executable, "-c", WARM, encoding]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == ""
-
-
-def test_compilations_are_logged(package, tmp_path):
-    before = "import logging, sys; logging.basicConfig(level='INFO', stream=sys.stdout)\n"
-    stdout, _ = run(package, before, NUMBA_CACHE_DIR=str(tmp_path))
-    assert stdout.startswith("INFO:compresso.kernels:compiling")
-    assert stdout.endswith(f"\n{EXPECTED}")
-    assert run(package, before, NUMBA_CACHE_DIR=str(tmp_path)) == (EXPECTED, "")
 
 
 def test_a_change_in_a_called_kernel_drops_the_kept_code(package, kept):
