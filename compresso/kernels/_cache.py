@@ -36,9 +36,11 @@ DAY = 86400.0
 
 
 class Cache(caching.FunctionCache):
-    """What numba asks for the code of a function, in place of its own cache. Numba's stamps a
-    kernel's own file only, not those of the kernels that it calls; it may give two processes the
-    same file name; and it must be able to write its folder."""
+    """The cache that numba asks for the code of a function, in place of its own.
+
+    Numba's stamps a kernel's own file only, not those of the kernels that it calls; it may give two
+    processes the same file name; and it must be able to write its folder.
+    """
 
     def __init__(self, function: Any, variant: object) -> None:
         self._py_func, self._name = function, repr(function)
@@ -90,7 +92,7 @@ class Cache(caching.FunctionCache):
 
 
 def _identity(value: Any) -> Any:
-    """What distinguishes a function, or a value of its closure, the same in every process. Numba
+    """A key that distinguishes a function, or a value of its closure, the same in every process. Numba
     pickles closures, but its pickle of a compiled function is a new one in every process."""
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()

@@ -99,7 +99,7 @@ def unpack(windows, nx, step, bits):
                         lines[line] = word
                         line += ONE
                         at -= np.uint64(64)
-                        # What of the piece is left belongs to the next word.
+                        # The rest of the piece belongs to the next word.
                         word = piece >> (width - at) if at > np.uint64(0) else np.uint64(0)
                 if line < end:
                     lines[line] = word
