@@ -27,8 +27,8 @@ import numpy as np
 import pandas as pd
 
 from compresso.arrays import Labels
-from compresso.codec import unwatched
-from compresso.parallel import cores, parallel
+from compresso.codec import ignore
+from compresso.parallel import cores, on_threads
 from experiments.measure import Method, prepared
 from experiments.recommend.sample import Sample, stack
 from experiments.records.intervals import CONFIDENCE, Interval
@@ -52,7 +52,7 @@ ROUNDING, DRIFT = 8, 0.1
 def size(method: Method, labels: Labels) -> int:
     """The compressed bytes of labels."""
     volume = prepared(labels, method.encoding)
-    stream = method.encoding.encode_volume(volume, method.threads, unwatched)
+    stream = method.encoding.encode_volume(volume, method.threads, ignore)
     return memoryview(method.compressor.compress(stream)).nbytes
 
 
@@ -110,7 +110,7 @@ def _content_size(method: Method, sample: Sample, stacked: int) -> Interval:
     jobs = [(f"{n} at once", chunks[i : i + n]) for n in depths for i in range(0, len(chunks), n)]
     jobs += [("uncut", few), *((name, _cut(few, axis)) for name, (axis, _) in joined.items())]
     threads = min(THREADS, cores(0))
-    measured = parallel(lambda job: size(method, stack(job[1])), jobs, threads)
+    measured = on_threads(lambda job: size(method, stack(job[1])), jobs, threads)
     sizes = pd.Series(measured, [name for name, _ in jobs], float)
     times = content.share * sample.volume.voxels / sum(map(np.size, chunks))
     grown = [*(sizes[[f"{n} at once"]].sum() for n in depths), stacked]
