@@ -120,7 +120,7 @@ def grid(name: str, count: int, seconds: float | None) -> Decorator:
         default=seconds,
         help="Time limit of one run, after its kernels are compiled; inf for none.",
     )
-    own = (measuring(name), SLICES, seed(), timeout, keep, again, runs(count))
+    own: list[Decorator] = [measuring(name), SLICES, seed(), timeout, keep, again, runs(count)]
     return lambda function: functools.reduce(lambda f, option: option(f), own, function)
 
 
