@@ -413,7 +413,7 @@ def _write(folder: Folder, objects: dict[str, bytes | None], resumed: bool) -> N
             raise FileError(f"{folder.text}: {name} is read back with other bytes")
 
 
-#: Tokens of conversions that ended early: tasks that still run give up what is not written.
+#: Tokens of conversions that ended early: running tasks give up their remaining objects.
 _stopped: set[str] = set()
 #: Two threads that open a source would keep one of the two, and close the other while it is read.
 _opening = Lock()
