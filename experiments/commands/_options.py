@@ -109,7 +109,7 @@ def measuring(name: str) -> Decorator:
     return lambda function: DIRECTORY(results(name)(PLOT(verbose(cli.QUIET(function)))))
 
 
-def grid(name: str, count: int, seconds: float | None) -> Decorator:
+def grid_options(name: str, count: int, seconds: float | None) -> Decorator:
     """Return the options of a command that measures a grid, with the defaults of two of them."""
     again = click.option("--restart", is_flag=True, help="Repeat runs that are already in the CSV.")
     keep = click.option("--keep-failed", is_flag=True, help="Do not retry failed runs.")
