@@ -70,7 +70,8 @@ class _None:
 def __getattr__(name: str) -> Any:
     """Import a name when it is first used, so that a command's ``--help`` does not import NumPy.
 
-    An upper-case name is a codec; other names are modules or functions of PyPI's package.
+    An upper-case name is a codec. Other names are modules, the names of ``__all__``, and the
+    functions of PyPI's package.
     """
     if name.startswith("_"):
         raise AttributeError(f"module 'compresso' has no attribute {name!r}")

@@ -70,30 +70,33 @@ def label_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     found = np.dtype(dtype)
     if found.kind not in "ui":
         raise DecodeError(
-            f"labels are integers, not {found.name}. Decode them to an unsigned dtype."
+            f"labels are integers, not {found.name}. Decode them to an integer dtype."
         )
     return found.newbyteorder("=")
 
 
-def block(volume: Labels, z0: int, z1: int) -> Labels:
+def native_slices(volume: Labels, z0: int, z1: int) -> Labels:
     """Slices z0..z1-1 in C order and native byte order; a view if possible."""
     return frozen(np.ascontiguousarray(volume[z0:z1], dtype=volume.dtype.newbyteorder("=")))
 
 
 def frozen(array: Labels) -> Labels:
-    """A read-only view. Kernels are compiled for each kind of input, and get only this one."""
+    """Return a read-only view.
+
+    Numba compiles a kernel once per argument type, so kernels get only read-only arrays.
+    """
     view = array.view()
     view.flags.writeable = False
     return view
 
 
-def little(section: Labels) -> memoryview:
+def little_endian(section: Labels) -> memoryview:
     """The bytes of an array, little-endian and in C order; a view if possible."""
     packed = np.ascontiguousarray(section, section.dtype.newbyteorder("<"))
     return packed.reshape(-1).view(np.uint8).data
 
 
-def native(section: Labels) -> Labels:
+def native_endian(section: Labels) -> Labels:
     """Numbers in native byte order, read-only."""
     return frozen(section.astype(section.dtype.newbyteorder("="), copy=False))
 
@@ -146,7 +149,9 @@ def split_index(key: Any, shape: Sequence[int]) -> list[Any]:
     return keys
 
 
-def copied(decode: Callable[[], Labels], dtype: DTypeLike | None, copy: bool | None) -> Labels:
+def array_protocol(
+    decode: Callable[[], Labels], dtype: DTypeLike | None, copy: bool | None
+) -> Labels:
     """Return what ``__array__`` of compressed labels does; raises ValueError without a copy."""
     if copy is False:
         raise ValueError("compressed labels cannot be used without a copy. Leave out copy=False.")

@@ -46,8 +46,8 @@ def replacing(
     The target is always the old file or the whole new one. A replaced file keeps its
     mode and owner, and a link stays a link. For the standard output, a FIFO or a device, the
     temporary file is copied into it at the end. Its name has the given ``ending``, or the target's.
-    Raises FileError if the target exists without ``force``, also since a moment ago, is one of the
-    ``sources``, or cannot be written.
+    Raises FileError if the target cannot be written, is one of the ``sources``, or exists without
+    ``force``, even if it was created in the meantime.
 
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with replacing(Path(folder) / "a.txt") as unfinished:

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.arrays import Labels, block
+from compresso.arrays import Labels, native_slices
 from compresso.codec import Watch
-from compresso.parallel import Span, parallel, ranges, slab_depth, slabs
+from compresso.parallel import Span, on_threads, ranges, slab_depth, slabs
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def mark_boundaries(volume: Labels, span: Span, multiple: int, watch: Watch) -> 
     for s0, s1 in slabs(z0, z1, slab_depth(volume, multiple)):
         watch(s0, s1)
         b0, b1 = max(s0 - 1, 0), min(s1 + 1, nz)
-        labels = block(volume, b0, b1)
+        labels = native_slices(volume, b0, b1)
         boundary.mark(labels[marked - b0 :], bits[marked - low : b1 - low])
         marked = b1
         yield Slab(s0, labels, bits[b0 - low : b1 - low], s0 - b0, s1 - b0)
@@ -104,7 +104,7 @@ def find_components(
             first_marked[s0:s1] = boundary.first_marked(here)
             indeterminate[s0:s1] = boundary.count_indeterminate(here)
 
-    parallel(find, spans, threads)
+    on_threads(find, spans, threads)
     return Components(bits, spans, component, counts, first_marked, indeterminate)
 
 
@@ -139,7 +139,7 @@ def fill_labels(
             finish(finished, s1 - 1)
             finished = max(finished, s1 - 1)
 
-    parallel(fill_range, found.ranges, threads)
+    on_threads(fill_range, found.ranges, threads)
     # The outermost slices of each range may copy labels from the neighbouring range.
     for z in sorted({z for span in found.ranges for z in (span[0][0], span[-1][1] - 1)}):
         finish(z, z + 1)
@@ -213,7 +213,7 @@ def merge_windows(parts: Sequence[Windows], threads: int) -> Windows:
     if len(parts) == 1:
         return parts[0]
     values = np.unique(np.concatenate([part.values for part in parts]))
-    parallel(lambda p: windows.renumber(p.indices, p.values, values), parts, threads)
+    on_threads(lambda p: windows.renumber(p.indices, p.values, values), parts, threads)
     return Windows(values, np.concatenate([part.indices for part in parts]))
 
 

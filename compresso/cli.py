@@ -1,4 +1,4 @@
-"""Shared by all commands of this project: options, numbers for people, errors in one line.
+"""Options, progress and errors of all commands of this project.
 
 An error that the user can correct is one line and the exit code 1, or 2 for an unknown name;
 anything else is a bug, and its exit code is 70. A group of commands is a :class:`Commands`, and
@@ -49,7 +49,7 @@ SETTINGS = {
 }
 #: Commands of run.py, which newcomers look for here.
 HARNESS = ("recommend", "grid", "paper", "fetch", "bench")
-#: As sizes are printed.
+#: Units of sizes that users give.
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 

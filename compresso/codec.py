@@ -66,8 +66,8 @@ class Plugin(ABC):
     name: ClassVar[str]
     #: Optional packages that it needs: the pip name of each import name.
     packages: ClassVar[dict[str, str]] = {}
-    #: The lowest and the highest value of each parameter that has them, of an Extent its voxels;
-    #: others raise SpecError.
+    #: Allowed range of a parameter; for an Extent, of its number of voxels. Other values raise
+    #: SpecError.
     limits: ClassVar[dict[str, tuple[int, int]]] = {}
 
     def __post_init__(self) -> None:
@@ -221,8 +221,8 @@ def split_list(text: str) -> list[str]:
     return specs
 
 
-def unwatched(z0: int, z1: int) -> None:
-    """No-op callback."""
+def ignore(*_: object) -> None:
+    """Do nothing: the default of callbacks."""
 
 
 def _empty(shape: Sequence[int], dtype: "DTypeLike") -> "Labels":
@@ -305,7 +305,7 @@ class Encoding(Plugin):
         from compresso.arrays import as_volume, unmasked
 
         try:
-            stream = self.encode_volume(as_volume(labels), threads, unwatched)
+            stream = self.encode_volume(as_volume(labels), threads, ignore)
         except LabelError as error:
             raise error.as_in(unmasked(labels).dtype) from None
         return stream if isinstance(stream, bytes) else bytes(stream)
@@ -335,7 +335,7 @@ class Encoding(Plugin):
         """
         found = self._shape(stream, shape)
         out = _empty(found, dtype)
-        self.decode_volume(stream, out, threads, unwatched)
+        self.decode_volume(stream, out, threads, ignore)
         return out.reshape(found if shape is None else shape).astype(dtype, copy=False)
 
     def _shape(self, stream: Buffer, shape: Sequence[int] | None) -> "Shape":
@@ -351,7 +351,7 @@ class Encoding(Plugin):
         return found
 
     def decode_into(
-        self, stream: Buffer, out: "Labels", threads: int = 1, watch: Watch = unwatched
+        self, stream: Buffer, out: "Labels", threads: int = 1, watch: Watch = ignore
     ) -> None:
         """Decode to an existing volume ``[z, y, x]``, unsigned, of any layout and byte order.
 
@@ -363,7 +363,7 @@ class Encoding(Plugin):
             self.decode_volume(stream, out, threads, watch)
         else:
             plain = _empty(out.shape, out.dtype)
-            self.decode_volume(stream, plain, threads, unwatched)
+            self.decode_volume(stream, plain, threads, ignore)
             out[...] = plain
 
     def decode_slices(
@@ -395,7 +395,7 @@ class Encoding(Plugin):
         must.
         """
         whole = _empty(shape, out.dtype)
-        self.decode_volume(stream, whole, threads, unwatched)
+        self.decode_volume(stream, whole, threads, ignore)
         out[...] = whole[z0 : z0 + len(out)]
 
     def __call__(self, labels: "Labels", compress: bool = False) -> bytes:

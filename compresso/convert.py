@@ -254,7 +254,7 @@ def begin(plan: Plan) -> Plan:
         folder.write({UNFINISHED: old})  # its name until nothing of the old array is left
         for name in (HEAD, "c/", RECORDS):
             folder.remove(name)
-    elif any(not name.endswith(".__lock") for name in folder.names()):
+    elif any(not name.endswith(".__lock") for name in folder.names()):  # TensorStore's lock files
         raise FileError(f"{text}: folder is not empty. Choose another target.")
     folder.write({UNFINISHED: plan.head})
     return plan
@@ -263,7 +263,7 @@ def begin(plan: Plan) -> Plan:
 def _check_target(folder: Folder, head: bytes) -> tuple[bytes | None, bytes | None]:
     """The metadata of a target, complete and unfinished; raises FileError if it is another's now.
 
-    Before each write, so that two conversions do not mix their chunks.
+    It is called before each write, so that two conversions do not mix their chunks.
     """
     complete, begun = folder.read([HEAD, UNFINISHED])
     current = begun if complete is None else complete
@@ -413,7 +413,7 @@ def _write(folder: Folder, objects: dict[str, bytes | None], resumed: bool) -> N
             raise FileError(f"{folder.text}: {name} is read back with other bytes")
 
 
-#: Tokens of conversions that ended early: tasks that still run write no more.
+#: Tokens of conversions that ended early: running tasks give up their remaining objects.
 _stopped: set[str] = set()
 #: Two threads that open a source would keep one of the two, and close the other while it is read.
 _opening = Lock()

@@ -1,4 +1,4 @@
-"""The errors this library raises on purpose; all of them are :class:`CompressoError`."""
+"""The base class of errors, and the common ones; others are in the modules that raise them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class CompressoError(Exception):
-    """Base of every error below. Its text is one line that says what to do."""
+    """Base of the errors raised on purpose. The text is one line that says what to do."""
 
 
 class SpecError(CompressoError, ValueError):

@@ -17,10 +17,10 @@ import numpy as np
 from compresso import container, volumes
 from compresso.arrays import LIMIT, Labels, Shape
 from compresso.atomic import HEAD, check_unchanged, replacing, seekable
-from compresso.codec import DEFAULT_ENCODING
+from compresso.codec import DEFAULT_ENCODING, ignore
 from compresso.container.description import Description
 from compresso.errors import DecodeError, FileError, naming
-from compresso.parallel import Progress, Span, ignore
+from compresso.parallel import Progress, Span
 
 #: Slices from the first to before the second, or to the end.
 Slices = tuple[int, int | None]

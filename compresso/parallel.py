@@ -73,10 +73,6 @@ def shares(threads: int, parts: int) -> tuple[int, int]:
     return at_once, -(-threads // at_once)
 
 
-def ignore(*_: object) -> None:
-    """Do nothing: the default of callbacks."""
-
-
 def ranges(nz: int, parts: int, multiple: int = 1) -> list[Span]:
     """Split nz slices into at most ``parts`` ranges that begin at multiples of ``multiple``."""
     groups = -(-nz // multiple)
@@ -98,7 +94,7 @@ def slab_depth(volume: "Labels", multiple: int = 1) -> int:
     return max(1, round(target / slice_bytes / multiple)) * multiple
 
 
-def parallel(function: Callable[[T], R], items: Iterable[T], threads: int) -> list[R]:
+def on_threads(function: Callable[[T], R], items: Iterable[T], threads: int) -> list[R]:
     """``[function(item) for item in items]``, on several threads if ``threads`` is above 1."""
     if threads <= 1:
         return [function(item) for item in items]

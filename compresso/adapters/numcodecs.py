@@ -17,7 +17,7 @@ from xxhash import xxh3_64_intdigest
 
 from compresso.arrays import LIMIT, Labels
 from compresso.codec import DEFAULT_ENCODING
-from compresso.container.chunk import CHECK, ChunkCodec, Layout
+from compresso.container.chunk import CHECK, ChunkCodec, ChunkFormat
 from compresso.errors import DecodeError, EncodeError
 
 #: Mark, flags, number of axes, kind and bytes of the dtype. The shape, uint64, and a hash follow.
@@ -53,7 +53,7 @@ class CompressoCodec(Codec):  # type: ignore[misc]
         kind, size = plain.dtype.kind.encode(), plain.dtype.itemsize
         if plain.ndim > AXES_LIMIT:
             raise EncodeError(f"{plain.ndim} axes are more than {AXES_LIMIT}")
-        chunk = Layout(self._codec, plain.shape, plain.dtype.newbyteorder("<")).encode(plain)
+        chunk = ChunkFormat(self._codec, plain.shape, plain.dtype.newbyteorder("<")).encode(plain)
         flags = (FORTRAN if fortran else 0) | (BIG_ENDIAN if plain.dtype.str[0] == ">" else 0)
         prefix = PREFIX.pack(MARK, flags, plain.ndim, kind, size)
         prefix += struct.pack(f"<{plain.ndim}Q", *plain.shape)
@@ -81,7 +81,7 @@ class CompressoCodec(Codec):  # type: ignore[misc]
         dtype = np.dtype("?" if kind == b"b" else f"{kind.decode()}{size}")
         if dtype.itemsize * math.prod(max(n, 1) for n in shape) > LIMIT:
             raise DecodeError(f"chunk: the shape {shape} is more than {LIMIT} bytes")
-        labels = Layout(self._codec, shape, dtype).decode(view[start + CHECK.size :])
+        labels = ChunkFormat(self._codec, shape, dtype).decode(view[start + CHECK.size :])
         if flags & BIG_ENDIAN:
             labels = labels.astype(dtype.newbyteorder(">"))
         labels = labels.T if flags & FORTRAN else labels

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from compresso import container
-from compresso.arrays import LIMIT, Labels, SliceError, copied, split_index, unmasked
+from compresso.arrays import LIMIT, Labels, SliceError, array_protocol, split_index, unmasked
 from compresso.codec import Buffer
 from compresso.encodings._cpso import (
     LAYOUT,
@@ -242,7 +242,7 @@ class CompressoArray:
         return bool(np.isin(label, self.labels()))  # type: ignore[arg-type]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Labels:
-        return copied(lambda: decompress(self.binary), dtype, copy)
+        return array_protocol(lambda: decompress(self.binary), dtype, copy)
 
     def __getitem__(self, key: Any) -> Any:
         x, y, z = split_index(key, self.shape)

@@ -21,7 +21,7 @@ from zarr.core.buffer import Buffer, NDBuffer
 from zarr.core.common import parse_named_configuration
 from zarr.registry import register_codec
 
-from compresso.container.chunk import ChunkCodec, Layout
+from compresso.container.chunk import ChunkCodec, ChunkFormat
 from compresso.errors import DecodeError, SpecError
 
 
@@ -58,14 +58,14 @@ class CompressoCodec(ChunkCodec, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMi
 
     def validate(self, *, shape: tuple[int, ...], dtype: Any, chunk_grid: Any) -> None:
         """Raise EncodeError for an array that is not of integers or bool."""
-        Layout(self, shape, dtype.to_native_dtype())
+        ChunkFormat(self, shape, dtype.to_native_dtype())
 
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
         """Unknown before encoding."""
         raise NotImplementedError
 
-    def _layout(self, spec: ArraySpec) -> Layout:
-        return Layout(self, spec.shape, spec.dtype.to_native_dtype())
+    def _layout(self, spec: ArraySpec) -> ChunkFormat:
+        return ChunkFormat(self, spec.shape, spec.dtype.to_native_dtype())
 
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer:
         data = self._layout(chunk_spec).encode(chunk_data.as_numpy_array())
@@ -130,7 +130,7 @@ def _view(data: Buffer) -> memoryview:
     return memoryview(plain)
 
 
-def _part(selection: Any, layout: Layout) -> tuple[int, int, Any] | None:
+def _part(selection: Any, layout: ChunkFormat) -> tuple[int, int, Any] | None:
     """The range of steps along the first axis that a selection needs, and the selection in it.
 
     None if it may be the whole chunk.

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Self, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from compresso.arrays import LIMIT, Labels, copied, split_index
+from compresso.arrays import LIMIT, Labels, array_protocol, split_index
 from compresso.codec import Buffer
 from compresso.container.description import Description
 from compresso.container.reader import Reader
@@ -94,7 +94,7 @@ class CompressedArray:
         return _again, (origin, self._threads, self._limit, self._reader.fingerprint)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Labels:
-        return copied(self._whole, dtype, copy)
+        return array_protocol(self._whole, dtype, copy)
 
     def labels(self) -> Labels:
         """The distinct labels, ascending, in the array's dtype."""

@@ -18,7 +18,7 @@ from xxhash import xxh3_64_intdigest
 from compresso.arrays import Labels
 from compresso.codec import DEFAULT_ENCODING, Buffer
 from compresso.container.group import (
-    Group,
+    GroupRecord,
     Groups,
     Method,
     decode_group,
@@ -64,7 +64,7 @@ class ChunkCodec:
 
 
 @dataclass(frozen=True)
-class Layout:
+class ChunkFormat:
     """The chunks of an array: their codec, shape and dtype.
 
     Raises EncodeError if the dtype is not bool or an integer of at most 64 bits.
@@ -165,7 +165,7 @@ class Layout:
         out = np.empty((z1 - z0, *self.grid[1:]), self.dtype.newbyteorder("="))
         view = memoryview(body).cast("B")
         for number in self.groups.of(z0, z1):
-            group = Group(*map(int, table[number]))
+            group = GroupRecord(*map(int, table[number]))
             part, view = view[: group.body_bytes], view[group.body_bytes :]
             decode = partial(decode_group, self.codec.method, group, part, shift=shift)
             try:

@@ -13,7 +13,7 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from compresso import compressors, encodings
-from compresso.arrays import Labels, as_volume, little
+from compresso.arrays import Labels, as_volume, little_endian
 from compresso.codec import DEFAULT_COMPRESSION, Buffer, Compressor, Encoding
 from compresso.errors import DecodeError, EncodeError, LabelError
 from compresso.parallel import Span
@@ -86,7 +86,7 @@ def fill(out: Labels, z0: int, span: Span, decode: Callable[[Labels], object]) -
         here[...] = group[low - span[0] : high - span[0]]
 
 
-class Group(NamedTuple):
+class GroupRecord(NamedTuple):
     """Sizes and hashes of an encoded group."""
 
     stream_bytes: int
@@ -97,7 +97,7 @@ class Group(NamedTuple):
 
 def encode_group(
     method: Method, labels: Labels, shift: int = 0, threads: int = 1
-) -> tuple[Group, Buffer]:
+) -> tuple[GroupRecord, Buffer]:
     """Encode and compress labels (nz, ny, nx); returns sizes and hashes, and the body.
 
     ``shift`` is added to the labels before encoding, modulo 2**64; see :func:`shift_of`. Raises
@@ -116,11 +116,11 @@ def encode_group(
         raise EncodeError(f"{method.encoding}: a stream of {size} bytes is too long for a group")
     body = method.compressor.compress(stream)
     body_size = memoryview(body).nbytes
-    return Group(size, body_size, xxh3_64_intdigest(body), hashes.digest()), body
+    return GroupRecord(size, body_size, xxh3_64_intdigest(body), hashes.digest()), body
 
 
 def decode_group(
-    method: Method, group: Group, body: Buffer, out: Labels, shift: int = 0, threads: int = 1
+    method: Method, group: GroupRecord, body: Buffer, out: Labels, shift: int = 0, threads: int = 1
 ) -> None:
     """Decompress and decode a body to ``out`` (nz, ny, nx), and check both hashes.
 
@@ -167,16 +167,16 @@ class _SliceHashes:
         self._volume, self._shift = volume, np.uint64(shift)
         self._hashes = np.zeros(volume.shape[0], "<u8")
         self._missing = np.ones(volume.shape[0], bool)
-        little_endian = volume.dtype == volume.dtype.newbyteorder("<")
+        in_order = volume.flags.c_contiguous and volume.dtype == volume.dtype.newbyteorder("<")
         # Slices that lie in memory as they are hashed: finding that out takes longer than hashing.
-        self._plain = volume.flags.c_contiguous and little_endian and not shift
+        self._plain = in_order and not shift
 
     def add(self, z0: int, z1: int) -> None:
         """Hash slices z0..z1-1."""
         for z in range(z0, z1):
             labels = self._volume[z]
             if not self._plain:
-                labels = little(labels - self._shift if self._shift else labels)
+                labels = little_endian(labels - self._shift if self._shift else labels)
             self._hashes[z] = xxh3_64_intdigest(labels)
             self._missing[z] = False
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
 from compresso.container.description import METADATA_LIMIT, Description
-from compresso.container.group import Group
+from compresso.container.group import GroupRecord
 from compresso.errors import DecodeError
 
 VERSION = 1
@@ -66,7 +66,7 @@ class GroupHead(NamedTuple):
     """The head of a group in a file."""
 
     number: int
-    group: Group
+    group: GroupRecord
     check: int  # the hash of all that
 
 
@@ -121,7 +121,7 @@ def _unpacked(data: bytes) -> bytes:
     raise DecodeError("its description is damaged or too long")
 
 
-def pack_group(number: int, group: Group, key: int) -> tuple[bytes, int]:
+def pack_group(number: int, group: GroupRecord, key: int) -> tuple[bytes, int]:
     """The head of a group, and its hash."""
     data = GROUP.pack(MARK, number, *group)
     check = xxh3_64_intdigest(data, key)
@@ -136,7 +136,7 @@ def unpack_group(data: bytes, key: int) -> GroupHead | None:
     (check,) = CHECK.unpack_from(data, GROUP.size)
     if mark != MARK or check != xxh3_64_intdigest(data[: GROUP.size], key):
         return None
-    return GroupHead(number, Group(*fields), check)
+    return GroupHead(number, GroupRecord(*fields), check)
 
 
 def pack_end(start: int, head: bytes, places: NDArray[Any]) -> bytes:

@@ -15,7 +15,8 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from compresso.arrays import LIMIT, Labels
-from compresso.container.group import Group, decode_group, fill
+from compresso.codec import ignore
+from compresso.container.group import GroupRecord, decode_group, fill
 from compresso.container.layout import (
     GROUP_BYTES,
     MARK,
@@ -26,7 +27,7 @@ from compresso.container.layout import (
     unpack_group,
 )
 from compresso.errors import DecodeError, FileError
-from compresso.parallel import Progress, ignore, in_order, shares
+from compresso.parallel import Progress, in_order, shares
 
 STEP = 1 << 20  # bytes that are searched for a mark at once
 #: The heads of groups by their number, and where the body of each begins; in the order of the file.
@@ -36,9 +37,9 @@ Found = dict[int, list[tuple[int, GroupHead]]]
 class Source:
     """A file that can seek, read from any thread, and from processes that were forked.
 
-    A forked process has the file's position in common with its parent. So a file of the system is
-    read without it, if the system can; bytes in memory have none; and of any other stream a
-    forked process is refused, before it takes what it reads for damage.
+    A forked process shares the file position with its parent. Files are therefore read with pread,
+    and bytes in memory are sliced. In a forked process any other stream raises FileError: a moved
+    position would look like damage.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -250,7 +251,7 @@ class Reader:
             z0, z1 = self.description.groups.span(number)
             raise DecodeError(f"slices {z0} to {z1 - 1} are damaged: {error}") from None
 
-    def _find(self, number: int) -> tuple[int, Group]:
+    def _find(self, number: int) -> tuple[int, GroupRecord]:
         """The offset of a group's body, and its head; raises DecodeError."""
         check = None
         if self._end is not None:

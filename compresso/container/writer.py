@@ -7,12 +7,12 @@ from typing import BinaryIO
 import numpy as np
 
 from compresso.arrays import Labels, as_shape, as_volume
-from compresso.codec import Buffer
+from compresso.codec import Buffer, ignore
 from compresso.container.description import Description
-from compresso.container.group import Group, encode_group
+from compresso.container.group import GroupRecord, encode_group
 from compresso.container.layout import PLACE, pack_end, pack_group, pack_head
 from compresso.errors import EncodeError, LabelError
-from compresso.parallel import Progress, ignore, in_order, shares
+from compresso.parallel import Progress, in_order, shares
 
 
 def write(
@@ -34,7 +34,7 @@ def write(
     room = len(groups) if memory is None else max(1, memory // description.group_memory)
     at_once, each = shares(threads, min(len(groups), room))
 
-    def pack(section: tuple[int, Labels]) -> tuple[int, Group, Buffer]:
+    def pack(section: tuple[int, Labels]) -> tuple[int, GroupRecord, Buffer]:
         number, labels = section
         z0, z1 = groups.span(number)
         if as_volume(labels).shape != (z1 - z0, *description.grid[1:]):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.arrays import Shape, little, native
+from compresso.arrays import Shape, little_endian, native_endian
 from compresso.boundaries import window_grid
 from compresso.codec import Buffer
 from compresso.errors import DecodeError
@@ -96,7 +96,7 @@ class Sections:
         """The stream's bytes."""
         index = [] if self.index is None else [self.index]
         sections = self.ids, self.values, self.locations, self.windows, *index
-        return b"".join([self.header.pack(), *map(little, sections)])
+        return b"".join([self.header.pack(), *map(little_endian, sections)])
 
 
 def window_type(step: Sequence[int]) -> np.dtype[Any]:
@@ -128,7 +128,7 @@ def parse(stream: Buffer) -> Sections:
     parts = []
     for count, dtype in zip(counts, types, strict=True):
         words = np.frombuffer(stream, dtype.newbyteorder("<"), count, at)
-        parts.append(native(words))
+        parts.append(native_endian(words))
         at += words.nbytes
     ids, values, locations, windows, index = parts
     if n_windows == 0:

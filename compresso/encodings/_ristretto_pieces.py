@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.arrays import Labels, block, frozen
-from compresso.codec import Watch, unwatched
+from compresso.arrays import Labels, frozen, native_slices
+from compresso.codec import Watch, ignore
 from compresso.encodings._ristretto_layout import Head, Piece, Tile, check
 from compresso.errors import DecodeError
 from compresso.kernels.ristretto import coder, contexts, labels, slices, start
@@ -95,7 +95,7 @@ def encode_piece(
             return Encoder(volume, box, effort, counters, room, watch=watch).run()
         except coder.FullError:
             room *= 4
-            watch = unwatched
+            watch = ignore
 
 
 class Encoder:
@@ -110,7 +110,7 @@ class Encoder:
         counters: Array,
         room: int,
         choose: Callable[[Labels], Array] = choose_3d,
-        watch: Watch = unwatched,
+        watch: Watch = ignore,
     ) -> None:
         self.labels = volume[box.z0 : box.z1, box.y0 : box.y1, box.x0 : box.x1]
         self.z0, self.effort, self.choose, self.watch = box.z0, effort, choose, watch
@@ -126,7 +126,7 @@ class Encoder:
         for z0 in range(0, len(self.labels), GROUP):
             before = min(z0, 1)
             z1 = min(z0 + GROUP, len(self.labels))
-            group = block(self.labels, z0 - before, z1)
+            group = native_slices(self.labels, z0 - before, z1)
             is_3d = self.choose(group)[before:]
             for z in range(z0, z1, self.planes.batch):
                 end = min(z + self.planes.batch, z1)

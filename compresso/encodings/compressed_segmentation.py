@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.arrays import Labels, Shape, block, little, native
+from compresso.arrays import Labels, Shape, little_endian, native_endian, native_slices
 from compresso.boundaries import window_grid
 from compresso.codec import Buffer, Encoding, Extent, Watch
 from compresso.errors import DecodeError, EncodeError
-from compresso.parallel import parallel, ranges
+from compresso.parallel import on_threads, ranges
 
 HEADER_WORDS = 2  # of a block: its table's offset and the bits of a value; its values' offset
 #: Blocks of more labels than COUNTS[i] need BITS[i + 1] bits a value.
@@ -67,10 +67,11 @@ class CompressedSegmentation(Encoding):
 
         def encode_layer(z: int) -> Layer:
             counts = np.empty(n_blocks, np.int64)
-            return Layer(counts, *kernels.encode_layer(block(volume, z, z + step[0]), step, counts))
+            labels = native_slices(volume, z, z + step[0])
+            return Layer(counts, *kernels.encode_layer(labels, step, counts))
 
         starts = range(0, volume.shape[0] if volume.size else 0, step[0])
-        layers = parallel(encode_layer, starts, threads)
+        layers = on_threads(encode_layer, starts, threads)
         return _assemble(layers, math.prod(step), _label_words(volume.dtype))
 
     def shape_of(self, stream: Buffer) -> None:
@@ -101,7 +102,7 @@ class CompressedSegmentation(Encoding):
                 f"{self.name} stream: {4 * words.size} bytes do not fit the shape {out.shape}"
             )
         fixed = headers, words, words if _label_words(out.dtype) == 2 else None, self.block.zyx
-        bad = parallel(
+        bad = on_threads(
             lambda span: int(kernels.decode_lines(*fixed, *span, out)),
             ranges(grid[0] * grid[1], threads),
             threads,
@@ -138,7 +139,7 @@ def _assemble(layers: Sequence[Layer], voxels: int, label_words: int) -> bytes:
     headers[:, 1] = values_at
     shared = tables[:used].astype(np.uint64 if label_words == 2 else np.uint32)
     values = [layer.values for layer in layers]
-    return b"".join(map(little, [ONE_CHANNEL, headers, shared, *values]))
+    return b"".join(map(little_endian, [ONE_CHANNEL, headers, shared, *values]))
 
 
 def channel_of(stream: Buffer, number: int) -> bytes:
@@ -148,7 +149,7 @@ def channel_of(stream: Buffer, number: int) -> bytes:
         raise DecodeError(
             f"compressed_segmentation stream: it has {len(channels)} channels, not channel {number}"
         )
-    return b"".join(map(little, [ONE_CHANNEL, channels[number]]))
+    return b"".join(map(little_endian, [ONE_CHANNEL, channels[number]]))
 
 
 def _only_channel(stream: Buffer) -> Words:
@@ -169,7 +170,7 @@ def _channels(stream: Buffer) -> list[Words]:
         raise DecodeError(
             f"compressed_segmentation stream: {size} bytes are not a whole number of 32-bit words"
         )
-    words = native(np.frombuffer(stream, "<u4"))
+    words = native_endian(np.frombuffer(stream, "<u4"))
     count = int(words[0])  # the first channel follows the channels' offsets
     edges = np.append(words[:count].astype(np.int64), words.size)
     if not 1 <= count <= words.size or not (edges[:-1] <= edges[1:]).all():

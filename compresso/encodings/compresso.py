@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compresso import boundaries as model
-from compresso.arrays import Labels, Shape, check_fits, little, native
+from compresso.arrays import Labels, Shape, check_fits, little_endian, native_endian
 from compresso.codec import Buffer, Encoding, Extent, Watch
 from compresso.errors import DecodeError, EncodeError, LabelError
-from compresso.parallel import Span, parallel, ranges
+from compresso.parallel import Span, on_threads, ranges
 
 HEADER_WORDS = 9
 ENTRY_LIMIT = 1 << 31  # window indices and zero runs are stored doubled, in 32 bits
@@ -70,14 +70,14 @@ class Compresso(Encoding):
             return ids, locations, collector.finish()
 
         spans = ranges(volume.shape[0], threads, step[0]) if volume.size else []
-        parts = parallel(encode_range, spans, threads)
+        parts = on_threads(encode_range, spans, threads)
         ids = [piece for part in parts for piece in part[0]]
         locations = [piece for part in parts for piece in part[1]]
         values, entries = _squeezed([part[2] for part in parts], threads)
         counts = [sum(map(len, ids)), values.size, sum(map(len, locations))]
         header = np.array([*volume.shape, *counts, *step], np.uint64)
         sections: list[Labels] = [header, *ids, values, *locations, entries]
-        return b"".join(map(little, sections))
+        return b"".join(map(little_endian, sections))
 
     def shape_of(self, stream: Buffer) -> Shape:
         return _header(stream)[0]
@@ -196,9 +196,9 @@ def _parse(stream: Buffer) -> Sections:
         raise DecodeError(f"compresso stream: {counts[0]} ids for {shape[0]} slices")
     if (n_windows == 0) != (counts[1] == 0):
         raise DecodeError(f"compresso stream: {counts[1]} window values for {n_windows} windows")
-    words = native(np.frombuffer(stream, "<u8", sum(counts), 8 * HEADER_WORDS))
+    words = native_endian(np.frombuffer(stream, "<u8", sum(counts), 8 * HEADER_WORDS))
     ids, values, locations = np.split(words, np.cumsum(counts)[:2])
-    entries = native(np.frombuffer(stream, "<u4", rest // 4, size - rest))
+    entries = native_endian(np.frombuffer(stream, "<u4", rest // 4, size - rest))
     if not ids.all() or not (values[1:] > values[:-1]).all():
         raise DecodeError("compresso stream: an id is 0, or the window values do not ascend")
     return Sections(shape, step, ids, values, locations, entries)

@@ -13,12 +13,12 @@ from compresso import boundaries as model
 from compresso.arrays import (
     Labels,
     Shape,
-    block,
     check_fits,
     frozen,
-    little,
+    little_endian,
+    native_slices,
 )
-from compresso.codec import Buffer, Encoding, Extent, Watch, unwatched
+from compresso.codec import Buffer, Encoding, Extent, Watch, ignore
 from compresso.encodings._cpso import (
     SIDE_LIMIT,
     Header,
@@ -29,7 +29,7 @@ from compresso.encodings._cpso import (
     window_type,
 )
 from compresso.errors import DecodeError, EncodeError, SpecError
-from compresso.parallel import Span, parallel, ranges
+from compresso.parallel import Span, on_threads, ranges
 
 FALLBACK = (1, 8, 8)  # z, y, x: the window if 4x4x1 has too many values
 
@@ -116,7 +116,7 @@ def encode(
     connectivity: int = 4,
     index: bool = True,
     threads: int = 1,
-    watch: Watch = unwatched,
+    watch: Watch = ignore,
 ) -> bytes:
     """Encode a volume in windows of ``step`` (z, y, x) voxels, at most 64.
 
@@ -152,7 +152,7 @@ def encode(
             collector.add(slab.own_bits)
         return parts, collector.finish()
 
-    found = parallel(encode_range, ranges(shape[0], 1 if deep else threads, step[0]), threads)
+    found = on_threads(encode_range, ranges(shape[0], 1 if deep else threads, step[0]), threads)
     values, entries = _squeezed([windows for _, windows in found], step, threads)
     parts = [part for of_range, _ in found for part in of_range]
     ids, locations = [part.ids for part in parts], [part.locations for part in parts]
@@ -163,7 +163,7 @@ def encode(
         before = np.concatenate([[0], *(part.location_counts for part in parts)])[:-1]
         sections += [n.astype(index_type(shape)) for n in (id_counts, before)]
     header = Header(version, width, shape, step, *counts, connectivity)
-    return b"".join([header.pack(), *map(little, sections)])
+    return b"".join([header.pack(), *map(little_endian, sections)])
 
 
 def _whole(volume: Labels, watch: Watch) -> model.Slab:
@@ -172,7 +172,7 @@ def _whole(volume: Labels, watch: Watch) -> model.Slab:
 
     nz, ny, nx = volume.shape
     watch(0, nz)
-    labels = block(volume, 0, nz)
+    labels = native_slices(volume, 0, nz)
     bits = np.empty((nz, ny, -(-nx // 64)), np.uint64)
     boundary.mark(labels, bits)
     cpso.mark_ahead(labels, bits)
@@ -213,7 +213,7 @@ def _squeezed(
 
 
 def decode(
-    sections: Sections, out: Labels, z0: int = 0, threads: int = 1, watch: Watch = unwatched
+    sections: Sections, out: Labels, z0: int = 0, threads: int = 1, watch: Watch = ignore
 ) -> None:
     """Decode slices z0 and following to ``out``; of streams without an index, all slices.
 

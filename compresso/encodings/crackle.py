@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from compresso.arrays import Labels, Shape, block, check_fits
+from compresso.arrays import Labels, Shape, check_fits, native_slices
 from compresso.codec import Buffer, Encoding, Watch
 from compresso.errors import DecodeError
 
@@ -41,7 +41,7 @@ class Crackle(Encoding):
     def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> bytes:
         package = self.require("crackle")
         stream: bytes = package.compress(
-            block(volume, 0, volume.shape[0]).T,  # the package's arrays are [x, y, z]
+            native_slices(volume, 0, volume.shape[0]).T,  # the package's arrays are [x, y, z]
             allow_pins=self.pins,
             markov_model_order=self.markov,
             parallel=threads,

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.arrays import Labels, Shape, as_shape, block, little, native
+from compresso.arrays import Labels, Shape, as_shape, little_endian, native_endian, native_slices
 from compresso.boundaries import window_grid
 from compresso.codec import Buffer, Encoding, Watch
 from compresso.errors import DecodeError
-from compresso.parallel import Span, parallel, ranges
+from compresso.parallel import Span, on_threads, ranges
 
 SIDE = 64  # voxels along a chunk
 SHAPE_WORDS = 3
@@ -36,13 +36,13 @@ class Neuroglancer(Encoding):
         if volume.size:
             spans = ranges(math.prod(_grid(volume.shape)[1:]), threads)
             for z in range(0, volume.shape[0], SIDE):
-                layer = block(volume, z, z + SIDE)
+                layer = native_slices(volume, z, z + SIDE)
 
                 def encode(span: Span, layer: Labels = layer) -> Any:
                     return neuroglancer.encode_chunks(layer, SIDE, *span)
 
-                words += parallel(encode, spans, threads)
-        return b"".join(map(little, words))
+                words += on_threads(encode, spans, threads)
+        return b"".join(map(little_endian, words))
 
     def shape_of(self, stream: Buffer) -> Shape:
         size = memoryview(stream).nbytes
@@ -54,7 +54,7 @@ class Neuroglancer(Encoding):
         from compresso.kernels import neuroglancer
 
         shape = self.shape_of(stream)
-        words = native(np.frombuffer(stream, "<u8", offset=8 * SHAPE_WORDS))
+        words = native_endian(np.frombuffer(stream, "<u8", offset=8 * SHAPE_WORDS))
         grid = _grid(shape)
         n_chunks = math.prod(grid)
         # A chunk of one block takes ten words, so a small stream cannot claim a large volume.
@@ -66,7 +66,7 @@ class Neuroglancer(Encoding):
         if offsets[-1] != words.size:
             first = n_chunks if offsets[-1] >= 0 else int(np.argmin(offsets)) - 1
             raise DecodeError(f"neuroglancer stream: the length of chunk {first} does not fit")
-        bad = parallel(
+        bad = on_threads(
             lambda span: int(neuroglancer.decode_bands(words, offsets, SIDE, *span, out)),
             ranges(grid[0] * grid[1] if n_chunks else 0, threads),
             threads,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compresso.arrays import Labels, Shape, check_fits, little
+from compresso.arrays import Labels, Shape, check_fits, little_endian
 from compresso.codec import Buffer, Encoding, Watch
 from compresso.errors import DecodeError
 
@@ -21,7 +21,7 @@ class Raw(Encoding):
     working_bytes = 8
 
     def encode_volume(self, volume: Labels, threads: int, watch: Watch) -> Buffer:
-        return little(volume.astype("<u8", order="C", copy=False))
+        return little_endian(volume.astype("<u8", order="C", copy=False))
 
     def shape_of(self, stream: Buffer) -> None:
         """Return None: the stream does not store its shape."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from compresso.arrays import Labels, Shape, as_shape, check_fits
-from compresso.codec import Buffer, Encoding, Watch, unwatched
+from compresso.codec import Buffer, Encoding, Watch, ignore
 from compresso.encodings import _ristretto_layout as layout
-from compresso.parallel import parallel
+from compresso.parallel import on_threads
 
 #: Approximate voxels of a slab by default, by effort.
 SLAB_VOXELS = {1: 1 << 25, 2: 1 << 25, 3: 1 << 29}
@@ -55,9 +55,9 @@ class Ristretto(Encoding):
         boxes = list(layout.cut(shape, depth))
         if not _whole_slices(boxes, shape):
             watch(0, shape[0])
-            watch = unwatched
+            watch = ignore
         code = partial(pieces.encode_piece, volume, self.effort, self.start, watch)
-        coded = parallel(code, boxes, threads)
+        coded = on_threads(code, boxes, threads)
         n_labels, table = pieces.encode_table([own for _, own in coded])
         head = layout.Head(self.effort, self.start, shape, depth, n_labels, table)
         written = [
@@ -76,7 +76,7 @@ class Ristretto(Encoding):
 
     def decode_part(self, stream: Buffer, z0: int, out: Labels, shape: Shape, threads: int) -> None:
         """Decode slices z0 and following; only their slabs are decoded."""
-        _decode_slices(*layout.read(stream), z0, out, threads, unwatched)
+        _decode_slices(*layout.read(stream), z0, out, threads, ignore)
 
 
 def _decode_slices(
@@ -104,7 +104,7 @@ def _decode_slices(
         decode_piece(piece, head, table, part, low - box.z0, complete)
 
     needed = [n for n, p in enumerate(pieces) if p.box.z0 < z1 and z0 < p.box.z1]
-    parallel(decode, needed, threads)
+    on_threads(decode, needed, threads)
     if not whole:
         watch(0, len(out))
 

@@ -92,8 +92,10 @@ class Cache(caching.FunctionCache):
 
 
 def _identity(value: Any) -> Any:
-    """A key that distinguishes a function, or a value of its closure, the same in every process. Numba
-    pickles closures, but its pickle of a compiled function is a new one in every process."""
+    """A key of a function, or of a value of its closure, that is the same in every process.
+
+    Numba pickles closures, but its pickle of a compiled function is a new one in every process.
+    """
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
     function = getattr(value, "py_func", getattr(value, "_defn", value))  # compiled, intrinsic

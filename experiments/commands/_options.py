@@ -13,25 +13,11 @@ from compresso.cli import Decorator
 from experiments import SEED
 
 ROOT = Path(__file__).resolve().parents[2]
-#: The sections of the help, with the names of their options in order; all others come last.
+#: The sections of the help after "Measuring", which has all other options.
 SECTIONS = {
-    "Measuring": (
-        "runs",
-        "restart",
-        "keep_failed",
-        "threads",
-        "timeout",
-        "isolated",
-        "seed",
-        "scheduler",
-        "encodings",
-        "quick",
-        "others",
-        "peers",
-        "commands",
-    ),
-    "Data": ("slices", "chunks", "sample", "dtypes", "group", "directory", "mirror"),
-    "Output": ("form", "as_json", "output", "figures", "plot", "only_report", "verbose", "quiet"),
+    "Data": "--slices --chunks --sample --dtype --group --directory --mirror",
+    "Output": "--csv --figures --plot --only-report --format --json --verbose --quiet",
+    "Other": "--bockwurst --debug --help",
 }
 
 
@@ -40,12 +26,11 @@ class Command(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, section by section."""
+        section = {flag: title for title, flags in SECTIONS.items() for flag in flags.split()}
         options = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
-        named = {name for names in SECTIONS.values() for name in names}
-        others = [p.name for p in options if p.name not in named]
-        for title, names in {**SECTIONS, "Other": others}.items():
-            records = (p.get_help_record(ctx) for name in names for p in options if p.name == name)
-            if lines := list(filter(None, records)):
+        for title in ("Measuring", *SECTIONS):
+            own = (p for p in options if section.get(p.opts[-1], "Measuring") == title)
+            if lines := list(filter(None, (p.get_help_record(ctx) for p in own))):
                 with formatter.section(title):
                     formatter.write_dl(lines)
 
@@ -121,10 +106,10 @@ def results(name: str, what: str = "CSV to which each run is added.") -> Decorat
 def measuring(name: str) -> Decorator:
     """Return the options of a command that measures datasets and writes a CSV."""
     verbose = click.option("-v", "--verbose", is_flag=True, help="Show details of the progress.")
-    return lambda function: results(name)(PLOT(verbose(cli.QUIET(DIRECTORY(function)))))
+    return lambda function: DIRECTORY(results(name)(PLOT(verbose(cli.QUIET(function)))))
 
 
-def grid(name: str, count: int, seconds: float | None) -> Decorator:
+def grid_options(name: str, count: int, seconds: float | None) -> Decorator:
     """Return the options of a command that measures a grid, with the defaults of two of them."""
     again = click.option("--restart", is_flag=True, help="Repeat runs that are already in the CSV.")
     keep = click.option("--keep-failed", is_flag=True, help="Do not retry failed runs.")
@@ -135,7 +120,7 @@ def grid(name: str, count: int, seconds: float | None) -> Decorator:
         default=seconds,
         help="Time limit of one run, after its kernels are compiled; inf for none.",
     )
-    own = (runs(count), again, keep, timeout, seed(), SLICES, measuring(name))
+    own: list[Decorator] = [measuring(name), SLICES, seed(), timeout, keep, again, runs(count)]
     return lambda function: functools.reduce(lambda f, option: option(f), own, function)
 
 

@@ -30,7 +30,7 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
 @click.argument("encoding")
 @click.argument("compression")
 @click.argument("dataset", default="phantom")
-@options.grid("results.csv", 1, None)
+@options.grid_options("results.csv", 1, None)
 @cli.threads(
     1,
     "Number of threads (0 = all cores). With several, groups of slices are compressed in parallel.",

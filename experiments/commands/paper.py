@@ -21,7 +21,7 @@ PATIENCE = 600.0
 
 @options.command("paper", "paper spl-knee,bsd500 --runs 1", docs="docs/reproducing.md")
 @click.argument("dataset", default="all")
-@options.grid("paper.csv", 5, 7200.0)
+@options.grid_options("paper.csv", 5, 7200.0)
 @click.option("--only-report", is_flag=True, help="Measure nothing; report the rows of the CSV.")
 def paper(
     dataset: str,

@@ -168,14 +168,11 @@ def _copy_store(url: str, target: Path, hidden: bool | None) -> None:
             try:
                 _load_part(folder, start)
             except (FileNotFoundError, DecodeError):
-                _save_part(folder, start, volume.read(start, start + DEPTH))
+                part = compresso.dumps(volume.read(start, start + DEPTH), "none", "zstd")
+                with replacing(folder / f"{start}.cps", force=True) as unfinished:
+                    unfinished.write_bytes(part)
         _write(target, volume, (_load_part(folder, start) for start in starts), {"url": url})
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _save_part(folder: Path, start: int, labels: Labels) -> None:
-    with replacing(folder / f"{start}.cps", force=True) as unfinished:
-        unfinished.write_bytes(compresso.dumps(labels, "none", "zstd"))
 
 
 def _load_part(folder: Path, start: int) -> Labels:

@@ -73,8 +73,8 @@ def how_compresso_works(labels: Labels) -> Figure:
     axis = fourth.subplots()
     shades = ("#b8b8b8", "#009e73", "#d55e00", "#cc79a7", "#0072b2")
     axis.barh(range(5), [*parts.values()], 0.45, color=shades, edgecolor=INK, linewidth=0.5)
-    for place, (name, size) in enumerate(parts.items()):
-        axis.text(0, place - 0.34, f"{name}, {size:,} bytes", fontsize=SMALL, va="bottom")
+    for i, (name, size) in enumerate(parts.items()):
+        axis.text(0, i - 0.34, f"{name}, {size:,} bytes", fontsize=SMALL, va="bottom")
     axis.set_ylim(len(parts) - 0.5, -0.8)
     axis.set_axis_off()
     fourth.suptitle(f"4. Stream, {len(stream):,} bytes", fontsize=10, fontweight="bold")

@@ -72,20 +72,17 @@ def figure_4(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
 def _paper_bars(axis: Axes, rows: pd.DataFrame, group: str) -> None:
     width = 0.26
     ratios = rows.groupby(["encoding", "compression", "dataset"])["ratio"].mean()
-    for place, second in enumerate(BARS):
+    for index, second in enumerate(BARS):
         alone = second in ALONE
         for shift, first in ((0, "none"),) if alone else zip((-1, 0, 1), FIRST_STAGES, strict=True):
             pair = (second, "none") if alone else (first, second)
-            x = place + shift * width
+            x = index + shift * width
             if pair in ratios.index:
-                mean, spread, count = (
-                    ratios[pair].mean(),
-                    ratios[pair].std(ddof=0),
-                    len(ratios[pair]),
-                )
-                axis.bar(x, mean, width, color=style.look(first)[0], edgecolor=INK, lw=0.5)
-                if count > 1:
-                    axis.errorbar(x, mean, spread, color=INK, capsize=2, lw=1)
+                found = ratios[pair]
+                axis.bar(x, found.mean(), width, color=style.look(first)[0], edgecolor=INK, lw=0.5)
+                if len(found) > 1:
+                    spread = found.std(ddof=0)
+                    axis.errorbar(x, found.mean(), spread, color=INK, capsize=2, lw=1)
             if published := FIGURE_4[group, first].get(second):
                 axis.hlines(published, x - width / 2, x + width / 2, INK, linewidth=2.5)
     names = ["None" if second == "none" else style.codec_name(second) for second in BARS]
@@ -209,7 +206,7 @@ def pareto(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
         names = [style.codec_name(encoding) for encoding in used]
         style.finish(figure, title, style.trained_note(part), handles, names)
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # the places of the labels depend on the axes
+        figure.set_layout_engine("none")  # the positions of the labels depend on the axes
         for axis, speed in zip(axes, SPEEDS, strict=True):
             _label(axis, part, speed)
         yield f"pareto_{slug(str(name))}", figure

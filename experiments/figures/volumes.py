@@ -41,11 +41,11 @@ def slices(volume: Volume, name: str, depth: int) -> Figure | None:
     filled = [z for z, plane in planes.items() if plane.any()]
     if not filled:
         return None
-    places = dict.fromkeys(filled[int(share * (len(filled) - 1))] for share in SHOWN)
+    shown = dict.fromkeys(filled[int(share * (len(filled) - 1))] for share in SHOWN)
     height = min(6.0, WIDTH / 3 * volume.shape[1] / volume.shape[2]) + 0.75
     figure = plt.figure(figsize=(WIDTH, height), layout="constrained")
-    axes = figure.subplots(1, len(places), squeeze=False)
-    for axis, z in zip(axes.flat, places, strict=True):
+    axes = figure.subplots(1, len(shown), squeeze=False)
+    for axis, z in zip(axes.flat, shown, strict=True):
         axis.imshow(colours(planes[z]), interpolation="nearest")
         count = int(np.count_nonzero(np.unique(planes[z])))
         axis.set_title(f"slice {z}, {counted(count, 'label')}", fontsize=SMALL)
@@ -101,8 +101,8 @@ def frequent_windows(volume: LoadedVolume) -> Figure | None:
     axes = figure.subplots(down, ACROSS + 1, width_ratios=[*[1] * ACROSS, 1.3])
     for axis in axes.flat:
         axis.set_axis_off()
-    for place, index in enumerate(order):
-        draw_window(axes[place // ACROSS, place % ACROSS], values[index])
+    for i, index in enumerate(order):
+        draw_window(axes[i // ACROSS, i % ACROSS], values[index])
     for row, line in enumerate(axes[:-1]):
         last = min(len(order), (row + 1) * ACROSS) - 1
         _note(line[-1], f"{shares[last]:.1%}")

@@ -22,8 +22,8 @@ from time import perf_counter_ns
 import numpy as np
 
 from compresso import Compressor, Encoding, LabelError, compressors, container, volumes
-from compresso.arrays import Labels, Shape, as_shape, as_volume, little
-from compresso.codec import Buffer, unwatched
+from compresso.arrays import Labels, Shape, as_shape, as_volume, little_endian
+from compresso.codec import Buffer, ignore
 from compresso.encodings.none import Raw
 from compresso.parallel import Span, shares
 from compresso.text import file_size
@@ -173,7 +173,7 @@ def _pack(method: Method, source: Labels, clock: Clock, span: Span) -> tuple[int
     z0, z1 = span
     try:
         stream = clock.time(
-            "encode", method.encoding.encode_volume, source[z0:z1], method.threads, unwatched
+            "encode", method.encoding.encode_volume, source[z0:z1], method.threads, ignore
         )
     except LabelError as error:
         raise error.moved((z0, 0, 0)) from None
@@ -184,7 +184,7 @@ def _unpack(method: Method, decoded: Labels, clock: Clock, packed: tuple[Span, B
     """Decompress and decode a group; for raw labels, whether they equal those in the array."""
     (z0, z1), body = packed
     if isinstance(method.encoding, Raw):
-        return _unpack_raw(little(decoded[z0:z1]), method.compressor, body, clock)
+        return _unpack_raw(little_endian(decoded[z0:z1]), method.compressor, body, clock)
     stream = clock.time("decompress", method.compressor.decompress, body)
     clock.time("decode", method.encoding.decode_into, stream, decoded[z0:z1], method.threads)
     return True

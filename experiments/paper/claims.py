@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from compresso.arrays import as_volume
 from compresso.boundaries import WindowCollector, mark_boundaries
-from compresso.codec import unwatched
+from compresso.codec import ignore
 from compresso.text import method_name
 from experiments import datasets
 from experiments.datasets import LoadedVolume
@@ -52,7 +52,7 @@ def window_counts(volume: LoadedVolume) -> tuple[NDArray[np.uint64], NDArray[np.
     if labels.size == 0:
         return np.empty(0, np.uint64), np.empty(0, np.int64)
     collector = WindowCollector(labels.shape, (1, 8, 8))
-    for slab in mark_boundaries(labels, (0, len(labels)), 1, unwatched):
+    for slab in mark_boundaries(labels, (0, len(labels)), 1, ignore):
         collector.add(slab.own_bits)
     found = collector.finish()
     return found.values, np.bincount(found.indices, minlength=found.values.size)

@@ -74,17 +74,16 @@ def methods() -> list[Method]:
 
 @dataclass(frozen=True)
 class Measurer:
-    """How methods are measured: functions called before and after each run, and the clock."""
+    """Measures methods on one thread; functions are called before and after each run."""
 
     announce: Announce = lambda _: None
     record: Callable[[Row], None] = lambda _: None
-    now: Callable[[], int] = process_time_ns  # waiting for other programs does not count
 
     def measure(self, volume: LoadedVolume, method: Method, run: int = 1) -> Row:
         """Measure one run of a method, after a short one to warm up."""
         self.announce(f"{method}, {volume.labels.size:,} voxels")
         warm_up(volume, method)
-        row = measure(volume, method, run, self.now)
+        row = measure(volume, method, run, process_time_ns)  # other programs do not count
         self.record(row)
         return row
 

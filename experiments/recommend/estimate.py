@@ -1,18 +1,13 @@
 """Estimate the bytes of the whole volume from a sample, with a 95% interval.
 
-A volume in one piece takes fewer bytes than its chunks together, for three reasons. Each is
-measured on the sample with the method itself:
+A volume in one piece takes fewer bytes than its chunks together. The method itself measures why:
 
 growth
-    Models, dictionaries and tables are learnt once. The chunks are compressed in quarters of one
-    stack, in halves, and in one. Each doubling saves bytes; the savings of the missing doublings
-    are extrapolated from these.
+    Models and tables are learnt once. The chunks are compressed in quarters of one stack, in
+    halves, and in one. The savings of further doublings are extrapolated from these.
 boundaries
-    The first slice of a chunk has no slice before it. Some chunks are cut into halves, and stacked
-    with other slices between neighbours. The cost of these boundaries shows what the volume saves,
-    which has fewer.
-edges
-    The same in y and x, as chunks are narrower than the volume.
+    Chunks have more boundaries than the volume. Some are cut into halves along each axis, and
+    stacked with others between neighbours. The cost of these cuts shows what the volume saves.
 
 The interval adds independent errors: that other chunks might have been drawn (Student's interval
 of the differences between chunks of similar density), of the extrapolation, and of the content's
@@ -27,8 +22,8 @@ import numpy as np
 import pandas as pd
 
 from compresso.arrays import Labels
-from compresso.codec import unwatched
-from compresso.parallel import cores, parallel
+from compresso.codec import ignore
+from compresso.parallel import cores, on_threads
 from experiments.measure import Method, prepared
 from experiments.recommend.sample import Sample, stack
 from experiments.records.intervals import CONFIDENCE, Interval
@@ -37,7 +32,7 @@ from experiments.records.intervals import CONFIDENCE, Interval
 DECLINE, SLOWEST = 0.8, 0.97
 #: Savings of fewer boundaries compared with the cost of twice as many: expected, and at most.
 SAVED, MOST_SAVED = 0.7, 1.3
-#: Chunks that are cut to measure boundaries and edges.
+#: Chunks that are cut to measure boundaries.
 CUT = 4
 #: Stacks that are compressed at the same time, at most: each takes memory.
 THREADS = 4
@@ -52,7 +47,7 @@ ROUNDING, DRIFT = 8, 0.1
 def size(method: Method, labels: Labels) -> int:
     """The compressed bytes of labels."""
     volume = prepared(labels, method.encoding)
-    stream = method.encoding.encode_volume(volume, method.threads, unwatched)
+    stream = method.encoding.encode_volume(volume, method.threads, ignore)
     return memoryview(method.compressor.compress(stream)).nbytes
 
 
@@ -110,7 +105,7 @@ def _content_size(method: Method, sample: Sample, stacked: int) -> Interval:
     jobs = [(f"{n} at once", chunks[i : i + n]) for n in depths for i in range(0, len(chunks), n)]
     jobs += [("uncut", few), *((name, _cut(few, axis)) for name, (axis, _) in joined.items())]
     threads = min(THREADS, cores(0))
-    measured = parallel(lambda job: size(method, stack(job[1])), jobs, threads)
+    measured = on_threads(lambda job: size(method, stack(job[1])), jobs, threads)
     sizes = pd.Series(measured, [name for name, _ in jobs], float)
     times = content.share * sample.volume.voxels / sum(map(np.size, chunks))
     grown = [*(sizes[[f"{n} at once"]].sum() for n in depths), stacked]

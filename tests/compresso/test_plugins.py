@@ -14,7 +14,7 @@ from tests.helpers.paths import ROOT
 
 ENCODING = '''
 from dataclasses import dataclass
-from compresso.codec import unwatched
+from compresso.codec import ignore
 from compresso.encodings.cpso import Cpso
 
 
@@ -29,7 +29,7 @@ class Masked(Cpso):
         return super().encode_volume(volume ^ volume.dtype.type(self.key), threads, watch)
 
     def decode_volume(self, stream, out, threads, watch):
-        super().decode_volume(stream, out, threads, unwatched)
+        super().decode_volume(stream, out, threads, ignore)
         out ^= out.dtype.type(self.key)
 
     def decode_part(self, stream, z0, out, shape, threads):

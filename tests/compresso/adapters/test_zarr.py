@@ -17,7 +17,7 @@ from xxhash import xxh3_64_intdigest
 import compresso as C
 from compresso import compressors, encodings
 from compresso.container import chunk
-from compresso.container.chunk import ChunkCodec, Layout
+from compresso.container.chunk import ChunkCodec, ChunkFormat
 from tests.helpers import peers
 from tests.helpers.paths import ROOT
 from tests.helpers.stores import own
@@ -29,7 +29,7 @@ SIGNED = (np.int8, np.int16, np.int32, np.uint8, np.uint16, np.uint32, np.uint64
 
 
 def layout_of(labels, **configuration):
-    return Layout(ChunkCodec(**configuration), labels.shape, labels.dtype)
+    return ChunkFormat(ChunkCodec(**configuration), labels.shape, labels.dtype)
 
 
 def part_of(layout, data, first, last):
@@ -264,5 +264,5 @@ def test_the_specification_names_what_there_is(zarr, tmp_path):
     assert schema["properties"]["name"]["const"] == example["name"]
     assert ById.from_config({k: v for k, v in by_id.items() if k != "id"}).get_config() == by_id
     described = next(line.strip() for line in text.splitlines() if line.startswith('    {"enc'))
-    layout = Layout(ChunkCodec("compresso", "zstd"), (64, 64, 64), np.dtype("<u8"))
+    layout = ChunkFormat(ChunkCodec("compresso", "zstd"), (64, 64, 64), np.dtype("<u8"))
     assert layout._key == xxh3_64_intdigest(described.encode())

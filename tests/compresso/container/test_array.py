@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import compresso as C
 from compresso.container import Reader
-from compresso.parallel import parallel
+from compresso.parallel import on_threads
 from tests.helpers.strategies import volumes
 
 LABELS = np.random.default_rng(0).integers(-3, 40, size=(11, 6, 7)).astype(np.int64) // 4
@@ -164,7 +164,7 @@ def right(array, seed):
 
 def test_threads_share_an_array(path):
     with C.open(path) as array:
-        assert all(parallel(lambda seed: right(array, seed), range(4), 4))
+        assert all(on_threads(lambda seed: right(array, seed), range(4), 4))
 
 
 def test_other_files_are_refused(tmp_path):

@@ -13,7 +13,7 @@ from xxhash import xxh3_64_intdigest
 
 import compresso as C
 from compresso.container import Reader, layout
-from compresso.container.group import Group
+from compresso.container.group import GroupRecord
 from tests.helpers.memory import peak
 
 
@@ -263,7 +263,7 @@ def test_a_group_that_claims_too_much_is_refused():
     bomb = zlib.compress(bytes(1 << 21))
     data = C.dumps(np.zeros((1, 1, 1), np.uint8), "none", "zlib")
     ((group, _),) = groups_of(data)
-    claim = group._replace(group=Group(1 << 21, len(bomb), xxh3_64_intdigest(bomb), 0))
+    claim = group._replace(group=GroupRecord(1 << 21, len(bomb), xxh3_64_intdigest(bomb), 0))
     with pytest.raises(C.DecodeError, match="lengths do not fit"):
         C.loads(pack_file(data, [(claim, bomb)]))
 

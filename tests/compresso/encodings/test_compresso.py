@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import compresso as C
 from compresso import encodings
-from compresso.container.chunk import ChunkCodec, Layout
+from compresso.container.chunk import ChunkCodec, ChunkFormat
 from tests.helpers import oracle
 from tests.helpers.paths import shared
 from tests.helpers.strategies import LARGEST, volumes
@@ -104,7 +104,7 @@ def test_signed_labels_are_named_as_they_are():
     with pytest.raises(C.LabelError, match=r"label -1 at .*\(0, 0, 0\)"):
         encodings.parse("compresso").encode(np.full((1, 4, 4), -1, np.int64))
     labels = np.array([[[7, 7], [7, -(2**63)]], [[7, 2**63 - 1], [7, 7]]])
-    chunk = Layout(ChunkCodec("compresso", "none", 1), labels.shape, labels.dtype)
+    chunk = ChunkFormat(ChunkCodec("compresso", "none", 1), labels.shape, labels.dtype)
     for encode in (chunk.encode, lambda labels: C.dumps(labels, "compresso", depth=1)):
         with pytest.raises(C.LabelError, match=rf"label {2**63 - 1} at .*\(1, 0, 1\)"):
             encode(labels)

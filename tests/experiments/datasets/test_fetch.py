@@ -166,15 +166,16 @@ def test_a_store_on_a_server(tmp_path, cylinder):
 
 def test_a_stopped_download_continues(tmp_path, cylinder, monkeypatch):
     folder, volume = cylinder
-    saved, save = [], fetch._save_part
+    saved, replacing = [], fetch.replacing
 
-    def stopping(folder, start, labels):
-        saved.append(start)
-        if len(saved) == 4:
-            raise KeyboardInterrupt
-        save(folder, start, labels)
+    def stopping(target, **settings):
+        if target.suffix == ".cps":
+            saved.append(int(target.stem))
+            if len(saved) == 4:
+                raise KeyboardInterrupt
+        return replacing(target, **settings)
 
-    monkeypatch.setattr(fetch, "_save_part", stopping)
+    monkeypatch.setattr(fetch, "replacing", stopping)
     with pytest.raises(KeyboardInterrupt):
         fetch.fetch("cyl", tmp_path / "data", str(folder), [].append)
     parts = sorted((tmp_path / "data").glob(".fetching-*/*"))
