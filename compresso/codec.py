@@ -2,7 +2,8 @@
 
 Both are plug-ins: frozen dataclasses whose fields are their parameters, in files of
 ``encodings/`` or ``compressors/``. A new one is a new file in its folder, and nothing lists it. A
-file whose name begins with ``_`` is a helper. Formats and kinds of stores are found so too.
+file whose name begins with ``_`` is a helper. Formats and kinds of stores, which have no
+parameters, are found in the same way.
 
 A *codec string* names a plug-in and its parameters, ``lzma:preset=9``. People write it, and tables
 use it as a key.
@@ -104,31 +105,39 @@ class Plugin(ABC):
         return self.spec
 
 
+def find_classes(package: str, base: type[T], kind: str) -> dict[str, type[T]]:
+    """Return the classes of a package's files that derive from ``base`` and have a ``name``, by it.
+
+    They are in alphabetical order, ``none`` first. Raises SpecError if two have the same name.
+    """
+    found: dict[str, type[T]] = {}
+    for file in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if file.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"{package}.{file.name}")
+        for item in vars(module).values():
+            own = inspect.isclass(item) and item.__module__ == module.__name__
+            if own and issubclass(item, base) and "name" in vars(item):
+                if item.name in found:
+                    files = found[item.name].__module__, item.__module__
+                    raise SpecError(f"two {kind}s are named {item.name!r}: in {files}")
+                found[item.name] = item
+    return dict(sorted(found.items(), key=lambda pair: (pair[0] != "none", pair[0])))
+
+
 P = TypeVar("P", bound=Plugin)
 
 
 class Registry(Generic[P]):
-    """The plug-ins of a package, subclasses of ``base``; errors call them ``kind``."""
+    """The codecs of a package, subclasses of ``base``; errors call them ``kind``."""
 
     def __init__(self, package: str, base: type[P], kind: str) -> None:
         self._package, self._base, self._kind = package, base, kind
 
     @cached_property
     def classes(self) -> dict[str, type[P]]:
-        """Every class by its name, in alphabetical order, ``none`` first."""
-        found: dict[str, type[P]] = {}
-        for file in pkgutil.iter_modules(importlib.import_module(self._package).__path__):
-            if file.name.startswith("_"):
-                continue
-            module = importlib.import_module(f"{self._package}.{file.name}")
-            for item in vars(module).values():
-                own = inspect.isclass(item) and item.__module__ == module.__name__
-                if own and issubclass(item, self._base) and "name" in vars(item):
-                    if item.name in found:
-                        files = found[item.name].__module__, item.__module__
-                        raise SpecError(f"two {self._kind}s are named {item.name!r}: in {files}")
-                    found[item.name] = item
-        return dict(sorted(found.items(), key=lambda pair: (pair[0] != "none", pair[0])))
+        """Every class by its name."""
+        return find_classes(self._package, self._base, self._kind)
 
     def names(self) -> list[str]:
         """Every name, ``none`` first."""

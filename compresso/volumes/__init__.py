@@ -199,7 +199,7 @@ def _strict(text: str, volume: Volume) -> Volume:
 @cache
 def suffixes() -> dict[str, Format]:
     """Return every known file ending, with its format."""
-    return {suffix: form() for form in formats.classes.values() for suffix in form.suffixes}
+    return {suffix: form() for form in formats() for suffix in form.suffixes}
 
 
 def ending(path: Path) -> str:

@@ -7,9 +7,10 @@ import io
 import math
 import os
 import warnings
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
@@ -17,7 +18,7 @@ import numpy as np
 import psutil
 
 from compresso.arrays import Labels, Shape, as_shape
-from compresso.codec import Plugin, Registry
+from compresso.codec import find_classes
 from compresso.errors import CompressoError, DecodeError, EncodeError, FileError
 from compresso.volumes._metadata import Metadata, geometry_of, leaves
 from compresso.volumes.volume import Volume
@@ -32,12 +33,14 @@ REFUSALS = (errno.EACCES, errno.EPERM, errno.EIO)
 CGROUP = Path("/sys/fs/cgroup")
 
 
-class Format(Plugin):
+class Format(ABC):
     """A file format. A subclass is one file in this folder and is not listed anywhere.
 
     Packages that a format needs are imported when a file is opened or written.
     """
 
+    #: Its name in messages.
+    name: ClassVar[str]
     #: The endings of its files, in lower case.
     suffixes: ClassVar[tuple[str, ...]]
     #: The first bytes of its files; every file begins with one of these.
@@ -87,7 +90,7 @@ class Format(Plugin):
         """Return the names of the other formats' fields, which its files lose."""
         geometry = geometry_of(metadata)
         lost = [] if self.key or not geometry else ["the geometry"]
-        forms = {form.key: form for form in formats.classes.values()}
+        forms = {form.key: form for form in formats()}
         for path, value in leaves(metadata):
             form = forms.get(path[0], Format)
             usual = value in form.usual.get(path[-1], ())
@@ -97,7 +100,11 @@ class Format(Plugin):
         return lost
 
 
-formats = Registry("compresso.volumes", Format, "format")  # type: ignore[type-abstract]
+@cache
+def formats() -> list[type[Format]]:
+    """Return all formats."""
+    found = find_classes("compresso.volumes", Format, "format")  # type: ignore[type-abstract]
+    return list(found.values())
 
 
 @contextmanager

@@ -5,10 +5,11 @@ A kind of store is one file in this folder with a class derived from :class:`Kin
 
 import os
 import re
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
@@ -16,7 +17,7 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 
 from compresso.arrays import Labels, space_axes
-from compresso.codec import Plugin, Registry, build
+from compresso.codec import build, find_classes
 from compresso.errors import EncodeError, FileError, SpecError
 from compresso.text import file_size
 from compresso.volumes import _metadata
@@ -98,10 +99,13 @@ class Found:
     box_of: Callable[[str], Box | None] | None = None
 
 
-@dataclass(frozen=True)
-class Kind(Plugin):
+class Kind(ABC):
     """A kind of store. A subclass is one file in this folder and is not listed anywhere."""
 
+    #: Its name in messages.
+    name: ClassVar[str]
+    #: A folder with the documents of several kinds is of the kind with the highest priority.
+    priority: ClassVar[int] = 0
     #: The names of the documents that mark it; the first is that of an array.
     markers: ClassVar[tuple[str, ...]]
     #: A document that marks a group without one of these.
@@ -124,12 +128,11 @@ class Kind(Plugin):
         return node.open(self.driver, **ONCE, **settings)
 
 
-_registry = Registry("compresso.volumes", Kind, "store")  # type: ignore[type-abstract]
-
-
+@cache
 def kinds() -> list[type[Kind]]:
-    """Return all kinds, in the order in which a folder is tested for them: Zarr 3 before 2."""
-    return list(_registry.classes.values())[::-1]
+    """Return all kinds, in the order in which a folder is tested for them."""
+    found = find_classes("compresso.volumes", Kind, "store")  # type: ignore[type-abstract]
+    return sorted(found.values(), key=lambda kind: -kind.priority)
 
 
 # -- names ----------------------------------------------------------------------------------------

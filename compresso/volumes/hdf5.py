@@ -26,6 +26,8 @@ from compresso.volumes.volume import Box, Volume, shape_of, slices_of
 USUAL = ("main", "volumes/labels/neuron_ids")
 #: Most soft links in a row, as in HDF5 itself.
 LINKS = 16
+#: Bytes of labels that a byte of a file can stand for, at most.
+LARGEST_RATIO = 1 << 16
 #: Datasets that an error lists.
 LISTED = 6
 #: The number of the filter that sorts the bytes of labels.
@@ -52,15 +54,17 @@ class Hdf5(Format):
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Volume]:
         """Open one dataset of an HDF5 file; ``inner`` may be empty if there is no choice."""
-        with require("h5py", "h5py", "this file").File(path, "r") as file:
+        import h5py
+
+        with h5py.File(path, "r") as file:
             dataset = _find(path, file, inner)
             own, dtype = dataset.shape or (), dataset.dtype
             shape = volume_shape(path, own, dtype)
             axes = space_axes(own)
             size = path.stat().st_size
             stored = _chunks(dataset, _load_filters(path, dataset), size)
-            # Missing chunks take no room in the file, but LIMIT bytes of them do not make sense.
-            check_room(bytes_of(shape, dtype) - LIMIT, size, 1 << 16)
+            # Missing chunks take no room in the file; up to LIMIT bytes of labels may be missing.
+            check_room(bytes_of(shape, dtype) - LIMIT, size, LARGEST_RATIO)
 
             def fetch_box(box: Box) -> Labels:
                 index: list[int | slice] = [0] * len(own)
@@ -84,12 +88,14 @@ class Hdf5(Format):
 
     def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write the dataset ``main``, packed with gzip, one chunk per slice."""
+        import h5py
+
         attributes, lost = attributes_of(volume.metadata)
         shape = volume.shape
         chunks = (1, *shape[1:]) if len(shape) == 3 else True
         packing = {} if 0 in shape else {"chunks": chunks, "compression": "gzip"}
         with _Disk(path, "w+") as disk:
-            with require("h5py", "h5py", "this file").File(disk, "w") as file:
+            with h5py.File(disk, "w") as file:
                 main = file.create_dataset("main", shape, volume.dtype, **packing)
                 for name, (value, kind) in attributes.items():
                     main.attrs.create(name, value, dtype=kind)

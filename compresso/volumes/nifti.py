@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from compresso.arrays import Labels
-from compresso.codec import require
 from compresso.errors import FileError
 from compresso.volumes import _format, _metadata
 from compresso.volumes._format import Format
@@ -58,14 +57,16 @@ class Nifti(Format):
     def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write a NIfTI file, packed with gzip if its name ends with .gz."""
         _format.check_writable(path, volume)
-        nibabel = require("nibabel", "nibabel", "this file")
+        import nibabel
+        from nibabel.spatialimages import HeaderDataError
+
         size = _metadata.own(volume.metadata, "nifti").get("sizeof_hdr")
         longer = size == VERSION_2 or max(volume.shape) > LONGEST
         header = (nibabel.Nifti2Header if longer else nibabel.Nifti1Header)(endianness="<")
         try:
             header.set_data_dtype(volume.dtype)
             header.set_data_shape(volume.shape[::-1])
-        except nibabel.spatialimages.HeaderDataError as error:
+        except HeaderDataError as error:
             raise FileError(f"{path}: NIfTI cannot hold the volume ({error})") from None
         extensions, lost = fill(header, volume.metadata)
         header["vox_offset"] = header.sizeof_hdr + len(extensions)
@@ -77,7 +78,8 @@ class Nifti(Format):
 
 def _header(data: bytes) -> Any:
     """Return the header of version 1 or 2, whose first field is its own size."""
-    nibabel = require("nibabel", "nibabel", "this file")
+    import nibabel
+
     for kind in (nibabel.Nifti1Header, nibabel.Nifti2Header):
         for sign, order in (("<", "little"), (">", "big")):
             size = kind.sizeof_hdr
@@ -194,8 +196,9 @@ def _are_close(affine: Any, other: Any) -> bool:
 
 def _errors() -> tuple[type[Exception], ...]:
     """Return nibabel's errors for invalid affines."""
-    nibabel = require("nibabel", "nibabel", "this file")
-    return (ValueError, ArithmeticError, nibabel.spatialimages.HeaderDataError)
+    from nibabel.spatialimages import HeaderDataError
+
+    return (ValueError, ArithmeticError, HeaderDataError)
 
 
 def _place(header: Any, place: Geometry) -> list[str]:

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from compresso.arrays import Labels, space_axes
-from compresso.codec import require
 from compresso.errors import FileError
 from compresso.volumes import _format, _metadata
 from compresso.volumes._format import Format
@@ -43,7 +42,8 @@ class Nrrd(Format):
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Volume]:
         """Open an NRRD file; its axes, x first, become [z, y, x]."""
-        nrrd = require("nrrd", "pynrrd", "this file")
+        import nrrd
+
         text, header, start = _header(path)
         for name in ("type", "dimension", "encoding", "sizes"):
             if name not in header:
@@ -126,7 +126,8 @@ def _field(header: Any, name: str, default: Any) -> Any:
 
 def _header(path: Path) -> tuple[bytes, Any, int]:
     """Return a file's header as bytes and as pynrrd reads it, and its length."""
-    nrrd = require("nrrd", "pynrrd", "this file")
+    import nrrd
+
     with path.open("rb") as file:
         text = b"".join(iter(lambda: b"" if (line := file.readline()).isspace() else line, b""))
         magic, *lines = text.split(b"\n")
@@ -319,7 +320,8 @@ def _parsed(line: str) -> tuple[str, str, str]:
 
 def _understood(name: str, value: str) -> Any:
     """Return the value of a field as pynrrd reads it; raises its errors and ValueError."""
-    nrrd = require("nrrd", "pynrrd", "this file")
+    import nrrd
+
     found = nrrd.read_header(["NRRD0005", f"{name}: {value}"])[name]
     if name in SHAPES and np.shape(found) != SHAPES[name]:
         raise ValueError(f"{name}: not for a volume")

@@ -59,6 +59,7 @@ class Precomputed(Kind):
     """A folder with ``info``, which lists the scales."""
 
     name = "precomputed"
+    priority = 1
     markers = ("info",)
     schemes = ("precomputed",)
     driver = "neuroglancer_precomputed"

@@ -21,7 +21,6 @@ from xml.etree import ElementTree
 import numpy as np
 
 from compresso.arrays import Labels
-from compresso.codec import require
 from compresso.errors import FileError
 from compresso.volumes import _format, _metadata
 from compresso.volumes._format import Format
@@ -59,7 +58,8 @@ class Tiff(Format):
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Volume]:
         """Open a series of a TIFF file; ``inner`` is its number if there are several."""
-        tifffile = require("tifffile", "tifffile", "this file")
+        import tifffile
+
         size = path.stat().st_size
         with io.BufferedReader(_Anonymous(path)) as disk:
             with _warnings_as_errors():
@@ -87,13 +87,15 @@ class Tiff(Format):
 
     def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write a TIFF file, one page per slice, compressed with zlib."""
+        import tifffile
+
         _format.check_writable(path, volume, ("b",))
         every, first, lost = tags(volume)
         dtype = volume.dtype.newbyteorder("=")
         options = {"shape": volume.shape[1:], "dtype": dtype}
         options |= {"compression": "zlib", "metadata": None}
         big = _format.bytes_of(volume.shape, dtype) > CLASSIC
-        with require("tifffile", "tifffile", "this file").TiffWriter(path, bigtiff=big) as file:
+        with tifffile.TiffWriter(path, bigtiff=big) as file:
             for number, page in enumerate(chain.from_iterable(parts)):
                 file.write(page, **options | (every if number else first))
         return lost
@@ -425,7 +427,8 @@ def render(place: Geometry) -> tuple[dict[str, Any], list[str]]:
 
 def _imagej_tags(fields: dict[str, Any]) -> tuple[list[Any], list[str]]:
     """Return the tags of ImageJ's metadata for tifffile, and the names of lost fields."""
-    pack = require("tifffile", "tifffile", "this file").tifffile.imagej_metadata_tag
+    from tifffile.tifffile import imagej_metadata_tag as pack
+
     found, lost = {}, []
     for name, value in fields.items():
         try:

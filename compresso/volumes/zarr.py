@@ -93,6 +93,7 @@ class Zarr3(_Zarr):
     """A folder with ``zarr.json``, which may name the axes."""
 
     name = "zarr3"
+    priority = 3
     markers = ("zarr.json",)
     schemes = ("zarr", "zarr3")
     driver = "zarr3"
@@ -102,6 +103,7 @@ class Zarr2(_Zarr):
     """A folder with ``.zarray`` or ``.zgroup``; xarray names the axes in ``.zattrs``."""
 
     name = "zarr2"
+    priority = 2
     markers = (".zarray", ".zgroup")
     schemes = ("zarr", "zarr2")
     driver = "zarr"

@@ -140,5 +140,5 @@ def test_commands_say_how_axes_are_read(tmp_path):
         assert "(4, 5, 6, 1)" in run("compress", source, tmp_path / "a.cps", "--force").stderr
         depots.same(tmp_path / "b.zarr", LABELS)
         (found,) = datasets.parse(str(source), tmp_path)
-        assert "(4, 5, 6, 1)" in found.check(None)[-1]
+        assert "(4, 5, 6, 1)" in found.notes(None)[-1]
         assert np.array_equal(found.load().labels, LABELS)
