@@ -43,7 +43,7 @@ COMPRESSION = click.option(
 THREADS = cli.threads()
 FORMAT = click.option(
     "--format",
-    "form",
+    "ending",
     metavar="ENDING",
     default="",
     show_default=False,
@@ -204,7 +204,7 @@ def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
     with progress_bar(quiet=not labels) as progress:
         done = files.describe_file(source, labels, threads, progress)
     found, groups = done.description, len(done.description.groups)
-    depth = min(found.depth, found.grid[0])
+    depth = min(found.depth, found.shape_zyx[0])
     if as_json:
         facts: dict[str, Any] = {"size": done.size}
         facts |= {"encoding": found.encoding, "compression": found.compression}

@@ -18,7 +18,7 @@ STANDARD = Path("-")
 #: Identifies versions of files: the size of each, and when it was written, in ns.
 Stamp = tuple[int, ...]
 #: Bytes of a stream that are checked before it is copied.
-HEAD = 1 << 20
+CHECKED_BYTES = 1 << 20
 
 _unfinished: set[Path] = set()
 
@@ -39,13 +39,13 @@ def is_stream(path: Path) -> bool:
 
 @contextmanager
 def replacing(
-    target: Path, force: bool = False, sources: Iterable[Path] = (), ending: str = ""
+    target: Path, force: bool = False, sources: Iterable[Path] = (), name: str = ""
 ) -> Iterator[Path]:
     """Give the path of a temporary file, which becomes the target at the end.
 
     The target is always the old file or the whole new one. A replaced file keeps its
     mode and owner, and a link stays a link. For the standard output, a FIFO or a device, the
-    temporary file is copied into it at the end. Its name has the given ``ending``, or the target's.
+    temporary file is copied into it at the end. It ends with ``name``, by default the target's.
     Raises FileError if the target cannot be written, is one of the ``sources``, or exists without
     ``force``, even if it was created in the meantime.
 
@@ -55,14 +55,14 @@ def replacing(
     ...     os.listdir(folder)
     ['a.txt']
     """
-    ending = ending or target.name[-50:]
+    name = name or target.name
     try:
         if target == STANDARD or is_stream(target):
-            with _copied_into(target, ending) as unfinished:
+            with _copied_into(target, name) as unfinished:
                 yield unfinished
         else:
             _check(target, force, sources)
-            with _renamed_to(Path(os.path.realpath(target)), force, ending) as unfinished:
+            with _renamed_to(Path(os.path.realpath(target)), force, name) as unfinished:
                 yield unfinished
     except FileExistsError:
         raise FileError(
@@ -92,9 +92,10 @@ def _check(target: Path, force: bool, sources: Iterable[Path]) -> None:
 
 
 @contextmanager
-def _renamed_to(target: Path, force: bool, ending: str) -> Iterator[Path]:
+def _renamed_to(target: Path, force: bool, name: str) -> Iterator[Path]:
     """Make or replace a file that is not a link; raises OSError."""
-    with _temporary(target.parent / _temporary_name(f".{ending}")) as unfinished:
+    short = name[-50:]  # a longer one may be too long for the file system with the prefix
+    with _temporary(target.parent / _temporary_name(f".{short}")) as unfinished:
         yield unfinished
         with open(unfinished, "rb+") as file:
             os.fsync(file.fileno())
@@ -119,11 +120,11 @@ def _renamed_to(target: Path, force: bool, ending: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _copied_into(target: Path, ending: str) -> Iterator[Path]:
+def _copied_into(target: Path, name: str) -> Iterator[Path]:
     """Copy a temporary file into a stream; raises OSError."""
     number = _opened(target)
     with open(number, "wb", 0) as file, temporary_folder() as folder:
-        unfinished = folder / ending
+        unfinished = folder / name
         with _naming_folder(f"{target}: cannot be written", folder):
             yield unfinished
         with unfinished.open("rb") as whole:
@@ -154,18 +155,18 @@ def _opened(target: Path) -> int:
 
 @contextmanager
 def seekable(
-    source: Path, ending: str = "", check: Callable[[bytes], object] | None = None
+    source: Path, name: str = "", check: Callable[[bytes], object] | None = None
 ) -> Iterator[Path]:
     """Give a file that can seek: the source, or a temporary copy of a stream.
 
-    The copy has the name ``ending``, or that of the source. ``check`` gets the first MiB of a
+    The copy has the given ``name``, or that of the source. ``check`` gets the first MiB of a
     stream before it is copied, and may raise an error. Raises FileError.
     """
     if source != STANDARD and not is_stream(source):
         yield source
         return
     with temporary_folder() as folder:
-        copy = folder / (ending or source.name[-50:])
+        copy = folder / (name or source.name)
         with _naming_folder(f"{source}: cannot be copied", folder), copy.open("wb") as file:
             file.writelines(_parts(source, check))
         try:
@@ -182,12 +183,12 @@ def _parts(source: Path, check: Callable[[bytes], object] | None) -> Iterator[by
     try:
         number = os.dup(0) if source == STANDARD else os.open(source, os.O_RDONLY)
         with open(number, "rb") as file:
-            part = file.read(HEAD)
+            part = file.read(CHECKED_BYTES)
             if check:
                 check(part)
             while part:
                 yield part
-                part = file.read(HEAD)
+                part = file.read(CHECKED_BYTES)
     except OSError as error:
         raise FileError(f"{source}: cannot be read ({error.strerror or error})") from None
 

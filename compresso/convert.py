@@ -29,12 +29,10 @@ from compresso.codec import DEFAULT_ENCODING, require
 from compresso.errors import CompressoError, EncodeError, FileError, LabelError
 from compresso.parallel import Scheduler
 from compresso.text import file_size
-from compresso.volumes import UNFINISHED, Folder, Metadata
-from compresso.volumes.volume import Box, Volume, around, format_box, grid, slices_of
+from compresso.volumes import UNFINISHED, ZARR_METADATA, Folder, Metadata
+from compresso.volumes.volume import Box, Volume, around, boxes_of, format_box, slices_of
 from compresso.volumes.zarr import OWN
 
-#: The metadata of a complete Zarr array.
-HEAD = "zarr.json"
 #: Where a target records the finished tasks.
 RECORDS = ".compresso/"
 #: The most voxels of a task: it limits the work that a kill undoes.
@@ -89,12 +87,12 @@ class Plan:
 
     def tasks(self) -> Iterator[Box]:
         """Yield the box of each task, x fastest."""
-        return grid(self.shape, self.task)
+        return boxes_of(self.shape, self.task)
 
     def units(self, task: Box) -> dict[str, Box]:
         """The objects of the target in a task, by their names."""
         found = {}
-        for box in grid(tuple(b - a for a, b in task), self.job.unit):
+        for box in boxes_of(tuple(b - a for a, b in task), self.job.unit):
             moved = tuple((a + at, b + at) for (a, b), (at, _) in zip(box, task, strict=True))
             numbers = (a // by for (a, _), by in zip(moved, self.job.unit, strict=True))
             found["c/" + "/".join(map(str, numbers))] = moved
@@ -136,7 +134,7 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
         raise FileError(f"{job.target}: not a folder but a file. Choose another target.")
     found = replace(job, source=volumes.absolute(job.source), target=folder.path or job.target)
     with volumes.open(found.source, memory, job.strict) as volume:
-        least, room = _needs(job.unit, volume, job), max(0, memory - BASE)
+        least, room = _task_memory(job.unit, volume, job), max(0, memory - BASE)
         if fewer:
             at_once = max(1, min(at_once, room // least))
         if least > room // at_once:
@@ -147,7 +145,7 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
                 f"program takes {file_size(BASE)} and each task {file_size(least)} "
                 f"({at_once} at a time). Give --memory {enough}M, or smaller chunks or shards."
             )
-        task = _task(volume, job, room // at_once, at_once)
+        task = _task_shape(volume, job, room // at_once, at_once)
         fields, dropped = volumes.fit(volume.metadata)
         lost = [*volume.lost, *dropped]
         # JSON has no place for a name's bytes that are not UTF-8.
@@ -159,8 +157,8 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
             shape=volume.shape,
             task=task,
             at_once=at_once,
-            task_nbytes=_needs(task, volume, job),
-            room=room // at_once - _needs(task, volume, job) + _across(task, volume),
+            task_nbytes=_task_memory(task, volume, job),
+            room=room // at_once - _task_memory(task, volume, job) + _read_memory(task, volume),
             sources=tuple(volume.paths),
             stamp=volume.stamp,
             token=secrets.token_hex(8),
@@ -187,7 +185,7 @@ def _check_apart(job: Job, folder: Folder) -> None:
         )
 
 
-def _needs(task: Shape, volume: Volume, job: Job) -> int:
+def _task_memory(task: Shape, volume: Volume, job: Job) -> int:
     """Bytes that a task takes, about."""
     # Its labels, an object to compare with them, and chunks of the source that cross its border.
     size = volume.dtype.itemsize
@@ -195,10 +193,10 @@ def _needs(task: Shape, volume: Volume, job: Job) -> int:
     unit = math.prod(job.unit)
     chunk_bytes = CHUNK_BYTES + encodings.parse(job.encoding).working_bytes
     own = size * math.prod(task) + (size + 1) * unit + chunk_bytes * min(inner, unit)
-    return own + _across(task, volume)
+    return own + _read_memory(task, volume)
 
 
-def _across(task: Shape, volume: Volume) -> int:
+def _read_memory(task: Shape, volume: Volume) -> int:
     """Bytes of the chunks, or slices, that are read at a time for a task."""
     touched = math.prod(
         min(n, -(-t // c) * c + (c if t % c else 0))
@@ -207,20 +205,20 @@ def _across(task: Shape, volume: Volume) -> int:
     return volume.dtype.itemsize * min(touched, 4 * math.prod(volume.chunk))
 
 
-def _task(volume: Volume, job: Job, share: int, at_once: int) -> Shape:
+def _task_shape(volume: Volume, job: Job, share: int, at_once: int) -> Shape:
     """The shape of a task: whole objects of the target, and of the source if they fit."""
     task = job.unit
     most = max(min(LARGEST, volume.voxels // at_once), math.prod(volume.chunk))
     # First as far as the source's chunks reach, so that each is read once; then all axes.
     for goal in (volume.chunk, volume.shape):
-        while larger := _grown(task, job.unit, goal, volume.shape):
-            if math.prod(larger) > most or _needs(larger, volume, job) > share:
+        while larger := _longer_task(task, job.unit, goal, volume.shape):
+            if math.prod(larger) > most or _task_memory(larger, volume, job) > share:
                 break
             task = larger
     return task
 
 
-def _grown(task: Shape, unit: Shape, goal: Shape, shape: Shape) -> Shape | None:
+def _longer_task(task: Shape, unit: Shape, goal: Shape, shape: Shape) -> Shape | None:
     """Twice as long along the axis that is farthest from its goal; x before y before z."""
     ends = [min(g, n) for g, n in zip(goal, shape, strict=True)]
     short = [axis for axis in (2, 1, 0) if task[axis] < ends[axis]]
@@ -234,7 +232,7 @@ def _grown(task: Shape, unit: Shape, goal: Shape, shape: Shape) -> Shape | None:
 def begin(plan: Plan) -> Plan:
     """Create the plan's target, or recognise it; raises FileError if it is another array."""
     folder, text = volumes.Folder(plan.job.target), plan.job.target
-    complete, begun = folder.read([HEAD, UNFINISHED])
+    complete, begun = folder.read([ZARR_METADATA, UNFINISHED])
     old = begun if complete is None else complete
     if old is not None:
         found, own = _fields(old), _fields(plan.head)
@@ -252,7 +250,7 @@ def begin(plan: Plan) -> Plan:
                 "another target, or replace it with --force."
             )
         folder.write({UNFINISHED: old})  # its name until nothing of the old array is left
-        for name in (HEAD, "c/", RECORDS):
+        for name in (ZARR_METADATA, "c/", RECORDS):
             folder.remove(name)
     elif any(not name.endswith(".__lock") for name in folder.names()):  # TensorStore's lock files
         raise FileError(f"{text}: folder is not empty. Choose another target.")
@@ -265,7 +263,7 @@ def _check_target(folder: Folder, head: bytes) -> tuple[bytes | None, bytes | No
 
     It is called before each write, so that two conversions do not mix their chunks.
     """
-    complete, begun = folder.read([HEAD, UNFINISHED])
+    complete, begun = folder.read([ZARR_METADATA, UNFINISHED])
     current = begun if complete is None else complete
     if current is None:
         raise FileError(f"{folder.text}: removed while it was written. Run the command again.")
@@ -314,7 +312,7 @@ def convert(plan: Plan, scheduler: Scheduler) -> Iterator[Done]:
     folder = volumes.Folder(plan.job.target)
     complete, begun = _check_target(folder, plan.head)
     if complete is None:
-        folder.write({HEAD: plan.head})
+        folder.write({ZARR_METADATA: plan.head})
     if begun is not None:
         folder.remove(UNFINISHED)
 
@@ -440,7 +438,7 @@ class Encoder:
         import compresso.adapters.zarr  # noqa: F401  (registers the codec)
 
         self._buffer = zarr.core.buffer.default_buffer_prototype().buffer
-        self._objects = {HEAD: self._buffer.from_bytes(head)}
+        self._objects = {ZARR_METADATA: self._buffer.from_bytes(head)}
         store = zarr.storage.MemoryStore(self._objects)
         self._array = zarr.open_array(store, mode="r+", config={"write_empty_chunks": False})
 
@@ -487,7 +485,7 @@ def _head(volume: Volume, job: Job, attributes: dict[str, Any]) -> bytes:
         )
     except ValueError as error:
         raise EncodeError(f"chunks of {job.chunks} in shards of {job.shards}: {error}") from None
-    data: bytes = objects[HEAD].to_bytes()
+    data: bytes = objects[ZARR_METADATA].to_bytes()
     return data
 
 

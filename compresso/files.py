@@ -1,8 +1,8 @@
 """Whole files: a label volume to a compressed file and back, one group of slices at a time.
 
 The functions share these parameters: ``threads``, groups that are processed at once; ``force``, to
-overwrite the target; ``form``, the file ending of the volume's format if its name does not have it;
-``progress``, called with the numbers of finished and of all groups.
+overwrite the target; ``ending``, the file ending of the volume's format if its name does not have
+it; ``progress``, called with the numbers of finished and of all groups.
 """
 
 from collections.abc import Generator, Iterable, Iterator
@@ -16,7 +16,7 @@ import numpy as np
 
 from compresso import container, volumes
 from compresso.arrays import LIMIT, Labels, Shape
-from compresso.atomic import HEAD, check_unchanged, replacing, seekable
+from compresso.atomic import CHECKED_BYTES, check_unchanged, replacing, seekable
 from compresso.codec import DEFAULT_ENCODING, ignore
 from compresso.container.description import Description
 from compresso.errors import DecodeError, FileError, naming
@@ -64,7 +64,7 @@ def default_target(source: str) -> Path:
     path = volumes.split(source)[0]
     if source == "-" or "://" in source or "|" in source:
         raise FileError(f"{source}: not a local file. Name the target as well.")
-    ending = volumes.ending(path) or path.suffix
+    ending = volumes.known_ending(path) or path.suffix
     return path.with_name(f"{path.name[: len(path.name) - len(ending)]}.cps")
 
 
@@ -76,7 +76,7 @@ def compress_file(
     memory: int | None = None,
     threads: int = 1,
     force: bool = False,
-    form: str = "",
+    ending: str = "",
     progress: Progress = ignore,
     depth: int | None = None,
 ) -> Result:
@@ -88,9 +88,9 @@ def compress_file(
     FileError, and EncodeError if the encoding cannot hold the labels.
     """
     if is_cpso(target):
-        return _copy(source, target, ALL, force, form)
+        return _copy(source, target, ALL, force, ending)
     with (
-        _opened(source, target, force, form, memory) as (volume, unfinished),
+        _opened(source, target, force, ending, memory) as (volume, unfinished),
         open(unfinished, "wb") as file,
     ):
         shape = volume.own if 0 < len(volume.own) < 3 else volume.shape
@@ -116,7 +116,7 @@ def decompress_file(
     limit: int = LIMIT,
     threads: int = 1,
     force: bool = False,
-    form: str = "",
+    ending: str = "",
     progress: Progress = ignore,
 ) -> Result:
     """Restore a compressed file, or some of its slices, to a file of a known format.
@@ -126,8 +126,8 @@ def decompress_file(
     for damage without ``salvage``.
     """
     if is_cpso(source):
-        return _copy(str(source), target, slices, force, target_form=form)
-    name = volumes.named(target, form, FORMAT)
+        return _copy(str(source), target, slices, force, target_ending=ending)
+    name = volumes.named(target, ending, FORMAT)
     faults: list[container.Damage] = []
     with _reader(source, salvage, limit) as reader:
         description = reader.description
@@ -138,20 +138,20 @@ def decompress_file(
             if not salvage:
                 raise
             faults.append(container.Damage(0, 0, str(error)))
-        (z0, z1), notes = _chosen(description.grid[0], slices, source)
-        shape: Shape = (z1 - z0, *description.grid[1:])
+        (z0, z1), notes = _chosen(description.shape_zyx[0], slices, source)
+        shape: Shape = (z1 - z0, *description.shape_zyx[1:])
         if slices == ALL and volumes.any_shape(name):
             shape = description.shape
         elif len(description.shape) < 3:
             notes.append(f"{target}: array of shape {description.shape} written as {shape}")
         with (
-            replacing(target, force, [source], name.name[-50:]) as unfinished,
+            replacing(target, force, [source], name.name) as unfinished,
             closing(
                 _groups(reader, (z0, z1), threads, progress, faults if salvage else None)
             ) as groups,
         ):
             parts = (group.reshape(shape) if len(shape) < 3 else group for group in groups)
-            metadata = volumes.sliced(description.metadata or {}, z0, z1, description.grid[0])
+            metadata = volumes.sliced(description.metadata or {}, z0, z1, description.shape_zyx[0])
             about = volumes.Volume(shape, np.dtype(description.dtype), metadata=metadata)
             lost = volumes.write(unfinished, about, parts)
             nbytes = unfinished.stat().st_size
@@ -188,18 +188,23 @@ def describe_file(
         return Result(_as_cpso(volume, volume.shape), source.stat().st_size, labels=count)
     with _reader(source) as reader:
         reader.check_end()
-        span = 0, reader.description.grid[0]
+        span = 0, reader.description.shape_zyx[0]
         with closing(_groups(reader, span, threads, progress)) as groups:
             count = _distinct(groups) if labels else None
         return Result(reader.description, reader.nbytes, labels=count)
 
 
 def _copy(
-    source: str, target: Path, slices: Slices, force: bool, form: str = "", target_form: str = ""
+    source: str,
+    target: Path,
+    slices: Slices,
+    force: bool,
+    ending: str = "",
+    target_ending: str = "",
 ) -> Result:
     """Write a volume to a file of another format: to or from a stream of PyPI's package."""
-    name = volumes.named(target, target_form, FORMAT)
-    with _opened(source, target, force, form, ending=name.name[-50:]) as (volume, unfinished):
+    name = volumes.named(target, target_ending, FORMAT)
+    with _opened(source, target, force, ending, name=name.name) as (volume, unfinished):
         (z0, z1), notes = _chosen(volume.shape[0], slices, source)
         shape = (z1 - z0, *volume.shape[1:])
         metadata = volumes.sliced(volume.metadata, z0, z1, volume.shape[0])
@@ -221,15 +226,15 @@ def _slabs(volume: volumes.Volume, z0: int, z1: int, step: int = STEP) -> Iterat
 
 @contextmanager
 def _opened(
-    source: str, target: Path, force: bool, form: str, memory: int | None = None, ending: str = ""
+    source: str, target: Path, force: bool, ending: str, memory: int | None = None, name: str = ""
 ) -> Iterator[tuple[volumes.Volume, Path]]:
     """Open a volume, and give the temporary path of its target.
 
     The target appears only if the source has not changed meanwhile.
     """
     with (
-        volumes.open(source, memory, False, form, FORMAT) as volume,
-        replacing(target, force, volume.paths, ending) as unfinished,
+        volumes.open(source, memory, False, ending, FORMAT) as volume,
+        replacing(target, force, volume.paths, name) as unfinished,
         naming(source),
     ):
         yield volume, unfinished
@@ -267,7 +272,7 @@ def _groups(
                 raise group
             else:
                 faults.append(container.Damage(low, high, f"{group}; they are filled with 0"))
-                yield np.zeros((high - low, *description.grid[1:]), description.dtype)
+                yield np.zeros((high - low, *description.shape_zyx[1:]), description.dtype)
             progress(done, len(numbers))
 
 
@@ -304,7 +309,7 @@ def _reader(source: Path, salvage: bool = False, limit: int = LIMIT) -> Iterator
                 reader = container.Reader(file, salvage, limit, volumes.available() // 4)
             except DecodeError:
                 file.seek(0)
-                _check_start(source, file.read(HEAD))
+                _check_start(source, file.read(CHECKED_BYTES))
                 raise
             yield reader
 
@@ -313,8 +318,8 @@ def _check_start(source: Path, start: bytes) -> None:
     """Raise FileError if a file does not begin as a compressed file does."""
     if start.startswith(container.MAGIC):
         return
-    for ending, form in volumes.suffixes().items():
-        if source.name.lower().endswith(ending) and form.begins(start):
+    for ending, format in volumes.suffixes().items():
+        if source.name.lower().endswith(ending) and format.begins(start):
             raise FileError(
                 f"{source}: a volume ({ending}), not a compresso file. To compress it: compresso "
                 f"compress {source}"

@@ -91,7 +91,7 @@ class CompressedArray:
             raise TypeError(
                 f"cannot pickle an array opened from a {kind}. Open it by its path or from bytes."
             )
-        return _again, (origin, self._threads, self._limit, self._reader.fingerprint)
+        return _reopened, (origin, self._threads, self._limit, self._reader.fingerprint)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Labels:
         return array_protocol(self._whole, dtype, copy)
@@ -233,7 +233,7 @@ def _opened(origin: str | bytes | BinaryIO) -> BinaryIO:
     return io.BytesIO(origin) if isinstance(origin, bytes) else origin
 
 
-def _again(origin: str | bytes, threads: int, limit: int, fingerprint: int) -> CompressedArray:
+def _reopened(origin: str | bytes, threads: int, limit: int, fingerprint: int) -> CompressedArray:
     """Open a pickled array again; raises FileError if the file has changed since."""
     array = CompressedArray(origin, threads, limit)
     if array._reader.fingerprint != fingerprint:

@@ -79,7 +79,7 @@ class ChunkFormat:
             raise EncodeError(f"labels must be integers or bool, not {self.dtype.name}")
 
     @property
-    def grid(self) -> tuple[int, int, int]:
+    def shape_zyx(self) -> tuple[int, int, int]:
         """The chunk as slices, rows and columns; more axes than three are slices of slices."""
         rest, plane = self.shape[:-2], self.shape[-2:]
         y, x = (1,) * (2 - len(plane)) + plane
@@ -93,7 +93,7 @@ class ChunkFormat:
     @cached_property
     def groups(self) -> Groups:
         """The slices of each group; there are none if the chunk is empty."""
-        nz, depth = self.grid[0], self.codec.depth
+        nz, depth = self.shape_zyx[0], self.codec.depth
         return Groups(
             nz if math.prod(self.shape) else 0,
             max(1, nz if depth is None else depth * self.per_step),
@@ -107,7 +107,7 @@ class ChunkFormat:
     @cached_property
     def _key(self) -> int:
         """The seed of the head's hash, which binds a chunk to the metadata of its array."""
-        nz = self.grid[0]
+        nz = self.shape_zyx[0]
         described = {
             "encoding": self.codec.encoding,
             "compression": self.codec.compression,
@@ -120,7 +120,7 @@ class ChunkFormat:
     def encode(self, array: Labels) -> bytes:
         """Encode a chunk of any memory layout and byte order; raises EncodeError."""
         shift = shift_of(self.dtype, [array])
-        volume = array.reshape(self.grid)
+        volume = array.reshape(self.shape_zyx)
         table, bodies = np.zeros(len(self.groups), GROUP), []
         for number in range(len(self.groups)):
             z0, z1 = self.groups.span(number)
@@ -139,7 +139,7 @@ class ChunkFormat:
         size = self.head_bytes + sum(self._read_head(head)[0]["body"].tolist())
         if len(view) != size:
             raise DecodeError(f"chunk: {len(view)} bytes instead of {size}")
-        return self._decode(head, bodies, 0, self.grid[0]).reshape(self.shape)
+        return self._decode(head, bodies, 0, self.shape_zyx[0]).reshape(self.shape)
 
     def span(self, head: Buffer, first: int, last: int) -> tuple[int, int]:
         """Start and end of the groups that hold steps first..last-1 along the first axis.
@@ -162,7 +162,7 @@ class ChunkFormat:
     def _decode(self, head: Buffer, body: Buffer, z0: int, z1: int) -> Labels:
         """Slices z0..z1-1 from the bodies of the groups that hold them."""
         table, shift = self._read_head(head)
-        out = np.empty((z1 - z0, *self.grid[1:]), self.dtype.newbyteorder("="))
+        out = np.empty((z1 - z0, *self.shape_zyx[1:]), self.dtype.newbyteorder("="))
         view = memoryview(body).cast("B")
         for number in self.groups.of(z0, z1):
             group = GroupRecord(*map(int, table[number]))

@@ -48,14 +48,14 @@ class Description:
         return Method.parse(self.encoding, self.compression)
 
     @property
-    def grid(self) -> Shape:
+    def shape_zyx(self) -> Shape:
         """The shape as z, y, x."""
         return as_shape(self.shape)
 
     @property
     def groups(self) -> Groups:
         """The slices of each group; there are none if the volume is empty."""
-        return Groups(self.grid[0] if math.prod(self.shape) else 0, self.depth)
+        return Groups(self.shape_zyx[0] if math.prod(self.shape) else 0, self.depth)
 
     @property
     def nbytes(self) -> int:
@@ -65,13 +65,13 @@ class Description:
     @property
     def group_nbytes(self) -> int:
         """Bytes of the labels of the largest group."""
-        z, y, x = self.grid
+        z, y, x = self.shape_zyx
         return min(z, self.depth) * y * x * np.dtype(self.dtype).itemsize
 
     @property
     def group_memory(self) -> int:
         """Bytes of memory that encoding or decoding a group takes, about."""
-        z, y, x = self.grid
+        z, y, x = self.shape_zyx
         return max(1, min(z, self.depth) * y * x * _voxel_memory(self.encoding))
 
     def to_json(self) -> bytes:

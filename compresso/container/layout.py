@@ -30,7 +30,7 @@ GROUP = Struct("<4sIQQQQ")  # mark, number, stream and body bytes, hashes of bod
 GROUP_BYTES = GROUP.size + CHECK.size
 
 END_MARK = b"END\0\0\0\0\0"
-PLACE = np.dtype([("at", "<u8"), ("check", "<u8")])  # of a group: its offset, its head's hash
+INDEX_ENTRY = np.dtype([("at", "<u8"), ("check", "<u8")])  # of a group: its offset, its head's hash
 TAIL = Struct("<QQQ8s")  # where the end begins, its bytes, its hash, the last mark
 LAST_MARK = b"CPSOEND\0"
 
@@ -52,7 +52,7 @@ class Head(NamedTuple):
     @property
     def end_bytes(self) -> int:
         """Bytes of the end of the file."""
-        index = PLACE.itemsize * len(self.description.groups)
+        index = INDEX_ENTRY.itemsize * len(self.description.groups)
         return len(END_MARK) + len(self.data) + index + TAIL.size
 
     def check_size(self, size: int) -> None:
@@ -74,7 +74,7 @@ class End(NamedTuple):
     """The end of a file: its head once more, and the index of the groups."""
 
     head: Head
-    places: NDArray[Any]  # of the groups, as PLACE
+    entries: NDArray[Any]  # of the index, as INDEX_ENTRY
     edges: NDArray[np.uint64]  # where each group begins, and where the end begins
 
 
@@ -139,9 +139,9 @@ def unpack_group(data: bytes, key: int) -> GroupHead | None:
     return GroupHead(number, GroupRecord(*fields), check)
 
 
-def pack_end(start: int, head: bytes, places: NDArray[Any]) -> bytes:
-    """The end of a file, which begins at ``start``; ``places`` are the groups' as PLACE."""
-    data = END_MARK + head + places.tobytes()
+def pack_end(start: int, head: bytes, index: NDArray[Any]) -> bytes:
+    """The end of a file, which begins at ``start``; ``index`` are the groups' as INDEX_ENTRY."""
+    data = END_MARK + head + index.tobytes()
     data += TAIL.pack(start, len(data) + TAIL.size, 0, b"")[:16]
     return data + CHECK.pack(xxh3_64_intdigest(data)) + LAST_MARK
 
@@ -168,10 +168,10 @@ def read_end(at: ReadAt, size: int) -> End | None:
     hashed = length - CHECK.size - len(LAST_MARK)
     if not data.startswith(END_MARK) or xxh3_64_intdigest(data[:hashed]) != check:
         return None
-    places = np.frombuffer(
-        data, PLACE, len(head.description.groups), len(END_MARK) + len(head.data)
+    index = np.frombuffer(
+        data, INDEX_ENTRY, len(head.description.groups), len(END_MARK) + len(head.data)
     )
-    edges = np.append(places["at"], np.uint64(start))
+    edges = np.append(index["at"], np.uint64(start))
     gaps = edges[1:] - edges[:-1]  # modulo 2**64
     follow = (gaps >= GROUP_BYTES).all() and (edges[1:] > edges[:-1]).all()
-    return End(head, places, edges) if follow and int(edges[0]) == len(head.data) else None
+    return End(head, index, edges) if follow and int(edges[0]) == len(head.data) else None

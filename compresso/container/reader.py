@@ -31,7 +31,7 @@ from compresso.parallel import Progress, in_order, shares
 
 STEP = 1 << 20  # bytes that are searched for a mark at once
 #: The heads of groups by their number, and where the body of each begins; in the order of the file.
-Found = dict[int, list[tuple[int, GroupHead]]]
+GroupHeads = dict[int, list[tuple[int, GroupHead]]]
 
 
 class Source:
@@ -158,7 +158,7 @@ class Reader:
     @property
     def fingerprint(self) -> int:
         """A hash of the file's length, head and index, to recognise the file."""
-        index = self._end.places.tobytes() if self._end else b""
+        index = self._end.entries.tobytes() if self._end else b""
         return xxh3_64_intdigest(self._head.data + index, self._source.size)
 
     def read(self, z0: int = 0, z1: int | None = None, threads: int = 1) -> Labels:
@@ -167,8 +167,8 @@ class Reader:
         Raises DecodeError, which names the damaged slices.
         """
         description, groups = self.description, self.description.groups
-        z0, z1, _ = slice(z0, z1).indices(description.grid[0])
-        shape, dtype = (max(0, z1 - z0), *description.grid[1:]), np.dtype(description.dtype)
+        z0, z1, _ = slice(z0, z1).indices(description.shape_zyx[0])
+        shape, dtype = (max(0, z1 - z0), *description.shape_zyx[1:]), np.dtype(description.dtype)
         numbers = groups.of(z0, z1)
         self.check_size(math.prod(shape) * dtype.itemsize)
         if numbers:
@@ -255,7 +255,7 @@ class Reader:
         """The offset of a group's body, and its head; raises DecodeError."""
         check = None
         if self._end is not None:
-            check = int(self._end.places["check"][number])
+            check = int(self._end.entries["check"][number])
         if self._end is not None and self._in_place:
             start, stop = map(int, self._end.edges[number : number + 2])
             head = unpack_group(self._source.at(start, GROUP_BYTES), self._head.key)
@@ -300,9 +300,9 @@ class Reader:
         return "its end is damaged or missing: the file was cut, or never finished"
 
     @cached_property
-    def _scanned(self) -> Found:
+    def _scanned(self) -> GroupHeads:
         """Every head of a group that can be found, also where a part of the file is missing."""
-        found: Found = {}
+        found: GroupHeads = {}
         at = search = self._start
         while True:
             head = unpack_group(self._source.at(at, GROUP_BYTES), self._head.key)

@@ -10,7 +10,7 @@ from compresso.arrays import Labels, as_shape, as_volume
 from compresso.codec import Buffer, ignore
 from compresso.container.description import Description
 from compresso.container.group import GroupRecord, encode_group
-from compresso.container.layout import PLACE, pack_end, pack_group, pack_head
+from compresso.container.layout import INDEX_ENTRY, pack_end, pack_group, pack_head
 from compresso.errors import EncodeError, LabelError
 from compresso.parallel import Progress, in_order, shares
 
@@ -37,7 +37,7 @@ def write(
     def pack(section: tuple[int, Labels]) -> tuple[int, GroupRecord, Buffer]:
         number, labels = section
         z0, z1 = groups.span(number)
-        if as_volume(labels).shape != (z1 - z0, *description.grid[1:]):
+        if as_volume(labels).shape != (z1 - z0, *description.shape_zyx[1:]):
             raise EncodeError(f"group {number} holds slices {z0} to {z1 - 1}, not these")
         labels = labels.reshape(as_shape(labels.shape))
         try:
@@ -47,18 +47,18 @@ def write(
 
     sections = ((number, read(*span)) for number, span in enumerate(groups))
     head = pack_head(description)
-    places = np.zeros(len(groups), PLACE)
+    index = np.zeros(len(groups), INDEX_ENTRY)
     file.write(head.data)
     progress(0, len(groups))
     at = len(head.data)
     with closing(in_order(pack, sections, at_once)) as packed:
         for number, group, body in packed:
             data, check = pack_group(number, group, head.key)
-            places[number] = at, check
+            index[number] = at, check
             file.write(data)
             file.write(body)
             at += len(data) + group.body_bytes
             progress(number + 1, len(groups))
-    end = pack_end(at, head.data, places)
+    end = pack_end(at, head.data, index)
     file.write(end)
     return at + len(end)

@@ -29,11 +29,20 @@ from compresso.text import extent, file_size
 from compresso.volumes import _metadata, _stores
 from compresso.volumes._format import Format, available, formats, reading, volume_shape
 from compresso.volumes._metadata import Metadata, fit, geometry_of, report_lost, summary
-from compresso.volumes._stores import UNFINISHED, Folder, absolute, names_store, short, what_is
+from compresso.volumes._stores import (
+    UNFINISHED,
+    ZARR_METADATA,
+    Folder,
+    absolute,
+    names_store,
+    short,
+    what_is,
+)
 from compresso.volumes.volume import Box, Volume, of_array, shape_of
 
 __all__ = [
     "UNFINISHED",
+    "ZARR_METADATA",
     "Folder",
     "Format",
     "Metadata",
@@ -41,9 +50,9 @@ __all__ = [
     "absolute",
     "any_shape",
     "available",
-    "ending",
     "fit",
     "geometry_of",
+    "known_ending",
     "local",
     "named",
     "names_store",
@@ -71,7 +80,7 @@ def open(
     text: str | Path,
     memory: int | None = None,
     strict: bool = False,
-    form: str = "",
+    ending: str = "",
     advice: str = "",
 ) -> Iterator[Volume]:
     """Open a volume, of which any part can be read.
@@ -86,7 +95,7 @@ def open(
         of the free memory.
     strict : bool
         Refuse missing chunks; by default they have the fill value.
-    form : str
+    ending : str
         The file ending of the format, such as ``nii.gz``, if the file's name does not have it.
     advice : str
         The end of the error message for a file of unknown format.
@@ -113,47 +122,47 @@ def open(
     path, inner = split(text)
     if path != STANDARD and not path.exists():
         raise FileError(f"{path}: no such file")
-    if not form and path.suffix.lower() == ".cps":
+    if not ending and path.suffix.lower() == ".cps":
         restored = path.with_suffix(".h5")
         raise FileError(
             f"{path}: already compressed. To restore it: compresso decompress {path} {restored}"
         )
-    kind = suffixes()[ending(named(path, form, advice))]
-    if inner and not kind.several:
+    format = suffixes()[known_ending(named(path, ending, advice))]
+    if inner and not format.holds_several:
         raise FileError(f"{path}: the file has one volume. Remove what follows the colon: {inner}")
 
     def check(start: bytes) -> None:
-        if not kind.begins(start):
-            raise FileError(f"{path}: not in the {kind.name} format")
+        if not format.begins(start):
+            raise FileError(f"{path}: not in the {format.name} format")
 
     with seekable(path, check=check) as file, ExitStack() as opened:
-        with reading(file, kind.name):
-            paths = kind.files(file) if file == path else (path,)
+        with reading(file, format.name):
+            paths = format.files(file) if file == path else (path,)
             before = stamp(paths)
-            volume = opened.enter_context(kind.open(file, inner))
+            volume = opened.enter_context(format.open(file, inner))
         volume_shape(file, volume.shape, volume.dtype)
-        if 0 in volume.shape and not kind.empty:
+        if 0 in volume.shape and not format.empty:
             raise FileError(f"{file}: empty volume ({extent(volume.shape)} voxels)")
         room = available() // 4 if memory is None else memory
-        found = _with_boxes(text, volume, room, file, kind)
+        found = _with_boxes(text, volume, room, file, format)
         found = replace(found, paths=paths, stamp=before)
         yield _strict(text, found) if strict else found
 
 
-def _with_boxes(text: str, volume: Volume, memory: int, file: Path, kind: Format) -> Volume:
+def _with_boxes(text: str, volume: Volume, memory: int, file: Path, format: Format) -> Volume:
     """Return a volume any box of which can be read, from ``memory`` bytes of slices at a time."""
     lock = threading.RLock()
     last: dict[int, Labels] = {}  # one slice, of which more boxes may be needed
     plane = math.prod(volume.shape[1:]) * volume.dtype.itemsize
 
     def fetch(start: int, stop: int) -> Labels:
-        with lock, reading(file, kind.name):
+        with lock, reading(file, format.name):
             return volume.read(start, stop)
 
     def fetch_box(box: Box) -> Labels:
         (z0, z1), (y0, y1), (x0, x1) = box
         if volume.fetch_box:
-            with lock, reading(file, kind.name):
+            with lock, reading(file, format.name):
                 return volume.read_box(box)
         whole = shape_of(box)[1:] == volume.shape[1:]
         depth = z1 - z0 if whole else memory // max(1, plane)
@@ -199,21 +208,21 @@ def _strict(text: str, volume: Volume) -> Volume:
 @cache
 def suffixes() -> dict[str, Format]:
     """Return every known file ending, with its format."""
-    return {suffix: form() for form in formats() for suffix in form.suffixes}
+    return {suffix: format() for format in formats() for suffix in format.suffixes}
 
 
-def ending(path: Path) -> str:
+def known_ending(path: Path) -> str:
     """Return the known ending of a file name in lower case; empty if it has none."""
     name = path.name.lower()
     return max(filter(name.endswith, suffixes()), key=len, default="")
 
 
-def named(path: Path, form: str = "", advice: str = "") -> Path:
-    """Return the path, or a name with the ending ``form``; raises FileError for unknown formats."""
+def named(path: Path, ending: str = "", advice: str = "") -> Path:
+    """Return the path, or a name with this ``ending``; raises FileError for unknown formats."""
     if path.is_dir():
         raise FileError(f"{path}: not a file or a known store (it is a folder)")
-    name = Path(f"volume.{form.lstrip('.')}") if form else path
-    if not ending(name):
+    name = Path(f"volume.{ending.lstrip('.')}") if ending else path
+    if not known_ending(name):
         known = ", ".join(suffixes())
         if name.suffix.lower() == ".zarr":
             advice = ". To write Zarr, use compresso convert"
@@ -257,12 +266,12 @@ def write(path: Path, volume: Volume, parts: Iterable[Labels] | None = None) -> 
     """
     if parts is None:
         parts = (volume.read(z, z + STEP) for z in range(0, volume.shape[0], STEP))
-    return suffixes()[ending(named(path))].write(path, volume, parts)
+    return suffixes()[known_ending(named(path))].write(path, volume, parts)
 
 
 def any_shape(path: Path) -> bool:
     """Whether files such as ``path`` hold arrays of one and two dimensions."""
-    return suffixes()[ending(path)].any_shape
+    return suffixes()[known_ending(path)].any_shape
 
 
 def sliced(metadata: Metadata, z0: int, z1: int, depth: int) -> Metadata:
@@ -274,7 +283,7 @@ def sliced(metadata: Metadata, z0: int, z1: int, depth: int) -> Metadata:
         del found["geometry"]
         with suppress(ValueError):  # the origin overflows
             found |= _metadata.make("", {}, geometry.moved(z0))
-    for form in suffixes().values():
-        if fields := _metadata.own(metadata, form.key):
-            found = found | {form.key: form.sliced(fields, z0, z1)}
+    for format in suffixes().values():
+        if fields := _metadata.own(metadata, format.key):
+            found = found | {format.key: format.sliced(fields, z0, z1)}
     return found

@@ -48,11 +48,11 @@ class Format(ABC):
     #: The name of its own fields in the metadata.
     key: ClassVar[str] = ""
     #: Those of its fields that the geometry contains, if there is one.
-    placed: ClassVar[Collection[str]] = ()
+    geometry_fields: ClassVar[Collection[str]] = ()
     #: Values of its fields that need no mention.
-    usual: ClassVar[dict[str, tuple[Any, ...]]] = {}
+    default_values: ClassVar[dict[str, tuple[Any, ...]]] = {}
     #: Whether a file can hold several volumes, one of which is named after a colon.
-    several: ClassVar[bool] = False
+    holds_several: ClassVar[bool] = False
     #: Whether it can hold volumes without voxels; in other formats such a shape is damage.
     empty: ClassVar[bool] = False
     #: Whether it can be given arrays of one and two dimensions to write, in one part.
@@ -86,15 +86,15 @@ class Format(ABC):
         that it cannot hold, and OSError.
         """
 
-    def foreign(self, metadata: Metadata) -> list[str]:
+    def lost_fields(self, metadata: Metadata) -> list[str]:
         """Return the names of the other formats' fields, which its files lose."""
         geometry = geometry_of(metadata)
         lost = [] if self.key or not geometry else ["the geometry"]
-        forms = {form.key: form for form in formats()}
+        formats_by_key = {format.key: format for format in formats()}
         for path, value in leaves(metadata):
-            form = forms.get(path[0], Format)
-            usual = value in form.usual.get(path[-1], ())
-            placed = geometry and not set(form.placed).isdisjoint(path[1:])
+            format = formats_by_key.get(path[0], Format)
+            usual = value in format.default_values.get(path[-1], ())
+            placed = geometry and not set(format.geometry_fields).isdisjoint(path[1:])
             if path[0] != self.key and not usual and not placed:
                 lost.append(" ".join(path))
         return lost

@@ -77,7 +77,7 @@ class Location:
 
 
 @dataclass(frozen=True)
-class Found:
+class StoredArray:
     """An array in a store, and all that its format says about it."""
 
     array: Any  # a TensorStore
@@ -117,7 +117,7 @@ class Kind(ABC):
     driver: ClassVar[str] = ""
 
     @abstractmethod
-    def find(self, node: Node, selection: Selection, document: dict[str, Any]) -> Found:
+    def find(self, node: Node, selection: Selection, document: dict[str, Any]) -> StoredArray:
         """Find the selected array in a folder; raises FileError.
 
         ``document`` is the JSON file that marks this kind of store; it is untrusted.
@@ -140,9 +140,9 @@ def kinds() -> list[type[Kind]]:
 #: A selection at the end: ``:mip=1,box=0-512x0-512x0-64``.
 SELECTION = re.compile(r":{1,2}(\w+=[^/|:]*)$")
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-#: The metadata of a Zarr array while it is written: under this name, no program opens it.
-HEAD = "zarr.json"
-UNFINISHED = f"{HEAD}.unfinished"
+#: The metadata of a Zarr array, and their name while it is written: no program opens that.
+ZARR_METADATA = "zarr.json"
+UNFINISHED = f"{ZARR_METADATA}.unfinished"
 RESUMABLE = "unfinished conversion. Run the same command again to finish it."
 
 
@@ -176,7 +176,7 @@ def names_store(text: str) -> bool:
 
 def what_is(folder: Path) -> str:
     """Describe a folder that was given instead of a compressed file."""
-    if (folder / UNFINISHED).is_file() and not (folder / HEAD).is_file():
+    if (folder / UNFINISHED).is_file() and not (folder / ZARR_METADATA).is_file():
         return RESUMABLE
     if names_store(str(folder)):
         return "a chunked store, and not a .cps file. Read it with compress, convert or Zarr."
@@ -332,10 +332,10 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
         node.close()
 
 
-def _find(node: Node, location: Location) -> Found:
+def _find(node: Node, location: Location) -> StoredArray:
     """Find the selected array."""
     if not location.kinds:
-        return Found(node.open(location.driver), "tczyx")
+        return StoredArray(node.open(location.driver), "tczyx")
     names = {name: kind for kind in location.kinds for name in kind.markers}
     name, document = node.first(names)
     if name:
@@ -393,7 +393,7 @@ def decoded(
 # -- axes -----------------------------------------------------------------------------------------
 
 
-def arrange(text: str, found: Found, selection: Selection) -> tuple[Any, Geometry | None]:
+def arrange(text: str, found: StoredArray, selection: Selection) -> tuple[Any, Geometry | None]:
     """Return the selected part of an array as [z, y, x] from 0, and its geometry if known."""
     array = found.array
     names = axis_names(text, found, selection)
@@ -456,7 +456,7 @@ def _of_space(values: Sequence[T], axes: Sequence[int], rank: int, unknown: T) -
     return []
 
 
-def axis_names(text: str, found: Found, selection: Selection) -> list[str]:
+def axis_names(text: str, found: StoredArray, selection: Selection) -> list[str]:
     """Return a name for each axis, among them the last of z, y and x."""
     array, given = found.array, selection.axes
     known = [label.lower() for label in found.names or array.domain.labels]
@@ -494,7 +494,7 @@ def _usual_names(text: str, shape: Sequence[int], usual: str, selection: Selecti
 # -- stored chunks --------------------------------------------------------------------------------
 
 
-def list_chunks(found: Found, array: Any) -> Stored | None:
+def list_chunks(found: StoredArray, array: Any) -> Stored | None:
     """Return a function that lists the stored chunks of a view; None if they are not local."""
     root, box_of = found.path, found.box_of
     if root is None or box_of is None:

@@ -43,4 +43,4 @@ class CpsoFile(Format):
             )
         labels = np.concatenate([np.empty((0, *volume.shape[1:]), volume.dtype), *parts])
         path.write_bytes(Cpso().encode(labels))
-        return self.foreign(volume.metadata)
+        return self.lost_fields(volume.metadata)

@@ -41,8 +41,8 @@ class Hdf5(Format):
     suffixes = (".h5", ".hdf5", ".hdf", ".he5")
     magic = (b"\x89HDF\r\n\x1a\n",)
     key = "hdf5"
-    placed = ("resolution", "offset", "units", "directions", "world", "element_size_um")
-    several = True
+    geometry_fields = ("resolution", "offset", "units", "directions", "world", "element_size_um")
+    holds_several = True
     empty = True
     any_shape = True
 
@@ -317,9 +317,9 @@ def attributes_of(metadata: Metadata) -> tuple[dict[str, tuple[Any, Any]], list[
             lost.append(name)
     place = _metadata.geometry_of(metadata)
     if place is not None and place != geometry(own):
-        found = {n: v for n, v in found.items() if n not in Hdf5.placed}
+        found = {n: v for n, v in found.items() if n not in Hdf5.geometry_fields}
         found |= render(place)
-    return found, lost + Hdf5().foreign(metadata)
+    return found, lost + Hdf5().lost_fields(metadata)
 
 
 def geometry(fields: dict[str, Any]) -> Geometry | None:

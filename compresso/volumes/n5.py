@@ -8,7 +8,7 @@ from typing import Any
 from compresso.errors import FileError
 from compresso.volumes._client import Node
 from compresso.volumes._nodes import Keys, check_keys, fields_of, only_volume, place_of
-from compresso.volumes._stores import Found, Kind, Selection, check_mip, numbers
+from compresso.volumes._stores import Kind, Selection, StoredArray, check_mip, numbers
 
 #: The folder of a scale.
 SCALE = re.compile(r"s\d+")
@@ -27,7 +27,7 @@ class N5(Kind):
     suffixes = (".n5",)
     driver = "n5"
 
-    def find(self, node: Node, selection: Selection, document: dict[str, Any]) -> Found:
+    def find(self, node: Node, selection: Selection, document: dict[str, Any]) -> StoredArray:
         """Find the array itself, the scale ``mip`` of a group, or its only volume."""
         if "dimensions" in document:
             check_mip(node, selection.mip, ["the only one"])
@@ -48,7 +48,7 @@ class N5(Kind):
         return self.find(scale, replace(selection, mip=0), inside)
 
 
-def _described(node: Node, document: dict[str, Any]) -> Found:
+def _described(node: Node, document: dict[str, Any]) -> StoredArray:
     """Open an array and read its attributes; a scale has those of its group, too.
 
     ``resolution`` and ``offset`` of a scale are those of ``s0``, whose voxels are smaller by its
@@ -78,4 +78,4 @@ def _described(node: Node, document: dict[str, Any]) -> Found:
     plain = {name: value for name, value in document.items() if name in KNOWN}
     array = N5().open(node if plain == document else node.replaced("attributes.json", plain))
     metadata = {"n5": fields} if fields else {}
-    return Found(array, "xyzct", (), spacing, shift, metadata, lost)
+    return StoredArray(array, "xyzct", (), spacing, shift, metadata, lost)

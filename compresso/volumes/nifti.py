@@ -27,11 +27,11 @@ class Nifti(Format):
     #: gzip's, or the size of a header.
     magic = (GZIP, *(n.to_bytes(4, order) for n in (348, 540) for order in ("little", "big")))
     key = "nifti"
-    placed = (
+    geometry_fields = (
         *("sizeof_hdr", "pixdim", "xyzt_units", "quatern_b", "quatern_c", "quatern_d"),
         *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
     )
-    usual: ClassVar = {"sform_code": (1,), "qform_code": (1,)}
+    default_values: ClassVar = {"sform_code": (1,), "qform_code": (1,)}
 
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Volume]:
@@ -153,7 +153,7 @@ def fill(header: Any, metadata: Metadata) -> tuple[bytes, list[str]]:
     place = _metadata.geometry_of(metadata)
     if place is not None and place != geometry(header):
         lost += ["a qform that differs from the sform"] * bool(qform) + _place(header, place)
-    return extensions, lost + Nifti().foreign(metadata)
+    return extensions, lost + Nifti().lost_fields(metadata)
 
 
 def geometry(header: Any) -> Geometry | None:

@@ -55,4 +55,4 @@ class Npy(Format):
             write_array_header_1_0(file, header)
             for part in parts:
                 file.write(np.ascontiguousarray(part, volume.dtype).data)
-        return self.foreign(volume.metadata)
+        return self.lost_fields(volume.metadata)

@@ -33,11 +33,11 @@ class Nrrd(Format):
     suffixes = (".nrrd", ".nhdr")
     magic = (b"NRRD",)
     key = "nrrd"
-    placed = (
+    geometry_fields = (
         *("space", "space dimension", "space units", "space directions", "space origin"),
         *("spacings", "units", "axis mins", "axis maxs", "centers"),
     )
-    usual: ClassVar = {"kinds": ("domain domain domain", "space space space")}
+    default_values: ClassVar = {"kinds": ("domain domain domain", "space space space")}
 
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Volume]:
@@ -264,7 +264,9 @@ def _of_volume(name: str, value: str, axes: Sequence[int], rank: int) -> str:
 
 def geometry(fields: dict[str, Any]) -> Geometry | None:
     """Return the geometry in the fields, as ITK understands them; None without one."""
-    found = {name: _understood(name, fields[name]) for name in Nrrd.placed if name in fields}
+    found = {
+        name: _understood(name, fields[name]) for name in Nrrd.geometry_fields if name in fields
+    }
     unknown = np.full((3, 3), np.nan)
     try:
         if "space directions" not in found and "space origin" not in found:
@@ -359,9 +361,9 @@ def header_lines(metadata: Metadata) -> tuple[str, list[str], list[str]]:
     place = _metadata.geometry_of(metadata)
     if place is not None and place != geometry(fields):
         moved = fields | ({"space origin": _text(place.origin)} if place.origin else {})
-        others = {name: value for name, value in fields.items() if name not in Nrrd.placed}
+        others = {name: value for name, value in fields.items() if name not in Nrrd.geometry_fields}
         fields = moved if place == geometry(moved) else others | render(place, bool(own))
-    order = (*Nrrd.placed, *(name for name in fields if name not in Nrrd.placed))
+    order = (*Nrrd.geometry_fields, *(name for name in fields if name not in Nrrd.geometry_fields))
     found = [f"{name}: {fields[name]}" for name in order if name in fields]
     for kind in MARKS:
         for name, value in _metadata.own(own, kind).items():
@@ -369,7 +371,7 @@ def header_lines(metadata: Metadata) -> tuple[str, list[str], list[str]]:
             found += [line] if line else []
             lost += [] if line else [f"{kind} {name}"]
     magic = "NRRD0005" if "measurement frame" in fields else "NRRD0004"
-    return magic, found, lost + Nrrd().foreign(metadata)
+    return magic, found, lost + Nrrd().lost_fields(metadata)
 
 
 def render(place: Geometry, own: bool) -> dict[str, str]:

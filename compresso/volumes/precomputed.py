@@ -20,7 +20,7 @@ from compresso.encodings.compressed_segmentation import CompressedSegmentation
 from compresso.encodings.cpso import Cpso
 from compresso.errors import FileError
 from compresso.volumes._client import Node, as_file_error
-from compresso.volumes._stores import Found, Kind, Selection, check_mip, decoded
+from compresso.volumes._stores import Kind, Selection, StoredArray, check_mip, decoded
 from compresso.volumes.volume import Box
 
 #: The encodings that TensorStore reads, and those that are decoded here.
@@ -64,7 +64,7 @@ class Precomputed(Kind):
     schemes = ("precomputed",)
     driver = "neuroglancer_precomputed"
 
-    def find(self, node: Node, selection: Selection, document: dict[str, Any]) -> Found:
+    def find(self, node: Node, selection: Selection, document: dict[str, Any]) -> StoredArray:
         """Find the scale ``mip``."""
         text, mip = node.text, selection.mip
         try:
@@ -95,7 +95,7 @@ class Precomputed(Kind):
             )
         lost = [name for name in OTHERS if document.get(name)]
         path = None if sharded else folder.path
-        return Found(array, "xyzc", lost=lost, path=path, box_of=_box_of)
+        return StoredArray(array, "xyzc", lost=lost, path=path, box_of=_box_of)
 
 
 def _box_of(name: str) -> Box | None:

@@ -48,12 +48,12 @@ class Tiff(Format):
     suffixes = (".tif", ".tiff")
     magic = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
     key = "tiff"
-    placed = (
+    geometry_fields = (
         *("XResolution", "YResolution", "ResolutionUnit"),
         *("unit", "spacing", "xorigin", "yorigin", "zorigin"),
     )
-    usual: ClassVar = {"unit": ("pixel",)}
-    several = True
+    default_values: ClassVar = {"unit": ("pixel",)}
+    holds_several = True
 
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Volume]:
@@ -366,7 +366,7 @@ def _pair(value: Any) -> tuple[int, int] | None:
 def tags(volume: Volume) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Return tifffile's arguments for writing a page and the first page, and lost fields."""
     fields = _metadata.own(volume.metadata, "tiff")
-    lost = Tiff().foreign(volume.metadata)
+    lost = Tiff().lost_fields(volume.metadata)
     place = _metadata.geometry_of(volume.metadata)
     if place is not None and place != geometry(fields):
         placed, more = render(place)

@@ -133,7 +133,7 @@ def of_array(labels: Labels, metadata: Metadata | None = None) -> Volume:
     )
 
 
-def grid(shape: Shape, step: Shape) -> Iterator[Box]:
+def boxes_of(shape: Shape, step: Shape) -> Iterator[Box]:
     """Yield the boxes of a regular grid, x fastest; those at the end may be smaller."""
     axes = [
         [(at, min(at + by, size)) for at in range(0, size, by)]

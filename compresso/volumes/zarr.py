@@ -20,9 +20,9 @@ from compresso.volumes._nodes import (
 )
 from compresso.volumes._stores import (
     SPACE,
-    Found,
     Kind,
     Selection,
+    StoredArray,
     check_mip,
     decoded,
     numbers,
@@ -42,7 +42,7 @@ OWN = "compresso"
 class _Zarr(Kind):
     suffixes = (".zarr",)
 
-    def find(self, node: Node, selection: Selection, document: dict[str, Any]) -> Found:
+    def find(self, node: Node, selection: Selection, document: dict[str, Any]) -> StoredArray:
         """Find the array itself, the scale ``mip`` of an image, or the only volume of a group."""
         is_2 = self.name == "zarr2"
         attributes = node.optional(".zattrs") if is_2 else object_of(document.get("attributes"))
@@ -72,7 +72,7 @@ class _Zarr(Kind):
             raise FileError(f"{node.text}: its metadata list {path}, which does not exist")
         return self.find(inside, selection, document)
 
-    def _open(self, node: Node, document: dict[str, Any]) -> Found:
+    def _open(self, node: Node, document: dict[str, Any]) -> StoredArray:
         """Open an array; its files may be shards."""
         grid = object_of(document.get("chunk_grid"))
         chunk = object_of(grid.get("configuration")).get("chunk_shape", document.get("chunks"))
@@ -86,7 +86,7 @@ class _Zarr(Kind):
             array = self.open(node)
         else:
             array = self.open(node.replaced(self.markers[0], understood))
-        return Found(array, USUAL, path=path, box_of=keys.boxes(chunk))
+        return StoredArray(array, USUAL, path=path, box_of=keys.boxes(chunk))
 
 
 class Zarr3(_Zarr):
@@ -152,7 +152,9 @@ def _read_by_zarr(node: Node, document: dict[str, Any]) -> Any:
         return decoded(node, domain, array.dtype.newbyteorder("="), array.chunks, units, read)
 
 
-def _described(found: Found, attributes: dict[str, Any], document: dict[str, Any]) -> Found:
+def _described(
+    found: StoredArray, attributes: dict[str, Any], document: dict[str, Any]
+) -> StoredArray:
     """Add the attributes of an array: ours, TensorStore's, xarray's and funlib's.
 
     A converted array has the metadata of its source if its axes are z, y and x.

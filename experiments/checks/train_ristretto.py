@@ -22,7 +22,7 @@ from compresso.encodings._ristretto_layout import Tile
 from compresso.encodings._ristretto_pieces import Encoder, choose_3d
 from compresso.kernels.ristretto import start
 from compresso.kernels.ristretto.coder import FRESH
-from compresso.volumes.volume import grid
+from compresso.volumes.volume import boxes_of
 from experiments.checks import Program
 from experiments.datasets.synthetic import Phantom
 
@@ -38,7 +38,7 @@ def train(volumes: Sequence[Labels]) -> NDArray[np.uint32]:
         pictures = np.ascontiguousarray(volume[::4])
         parts = [(volume, side, choose_3d) for side in SIDES] + [(pictures, SIDES[-1], _in_2d)]
         for labels, side, choose in parts:
-            for box in grid(labels.shape, (side, side, side)):
+            for box in boxes_of(labels.shape, (side, side, side)):
                 tile = Tile(*itertools.chain(*box))
                 Encoder(labels, tile, 1, counters, 8 * tile.voxels, choose).run()
     return counters

@@ -22,7 +22,7 @@ from xxhash import xxh3_64_hexdigest
 from compresso.codec import Extent
 from compresso.parallel import Scheduler, open_scheduler
 from compresso.text import counted
-from compresso.volumes.volume import Box, Volume, format_box, grid
+from compresso.volumes.volume import Box, Volume, boxes_of, format_box
 from experiments import SEED, records
 from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import isolate
@@ -164,7 +164,7 @@ class Grid:
                 with suppress(Exception), dataset.open() as volume:  # a worker records the error
                     depth, *across = volume.shape
                     shape = (min(self.slices or depth, depth), *across)
-                    boxes = list(grid(shape, self.chunks[::-1]))
+                    boxes = list(boxes_of(shape, self.chunks[::-1]))
             found.append((dataset, boxes))
         return found
 

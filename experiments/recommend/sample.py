@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from compresso.arrays import Labels, Shape
 from compresso.text import digits, extent
-from compresso.volumes.volume import Box, Volume, grid, of_array, slices_of
+from compresso.volumes.volume import Box, Volume, boxes_of, of_array, slices_of
 from experiments import SEED, DatasetError
 
 #: The default chunk, z, y, x: several slices, as some encodings compare a slice with the one
@@ -294,7 +294,7 @@ def _boxes(
     side = tuple(map(min, BOX, volume.shape))
     found: dict[bool, list[Box]] = {True: [], False: []}
     for position, labels in zip(positions, chunks, strict=True):
-        for part in grid(labels.shape, side):
+        for part in boxes_of(labels.shape, side):
             box = tuple((a + at, b + at) for (a, b), (at, _) in zip(part, position, strict=True))
             found[varies(labels[slices_of(part)])].append(box)
     parts = found[True] or found[False]

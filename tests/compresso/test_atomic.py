@@ -239,7 +239,7 @@ def test_a_temporary_folder_that_cannot_be_made_is_an_error(tmp_path, monkeypatc
 
 def test_a_device_stays_a_device(folder):
     compress(folder / "in.npy", Path("/dev/null"))
-    decompress(folder / "in.cps", Path("/dev/null"), form="npy")
+    decompress(folder / "in.cps", Path("/dev/null"), ending="npy")
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
     with pytest.raises(C.FileError, match=r"/dev/full: cannot be written \(No space left"):
         compress(folder / "in.npy", Path("/dev/full"))
@@ -362,4 +362,4 @@ def test_hdf5_after_a_user_block(block):
     file = io.BytesIO()
     with h5py.File(file, "w", userblock_size=block) as h5:
         h5["labels"] = LABELS
-    assert volumes.suffixes()[".h5"].begins(file.getvalue()[: atomic.HEAD])
+    assert volumes.suffixes()[".h5"].begins(file.getvalue()[: atomic.CHECKED_BYTES])

@@ -75,7 +75,7 @@ class Numbers(Format):
 STORE = '''
 """Folders with all labels in a JSON document."""
 import numpy as np
-from compresso.volumes._stores import Found, Kind
+from compresso.volumes._stores import StoredArray, Kind
 
 
 class Listed(Kind):
@@ -87,7 +87,7 @@ class Listed(Kind):
     suffixes = (".listed",)
 
     def find(self, node, selection, document):
-        return Found(node.tensorstore.array(np.array(document["labels"], np.uint32)), "zyx")
+        return StoredArray(node.tensorstore.array(np.array(document["labels"], np.uint32)), "zyx")
 '''
 DATASET = """
 [stairs]

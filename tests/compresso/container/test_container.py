@@ -57,7 +57,7 @@ def pack_file(data, groups, **changes):
         packed, check = layout.pack_group(head.number, head.group, key)
         places.append((len(data), check))
         data += packed + body
-    return data + layout.pack_end(len(data), raw, np.array(places, layout.PLACE))
+    return data + layout.pack_end(len(data), raw, np.array(places, layout.INDEX_ENTRY))
 
 
 def labels_of(seed=0):
@@ -281,7 +281,7 @@ def forge_end(data, changes, places=None, start=None, length=None):
     description = json.loads(head_of(data).description.to_json()) | changes
     at = spans_of(data)[-1][0]
     raw = layout.END_MARK + pack_head(json.dumps(description).encode())
-    raw += (np.zeros(0, layout.PLACE) if places is None else places).tobytes()
+    raw += (np.zeros(0, layout.INDEX_ENTRY) if places is None else places).tobytes()
     tail = at if start is None else start, length or len(raw) + layout.TAIL.size, 0, b""
     raw += layout.TAIL.pack(*tail)[:16]
     return data[:at] + raw + layout.CHECK.pack(xxh3_64_intdigest(raw)) + layout.LAST_MARK
@@ -293,10 +293,10 @@ def forge_end(data, changes, places=None, start=None, length=None):
         ({"shape": [1 << 40, 1, 1], "depth": 1}, {}),
         ({"shape": [1 << 60, 1, 1], "depth": 1}, {"length": 1 << 63}),
         ({"shape": [1 << 60, 1, 1], "depth": 1}, {"length": (1 << 64) - 1}),
-        ({}, {"places": np.full(4, (1 << 64) - 1, np.uint64).astype(layout.PLACE)}),
-        ({}, {"places": np.zeros(4, layout.PLACE)}),
-        ({}, {"places": np.array([(80, 0), (1 << 63, 0), (0, 0), (5, 0)], layout.PLACE)}),
-        ({}, {"places": np.array([(119, 0), (231, 0), (239, 0), (500, 0)], layout.PLACE)}),
+        ({}, {"places": np.full(4, (1 << 64) - 1, np.uint64).astype(layout.INDEX_ENTRY)}),
+        ({}, {"places": np.zeros(4, layout.INDEX_ENTRY)}),
+        ({}, {"places": np.array([(80, 0), (1 << 63, 0), (0, 0), (5, 0)], layout.INDEX_ENTRY)}),
+        ({}, {"places": np.array([(119, 0), (231, 0), (239, 0), (500, 0)], layout.INDEX_ENTRY)}),
         ({}, {"start": (1 << 64) - 1}),
         ({}, {"start": 0}),
         ({"shape": [3, 5, 6]}, {}),
