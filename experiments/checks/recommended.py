@@ -33,7 +33,7 @@ from experiments.recommend.candidates import Candidate, Doubt, Measurer, Purpose
 from experiments.recommend.estimate import estimate_size, size
 from experiments.recommend.sample import draw, plan, stack
 from experiments.records import SECONDS, Row
-from experiments.records.intervals import FLOOR, Interval
+from experiments.records.intervals import LEAST_WIDTH, Interval
 from experiments.text import markdown
 
 INTERVAL = ("volume", "method", "contained", "half width", "estimate / truth")
@@ -99,7 +99,7 @@ def interval(names: tuple[str, ...], seeds: int, methods: str, directory: Path) 
 
 
 #: The speeds of either run may be wrong by this factor.
-DOUBT = Doubt(speed=1 + FLOOR)
+DOUBT = Doubt(speed=1 + LEAST_WIDTH)
 
 
 def verdict(purpose: Purpose, candidates: list[Candidate], best: Candidate, method: Method) -> str:

@@ -28,7 +28,7 @@ from experiments.datasets.archives import open_volume, split_source
 #: How the address of a store begins.
 STORE = "precomputed://"
 #: Slices of a part of a store that is downloaded.
-DEPTH = 16
+PART_SLICES = 16
 TIMEOUT_S = 60
 Announce = Callable[[str], None]
 
@@ -163,12 +163,12 @@ def _copy_store(url: str, target: Path, hidden: bool | None) -> None:
         key = xxhash.xxh3_64_hexdigest(f"{url} {volume.shape} {volume.dtype.str}".encode())
         folder = target.with_name(f".fetching-{target.stem}-{key}")
         folder.mkdir(exist_ok=True)
-        starts = range(0, volume.shape[0], DEPTH)
-        for start in tqdm(starts, unit=f" x {DEPTH} slices", disable=hidden):
+        starts = range(0, volume.shape[0], PART_SLICES)
+        for start in tqdm(starts, unit=f" x {PART_SLICES} slices", disable=hidden):
             try:
                 _load_part(folder, start)
             except (FileNotFoundError, DecodeError):
-                part = compresso.dumps(volume.read(start, start + DEPTH), "none", "zstd")
+                part = compresso.dumps(volume.read(start, start + PART_SLICES), "none", "zstd")
                 with replacing(folder / f"{start}.cps", force=True) as unfinished:
                     unfinished.write_bytes(part)
         _write(target, volume, (_load_part(folder, start) for start in starts), {"url": url})

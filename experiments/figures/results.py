@@ -31,7 +31,7 @@ PANELS = {
     OTHER: ("Average over other datasets", 2000),
 }
 #: How many variants of an encoding are shown.
-VARIANTS = 3
+MOST_VARIANTS = 3
 RATIO = "Compression ratio (vs uint64)"
 SPEEDS = {speed: f"{verb.capitalize()} [MB/s]" for speed, verb in BOTH.items()}
 
@@ -295,9 +295,9 @@ def leading(methods: pd.DataFrame) -> pd.DataFrame:
 
 
 def _few_variants(methods: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the parameter variants of an encoding that has more than ``VARIANTS``."""
+    """Leave out the parameter variants of an encoding that has more than ``MOST_VARIANTS``."""
     families = methods["encoding"].map(style.family)
-    few = methods["encoding"].groupby(families).transform("nunique") <= VARIANTS
+    few = methods["encoding"].groupby(families).transform("nunique") <= MOST_VARIANTS
     plain = methods["encoding"] == families
     return methods[few | plain | ~plain.groupby(families).transform("any")]
 

@@ -16,15 +16,15 @@ from compresso.volumes import Volume, geometry_of
 from experiments.datasets import LoadedVolume
 from experiments.figures import style
 from experiments.figures.style import INK, SMALL, WIDTH, dataset_name
-from experiments.paper.claims import FREQUENT, window_counts
+from experiments.paper.claims import FREQUENT_WINDOWS, window_counts
 
 #: Where the slices are, among those that hold labels.
-SHOWN = (0.25, 0.5, 0.75)
+SHOWN_SHARES = (0.25, 0.5, 0.75)
 #: How many slices are read to find them; voxels of a volume of which only three are read, and of a
 #: slice that is not shown.
-SAMPLE, LARGE, LARGEST_SLICE = 33, 1 << 30, 1 << 24
-ABSENT = 5  # random windows that never occur
-ACROSS = 20
+SAMPLED_SLICES, LARGE_VOLUME, LARGEST_SLICE = 33, 1 << 30, 1 << 24
+ABSENT_WINDOWS = 5  # random windows that never occur
+WINDOWS_PER_ROW = 20
 
 
 def slices(volume: Volume, name: str, depth: int) -> Figure | None:
@@ -35,13 +35,13 @@ def slices(volume: Volume, name: str, depth: int) -> Figure | None:
     # Only some slices are read, three of a large volume, and none that are too large to be shown.
     if math.prod(volume.shape[1:]) > LARGEST_SLICE:
         return None
-    count = SAMPLE if volume.voxels <= LARGE else len(SHOWN)
+    count = SAMPLED_SLICES if volume.voxels <= LARGE_VOLUME else len(SHOWN_SHARES)
     sample = dict.fromkeys(round(z) for z in np.linspace(0, depth - 1, count + 2)[1:-1] if depth)
     planes = {z: as_volume(volume.read(z, z + 1))[0] for z in sample}
     filled = [z for z, plane in planes.items() if plane.any()]
     if not filled:
         return None
-    shown = dict.fromkeys(filled[int(share * (len(filled) - 1))] for share in SHOWN)
+    shown = dict.fromkeys(filled[int(share * (len(filled) - 1))] for share in SHOWN_SHARES)
     height = min(6.0, WIDTH / 3 * volume.shape[1] / volume.shape[2]) + 0.75
     figure = plt.figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots(1, len(shown), squeeze=False)
@@ -94,21 +94,21 @@ def frequent_windows(volume: LoadedVolume) -> Figure | None:
     values, counts = window_counts(volume)
     if counts.sum() == 0:
         return None
-    order = np.argsort(-counts, kind="stable")[:FREQUENT]
+    order = np.argsort(-counts, kind="stable")[:FREQUENT_WINDOWS]
     shares = np.cumsum(counts[order]) / counts.sum()
-    down = -(-len(order) // ACROSS) + 1
+    down = -(-len(order) // WINDOWS_PER_ROW) + 1
     figure = plt.figure(figsize=(WIDTH, 0.45 * down + 0.9), layout="constrained")
-    axes = figure.subplots(down, ACROSS + 1, width_ratios=[*[1] * ACROSS, 1.3])
+    axes = figure.subplots(down, WINDOWS_PER_ROW + 1, width_ratios=[*[1] * WINDOWS_PER_ROW, 1.3])
     for axis in axes.flat:
         axis.set_axis_off()
     for i, index in enumerate(order):
-        draw_window(axes[i // ACROSS, i % ACROSS], values[index])
+        draw_window(axes[i // WINDOWS_PER_ROW, i % WINDOWS_PER_ROW], values[index])
     for row, line in enumerate(axes[:-1]):
-        last = min(len(order), (row + 1) * ACROSS) - 1
+        last = min(len(order), (row + 1) * WINDOWS_PER_ROW) - 1
         _note(line[-1], f"{shares[last]:.1%}")
     random, known = np.random.RandomState(0), set(values)
-    drawn = np.frombuffer(random.bytes(8 * 4 * ABSENT), "<u8")
-    absent = [window for window in drawn if window not in known][:ABSENT]
+    drawn = np.frombuffer(random.bytes(8 * 4 * ABSENT_WINDOWS), "<u8")
+    absent = [window for window in drawn if window not in known][:ABSENT_WINDOWS]
     for axis, window in zip(axes[-1], absent, strict=False):
         draw_window(axis, window)
     if absent:

@@ -27,7 +27,7 @@ from experiments.records.results import best, derive
 from experiments.text import EM, display_name
 
 UNMEASURED = "not measured"
-FREQUENT = 100
+FREQUENT_WINDOWS = 100
 
 
 class Coverage(NamedTuple):
@@ -42,7 +42,7 @@ class Coverage(NamedTuple):
 def coverage(volume: LoadedVolume) -> Coverage:
     """Measure what the paper's Figure 3 claims, on one volume."""
     counts = np.sort(window_counts(volume)[1])[::-1]
-    share = float(counts[:FREQUENT].sum() / max(1, counts.sum()))
+    share = float(counts[:FREQUENT_WINDOWS].sum() / max(1, counts.sum()))
     return Coverage(volume.dataset.name, volume.dataset.group, share, volume.part)
 
 

@@ -29,19 +29,19 @@ from experiments.recommend.sample import Sample, stack
 from experiments.records.intervals import CONFIDENCE, Interval
 
 #: Savings of a doubling compared with the one before: expected, and at most.
-DECLINE, SLOWEST = 0.8, 0.97
+DECLINES = (0.8, 0.97)
 #: Savings of fewer boundaries compared with the cost of twice as many: expected, and at most.
 SAVED, MOST_SAVED = 0.7, 1.3
 #: Chunks that are cut to measure boundaries.
-CUT = 4
+CUT_CHUNKS = 4
 #: Stacks that are compressed at the same time, at most: each takes memory.
 THREADS = 4
 #: No interval of a sample is narrower than this, relative, on either side.
-NARROWEST = 0.03
+LEAST_ERROR = 0.03
 #: Pieces of one label: slices, and rows and columns at most. Blocks are 8 voxels along each axis.
-PIECE = (8, 512)
+PIECE_SIDES = (8, 512)
 #: Errors of their sizes: bytes, and a share.
-ROUNDING, DRIFT = 8, 0.1
+ROUNDING_BYTES, DRIFT_SHARE = 8, 0.1
 
 
 def size(method: Method, labels: Labels) -> int:
@@ -79,13 +79,13 @@ def blank_size(method: Method, sample: Sample) -> Interval:
     least = max(1.0, one - depth * plane - pieces[0].size * voxel)
     voxels, planes = share * sample.volume.voxels, share * sample.volume.shape[0]
     expected = least + planes * plane + voxels * voxel
-    error = ROUNDING * voxels / more + DRIFT * expected
+    error = ROUNDING_BYTES * voxels / more + DRIFT_SHARE * expected
     return Interval(expected, max(1.0, expected - error), expected + error)
 
 
 def blank(sample: Sample, deeper: int = 1, wider: int = 1) -> Labels:
     """A piece of the label of the part that is not sampled, not much larger than the volume."""
-    depth, most = PIECE
+    depth, most = PIECE_SIDES
     side = math.isqrt(sample.volume.voxels // (64 * depth))
     side = min(most, max(64, side // 8 * 8))
     return np.full((deeper * depth, side, wider * side), sample.content.label, sample.volume.dtype)
@@ -96,7 +96,7 @@ def _content_size(method: Method, sample: Sample, stacked: int) -> Interval:
     chunks, content = sample.chunks, sample.content
     deepest = (len(chunks) - 1).bit_length()
     depths = sorted({1, *(1 << power for power in range(max(0, deepest - 2), deepest))})
-    few = chunks[:: max(1, len(chunks) // CUT)]
+    few = chunks[:: max(1, len(chunks) // CUT_CHUNKS)]
     joined = {
         f"cut along axis {axis}": (axis, share)
         for axis, share in enumerate(content.joined)
@@ -121,8 +121,8 @@ def _content_size(method: Method, sample: Sample, stacked: int) -> Interval:
     if content.weights is not None:
         expected *= float((alone * content.weights).sum() / alone.sum())
     sides = math.log(content.share / content.low), math.log(content.high / content.share)
-    low = math.hypot(spread, NARROWEST, sides[0], *(step.value - step.low for step in steps))
-    high = math.hypot(spread, NARROWEST, sides[1], *(step.high - step.value for step in steps))
+    low = math.hypot(spread, LEAST_ERROR, sides[0], *(step.value - step.low for step in steps))
+    high = math.hypot(spread, LEAST_ERROR, sides[1], *(step.high - step.value for step in steps))
     return Interval(expected, expected * math.exp(-low), expected * math.exp(high))
 
 
@@ -140,8 +140,8 @@ def growth(grown: Sequence[float], doublings: float) -> Interval:
         return Interval(0.0, 0.0, 0.0)
     last, before = saved[-1], saved[-2] if len(saved) > 1 else saved[-1]
     # ratio + ratio**2 + ..., also of a fractional number of terms
-    few, most = (ratio * (1 - ratio**doublings) / (1 - ratio) for ratio in (DECLINE, SLOWEST))
-    expected = few * min(0.0, (2 * last + DECLINE * before) / 3)
+    few, most = (ratio * (1 - ratio**doublings) / (1 - ratio) for ratio in DECLINES)
+    expected = few * min(0.0, (2 * last + DECLINES[0] * before) / 3)
     return Interval(expected, min(most * min(last, (last + before) / 2, 0.0), 1.5 * expected), 0.0)
 
 

@@ -28,7 +28,7 @@ LEAST_RUNS = 3
 BOOTSTRAP_RUNS = 5
 #: For ranks, no interval is narrower than this or than the typical one of its dataset: a few runs
 #: that happen to agree prove little, and the machine is another one tomorrow.
-FLOOR = 0.05
+LEAST_WIDTH = 0.05
 #: The columns that are the same in every run.
 EXACT = ("ratio", "native_ratio", "encoding_ratio", "encoded_bytes", "compressed_bytes")
 
@@ -134,12 +134,12 @@ def ranks(lines: pd.DataFrame, speed: str) -> "pd.Series[str]":
     """Return the rank of each method of each dataset by a speed: ``3``, or ``=2`` for a tie.
 
     The rank is 1 plus the number of methods that are surely faster. It is a tie if the interval
-    overlaps another one. None counts as narrower than ``FLOOR``, or than the typical one of its
+    overlaps another one. None counts as narrower than ``LEAST_WIDTH`` or the typical one of its
     dataset. Methods of few runs, which have no interval, and raw labels have no rank.
     """
     median, low, high = (lines[f"{speed}{end}"] for end in ("", "_low", "_high"))
     width = (high - low) / 2 / median
-    least = 1 + width.groupby(lines["dataset"]).transform("median").clip(lower=FLOOR)
+    least = 1 + width.groupby(lines["dataset"]).transform("median").clip(lower=LEAST_WIDTH)
     low, high = low.clip(upper=median / least), high.clip(lower=median * least)
     bounds = pd.concat({"low": low, "high": high}, axis=1)
     found = pd.Series("", index=lines.index)

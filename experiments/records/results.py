@@ -27,7 +27,7 @@ SMALLEST = ("size_mb", "encoded_bytes", "compressed_bytes")
 #: Rows of a dataset are compared only if they agree in these.
 VOLUME = ["source", "shape", "dtype", "threads", "depth", "fingerprint"]
 #: The share of all processors' time from which on other processes are mentioned.
-BUSY = 0.1
+BUSY_SHARE = 0.1
 #: How many unusable rows are listed.
 LISTED_ROWS = 3
 #: Follows the name of an encoding that was trained on the dataset, and what it means.
@@ -107,7 +107,7 @@ def describe_threads(row: Mapping[str, Any]) -> str:
     return f"{row['threads']:.0f} threads{groups}"
 
 
-def describe_busy(shares: Iterable[Any], least: float = BUSY) -> str:
+def describe_busy(shares: Iterable[Any], least: float = BUSY_SHARE) -> str:
     """Say what share of the processors other processes took in the median run.
 
     Empty if it is not known, or at most ``least``.
