@@ -27,27 +27,12 @@ from experiments.records.results import BOTH, MARK, NOTE, describe_busy
 from experiments.text import EM, OTHER, markdown
 
 TABLE_1 = (
-    "dataset",
-    "size",
-    "ratio, paper",
-    "ratio, measured",
-    "difference",
-    "com/dec MB/s, paper",
-    "com/dec MB/s, measured",
-    "Neuroglancer + LZMA",
-    "LZMA alone",
+    "dataset | size | ratio, paper | ratio, measured | difference | com/dec MB/s, paper | "
+    "com/dec MB/s, measured | Neuroglancer + LZMA | LZMA alone"
 )
-CLAIMS = ("claim", "measured", "verdict")
-MEANS = ("group", "second stage", "none", "Neuroglancer", "Compresso")
-CURRENT_METHODS = (
-    "dataset",
-    "method",
-    "ratio",
-    "compress MB/s",
-    "rank",
-    "decompress MB/s",
-    "rank",
-)
+CLAIMS = "claim | measured | verdict"
+MEANS = "group | second stage | none | Neuroglancer | Compresso"
+CURRENT_METHODS = "dataset | method | ratio | compress MB/s | rank | decompress MB/s | rank"
 
 
 def report(
@@ -89,8 +74,8 @@ def report(
     return target
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[object]], left: int = 2) -> str:
-    return "\n".join(markdown(heads, rows, left))
+def _table(heads: str, rows: Iterable[Sequence[object]], left: int = 2) -> str:
+    return "\n".join(markdown(heads.split(" | "), rows, left))
 
 
 def _table_1(measured: Measured) -> Iterator[Sequence[object]]:
