@@ -192,11 +192,13 @@ def announce_compilation() -> None:
 @contextmanager
 def progress_bar(quiet: bool = False, unit: str = "group") -> Iterator[Progress]:
     """Give a function that shows the numbers of finished and of all units, on a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
     from tqdm import tqdm
 
-    if sys.stderr.isatty() and not quiet:
-        announce_compilation()
-    with tqdm(disable=quiet or None, unit=f" {unit}", leave=False, file=sys.stderr) as bar:
+    announce_compilation()
+    with tqdm(unit=f" {unit}", leave=False, file=sys.stderr) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total

@@ -11,7 +11,6 @@ import math
 import os
 import re
 import signal
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -194,7 +193,7 @@ class Scheduler:
 
 def _call(function: Callable[[T], R], item: T) -> tuple[R, str]:
     """The result, and the name of this worker: its machine, process and thread."""
-    return function(item), f"{socket.gethostname()}:{os.getpid()}:{threading.get_native_id()}"
+    return function(item), f"{os.uname().nodename}:{os.getpid()}:{threading.get_native_id()}"
 
 
 def _first_sentence(error: Exception) -> str:
