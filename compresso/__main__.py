@@ -18,7 +18,7 @@ from click.core import ParameterSource
 
 from compresso import cli
 from compresso.cli import DEBUG, FORCE, JSON, QUIET, complain, examples, progress_bar
-from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING, Encoding, split
+from compresso.codec import DEFAULT_COMPRESSION, DEFAULT_ENCODING, Encoding, split_codec
 from compresso.errors import SpecError, did_you_mean
 from compresso.text import counted, extent, file_size, method_name, ratio_text
 
@@ -389,7 +389,7 @@ def _codecs(names: tuple[str, ...]) -> list[Any]:
     registries: tuple[Any, ...] = encodings, compressors
     known = [name for registry in registries for name in registry.names()]
     for text in names:
-        name, _ = split(text)
+        name, _ = split_codec(text)
         if name not in known:
             hint = did_you_mean(name, known) or " List them with: compresso codecs"
             raise SpecError(f"no codec {text!r}.{hint}")
@@ -397,7 +397,7 @@ def _codecs(names: tuple[str, ...]) -> list[Any]:
         registry.parse(text)
         for registry in registries
         for text in names or registry.names()
-        if split(text)[0] in registry.names()
+        if split_codec(text)[0] in registry.names()
     ]
 
 

@@ -27,7 +27,7 @@ from compresso import __version__, atomic
 from compresso.codec import Extent
 from compresso.errors import CompressoError, DecodeError, SpecError, did_you_mean
 from compresso.parallel import Progress, cores
-from compresso.text import LONGEST, file_size, shortened
+from compresso.text import LONGEST_LINE, file_size, shortened
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -103,7 +103,7 @@ def reporting(
         return
     except click.ClickException as error:
         # Click prints it, after some words that say where it belongs.
-        error.message = shortened(error.message, LONGEST - 100)  # type: ignore[misc]
+        error.message = shortened(error.message, LONGEST_LINE - 100)  # type: ignore[misc]
         raise
     except (click.exceptions.Exit, click.Abort):
         raise

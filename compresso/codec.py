@@ -19,7 +19,7 @@ import math
 import pkgutil
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
@@ -161,7 +161,7 @@ class Registry(Generic[P]):
         known = f" Choose from: {', '.join(self.classes)}"
         if not isinstance(spec, str):
             raise SpecError(f"{self._kind} must be a codec string, not {spec!r}.{known}")
-        name, _ = split(spec)
+        name, _ = split_codec(spec)
         if name not in self.classes:
             hint = did_you_mean(name, self.classes) or known
             raise SpecError(f"unknown {self._kind} {name!r}.{hint}")
@@ -193,7 +193,7 @@ class Extent(tuple[int, int, int]):
         return "x".join(map(str, self))
 
 
-def split(spec: str) -> tuple[str, str]:
+def split_codec(spec: str) -> tuple[str, str]:
     """Name, in lower case, and parameters of a codec string."""
     name, _, parameters = spec.strip().partition(":")
     return name.lower(), parameters
@@ -201,7 +201,7 @@ def split(spec: str) -> tuple[str, str]:
 
 def build(cls: type[T], spec: str) -> T:
     """Make a dataclass from a codec string; raises SpecError, which lists the valid parameters."""
-    name, parameters = split(spec)
+    name, parameters = split_codec(spec)
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     values = {}
     for item in filter(None, parameters.split(",")):
@@ -419,7 +419,7 @@ class Encoding(Plugin):
             )
         return self.encode(labels)
 
-    def warm(self, dtypes: "Iterable[DTypeLike]" = ("uint16", "uint32", "uint64")) -> None:
+    def warm(self) -> None:
         """Compile the kernels that are not compiled yet, by encoding small volumes."""
         import numpy as np
 
@@ -427,7 +427,7 @@ class Encoding(Plugin):
         labels = 1 + (x + y + z) // 30  # similar slices
         labels[3] = 1 + x[3] // 9  # labels are numbered by columns
         labels[4] = x[4] * 41 % 150 + 150 * y[4]  # many labels
-        for dtype in dtypes:
+        for dtype in ("uint16", "uint32", "uint64"):
             self.decode_slices(self.encode(labels.astype(dtype)), 0, 6, labels.shape, dtype)
 
     def compress(self, labels: "Labels") -> bytes:

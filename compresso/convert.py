@@ -36,7 +36,7 @@ from compresso.volumes.zarr import OWN
 #: Where a target records the finished tasks.
 RECORDS = ".compresso/"
 #: The most voxels of a task: it limits the work that a kill undoes.
-LARGEST = 1 << 24
+LARGEST_TASK = 1 << 24
 #: Bytes per voxel of the chunk at work: its labels, its stream, and labels to compare.
 CHUNK_BYTES = 24
 #: Bytes of the interpreter, libraries and kernels.
@@ -123,7 +123,7 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
     for package in ("tensorstore", "zarr"):
         require(package, "tensorstore zarr", "convert")
     for text in (job.source, job.target):
-        if text in ("", str(STANDARD)) or is_stream(volumes.split(text)[0]):
+        if text in ("", str(STANDARD)) or is_stream(volumes.split_source(text)[0]):
             raise FileError(
                 f"{text!r}: cannot read or write this box by box. Name a file or a folder."
             )
@@ -208,7 +208,7 @@ def _read_memory(task: Shape, volume: Volume) -> int:
 def _task_shape(volume: Volume, job: Job, share: int, at_once: int) -> Shape:
     """The shape of a task: whole objects of the target, and of the source if they fit."""
     task = job.unit
-    most = max(min(LARGEST, volume.voxels // at_once), math.prod(volume.chunk))
+    most = max(min(LARGEST_TASK, volume.voxels // at_once), math.prod(volume.chunk))
     # First as far as the source's chunks reach, so that each is read once; then all axes.
     for goal in (volume.chunk, volume.shape):
         while larger := _longer_task(task, job.unit, goal, volume.shape):

@@ -61,7 +61,7 @@ def default_target(source: str) -> Path:
 
     Raises FileError if the source is not a local file or folder.
     """
-    path = volumes.split(source)[0]
+    path = volumes.split_source(source)[0]
     if source == "-" or "://" in source or "|" in source:
         raise FileError(f"{source}: not a local file. Name the target as well.")
     ending = volumes.known_ending(path) or path.suffix

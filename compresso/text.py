@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 #: The most characters of a line about an error; the middle of a longer line is left out.
-LONGEST = 300
+LONGEST_LINE = 300
 
 
 def extent(shape: Sequence[int]) -> str:
@@ -68,7 +68,7 @@ def method_name(encoding: str, compression: str) -> str:
     return " + ".join(names if compression != "none" else names[:1])
 
 
-def shortened(line: str, most: int = LONGEST) -> str:
+def shortened(line: str, most: int = LONGEST_LINE) -> str:
     """Return a line of at most ``most`` characters: its beginning and its end, if it is longer."""
     half = (most - len(" ... ")) // 2
     return line if len(line) <= most else f"{line[:half]} ... {line[-half:]}"

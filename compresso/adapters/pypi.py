@@ -250,9 +250,9 @@ class CompressoArray:
             return decompress(self.binary)[x, y, z]
         if not isinstance(z, slice):
             return decompress(self.binary, z)[x, y, 0]
-        wanted = range(*z.indices(self.shape[2]))
-        low, high = (min(wanted), max(wanted) + 1) if wanted else (0, 0)
-        return decompress(self.binary, (low, high))[x, y, :: wanted.step]
+        slices = range(*z.indices(self.shape[2]))
+        low, high = (min(slices), max(slices) + 1) if slices else (0, 0)
+        return decompress(self.binary, (low, high))[x, y, :: slices.step]
 
 
 def header(buf: Buffer) -> dict[str, Any]:

@@ -137,20 +137,20 @@ class CompressedArray:
                 self._kept = number, group
                 yield group
 
-    def _slices(self, wanted: range, rest: tuple[Any, ...]) -> Labels:
+    def _slices(self, indices: range, rest: tuple[Any, ...]) -> Labels:
         """Slices in any order and step, each indexed by ``rest``."""
         plane = np.broadcast_to(np.zeros((), self.dtype), self.shape[1:])[rest].shape
-        self._reader.check_size(len(wanted) * math.prod(plane) * self.dtype.itemsize)
-        out = np.empty((len(wanted), *plane), self.dtype)
+        self._reader.check_size(len(indices) * math.prod(plane) * self.dtype.itemsize)
+        out = np.empty((len(indices), *plane), self.dtype)
         if not out.size:
             return out
         depth = self.description.depth
-        numbers = [number for number, _ in itertools.groupby(z // depth for z in wanted)]
+        numbers = [number for number, _ in itertools.groupby(z // depth for z in indices)]
         at = 0
         with closing(self._groups(numbers)) as groups:
             for number, group in zip(numbers, groups, strict=True):
-                while at < len(wanted) and wanted[at] // depth == number:
-                    out[at] = group[wanted[at] % depth][rest]
+                while at < len(indices) and indices[at] // depth == number:
+                    out[at] = group[indices[at] % depth][rest]
                     at += 1
         return out
 

@@ -62,7 +62,7 @@ __all__ = [
     "reshaped",
     "short",
     "sliced",
-    "split",
+    "split_source",
     "suffixes",
     "summary",
     "what_is",
@@ -119,7 +119,7 @@ def open(
         with _stores.open_store(text, memory, strict) as volume:
             yield volume
         return
-    path, inner = split(text)
+    path, inner = split_source(text)
     if path != STANDARD and not path.exists():
         raise FileError(f"{path}: no such file")
     if not ending and path.suffix.lower() == ".cps":
@@ -230,7 +230,7 @@ def named(path: Path, ending: str = "", advice: str = "") -> Path:
     return name
 
 
-def split(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:
+def split_source(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:
     """Split ``my.h5:/labels`` into the file and the name of a volume inside it.
 
     The part before the colon exists or has the ending of a format, in upper or lower case.
@@ -246,7 +246,7 @@ def split(text: str, more: tuple[str, ...] = ()) -> tuple[Path, str]:
 
 def local(text: str) -> Path | None:
     """Return the local file of a volume, or the folder of its array; None for other addresses."""
-    return _stores.local(text) if names_store(text) else split(text)[0]
+    return _stores.local(text) if names_store(text) else split_source(text)[0]
 
 
 def reshaped(where: object, own: tuple[int, ...], shape: tuple[int, ...]) -> list[str]:

@@ -31,7 +31,7 @@ STALLED = {
 #: Threads that decode chunks which TensorStore cannot.
 DECODERS = 32
 #: Clients that print warnings about credentials, which public data does not need.
-LOUD = ("gcs", "s3")
+NOISY_CLIENTS = ("gcs", "s3")
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def tensorstore() -> Any:
 @contextmanager
 def _quiet(kvstore: dict[str, Any]) -> Iterator[None]:
     """Discard what the client of a cloud prints to the standard error."""
-    if kvstore.get("driver") not in LOUD:
+    if kvstore.get("driver") not in NOISY_CLIENTS:
         yield
         return
     sys.stderr.flush()

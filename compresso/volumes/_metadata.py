@@ -28,7 +28,7 @@ INVALID = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
 #: The most that is kept by default, in bytes of JSON.
 LIMIT = 48 << 10
 #: Names that a message lists.
-LISTED = 6
+MOST_LISTED = 6
 
 
 def make(name: str, fields: dict[str, Any], geometry: "Geometry | None") -> Metadata:
@@ -81,8 +81,8 @@ def report_lost(where: object, lost: Iterable[str], why: str = "cannot hold") ->
     names = list(dict.fromkeys(map(_printable, lost)))
     if not names:
         return []
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return [f"{where}: {why} {', '.join(names[:LISTED])}{more}"]
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return [f"{where}: {why} {', '.join(names[:MOST_LISTED])}{more}"]
 
 
 def _printable(text: str) -> str:
@@ -129,7 +129,7 @@ def leaves(metadata: Metadata, parents: Path = ()) -> Iterator[tuple[Path, Any]]
 # -- the geometry ---------------------------------------------------------------------------------
 
 #: The largest sane length in metres; its inverse is the smallest.
-LARGEST = 1e18
+LARGEST_LENGTH = 1e18
 #: Directions that differ by less are equal; 32-bit floats are not more precise.
 TOLERANCE = 1e-5
 #: The known units of length, in metres.
@@ -230,8 +230,8 @@ class Geometry:
         """Whether every format's numbers can hold all lengths in any unit."""
         metres = float(METRES[self.length or "m"])
         steps = [step for step in self.spacing if step is not None]
-        return max(map(abs, self._numbers)) * metres <= LARGEST and all(
-            step * metres >= 1 / LARGEST for step in steps
+        return max(map(abs, self._numbers)) * metres <= LARGEST_LENGTH and all(
+            step * metres >= 1 / LARGEST_LENGTH for step in steps
         )
 
     @property

@@ -146,7 +146,7 @@ UNFINISHED = f"{ZARR_METADATA}.unfinished"
 RESUMABLE = "unfinished conversion. Run the same command again to finish it."
 
 
-def split(text: str) -> tuple[str, str]:
+def split_address(text: str) -> tuple[str, str]:
     """Split a name into the address and the selection."""
     found = SELECTION.search(text)
     return (text[: found.start()], found[1]) if found else (text, "")
@@ -163,7 +163,7 @@ def split_inner(address: str) -> tuple[Path, str]:
 
 def names_store(text: str) -> bool:
     """Whether a text names a store rather than a file: an address, or a folder that is a store."""
-    address, _ = split(text)
+    address, _ = split_address(text)
     if URL.match(address) or ("|" in address and not os.path.exists(address)):
         return True
     folder, _ = split_inner(address)
@@ -185,7 +185,7 @@ def what_is(folder: Path) -> str:
 
 def short(text: str) -> str:
     """Return a short name for a store: the last part of its path, and the selection."""
-    address, chosen = split(text)
+    address, chosen = split_address(text)
     parts = [part for part in re.split(r"[/|:]", address) if part]
     if "|" in address and len(parts) > 1 and not address.rpartition("|")[2].partition(":")[2]:
         parts.pop()  # the driver
@@ -194,7 +194,7 @@ def short(text: str) -> str:
 
 def local(text: str) -> Path | None:
     """Return the local folder of a store's array or group; None for other addresses."""
-    *_, address = _split_scheme(split(text)[0])
+    *_, address = _split_scheme(split_address(text)[0])
     folder, inner = split_inner(address.partition("|")[0].removeprefix("file://"))
     return folder / inner.strip("/") if folder.is_dir() else None
 
@@ -212,7 +212,7 @@ def locate(text: str) -> Location:
         text.encode()
     except UnicodeEncodeError:
         raise FileError(f"{text}: TensorStore needs names in UTF-8. Choose another name.") from None
-    address, chosen = split(text)
+    address, chosen = split_address(text)
     selection = build(Selection, f"store:{chosen}")
     _, found, address = _split_scheme(address)
     if not URL.match(address) and "|" not in address:

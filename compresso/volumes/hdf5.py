@@ -29,7 +29,7 @@ LINKS = 16
 #: Bytes of labels that a byte of a file can stand for, at most.
 LARGEST_RATIO = 1 << 16
 #: Datasets that an error lists.
-LISTED = 6
+MOST_LISTED = 6
 #: The number of the filter that sorts the bytes of labels.
 SHUFFLE = 2
 
@@ -213,8 +213,8 @@ def _choices(path: Path, file: Any) -> str:
         floats = [f"; /{name} is {file[name].dtype}" for name in _volumes(file, "f")[:1]]
         advice = '. Convert it first, e.g. labels.astype("uint32")' if floats else ""
         return f"no dataset of integers{''.join(floats)}{advice}"
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    listed = ", ".join(names[:LISTED])
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    listed = ", ".join(names[:MOST_LISTED])
     several = "several datasets" if len(names) > 1 else "dataset"
     return f"{several}: {listed}{more}. Choose one, e.g. {shlex.quote(f'{path}:{names[0]}')}"
 
@@ -272,8 +272,8 @@ def _chunks(
 # -- attributes -----------------------------------------------------------------------------------
 
 #: The largest attribute that is kept, in bytes, and the largest number of them.
-LARGEST = 4096
-MOST = 256
+LARGEST_ATTRIBUTE = 4096
+MOST_ATTRIBUTES = 256
 DTYPE = re.compile(r"[<>|][iufbS][1-8]|[|]S\d{1,4}")
 TEXTS = ("ascii", "utf-8")
 #: Attributes that describe each axis of the dataset.
@@ -289,10 +289,10 @@ def read_metadata(dataset: Any) -> tuple[Metadata, list[str]]:
     fields: dict[str, Any] = {}
     lost = ["the names of its enum values"] if h5py.check_enum_dtype(dataset.dtype) else []
     try:
-        names = list(islice(dataset.attrs, MOST + 1))
+        names = list(islice(dataset.attrs, MOST_ATTRIBUTES + 1))
     except ERRORS:
         return {}, [*lost, "its attributes"]
-    for name in names[:MOST]:
+    for name in names[:MOST_ATTRIBUTES]:
         try:
             if name in AXES and dataset.ndim > 3:  # some of the axes are dropped
                 raise ValueError(name)
@@ -300,7 +300,7 @@ def read_metadata(dataset: Any) -> tuple[Metadata, list[str]]:
             fields[name] = _to_json(dataset.attrs, name)
         except ERRORS:  # bytes are names that are not UTF-8
             lost.append(name.decode("latin-1") if isinstance(name, bytes) else name)
-    lost += [f"attributes beyond {MOST}"] * (len(names) > MOST)
+    lost += [f"attributes beyond {MOST_ATTRIBUTES}"] * (len(names) > MOST_ATTRIBUTES)
     return _metadata.make("hdf5", fields, geometry(fields)), lost
 
 
@@ -310,7 +310,7 @@ def attributes_of(metadata: Metadata) -> tuple[dict[str, tuple[Any, Any]], list[
     found, lost = {}, []
     for name, field in own.items():
         try:
-            if not 0 < len(name) < LARGEST or "\0" in name:
+            if not 0 < len(name) < LARGEST_ATTRIBUTE or "\0" in name:
                 raise ValueError(name)
             found[name] = _value(field["dtype"], field["value"])
         except ERRORS:
@@ -363,12 +363,16 @@ def _to_json(attributes: Any, name: str) -> dict[str, Any]:
 
     about = attributes.get_id(name)
     text = h5py.check_string_dtype(about.dtype)
-    value = attributes[name] if math.prod(about.shape) * about.dtype.itemsize <= LARGEST else []
+    value = (
+        attributes[name]
+        if math.prod(about.shape) * about.dtype.itemsize <= LARGEST_ATTRIBUTE
+        else []
+    )
     if np.size(value) == 0:
         raise ValueError("empty or too large")
     if text is not None and text.length is None:
         words = np.asarray(value, object)
-        if sum(len(word.encode()) for word in words.ravel()) > LARGEST:
+        if sum(len(word.encode()) for word in words.ravel()) > LARGEST_ATTRIBUTE:
             raise ValueError("too large")
         return {"dtype": text.encoding, "value": words.tolist()}
     if not DTYPE.fullmatch(about.dtype.str):
@@ -389,7 +393,7 @@ def _value(dtype: str, value: Any) -> tuple[Any, Any]:
         raise TypeError(f"{dtype} is not kept")
     kind = np.dtype(dtype)
     array = _metadata.from_json(value, kind)
-    if array.nbytes > LARGEST:
+    if array.nbytes > LARGEST_ATTRIBUTE:
         raise ValueError("too large")
     return array, kind
 

@@ -28,8 +28,18 @@ class Nifti(Format):
     magic = (GZIP, *(n.to_bytes(4, order) for n in (348, 540) for order in ("little", "big")))
     key = "nifti"
     geometry_fields = (
-        *("sizeof_hdr", "pixdim", "xyzt_units", "quatern_b", "quatern_c", "quatern_d"),
-        *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
+        "sizeof_hdr",
+        "pixdim",
+        "xyzt_units",
+        "quatern_b",
+        "quatern_c",
+        "quatern_d",
+        "qoffset_x",
+        "qoffset_y",
+        "qoffset_z",
+        "srow_x",
+        "srow_y",
+        "srow_z",
     )
     default_values: ClassVar = {"sform_code": (1,), "qform_code": (1,)}
 
@@ -61,7 +71,7 @@ class Nifti(Format):
         from nibabel.spatialimages import HeaderDataError
 
         size = _metadata.own(volume.metadata, "nifti").get("sizeof_hdr")
-        longer = size == VERSION_2 or max(volume.shape) > LONGEST
+        longer = size == VERSION_2 or max(volume.shape) > LONGEST_AXIS
         header = (nibabel.Nifti2Header if longer else nibabel.Nifti1Header)(endianness="<")
         try:
             header.set_data_dtype(volume.dtype)
@@ -95,8 +105,19 @@ def _header(data: bytes) -> Any:
 
 #: Fields that say how the data are stored; each file has its own.
 STORAGE = {
-    *("dim", "datatype", "bitpix", "vox_offset", "scl_slope", "scl_inter", "magic"),
-    *("eol_check", "unused_str", "data_type", "extents", "session_error", "regular"),
+    "dim",
+    "datatype",
+    "bitpix",
+    "vox_offset",
+    "scl_slope",
+    "scl_inter",
+    "magic",
+    "eol_check",
+    "unused_str",
+    "data_type",
+    "extents",
+    "session_error",
+    "regular",
 }
 #: The units of a header, by the lowest three bits of ``xyzt_units``.
 UNITS = {1: "m", 2: "mm", 3: "um"}
@@ -111,7 +132,7 @@ EXTENSION = struct.Struct("<ii")  # the bytes of an extension, and its code
 EXTENSIONS = 1 << 20
 VERSION_2 = 540  # bytes of its header
 #: The largest axis of NIfTI-1.
-LONGEST = 32767
+LONGEST_AXIS = 32767
 
 
 def read_metadata(header: Any, tail: bytes = b"") -> tuple[Metadata, list[str]]:

@@ -19,7 +19,11 @@ from compresso.volumes.volume import Volume
 
 #: How each encoding is read.
 ENCODINGS = {
-    **{"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bz2", "bz2": "bz2"},
+    "raw": "raw",
+    "gzip": "gzip",
+    "gz": "gzip",
+    "bzip2": "bz2",
+    "bz2": "bz2",
     **dict.fromkeys(("ascii", "text", "txt"), "text"),
 }
 #: Digits of a label in a text, at most.
@@ -34,8 +38,16 @@ class Nrrd(Format):
     magic = (b"NRRD",)
     key = "nrrd"
     geometry_fields = (
-        *("space", "space dimension", "space units", "space directions", "space origin"),
-        *("spacings", "units", "axis mins", "axis maxs", "centers"),
+        "space",
+        "space dimension",
+        "space units",
+        "space directions",
+        "space origin",
+        "spacings",
+        "units",
+        "axis mins",
+        "axis maxs",
+        "centers",
     )
     default_values: ClassVar = {"kinds": ("domain domain domain", "space space space")}
 
@@ -203,8 +215,16 @@ TEXTS = ("space", "content", "sample units", "space units", "centers", "kinds", 
 FIELDS = {name.replace(" ", ""): name for name in (*SHAPES, *TEXTS)} | {"centerings": "centers"}
 #: Fields that say how the data are stored; each file has its own.
 STORAGE = {
-    *("type", "dimension", "sizes", "endian", "encoding", "datafile", "lineskip", "byteskip"),
-    *("blocksize", "number"),
+    "type",
+    "dimension",
+    "sizes",
+    "endian",
+    "encoding",
+    "datafile",
+    "lineskip",
+    "byteskip",
+    "blocksize",
+    "number",
 }
 #: Fields with a word for each axis, and the word for an axis that the file does not have.
 EACH = dict.fromkeys(("spacings", "thicknesses", "axis mins", "axis maxs"), "nan")

@@ -33,11 +33,13 @@ LARGEST_RATIO = 1 << 16
 #: Labels of more bytes are written as BigTIFF, which ImageJ itself does not read.
 CLASSIC = (1 << 32) - (1 << 25)
 #: Series that an error lists.
-LISTED = 4
+MOST_LISTED = 4
 #: The attributes of OME that count pages.
 OME_COUNTS = (
     *(f"{what}{axis}" for what in ("Size", "First") for axis in "ZCT"),
-    *("IFD", "NumPlanes", "PlaneCount"),
+    "IFD",
+    "NumPlanes",
+    "PlaneCount",
 )
 
 
@@ -49,8 +51,14 @@ class Tiff(Format):
     magic = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
     key = "tiff"
     geometry_fields = (
-        *("XResolution", "YResolution", "ResolutionUnit"),
-        *("unit", "spacing", "xorigin", "yorigin", "zorigin"),
+        "XResolution",
+        "YResolution",
+        "ResolutionUnit",
+        "unit",
+        "spacing",
+        "xorigin",
+        "yorigin",
+        "zorigin",
     )
     default_values: ClassVar = {"unit": ("pixel",)}
     holds_several = True
@@ -157,8 +165,10 @@ def _choose(path: Path, file: Any, inner: str) -> Any:
         first, pages = series[0], [each.keyframe for each in series]
         return type(first)(pages, (len(pages), *first.shape), first.dtype, "ZYX", kind=first.kind)
     if (inner or len(series) > 1) and not (inner.isdecimal() and int(inner) < len(series)):
-        what = [f"{i} of {each.dtype.name} {each.shape}" for i, each in enumerate(series[:LISTED])]
-        what += [f"{len(series) - LISTED} more"] * (len(series) > LISTED)
+        what = [
+            f"{i} of {each.dtype.name} {each.shape}" for i, each in enumerate(series[:MOST_LISTED])
+        ]
+        what += [f"{len(series) - MOST_LISTED} more"] * (len(series) > MOST_LISTED)
         last = shlex.quote(f"{path}:{len(series) - 1}")
         problem = f"no series {inner}" if inner else "several series"
         raise FileError(f"{path}: {problem}: {', '.join(what)}. Choose one, e.g. {last}")
@@ -260,7 +270,7 @@ IMAGEJ_FIELDS = ("Info", "Labels", "LUTs", "Properties", "Ranges")
 NO_UNIT, INCH, CM = 1, 2, 3
 UNITS = {INCH: "inch", CM: "cm"}
 #: Numerators and denominators have 32 bits.
-LARGEST = 2**32 - 1
+LARGEST_TERM = 2**32 - 1
 #: ImageJ's lines and tifffile's JSON that count pages; each file has its own.
 COUNTS = {"ImageJ", "images", "slices", "channels", "frames", "hyperstack", "mode", "loop"}
 SHAPE = ("shape", "axes", "truncated")
@@ -356,7 +366,7 @@ def _pair(value: Any) -> tuple[int, int] | None:
     if not isinstance(value, list) or len(value) != 2:
         return None
     over, under = value
-    sound = all(type(n) is int and 0 <= n <= LARGEST for n in value)
+    sound = all(type(n) is int and 0 <= n <= LARGEST_TERM for n in value)
     return (over, under) if sound and under else None
 
 
@@ -466,8 +476,8 @@ def _rational(step: float | None) -> list[int] | None:
     """Return the pixels per unit of a step as a tag; None if a tag cannot hold them."""
     if not step:
         return None
-    limit = min(LARGEST, int(LARGEST / step)) if step > 1 else LARGEST
+    limit = min(LARGEST_TERM, int(LARGEST_TERM / step)) if step > 1 else LARGEST_TERM
     near = Fraction(step).limit_denominator(max(1, limit))
-    if not 0 < near.numerator <= LARGEST or abs(float(near) - step) > 1e-6 * step:
+    if not 0 < near.numerator <= LARGEST_TERM or abs(float(near) - step) > 1e-6 * step:
         return None
     return [near.denominator, near.numerator]

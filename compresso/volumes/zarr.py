@@ -9,15 +9,6 @@ from compresso.codec import require
 from compresso.errors import FileError
 from compresso.volumes._client import Node, as_file_error
 from compresso.volumes._metadata import geometry_of
-from compresso.volumes._nodes import (
-    Keys,
-    check_keys,
-    fields_of,
-    multiscales,
-    object_of,
-    only_volume,
-    place_of,
-)
 from compresso.volumes._stores import (
     SPACE,
     Kind,
@@ -26,6 +17,15 @@ from compresso.volumes._stores import (
     check_mip,
     decoded,
     numbers,
+)
+from compresso.volumes._zarr_n5 import (
+    Keys,
+    check_keys,
+    fields_of,
+    multiscales,
+    object_of,
+    only_volume,
+    place_of,
 )
 
 #: The axes of an array that does not name them: NumPy's order, and that of OME's first versions.

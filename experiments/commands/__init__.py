@@ -60,11 +60,11 @@ class Harness(Commands):
 def _check_is_encoding(ctx: click.Context, text: str) -> None:
     """End with the most similar name if the first word is neither a command nor an encoding."""
     from compresso import encodings
-    from compresso.codec import split, split_list
+    from compresso.codec import split_codec, split_list
 
     known = ["all", *encodings.names()]
     for spec in split_list(text):
-        name = split(spec)[0]
+        name = split_codec(spec)[0]
         if name not in known and not name.startswith("-"):
             similar = did_you_mean(name, [*FILES, *known])
             advice = similar or f" Commands: {', '.join(FILES)}. Encodings: {', '.join(known)}."

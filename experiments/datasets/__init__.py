@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from compresso import volumes
-from compresso.codec import split as split_spec
-from compresso.codec import split_list
+from compresso.codec import split_codec, split_list
 from compresso.errors import SpecError, did_you_mean
 from experiments import DatasetError
 from experiments.datasets import synthetic
@@ -85,7 +84,7 @@ def parse(text: str, directory: Path, group: str = EM) -> list[Dataset]:
     file that does not exist, or if nothing is downloaded.
     """
     name = text.strip().lower()
-    if split_spec(name)[0] in synthetic.KINDS:
+    if split_codec(name)[0] in synthetic.KINDS:
         return [_synthetic(text)]
     if name in CATALOGUE:
         return [CATALOGUE[name].found(directory)]

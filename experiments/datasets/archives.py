@@ -126,7 +126,7 @@ def is_archive(path: Path) -> bool:
 
 def split_source(text: str) -> tuple[Path, str]:
     """Split ``my.h5:/volumes/labels`` into the file and the path inside it."""
-    return volumes.split(text, NAMES)
+    return volumes.split_source(text, NAMES)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from compresso.arrays import Labels, Shape
-from compresso.codec import Extent, Plugin, build, split
+from compresso.codec import Extent, Plugin, build, split_codec
 from compresso.errors import SpecError
 from compresso.volumes.volume import Box, Volume, shape_of, slices_of
 
@@ -120,4 +120,4 @@ KINDS: dict[str, type[Synthetic]] = {"phantom": Phantom, "pattern": Pattern}
 
 def parse(spec: str) -> Synthetic:
     """Return the volume of a text such as ``phantom:size=64x64x8``; raises SpecError."""
-    return build(KINDS[split(spec)[0]], spec)
+    return build(KINDS[split_codec(spec)[0]], spec)

@@ -230,9 +230,12 @@ def test_many_processes_on_an_empty_folder(package, tmp_path):
 WARM = """
 import sys
 import logging
+import numpy as np
 from compresso import encodings
 logging.basicConfig(level="INFO", stream=sys.stdout)
-encodings.parse(sys.argv[1]).warm(["uint32"])
+labels = np.arange(4096, dtype="uint32").reshape(4, 32, 32) // 9
+encoding = encodings.parse(sys.argv[1])
+encoding.decode(encoding.encode(labels), labels.shape, "uint32")
 """
 
 

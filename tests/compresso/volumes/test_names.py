@@ -35,17 +35,17 @@ def two_series(path):
 
 @pytest.mark.parametrize("ending", [*volumes.suffixes(), *map(str.upper, volumes.suffixes())])
 def test_every_ending_splits_in_any_case(ending):
-    assert volumes.split(f"a/seg{ending}:/x/y:z") == (Path(f"a/seg{ending}"), "/x/y:z")
-    assert volumes.split(f"a/seg{ending}") == (Path(f"a/seg{ending}"), "")
+    assert volumes.split_source(f"a/seg{ending}:/x/y:z") == (Path(f"a/seg{ending}"), "/x/y:z")
+    assert volumes.split_source(f"a/seg{ending}") == (Path(f"a/seg{ending}"), "")
 
 
 def test_an_existing_name_is_a_file_whatever_is_in_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     two_datasets("old.h5:x.h5")
-    assert volumes.split("old.h5:x.h5") == (Path("old.h5:x.h5"), "")
-    assert volumes.split("old.h5:x.h5:/b") == (Path("old.h5"), "x.h5:/b")
+    assert volumes.split_source("old.h5:x.h5") == (Path("old.h5:x.h5"), "")
+    assert volumes.split_source("old.h5:x.h5:/b") == (Path("old.h5"), "x.h5:/b")
     two_datasets("pipe")
-    assert volumes.split("pipe:/b") == (Path("pipe"), "/b")
+    assert volumes.split_source("pipe:/b") == (Path("pipe"), "/b")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 from compresso.errors import FileError
 from compresso.volumes._client import Node
 from compresso.volumes._metadata import Metadata
-from compresso.volumes._stores import numbers, split, split_inner
+from compresso.volumes._stores import numbers, split_address, split_inner
 from compresso.volumes.volume import Box
 
 Spacing = list[tuple[float | None, str | None]]
@@ -168,7 +168,7 @@ def multiscales(attributes: Any) -> Any:
 # -- groups ---------------------------------------------------------------------------------------
 
 #: Most folders that are searched, and volumes that an error lists.
-MOST, LISTED = 2000, 12
+MOST_FOLDERS, MOST_LISTED = 2000, 12
 INTEGER = re.compile(r"u?int\d+|bool|[<>|][iub][1248]")
 
 Nodes = dict[str, dict[str, Any]]
@@ -193,8 +193,8 @@ def only_volume(node: Node, consolidated: object = None) -> str:
         return found[0]
     if not found:
         raise FileError(f"{text}: a group without an array of integers")
-    more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
-    listed = ", ".join(f"/{path}" for path in found[:LISTED])
+    more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
+    listed = ", ".join(f"/{path}" for path in found[:MOST_LISTED])
     raise FileError(
         f"{text}: several arrays: {listed}{more}. Choose one, e.g. {_example(text, found[0])}"
     )
@@ -223,7 +223,7 @@ def _axes(node: dict[str, Any]) -> int:
 
 def _example(text: str, path: str) -> str:
     """Write the name of a node inside a store, whose name may have an inner path already."""
-    address, chosen = split(text)
+    address, chosen = split_address(text)
     end = chosen and f":{chosen}"
     if "|" in address:
         container, _, driver = address.rpartition("|")
@@ -253,7 +253,7 @@ def _listed(consolidated: dict[str, Any]) -> Nodes:
 def _walked(root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield nodes by path, from the folders; arrays are not searched."""
     for seen, (folder, below, files) in enumerate(os.walk(root)):
-        if seen >= MOST:
+        if seen >= MOST_FOLDERS:
             return
         below.sort()
         node: dict[str, Any] = {}
