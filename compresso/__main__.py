@@ -203,28 +203,28 @@ def info(source: Path, labels: bool, as_json: bool, threads: int) -> None:
 
     with progress_bar(quiet=not labels) as progress:
         done = files.describe_file(source, labels, threads, progress)
-    found, groups = done.description, len(done.description.groups)
-    depth = min(found.depth, found.shape_zyx[0])
+    description, groups = done.description, len(done.description.groups)
+    depth = min(description.depth, description.shape_zyx[0])
     if as_json:
         facts: dict[str, Any] = {"size": done.size}
-        facts |= {"encoding": found.encoding, "compression": found.compression}
-        facts |= {"groups": groups, "depth": depth, "metadata": found.metadata or {}}
+        facts |= {"encoding": description.encoding, "compression": description.compression}
+        facts |= {"groups": groups, "depth": depth, "metadata": description.metadata or {}}
         facts |= {"labels": done.labels} if labels else {}
-        geometry = volumes.geometry_of(found.metadata or {})
+        geometry = volumes.geometry_of(description.metadata or {})
         spacing = geometry and {"voxel_size": geometry.spacing[::-1], "unit": geometry.length}
         wide, own = _ratios(done)
         ratios = {"ratio_uint64": wide, "ratio_own_dtype": own}
-        shape = found.shape[::-1]
+        shape = description.shape[::-1]
         axes = {"file": str(source), "axes": "xyz"[: len(shape)], "shape": shape}
         facts |= {"dtype": done.dtype.name, **axes, **ratios, **(spacing or {})}
         click.echo(json.dumps(facts, indent=2))
         return
     lines = [
         f"{source}: {_array(done)}",
-        f"codec: {method_name(found.encoding, found.compression)}",
+        f"codec: {method_name(description.encoding, description.compression)}",
         f"groups: {groups} of {counted(depth, 'slice')}" if groups else "groups: 0",
         f"size: {_sizes(done)}",
-        volumes.summary(found.metadata or {}),
+        volumes.summary(description.metadata or {}),
         f"labels: {done.labels:,}" if labels else "",
     ]
     click.echo("\n  ".join(filter(None, lines)))

@@ -58,7 +58,7 @@ class Job:
     force: bool = False
 
     @property
-    def unit(self) -> Shape:
+    def object_shape(self) -> Shape:
         """The shape of one object of the target."""
         return self.shards or self.chunks
 
@@ -89,12 +89,12 @@ class Plan:
         """Yield the box of each task, x fastest."""
         return boxes_of(self.shape, self.task)
 
-    def units(self, task: Box) -> dict[str, Box]:
+    def objects(self, task: Box) -> dict[str, Box]:
         """The objects of the target in a task, by their names."""
         found = {}
-        for box in boxes_of(tuple(b - a for a, b in task), self.job.unit):
+        for box in boxes_of(tuple(b - a for a, b in task), self.job.object_shape):
             moved = tuple((a + at, b + at) for (a, b), (at, _) in zip(box, task, strict=True))
-            numbers = (a // by for (a, _), by in zip(moved, self.job.unit, strict=True))
+            numbers = (a // by for (a, _), by in zip(moved, self.job.object_shape, strict=True))
             found["c/" + "/".join(map(str, numbers))] = moved
         return found
 
@@ -134,7 +134,7 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
         raise FileError(f"{job.target}: not a folder but a file. Choose another target.")
     found = replace(job, source=volumes.absolute(job.source), target=folder.path or job.target)
     with volumes.open(found.source, memory, job.strict) as volume:
-        least, room = _task_memory(job.unit, volume, job), max(0, memory - BASE)
+        least, room = _task_memory(job.object_shape, volume, job), max(0, memory - BASE)
         if fewer:
             at_once = max(1, min(at_once, room // least))
         if least > room // at_once:
@@ -190,7 +190,7 @@ def _task_memory(task: Shape, volume: Volume, job: Job) -> int:
     # Its labels, an object to compare with them, and chunks of the source that cross its border.
     size = volume.dtype.itemsize
     inner = math.prod(job.chunks) * (1 if job.shards is None else 8)
-    unit = math.prod(job.unit)
+    unit = math.prod(job.object_shape)
     chunk_bytes = CHUNK_BYTES + encodings.parse(job.encoding).working_bytes
     own = size * math.prod(task) + (size + 1) * unit + chunk_bytes * min(inner, unit)
     return own + _read_memory(task, volume)
@@ -207,11 +207,11 @@ def _read_memory(task: Shape, volume: Volume) -> int:
 
 def _task_shape(volume: Volume, job: Job, share: int, at_once: int) -> Shape:
     """The shape of a task: whole objects of the target, and of the source if they fit."""
-    task = job.unit
+    task = job.object_shape
     most = max(min(LARGEST_TASK, volume.voxels // at_once), math.prod(volume.chunk))
     # First as far as the source's chunks reach, so that each is read once; then all axes.
     for goal in (volume.chunk, volume.shape):
-        while larger := _longer_task(task, job.unit, goal, volume.shape):
+        while larger := _longer_task(task, job.object_shape, goal, volume.shape):
             if math.prod(larger) > most or _task_memory(larger, volume, job) > share:
                 break
             task = larger
@@ -324,9 +324,9 @@ def work(plan: Plan, task: Box) -> Done:
     task is recorded unless objects are missing, so that a resumed conversion does it again.
     """
     folder, encoder = _folder(plan.job.target), Encoder(plan.head)
-    units, record = plan.units(task), f"{RECORDS}{format_box(task)}"
-    hashes, recorded = _found(folder, encoder, units, record) if plan.resumed else ({}, False)
-    missing = {name: box for name, box in units.items() if name not in hashes}
+    objects, record = plan.objects(task), f"{RECORDS}{format_box(task)}"
+    hashes, recorded = _undamaged(folder, encoder, objects, record) if plan.resumed else ({}, False)
+    missing = {name: box for name, box in objects.items() if name not in hashes}
     kept = sum(map(bool, hashes.values()))
     problems, refused = [], 0
     made: dict[str, bytes | None] = {}
@@ -356,15 +356,15 @@ def work(plan: Plan, task: Box) -> Done:
     return Done(*counts, tuple(problems))
 
 
-def _read(plan: Plan, units: dict[str, Box]) -> Iterator[tuple[str, Labels | CompressoError]]:
+def _read(plan: Plan, objects: dict[str, Box]) -> Iterator[tuple[str, Labels | CompressoError]]:
     """The labels of each unit, or the error of reading them; all at once if there is none."""
     with _opening:
         source = _source(plan)[0]
-    whole = around(list(units.values())) if units else ()
+    whole = around(list(objects.values())) if objects else ()
     labels = None
     with suppress(CompressoError):
-        labels = source.read_box(whole) if units else None
-    for name, box in units.items():
+        labels = source.read_box(whole) if objects else None
+    for name, box in objects.items():
         if labels is not None:
             yield name, labels[slices_of(box, whole)]
             continue
@@ -374,17 +374,17 @@ def _read(plan: Plan, units: dict[str, Box]) -> Iterator[tuple[str, Labels | Com
             yield name, error
 
 
-def _found(
-    folder: Folder, encoder: "Encoder", units: dict[str, Box], record: str
+def _undamaged(
+    folder: Folder, encoder: "Encoder", objects: dict[str, Box], record: str
 ) -> tuple[dict[str, str], bool]:
     """The hashes of the undamaged objects of a task, and whether it is recorded."""
-    *found, recorded = folder.read([*units, record])
+    *found, recorded = folder.read([*objects, record])
     try:
         old = dict(json.loads(recorded or b"{}"))
     except (ValueError, TypeError):
         old = {}
     hashes = {}
-    for (name, box), data in zip(units.items(), found, strict=True):
+    for (name, box), data in zip(objects.items(), found, strict=True):
         value = _hash(data)
         if name in old:
             undamaged = old[name] == value

@@ -552,8 +552,8 @@ class Folder:
     def read(self, names: Iterable[str]) -> list[bytes | None]:
         """Return objects, None for those that do not exist; raises FileError."""
         with as_file_error(self.text):
-            found = [reading.result() for reading in [self._store.read(name) for name in names]]
-        return [bytes(one.value) if one.state == "value" else None for one in found]
+            results = [reading.result() for reading in [self._store.read(name) for name in names]]
+        return [bytes(result.value) if result.state == "value" else None for result in results]
 
     def write(self, objects: dict[str, bytes]) -> None:
         """Write or replace objects; raises FileError."""
