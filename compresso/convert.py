@@ -212,7 +212,8 @@ def _task_shape(volume: Volume, job: Job, share: int, at_once: int) -> Shape:
     # First as far as the source's chunks reach, so that each is read once; then all axes.
     for goal in (volume.chunk, volume.shape):
         while larger := _longer_task(task, job.object_shape, goal, volume.shape):
-            if math.prod(larger) > most or _task_memory(larger, volume, job) > share:
+            inside = math.prod(map(min, larger, volume.shape))
+            if inside > most or _task_memory(larger, volume, job) > share:
                 break
             task = larger
     return task
