@@ -82,7 +82,7 @@ class StoredArray:
 
     array: Any  # a TensorStore
     #: Its axes if nothing names them, including those that may be missing: ``tczyx``, ``xyzct``.
-    usual: str
+    default_axes: str
     #: Names, voxel sizes with units, and positions of index 0, for each axis or each spatial axis;
     #: empty if TensorStore knows them.
     names: Sequence[str] = ()
@@ -214,12 +214,12 @@ def locate(text: str) -> Location:
         raise FileError(f"{text}: TensorStore needs names in UTF-8. Choose another name.") from None
     address, chosen = split_address(text)
     selection = build(Selection, f"store:{chosen}")
-    _, found, address = _split_scheme(address)
+    _, possible, address = _split_scheme(address)
     if not URL.match(address) and "|" not in address:
         folder, inner = split_inner(address)
         path = os.path.abspath(folder / inner.strip("/"))
         kvstore = {"driver": "file", "path": _as_folder(path)}
-        return Location(kvstore, found or kinds(), "", selection)
+        return Location(kvstore, possible or kinds(), "", selection)
     endings = "|".join(re.escape(ending) for kind in kinds() for ending in kind.suffixes)
     inside = re.search(f"({endings})(?=:/)", address, re.IGNORECASE)
     inner = ""
@@ -235,20 +235,20 @@ def locate(text: str) -> Location:
         reason = str(error).rpartition(": ")[2]
         raise FileError(f"{text}: not an address that TensorStore knows ({reason})") from None
     driver = spec["driver"]
-    found = found or [kind for kind in kinds() if driver in ("auto", kind.driver)]
-    if found:
+    possible = possible or [kind for kind in kinds() if driver in ("auto", kind.driver)]
+    if possible:
         kvstore["path"] = _as_folder(kvstore.get("path", "") + inner)
-    return Location(kvstore, found, driver, selection)
+    return Location(kvstore, possible, driver, selection)
 
 
 def _split_scheme(address: str) -> tuple[str, list[type[Kind]], str]:
     """Split ``zarr://folder`` into the prefix, its kinds, and the rest; without one, both empty."""
     scheme, mark, rest = address.partition("://")
-    found = [kind for kind in kinds() if mark and scheme.lower() in kind.schemes]
-    if not found:
-        return "", found, address
+    possible = [kind for kind in kinds() if mark and scheme.lower() in kind.schemes]
+    if not possible:
+        return "", possible, address
     # CloudVolume writes a relative path as file://folder.
-    return scheme + mark, found, re.sub("^file://(?=[^/])", "", rest)
+    return scheme + mark, possible, re.sub("^file://(?=[^/])", "", rest)
 
 
 def _as_folder(path: str) -> str:
@@ -272,11 +272,11 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
     room = available() if memory is None else memory
     location = locate(text)
     node = Node.make(text, location.kvstore, strict, room // 4)
-    found = _find(node, location)
-    named = found.names or any(found.array.domain.labels) or location.selection.axes
-    rank = found.array.rank
-    own = tuple(found.array.shape) if rank < 3 or (rank > 3 and not named) else ()
-    array, geometry = arrange(text, found, location.selection)
+    stored = _find(node, location)
+    named = stored.names or any(stored.array.domain.labels) or location.selection.axes
+    rank = stored.array.rank
+    own = tuple(stored.array.shape) if rank < 3 or (rank > 3 and not named) else ()
+    array, geometry = arrange(text, stored, location.selection)
     dtype = np.dtype(array.dtype.numpy_dtype)
     volume_shape(text, array.shape, dtype)
     layout = array.chunk_layout
@@ -319,12 +319,12 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
             array.shape,
             dtype,
             fetch,
-            _metadata.make("", {}, geometry) | found.metadata,
-            tuple(found.lost),
+            _metadata.make("", {}, geometry) | stored.metadata,
+            tuple(stored.lost),
             fetch_box,
             chunk,
             own,
-            list_chunks(found, array),
+            list_chunks(stored, array),
             (node.path,) if node.path else (),
             None if node.path else (),
         )
@@ -393,18 +393,18 @@ def decoded(
 # -- axes -----------------------------------------------------------------------------------------
 
 
-def arrange(text: str, found: StoredArray, selection: Selection) -> tuple[Any, Geometry | None]:
+def arrange(text: str, stored: StoredArray, selection: Selection) -> tuple[Any, Geometry | None]:
     """Return the selected part of an array as [z, y, x] from 0, and its geometry if known."""
-    array = found.array
-    names = axis_names(text, found, selection)
+    array = stored.array
+    names = axis_names(text, stored, selection)
     axes = [names.index(name) for name in SPACE if name in names]
     missing = len(SPACE) - len(axes)
-    spacing = found.spacing or [
+    spacing = stored.spacing or [
         (None, None) if unit is None else (unit.multiplier, unit.base_unit)
         for unit in array.dimension_units
     ]
     steps = _of_space(spacing, axes, array.rank, (None, None)) or [(None, None)] * 3
-    shift = _of_space(found.shift, axes, array.rank, 0.0)
+    shift = _of_space(stored.shift, axes, array.rank, 0.0)
     for axis in reversed(range(array.rank)):
         if names[axis] not in SPACE:
             first, end = array.domain.inclusive_min[axis], array.domain.exclusive_max[axis]
@@ -427,8 +427,8 @@ def arrange(text: str, found: StoredArray, selection: Selection) -> tuple[Any, G
         array = array[tuple(slice(a, b) for a, b in box)]
     low = array.domain.inclusive_min
     array = array.translate_to[(0,) * 3]
-    if found.geometry and axes == [0, 1, 2]:
-        return array, found.geometry.moved(*low)
+    if stored.geometry and axes == [0, 1, 2]:
+        return array, stored.geometry.moved(*low)
     at = [
         None if step is None and (n or not shift) else s + n * (step or 0.0)
         for s, n, (step, _) in zip(shift or (0.0,) * 3, low, steps, strict=True)
@@ -456,10 +456,10 @@ def _of_space(values: Sequence[T], axes: Sequence[int], rank: int, unknown: T) -
     return []
 
 
-def axis_names(text: str, found: StoredArray, selection: Selection) -> list[str]:
+def axis_names(text: str, stored: StoredArray, selection: Selection) -> list[str]:
     """Return a name for each axis, among them the last of z, y and x."""
-    array, given = found.array, selection.axes
-    known = [label.lower() for label in found.names or array.domain.labels]
+    array, given = stored.array, selection.axes
+    known = [label.lower() for label in stored.names or array.domain.labels]
     if given:
         if len(given) != array.rank:
             raise FileError(
@@ -467,7 +467,7 @@ def axis_names(text: str, found: StoredArray, selection: Selection) -> list[str]
             )
         known = list(given)
     elif not set(SPACE) & set(known):
-        known = _usual_names(text, array.shape, found.usual, selection)
+        known = _usual_names(text, array.shape, stored.default_axes, selection)
     named = [name for name in known if name in SPACE]
     if not named or sorted(named) != sorted(SPACE[-len(named) :]):
         listed = ", ".join(map(repr, known))
@@ -494,21 +494,21 @@ def _usual_names(text: str, shape: Sequence[int], usual: str, selection: Selecti
 # -- stored chunks --------------------------------------------------------------------------------
 
 
-def list_chunks(found: StoredArray, array: Any) -> Stored | None:
+def list_chunks(stored: StoredArray, array: Any) -> Stored | None:
     """Return a function that lists the stored chunks of a view; None if they are not local."""
-    root, box_of = found.path, found.box_of
+    root, box_of = stored.path, stored.box_of
     if root is None or box_of is None:
         return None
     output, shape = array.spec().transform.output, array.shape
 
-    def stored() -> Iterator[Box]:
+    def boxes() -> Iterator[Box]:
         for folder, _, files in os.walk(root):
             for name in files:
                 whole = box_of(Path(folder, name).relative_to(root).as_posix())
                 if box := whole and _in_view(whole, output, shape):
                     yield box
 
-    return stored
+    return boxes
 
 
 def _in_view(box: Box, output: Any, shape: Sequence[int]) -> Box | None:

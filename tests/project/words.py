@@ -20,8 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 GENERATED = {"cli.md", "api.md"}
 THINGS = "voxel|label|slice|row|chunk|block|group|file|dataset|panel|thread|task|method|run|object"
 OTHERS = (
-    *("experiments/page/page.html.j2", "experiments/datasets/catalogue.toml"),
-    *(".ci/run", "Makefile"),
+    "experiments/page/page.html.j2",
+    "experiments/datasets/catalogue.toml",
+    ".ci/run",
+    "Makefile",
 )
 #: Patterns to avoid, and what to write instead.
 RULES = {
