@@ -52,8 +52,12 @@ def paper(
     from experiments.commands import _run
     from experiments.measure import Grid
 
-    chosen = datasets.choose(dataset, directory)
-    _run.print_notes(chosen, slices)
+    if only_report and dataset == "all":  # those measured, downloaded or not
+        measured = set(_run.read(output)["dataset"])
+        chosen = [one for one in datasets.known(directory) if one.name in measured]
+    else:
+        chosen = datasets.choose(dataset, directory)
+    _run.print_notes([one for one in chosen if one.text or not only_report], slices)
     if only_report:
         _report(_rows_of(chosen, output), chosen, slices, figures, plot)
         return
@@ -116,6 +120,10 @@ def _report(
     for dataset in chosen:
         measured = set(rows["fingerprint"][rows["dataset"] == dataset.name]) - {""}
         if not measured:  # the rows have the reason
+            continue
+        if not dataset.text:
+            reason = "not downloaded, so windows and slices are not drawn"
+            click.echo(f"{dataset.name}: {reason}", err=True)
             continue
         volume = dataset.load(slices)
         if volume.fingerprint not in measured:

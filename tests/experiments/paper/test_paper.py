@@ -246,6 +246,14 @@ def test_only_report_measures_nothing(tmp_path, monkeypatch):
         np.save(paths[0], np.zeros((4, 4, 4), np.uint8))
 
 
+def test_only_report_needs_no_data(tmp_path):
+    given = ("--directory", tmp_path, "--csv", ROOT / "docs/paper/paper.csv", "--only-report")
+    done = run_here("paper", *given, "--no-plot", "--figures", tmp_path)
+    assert done.returncode == 0
+    assert "spl-knee: not downloaded" in done.stderr
+    assert "| spl-knee |" in (tmp_path / "report.md").read_text()
+
+
 # ---- the paper's own numbers
 
 
