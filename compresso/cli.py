@@ -61,6 +61,14 @@ def examples(*lines: str, docs: str = "docs/files.md") -> str:
 class Commands(click.Group):
     """Commands whose errors are one line each; ``help COMMAND`` shows the help of one."""
 
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Read the command line, which imports commands; Ctrl-C ends that as it ends a command."""
+        try:
+            return super().make_context(*args, **options)
+        except KeyboardInterrupt:
+            complain("Interrupted; nothing was changed")
+            sys.exit(130)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read ``help COMMAND`` as ``COMMAND --help``."""
         if args and args[0] == "help":

@@ -149,6 +149,14 @@ def test_the_named_commands_are_those_of_run_py():
     assert set(cli.HARNESS) <= set(FILES)
 
 
+def test_an_interruption_before_the_command_begins(monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.Commands, "parse_args", interrupt)
+    one_line(invoke("codecs", code=130), "Interrupted")
+
+
 @pytest.mark.parametrize(
     ("words", "text", "code"),
     [
