@@ -155,7 +155,7 @@ def on_interruption(text: str, ctx: click.Context | None = None) -> Iterator[Non
 def _cleaning_up_on_signals(ctx: click.Context) -> Iterator[None]:
     """Clean up and print the state of the work before a signal ends the process.
 
-    An exception may be swallowed where it is raised. Ignored signals (nohup) stay ignored.
+    An exception may be swallowed by its caller. Ignored signals (nohup) stay ignored.
     """
 
     def end(number: int, _: FrameType | None) -> None:

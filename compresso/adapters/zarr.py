@@ -149,7 +149,7 @@ def _part(selection: Any, layout: Layout) -> tuple[int, int, Any] | None:
     if backward or not steps.size or steps.max() - steps.min() + 1 == size:
         return None
     first, last = int(steps.min()), int(steps.max()) + 1
-    moved: Any = steps - first  # as an index the same as what is wanted, unless that is a slice
+    moved: Any = steps - first  # as an index the same as `wanted`, unless that is a slice
     if isinstance(wanted, slice):
         start, stop, step = wanted.indices(size)
         moved = slice(start - first, stop - first, step)

@@ -71,7 +71,7 @@ class Node:
     def close(self) -> None:
         """Wait for the chunks that are being decoded; others of a failed read are not begun.
 
-        Zarr stops when the program ends. Whoever still waits for it then waits for ever.
+        Zarr stops when the program ends. A thread that still waits for it then waits for ever.
         """
         self._closed.set()
         for _ in range(DECODERS):

@@ -70,7 +70,7 @@ def methods() -> list[Method]:
 
 @dataclass(frozen=True)
 class Measurer:
-    """How methods are measured: what is called before and after each run, and the clock."""
+    """How methods are measured: functions called before and after each run, and the clock."""
 
     announce: Announce = lambda _: None
     record: Callable[[Row], None] = lambda _: None
