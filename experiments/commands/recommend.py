@@ -82,7 +82,7 @@ def recommend(
         records.append(output, row)
         added += 1
 
-    saved = cli.on_interruption(f"finished runs are in {output}")
+    saved = cli.on_interruption(f"finished runs are in {output}. The next run starts anew")
     with saved, _run.bar(None, quiet or verbose) as bar:
 
         def announce(text: str) -> None:
