@@ -1,5 +1,8 @@
 """Random damage to streams and source files, decoded in processes of their own."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -39,6 +42,7 @@ def test_crashes_and_hangs_are_counted(tmp_path, monkeypatch):
     worker = corruption.Worker("stream none", LABELS, tmp_path)
     worker.process.kill()
     assert [worker.decode(worker.stream) for _ in range(2)] == ["crash", "same"]
-    monkeypatch.setattr(corruption, "TIMEOUT", 0.0)
+    monkeypatch.setattr(corruption, "TIMEOUT", 0.1)
+    os.kill(worker.process.pid, signal.SIGSTOP)
     assert worker.decode(worker.stream) == "hang"
     worker.stop()
