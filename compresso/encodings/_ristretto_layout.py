@@ -48,8 +48,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class Head:
-    """The head of a stream: ``depth`` is the slices of a slab, ``n_labels`` the distinct labels but
-    0, ``table`` all labels and those of each piece in the order in which they occur."""
+    """The head of a stream.
+
+    ``depth`` is the slices of a slab, ``n_labels`` the distinct labels but 0, ``table`` all labels
+    and those of each piece in the order in which they occur.
+    """
 
     effort: int
     start: int
@@ -93,8 +96,10 @@ def read_shape(stream: Buffer) -> Shape:
 
 
 def read(stream: Buffer) -> tuple[Head, list[Piece]]:
-    """Parse a stream of known shape, but not the pieces' bytes; raises DecodeError if it is
-    damaged."""
+    """Parse a stream of known shape, but not the bytes of its pieces.
+
+    Raises DecodeError if it is damaged.
+    """
     return _Reader(stream).head()
 
 

@@ -62,9 +62,11 @@ class _Planes:
 
 
 def choose_3d(group: Labels) -> Array:
-    """Which slices are coded in 3-D: (n,) uint8, never the first. If most labels that differ from
-    the one to their left agree with the slice before, a slice is coded in 2-D only if it clearly
-    differs from the one before, and else the other way around."""
+    """Which slices are coded in 3-D: (n,) uint8, never the first.
+
+    If most labels that differ from the one to their left agree with the slice before, a slice is
+    coded in 2-D only if it clearly differs from the one before, and else the other way around.
+    """
     turns, agreed = np.zeros((2, len(group)), np.int64)
     rows = group[:, ::LINES]
     for z in range(1, len(group)):
@@ -99,8 +101,11 @@ def encode_piece(
 
 
 class Encoder:
-    """Encodes a box of a volume with counters (uint32) that it changes; room is the bytes allocated
-    for the stream at first, ``watch`` is called before slices are read."""
+    """Encodes a box of a volume with counters (uint32) that it changes.
+
+    ``room`` is the number of bytes allocated for the stream at first. ``watch`` is called before
+    slices are read.
+    """
 
     def __init__(
         self,
@@ -121,8 +126,10 @@ class Encoder:
         self.loaded = np.ones(1, np.int64)  # labels in the table, and 0
 
     def run(self) -> tuple[bytes, Array]:
-        """Return the stream, and the labels but 0 in the order in which they occur. Raises
-        FullError if one batch did not fit into half of the stream's memory."""
+        """Return the stream, and the labels but 0 in the order in which they occur.
+
+        Raises FullError if one batch did not fit into half of the stream's memory.
+        """
         for z0 in range(0, len(self.labels), GROUP):
             before = min(z0, 1)
             z1 = min(z0 + GROUP, len(self.labels))
@@ -170,9 +177,11 @@ class Encoder:
 def decode_piece(
     piece: Piece, head: Head, own: Array, out: Labels, first: int, watch: Watch
 ) -> None:
-    """Decode slices ``first``.. of a piece to out (n, ny, nx); raises DecodeError if damaged. own,
-    of the dtype of out, is 0 and the piece's labels by their numbers. ``watch`` is called with
-    slices of out that are complete."""
+    """Decode slices of a piece, from ``first`` on, to out (n, ny, nx).
+
+    own has the dtype of out: 0, then the piece's labels by their numbers. ``watch`` is called with
+    the slices of out that are complete. Raises DecodeError if the piece is damaged.
+    """
     damaged = DecodeError(f"ristretto stream: the slab from slice {piece.box.z0} is damaged")
     if check(piece.data) != piece.digest:
         raise damaged
@@ -219,8 +228,10 @@ def encode_table(owns: Sequence[Array]) -> tuple[int, bytes]:
 
 
 def decode_table(head: Head, pieces: Sequence[Piece]) -> list[Array]:
-    """For each piece, 0 and its labels by their numbers, (1 + n_labels,) uint64. Raises DecodeError
-    if the table contradicts itself."""
+    """For each piece, 0 and its labels by their numbers, (1 + n_labels,) uint64.
+
+    Raises DecodeError if the table contradicts itself.
+    """
     data, state = np.array(np.frombuffer(head.table, np.uint8)), np.zeros(3, np.uint64)
     known = np.zeros(head.n_labels, np.uint64)
     sizes = np.array([piece.n_labels for piece in pieces], np.int64)

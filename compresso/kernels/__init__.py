@@ -23,7 +23,9 @@ OPTIONS: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True}
 
 def kernel(function: Any) -> Any:
     """Compile a function when it is first called, and keep the machine code for the next process.
-    If nothing can be written or the kept code is damaged, it is compiled without a message."""
+
+    If nothing can be written or the kept code is damaged, it is compiled without a message.
+    """
     compiled: Any = numba.njit(**OPTIONS)(function)
     if not INTERPRETED:
         compiled._cache = Cache(function, PORTABLE)

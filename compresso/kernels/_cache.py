@@ -148,7 +148,9 @@ def _touch(path: Path) -> None:
 
 def _sweep(kept: Path) -> None:
     """Remove the files that were not used for the longest time, until the rest fits the limit.
-    These include unfinished files of killed processes."""
+
+    These include unfinished files of killed processes.
+    """
     files = []
     for path in kept.glob("*.nbc*"):
         with suppress(OSError):  # another process has removed it

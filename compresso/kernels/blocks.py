@@ -19,9 +19,11 @@ SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio
 
 @kernel
 def find_masks(voxels, base, table, masks, rest):
-    """Find the labels of the block at ``base``, in raster order, and the mask of each. Mask i is
-    ``masks[i * MASK_WORDS : (i + 1) * MASK_WORDS]``. Returns the number of labels, or FEW + 1 if
-    there are more than FEW."""
+    """Find the labels of the block at ``base``, in raster order, and the mask of each.
+
+    Mask i is ``masks[i * MASK_WORDS : (i + 1) * MASK_WORDS]``. Returns the number of labels, or FEW
+    + 1 if there are more than FEW.
+    """
     count = 0
     for k in range(MASK_WORDS):
         rest[k] = ALL
@@ -55,9 +57,11 @@ def spread(word):
 
 @kernel
 def rank_masks(masks, table, count, bits, planes, ranked, at):
-    """Number the labels of a block of few labels in ascending order. Bit b of all 512 numbers is
-    plane b, ``planes[b * MASK_WORDS : (b + 1) * MASK_WORDS]``, for b in 0..bits-1. The ascending
-    labels go to ``ranked``, from ``at`` on."""
+    """Number the labels of a block of few labels in ascending order.
+
+    Bit b of all 512 numbers is plane b, ``planes[b * MASK_WORDS : (b + 1) * MASK_WORDS]``, for b in
+    0..bits-1. The ascending labels go to ``ranked``, from ``at`` on.
+    """
     for word in range(bits * MASK_WORDS):
         planes[word] = 0
     for i in range(count):
@@ -73,9 +77,11 @@ def rank_masks(masks, table, count, bits, planes, ranked, at):
 
 @kernel
 def find_runs(voxels, base, size, starts):
-    """Number of runs of equal labels of the block of ``size`` voxels at ``base``. Run i is
-    ``starts[i] .. starts[i + 1] - 1``, counted from the block's first voxel. After the block, its
-    last label continues to the next multiple of 64 voxels and one more."""
+    """Number of runs of equal labels of the block of ``size`` voxels at ``base``.
+
+    Run i is ``starts[i] .. starts[i + 1] - 1``, counted from the block's first voxel. After the
+    block, its last label continues to the next multiple of 64 voxels and one more.
+    """
     runs = 1
     starts[0] = 0
     for k in range(0, size, 64):
@@ -90,8 +96,11 @@ def find_runs(voxels, base, size, starts):
 
 @kernel
 def tabulate(voxels, base, starts, runs, table, order, slots):
-    """Find the distinct labels of the block at ``base``, ascending, and that of each run. ``slots``
-    are a power of two, and at least twice the voxels of a block. Returns the number of labels."""
+    """Find the distinct labels of the block at ``base``, ascending, and that of each run.
+
+    ``slots`` are a power of two, and at least twice the voxels of a block. Returns the number of
+    labels.
+    """
     shift = np.uint64(64) - trailing_zeros(np.uint64(slots.size))
     slots[:] = 0
     count = 0

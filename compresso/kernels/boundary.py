@@ -10,8 +10,10 @@ AHEAD = 2048  # labels between those compared and those that the memory is asked
 
 @kernel
 def mark(labels, bits):
-    """Mark every voxel whose label differs from its right or lower neighbour: labels (nz, ny, nx)
-    unsigned in C order, bits (nz, ny, ceil(nx / 64)) uint64 (overwritten)."""
+    """Mark every voxel whose label differs from its right or lower neighbour.
+
+    labels are (nz, ny, nx) unsigned, C order; bits, (nz, ny, ceil(nx / 64)) uint64, is overwritten.
+    """
     nz, ny, nx = labels.shape
     words = bits.shape[2]
     flat = labels.reshape(-1)
@@ -59,8 +61,11 @@ def first_marked(bits):
 
 @kernel
 def indeterminate_word(bits, z, y, w, carry, deep):
-    """Boundary voxels of a word whose left and upper neighbours are boundary or outside and, with
-    ``deep``, the one in the slice before, too. ``carry`` is 1 if the voxel left of the word is."""
+    """Return the indeterminate voxels of a word.
+
+    They are boundary voxels whose left and upper neighbours are boundary or outside and, with
+    ``deep``, so is the one in the slice before. ``carry`` is 1 if the voxel left of the word is.
+    """
     word = bits[z, y, w]
     above = bits[z, y - 1, w] if y > 0 else ALL
     before = bits[z - 1, y, w] if deep and z > 0 else ALL
@@ -86,8 +91,10 @@ def count_indeterminate(bits, deep=False):
 @kernel
 def list_indeterminate(bits, z, deep, ys, xs):
     """Find the indeterminate voxels of slice z in raster order; return their number n (uint64).
+
     ``deep`` leaves out those whose voxel in the slice before is not a boundary voxel. ys and xs are
-    (n + SLACK,) uint32 (overwritten)."""
+    (n + SLACK,) uint32 (overwritten).
+    """
     ny, words = np.uint64(bits.shape[1]), np.uint64(bits.shape[2])
     lines = bits.reshape(-1)
     # First the words that have any, then the voxels: whether a word has some cannot be guessed.

@@ -13,8 +13,10 @@ from compresso.kernels.words import ALL, ONE, SLACK, TOP, popcount, trailing_zer
 
 @kernel
 def row_runs(bits, z, y, nx, edges):
-    """Find the runs of non-boundary voxels of one row, and return their number. Run i is
-    ``edges[2 * i] <= x < edges[2 * i + 1]``; ``edges`` has room for ``nx + SLACK``."""
+    """Find the runs of non-boundary voxels of one row, and return their number.
+
+    Run i is ``edges[2 * i] <= x < edges[2 * i + 1]``; ``edges`` has room for ``nx + SLACK``.
+    """
     words = bits.shape[2]
     count = np.int64(0)
     carry = np.uint64(0)
@@ -42,9 +44,12 @@ def row_runs(bits, z, y, nx, edges):
 
 @kernel
 def row_starts(lines, line, words, nx, base, starts):
-    """Find where the runs of a row of a flat boundary map begin; return their number (uint64). Its
-    words are ``lines[line : line + words]``, its first voxel is at ``base`` (all uint64); starts,
-    (nx + SLACK,) uint64, gets the positions of the runs' first voxels, then the row's end."""
+    """Find where the runs of a row of a flat boundary map begin; return their number (uint64).
+
+    The row's words are ``lines[line : line + words]``, and its first voxel is at ``base`` (all
+    uint64). starts, (nx + SLACK,) uint64, gets the positions of the runs' first voxels, then that
+    of the row's end.
+    """
     count = carry = np.uint64(0)
     for w in range(words):
         free = ~lines[line + w]
@@ -95,9 +100,12 @@ def root(parent, i):
 
 @kernel
 def label_runs(bits, nx):
-    """Number the components of every slice by their runs; return the component of each run, from 0
-    in each slice, (n_runs,) uint32; the flat position of each component's first voxel, slice after
-    slice, (n_components,) int64; and the number of components of each slice, (nz,) int64."""
+    """Number the components of every slice by their runs.
+
+    Returns the component of each run, from 0 in each slice, (n_runs,) uint32; the flat position of
+    each component's first voxel, slice after slice, (n_components,) int64; and the number of
+    components of each slice, (nz,) int64.
+    """
     nz, ny = bits.shape[:2]
     component = np.empty(count_runs(bits, nx), np.uint32)
     # A row has at most (nx + 1) // 2 runs; the pages of unused ones stay untouched.
@@ -142,8 +150,10 @@ def label_runs(bits, nx):
 @kernel
 def slice_runs(bits, z, nx, starts, upper, lower):
     """Find the runs of a slice in raster order, and which of them touch; return both numbers.
+
     starts gets the position in the slice of each run's first voxel, upper and lower the two runs of
-    each stretch of free voxels in two adjacent rows: all (n + SLACK,) uint32 (overwritten)."""
+    each stretch of free voxels in two adjacent rows: all (n + SLACK,) uint32 (overwritten).
+    """
     ny, words = np.uint64(bits.shape[1]), np.uint64(bits.shape[2])
     lines = bits.reshape(-1)
     last = ALL >> (np.uint64(64) * words - np.uint64(nx))

@@ -43,9 +43,11 @@ def value_bits(count):
 
 @kernel
 def _gather(labels, y, block, stride, voxels):
-    """Copy the line of blocks at row y; block b begins at ``voxels[b * stride]``. Past the volume's
-    end each voxel is the last one before it, which the block has anyway. So are the voxels after a
-    block that :func:`find_runs` reads."""
+    """Copy the line of blocks at row y; block b begins at ``voxels[b * stride]``.
+
+    Past the volume's end each voxel is the last one before it, which the block has anyway. So are
+    the voxels after a block that :func:`find_runs` reads.
+    """
     nz, ny, nx = labels.shape
     bz, by, bx = block
     flat = labels.reshape(-1)
@@ -115,8 +117,10 @@ def _write_runs(starts, order, runs, bits, values, at):
 @kernel
 def encode_layer(labels, block, counts):
     """Encode one layer of blocks of labels (nz <= bz, ny, nx), unsigned, C order, not empty.
+
     counts, (n_blocks,) int64, gets the labels per block, along x, then y. Returns those labels,
-    ascending in each block, (sum of counts,) uint64, and the packed values, (n,) uint32."""
+    ascending in each block, (sum of counts,) uint64, and the packed values, (n,) uint32.
+    """
     ny, nx = labels.shape[1:]
     bz, by, bx = block
     size = bz * by * bx
@@ -163,9 +167,11 @@ def encode_layer(labels, block, counts):
 
 @kernel
 def share_tables(tables, counts):
-    """Keep equal tables of blocks once, in the order in which they first come. tables, (sum of
-    counts,) uint64, is overwritten; counts is (n_blocks,) int64. Returns where each block's table
-    begins, (n_blocks,) int64, and the number of labels that are kept."""
+    """Keep equal tables of blocks once, in the order in which they first come.
+
+    tables, (sum of counts,) uint64, is overwritten; counts is (n_blocks,) int64. Returns where each
+    block's table begins, (n_blocks,) int64, and the number of labels that are kept.
+    """
     places = np.empty(counts.size, np.int64)
     n_slots = 64
     while n_slots < 2 * counts.size:
@@ -215,9 +221,11 @@ def _label(words, high, at):
 def _decode_layer(
     headers, words, high, first, count, bx, palette, places, row, n_rows, out, to, width
 ):
-    """Decode ``n_rows`` rows of a line of ``count`` blocks, from row ``row`` of the blocks on. Rows
-    that must be checked are skipped. Labels go to ``out[to + width * y + x]``. This is one function
-    because a call costs as much as 8 rows of a block."""
+    """Decode ``n_rows`` rows of a line of ``count`` blocks, from row ``row`` of the blocks on.
+
+    Rows that must be checked are skipped. Labels go to ``out[to + width * y + x]``. This is one
+    function because a call costs as much as 8 rows of a block.
+    """
     # Unsigned indices, for numba looks at the sign of others.
     wide = np.uint64(1 if high is None else 2)
     for column in range(0, count * bx, SIDE):
@@ -268,8 +276,10 @@ def _decode_layer(
 
 @kernel
 def _decode_checked(headers, words, high, number, block, z, shape, out, to, width):
-    """Decode layer z of a block of any size and bits, as far as ``shape`` (y, x) says. Returns -1,
-    -2 if a label does not fit the dtype of ``out``, or 0 if one is missing."""
+    """Decode layer z of a block of any size and bits, as far as ``shape`` (y, x) says.
+
+    Returns -1, -2 if a label does not fit the dtype of ``out``, or 0 if one is missing.
+    """
     head, values = np.int64(headers[2 * number]), np.int64(headers[2 * number + 1])
     table, bits = head & 0xFFFFFF, head >> 24
     wide = np.uint64(1 if high is None else 2)
@@ -304,10 +314,12 @@ def _largest(words, first, count):
 @kernel
 def _read_headers(headers, words, high, block, first, last, across, whole, palette, places):
     """Look up the labels of blocks first..last-1, all those that their values can mean.
+
     ``places[i - first]`` gets the position of the labels of block i in ``palette``. It is DIRECT
     for a block of too many labels, and CHECKED for a block that needs checks: its rows are not a
     multiple of 8 voxels, a label is missing or does not fit, or it follows the ``whole`` blocks of
-    a line of ``across``. Returns -1, or the number of a block that contradicts the format."""
+    a line of ``across``. Returns -1, or the number of a block that contradicts the format.
+    """
     bz, by, bx = block
     wide = 1 if high is None else 2
     fits = ALL >> np.uint64(64 - 8 * palette.itemsize)
@@ -341,10 +353,12 @@ def _read_headers(headers, words, high, block, first, last, across, whole, palet
 
 @kernel
 def decode_lines(headers, words, high, block, first, last, out):
-    """Decode lines first..last-1 of out, (nz, ny, nx) unsigned, C order. headers, (2 * n_blocks,)
-    uint32, are of all blocks along x, then y, then z; high is None, or ``words`` if labels have 64
-    bits. Returns -1, -2 if a label does not fit the dtype of out, or the number of the first bad
-    block."""
+    """Decode lines first..last-1 of out, (nz, ny, nx) unsigned, C order.
+
+    headers, (2 * n_blocks,) uint32, are of all blocks along x, then y, then z. high is None, or
+    ``words`` if labels have 64 bits. Returns -1, -2 if a label does not fit the dtype of out, or
+    the number of the first bad block.
+    """
     nz, ny, nx = out.shape
     bz, by, bx = block
     flat = out.reshape(-1)

@@ -20,8 +20,10 @@ CODES = np.uint64(7)
 
 @kernel
 def mark_ahead(labels, bits):
-    """Mark, too, every voxel whose label differs from the one in the next slice; as
-    ``boundary.mark``."""
+    """Mark every voxel whose label differs from the one in the next slice, too.
+
+    Arguments are as of ``boundary.mark``.
+    """
     nz, ny, nx = labels.shape
     words = bits.shape[2]
     flat = labels.reshape(-1)
@@ -42,9 +44,11 @@ def mark_ahead(labels, bits):
 
 @kernel
 def join(bits, nx, component, first, counts):
-    """Join the components of the slices, from ``label_runs``, to 6-connected ones. ``component`` is
-    changed to the number of each run's component in the volume. Returns the flat positions of the
-    joined components' first voxels, ascending, (n_joined,) int64."""
+    """Join the components of the slices, from ``label_runs``, to 6-connected ones.
+
+    ``component`` is changed to the number of each run's component in the volume. Returns the flat
+    positions of the joined components' first voxels, ascending, (n_joined,) int64.
+    """
     nz, ny = bits.shape[:2]
     parent = np.arange(first.size)
     edges = np.empty(nx + SLACK, np.int64)
@@ -93,9 +97,11 @@ def join(bits, nx, component, first, counts):
 @kernel
 def locate(labels, bits, z0, z1, across, deep, largest, locations, counts):
     """Find the source of the label of every voxel of slices z0..z1-1 that needs a location.
+
     ``across`` allows other slices; ``largest`` is the greatest value of the labels' dtype (uint64).
     locations, of that dtype, has room for two entries per voxel; counts, (z1 - z0,) int64, gets the
-    entries per slice."""
+    entries per slice.
+    """
     flat, lines, shape = labels.reshape(-1), bits.reshape(-1), sizes(labels.shape, bits.shape[2])
     room = locations.size // 2 + SLACK
     ys, xs = np.empty(room, np.uint32), np.empty(room, np.uint32)
@@ -121,9 +127,11 @@ def locate(labels, bits, z0, z1, across, deep, largest, locations, counts):
 
 @kernel
 def location_starts(locations, counts, starts):
-    """Find the first location of each slice, and the end of all: starts (nz + 1,) int64
-    (overwritten). counts, (nz,) int64, are voxels that need one. Returns False if there are too few
-    or too many."""
+    """Find the first location of each slice, and the end of all.
+
+    starts, (nz + 1,) int64, is overwritten. counts, (nz,) int64, are the voxels that need a
+    location. Returns False if there are too few or too many.
+    """
     at = 0
     for z in range(counts.size):
         starts[z] = at
@@ -137,8 +145,10 @@ def location_starts(locations, counts, starts):
 
 @kernel
 def label_entries(locations, shifted, explicit):
-    """Find the entries that are labels: those shifted past the codes, and those after a 6. shifted
-    and explicit are (n,) bool (overwritten)."""
+    """Find the entries that are labels: those shifted past the codes, and those after a 6.
+
+    shifted and explicit, (n,) bool, are overwritten.
+    """
     after_six = False
     for n in range(locations.size):
         explicit[n] = after_six
@@ -162,10 +172,12 @@ def copy_from_behind(bits, z, out):
 
 @kernel
 def resolve(bits, z0, z1, locations, across, deep, out):
-    """Label the voxels of slices z0..z1-1 that ``labels.fill`` left, the inverse of :func:`locate`;
-    out is filled already, also slices z0 - 1 and z1. locations are entries of these slices that
+    """Label the voxels of slices z0..z1-1 that ``labels.fill`` left, the inverse of :func:`locate`.
+
+    out is filled already, also slices z0 - 1 and z1. locations are the entries of these slices that
     :func:`location_starts` has counted. Returns -1, or the number of the first that points outside,
-    to a boundary voxel, or, unless ``across``, to another slice."""
+    to a boundary voxel, or, unless ``across``, to another slice.
+    """
     flat, lines, shape = out.reshape(-1), bits.reshape(-1), sizes(out.shape, bits.shape[2])
     room = locations.size + SLACK
     ys, xs = np.empty(room, np.uint32), np.empty(room, np.uint32)
@@ -191,8 +203,10 @@ def resolve(bits, z0, z1, locations, across, deep, out):
 @kernel
 def squeeze(indices, limit, entries):
     """Run-length code window indices (n,) uint32 to entries (n,) unsigned; return their number.
+
     Index i > 0 becomes ``2 * i``, n zeros ``2 * n + 1``; longer runs than ``limit`` are cut, and an
-    index that exceeds it gives -1."""
+    index that exceeds it gives -1.
+    """
     written = 0
     zeros = 0
     for n in range(indices.size):
@@ -220,10 +234,14 @@ def squeeze(indices, limit, entries):
 
 @kernel
 def survey(entries, n_values, n_windows, marks, cursors):
-    """Check the entries of ``n_windows`` windows, whose indices are below ``n_values``; cursors,
-    (m, 2) int64, gets of each window in marks, (m,) int64, ascending, its entry, and the number of
-    that entry's windows before it. Later windows are ignored, unless the last mark is n_windows.
-    Returns -1, or the number of the first bad entry; entries.size if windows are missing."""
+    """Check the entries of all windows, and find those of some windows.
+
+    entries encode ``n_windows`` windows with indices below ``n_values``. marks, (m,) int64,
+    ascending, are numbers of windows. cursors, (m, 2) int64, gets the entry of each of them, and
+    how many of that entry's windows precede it. Windows after the last mark are ignored, unless it
+    is n_windows. Returns -1, or the number of the first bad entry; entries.size if windows are
+    missing.
+    """
     at = np.int64(0)
     m = 0
     for n in range(entries.size):
@@ -248,8 +266,10 @@ def survey(entries, n_values, n_windows, marks, cursors):
 
 @kernel
 def expand(entries, values, cursor, windows):
-    """Write windows (n,) uint64 from a cursor (2,) int64 on, and move it past them; entries are
-    those that :func:`survey` has checked."""
+    """Write windows (n,) uint64 from a cursor (2,) int64 on, and move it past them.
+
+    entries are those that :func:`survey` has checked.
+    """
     at, size = np.uint64(0), np.uint64(windows.size)
     n, used = np.uint64(cursor[0]), np.uint64(cursor[1])
     while at < size:

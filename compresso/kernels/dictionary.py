@@ -41,9 +41,11 @@ def _grown(array):
 
 @kernel
 def encode_lz78(data):
-    """Encode bytes (n,) uint8 as LZ78 codes (n_codes,) uint64, ``phrase << 8 | byte``. Phrase 0 is
-    empty, and each code makes the next phrase, from 1 on. If the data ends inside a phrase, the
-    last code's byte is its own last one."""
+    """Encode bytes (n,) uint8 as LZ78 codes (n_codes,) uint64, ``phrase << 8 | byte``.
+
+    Phrase 0 is empty, and each code makes the next phrase, from 1 on. If the data ends inside a
+    phrase, the last code's byte is its own last one.
+    """
     keys = np.empty(1024, np.uint64)  # of a node: its parent << 8 | its byte, which is the code
     slots = np.zeros(4096, np.uint32)
     shift = np.uint64(52)
@@ -88,8 +90,11 @@ def decode_lz78(codes, data):
 
 @kernel
 def encode_lzw(data):
-    """Encode bytes (n,) uint8, n > 0, as LZW codes (n_codes,) uint64, which are phrases: 0..255 are
-    the bytes, and each code but the last makes the next phrase, from 256."""
+    """Encode bytes (n,) uint8, n > 0, as LZW codes (n_codes,) uint64.
+
+    Codes are phrases: 0..255 are the bytes, and each code but the last makes the next phrase, from
+    256.
+    """
     keys = np.empty(1024, np.uint64)  # of a node from 256 on: its parent << 8 | its byte
     slots = np.zeros(4096, np.uint32)
     shift = np.uint64(52)

@@ -22,10 +22,13 @@ def marked(lines, words, row, x):
 
 @kernel
 def source(flat, lines, shape, z, y, x, across):
-    """Location code of a non-boundary neighbour with an indeterminate voxel's label, or CODES.
-    Looks at x+1, y+1 and, with ``across``, z-1 and z+1, in turn; x-1 and y-1 are boundary voxels,
-    or the voxel would be determinate. labels and map are flat, as numba makes such arrays slowly;
-    shape is from :func:`sizes`, and z, y and x are uint64, too."""
+    """Find the location code of a neighbour with an indeterminate voxel's label, or CODES.
+
+    The neighbour is not a boundary voxel. Looks at x+1, y+1 and, with ``across``, z-1 and z+1, in
+    turn; x-1 and y-1 are boundary voxels, or the voxel would be determinate. The labels and the
+    boundary map are flat, because numba makes flat arrays slowly. shape is from :func:`sizes`; z, y
+    and x are uint64.
+    """
     nz, ny, nx, words = shape
     row = z * ny + y
     # Outside the volume is the voxel itself, which is boundary.
@@ -50,7 +53,9 @@ def source(flat, lines, shape, z, y, x, across):
 @kernel
 def copied(flat, lines, shape, z, y, x, code, across):
     """Copy the label of the neighbour that a location code names; arguments as of :func:`source`.
-    Returns False if it is outside, boundary or, without ``across``, in another slice."""
+
+    Returns False if it is outside, boundary or, without ``across``, in another slice.
+    """
     nz, ny, nx, words = shape
     # An index before the first wraps around to a large number.
     zn, yn, xn = z + STEPS[code, 0], y + STEPS[code, 1], x + STEPS[code, 2]
@@ -71,10 +76,12 @@ def sizes(shape, words):
 
 @kernel
 def identify(labels, first, counts, marked_first):
-    """List the ids of some slices, (n_ids,) uint64: ``label + 1``, 0 if that exceeds 64 bits. first
-    and counts are from ``label_runs``. A slice with boundary voxels has one id more, for the first
-    of them: before its components if it is the slice's first voxel, else after the one component
-    before it."""
+    """List the ids of some slices, (n_ids,) uint64: ``label + 1``, 0 if that exceeds 64 bits.
+
+    first and counts are from ``label_runs``. A slice with boundary voxels has one id more, for the
+    first of them: before its components if it is the slice's first voxel, else after the one
+    component before it.
+    """
     nz = labels.shape[0]
     flat = labels.reshape(-1)
     ids = np.empty(first.size + nz, np.uint64)
@@ -97,10 +104,12 @@ def identify(labels, first, counts, marked_first):
 
 @kernel
 def locate(labels, bits, z0, z1, locations):
-    """Find the source of the label of every indeterminate voxel of slices z0..z1-1: the code of
-    :func:`source`, or its label + 6. locations, uint64, has room for all; labels and bits include
-    slices z0 - 1 and z1 if there are any. Returns -1, or the flat position of a voxel whose
-    label + 6 exceeds 64 bits."""
+    """Find the source of the label of every indeterminate voxel of slices z0..z1-1.
+
+    It is the code of :func:`source`, or the label + 6. locations, uint64, has room for all; labels
+    and bits include slices z0 - 1 and z1 if there are any. Returns -1, or the flat position of a
+    voxel whose label + 6 exceeds 64 bits.
+    """
     flat, lines, shape = labels.reshape(-1), bits.reshape(-1), sizes(labels.shape, bits.shape[2])
     room = locations.size + SLACK
     ys, xs = np.empty(room, np.uint32), np.empty(room, np.uint32)
@@ -123,8 +132,10 @@ def locate(labels, bits, z0, z1, locations):
 @kernel
 def fill(bits, component, ids, starts, out):
     """Label every voxel but the indeterminate ones in out (nz, ny, nx), unsigned, C order.
-    component is from ``label_runs``; ids, of the dtype of out, are the components' labels, slice
-    after slice; those of each slice begin at starts, (nz,) int64."""
+
+    component is from ``label_runs``. ids, of the dtype of out, are the components' labels, slice
+    after slice; those of each slice begin at starts, (nz,) int64.
+    """
     nz, ny, nx = out.shape
     words = np.uint64(bits.shape[2])
     lines = bits.reshape(-1)
@@ -172,9 +183,11 @@ def fill(bits, component, ids, starts, out):
 
 @kernel
 def resolve(bits, z0, z1, locations, out):
-    """Label the indeterminate voxels of slices z0..z1-1, the inverse of :func:`locate`. out is
-    filled already, also slices z0 - 1 and z1; locations has exactly one entry per voxel. Returns
-    -1, or the number of the first location that points outside or to a boundary voxel."""
+    """Label the indeterminate voxels of slices z0..z1-1, the inverse of :func:`locate`.
+
+    out is filled already, also slices z0 - 1 and z1; locations has exactly one entry per voxel.
+    Returns -1, or the number of the first location that points outside or to a boundary voxel.
+    """
     flat, lines, shape = out.reshape(-1), bits.reshape(-1), sizes(out.shape, bits.shape[2])
     room = locations.size + SLACK
     ys, xs = np.empty(room, np.uint32), np.empty(room, np.uint32)

@@ -39,8 +39,10 @@ def reflect(i, n):
 
 @kernel
 def _gather(labels, corner, shape, z, y, voxels):
-    """Copy the blocks at z, y of the chunk at ``corner``, reflected past the chunk's end. Block b
-    begins at ``voxels[b * STRIDE]``."""
+    """Copy the blocks at z, y of the chunk at ``corner``, reflected past the chunk's end.
+
+    Block b begins at ``voxels[b * STRIDE]``.
+    """
     ny, nx = labels.shape[1:]
     flat = labels.reshape(-1)
     whole = np.uint64(shape[2] // SIDE)
@@ -107,9 +109,11 @@ def _write_runs(starts, order, runs, table, count, bits, words, at):
 
 @kernel
 def encode_chunks(labels, side, first, last):
-    """Encode chunks first..last-1, along x, then y, of labels (nz <= side, ny, nx), unsigned, C
-    order. ``side`` is the voxels along a chunk, 64 in the published program. Returns (n,)
-    uint64."""
+    """Encode chunks first..last-1, along x, then y; returns (n,) uint64.
+
+    labels are (nz <= side, ny, nx) unsigned, C order. ``side`` is the voxels along a chunk, 64 in
+    the published program.
+    """
     nz, ny, nx = labels.shape
     across = -(-nx // side)
     words = np.empty(0, np.uint64)
@@ -164,10 +168,12 @@ def encode_chunks(labels, side, first, last):
 
 @kernel
 def _decode_block(words, table, values, bits, layers, rows, start, width):
-    """Decode the first layers of a block, every value of which points into ``words``. ``table`` and
-    ``values`` are where the block's labels and packed values begin; ``bits`` is 0 to 8. Row r,
-    counted over all layers, goes to ``rows[start + width * r + x]``. Returns the bits that any of
-    the labels has set."""
+    """Decode the first layers of a block, every value of which points into ``words``.
+
+    ``table`` and ``values`` are where the block's labels and packed values begin; ``bits`` is 0 to
+    8. Row r, counted over all layers, goes to ``rows[start + width * r + x]``. Returns the bits
+    that any of the labels has set.
+    """
     # Unsigned indices, for numba looks at the sign of others.
     at, step = np.uint64(start), np.uint64(width)
     if bits == 0:
@@ -228,9 +234,12 @@ def _is_chunk(words, start, end, shape):
 
 @kernel
 def decode_bands(words, offsets, side, first, last, out):
-    """Decode bands first..last-1 of out (nz, ny, nx), unsigned, C order: rows of chunks along x,
-    counted along y, then z. offsets are from :func:`chunk_offsets`. Returns -1, or -2 if a label
-    does not fit the dtype of out, or the number of the first chunk that contradicts the format."""
+    """Decode bands first..last-1 of out (nz, ny, nx), unsigned, C order.
+
+    A band is a row of chunks along x; they are counted along y, then z. offsets are from
+    :func:`chunk_offsets`. Returns -1, or -2 if a label does not fit the dtype of out, or the number
+    of the first chunk that contradicts the format.
+    """
     nz, ny, nx = out.shape
     flat = out.reshape(-1)
     across, down = -(-nx // side), -(-ny // side)
@@ -290,8 +299,10 @@ def decode_bands(words, offsets, side, first, last, out):
 
 @kernel
 def chunk_offsets(words, n_chunks):
-    """Where each chunk begins, and where the last one ends; -1 from the first bad length on. Chunks
-    are counted along x, then y, then z."""
+    """Where each chunk begins, and where the last one ends; -1 from the first bad length on.
+
+    Chunks are counted along x, then y, then z.
+    """
     offsets = np.full(n_chunks + 1, -1, np.int64)
     at = np.int64(0)
     for chunk in range(n_chunks):

@@ -10,9 +10,12 @@ DIGIT_BITS, DIGITS = 11, 6  # of the radix sort of 64-bit windows
 
 @kernel
 def pack(bits, nx, step, windows):
-    """Cut a boundary map into windows of ``step`` (z, y, x) voxels, at most 64, whose type holds
-    them: (ceil(nz / zstep), ceil(ny / ystep), ceil(nx / xstep)) unsigned (overwritten). A voxel is
-    bit ``(zo * ystep + yo) * xstep + xo``; those outside the volume are 0."""
+    """Cut a boundary map into windows of ``step`` (z, y, x) voxels, at most 64.
+
+    windows are (ceil(nz / zstep), ceil(ny / ystep), ceil(nx / xstep)), overwritten; their unsigned
+    dtype holds a window. A voxel is bit ``(zo * ystep + yo) * xstep + xo``; those outside the
+    volume are 0.
+    """
     zstep, ystep, xstep = step
     nz, ny, words = bits.shape
     # Flat arrays and unsigned indices: numba makes slices slowly, and looks at the sign of others.
@@ -116,9 +119,11 @@ def nibbles(windows, at, place):
 
 @kernel
 def collect(windows, start, keys, places, count):
-    """Append the windows (n,) uint64 that are not 0 to keys (uint64), and their numbers, counted
-    from ``start``, to places (uint32). Both hold ``count`` and have room for n more. Returns the
-    new count."""
+    """Append the windows that are not 0 to keys, and their numbers to places.
+
+    windows are (n,) uint64, keys uint64, places uint32. Numbers count from ``start``. keys and
+    places hold ``count`` entries and have room for n more. Returns the new count.
+    """
     for n in range(windows.size):
         keys[count] = windows[n]
         places[count] = start + n
@@ -128,8 +133,10 @@ def collect(windows, start, keys, places, count):
 
 @kernel
 def sort(keys, places):
-    """Sort pairs by key, a radix sort: the time does not depend on the data. Returns the sorted
-    keys and places, in the given arrays or in new ones."""
+    """Sort pairs by key, a radix sort: the time does not depend on the data.
+
+    Returns the sorted keys and places, in the given arrays or in new ones.
+    """
     tallies = np.zeros((DIGITS, 1 << DIGIT_BITS), np.int64)
     for key in keys:
         for digit in range(DIGITS):
@@ -162,8 +169,10 @@ def _digit(key, digit):
 @kernel
 def rank(keys, places, indices):
     """Number the distinct windows in ascending order; return them, with 0 if any is 0, as uint64.
+
     keys and places, from :func:`sort`, are the windows that are not 0; indices, (n_windows,)
-    uint32, is all 0 and gets the number of each."""
+    uint32, is all 0 and gets the number of each.
+    """
     values = np.empty(keys.size + 1, np.uint64)
     count = 0
     if keys.size < indices.size:
@@ -179,8 +188,10 @@ def rank(keys, places, indices):
 
 @kernel
 def rank_small(windows, indices):
-    """Number distinct windows (n,) uint16 in ascending order by a table of all 16-bit values;
-    return them as uint64. indices, (n,) uint32, gets the number of each."""
+    """Number the distinct windows (n,) uint16 in ascending order; return them as uint64.
+
+    indices, (n,) uint32, gets the number of each.
+    """
     table = np.zeros(1 << 16, np.uint32)
     for n in range(windows.size):
         table[windows[n]] = 1
@@ -198,8 +209,10 @@ def rank_small(windows, indices):
 
 @kernel
 def renumber(indices, values, union):
-    """Turn indices into ``values`` into indices into ``union``, in place. Both are ascending, and
-    ``union`` holds all of ``values``."""
+    """Turn indices into ``values`` into indices into ``union``, in place.
+
+    Both are ascending, and ``union`` holds all of ``values``.
+    """
     ranks = np.empty(values.size, np.uint32)
     place = 0
     for v in range(values.size):
@@ -212,9 +225,11 @@ def renumber(indices, values, union):
 
 @kernel
 def squeeze(indices, limit):
-    """Run-length code the window indices, in place; return the number of entries. Index i > 0
-    becomes ``2 * i``, a run of n zeros ``2 * n + 1``; the trailing run is left out. Returns -1 if
-    an index or a run is ``limit`` (2**31 for 32-bit entries) or more."""
+    """Run-length code the window indices, in place; return the number of entries.
+
+    Index i > 0 becomes ``2 * i``, a run of n zeros ``2 * n + 1``; the trailing run is left out.
+    Returns -1 if an index or a run is ``limit`` (2**31 for 32-bit entries) or more.
+    """
     written = 0
     zeros = 0
     for n in range(indices.size):
@@ -235,9 +250,11 @@ def squeeze(indices, limit):
 
 @kernel
 def expand(entries, n_values, indices):
-    """Undo :func:`squeeze`; the windows after the last entry have index 0. Returns -1, or the
-    number of the first entry that contradicts the stream: an index of n_values or more, a run past
-    the last window, or an entry that no encoder writes (0 and 1)."""
+    """Undo :func:`squeeze`; the windows after the last entry have index 0.
+
+    Returns -1, or the number of the first entry that contradicts the stream: an index of n_values
+    or more, a run past the last window, or an entry that no encoder writes (0 and 1).
+    """
     at = np.int64(0)
     for n in range(entries.size):
         entry = np.int64(entries[n])

@@ -49,7 +49,7 @@ class Volume:
     stamp : tuple of int, optional
         The sizes and times of the files before they were opened; None for streams and folders.
     whole : bool
-        Its one checksum is that of all labels: only the read of the last slice checks the others.
+        True if one checksum covers all labels, so that only reading the last slice checks the rest.
 
     Examples
     --------

@@ -227,7 +227,9 @@ class FullError(Exception):
 
 def finish(state: NDArray[np.uint64], data: NDArray[np.uint8]) -> bytes:
     """Return the stream that :func:`code` encoded; raises FullError if ``data`` was too short.
-    Zeros at its end are left out: a decoder reads zeros there."""
+
+    Zeros at its end are left out: a decoder reads zeros there.
+    """
     low, at = int(state[0]) + int(FLOOR) - 1, int(state[2])
     if at + 2 > data.size:
         raise FullError
@@ -271,7 +273,9 @@ def decide_rarely(encoding, bit, place, coder):
 @inline
 def decide_fine(encoding, bit, place, coarse, coder):
     """Code a bit with the counter at ``place``, which starts with a copy of the coarse counter.
-    While it is YOUNG, the coarse counter is trained, too."""
+
+    While it is YOUNG, the coarse counter is trained, too.
+    """
     counter = coder.counters[U64(place)]
     old = counter & np.uint32(1023) >= YOUNG
     if not likely(old) and counter & np.uint32(1023) == np.uint32(0):
@@ -288,8 +292,10 @@ def decide_fine(encoding, bit, place, coarse, coder):
 
 @outline
 def decide_number(encoding, number, bits, place, coder):
-    """Code a number of ``bits`` bits from the top, each with one of 1023 counters at ``place``. The
-    preceding bits choose the counter; after the ninth, only their number does."""
+    """Code a number of ``bits`` bits from the top, each with one of 1023 counters at ``place``.
+
+    The preceding bits choose the counter; after the ninth, only their number does.
+    """
     value, node = np.int64(0), np.int64(1)
     for shift in range(bits - 1, -1, -1):
         bit = (number >> shift) & 1 == 1
@@ -301,8 +307,10 @@ def decide_number(encoding, number, bits, place, coder):
 
 @outline
 def decide_size(encoding, number, place, coder):
-    """Code a uint64 number: its number of bits with 128 counters, then the bits. The bits below the
-    top one have a probability of 1/2."""
+    """Code a uint64 number: its number of bits with 128 counters, then the bits.
+
+    The bits below the top one have a probability of 1/2.
+    """
     bits = np.int64(0)
     while bits < 64 and number >> U64(bits) != U64(0):
         bits += 1

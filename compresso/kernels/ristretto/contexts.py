@@ -283,8 +283,10 @@ MORE_RUN_2D = (
 
 
 def _fetch(builder, view, here, lanes=0):
-    """A function that gives a neighbour's label, and loads it only once. With lanes, it gives a
-    vector: the neighbours of ``lanes`` voxels from ``here`` on."""
+    """A function that gives a neighbour's label, and loads it only once.
+
+    With lanes, it gives a vector: the neighbours of ``lanes`` voxels from ``here`` on.
+    """
     plane, to_prev, to_prev2, row = cgutils.unpack_tuple(builder, view)
     item = ir.VectorType(plane.type.pointee, lanes) if lanes else plane.type.pointee
     loaded = {}
@@ -355,9 +357,11 @@ def compare(pairs):
 
 
 def compare_row(*templates):
-    """Make ``f(view, here, left, contexts, at)``: contexts of LANES voxels from ``here`` on. In all
-    of them W has the label ``left``, and no template looks at another voxel of the row. The
-    contexts of the n-th template go to ``contexts[at + n * LANES:]``, a pointer to uint32."""
+    """Make ``f(view, here, left, contexts, at)``: contexts of LANES voxels from ``here`` on.
+
+    In all of them W has the label ``left``, and no template looks at another voxel of the row. The
+    contexts of the n-th template go to ``contexts[at + n * LANES:]``, a pointer to uint32.
+    """
     table = np.array([pair for pairs in templates for pair in pairs], np.int64)
     is_w = (table == W).all(axis=2)
     ends = np.cumsum([len(pairs) for pairs in templates])
@@ -421,9 +425,11 @@ def match(neighbours):
 
 
 def find_other(places, rows, columns):
-    """Make ``f(view, here, k, a, b, c, d)``: look for another label in the slice before. The result
-    is the first of ``places`` from the k-th on whose label is none of 0, a, b, c and d, or
-    ``len(places)``. The places are all of ``rows`` x ``columns``, in any order."""
+    """Make ``f(view, here, k, a, b, c, d)``: look for another label in the slice before.
+
+    The result is the first of ``places`` from the k-th on whose label is none of 0, a, b, c and d,
+    or ``len(places)``. The places are all of ``rows`` x ``columns``, in any order.
+    """
     count = len(places)
     rank = {tuple(place): k for k, place in enumerate(places.tolist())}
     number, lanes = ir.IntType(32), len(columns)

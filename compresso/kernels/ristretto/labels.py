@@ -57,9 +57,11 @@ _find_below = find_other(BELOW, BELOW_ROWS, BELOW_COLUMNS)
 
 @kernel
 def number_labels(labels, ny, nx, planes, slots, first, hashed, table, loaded):
-    """Copy the labels of slices ``first``.. to their planes (``slices.ENCODE``) as numbers. hashed,
-    (a power of 2,) uint32, FREE at first, and table, (capacity,) uint64, hold loaded[0] - 1 labels.
-    Returns 0, or -1 if one of them is full: enlarge it, :func:`rehash`, and call again."""
+    """Copy the labels of slices, from ``first`` on, to their planes (``slices.ENCODE``) as numbers.
+
+    hashed, (a power of 2,) uint32, FREE at first, and table, (capacity,) uint64, hold loaded[0] - 1
+    labels. Returns 0, or -1 if one of them is full: enlarge it, :func:`rehash`, and call again.
+    """
     row, size = nx + 2 * SIDE, planes.size // slots
     for line in range(labels.size // nx):
         n, y = line // ny, line % ny
@@ -175,9 +177,11 @@ def _fill(labels, begun, end, label):
 
 @kernel
 def order_by_rows(labels, ny, nx, order):
-    """Renumber a slice (ny * nx,) by rows whose labels are 1, 2, 3.. in the order of its columns.
-    order is scratch memory, (2, MAX_ORDERED) uint64. Returns False, and changes no label, if they
-    are not in that order."""
+    """Renumber a slice (ny * nx,) by rows whose labels are 1, 2, 3..
+
+    in the order of its columns. order is scratch memory, (2, MAX_ORDERED) uint64. Returns False,
+    and changes no label, if they are not in that order.
+    """
     if labels[0] != 1:
         return False
     count, most = U64(0), U64(0)
@@ -241,10 +245,13 @@ def order_by_columns(labels, ny, nx, order):
 
 @kernel
 def code_table(encoding, labels, sizes, members, order, left, counters, data, state):
-    """Code the label table: labels (n_labels,) uint64, those above 0, ascending; members, for each
-    piece the ascending ranks of its labels in these; order, the ranks of its labels in ``members``,
-    in its own order; both (sum(sizes),) int64. left is scratch memory, (1 + max(sizes),) int64.
-    Returns 0, or -1 if the stream is damaged."""
+    """Code the label table: all labels, and which of them each piece has.
+
+    labels, (n_labels,) uint64, are those above 0, ascending. The other two are (sum(sizes),) int64,
+    piece after piece: members, the ascending ranks in ``labels`` of the piece's labels; order, the
+    ranks in ``members`` of its labels in its own order. left is scratch memory, (1 + max(sizes),)
+    int64. Returns 0, or -1 if the stream is damaged.
+    """
     coder = load(encoding, state, data, counters)
     last, fine = U64(0), True
     for n in range(labels.size):

@@ -79,7 +79,9 @@ def _spread(builder, context, bits, width):
 
 def place_models(templates):
     """Make ``f(view, here, mixer, first)``: store addresses of counters in ``mixer.models[1:]``.
-    The i-th template has ``2**width`` counters from ``first + (i << width)`` on."""
+
+    The i-th template has ``2**width`` counters from ``first + (i << width)`` on.
+    """
 
     @intrinsic
     def llvm(typing_context, view, here, mixer, first):
@@ -125,9 +127,11 @@ def spread(context, bits, width):
 
 @inline
 def decide_mixed(encoding, bit, count, weights_at, refine, mixer, coder):
-    """Code a bit with the counters at ``mixer.models[:count]`` and train them; (bit, coder). The
-    probability is the mean of the mix and of its refinement, interpolated between two of the
-    COLUMNS counters from ``refine`` on. If ``refine`` is negative, it is the mix alone."""
+    """Code a bit with the counters at ``mixer.models[:count]`` and train them; (bit, coder).
+
+    The probability is the mean of the mix and of its refinement, interpolated between two of the
+    COLUMNS counters from ``refine`` on. If ``refine`` is negative, it is the mix alone.
+    """
     counters, models, logits, weights = coder.counters, mixer.models, mixer.logits, mixer.weights
     total = np.int64(0)
     for n in range(count):

@@ -126,8 +126,11 @@ def _close(words, nx):
 
 @outline
 def _find_stops(is_3d, planes, at, view, nx, line):
-    """Find voxels that are not flat, and where questions about them end. A voxel is flat if N = NE
-    and, in 3-D slices, p0,0 and p2,1 are the same as N. ``line.turns`` is of the row above."""
+    """Find voxels that are not flat, and where questions about them end.
+
+    A voxel is flat if N = NE and, in 3-D slices, p0,0 and p2,1 are the same as N. ``line.turns`` is
+    of the row above.
+    """
     words = U64(nx // 64 + 1)
     for n in range(words):
         line.above[n] = line.turns[n]
@@ -172,10 +175,12 @@ def _find_edge(is_3d, view, here, label, edge, group):
 
 @outline
 def _find_contexts(is_3d, view, at, nx, counters, line):
-    """Find the contexts of a row ahead, LANES voxels at once, and prefetch their counters. Those of
-    SAME do not depend on the row: W and N are the same. They are found for all voxels that are not
-    flat. Those of LEFT, ABOVE and BACKGROUND depend on W only. They are found for groups of voxels
-    from each x on where N differs from NW, assuming that W is the same as NW."""
+    """Find the contexts of a row ahead, LANES voxels at once, and prefetch their counters.
+
+    Those of SAME do not depend on the row: W and N are the same. They are found for all voxels that
+    are not flat. Those of LEFT, ABOVE and BACKGROUND depend on W only. They are found for groups of
+    voxels from each x on where N differs from NW, assuming that W is the same as NW.
+    """
     same, edge, first = line.same, line.edge, slot(SAME, is_3d, 0)
     x = _next_set(line.stops, 0)
     while x < nx:
@@ -259,8 +264,10 @@ def _run_coder(ask_run):
 
 @outline
 def _edge_steps(view, end, to_the_end, label):
-    """How the end of the label's run moves from row to row, for the three rows above N's. ``end``
-    is the voxel two rows above the end of the stretch."""
+    """How the end of the label's run moves from row to row, for the three rows above N's.
+
+    ``end`` is the voxel two rows above the end of the stretch.
+    """
     plane, row = view.plane, view.row
     if to_the_end:
         second = np.int64(plane[U64(end - 1)] == label) + 2 * (plane[U64(end - row - 1)] == label)
