@@ -161,7 +161,7 @@ def on_interruption(text: str, ctx: click.Context | None = None) -> Iterator[Non
 
 @contextmanager
 def _cleaning_up_on_signals(ctx: click.Context) -> Iterator[None]:
-    """Clean up and print the state of the work before a signal ends the process.
+    """Clean up and print the state of the work before a signal other than Ctrl-C ends the process.
 
     An exception might be swallowed. Ignored signals (nohup) stay ignored.
     """
@@ -171,15 +171,27 @@ def _cleaning_up_on_signals(ctx: click.Context) -> Iterator[None]:
         os.write(2, f"Ended by a signal; {ctx.meta[INTERRUPTED]}\n".encode())
         os._exit(128 + number)
 
+    handlers: dict[int, tuple[Any, Any]]  # by signal: the handler to replace, and ours
+    handlers = dict.fromkeys(SIGNALS, (signal.SIG_DFL, end))
+    handlers[signal.SIGINT] = signal.default_int_handler, _interrupt
     main = threading.current_thread() is threading.main_thread()  # only it may have handlers
-    old = [n for n in SIGNALS if main and signal.getsignal(n) == signal.SIG_DFL]
+    old = [n for n in handlers if main and signal.getsignal(n) == handlers[n][0]]
     for number in old:
-        signal.signal(number, end)
+        signal.signal(number, handlers[number][1])
     try:
         yield
     finally:
         for number in old:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, handlers[number][0])
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, but not where numba would turn it into another error."""
+    while frame and frame.f_globals.get("__name__") != "numba.core.serialize":
+        frame = frame.f_back
+    if frame is None:
+        raise KeyboardInterrupt
+    threading.Timer(0.01, signal.raise_signal, (number,)).start()  # when that is over
 
 
 class _First(logging.Handler):

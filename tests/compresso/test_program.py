@@ -3,9 +3,13 @@
 import errno
 import json
 import os
+import pickle
+import signal
+import time
 
 import numpy as np
 import pytest
+from numba.core import serialize
 
 import compresso as C
 from compresso import cli, files
@@ -155,6 +159,27 @@ def test_an_interruption_before_the_command_begins(monkeypatch):
 
     monkeypatch.setattr(cli.Commands, "parse_args", interrupt)
     one_line(invoke("codecs", code=130), "Interrupted")
+
+
+class Interrupting:
+    """Sends Ctrl-C to this process while it is unpickled."""
+
+    def __reduce__(self):
+        return signal.raise_signal, (signal.SIGINT,)
+
+
+def test_an_interruption_while_a_kernel_returns_an_array(monkeypatch):
+    """Numba's unpickling hook is called by compiled code, which drops exceptions that it raises."""
+    hook_returned = []
+
+    def codecs(*_):
+        serialize._numba_unpickle(0, pickle.dumps(Interrupting()), b"")
+        hook_returned.append(True)
+        time.sleep(60)
+
+    monkeypatch.setattr(cli.click.Group, "invoke", codecs)
+    one_line(invoke("codecs", code=130), "Interrupted")
+    assert hook_returned
 
 
 @pytest.mark.parametrize(
