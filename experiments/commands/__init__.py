@@ -13,15 +13,16 @@ import click
 from compresso.cli import SETTINGS, VERSION, Commands, reporting
 from compresso.errors import did_you_mean
 
-#: The commands and their files, in the order of their use.
-FILES = {
-    "grid": "grid",
-    "recommend": "recommend",
-    "datasets": "datasets",
-    "fetch": "datasets",
-    "plot": "grid",
-    "paper": "paper",
-    "bench": "bench",
+#: The commands and their modules, in the order of their use.
+MODULES = {
+    "grid": ".grid",
+    "recommend": ".recommend",
+    "datasets": ".datasets",
+    "fetch": ".datasets",
+    "codecs": "compresso.__main__",
+    "plot": ".grid",
+    "paper": ".paper",
+    "bench": ".bench",
 }
 
 
@@ -30,18 +31,18 @@ class Harness(Commands):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands."""
-        return list(FILES)
+        return list(MODULES)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import a command."""
-        if name not in FILES:
+        if name not in MODULES:
             return None
-        command: click.Command = getattr(importlib.import_module(f"{__name__}.{FILES[name]}"), name)
+        command: click.Command = getattr(importlib.import_module(MODULES[name], __name__), name)
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Insert the default command if there is none."""
-        if args and args[0] not in (*FILES, "help", "-h", "--help", "--version"):
+        if args and args[0] not in (*MODULES, "help", "-h", "--help", "--version"):
             _check_is_encoding(ctx, args[0])
             args.insert(0, "grid")
         return super().parse_args(ctx, args)
@@ -66,16 +67,15 @@ def _check_is_encoding(ctx: click.Context, text: str) -> None:
     for spec in split_list(text):
         name = split_codec(spec)[0]
         if name not in known and not name.startswith("-"):
-            similar = did_you_mean(name, [*FILES, *known])
-            advice = similar or f" Commands: {', '.join(FILES)}. Encodings: {', '.join(known)}."
+            similar = did_you_mean(name, [*MODULES, *known])
+            advice = similar or f" Commands: {', '.join(MODULES)}. Encodings: {', '.join(known)}."
             ctx.fail(f"no command or encoding {name!r}.{advice}")
 
 
 @click.group(
     cls=Harness,
     context_settings=SETTINGS,
-    epilog="Without a command, it is grid: run.py ENCODING COMPRESSION DATASET. `compresso codecs` "
-    "lists the encodings and compressors.",
+    epilog="Without a command, it is grid: run.py ENCODING COMPRESSION DATASET.",
 )
 @VERSION
 def main() -> None:

@@ -33,7 +33,10 @@ def datasets(directory: Path, as_json: bool) -> None:
     for about in found:
         if "error" in about:
             click.echo(f"! {about['name']}: {about['error']}")
-    click.echo("\nDownload: python run.py fetch NAME. Files and stores of your own need no name.")
+    click.echo(
+        "\nDownload: python run.py fetch NAME. Files and stores of your own need no name; "
+        f"mri is every file in {directory / 'MRI'}."
+    )
 
 
 def _line(about: dict[str, Any]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from experiments.datasets import Dataset
 
 #: Seconds; a method of which a run takes longer is measured once.
-PATIENCE = 600.0
+PATIENCE = 60.0
 
 
 @options.command("paper", "paper spl-knee,bsd500 --runs 1", docs="docs/reproducing.md")
@@ -45,8 +45,8 @@ def paper(
 
     Writes Table 1, Figures 1, 3 and 4, the figures of each dataset, a comparison of window sizes
     and the paper's claims with the measured numbers to report.md in the folder of the figures.
-    Compresso + LZMA, the method of Table 1, is measured first. A method that takes more than ten
-    minutes is measured once. If you interrupt the command, run it again to continue.
+    Compresso + LZMA, the method of Table 1, is measured first. A method that takes more than a
+    minute is measured once. If you interrupt the command, run it again to continue.
     """
     from experiments import datasets, paper, records
     from experiments.commands import _run

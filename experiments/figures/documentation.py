@@ -1,11 +1,13 @@
-"""The pictures of the README and of docs/: how Compresso works, and the overview.
+"""The pictures of the README and of docs/, and the tables of the results in docs/paper/paper.csv.
 
-``python -m experiments.figures.documentation [DATASET]`` draws them to docs/images; the overview
-shows a slice of the dataset, by default the phantom, next to the ratios of docs/paper/paper.csv.
+``python -m experiments.figures.documentation [DATASET]`` draws how Compresso works, and the
+overview, which shows a slice of the dataset, by default the phantom; and it updates the tables.
 """
 
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,6 +16,7 @@ from matplotlib.figure import Figure
 
 from compresso import COMPRESSO
 from compresso.arrays import Labels
+from compresso.text import digits, file_size, method_name, ratio_text
 from experiments import datasets, figures, records
 from experiments.datasets import Dataset, LoadedVolume
 from experiments.datasets.synthetic import Phantom
@@ -23,9 +26,28 @@ from experiments.figures.style import INK, SMALL, WIDTH, dataset_name
 from experiments.figures.volumes import colours, draw_window, scale_bar
 from experiments.paper.claims import window_counts
 from experiments.records.intervals import intervals
-from experiments.records.results import derive, newest
+from experiments.records.results import BOTH, MARK, derive, newest
+from experiments.text import DASH, markdown
 
 ROOT = Path(__file__).resolve().parents[2]
+#: The rows of the CSV that all of it is made from.
+RESULTS = ROOT / "docs" / "paper" / "paper.csv"
+#: The dataset of the README's table, and what the table calls the methods.
+EXAMPLE_DATASET = "spl-knee"
+EXAMPLE_METHODS = {
+    ("none", "zstd"): "Raw labels + Zstandard",
+    ("compresso", "lzma"): "Compresso + LZMA (the paper)",
+    ("ristretto", "none"): "Ristretto",
+}
+#: The methods of the tables of docs/ristretto.md.
+COMPARED = (
+    ("ristretto", "none"),
+    ("ristretto:effort=2", "none"),
+    ("ristretto:effort=3", "none"),
+    ("crackle:markov=5", "lzma"),
+    ("compresso", "lzma"),
+    ("compresso", "zstd"),
+)
 #: The example of the schematic: a part of a slice of the phantom.
 EXAMPLE = (slice(8, 9), slice(200, 328), slice(200, 328))
 
@@ -99,8 +121,49 @@ def overview(volume: LoadedVolume, table: pd.DataFrame) -> Figure:
     return figure
 
 
+def tables(table: pd.DataFrame) -> Iterator[tuple[Path, list[str]]]:
+    """Yield the Markdown tables made from a table of results, each with the page that shows it."""
+    found = intervals(derive(newest(table))).sort_values("trained", kind="stable")
+    lines = {tuple(line[name] for name in records.METHOD): line for _, line in found.iterrows()}
+    own = {method: lines[EXAMPLE_DATASET, *method] for method in EXAMPLE_METHODS}
+    rows = [
+        [
+            name,
+            file_size(int(own[method]["compressed_bytes"])),
+            ratio_text(own[method]["ratio"]),
+            *(f"{digits(own[method][speed])} MB/s" for speed in BOTH),
+        ]
+        for method, name in EXAMPLE_METHODS.items()
+    ]
+    heads = [dataset_name(EXAMPLE_DATASET, ""), "size", "ratio", *BOTH.values()]
+    yield ROOT / "README.md", list(markdown(heads, rows))
+
+    def cells(name: str, show: Callable[[Any], str]) -> Iterator[str]:
+        for method in COMPARED:
+            line = lines.get((name, *method))
+            yield DASH if line is None else show(line) + MARK * bool(line["trained"])
+
+    contents: dict[str, Callable[[Any], str]] = {
+        "ratio": lambda line: ratio_text(line["ratio"]),
+        "MB/s, compress / decompress": lambda line: " / ".join(digits(line[s]) for s in BOTH),
+    }
+    groups = dict(zip(found["dataset"], found["group"], strict=True))
+    for title, show in contents.items():
+        rows = [[dataset_name(name, group), *cells(name, show)] for name, group in groups.items()]
+        heads = [title, *(method_name(*method) for method in COMPARED)]
+        yield ROOT / "docs" / "ristretto.md", list(markdown(heads, rows))
+
+
+def _update(page: Path, lines: list[str]) -> None:
+    """Replace the table of a page that has the same heads."""
+    text = page.read_text(encoding="utf-8")
+    start = text.index(lines[0])
+    end = text.index("\n\n", start)
+    page.write_text(text[:start] + "\n".join(lines) + text[end:], encoding="utf-8")
+
+
 def main(spec: str = "phantom") -> None:
-    """Draw both pictures."""
+    """Draw both pictures, and update the tables."""
     folder = ROOT / "docs" / "images"
     example = Phantom().labels(EXAMPLE[0].stop)[EXAMPLE]
     with figures.drawing():
@@ -108,9 +171,12 @@ def main(spec: str = "phantom") -> None:
             *figures.save(how_compresso_works(example), folder, "how-compresso-works", "svg", "png")
         ]
         (dataset,) = datasets.choose(spec, ROOT / "data")
-        table = records.read(ROOT / "docs" / "paper" / "paper.csv")
+        table = records.read(RESULTS)
         written += figures.save(overview(dataset.load(), table), folder, "overview", "svg", "png")
-    for path in written:
+    for page, lines in tables(table):
+        _update(page, lines)
+        written.append(page)
+    for path in dict.fromkeys(written):
         print(path)
 
 

@@ -1,5 +1,6 @@
 """The report: measurements compared with the numbers of the paper."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -164,14 +165,21 @@ def _conditions(measured: Measured) -> dict[str, Any]:
         "usual": usual,
         "brackets": "their 95% intervals" if usual >= LEAST_RUNS else "the number of runs",
         "machine": " and ".join(filter(None, rows["cpu"].unique())) or "an unknown machine",
-        "busy": describe_busy(rows["other_cpu"], least=0),
-        "lists": {"Fewer runs": _listed(measured, fewer), "Missing": _listed(measured, missing)},
+        "busy": describe_busy(rows["other_cpu"], least=0.005),
+        "lists": {
+            "Fewer runs": _listed(measured, fewer, Counter(name for name, *_ in runs.index)),
+            "Missing": _listed(measured, missing, Counter()),
+        },
     }
 
 
-def _listed(measured: Measured, reasons: dict[Any, str]) -> list[str]:
-    """A line per dataset and reason, with its methods."""
-    lines: dict[str, list[str]] = {}
+def _listed(measured: Measured, reasons: dict[Any, str], whole: Counter[str]) -> list[str]:
+    """A line per dataset and reason, with its methods; ``whole`` counts all of each dataset."""
+    lines: dict[tuple[str, str], list[str]] = {}
     for (name, *codecs), reason in reasons.items():
-        lines.setdefault(f"{measured.title(name)}, {reason}", []).append(method_name(*codecs))
-    return [f"{what}: {', '.join(names)}" for what, names in lines.items()]
+        lines.setdefault((name, reason), []).append(method_name(*codecs))
+    return [
+        f"{measured.title(name)}, {reason}: "
+        f"{'all methods' if len(names) == whole[name] else ', '.join(names)}"
+        for (name, reason), names in lines.items()
+    ]

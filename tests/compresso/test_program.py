@@ -16,7 +16,7 @@ from compresso import cli, files
 from compresso.codec import Encoding
 from compresso.text import digits, file_size, ratio_text
 from compresso.volumes._client import explain
-from experiments.commands import FILES
+from experiments.commands import MODULES
 from tests.helpers.program import PROGRAM, invoke, one_line, run
 
 LABELS = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6) // 7
@@ -150,7 +150,7 @@ def test_warmup_compiles_the_named_codecs(folder, monkeypatch):
 
 
 def test_the_named_commands_are_those_of_run_py():
-    assert set(cli.HARNESS) <= set(FILES)
+    assert set(cli.HARNESS) <= set(MODULES)
 
 
 def test_an_interruption_before_the_command_begins(monkeypatch):

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 import compresso
 from compresso.__main__ import main
+from experiments import records
+from experiments.figures import documentation
 from experiments.records import COLUMNS
 from tests.helpers.paths import ROOT
 
@@ -112,3 +114,10 @@ def test_the_reference_is_current():
     for name in ("cli", "api"):
         page = (ROOT / "docs" / f"{name}.md").read_text()
         assert page == getattr(reference, name)(), "run: python docs/reference.py"
+
+
+def test_tables_are_those_of_the_results():
+    found = list(documentation.tables(records.read(documentation.RESULTS)))
+    assert len(found) == 3
+    for page, lines in found:
+        assert "\n".join(lines) in page.read_text(), page

@@ -17,7 +17,7 @@ import compresso
 from compresso import compressors, encodings
 from compresso.text import counted
 from experiments import figures, records
-from experiments.commands import FILES, _run
+from experiments.commands import MODULES, _run
 from experiments.measure import Grid
 from tests.helpers import stores
 from tests.helpers.commands import RUN, SMALL, run, run_here
@@ -135,7 +135,7 @@ def test_wrong_arguments_are_one_line(tmp_path, monkeypatch, keep, arguments, wo
 
 def test_help_and_lists():
     done = run_here("--help")
-    for name in FILES:
+    for name in MODULES:
         shown = run_here("help", name)
         assert shown.stdout == run_here(name, "--help").stdout
         assert shown.stdout.partition("Examples:")[2].count("\n  ") >= 2
