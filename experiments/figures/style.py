@@ -185,7 +185,7 @@ def dots(
     gives the marker if there are several; ``hollow``; and the columns of the panels, for which
     ``_low`` and ``_high`` may be given.
     """
-    sets = list(dict.fromkeys(points["set"]))
+    sets = sorted(set(points["set"]))  # so that a dataset has the same marker in every figure
     markers = dict(zip(sets, MARKERS * (1 + len(sets) // len(MARKERS)), strict=False))
     height = 0.25 * len(order) + 1.6 + 0.2 * (len(sets) > 1) + 0.3 * bool(note)
     figure = figure or plt.figure(figsize=(WIDTH, height), layout="constrained")
