@@ -161,9 +161,9 @@ def on_interruption(text: str, ctx: click.Context | None = None) -> Iterator[Non
 
 @contextmanager
 def _cleaning_up_on_signals(ctx: click.Context) -> Iterator[None]:
-    """Clean up and print the state of the work before a signal other than Ctrl-C ends the process.
+    """Clean up and print the state of the work before one of SIGNALS ends the process.
 
-    An exception might be swallowed. Ignored signals (nohup) stay ignored.
+    An exception might be swallowed. Ctrl-C raises one. Ignored signals (nohup) stay ignored.
     """
 
     def end(number: int, _: FrameType | None) -> None:
@@ -171,18 +171,17 @@ def _cleaning_up_on_signals(ctx: click.Context) -> Iterator[None]:
         os.write(2, f"Ended by a signal; {ctx.meta[INTERRUPTED]}\n".encode())
         os._exit(128 + number)
 
-    handlers: dict[int, tuple[Any, Any]]  # by signal: the handler to replace, and ours
-    handlers = dict.fromkeys(SIGNALS, (signal.SIG_DFL, end))
-    handlers[signal.SIGINT] = signal.default_int_handler, _interrupt
+    ours: dict[int, Any] = dict.fromkeys(SIGNALS, end) | {signal.SIGINT: _interrupt}
+    usual = (signal.SIG_DFL, signal.default_int_handler)
     main = threading.current_thread() is threading.main_thread()  # only it may have handlers
-    old = [n for n in handlers if main and signal.getsignal(n) == handlers[n][0]]
+    old = {n: handler for n in ours if main and (handler := signal.getsignal(n)) in usual}
     for number in old:
-        signal.signal(number, handlers[number][1])
+        signal.signal(number, ours[number])
     try:
         yield
     finally:
-        for number in old:
-            signal.signal(number, handlers[number][0])
+        for number, handler in old.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
