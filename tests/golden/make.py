@@ -3,6 +3,7 @@
 An existing file is never made again: it proves that what was written once stays readable.
 """
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -44,12 +45,22 @@ def main():
     sys.path.insert(0, str(FOLDER.parents[1]))
     import compresso
     from compresso.container.layout import VERSION
+    from tests.golden import make_ristretto as ristretto
 
     for pair in PAIRS:
-        path = place(VERSION, *pair)
-        if not path.exists():
-            path.write_bytes(compresso.dumps(labels(), *pair, depth=DEPTH, metadata=METADATA))
-            print(path.name)
+        make(
+            place(VERSION, *pair), compresso.dumps, labels(), *pair, depth=DEPTH, metadata=METADATA
+        )
+    for spec, kind in itertools.product(ristretto.SPECS, ("deep", "pictures")):
+        encode = compresso.encodings.parse(spec).encode
+        make(ristretto.place(spec, kind), encode, ristretto.labels(kind))
+
+
+def make(path, encode, *words, **options):
+    """Write a file, unless it exists."""
+    if not path.exists():
+        path.write_bytes(encode(*words, **options))
+        print(path.name)
 
 
 if __name__ == "__main__":

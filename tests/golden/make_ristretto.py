@@ -1,10 +1,5 @@
-"""Makes the golden streams of ``ristretto``: python tests/golden/make_ristretto.py
+"""The golden streams of ``ristretto``, which make.py writes."""
 
-A file that is there is never made again: it stands for what was written once, and has to stay
-readable.
-"""
-
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,19 +25,3 @@ def place(spec, kind):
     """The file of a spec and a kind of labels."""
     spec = spec.replace(":", "-").replace("=", "").replace(",", "-")
     return FOLDER / f"{spec.replace('ristretto', 'ristretto-v1')}-{kind}.bin"
-
-
-def main():
-    sys.path.insert(0, str(FOLDER.parents[1]))
-    from compresso import encodings
-
-    for spec in SPECS:
-        for kind in ("deep", "pictures"):
-            path = place(spec, kind)
-            if not path.exists():
-                path.write_bytes(encodings.parse(spec).encode(labels(kind)))
-                print(path.name)
-
-
-if __name__ == "__main__":
-    main()

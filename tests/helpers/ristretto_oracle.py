@@ -3,6 +3,7 @@
 It shares no code with the package, and takes the templates from the text itself.
 """
 
+import itertools
 import lzma
 import math
 import re
@@ -15,20 +16,13 @@ from tests.helpers.paths import ROOT
 
 ONE = 1 << 22
 #: Counters of each question, in 2-D and in 3-D slices, in their order.
-SIZES = {
-    **{"is 3-D": (1, 1), "columns": (1, 1)},
-    **{f"coarse {name}": (128, 128) for name in ("same", "left", "above")},
-    **{"same": (1 << 18, 1 << 18), "left": (1 << 18, 1 << 18), "above": (1 << 12, 1 << 15)},
-    **{"background": (1 << 7, 1 << 14), "corner": (1 << 11, 1 << 11)},
-    **{"run": (1 << 14, 13 << 9), "steps": (16 * 12 * 8 * 4, 0), "break": (13 << 10, 13 << 10)},
-    **{
-        "below": (0, 12 * 5 * 32),
-        "beside": (256, 256),
-        "known": (5, 1),
-        "number": (3 << 10, 1 << 10),
-    },
-}
 QUESTIONS = ("same", "left", "above")
+SIZES = {"is 3-D": (1, 1), "columns": (1, 1)}
+SIZES |= {f"coarse {name}": (128, 128) for name in QUESTIONS}
+SIZES |= {"same": (1 << 18, 1 << 18), "left": (1 << 18, 1 << 18), "above": (1 << 12, 1 << 15)}
+SIZES |= {"background": (1 << 7, 1 << 14), "corner": (1 << 11, 1 << 11), "run": (1 << 14, 13 << 9)}
+SIZES |= {"steps": (16 * 12 * 8 * 4, 0), "break": (13 << 10, 13 << 10), "below": (0, 12 * 5 * 32)}
+SIZES |= {"beside": (256, 256), "known": (5, 1), "number": (3 << 10, 1 << 10)}
 STRETCH = [round(256 * math.log((i + 0.5) / (4095.5 - i))) for i in range(4096)]
 SQUASH = [
     min(max(round(ONE / (1 + math.exp((2816 - i) / 256))), 64), ONE - 64) for i in range(5633)
@@ -152,7 +146,7 @@ def trained(start):
 def decode(stream):
     """The labels of a stream, an array of uint64."""
     assert stream[:5] == b"rist\x01"
-    effort, start = stream[5:7]
+    effort, known = stream[5:7]
     at = 7
 
     def varint():
@@ -171,18 +165,16 @@ def decode(stream):
     volume = np.zeros(shape, np.uint64)
     pieces = []
     nz, ny, nx = shape if volume.size else (0, 0, 0)
-    for z in range(0, nz, depth):
-        for y in range(0, ny, 4096):
-            for x in range(0, nx, 4096):
-                pieces.append(
-                    (np.s_[z : z + depth, y : y + 4096, x : x + 4096], varint(), varint())
-                )
-                at += 4
+    steps = (depth, 4096, 4096)
+    for start in itertools.product(*map(range, (0, 0, 0), (nz, ny, nx), steps)):
+        where = tuple(slice(a, a + step) for a, step in zip(start, steps, strict=True))
+        pieces.append((where, varint(), varint()))
+        at += 4
     labels = read_labels(stream[at : at + table_size], n_labels, [piece[1] for piece in pieces])
     at += table_size + 4
     for (where, _, size), own in zip(pieces, labels, strict=True):
         shape = volume[where].shape
-        volume[where] = Piece(stream[at : at + size], effort, start, shape, own).decode()
+        volume[where] = Piece(stream[at : at + size], effort, known, shape, own).decode()
         at += size
     assert at == len(stream)
     return volume
@@ -194,27 +186,20 @@ def read_labels(data, n_labels, counts):
     for _ in range(n_labels):
         label += counters.size(coder, 0) + 1
         labels.append(label)
-    found = []
     for count in counts:
         members, rank = [], -1
         for _ in range(count):
             rank += counters.size(coder, 1) + 1
             members.append(labels[rank])
-        found.append([0] + [members.pop(counters.size(coder, 2)) for _ in range(count)])
-    return found
+        yield [0] + [members.pop(counters.size(coder, 2)) for _ in range(count)]
 
 
 MARGIN = 48
 
 
-class Slice:
-    """A slice with its margins."""
-
-    def __init__(self, ny, nx):
-        self.rows = {y: [0] * (nx + 2 * MARGIN) for y in range(-10, ny + 14)}
-
-    def get(self, y, x):
-        return self.rows[y][x + MARGIN]
+def blank(ny, nx):
+    """The rows of a slice, with its margins."""
+    return {y: [0] * (nx + 2 * MARGIN) for y in range(-10, ny + 14)}
 
 
 BELOW = sorted(
@@ -238,18 +223,16 @@ class Piece:
     def decode(self):
         out = np.zeros(self.shape, np.uint64)
         nz, self.ny, self.nx = self.shape
-        self.slices = [Slice(self.ny, self.nx), Slice(self.ny, self.nx)]
+        self.slices = [blank(self.ny, self.nx)] * 2
         self.deep, self.kind = 0, 2
         for z in range(nz):
-            self.slices = [Slice(self.ny, self.nx), *self.slices[:2]]
+            self.slices = [blank(self.ny, self.nx), *self.slices[:2]]
             self.deep = self.decide("is 3-D", 0)
             self.kind = 3 if self.deep else 2
             columns = self.decide("columns", 0)
             self.decode_slice()
-            rows = self.slices[0].rows
-            out[z] = [
-                [self.labels[n] for n in rows[y][MARGIN : MARGIN + self.nx]] for y in range(self.ny)
-            ]
+            rows = [self.slices[0][y][MARGIN : MARGIN + self.nx] for y in range(self.ny)]
+            out[z] = [[self.labels[number] for number in row] for row in rows]
             if columns:
                 ranks = {}
                 for label in out[z].T.ravel().tolist():
@@ -262,7 +245,7 @@ class Piece:
 
     def at(self, where, y, x):
         dz, dy, dx = where
-        return self.slices[-dz].get(y + dy, x + dx)
+        return self.slices[-dz][y + dy][x + dx + MARGIN]
 
     def context(self, name, y, x):
         value = 0
@@ -279,71 +262,62 @@ class Piece:
     def decode_slice(self):
         current, before, _ = self.slices
         for y in range(-10, 0):
-            current.rows[y] = before.rows[0][:] if self.deep else [0] * len(current.rows[0])
+            current[y] = before[0][:] if self.deep else [0] * len(current[0])
         self.seen = set()
         for y in range(self.ny):
-            row = current.rows[y]
-            row[:MARGIN] = [current.get(y - 1, 0)] * MARGIN
+            row = current[y]
+            row[:MARGIN] = [current[y - 1][MARGIN]] * MARGIN
             self.decode_row(y, row)
             row[:MARGIN] = [row[MARGIN]] * MARGIN
             row[MARGIN + self.nx :] = [row[MARGIN + self.nx - 1]] * MARGIN
         for y in range(self.ny, self.ny + 14):
-            current.rows[y] = current.rows[self.ny - 1]
+            current[y] = current[self.ny - 1]
 
     def is_flat(self, y, x):
-        label = self.at((0, -1, 0), y, x)
-        places = [(0, -1, 1)]
-        if self.deep:
-            places += [(-1, 0, 0), (-1, 2, 1)]
-        return all(self.at(where, y, x) == label for where in places)
+        places = [(0, -1, 1), (-1, 0, 0), (-1, 2, 1)] if self.deep else [(0, -1, 1)]
+        return all(self.at(where, y, x) == self.at((0, -1, 0), y, x) for where in places)
 
     def decode_row(self, y, row):
         x = 0
         while x < self.nx:
             left, above = self.at((0, 0, -1), y, x), self.at((0, -1, 0), y, x)
-            if left == above:
-                flat = 0
-                while x + flat < self.nx and self.is_flat(y, x + flat):
-                    flat += 1
-                if flat:
-                    length = self.run(y, x, flat)
-                    row[MARGIN + x : MARGIN + x + length] = [left] * length
-                    x += length
-                    if length == flat:
-                        continue
-                elif self.question("same", y, x):
-                    row[MARGIN + x] = left
-                    x += 1
+            flat = 0
+            while left == above and x + flat < self.nx and self.is_flat(y, x + flat):
+                flat += 1
+            if flat:
+                length = self.run(y, x, flat)
+                row[MARGIN + x : MARGIN + x + length] = [left] * length
+                x += length
+                if length == flat:
                     continue
-            elif self.question("left", y, x):
-                row[MARGIN + x] = left
-                x += 1
-                continue
-            elif self.question("above", y, x):
-                row[MARGIN + x] = above
-                x += 1
-                continue
-            row[MARGIN + x] = self.other(y, x)
+                label = self.other(y, x)
+            elif self.question("same" if left == above else "left", y, x):
+                label = left
+            elif left != above and self.question("above", y, x):
+                label = above
+            else:
+                label = self.other(y, x)
+            row[MARGIN + x] = label
             x += 1
 
     def other(self, y, x):
         left, above = self.at((0, 0, -1), y, x), self.at((0, -1, 0), y, x)
         corner, kind = self.at((0, -1, 1), y, x), self.kind
-        if left and above:
-            context = self.context(f"background {kind}", y, x)
-            if self.decide("background", context):
-                return 0
-        if corner not in (0, left, above):
-            context = self.context(f"corner {kind}", y, x)
-            if self.decide("corner", context):
-                return corner
+
+        def holds(name):
+            return self.decide(name, self.context(f"{name} {kind}", y, x))
+
+        if left and above and holds("background"):
+            return 0
+        if corner not in (0, left, above) and holds("corner"):
+            return corner
         found = self.candidate(y, x, [0, left, above, corner])
         return self.number() if found is None else found
 
     def candidate(self, y, x, asked):
         count = 0
         for k, (dy, dx) in enumerate(BELOW if self.deep else []):
-            label = self.slices[1].get(y + dy, x + dx)
+            label = self.at((-1, dy, dx), y, x)
             if label in asked:
                 continue
             near = [(0, row, d) for d in range(2, 9) for row, d in ((-1, d), (-1, -d), (0, -d))]
@@ -435,14 +409,12 @@ class Piece:
         return bit
 
     def move(self, where, y, x, least, most, label=None):
-        plane = self.slices[-where[0]]
-        y, x = y + where[1], x + where[2]
         steps = 0
-        if plane.get(y, x) == label:
-            while steps < most and plane.get(y, x + steps) == label:
+        if self.at(where, y, x) == label:
+            while steps < most and self.at(where, y, x + steps) == label:
                 steps += 1
         else:
-            while steps > -least and plane.get(y, x + steps - 1) != label:
+            while steps > -least and self.at(where, y, x + steps - 1) != label:
                 steps -= 1
         return steps
 
