@@ -68,11 +68,6 @@ def estimates(
     return {method: (found[method], size(method, labels)) for method in methods}
 
 
-def _parse(text: str) -> Method:
-    encoding, _, compressor = text.partition("+")
-    return Method.parse(encoding, compressor or "none")
-
-
 @main.command(cls=Program)
 @ARGUMENT
 @click.option("--seeds", type=click.IntRange(1), default=20, help="Number of samples.")
@@ -80,7 +75,8 @@ def _parse(text: str) -> Method:
 @DIRECTORY
 def interval(names: tuple[str, ...], seeds: int, methods: str, directory: Path) -> None:
     """Print a table with a line per volume and method."""
-    chosen = [_parse(text) for text in split_list(methods)]
+    parts = (text.partition("+") for text in split_list(methods))
+    chosen = [Method.parse(encoding, compressor or "none") for encoding, _, compressor in parts]
 
     def lines() -> Iterator[list[object]]:
         for dataset in (d for name in names for d in datasets.choose(name, directory)):
@@ -104,17 +100,19 @@ DOUBT = Doubt(speed=1 + LEAST_WIDTH)
 
 def verdict(purpose: Purpose, candidates: list[Candidate], best: Candidate, method: Method) -> str:
     """Compare a method with the best one for a purpose, in a few words."""
-    named = next((one for one in candidates if one.method == method), None)
-    if not named:
+    place = {one.method: i for i, one in enumerate(candidates)}
+    if method not in place:
         return "failed"
-    if named is best:
+    if method == best.method:
         return "the best"
-    least, most = purpose.limits(candidates, DOUBT)
-    if purpose.bounds(named, DOUBT)[0] > most:
+    low, high = purpose.bounds(candidates, DOUBT)
+    least, most = purpose.limits(low, high)
+    if low[place[method]] > most:
         return "too slow"
-    if named.ratio >= best.ratio or purpose.bounds(best, DOUBT)[1] > least:
+    share = candidates[place[method]].ratio / best.ratio
+    if share >= 1 or high[place[best.method]] > least:
         return "no difference"
-    return f"{named.ratio / best.ratio:.1%} of the best one's ratio"
+    return f"{share:.1%} of the best one's ratio"
 
 
 def compare(dataset: Dataset, runs: int, output: Path) -> Iterator[list[object]]:
@@ -139,13 +137,12 @@ def compare(dataset: Dataset, runs: int, output: Path) -> Iterator[list[object]]
     boxes = stages.on_boxes([one.method for one in good])
     named = {choice.purpose.name: choice.candidate.method for choice in advice.choices}
     cost = f"{took:,.0f} of {whole:,.0f}, {took / whole:.1%}"
-    for choice in recommend.choose(good, boxes, lambda one: Interval(0, 0, 0)):
+    for choice in recommend.choose(good, boxes):
         purpose, best, among = choice.purpose, choice.candidate, good
         if choice.boxes:
             purpose, best, among = stages.random_access, choice.boxes, boxes
-        method = named[purpose.name]
-        found = verdict(purpose, among, best, method)
-        yield [dataset.name, purpose.title, method, best.method, found, cost]
+        found = verdict(purpose, among, best, named[purpose.name])
+        yield [dataset.name, purpose.title, named[purpose.name], best.method, found, cost]
 
 
 @main.command(cls=Program)

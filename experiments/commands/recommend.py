@@ -93,7 +93,7 @@ def recommend(
         measurer = recommend.Measurer(announce, record)
         chunk = chunks and tuple(reversed(chunks))
         for advice in recommend.recommend(chosen, measurer, sample, chunk, seed, runs):
-            if not (advice.final or quiet):
+            if not (advice.sizes or quiet):
                 bar.write(recommend.as_line(advice), file=sys.stderr)
     answers = recommend.as_json(advice, source)
     if as_json:
@@ -112,12 +112,17 @@ def recommend(
 
 def _complain(failed: "Sequence[Candidate]") -> None:
     """Print what failed, and end with 1; an encoding that cannot hold a label is not a failure."""
-    refused = {str(one.method.encoding): one.failure for one in failed if one.refused}
+    from experiments.records import Outcome
+
+    refused, broken = {}, 0
+    for one in failed:
+        if one.failure.startswith(f"{Outcome.REFUSED}: "):
+            refused[str(one.method.encoding)] = one.failure
+        else:
+            broken += 1
+            cli.complain(f"! {one.method}: {one.failure}")
     for encoding, status in refused.items():
         cli.complain(f"{encoding} is skipped: {status}")
-    broken = [one for one in failed if not one.refused]
-    for one in broken:
-        cli.complain(f"! {one.method}: {one.failure}")
     if broken:
-        click.echo(f"Error: {counted(len(broken), 'method')} failed. See ! above", err=True)
+        click.echo(f"Error: {counted(broken, 'method')} failed. See ! above", err=True)
         sys.exit(1)

@@ -4,14 +4,15 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compresso.arrays import Shape
 from compresso.text import digits, extent, ratio_text
 from experiments import SEED, HarnessError
 from experiments.datasets import Dataset
+from experiments.measure import Method
 from experiments.recommend.candidates import (
     PURPOSES,
     RANDOM_ACCESS,
@@ -32,11 +33,10 @@ __all__ += ["recommend"]
 
 @dataclass(frozen=True)
 class Choice:
-    """The answer for a purpose, with the bytes of the whole volume in one piece."""
+    """The answer for a purpose."""
 
     purpose: Purpose
     candidate: Candidate
-    size: Interval
     boxes: Candidate | None = None  # for random access, the sum over boxes compressed alone
 
 
@@ -51,7 +51,8 @@ class Advice:
     candidates: Sequence[Candidate]  # those of the last stage
     failed: Sequence[Candidate]
     choices: Sequence[Choice]
-    final: bool = True  # False for the first answer, which has no intervals
+    #: The bytes of the whole volume in one piece, by method; empty in the first answer.
+    sizes: Mapping[Method, Interval] = field(default_factory=dict)
 
 
 def recommend(
@@ -71,16 +72,6 @@ def recommend(
     with dataset.open() as volume:
         sample = draw(volume, *plan(volume.shape, share, chunk), seed, measurer.announce)
     stages = Stages(sample, dataset, runs, measurer)
-
-    def on_sample(one: Candidate) -> Interval:
-        return Interval(8 * volume.voxels / one.ratio, math.nan, math.nan)
-
-    def of_volume(one: Candidate) -> Interval:
-        measurer.announce(f"{one.method}, estimating the whole volume")
-        nbytes = one.rows[0]["compressed_bytes"]
-        exact = Interval(nbytes, nbytes, nbytes)
-        return exact if sample.whole else estimate_size(one.method, sample, nbytes)
-
     blocks, left, for_boxes = stages.on_blocks(methods())
     if max(one.native_ratio for one in blocks) < 1:
         raise HarnessError(
@@ -88,27 +79,25 @@ def recommend(
             f"{volume.dtype.name}. Are these labels, or a raw image?"
         )
     boxes = stages.on_boxes(for_boxes)
-    yield Advice(sample, blocks, stages.failed, choose(blocks, boxes, on_sample), final=False)
-    left = list(dict.fromkeys([*left, *(one.method for one in boxes[:1])]))
-    found = stages.on_sample(left)
-    yield Advice(sample, found, stages.failed, choose(found, boxes, of_volume))
+    yield Advice(sample, blocks, stages.failed, choose(blocks, boxes))
+    found = stages.on_sample(list(dict.fromkeys([*left, *(one.method for one in boxes[:1])])))
+    choices = choose(found, boxes)
+    sizes: dict[Method, Interval] = {}
+    for one in {choice.candidate.method: choice.candidate for choice in choices}.values():
+        measurer.announce(f"{one.method}, estimating the whole volume")
+        nbytes = one.rows[0]["compressed_bytes"]
+        exact = Interval(nbytes, nbytes, nbytes)
+        sizes[one.method] = exact if sample.whole else estimate_size(one.method, sample, nbytes)
+    yield Advice(sample, found, stages.failed, choices, sizes)
 
 
-def choose(
-    candidates: Sequence[Candidate],
-    boxes: Sequence[Candidate],
-    size: Callable[[Candidate], Interval],
-) -> list[Choice]:
+def choose(candidates: Sequence[Candidate], boxes: Sequence[Candidate]) -> list[Choice]:
     """Choose for each purpose; for random access the first of the candidates on boxes."""
-    found = [(purpose, purpose.contenders(candidates)[0]) for purpose in PURPOSES]
+    found = [Choice(purpose, purpose.contenders(candidates)[0]) for purpose in PURPOSES]
     by_method = {one.method: one for one in candidates}
-    alone = [one for one in boxes[:1] if one.method in by_method]
-    found += [(RANDOM_ACCESS, by_method[one.method]) for one in alone]
-    sizes = {one.method: size(one) for one in {one.method: one for _, one in found}.values()}
-    return [
-        Choice(purpose, one, sizes[one.method], alone[0] if purpose is RANDOM_ACCESS else None)
-        for purpose, one in found
-    ]
+    if boxes and boxes[0].method in by_method:
+        found.append(Choice(RANDOM_ACCESS, by_method[boxes[0].method], boxes[0]))
+    return found
 
 
 def as_json(advice: Advice, source: str = "") -> dict[str, Any]:
@@ -121,12 +110,13 @@ def as_json(advice: Advice, source: str = "") -> dict[str, Any]:
     seconds of fewer than ``LEAST_RUNS`` runs, and for the ratio of a sample with one label.
     ``source`` is the user's file or store, for the commands.
     """
-    return {choice.purpose.name: _entry(choice, advice.sample, source) for choice in advice.choices}
+    return {choice.purpose.name: _entry(advice, choice, source) for choice in advice.choices}
 
 
-def _entry(choice: Choice, sample: Sample, source: str) -> dict[str, Any]:
-    one, size = choice.candidate, choice.size
-    voxels, dtype = sample.volume.voxels, sample.volume.dtype
+def _entry(advice: Advice, choice: Choice, source: str) -> dict[str, Any]:
+    one, sample = choice.candidate, advice.sample
+    size, voxels, dtype = advice.sizes[one.method], sample.volume.voxels, sample.volume.dtype
+    ratio, native = size.over(8 * voxels), size.over(dtype.itemsize * voxels)
     there, back = one.compress, one.decompress
     if len(one.rows) < LEAST_RUNS:
         there, back = (replace(each, low=math.nan, high=math.nan) for each in (there, back))
@@ -136,13 +126,13 @@ def _entry(choice: Choice, sample: Sample, source: str) -> dict[str, Any]:
         "compression": one.method.compressor.spec,
         "command": command,
         "python": python,
-        "ratio": 8 * voxels / size.value,
-        "low": 8 * voxels / size.high,
-        "high": 8 * voxels / size.low,
+        "ratio": ratio.value,
+        "low": ratio.low,
+        "high": ratio.high,
         "dtype": dtype.name,
-        "native_ratio": dtype.itemsize * voxels / size.value,
-        "native_low": dtype.itemsize * voxels / size.high,
-        "native_high": dtype.itemsize * voxels / size.low,
+        "native_ratio": native.value,
+        "native_low": native.low,
+        "native_high": native.high,
         "compress_speed": one.speeds[0],
         "decompress_speed": one.speeds[1],
         "bytes": round(size.value),
@@ -157,11 +147,11 @@ def _entry(choice: Choice, sample: Sample, source: str) -> dict[str, Any]:
         "why": choice.purpose.why(one, size.value),
     }
     if boxes := choice.boxes:
-        seconds = boxes.decompress.value * sample.boxes[0][1].size
-        shape = extent(sample.boxes[0][1].shape)
+        shape = sample.boxes[0][1].shape
+        seconds = boxes.decompress.value * math.prod(shape)
+        alone = f"each box of {extent(shape)} compressed alone"
         entry |= {
-            "why": f"each box of {shape} compressed alone, {digits(1e3 * seconds)} ms to "
-            "decompress one",
+            "why": f"{alone}, {digits(1e3 * seconds)} ms to decompress one",
             "box_bytes": boxes.rows[0]["compressed_bytes"] / len(sample.boxes),
             "box_seconds": seconds,
             "box_ratio": boxes.ratio,
@@ -173,18 +163,19 @@ def _usage(choice: Choice, sample: Sample, source: str) -> tuple[str, str]:
     """The shell command and the Python line that use a method."""
     encoding, compression = choice.candidate.method.specs
     name = re.split(r"[.:]", re.split(r"[/|]", source.rstrip("/|:"))[-1])[0] or "labels"
+    source = source or "labels.h5"
     codecs = ["--encoding", encoding, "--compression", compression]
     if not choice.boxes:
-        words = ["compress", source or "labels.h5", f"{name}.cps", *codecs]
+        words = ["compress", source, f"{name}.cps", *codecs]
         python = f'compresso.dumps(labels, "{encoding}", "{compression}")'
     else:
         shape = sample.boxes[0][1].shape
-        settings = {"encoding": encoding, "compression": compression}
-        words = ["convert", source or "labels.h5", f"{name}.zarr", *codecs]
+        settings = json.dumps({"encoding": encoding, "compression": compression})
+        words = ["convert", source, f"{name}.zarr", *codecs]
         words += ["--chunks", extent(shape).replace(" ", "")]
         python = (
             f'zarr.create_array("{name}.zarr", data=labels, chunks={shape}, compressors=None, '
-            f'serializer={{"name": "compresso", "configuration": {json.dumps(settings)}}})'
+            f'serializer={{"name": "compresso", "configuration": {settings}}})'
         )
     return shlex.join(["compresso", *words]), python
 
@@ -201,8 +192,8 @@ def as_line(advice: Advice) -> str:
 
 def as_text(advice: Advice, source: str = "") -> str:
     """Describe the measured volume, and add a block per purpose."""
-    volume = advice.sample.volume
-    lines = [f"{extent(volume.shape)} {volume.dtype.name}; measured: {advice.sample.describe()}"]
+    sample, volume = advice.sample, advice.sample.volume
+    lines = [f"{extent(volume.shape)} {volume.dtype.name}; measured: {sample.describe()}"]
     lines.append("Ratios compare with 8 bytes per voxel (uint64), and MB/s count these; 1 thread.")
     for choice, entry in zip(advice.choices, as_json(advice, source).values(), strict=True):
         number = entry["box_ratio" if choice.boxes else "ratio"]
@@ -210,10 +201,11 @@ def as_text(advice: Advice, source: str = "") -> str:
         if volume.dtype.itemsize < 8:
             own = ratio_text(number * volume.dtype.itemsize / 8)
             ratio += f" ({own}x than {volume.dtype.name})"
-        if not choice.boxes and choice.size.low != choice.size.high:
-            low, high = entry["low"], entry["high"]
-            known = low and f"95% interval {ratio_text(low)}x to {ratio_text(high)}x"
-            ratio += f" ({known or advice.sample.unknown})"
+        if not choice.boxes and not sample.content.share:
+            ratio += f" (no interval, as only one label was found ({sample.content.reason}))"
+        elif not choice.boxes and not sample.whole:
+            low, high = ratio_text(entry["low"]), ratio_text(entry["high"])
+            ratio += f" (95% interval {low}x to {high}x)"
         speeds = [digits(speed) for speed in choice.candidate.speeds]
         lines += [
             "",

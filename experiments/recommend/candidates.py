@@ -11,7 +11,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
 from time import process_time, process_time_ns
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from compresso import compressors, encodings
 from compresso.text import digits, file_size
@@ -21,7 +24,7 @@ from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import Method, combine, measure, rounds, warm_up
 from experiments.recommend.estimate import blank, blank_size
 from experiments.recommend.sample import Announce, Sample, stack
-from experiments.records import BYTES, OK, SECONDS, Outcome, Row
+from experiments.records import BYTES, OK, SECONDS, Row
 from experiments.records.intervals import Interval, interval
 
 #: Left out are other windows of Compresso; neuroglancer, which was larger than
@@ -65,11 +68,9 @@ FEW_RUNS = 1.5
 
 def methods() -> list[Method]:
     """The methods that are measured first, as far as their packages are installed."""
-
     first = [one for one in map(encodings.parse, ENCODINGS) if not one.missing()]
     second = [one for one in map(compressors.parse, COMPRESSORS) if not one.missing()]
-    found = combine(first, second)
-    return [m for m in found if m.specs not in EXCLUDED]
+    return [one for one in combine(first, second) if one.specs not in EXCLUDED]
 
 
 @dataclass(frozen=True)
@@ -112,11 +113,6 @@ class Candidate:
         """The status of the first run that failed; empty if none did."""
         rows = filter(None, (*self.rows, self.blank.row))
         return next((row["status"] for row in rows if row["status"] != OK), "")
-
-    @property
-    def refused(self) -> bool:
-        """Whether the encoding cannot hold a label of the volume."""
-        return self.failure.startswith(f"{Outcome.REFUSED}: ")
 
     @property
     def ratio(self) -> float:
@@ -177,24 +173,25 @@ class Purpose:
 
     name: str  # in JSON
     title: str
-    seconds: Callable[[float, float, float], float]
+    seconds: Callable[[Any, Any, Any], Any]
     limit: float  # the seconds that are fast enough
     slower: float = 1.0  # without such a candidate, times the seconds of the fastest one
 
-    def bounds(self, one: Candidate, doubt: Doubt) -> tuple[float, float]:
-        """The least and the most seconds that a candidate may take."""
+    def bounds(
+        self, candidates: Sequence[Candidate], doubt: Doubt
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The least and the most seconds that each candidate may take."""
+        found = [(8 / one.ratio, one.compress.value, one.decompress.value) for one in candidates]
+        numbers, factors = (
+            np.array(found).T,
+            np.array([[doubt.ratio], [doubt.speed], [doubt.speed]]),
+        )
+        return self.seconds(*(numbers / factors)), self.seconds(*(numbers * factors))
 
-        def seconds(ratio: float, speed: float) -> float:
-            ways = one.compress.value * speed, one.decompress.value * speed
-            return self.seconds(8 / one.ratio * ratio, *ways)
-
-        return seconds(1 / doubt.ratio, 1 / doubt.speed), seconds(*doubt)
-
-    def limits(self, candidates: Sequence[Candidate], doubt: Doubt) -> tuple[float, float]:
-        """The least and the most seconds that may be fast enough."""
-        spans = [self.bounds(one, doubt) for one in candidates]
-        least, most = (self.slower * min(ends) for ends in zip(*spans, strict=True))
-        return max(self.limit, least), max(self.limit, most)
+    def limits(self, *bounds: NDArray[np.float64]) -> tuple[float, float]:
+        """The least and the most seconds that may be fast enough, from those of all candidates."""
+        least, most = (max(self.limit, self.slower * float(each.min())) for each in bounds)
+        return least, most
 
     def contenders(
         self, candidates: Sequence[Candidate], doubt: Doubt = AS_MEASURED
@@ -204,23 +201,20 @@ class Purpose:
             return []
         packed = [one for one in candidates if one.native_ratio * doubt.ratio >= LEAST_RATIO]
         candidates = packed or candidates
-        least, most = self.limits(candidates, doubt)
-        sure = [one.ratio for one in candidates if self.bounds(one, doubt)[1] <= least]
-        small = max(sure, default=0.0) / doubt.ratio
-        found = []
-        for one in candidates:
-            low, _ = self.bounds(one, doubt)
-            may_be_fastest = most > self.limit and self.slower * low <= most
-            if low <= most and (one.ratio >= small or may_be_fastest):
-                found.append(one)
+        low, high = self.bounds(candidates, doubt)
+        least, most = self.limits(low, high)
+        ratios = np.array([one.ratio for one in candidates])
+        small = ratios >= ratios[high <= least].max(initial=0.0) / doubt.ratio
+        fastest = (self.slower * low <= most) & (most > self.limit)
+        found = itertools.compress(candidates, (low <= most) & (small | fastest))
         return sorted(found, key=lambda one: (-one.ratio, one.compress.value))
 
     def why(self, one: Candidate, nbytes: float) -> str:
         """The reason why a candidate is the answer, on one line."""
         if self is INTERACTIVE:
-            seconds = digits(1e9 * self.bounds(one, AS_MEASURED)[0])
+            seconds = self.seconds(8 / one.ratio, one.compress.value, one.decompress.value)
             link = f"over a {LINK:.0f} MB/s link, decoding included"
-            return f"{seconds} s per gigavoxel to load {link}"
+            return f"{digits(1e9 * seconds)} s per gigavoxel to load {link}"
         if self is GENERAL:
             if min(one.speeds) < DISK:
                 small = "no method that at least halves the labels reaches"
@@ -229,8 +223,8 @@ class Purpose:
         return f"{file_size(round(nbytes))} for the whole volume"
 
 
-ARCHIVE = Purpose("archive", "the smallest archive", lambda size, c, d: 0.0, math.inf)
-GENERAL = Purpose("general", "general use", lambda size, c, d: max(c, d), 8e-6 / DISK)
+ARCHIVE = Purpose("archive", "the smallest archive", lambda size, c, d: 0 * size, math.inf)
+GENERAL = Purpose("general", "general use", lambda size, c, d: np.maximum(c, d), 8e-6 / DISK)
 INTERACTIVE = Purpose(
     "interactive", "interactive viewing", lambda size, c, d: 1e-6 * size / LINK + d, 0.0, 1.1
 )
@@ -255,9 +249,8 @@ class Stages:
     measurer: Measurer
 
     def __post_init__(self) -> None:
-        self.random_access = replace(
-            RANDOM_ACCESS, limit=BOX_SECONDS / self.sample.boxes[0][1].size
-        )
+        limit = BOX_SECONDS / self.sample.boxes[0][1].size
+        self.random_access = replace(RANDOM_ACCESS, limit=limit)
         self.failed: list[Candidate] = []
         self._blanks: dict[Method, Blank] = {}
 
@@ -269,11 +262,10 @@ class Stages:
         Returns the candidates of the last block, and which of them may be the answer in one piece
         and for random access.
         """
-        for labels, margin, doubt in zip(
-            self.sample.blocks, RATIO_MARGINS, SPEED_MARGINS, strict=False
-        ):
-            doubts = dict.fromkeys(PURPOSES, Doubt(margin, doubt))
-            boxes = {self.random_access: Doubt(BOX_MARGINS[0], doubt)}
+        margins = zip(self.sample.blocks, RATIO_MARGINS, SPEED_MARGINS, strict=False)
+        for labels, ratio, speed in margins:
+            doubts = dict.fromkeys(PURPOSES, Doubt(ratio, speed))
+            boxes = {self.random_access: Doubt(BOX_MARGINS[0], speed)}
             volume = LoadedVolume(self.dataset, labels, f"{labels.size:,} voxels of it")
             candidates = self._run(volume, found, doubts | boxes, 2, BLOCK_PATIENCE)
             found = still_open(candidates, doubts | boxes)
@@ -284,12 +276,13 @@ class Stages:
         candidates = [Candidate(method) for method in found]
         for box, labels in self.sample.boxes:
             volume = LoadedVolume(self.dataset, labels, chunk=format_box(box))
-            measured = [(one, self.measurer.measure(volume, one.method)) for one in candidates]
-            candidates = self._good([replace(one, rows=(*one.rows, r)) for one, r in measured])
-            totals = [replace(one, rows=(_total(one.rows),)) for one in candidates]
-            left = self.random_access.contenders(totals, Doubt(BOX_MARGINS[1], SPEED_MARGINS[0]))
-            candidates = [one for one in candidates if one.method in {each.method for each in left}]
-        return self.random_access.contenders(left)
+            rows = [(*one.rows, self.measurer.measure(volume, one.method)) for one in candidates]
+            pairs = zip(candidates, rows, strict=True)
+            good = self._good([replace(one, rows=both) for one, both in pairs])
+            totals = [replace(one, rows=(_total(one.rows),)) for one in good]
+            doubt = Doubt(BOX_MARGINS[1], SPEED_MARGINS[0])
+            candidates = self.random_access.contenders(totals, doubt)
+        return self.random_access.contenders(candidates)
 
     def on_sample(self, found: Sequence[Method]) -> list[Candidate]:
         """Measure methods on the whole sample."""
@@ -307,7 +300,7 @@ class Stages:
     ) -> list[Candidate]:
         """Measure methods in rounds, after the first only those that may still be an answer."""
         reached = {method: Candidate(method, (), self._blank(method)) for method in found}
-        spent, left = dict.fromkeys(found, 0.0), set(found)
+        spent, left = dict.fromkeys(found, 0.0), list(found)
         for run, order in itertools.groupby(rounds(found, runs), itemgetter(0)):
             for _, method in order:
                 if method in left and spent[method] <= patience:
@@ -317,7 +310,7 @@ class Stages:
                     spent[method] += process_time() - start
             good = [one for one in reached.values() if not one.failure]
             surer = {p: Doubt(d.ratio, d.speed ** (1 / math.sqrt(run))) for p, d in doubts.items()}
-            left = set(still_open(good, surer))
+            left = still_open(good, surer)
         good = self._good(list(reached.values()))
         if not good:
             last = f"{self.failed[-1].method}: {self.failed[-1].failure}"
@@ -336,10 +329,8 @@ class Stages:
             part = f"a piece of label {self.sample.content.label}"
             piece = LoadedVolume(self.dataset, blank(self.sample), part)
             row = self.measurer.measure(piece, method)
-            good = row["status"] == OK
-            size = blank_size(method, self.sample).value if good else math.nan
-            voxels = share * self.sample.volume.voxels
-            self._blanks[method] = Blank(share, size / voxels, row)
+            size = blank_size(method, self.sample).value if row["status"] == OK else math.nan
+            self._blanks[method] = Blank(share, size / (share * self.sample.volume.voxels), row)
         return self._blanks.get(method, Blank())
 
 

@@ -97,33 +97,30 @@ def _content_size(method: Method, sample: Sample, stacked: int) -> Interval:
     deepest = (len(chunks) - 1).bit_length()
     depths = sorted({1, *(1 << power for power in range(max(0, deepest - 2), deepest))})
     few = chunks[:: max(1, len(chunks) // CUT_CHUNKS)]
-    joined = {
-        f"cut along axis {axis}": (axis, share)
-        for axis, share in enumerate(content.joined)
-        if share and few[0].shape[axis] > 1
-    }
+    axes = [a for a, share in enumerate(content.joined) if share and few[0].shape[a] > 1]
     jobs = [(f"{n} at once", chunks[i : i + n]) for n in depths for i in range(0, len(chunks), n)]
-    jobs += [("uncut", few), *((name, _cut(few, axis)) for name, (axis, _) in joined.items())]
+    jobs += [("uncut", few), *((f"cut along {axis}", _cut(few, axis)) for axis in axes)]
     threads = min(THREADS, cores(0))
     measured = on_threads(lambda job: size(method, stack(job[1])), jobs, threads)
     sizes = pd.Series(measured, [name for name, _ in jobs], float)
     times = content.share * sample.volume.voxels / sum(map(np.size, chunks))
     grown = [*(sizes[[f"{n} at once"]].sum() for n in depths), stacked]
-    steps = [growth(grown[-3:], math.log2(max(1.0, times)))]
-    for name, (axis, share) in joined.items():
+    savings = [_growth(grown[-3:], math.log2(max(1.0, times)))]
+    for axis in axes:
         odd = few[0].shape[axis] / (few[0].shape[axis] // 2 * 2)
-        cost = max(0.0, odd * sizes[name] / sizes["uncut"] - 1)
-        saved, most = (min(0.75, factor * cost * share) for factor in (SAVED, MOST_SAVED))
-        steps.append(Interval(math.log1p(-saved), math.log1p(-most), 0.0))
+        cost = max(0.0, odd * sizes[f"cut along {axis}"] / sizes["uncut"] - 1)
+        factors = (factor * cost * content.joined[axis] for factor in (SAVED, MOST_SAVED))
+        expected, most = (math.log1p(-min(0.75, factor)) for factor in factors)
+        savings.append((expected, most))
     alone = sizes[["1 at once"]].to_numpy()
-    spread = _spread(alone, sample)
-    expected = stacked * times * math.exp(sum(step.value for step in steps))
-    if content.weights is not None:
-        expected *= float((alone * content.weights).sum() / alone.sum())
+    weighted = alone * content.weights
+    found = stacked * times * math.exp(sum(expected for expected, _ in savings))
+    found *= float(weighted.sum() / alone.sum())
+    spread = _spread(weighted, sample)
     sides = math.log(content.share / content.low), math.log(content.high / content.share)
-    low = math.hypot(spread, LEAST_ERROR, sides[0], *(step.value - step.low for step in steps))
-    high = math.hypot(spread, LEAST_ERROR, sides[1], *(step.high - step.value for step in steps))
-    return Interval(expected, expected * math.exp(-low), expected * math.exp(high))
+    low = math.hypot(spread, LEAST_ERROR, sides[0], *(here - most for here, most in savings))
+    high = math.hypot(spread, LEAST_ERROR, sides[1], *(expected for expected, _ in savings))
+    return Interval(found, found * math.exp(-low), found * math.exp(high))
 
 
 def _cut(chunks: Sequence[Labels], axis: int) -> list[Labels]:
@@ -133,16 +130,17 @@ def _cut(chunks: Sequence[Labels], axis: int) -> list[Labels]:
     return [*itertools.chain(*zip(*halves, strict=True))]
 
 
-def growth(grown: Sequence[float], doublings: float) -> Interval:
-    """Extrapolate what more doublings save from what the last ones saved, as a logarithm."""
+def _growth(grown: Sequence[float], doublings: float) -> tuple[float, float]:
+    """Extrapolate what more doublings save from what the last ones saved: expected, and at most.
+
+    Savings are logarithms, and so negative.
+    """
     saved = [math.log(b / a) for a, b in itertools.pairwise(grown)]
-    if not saved:
-        return Interval(0.0, 0.0, 0.0)
     last, before = saved[-1], saved[-2] if len(saved) > 1 else saved[-1]
     # ratio + ratio**2 + ..., also of a fractional number of terms
     few, most = (ratio * (1 - ratio**doublings) / (1 - ratio) for ratio in DECLINES)
     expected = few * min(0.0, (2 * last + DECLINES[0] * before) / 3)
-    return Interval(expected, min(most * min(last, (last + before) / 2, 0.0), 1.5 * expected), 0.0)
+    return expected, min(most * min(last, (last + before) / 2, 0.0), 1.5 * expected)
 
 
 def _spread(alone: Labels, sample: Sample) -> float:
@@ -156,8 +154,6 @@ def _spread(alone: Labels, sample: Sample) -> float:
     count = len(alone)
     if count < 2:
         return 0.0
-    if sample.content.weights is not None:
-        alone = alone * sample.content.weights
     steps = np.diff(alone[np.argsort(sample.density, kind="stable")])
     read, looked = (max(0.0, 1 - n / sample.drawn_from) for n in (count, sample.looked))
     variance = read * float(np.square(steps).mean()) / 2 / count

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from compresso.arrays import Labels, Shape
@@ -67,14 +68,6 @@ class Positions:
         firsts = [min(int(i) * c, n - c) for i, n, c in axes]
         return tuple((a, a + c) for a, c in zip(firsts, self.chunk, strict=True))
 
-    def touching(self, box: Box) -> tuple[slice, ...]:
-        """The positions that share a voxel with a box, as an index of their grid."""
-        axes = zip(box, self.across, self.shape, self.chunk, strict=True)
-        return tuple(
-            slice(a // c, across if b > n - c else (b - 1) // c + 1)  # the last one overlaps
-            for (a, b), across, n, c in axes
-        )
-
 
 @dataclass(frozen=True)
 class Content:
@@ -86,7 +79,7 @@ class Content:
     high: float = 1.0
     label: int = 0  # of the other voxels
     reason: str = ""  # how this is known; empty if the content is the whole volume
-    weights: NDArray[np.float64] | None = None  # factors for the bytes of each chunk
+    weights: NDArray[np.float64] | float = 1.0  # factors for the bytes of each chunk
 
 
 @dataclass(frozen=True)
@@ -108,12 +101,6 @@ class Sample:
     def whole(self) -> bool:
         """Whether all of the volume is measured."""
         return self.seed is None
-
-    @property
-    def unknown(self) -> str:
-        """Why the ratio has no interval; empty if it has one."""
-        one = f"no interval, as only one label was found ({self.content.reason})"
-        return "" if self.content.share else one
 
     @property
     def part(self) -> str:
@@ -150,13 +137,11 @@ def plan(shape: Shape, share: float | None = None, chunk: Shape | None = None) -
         sides = zip(shape, CHUNK, strict=True)
         chunk = tuple(n if n <= 1.5 * c else -(-n // round(n / c) // 8) * 8 for n, c in sides)
     chunk = tuple(map(min, chunk, shape))
-    voxels = math.prod(shape)
-    count = max(LEAST_CHUNKS, math.ceil((share or DEFAULT_SHARE) * voxels / math.prod(chunk)))
+    voxels, size = math.prod(shape), math.prod(chunk)
+    count = max(LEAST_CHUNKS, math.ceil((share or DEFAULT_SHARE) * voxels / size))
     if share is None:
-        count = int(np.clip(count, *DEFAULT_CHUNKS))
-    small = share is None and voxels < SMALL_VOXELS
-    whole = small or count * math.prod(chunk) > LARGEST_SHARE * voxels
-    return chunk, 0 if whole else count
+        count = 0 if voxels < SMALL_VOXELS else int(np.clip(count, *DEFAULT_CHUNKS))
+    return chunk, 0 if count * size > LARGEST_SHARE * voxels else count
 
 
 def draw(
@@ -167,32 +152,37 @@ def draw(
     if not count:
         announce("reading the volume")
         labels = read(volume, volume.box)
-        boxes = _boxes(of_array(labels), [volume.box], [labels], random)
-        return Sample(volume, [labels], boxes, _blocks(of_array(labels), boxes, labels.size))
+        return Sample(volume, [labels], *_parts(of_array(labels), [volume.box], [labels], random))
     positions = Positions(volume.shape, chunk)
     numbers, content = _stored(volume, positions, announce)
     for looked in (LOOKS_PER_CHUNK * count, MORE_LOOKS * LOOKS_PER_CHUNK * count):
         looks = _look(volume, positions, numbers, looked, random, announce)
-        if not looks.rare or not content.share or len(looks.boxes) == len(numbers):
+        rare = looks["varies"].mean() < 1 / LOOKS_PER_CHUNK
+        if not rare or not content.share or len(looks) == len(numbers):
             break
-    pool = np.flatnonzero(looks.varies if looks.rare and looks.varies.any() else looks.varies >= 0)
-    order = pool[np.argsort(looks.density[pool], kind="stable")]
-    chosen = sorted(order[_one_of_each(len(pool), count, random)])
+    rare = rare and looks["varies"].any()
+    pool = looks[looks["varies"]] if rare else looks
+    order = pool.sort_values("density", kind="stable")
+    chosen = order.iloc[_one_of_each(len(pool), count, random)].sort_index()
     chunks = []
-    for i, number in enumerate(chosen):
+    for i, box in enumerate(chosen["box"]):
         announce(f"reading chunk {i + 1} of {len(chosen)}")
-        chunks.append(read(volume, looks.boxes[number]))
-    boxes = _boxes(volume, [looks.boxes[number] for number in chosen], chunks, random)
+        chunks.append(read(volume, box))
+    if content.share and not any(map(varies, chunks)):
+        reason = f"at none of the {len(looks):,} positions that were looked at"
+        label = int(looks["label"].iloc[0])
+        content = replace(content, share=0.0, low=0.0, label=label, reason=reason)
+    elif content.share and rare:
+        content = _rare(content, len(numbers), looks, chunks)
     return Sample(
         volume,
         chunks,
-        boxes,
-        _blocks(volume, boxes, sum(map(np.size, chunks))),
+        *_parts(volume, chosen["box"], chunks, random),
         seed,
-        looks.density[chosen],
+        chosen["density"].to_numpy(),
         len(pool),
-        len(pool) * len(numbers) / len(looks.boxes),
-        _weigh(content, len(numbers), looks, chunks),
+        len(pool) * len(numbers) / len(looks),
+        content,
     )
 
 
@@ -209,7 +199,8 @@ def _stored(
     for number, box in enumerate(volume.stored()):
         if number == LONGEST_LIST:
             return everywhere
-        stored[positions.touching(box)] = True
+        sides = zip(box, positions.chunk, strict=True)
+        stored[tuple(slice(a // c, (b - 1) // c + 1) for (a, b), c in sides)] = True
     numbers = np.flatnonzero(stored)
     if len(numbers) > (1 - LEAST_LEFT_OUT) * len(positions):
         return everywhere
@@ -223,21 +214,6 @@ def _stored(
     return numbers, Content(joined, share, share, share, label, "all else has no stored chunk")
 
 
-@dataclass(frozen=True)
-class _Looks:
-    """One slice of each position: its density, whether it has several labels, and its first."""
-
-    boxes: list[Box]
-    density: NDArray[np.float64]
-    varies: NDArray[np.bool_]
-    labels: list[int]
-
-    @property
-    def rare(self) -> bool:
-        """Whether few have several labels."""
-        return bool(self.varies.mean() < 1 / LOOKS_PER_CHUNK)
-
-
 def _look(
     volume: Volume,
     positions: Positions,
@@ -245,36 +221,32 @@ def _look(
     count: int,
     random: np.random.Generator,
     announce: Announce,
-) -> _Looks:
-    """Read one slice, drawn at random, of positions that are spread evenly."""
+) -> pd.DataFrame:
+    """Read one slice, drawn at random, of positions that are spread evenly.
+
+    Each row has a position's box, and the slice's density, whether it varies and its first label.
+    """
     boxes = [positions[int(numbers[i])] for i in _one_of_each(len(numbers), count, random)]
     slices = [int(random.integers(a, b)) for (a, b), *_ in boxes]
-    looks = _Looks(boxes, np.empty(len(boxes)), np.empty(len(boxes), bool), [0] * len(boxes))
+    rows = {}
     for done, i in enumerate(np.argsort(slices, kind="stable")):  # some files give whole slices
         announce(f"looking at position {done + 1} of {len(boxes)}")
         found = read(volume, ((slices[i], slices[i] + 1), *boxes[i][1:]))
-        looks.density[i], looks.varies[i] = _density(found), varies(found)
-        looks.labels[i] = int(found.flat[0])
-    return looks
+        rows[i] = boxes[i], _density(found), varies(found), found.flat[0]
+    ordered = (rows[i] for i in range(len(boxes)))
+    return pd.DataFrame(ordered, columns=["box", "density", "varies", "label"])
 
 
-def _weigh(content: Content, positions: int, looks: _Looks, chunks: Sequence[Labels]) -> Content:
+def _rare(content: Content, positions: int, looks: pd.DataFrame, chunks: list[Labels]) -> Content:
     """The share of the volume that the chunks stand for, and the weight of each chunk's bytes.
 
-    If positions with several labels are rare, only such have been drawn. A chunk with several
+    Positions with several labels are rare, and only such have been drawn. A chunk with several
     labels in n of its 16 slices was found with probability n / 16, so its bytes count 16 / n times.
     """
-    if not content.share:
-        return content
-    if not any(map(varies, chunks)):
-        reason = f"at none of the {len(looks.boxes):,} positions that were looked at"
-        return replace(content, share=0.0, low=0.0, label=looks.labels[0], reason=reason)
-    if not (looks.rare and looks.varies.any()):
-        return content
     from scipy import stats
 
     filled = np.array([np.mean([varies(plane) for plane in chunk]) for chunk in chunks])
-    found, looked = int(looks.varies.sum()), len(looks.boxes)
+    found, looked = int(looks["varies"].sum()), len(looks)
     share, bounds = found / looked, stats.binomtest(found, looked).proportion_ci()
     unseen = math.sqrt(max(0.0, 1 - looked / positions * float(filled.mean())))
     share, low, high = (content.share * share * (end / share) ** unseen for end in (share, *bounds))
@@ -282,15 +254,17 @@ def _weigh(content: Content, positions: int, looks: _Looks, chunks: Sequence[Lab
     if content.reason:
         reason = f"{content.reason}; {reason}"
     else:
-        others = [looks.labels[i] for i in np.flatnonzero(~looks.varies)]
-        label = max(set(others), key=others.count)
+        label = int(looks["label"][~looks["varies"]].mode().iloc[0])
     return Content(content.joined, share, low, high, label, reason, 1 / filled)
 
 
-def _boxes(
+def _parts(
     volume: Volume, positions: Sequence[Box], chunks: Sequence[Labels], random: np.random.Generator
-) -> list[tuple[Box, Labels]]:
-    """Boxes for random access, around parts of chunks that have several labels."""
+) -> tuple[list[tuple[Box, Labels]], list[Labels]]:
+    """Boxes for random access, where chunks have several labels, and blocks for the first stages.
+
+    The blocks are around the box of the median density.
+    """
     side = tuple(map(min, BOX, volume.shape))
     found: dict[bool, list[Box]] = {True: [], False: []}
     for position, labels in zip(positions, chunks, strict=True):
@@ -300,20 +274,16 @@ def _boxes(
     parts = found[True] or found[False]
     picked = [parts[i] for i in _one_of_each(len(parts), BOXES, random)]
     around = dict.fromkeys(_around(box, side, volume.shape) for box in picked)
-    return [(box, read(volume, box)) for box in around]
-
-
-def _blocks(volume: Volume, boxes: list[tuple[Box, Labels]], most: int) -> list[Labels]:
-    """Parts for the first stages, around the box of the median density."""
-    box, _ = sorted(boxes, key=lambda pair: _density(pair[1]))[len(boxes) // 2]
+    boxes = [(box, read(volume, box)) for box in around]
+    middle, _ = sorted(boxes, key=lambda pair: _density(pair[1]))[len(boxes) // 2]
     blocks: list[Labels] = []
     for voxels in BLOCKS:
-        if not blocks or most >= LEAST_FACTOR * voxels:
+        if not blocks or sum(map(np.size, chunks)) >= LEAST_FACTOR * voxels:
             depth = min(volume.shape[0], round(voxels ** (1 / 3) / 4))
             rows = min(volume.shape[1], math.isqrt(voxels // depth))
             columns = min(volume.shape[2], voxels // depth // rows)
-            blocks.append(read(volume, _around(box, (depth, rows, columns), volume.shape)))
-    return blocks
+            blocks.append(read(volume, _around(middle, (depth, rows, columns), volume.shape)))
+    return boxes, blocks
 
 
 def _around(box: Box, side: Shape, shape: Shape) -> Box:

@@ -32,7 +32,6 @@ from experiments.recommend.candidates import (
 )
 from experiments.recommend.estimate import size
 from experiments.recommend.sample import draw
-from experiments.records.intervals import Interval
 from tests.helpers.rows import method
 from tests.helpers.rows import row as good_row
 
@@ -81,7 +80,7 @@ def candidate(name, *numbers):
 
 
 def chosen(purpose, found):
-    choices = recommend.choose(found, [], lambda one: Interval(8 / one.ratio, 0, 0))
+    choices = recommend.choose(found, [])
     (one,) = (choice.candidate for choice in choices if choice.purpose is purpose)
     return one.method.compressor.spec
 

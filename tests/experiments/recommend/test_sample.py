@@ -156,7 +156,7 @@ def test_a_ratio_without_several_labels_has_no_interval(tmp_path, label):
     labels = np.full((64, 128, 128), label, np.uint8)
     one, sample = method("none", "zlib"), draw(of_array(labels), (8, 32, 32), 8)
     assert (sample.content.share, sample.content.label) == (0, label)
-    assert "128 positions" in sample.unknown
+    assert "128 positions" in sample.content.reason
     found, exact = estimated(one, sample), size(one, labels)
     assert exact / 2 < found.value < 2 * exact
     assert np.isnan([found.low, found.high]).all()
@@ -164,4 +164,4 @@ def test_a_ratio_without_several_labels_has_no_interval(tmp_path, label):
         file.create_dataset("main", SHAPE, "u4", chunks=CHUNK, fillvalue=label)
     sample = drawn(tmp_path / "a.h5", CHUNK, 16)
     assert (sample.content.share, sample.content.label) == (0, label)
-    assert "no chunk is stored" in sample.unknown
+    assert "no chunk is stored" in sample.content.reason
