@@ -36,6 +36,8 @@ BUG = 70
 FULL = (errno.ENOSPC, errno.EDQUOT)
 #: Signals that ask a process to end, and leave it the time to clean up.
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+#: Modules whose functions call Python from C, in hooks, and drop exceptions from there.
+LOSING_EXCEPTIONS = ("numba.core.serialize", "multiprocessing.popen_fork")
 #: Keys of ``Context.meta``: the message about an interruption, whether to show tracebacks, and the
 #: exit code of errors other than damage.
 INTERRUPTED, TRACEBACKS, FAILURE = "compresso.interrupted", "compresso.tracebacks", "compresso.code"
@@ -185,12 +187,13 @@ def _cleaning_up_on_signals(ctx: click.Context) -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt, but not where numba would turn it into another error."""
-    while frame and frame.f_globals.get("__name__") != "numba.core.serialize":
+    """Raise KeyboardInterrupt, but not where an exception would be lost: then try again."""
+    while frame and frame.f_globals.get("__name__") not in LOSING_EXCEPTIONS:
         frame = frame.f_back
     if frame is None:
         raise KeyboardInterrupt
-    threading.Timer(0.01, signal.raise_signal, (number,)).start()  # when that is over
+    # The signal is sent to this thread, which may be waiting for something by then.
+    threading.Timer(0.01, signal.pthread_kill, (threading.get_ident(), number)).start()
 
 
 class _First(logging.Handler):

@@ -1,11 +1,10 @@
 """Measure a method in a process of its own, so that a hang or a crash costs only its row."""
 
+import math
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import Any
 
@@ -27,55 +26,35 @@ def measure_isolated(volume: LoadedVolume, method: Method, run: int, timeout: fl
     ours, theirs = context.Pipe(duplex=False)
     arguments = (os.getpid(), theirs, volume, method, run)
     process = context.Process(target=_work, args=arguments, daemon=True)
-    with _sigint_delayed():
-        process.start()
+    process.start()
     theirs.close()
-
-    def receive(limit: float | None, what: str) -> Row:
-        """The row that the process sends; only a status if it sends nothing in time."""
-        try:
-            if ours.poll(limit and min(limit, LONGEST_S)):
-                took, row = ours.recv()
-                if limit is None or took <= limit:
-                    return dict(row)
-            status = f"{Outcome.TIMEOUT}: {what}more than {limit:g} s"
-        except EOFError:
-            process.join()
-            code = process.exitcode or 0
-            reason = f"exit code {code}"
-            if code < 0:
-                reason = f"{signal.Signals(-code).name}, perhaps out of memory"
-            status = f"{Outcome.CRASH}: its process ended ({reason})"
-        return {"status": status}
-
+    row = describe(volume, method, run)
+    compiling = WARM_UP_S if timeout else None, "compiling its kernels took "
     try:
-        row = receive(WARM_UP_S if timeout else None, "compiling its kernels took ")
-        return describe(volume, method, run) | (row or receive(timeout, ""))
+        for limit, what in (compiling, (timeout, "")):
+            took, found = math.inf, {}
+            if ours.poll(limit and min(limit, LONGEST_S)):
+                took, found = ours.recv()
+            if limit and took > limit:
+                return row | {"status": f"{Outcome.TIMEOUT}: {what}more than {limit:g} s"}
+            row |= found
+    except EOFError:
+        process.join()
+        code = process.exitcode or 0
+        reason = f"exit code {code}"
+        if code < 0:
+            reason = f"{signal.Signals(-code).name}, perhaps out of memory"
+        row["status"] = f"{Outcome.CRASH}: its process ended ({reason})"
     finally:
         process.kill()
         process.join()
         ours.close()
+    return row
 
 
 def hopeless(row: Row) -> bool:
     """Whether a run took too long or crashed, as all runs of its method would."""
     return row["status"].partition(":")[0] in (Outcome.TIMEOUT, Outcome.CRASH)
-
-
-@contextmanager
-def _sigint_delayed() -> Iterator[None]:
-    """Handle Ctrl-C afterwards, because an exception that is raised in ``fork`` is swallowed.
-
-    The signal is not blocked, because another thread would receive it.
-    """
-    received: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if received:
-            signal.raise_signal(signal.SIGINT)
 
 
 def _work(parent: int, pipe: Any, volume: LoadedVolume, method: Method, run: int) -> None:
