@@ -4,6 +4,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
@@ -32,8 +33,7 @@ def rounds(items: Sequence[T], runs: int, seed: int = SEED) -> Iterator[tuple[in
         order = list(items)
         if runs > 1:
             random.Random(f"{seed} {run}").shuffle(order)
-        for item in order:
-            yield run, item
+        yield from ((run, item) for item in order)
 
 
 class Clock:
@@ -55,9 +55,8 @@ class Clock:
     ) -> list[R]:
         """Call ``work(clock, item)`` for each item, ``at_once`` at a time, and add up the stages.
 
-        The stages of several items overlap. Then the time from the first start to the last end is
-        divided in proportion to what all threads spent in each stage; what they spent outside the
-        stages is not counted.
+        Several at once overlap. Then the time from the first start to the last end is divided in
+        proportion to the time that all threads spent in each stage.
         """
         clocks = [Clock(self.now) for _ in items]
         calls = zip(clocks, items, strict=True)
@@ -112,19 +111,12 @@ class Surroundings:
     def until(self, end: "Surroundings") -> Row:
         """Return the columns of a row for a measurement from here to ``end``."""
         minor, major = np.subtract(end.faults, self.faults).tolist()
-        row: Row = {"governor": governor(), "load": self.load}
-        row |= {"minor_faults": minor, "major_faults": major}
+        row: Row = {"minor_faults": minor, "major_faults": major, "load": self.load, "governor": ""}
+        with suppress(OSError):  # not every system reports how it chooses the frequency
+            row["governor"] = GOVERNOR.read_text().strip()
         elapsed = end.at - self.at
         if elapsed >= SHORTEST_S:
             others = (end.busy - self.busy) - (end.own - self.own)
             share = others / elapsed / (os.cpu_count() or 1)
             row["other_cpu"] = round(min(1.0, max(0.0, share)), 3)
         return row
-
-
-def governor() -> str:
-    """Return how the processor chooses its frequency; empty if the system does not report it."""
-    try:
-        return GOVERNOR.read_text().strip()
-    except OSError:
-        return ""

@@ -67,9 +67,12 @@ class Grid:
         records.check_csv(self.output)
         announce("starting workers" if self.scheduler else "loading")
         past = records.measured(self.output, failed=self.keep_failed) if self.resume else {}
+        first = [(1, method) for method in self.methods[: self.first]]
+        others = [one for one in rounds(self.methods, self.runs, self.seed) if one not in first]
+        orders = filter(None, (first, others))
         try:
             with open_scheduler(self.scheduler) as scheduler:
-                for order, (dataset, boxes) in product(self._orders(), self._divided):
+                for order, (dataset, boxes) in product(orders, self._divided):
                     for row, new in self._run(scheduler, dataset, boxes, order, past, announce):
                         if new:
                             records.append(self.output, row)
@@ -77,12 +80,6 @@ class Grid:
                     _forget()
         finally:  # an error or Ctrl-C must not keep a volume in memory
             _forget()
-
-    def _orders(self) -> Iterator[list[tuple[int, Method]]]:
-        """The runs on each dataset: those that come first on all datasets, and all others."""
-        first = [(1, method) for method in self.methods[: self.first]]
-        others = [one for one in rounds(self.methods, self.runs, self.seed) if one not in first]
-        yield from filter(None, (first, others))
 
     def _run(
         self,
@@ -211,16 +208,14 @@ def _chunk(box: Box | None) -> str:
 def _volume(task: Task) -> LoadedVolume:
     """The labels of a task."""
     dataset, box = task.dataset, task.box
-    if box is None:
-        with _loading:
-            volume = _loaded(dataset, task.settings.slices, task.token)
-        if isinstance(volume, LoadedVolume):
-            return volume
-        raise volume
     with _loading:  # two threads that open it would keep one, and close the other while it is read
-        opened = _opened(dataset, task.token)[0]
-    labels = np.ascontiguousarray(opened.read_box(box))
-    return LoadedVolume(dataset, labels, chunk=_chunk(box))
+        if not box:
+            loaded = _loaded(dataset, task.settings.slices, task.token)
+            if isinstance(loaded, Exception):
+                raise loaded
+            return loaded
+        opened, _ = _opened(dataset, task.token)
+    return LoadedVolume(dataset, np.ascontiguousarray(opened.read_box(box)), chunk=_chunk(box))
 
 
 @lru_cache(maxsize=1)

@@ -1,16 +1,12 @@
 """Measure one method: encode, compress, decompress and decode, timed, and a comparison.
 
-The times are those of a codec and not of the system's memory. The kernels are compiled and have
-just run on a corner of the volume, the labels have just been read, and every page of the array to
-decode into has been written to. The time to allocate such an array is a column of its own,
-``new_memory_s``. Memory that a codec allocates itself, and the bytes that a compressor returns (for
-raw labels, all of them), are part of its time.
+The times are those of a codec and not of the system's memory: the kernels have just run on a corner
+of the volume, the labels have just been read, and every page of the array to decode into has been
+written to, which takes ``new_memory_s``. Memory that a codec allocates itself, and the bytes that a
+compressor returns (for raw labels, all of them), are part of its time.
 
 With one thread a volume is one stream, as in the paper. With several it is cut into groups of
 slices, as a file is, and each thread encodes and compresses a group of its own.
-
-Raw labels have 64 bits, as in the paper. They are widened before the clock starts, and compared
-piece by piece as they are decompressed.
 """
 
 from collections.abc import Callable, Sequence
@@ -56,9 +52,8 @@ def combine(
 ) -> list[Method]:
     """Return every encoding with every compressor; encodings that stand alone without one."""
     none = compressors.parse("none")
-    pairs = [(e, c) for e in encodings if not e.alone for c in others]
-    pairs += [(e, none) for e in encodings if e.alone]
-    return [Method(encoding, compressor, threads) for encoding, compressor in pairs]
+    found = [Method(e, c, threads) for e in encodings if not e.alone for c in others]
+    return found + [Method(e, none, threads) for e in encodings if e.alone]
 
 
 def warm_up(volume: LoadedVolume, method: Method) -> None:
@@ -128,7 +123,7 @@ def _round_trip(labels: Labels, method: Method, clock: Clock, new_array: bool = 
     """Time the four stages, each of which is one call of a codec per group.
 
     The array to decode into is the only copy of the labels; raw labels, which may fill most of the
-    memory, are compared without one.
+    memory, are compared piece by piece as they are decompressed.
     """
     raw = isinstance(method.encoding, Raw)
     source = prepared(labels, method.encoding)
@@ -162,8 +157,8 @@ def prepared(labels: Labels, encoding: Encoding) -> Labels:
     needed, room = 8 * source.size, volumes.available()
     if source.dtype.itemsize < 8 and needed > room:
         raise HarnessError(
-            f"raw labels of 64 bits need {file_size(needed)}; only "
-            f"{file_size(room)} are free. Use --chunks or --slices"
+            f"raw labels of 64 bits need {file_size(needed)}; only {file_size(room)} are free. "
+            "Use --chunks or --slices"
         )
     return np.ascontiguousarray(source, "<u8")
 
@@ -171,10 +166,9 @@ def prepared(labels: Labels, encoding: Encoding) -> Labels:
 def _pack(method: Method, source: Labels, clock: Clock, span: Span) -> tuple[int, Buffer]:
     """Encode and compress a group; returns the encoded size, and the compressed bytes."""
     z0, z1 = span
+    encode = method.encoding.encode_volume
     try:
-        stream = clock.time(
-            "encode", method.encoding.encode_volume, source[z0:z1], method.threads, ignore
-        )
+        stream = clock.time("encode", encode, source[z0:z1], method.threads, ignore)
     except LabelError as error:
         raise error.moved((z0, 0, 0)) from None
     return memoryview(stream).nbytes, clock.time("compress", method.compressor.compress, stream)
