@@ -54,7 +54,9 @@ class CompressoCodec(ChunkCodec, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMi
 
     def to_dict(self) -> dict[str, Any]:
         """The codec as an array's metadata state it."""
-        return {"name": "compresso", "configuration": self.configuration()}
+        given = {"encoding": self.encoding, "compression": self.compression, "depth": self.depth}
+        known = {name: value for name, value in given.items() if value is not None}
+        return {"name": "compresso", "configuration": known}
 
     def validate(self, *, shape: tuple[int, ...], dtype: Any, chunk_grid: Any) -> None:
         """Raise EncodeError for an array that is not of integers or bool."""

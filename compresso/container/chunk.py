@@ -26,7 +26,7 @@ from compresso.container.group import (
     fill,
     shift_of,
 )
-from compresso.errors import DecodeError, EncodeError, LabelError, SpecError
+from compresso.errors import DecodeError, EncodeError, SpecError
 
 MARK = b"CPZ1"
 HEAD = struct.Struct("<4sIQ")  # mark, number of groups, shift of the labels
@@ -51,11 +51,6 @@ class ChunkCodec:
             object.__setattr__(self, name, spec)
         if self.depth is not None and (type(self.depth) is not int or self.depth < 1):
             raise SpecError(f"depth={self.depth!r} is not a number of slices. Give 1 or more.")
-
-    def configuration(self) -> dict[str, Any]:
-        """The parameters as a JSON object."""
-        found = {"encoding": self.encoding, "compression": self.compression}
-        return found | ({} if self.depth is None else {"depth": self.depth})
 
     @cached_property
     def method(self) -> Method:
@@ -94,10 +89,8 @@ class ChunkFormat:
     def groups(self) -> Groups:
         """The slices of each group; there are none if the chunk is empty."""
         nz, depth = self.shape_zyx[0], self.codec.depth
-        return Groups(
-            nz if math.prod(self.shape) else 0,
-            max(1, nz if depth is None else depth * self.per_step),
-        )
+        slices = max(1, nz if depth is None else depth * self.per_step)
+        return Groups(nz if math.prod(self.shape) else 0, slices)
 
     @property
     def head_bytes(self) -> int:
@@ -122,12 +115,8 @@ class ChunkFormat:
         shift = shift_of(self.dtype, [array])
         volume = array.reshape(self.shape_zyx)
         table, bodies = np.zeros(len(self.groups), GROUP), []
-        for number in range(len(self.groups)):
-            z0, z1 = self.groups.span(number)
-            try:
-                table[number], body = encode_group(self.codec.method, volume[z0:z1], shift)
-            except LabelError as error:
-                raise error.moved((z0, 0, 0)) from None
+        for number, (z0, z1) in enumerate(self.groups):
+            table[number], body = encode_group(self.codec.method, volume[z0:z1], shift, z0=z0)
             bodies.append(body)
         head = HEAD.pack(MARK, len(self.groups), shift) + table.tobytes()
         return b"".join([head, CHECK.pack(xxh3_64_intdigest(head, self._key)), *bodies])
@@ -136,9 +125,9 @@ class ChunkFormat:
         """Decode a whole chunk; raises DecodeError for anything that is not one."""
         view = memoryview(data).cast("B")
         head, bodies = view[: self.head_bytes], view[self.head_bytes :]
-        size = self.head_bytes + sum(self._read_head(head)[0]["body"].tolist())
-        if len(view) != size:
-            raise DecodeError(f"chunk: {len(view)} bytes instead of {size}")
+        size = sum(self._read_head(head)[0]["body"].tolist())
+        if len(bodies) != size:
+            raise DecodeError(f"chunk: {len(bodies)} bytes instead of {size} after its head")
         return self._decode(head, bodies, 0, self.shape_zyx[0]).reshape(self.shape)
 
     def span(self, head: Buffer, first: int, last: int) -> tuple[int, int]:
@@ -177,12 +166,10 @@ class ChunkFormat:
     def _read_head(self, data: Buffer) -> tuple[NDArray[Any], int]:
         """The table of groups, and the shift; raises DecodeError."""
         view = memoryview(data).cast("B")
-        if len(view) != self.head_bytes or bytes(view[:4]) != MARK:
-            raise DecodeError("chunk: not a chunk of this array, or truncated")
-        hashed = self.head_bytes - CHECK.size
-        if CHECK.unpack_from(view, hashed)[0] != xxh3_64_intdigest(view[:hashed], self._key):
+        if len(view) != self.head_bytes:
+            raise DecodeError("chunk: truncated")
+        mark, n_groups, shift = HEAD.unpack_from(view)
+        check = CHECK.pack(xxh3_64_intdigest(view[: -CHECK.size], self._key))
+        if (mark, n_groups) != (MARK, len(self.groups)) or view[-CHECK.size :] != check:
             raise DecodeError("chunk: its head is damaged, or belongs to another array")
-        _, n_groups, shift = HEAD.unpack_from(view)
-        if n_groups != len(self.groups):
-            raise DecodeError(f"chunk: {n_groups} groups instead of {len(self.groups)}")
         return np.frombuffer(view, GROUP, n_groups, HEAD.size), shift

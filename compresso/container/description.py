@@ -2,7 +2,6 @@
 
 import json
 import math
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -119,12 +118,17 @@ def describe(
 
     Raises SpecError for an unknown codec, and EncodeError for an invalid depth or metadata.
     """
+    specs = Method.parse(encoding, compression).specs
+    slices = _default_depth(shape) if depth is None else depth
+    whole = hasattr(slices, "__index__") and not isinstance(slices, bool | np.bool_)
+    if not whole or not 1 <= slices < 1 << 62:
+        raise EncodeError(f"depth={depth!r} is not a number of slices. Give 1 or more, or None.")
     return Description(
-        *Method.parse(encoding, compression).specs,
+        *specs,
         np.dtype(dtype).str,
         tuple(int(n) for n in shape),
         shift,
-        _default_depth(shape) if depth is None else _checked_depth(depth),
+        int(slices),
         None if metadata is None else _checked_metadata(metadata),
     )
 
@@ -132,14 +136,6 @@ def describe(
 def _default_depth(shape: Sequence[int]) -> int:
     """Slices of a group of about 16 million voxels."""
     return max(1, round(GROUP_VOXELS / max(1, math.prod(shape[-2:]))))
-
-
-def _checked_depth(depth: Any) -> int:
-    """A number of slices; raises EncodeError if it is not one."""
-    whole = hasattr(depth, "__index__") and not isinstance(depth, bool | np.bool_)
-    if not whole or not 1 <= depth < 1 << 62:
-        raise EncodeError(f"depth={depth!r} is not a number of slices. Give 1 or more, or None.")
-    return operator.index(depth)
 
 
 def _checked_metadata(metadata: Any) -> dict[str, Any]:

@@ -96,12 +96,12 @@ class GroupRecord(NamedTuple):
 
 
 def encode_group(
-    method: Method, labels: Labels, shift: int = 0, threads: int = 1
+    method: Method, labels: Labels, shift: int = 0, threads: int = 1, z0: int = 0
 ) -> tuple[GroupRecord, Buffer]:
     """Encode and compress labels (nz, ny, nx); returns sizes and hashes, and the body.
 
     ``shift`` is added to the labels before encoding, modulo 2**64; see :func:`shift_of`. Raises
-    EncodeError; LabelError counts voxels from the group's first.
+    EncodeError; a LabelError counts slices from ``z0`` on.
     """
     volume = as_volume(labels)
     hashes = _SliceHashes(volume)
@@ -110,7 +110,7 @@ def encode_group(
         stream = method.encoding.encode_volume(shifted, threads, hashes.add)
     except LabelError as error:
         z, y, x = error.voxel
-        raise LabelError(int(labels[z, y, x]), error.voxel, error.reason) from None
+        raise LabelError(int(labels[z, y, x]), (z0 + z, y, x), error.reason) from None
     size = memoryview(stream).nbytes
     if size > _stream_limit(volume.shape):
         raise EncodeError(f"{method.encoding}: a stream of {size} bytes is too long for a group")

@@ -103,22 +103,16 @@ def read_head(at: ReadAt, offset: int = 0) -> Head:
         raise DecodeError("its head is damaged")
     end = HEAD.size + length
     data = at(offset, end + CHECK.size)
-    if len(data) < end + CHECK.size:
-        raise DecodeError("the file ends inside its head")
-    if CHECK.unpack_from(data, end)[0] != xxh3_64_intdigest(data[:end]):
+    if data[end:] != CHECK.pack(xxh3_64_intdigest(data[:end])):
         raise DecodeError("the hash of its head does not match")
     text = data[HEAD.size : end]
-    return Head(data, Description.from_json(_unpacked(text) if packed else text))
-
-
-def _unpacked(data: bytes) -> bytes:
-    """The text of a compressed description; raises DecodeError."""
-    unpacker = zlib.decompressobj()
-    with suppress(zlib.error):
-        text = unpacker.decompress(data, DESCRIPTION_LIMIT)
-        if unpacker.eof and not unpacker.unused_data:
-            return text
-    raise DecodeError("its description is damaged or too long")
+    if packed:
+        unpacker = zlib.decompressobj()
+        with suppress(zlib.error):
+            text = unpacker.decompress(text, DESCRIPTION_LIMIT)
+        if not unpacker.eof or unpacker.unused_data:
+            raise DecodeError("its description is damaged or too long")
+    return Head(data, Description.from_json(text))
 
 
 def pack_group(number: int, group: GroupRecord, key: int) -> tuple[bytes, int]:

@@ -11,7 +11,7 @@ from compresso.codec import Buffer, ignore
 from compresso.container.description import Description
 from compresso.container.group import GroupRecord, encode_group
 from compresso.container.layout import INDEX_ENTRY, pack_end, pack_group, pack_head
-from compresso.errors import EncodeError, LabelError
+from compresso.errors import EncodeError
 from compresso.parallel import Progress, in_order, shares
 
 
@@ -40,10 +40,7 @@ def write(
         if as_volume(labels).shape != (z1 - z0, *description.shape_zyx[1:]):
             raise EncodeError(f"group {number} holds slices {z0} to {z1 - 1}, not these")
         labels = labels.reshape(as_shape(labels.shape))
-        try:
-            return number, *encode_group(method, labels, description.shift, each)
-        except LabelError as error:
-            raise error.moved((z0, 0, 0)) from None
+        return number, *encode_group(method, labels, description.shift, each, z0)
 
     sections = ((number, read(*span)) for number, span in enumerate(groups))
     head = pack_head(description)
