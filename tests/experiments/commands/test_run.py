@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 
 import h5py
 import numpy as np
@@ -17,8 +16,7 @@ import compresso
 from compresso import compressors, encodings
 from compresso.text import counted
 from experiments import figures, records
-from experiments.commands import MODULES, _run
-from experiments.measure import Grid
+from experiments.commands import MODULES
 from tests.helpers import stores
 from tests.helpers.commands import RUN, SMALL, run, run_here
 from tests.helpers.rows import row
@@ -111,13 +109,11 @@ def test_lists_and_parameters(keep):
         (["compresso", "lzma", "missing.h5"], "missing.h5: no such file", 1),
         (["compresso", "lzma:preset=99", SMALL], "preset", 2),
         (["compresso", "lzma", SMALL, "--runs", "0"], "--runs", 2),
-        (["compresso", "lzma", SMALL, "--seed", "-1"], "--seed", 2),
         (["compresso", "lzma", SMALL, "--nonsense"], "--nonsense", 2),
         (["compresso"], "COMPRESSION", 2),
-        ([",", "zlib", SMALL], "ENCODING", 2),
         (["none", "zlib", ","], "DATASET", 2),
-        *((["none", "zlib", SMALL, f"--slices={n}"], "--slices", 2) for n in ("0", "-2", "x")),
-        *((["paper", SMALL, f"--timeout={s}"], "--timeout", 2) for s in ("nan", "-1", "soon")),
+        (["none", "zlib", SMALL, "--slices=-2"], "--slices", 2),
+        (["paper", SMALL, "--timeout=nan"], "--timeout", 2),
         (["compresso", "zlib", f"{SMALL},ac3", "-d", "nowhere"], "run.py fetch ac3", 1),
         (["recommend", "ac3,ac4", "-d", "nowhere"], "names 2", 1),
         (["none", "zlib", SMALL, "--scheduler", "threads:2", "--isolate"], "combined", 2),
@@ -145,35 +141,13 @@ def test_help_and_lists():
     assert compresso.__version__ in run_here("--version").stdout
 
 
-def test_each_command_has_a_folder_of_its_own():
-    folders = {name: run_here(name, "--help").stdout for name in ("grid", "recommend", "paper")}
-    found = [re.search(r"\[default:\s+(figures\S*)\]", text)[1] for text in folders.values()]
-    assert found == ["figures/", "figures/recommend/", "figures/paper/"]
-
-
-def probe(setup, *words):
-    """Run run.py in a process in which some Python code has run first."""
-    program = (
-        f"import runpy, sys\n{setup}\nsys.argv = {[str(RUN), *map(str, words)]!r}\n"
-        f"try:\n    runpy.run_path({str(RUN)!r}, run_name='__main__')\n"
-        "finally:\n    print('loaded', *sys.modules)\n"
-    )
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-
-
-def test_help_loads_no_heavy_package():
-    done = probe("", "grid", "--help")
-    assert done.returncode == 0, done.stderr
-    loaded = done.stdout.partition("loaded ")[2].split()
-    assert not {"numba", "matplotlib", "pandas", "h5py", "numpy"} & set(loaded)
-
-
 def test_missing_packages_are_named_in_one_line():
-    done = probe("sys.modules |= dict.fromkeys(('click', 'pandas', 'scipy'))", "--help")
+    code = "import runpy, sys; sys.modules |= dict.fromkeys(('click', 'pandas', 'scipy'))\n"
+    code += f"runpy.run_path({str(RUN)!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert "click, pandas, scipy" in line
-    assert "requirements.txt" in line or ".venv" in line
 
 
 def test_tiny_volumes(tmp_path, keep):
@@ -212,22 +186,20 @@ def test_failed_runs_are_retried_and_end_with_1(tmp_path, keep):
         assert "lossless" not in done.stdout
 
 
-def test_odd_file_names(tmp_path, keep):
-    names = [b"a,b.npy", b"gr\xfcn.npy", b"two\nlines.npy", b"a$b$c_$x.npy"]
-    paths = [os.path.join(os.fsencode(tmp_path), name) for name in names]
+def test_odd_file_names(tmp_path, keep, monkeypatch):
+    monkeypatch.setattr(figures, "RESULTS", {"pareto": figures.RESULTS["pareto"]})
+    names = ["a,b$c$d_$e.npy", os.fsdecode(b"two\ngr\xfcn.npy")]
+    paths = [tmp_path / name for name in names]
     for number, path in enumerate(paths):
-        with open(path, "wb") as file:
-            np.save(file, LABELS + number)
-    quoted = b",".join(b'"%b"' % path for path in paths)
-    command = [sys.executable, RUN, "none", "zlib", quoted, *keep]
-    done = subprocess.run(command, capture_output=True, check=False)
+        np.save(path, LABELS + number)
+    words = ["none", "zlib", ",".join(f'"{path}"' for path in paths), *keep]
+    done = run_here(*words)
     assert done.returncode == 0, done.stderr
-    shown = ["a,b.npy", "gr\\udcfcn.npy", "two\\nlines.npy", "a$b$c_$x.npy"]
+    shown = ["a,b$c$d_$e.npy", "two\\ngr\\udcfcn.npy"]
     assert records.read(keep[1])["dataset"].tolist() == shown
-    assert all(name in done.stdout.decode() for name in shown)
-    assert (tmp_path / "figures" / "current_methods.png").exists()
-    done = subprocess.run([*command, "--no-plot"], capture_output=True, check=False)
-    assert b"\n0 rows added" in done.stderr
+    assert all(name in done.stdout for name in shown)
+    assert len(list((tmp_path / "figures").glob("pareto*.png"))) == len(names)
+    assert "\n0 rows added" in run_here(*words, "--no-plot").stderr
 
 
 @pytest.mark.parametrize("option", ["--figures", "--csv"])
@@ -268,34 +240,3 @@ def test_stores(tmp_path, keep):
         assert "seg:box=10-40x5-38x6-26: 30 x 33 x 20 uint32" in done.stderr
     table = records.read(keep[1])
     assert (table["status"].tolist(), set(table["source"])) == (["ok", "ok"], {text})
-    huge = stores.info(tmp_path / "huge", size=[1 << 20] * 3)
-    done = run_here("none", "none", huge, *keep, "--no-plot")
-    assert done.returncode == 1
-    assert "1048576 x 1048576 x 1048576 uint32, 4,610 PB" in done.stderr
-
-
-@pytest.mark.parametrize("restart", [(), ("--restart",)])
-def test_an_interruption_says_how_to_continue(monkeypatch, keep, restart):
-    run_here("none", "zlib", SMALL, "--no-plot", *keep)
-    measure = Grid.run
-
-    def interrupted(grid, announce):
-        rows = measure(grid, announce)
-        yield next(rows)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Grid, "run", interrupted)
-    done = run_here("none", "zlib,bz2", SMALL, "--no-plot", *keep, *restart)
-    assert done.returncode == 130
-    assert f"{keep[1]} has 1 of 2 runs. Run the same command again" in done.stderr
-    assert ("without --restart" in done.stderr) == bool(restart)
-
-
-def test_the_clock_of_the_bar_goes_on(monkeypatch, capsys):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with _run.bar(3, quiet=False) as progress:
-        progress.set_description_str("x.npy none zopfli")
-        time.sleep(1.3)
-        progress.update()
-        progress.refresh()
-    assert re.search(r"0/3 \[00:01<\?\].*1/3 \[00:01<00:0[23]\]", capsys.readouterr().err, re.S)

@@ -173,7 +173,7 @@ def test_a_killed_grid_leaves_no_process(tmp_path, number):
 def test_finished_runs_are_kept(tmp_path, number):
     path = tmp_path / "r.csv"
     words = ["compresso", "zlib", SMALL, "--no-plot", "--csv", path]
-    process = started(*words, "-r", 100_000)
+    process = started(*words, "-r", 100_000, "--restart")
     until(lambda: path.exists() and path.read_bytes().count(b"\n") > 5)
     process.send_signal(number)
     _, printed = process.communicate(timeout=60)
@@ -184,5 +184,5 @@ def test_finished_runs_are_kept(tmp_path, number):
         assert "1 row added" in run_here(*words, "-r", len(runs) + 1).stderr
     else:
         assert process.returncode == 130
-        assert " of 100,000 runs. Run the same command again" in printed
+        assert " of 100,000 runs. Run the same command again without --restart" in printed
         assert "Traceback" not in printed
