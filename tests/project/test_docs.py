@@ -23,20 +23,8 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 #: Options of Dask, and of experiments/checks/corruption.py.
 OTHERS = {"--nthreads", "--count"}
 WITH_PYTHON = [
-    page
-    for page in PAGES
-    if page.name not in ("api.md", "CONTRIBUTING.md") and PYTHON.search(page.read_text())
+    p for p in PAGES if p.stem not in ("api", "CONTRIBUTING") and PYTHON.search(p.read_text())
 ]
-
-
-def shell(page):
-    """The lines of a page's shell commands."""
-    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(), re.S)
-    return [line for block in blocks for line in block.splitlines()]
-
-
-def named(path):
-    return str(path.relative_to(ROOT))
 
 
 @pytest.fixture
@@ -50,17 +38,14 @@ def sources(phantom, tmp_path, monkeypatch):
     (tmp_path / "damaged.cps").write_bytes(compresso.dumps(phantom, depth=4)[:-40])
 
 
-@pytest.mark.parametrize("page", WITH_PYTHON, ids=named)
-def test_snippets_run(page, phantom, sources):
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda path: path.stem)
+def test_snippets_run(page, phantom, sources, request):
     for code in PYTHON.findall(page.read_text()):
         for package in re.findall(r"^(?:import|from) (\w+)", code, re.M):
             pytest.importorskip(package)
-        if "import zarr" in code:  # the entry point of an installed package
-            importlib.import_module("compresso.adapters.zarr")
-        if "import numcodecs" in code:
-            from compresso.adapters.numcodecs import CompressoCodec as ById
-
-            importlib.import_module("numcodecs").register_codec(ById)
+        for package in ("zarr", "numcodecs"):
+            if f"import {package}" in code:  # an installed package has entry points
+                request.getfixturevalue(package)
         names = {"labels": phantom.copy()}
         exec(compile(code, page.name, "exec"), names)
         assert np.array_equal(np.asarray(names.get("restored", names["labels"])), phantom)
@@ -70,31 +55,28 @@ def test_snippets_run(page, phantom, sources):
 def test_commands_run(name, sources):
     if name != "docs/files":
         pytest.importorskip("tensorstore")
-    lines = shell(ROOT / f"{name}.md")
-    local = [line for line in lines if re.fullmatch(r"compresso (?!.*(://| - )).*", line)]
+    blocks = "".join(re.findall(r"```sh\n(.*?)```", (ROOT / f"{name}.md").read_text(), re.S))
+    local = re.findall(r"^compresso (?!.*(?:://| - )).*", blocks, re.M)
     assert local
     for line in local:
         done = CliRunner().invoke(main, shlex.split(line)[1:])
         assert done.exit_code == ("damaged" in line), (line, done.output)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_links_lead_somewhere(page):
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
-    for link in re.findall(r"\]\(([^)\s]+)\)", text):
-        if re.match(r"https?://", link):
-            continue
+    for link in re.findall(r"\]\((?!https?://)([^)\s]+)\)", text):
         path, _, anchor = link.partition("#")
         target = page.parent / path if path else page
         assert target.exists(), link
         if anchor:
             heads = re.findall(r"^#+ (.*)", target.read_text(), re.M)
-            assert anchor in {
-                re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads
-            }
+            anchors = [re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads]
+            assert anchor in anchors, link
 
 
-@pytest.mark.parametrize("page", GUIDES, ids=named)
+@pytest.mark.parametrize("page", GUIDES, ids=lambda path: path.stem)
 def test_the_options_exist(page):
     known = set(OPTION.findall((ROOT / "docs" / "cli.md").read_text())) | OTHERS
     assert set(OPTION.findall(page.read_text())) <= known

@@ -49,116 +49,73 @@ RULES = {
     r"\b(honest|amiss|mended|witness(es)?)\b": "plain words",
     r"\b(all|nothing|none) but\b|\bbut for\b": "except, only",
 }
-
-
 #: Any of the rules: most lines match none.
 ANY = re.compile("|".join(f"(?:{pattern})" for pattern in RULES), re.IGNORECASE)
 
 
-class Text(NamedTuple):
-    """A piece of text, and the line on which it begins."""
-
-    line: int
-    text: str
-
-
-class Finding(NamedTuple):
-    """An avoided phrase, and what to write instead."""
-
-    path: Path
-    line: int
-    text: str
-    advice: str
+def lines_of(first: int, text: str, code: str = r"``[^`]*``") -> Iterator[tuple[int, str]]:
+    """Yield the lines of a text with their numbers, without code."""
+    for number, line in enumerate(text.splitlines(), first):
+        yield number, re.sub(code, "code", line.strip())
 
 
-def markdown(page: str) -> Iterator[Text]:
+def prose(page: str) -> Iterator[tuple[int, str]]:
     """Yield the lines of a page, without code."""
-    fenced = False
-    for number, line in enumerate(page.splitlines(), 1):
-        if line.lstrip().startswith("```"):
-            fenced = not fenced
-        elif not fenced and not line.startswith("    "):
-            yield Text(number, re.sub(r"`[^`]*`", "code", line))
+    page = re.sub(
+        r"^ *```.*?^ *```", lambda block: "\n" * block[0].count("\n"), page, flags=re.M | re.S
+    )
+    yield from lines_of(1, re.sub("^    .*", "", page, flags=re.M), r"`[^`]*`")
 
 
-def python(source: str) -> Iterator[Text]:
+def python(source: str) -> Iterator[tuple[int, str]]:
     """Yield the comments of a file, and its strings of more than one word."""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
-            yield Text(token.start[0], token.string.lstrip("#: "))
-    inside = set()
-    for node in ast.walk(ast.parse(source)):
+            yield token.start[0], token.string.lstrip("#: ")
+    nodes = list(ast.walk(ast.parse(source)))
+    formatted = [node for node in nodes if isinstance(node, ast.JoinedStr)]
+    inside = {id(part) for node in formatted for part in node.values}
+    for node in nodes:
+        text = getattr(node, "value", None) if isinstance(node, ast.Constant) else None
         if isinstance(node, ast.JoinedStr):
-            inside.update(map(id, node.values))
             parts = [part.value if isinstance(part, ast.Constant) else "x" for part in node.values]
-            yield from _lines(node.lineno, "".join(map(str, parts)))
-        elif (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and id(node) not in inside
-        ):
-            yield from _lines(node.lineno, node.value)
+            text = "".join(map(str, parts))
+        if isinstance(text, str) and " " in text and id(node) not in inside:
+            yield from lines_of(node.lineno, text)
 
 
-def html(template: str) -> Iterator[Text]:
+def html(template: str) -> Iterator[tuple[int, str]]:
     """Yield the lines of a template, without its styles, scripts, tags and code."""
-
-    def blank(found: re.Match[str]) -> str:
-        return "\n" * found[0].count("\n")
-
     hidden = r"<(style|script)\b.*?</\1>|<[^>]*>|{[{%#].*?[}%#]}"
-    yield from _lines(1, re.sub(hidden, blank, template, flags=re.DOTALL))
+    shown = re.sub(hidden, lambda part: "\n" * part[0].count("\n"), template, flags=re.DOTALL)
+    yield from lines_of(1, shown)
 
 
-def other(source: str) -> Iterator[Text]:
+def other(source: str) -> Iterator[tuple[int, str]]:
     """Yield the lines of a file of another kind: what follows ``#``, and quoted text."""
     for number, line in enumerate(source.splitlines(), 1):
         for text in re.findall(r"(?:^|\s)#\s*(.*)|\"([^\"]* [^\"]*)\"", line):
-            yield Text(number, "".join(text))
-
-
-def _lines(first: int, text: str) -> Iterator[Text]:
-    if " " in text:
-        for number, line in enumerate(text.splitlines(), first):
-            yield Text(number, re.sub(r"``[^`]*``", "code", line.strip()))
+            yield number, "".join(text)
 
 
 #: How a file is read, by its ending.
-READERS = {".md": markdown, ".py": python, ".j2": html}
+READERS = {".md": prose, ".py": python, ".j2": html}
 
 
-def findings(path: Path) -> list[Finding]:
-    """Search one file."""
-    source = path.read_text()
-    texts = READERS.get(path.suffix, other)(source)
+def findings(path: Path) -> list[str]:
+    """Search one file; return a line per finding."""
+    read = READERS.get(path.suffix, other)
     return [
-        Finding(path, line, found[0].strip(), advice)
-        for line, text in texts
+        f"{path.relative_to(ROOT)}:{line}: {found[0].strip()!r}: write {advice}"
+        for line, text in read(path.read_text())
         if ANY.search(text)
         for pattern, advice in RULES.items()
         for found in re.finditer(pattern, text, re.IGNORECASE)
     ]
 
 
-def sentences(page: str) -> list[str]:
-    """Split the prose of a page into sentences: without code, tables, headings and pictures."""
-    blocks = [""]
-    for _, line in markdown(page):
-        if re.match(r"\s*(\||#|!\[)", line) or not line.strip():
-            blocks.append("")
-        elif re.match(r"\s*([-*]|\d+\.) ", line):
-            blocks.append(re.sub(r"^\s*([-*]|\d+\.) ", "", line))
-        else:
-            blocks[-1] += " " + line.strip()
-    found = []
-    for block in blocks:
-        plain = re.sub(r"\]\([^)]*\)", "]", block)
-        found += re.split(r"(?<=[.!?:])\s+(?=[A-Z0-9`\"*\[])", plain.strip())
-    return [sentence for sentence in found if len(sentence.split()) > 1]
-
-
 class Statistics(NamedTuple):
-    """Words and sentences of a page."""
+    """Words of a page, the mean length of sentences, the share above 30 words, and semicolons."""
 
     words: int
     mean: float
@@ -167,8 +124,12 @@ class Statistics(NamedTuple):
 
 
 def statistics(page: str) -> Statistics:
-    """Count words, the mean length of sentences, the share above 30 words, and semicolons."""
-    found = sentences(page)
+    """Measure the prose of a page: without code, tables, headings and pictures."""
+    text = "\n".join(line for _, line in prose(page))
+    text = re.sub(r"^(\||#|!\[).*|^([-*]|\d+\.) ", "\n", text, flags=re.M)
+    text = re.sub(r"\]\([^)]*\)", "]", text)
+    found = re.split(r"\n\n+|(?<=[.!?:])\s+(?=[A-Z0-9`\"*\[])", text)
+    found = [sentence for sentence in found if len(sentence.split()) > 1]
     lengths = [len(sentence.split()) for sentence in found] or [0]
     return Statistics(
         sum(lengths),
@@ -184,16 +145,14 @@ def files() -> list[Path]:
     found = [path for path in found if path.name not in GENERATED]
     for folder in ("compresso", "experiments"):
         found += (ROOT / folder).rglob("*.py")
-    found += [ROOT / name for name in OTHERS]
-    return sorted(found)
+    return sorted([*found, *(ROOT / name for name in OTHERS)])
 
 
 def main() -> None:
     """Print findings, and the statistics of pages."""
     paths = [Path(name).resolve() for name in sys.argv[1:]] or files()
     for path in paths:
-        for found in findings(path):
-            print(f"{path.relative_to(ROOT)}:{found.line}: {found.text!r}: write {found.advice}")
+        print("".join(f"{finding}\n" for finding in findings(path)), end="")
     for path in paths:
         if path.suffix == ".md":
             print(f"{path.relative_to(ROOT)}: {statistics(path.read_text())}")
