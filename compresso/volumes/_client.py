@@ -6,11 +6,11 @@ import os
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
-from threading import Event, Semaphore
 from typing import Any
 
 from compresso.codec import require
@@ -36,47 +36,27 @@ NOISY_CLIENTS = ("gcs", "s3")
 
 @dataclass(frozen=True)
 class Node:
-    """A folder of a store, and TensorStore to read it."""
+    """A folder of a store, read by TensorStore."""
 
     text: str  # the store as the user wrote it
     kvstore: dict[str, Any]  # TensorStore's specification of the folder
-    tensorstore: Any
     context: Any
     strict: bool = False  # refuse missing chunks, which otherwise have the fill value
-    _slots: Semaphore = field(default_factory=partial(Semaphore, DECODERS))
-    _closed: Event = field(default_factory=Event)
+    #: Threads that decode chunks. They must end before Zarr does, which ends with the program.
+    pool: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, DECODERS))
 
     @classmethod
     def make(
         cls, text: str, kvstore: dict[str, Any], strict: bool = False, cache: int = 0
     ) -> "Node":
-        """Return a folder; raises MissingPackageError.
+        """Return a folder with a cache of ``cache`` bytes for decoded chunks.
 
-        Decoded chunks stay in a ``cache`` of this many bytes, so that slices of chunks that are
-        deeper can be read one after another.
+        With it, slices of deeper chunks can be read one after another. Raises MissingPackageError.
         """
-        names = ("http_request_retries", "gcs_request_retries", "s3_request_retries")
-        settings: dict[str, Any] = dict.fromkeys(names, RETRIES)
+        requests = ("http_request_retries", "gcs_request_retries", "s3_request_retries")
+        settings: dict[str, Any] = dict.fromkeys(requests, RETRIES)
         settings["cache_pool"] = {"total_bytes_limit": max(cache, INDEXES)}
-        return cls(text, kvstore, tensorstore(), tensorstore().Context(settings), strict)
-
-    @contextmanager
-    def decoding(self) -> Iterator[None]:
-        """Take a thread for decoding a chunk."""
-        with self._slots:
-            if self._closed.is_set():
-                raise ValueError("it is closed")
-            yield
-
-    def close(self) -> None:
-        """Wait for the chunks that are being decoded; others of a failed read are not begun.
-
-        Zarr stops when the program ends. A thread that still waits for it then waits for ever.
-        """
-        self._closed.set()
-        for _ in range(DECODERS):
-            self._slots.acquire()
-        self._slots.release(DECODERS)
+        return cls(text, kvstore, tensorstore().Context(settings), strict)
 
     def open(self, driver: str, **spec: Any) -> Any:
         """Open the folder's array; raises FileError."""
@@ -84,12 +64,12 @@ class Node:
             spec["fill_missing_data_reads"] = False
         spec |= {"driver": driver, "kvstore": self.kvstore}
         with as_file_error(self.text), _quiet(self.kvstore):
-            opening = self.tensorstore.open(spec, read=True, context=self.context)
+            opening = tensorstore().open(spec, read=True, context=self.context)
             return opening.result(timeout=TIMEOUT)
 
     def store(self) -> Any:
         """Open the folder."""
-        opening = self.tensorstore.KvStore.open(self.kvstore, context=self.context)
+        opening = tensorstore().KvStore.open(self.kvstore, context=self.context)
         return opening.result(timeout=TIMEOUT)
 
     def document(self, name: str) -> dict[str, Any] | None:
@@ -116,18 +96,17 @@ class Node:
         return {}
 
     def first(self, names: Iterable[str]) -> tuple[str, Any]:
-        """Return the first existing document and its name; an empty name if there is none.
+        """Return the name and the content of the first document that exists; ("", None) without.
 
         Raises FileError, for a refusal only if none of them exists.
         """
         refused = None
         for name in names:
             try:
-                value = self.document(name)
+                if (value := self.document(name)) is not None:
+                    return name, value
             except PrivateError as error:
-                refused, value = error, None
-            if value is not None:
-                return name, value
+                refused = error
         if refused:
             raise refused
         return "", None
@@ -166,13 +145,6 @@ class Node:
         changed = {"exact": name, "base": memory.kvstore | {"path": path}}
         layers = [{"base": self.kvstore}, changed]
         return replace(self, kvstore={"driver": "kvstack", "layers": layers})
-
-    def claimed(self, driver: str, name: str, document: dict[str, Any]) -> Any:
-        """Open an array of metadata alone, in memory: TensorStore checks them."""
-        memory = replace(self, kvstore={"driver": "memory"}, strict=False)
-        with as_file_error(self.text):
-            memory.store().write(name, json.dumps(document).encode()).result()
-        return memory.open(driver)
 
 
 @cache

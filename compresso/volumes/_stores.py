@@ -1,8 +1,10 @@
 """Chunked stores as label volumes: Neuroglancer precomputed, Zarr and N5, read by TensorStore.
 
-A kind of store is one file in this folder with a class derived from :class:`Kind`.
+:func:`open_store` parses an address, opens the array, and arranges its axes. A kind of store is one
+file in this folder with a class derived from :class:`Kind`.
 """
 
+import math
 import os
 import re
 from abc import ABC, abstractmethod
@@ -12,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -24,27 +26,15 @@ from compresso.volumes import _metadata
 from compresso.volumes._client import DECODERS, Node, as_file_error, tensorstore
 from compresso.volumes._format import available, bytes_of, volume_shape
 from compresso.volumes._metadata import Geometry, Metadata, common_unit, unit_of
-from compresso.volumes.volume import Box, Stored, Volume, format_box, slices_of
+from compresso.volumes.volume import Box, Stored, Volume, format_box, shape_of, slices_of
 
 T = TypeVar("T")
-RANGES = re.compile("x".join([r"\s*(-?\d+)-(-?\d+)\s*"] * 3))
+#: The names of spatial axes, and the long names of the others.
+SPACE = ("z", "y", "x")
+NAMES = {"c": "channel", "t": "time"}
+RANGES = re.compile("x".join([r"\s*(-?\d+)-(-?\d+)\s*"] * 3), re.IGNORECASE)
 #: TensorStore would otherwise check at every read that its cache is current.
 ONCE = {"recheck_cached_data": "open", "recheck_cached_metadata": "open"}
-
-
-class Ranges(tuple[tuple[int, int], ...]):
-    """Ranges along x, y and z, written as ``0-512x0-512x0-64``; empty for everything."""
-
-    def __new__(cls, text: str) -> Self:
-        found = RANGES.fullmatch(text.lower())
-        ends = [int(number) for number in found.groups()] if found else []
-        ranges = list(zip(ends[::2], ends[1::2], strict=True))
-        if text and (not ranges or any(a >= b for a, b in ranges)):
-            raise ValueError("expected ranges along x, y and z, such as 0-512x0-512x0-64")
-        return super().__new__(cls, ranges)
-
-    def __str__(self) -> str:
-        return format_box(self[::-1])
 
 
 @dataclass(frozen=True)
@@ -52,7 +42,7 @@ class Selection:
     """A part of a store."""
 
     mip: int = 0  # the scale; 0 is the finest
-    box: Ranges = Ranges("")  # in voxels of that scale, in the store's own coordinates
+    box: str = ""  # 0-512x0-512x0-64, in voxels of that scale, in the store's own coordinates
     axes: str = ""  # the names of the axes in the store's order, such as xyz or czyx
     channel: int = -1  # -1 if not given
     time: int = -1
@@ -60,10 +50,20 @@ class Selection:
     def __post_init__(self) -> None:
         if self.mip < 0:
             raise SpecError(f"mip={self.mip}: the finest scale is 0")
+        if self.box and (not self.ranges or min(shape_of(self.ranges)) <= 0):
+            example = "0-512x0-512x0-64"
+            raise SpecError(f"box={self.box}: expected ranges along x, y and z, such as {example}")
         space = "".join(sorted(self.axes)).lstrip("ct")
         known = set(self.axes) <= set("xyzct") and len(set(self.axes)) == len(self.axes)
         if self.axes and not (known and space and "xyz".startswith(space)):
             raise SpecError(f"axes={self.axes}: expected x, y and z, and c and t if they exist")
+
+    @property
+    def ranges(self) -> Box:
+        """The box along z, y and x; empty for everything."""
+        found = RANGES.fullmatch(self.box)
+        ends = [int(number) for number in found.groups()] if found else []
+        return tuple(zip(ends[::2], ends[1::2], strict=True))[::-1]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class StoredArray:
     #: Names, voxel sizes with units, and positions of index 0, for each axis or each spatial axis;
     #: empty if TensorStore knows them.
     names: Sequence[str] = ()
-    spacing: Sequence[tuple[float | None, str | None]] = ()
+    spacing: Sequence[tuple[float | None, object]] = ()
     shift: Sequence[float] = ()
     #: All other fields, by the name of the format, and the names of those that are lost.
     metadata: Metadata = field(default_factory=dict)
@@ -106,10 +106,9 @@ class Kind(ABC):
     name: ClassVar[str]
     #: A folder with the documents of several kinds is of the kind with the highest priority.
     priority: ClassVar[int] = 0
-    #: The names of the documents that mark it; the first is that of an array.
+    #: The names of the documents that mark it; the first is that of an array. Those in a folder
+    #: inside it mark a group without a document of its own.
     markers: ClassVar[tuple[str, ...]]
-    #: A document that marks a group without one of these.
-    inside: ClassVar[str] = ""
     #: The prefixes of addresses, as in ``zarr://``, and the endings of folders.
     schemes: ClassVar[tuple[str, ...]]
     suffixes: ClassVar[tuple[str, ...]] = ()
@@ -186,17 +185,14 @@ def what_is(folder: Path) -> str:
 def short(text: str) -> str:
     """Return a short name for a store: the last part of its path, and the selection."""
     address, chosen = split_address(text)
-    parts = [part for part in re.split(r"[/|:]", address) if part]
-    if "|" in address and len(parts) > 1 and not address.rpartition("|")[2].partition(":")[2]:
-        parts.pop()  # the driver
-    return (parts[-1] if parts else address) + (f":{chosen}" if chosen else "")
+    path = re.sub(r"\|[^|:]*:?$", "", address).rstrip("/|:")  # without the driver
+    return (re.split(r"[/|:]", path)[-1] or address) + (f":{chosen}" if chosen else "")
 
 
 def local(text: str) -> Path | None:
     """Return the local folder of a store's array or group; None for other addresses."""
-    *_, address = _split_scheme(split_address(text)[0])
-    folder, inner = split_inner(address.partition("|")[0].removeprefix("file://"))
-    return folder / inner.strip("/") if folder.is_dir() else None
+    spec = locate(text).kvstore
+    return Path(spec["path"]) if spec["driver"] == "file" else None
 
 
 def absolute(text: str) -> str:
@@ -204,41 +200,6 @@ def absolute(text: str) -> str:
     scheme, _, address = _split_scheme(text)
     path, bar, drivers = address.partition("|")
     return text if URL.match(address) else f"{scheme}{os.path.abspath(path)}{bar}{drivers}"
-
-
-def locate(text: str) -> Location:
-    """Parse the name of a store; raises SpecError and FileError."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise FileError(f"{text}: TensorStore needs names in UTF-8. Choose another name.") from None
-    address, chosen = split_address(text)
-    selection = build(Selection, f"store:{chosen}")
-    _, possible, address = _split_scheme(address)
-    if not URL.match(address) and "|" not in address:
-        folder, inner = split_inner(address)
-        path = os.path.abspath(folder / inner.strip("/"))
-        kvstore = {"driver": "file", "path": _as_folder(path)}
-        return Location(kvstore, possible or kinds(), "", selection)
-    endings = "|".join(re.escape(ending) for kind in kinds() for ending in kind.suffixes)
-    inside = re.search(f"({endings})(?=:/)", address, re.IGNORECASE)
-    inner = ""
-    if inside and "|" not in address:  # gs://bucket/a.zarr:/inside
-        address, inner = address[: inside.end()], address[inside.end() + 1 :]
-    first, bar, rest = address.partition("|")
-    if not URL.match(first):
-        first = Path(os.path.abspath(first)).as_uri()
-    try:
-        spec = tensorstore().Spec(first + bar + rest).to_json()
-        kvstore = dict(spec["kvstore"])
-    except (ValueError, KeyError) as error:
-        reason = str(error).rpartition(": ")[2]
-        raise FileError(f"{text}: not an address that TensorStore knows ({reason})") from None
-    driver = spec["driver"]
-    possible = possible or [kind for kind in kinds() if driver in ("auto", kind.driver)]
-    if possible:
-        kvstore["path"] = _as_folder(kvstore.get("path", "") + inner)
-    return Location(kvstore, possible, driver, selection)
 
 
 def _split_scheme(address: str) -> tuple[str, list[type[Kind]], str]:
@@ -251,16 +212,36 @@ def _split_scheme(address: str) -> tuple[str, list[type[Kind]], str]:
     return scheme + mark, possible, re.sub("^file://(?=[^/])", "", rest)
 
 
-def _as_folder(path: str) -> str:
-    """Return a path with one slash at its end; the root of a bucket or an archive has none."""
-    return path.rstrip("/") + "/" if path else path
+def locate(text: str) -> Location:
+    """Parse the name of a store; raises SpecError and FileError."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise FileError(f"{text}: TensorStore needs names in UTF-8. Choose another name.") from None
+    address, chosen = split_address(text)
+    selection = build(Selection, f"store:{chosen}")
+    _, possible, address = _split_scheme(address)
+    first, bar, drivers = address.partition("|")
+    if URL.match(first):  # gs://bucket/a.zarr:/inside
+        endings = "|".join(re.escape(ending) for kind in kinds() for ending in kind.suffixes)
+        first = re.sub(f"({endings}):(?=/)", r"\1", first, flags=re.IGNORECASE)
+    else:
+        folder, inner = split_inner(first)
+        first = Path(os.path.abspath(folder / inner.strip("/"))).as_uri()
+    try:
+        spec = tensorstore().Spec(first + bar + drivers).to_json()
+        kvstore = dict(spec["kvstore"])
+    except (ValueError, KeyError) as error:
+        reason = str(error).rpartition(": ")[2]
+        raise FileError(f"{text}: not an address that TensorStore knows ({reason})") from None
+    driver = spec["driver"]
+    possible = possible or [kind for kind in kinds() if driver in ("auto", kind.driver)]
+    if possible and (path := kvstore.get("path")):  # the root of a bucket has none
+        kvstore["path"] = path.rstrip("/") + "/"
+    return Location(kvstore, possible, driver, selection)
 
 
 # -- opening --------------------------------------------------------------------------------------
-
-#: The names of spatial axes, and the long names of the others.
-SPACE = ("z", "y", "x")
-NAMES = {"c": "channel", "t": "time"}
 
 
 @contextmanager
@@ -269,67 +250,61 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
 
     Reading slices raises FileError for those that do not fit the memory, and names damaged ones.
     """
-    room = available() if memory is None else memory
     location = locate(text)
+    room = available() if memory is None else memory
     node = Node.make(text, location.kvstore, strict, room // 4)
     stored = _find(node, location)
-    named = stored.names or any(stored.array.domain.labels) or location.selection.axes
-    rank = stored.array.rank
-    own = tuple(stored.array.shape) if rank < 3 or (rank > 3 and not named) else ()
-    array, geometry = arrange(text, stored, location.selection)
+    names = axis_names(text, stored, location.selection)
+    array, geometry = arrange(text, stored, names, location.selection)
     dtype = np.dtype(array.dtype.numpy_dtype)
-    volume_shape(text, array.shape, dtype)
+    shape = volume_shape(text, array.shape, dtype)
     layout = array.chunk_layout
-    chunk = tuple(
-        int(n or whole) for n, whole in zip(layout.read_chunk.shape, array.shape, strict=True)
-    )
+    chunk = tuple(int(n or whole) for n, whole in zip(layout.read_chunk.shape, shape, strict=True))
 
-    def read(part: str, *index: slice) -> Labels:
+    def read(part: str, box: Box) -> Labels:
         with as_file_error(text, part):
-            labels: Labels = array[index].read(order="C").result()
+            labels: Labels = array[slices_of(box)].read(order="C").result()
             return labels
 
-    def check_memory(part: str, size: int) -> None:
-        if size > available():
-            raise FileError(
-                f"{text}: {part} ({file_size(size)}) do not fit the memory. Choose a box, "
-                ":box=X0-X1xY0-Y1xZ0-Z1"
-            )
-
     def fetch_box(box: Box) -> Labels:
-        return read(f"voxels {format_box(box)} (x, y, z, counted from the first)", *slices_of(box))
-
-    def fetch(start: int, stop: int) -> Labels:
-        check_memory("its chunks", bytes_of(chunk, dtype))
+        (start, stop), *across = box
+        if shape_of(box)[1:] != shape[1:]:
+            return read(f"voxels {format_box(box)} (x, y, z, counted from the first)", box)
         part = f"slices {start} to {stop - 1}"
-        check_memory(part, bytes_of((stop - start, *array.shape[1:]), dtype))
+        for name, size in (("its chunks", chunk), (part, shape_of(box))):
+            if bytes_of(size, dtype) > available():
+                raise FileError(
+                    f"{text}: {name} ({file_size(bytes_of(size, dtype))}) do not fit the memory. "
+                    "Choose a box, :box=X0-X1xY0-Y1xZ0-Z1"
+                )
         try:
-            return read(part, slice(start, stop))
+            return read(part, box)
         except FileError:
             # Find the layer of chunks that cannot be read.
             first = (layout.grid_origin[0] or 0) % chunk[0] - chunk[0]
-            for low in range(first, stop, chunk[0]):
-                low, high = max(0, low), min(low + chunk[0], array.shape[0])
-                if start < high:
-                    read(f"slices {low} to {high - 1}", slice(max(low, start), min(high, stop)))
+            for at in range(first, stop, chunk[0]):
+                low, high = max(at, start), min(at + chunk[0], stop)
+                if low < high:
+                    read(f"slices {low} to {high - 1}", ((low, high), *across))
             raise
 
+    unnamed = not (stored.names or any(stored.array.domain.labels) or location.selection.axes)
+    rank = len(names)
     try:
         yield Volume(
-            array.shape,
+            shape,
             dtype,
-            fetch,
-            _metadata.make("", {}, geometry) | stored.metadata,
-            tuple(stored.lost),
-            fetch_box,
-            chunk,
-            own,
-            list_chunks(stored, array),
-            (node.path,) if node.path else (),
-            None if node.path else (),
+            metadata=_metadata.make("", {}, geometry) | stored.metadata,
+            lost=tuple(stored.lost),
+            fetch_box=fetch_box,
+            chunk=chunk,
+            own=tuple(stored.array.shape) if rank < 3 or (rank > 3 and unnamed) else (),
+            stored=list_chunks(stored, array),
+            paths=(node.path,) if node.path else (),
+            stamp=None if node.path else (),
         )
     finally:
-        node.close()
+        node.pool.shutdown(cancel_futures=True)
 
 
 def _find(node: Node, location: Location) -> StoredArray:
@@ -339,10 +314,8 @@ def _find(node: Node, location: Location) -> StoredArray:
     names = {name: kind for kind in location.kinds for name in kind.markers}
     name, document = node.first(names)
     if name:
-        return names[name]().find(node, location.selection, document)
-    for kind in location.kinds:
-        if kind.inside and node.optional(kind.inside):
-            return kind().find(node, location.selection, {})
+        own = {} if "/" in name else document
+        return names[name]().find(node, location.selection, own)
     if node.optional(UNFINISHED):
         raise FileError(f"{node.text}: {RESUMABLE}")
     raise FileError(f"{node.text}: absent, or not a store: it has no {', '.join(names)}")
@@ -373,13 +346,12 @@ def decoded(
     """
 
     def fill(part: Any, labels: Any, _: Any) -> None:
-        with node.decoding():
-            found = read(part.inclusive_min, part.exclusive_max)
+        found = node.pool.submit(read, part.inclusive_min, part.exclusive_max).result()
         labels[...] = 0 if found is None else found
 
     # Threads of its own: those of the client's context must be free for what read waits for.
     limit = {"data_copy_concurrency": {"limit": DECODERS}}
-    ts = node.tensorstore
+    ts = tensorstore()
     return ts.virtual_chunked(
         fill,
         dtype=dtype,
@@ -393,18 +365,39 @@ def decoded(
 # -- axes -----------------------------------------------------------------------------------------
 
 
-def arrange(text: str, stored: StoredArray, selection: Selection) -> tuple[Any, Geometry | None]:
+def axis_names(text: str, stored: StoredArray, selection: Selection) -> list[str]:
+    """Return a name for each axis, among them the last of z, y and x; empty for dropped axes."""
+    shape, usual = stored.array.shape, stored.default_axes
+    rank = len(shape)
+    names = [
+        label.lower() for label in selection.axes or stored.names or stored.array.domain.labels
+    ]
+    if not set(SPACE) & set(names):
+        axes: Sequence[int] = range(rank)
+        try:
+            if rank > len(usual) or max(selection.channel, selection.time) < 0:
+                axes = space_axes(shape)
+        except EncodeError as error:
+            if rank > len(usual):
+                raise FileError(f"{text}: {error}") from None
+        short = usual[-len(axes) :] if usual.endswith("x") else usual
+        known = dict(zip(axes, short, strict=False))
+        names = [known.get(axis, "") for axis in range(rank)]
+    kept = [name for name in names if name in SPACE]
+    if len(names) != rank or not kept or sorted(kept) != sorted(SPACE[-len(kept) :]):
+        advice = f". Name them, e.g. :axes={'tczyx'[-rank:]}" if rank <= 5 else ""
+        raise FileError(
+            f"{text}: the names of the {rank} axes are {', '.join(map(repr, names))}, not x, y "
+            f"and z once each{advice}"
+        )
+    return [NAMES.get(name, name) for name in names]
+
+
+def arrange(
+    text: str, stored: StoredArray, names: Sequence[str], selection: Selection
+) -> tuple[Any, Geometry | None]:
     """Return the selected part of an array as [z, y, x] from 0, and its geometry if known."""
     array = stored.array
-    names = axis_names(text, stored, selection)
-    axes = [names.index(name) for name in SPACE if name in names]
-    missing = len(SPACE) - len(axes)
-    spacing = stored.spacing or [
-        (None, None) if unit is None else (unit.multiplier, unit.base_unit)
-        for unit in array.dimension_units
-    ]
-    steps = _of_space(spacing, axes, array.rank, (None, None)) or [(None, None)] * 3
-    shift = _of_space(stored.shift, axes, array.rank, 0.0)
     for axis in reversed(range(array.rank)):
         if names[axis] not in SPACE:
             first, end = array.domain.inclusive_min[axis], array.domain.exclusive_max[axis]
@@ -417,78 +410,49 @@ def arrange(text: str, stored: StoredArray, selection: Selection) -> tuple[Any, 
                     f"({first} to {end - 1}). Select one with :{key}={first}"
                 )
             array = array[(slice(None),) * axis + (picked,)]
-    order = sorted(axes)
-    array = array.transpose([order.index(axis) for axis in axes])[(None,) * missing]
-    if box := selection.box[::-1]:
+    kept = [name for name in names if name in SPACE]
+    missing = len(SPACE) - len(kept)
+    array = array.transpose([kept.index(name) for name in SPACE[missing:]])[(None,) * missing]
+    if box := selection.ranges:
         whole = tuple(zip(array.domain.inclusive_min, array.domain.exclusive_max, strict=True))
         if any(a < n or b > m for (a, b), (n, m) in zip(box, whole, strict=True)):
             inside = format_box(whole)
             raise FileError(f"{text}: box={selection.box} is not inside {inside} (x, y, z)")
-        array = array[tuple(slice(a, b) for a, b in box)]
+        array = array[slices_of(box)]
     low = array.domain.inclusive_min
-    array = array.translate_to[(0,) * 3]
-    if stored.geometry and axes == [0, 1, 2]:
-        return array, stored.geometry.moved(*low)
-    at = [
-        None if step is None and (n or not shift) else s + n * (step or 0.0)
-        for s, n, (step, _) in zip(shift or (0.0,) * 3, low, steps, strict=True)
-    ]
-    last = steps[-1][1]  # an unknown step has any unit
-    units = [unit and unit_of(unit) for unit in (last if n is None else u for n, u in steps)]
-    sizes, unit = common_unit([step for step, _ in steps], units)
-    (z, y, x), _ = common_unit(at, units)
+    geometry = stored.geometry if tuple(names) == SPACE else None
     try:
-        origin = None if x is None or y is None or z is None else (x, y, z)
-        return array, Geometry.along_axes(sizes, origin, unit)
+        geometry = (geometry or _geometry(stored, names, low)).moved(*low)
     except (ValueError, OverflowError):
-        return array, None
+        geometry = None
+    return array.translate_to[(0,) * 3], geometry
 
 
-def _of_space(values: Sequence[T], axes: Sequence[int], rank: int, unknown: T) -> list[T]:
+def _geometry(stored: StoredArray, names: Sequence[str], low: Sequence[int]) -> Geometry:
+    """Return the geometry of index 0, for a view from ``low`` on; raises ValueError if unknown."""
+    spacing = stored.spacing or [
+        (None, None) if unit is None else (unit.multiplier, unit.base_unit)
+        for unit in stored.array.dimension_units
+    ]
+    found = _of_space(spacing, names, (None, None)) or [(None, None)] * 3
+    steps = [None if step is None or not math.isfinite(step) else step for step, _ in found]
+    shift = _of_space(stored.shift, names, 0.0)
+    lost = [step is None and (n or not shift) for step, n in zip(steps, low, strict=True)]
+    last = found[-1][1]  # an unknown step has any unit
+    units = [unit_of(last if step is None else unit) for step, unit in found]
+    sizes, unit = common_unit(steps, units)
+    (z, y, x), _ = common_unit(shift or (0.0,) * 3, units)
+    origin = None if any(lost) else (x or 0.0, y or 0.0, z or 0.0)
+    return Geometry.along_axes(sizes, origin, unit)
+
+
+def _of_space(values: Sequence[T], names: Sequence[str], unknown: T) -> list[T]:
     """Return the values for z, y and x; empty if there is neither one per axis nor three."""
-    missing = [unknown] * (len(SPACE) - len(axes))
-    if len(values) == rank:
-        return missing + [values[axis] for axis in axes]
-    if len(values) == len(SPACE):
-        order = sorted(axes)
-        own = values[len(missing) :]
-        return [*values[: len(missing)], *(own[order.index(axis)] for axis in axes)]
-    return []
-
-
-def axis_names(text: str, stored: StoredArray, selection: Selection) -> list[str]:
-    """Return a name for each axis, among them the last of z, y and x."""
-    array, given = stored.array, selection.axes
-    known = [label.lower() for label in stored.names or array.domain.labels]
-    if given:
-        if len(given) != array.rank:
-            raise FileError(
-                f"{text}: the array has {array.rank} axes, but axes={given} names {len(given)}"
-            )
-        known = list(given)
-    elif not set(SPACE) & set(known):
-        known = _usual_names(text, array.shape, stored.default_axes, selection)
-    named = [name for name in known if name in SPACE]
-    if not named or sorted(named) != sorted(SPACE[-len(named) :]):
-        listed = ", ".join(map(repr, known))
-        advice = f". Name them, e.g. :axes={'tczyx'[-array.rank :]}" if array.rank <= 5 else ""
-        raise FileError(f"{text}: the axes are {listed}, not x, y and z once each{advice}")
-    return [NAMES.get(name, name) for name in known]
-
-
-def _usual_names(text: str, shape: Sequence[int], usual: str, selection: Selection) -> list[str]:
-    """Return names for unnamed axes; axes that are dropped get an empty name."""
-    picks = selection.channel >= 0 or selection.time >= 0
-    axes: Sequence[int] = range(len(shape))
-    try:
-        axes = axes if picks else space_axes(shape)
-    except EncodeError as error:
-        if len(shape) > len(usual):
-            raise FileError(f"{text}: {error}") from None
-    last = usual.endswith("x")
-    names = usual[-len(axes) :] if last else usual[usual.index("x") :][: len(axes)]
-    named = dict(zip(axes, names, strict=True))
-    return [named.get(axis, "") for axis in range(len(shape))]
+    owners = names if len(values) == len(names) else [name for name in names if name in SPACE]
+    if len(values) != len(owners):
+        return []
+    known = dict(zip(owners, values, strict=True))
+    return [known.get(name, unknown) for name in SPACE]
 
 
 # -- stored chunks --------------------------------------------------------------------------------
@@ -518,12 +482,12 @@ def _in_view(box: Box, output: Any, shape: Sequence[int]) -> Box | None:
         if axis.input_dimension is None:
             if not low <= axis.offset < high:
                 return None
-            continue
-        size = shape[axis.input_dimension]
-        low, high = max(0, low - axis.offset), min(size, high - axis.offset)
-        if low >= high:
-            return None
-        seen[axis.input_dimension] = low, high
+        else:
+            size = shape[axis.input_dimension]
+            low, high = max(0, low - axis.offset), min(size, high - axis.offset)
+            if low >= high:
+                return None
+            seen[axis.input_dimension] = low, high
     return tuple(seen)
 
 

@@ -1,9 +1,11 @@
 """Shared by Zarr and N5: the names of chunks, the attributes of arrays, and groups."""
 
+import itertools
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+import shlex
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,8 @@ from compresso.volumes._metadata import Metadata
 from compresso.volumes._stores import numbers, split_address, split_inner
 from compresso.volumes.volume import Box
 
-Spacing = list[tuple[float | None, str | None]]
+#: Voxel sizes, and their units as the store has them.
+Spacing = list[tuple[float | None, object]]
 
 # -- the names of chunks --------------------------------------------------------------------------
 
@@ -49,28 +52,23 @@ class Keys:
         sound = all(part.isascii() and part.isdecimal() for part in parts)
         return [int(part) for part in parts] if sound else []
 
-    def boxes(self, chunk: object) -> Callable[[str], Box | None]:
-        """Return a function from a chunk's name to its box; ``chunk`` is the shape of all."""
-        sizes = chunk if isinstance(chunk, list) else []
-
-        def box_of(name: str) -> Box | None:
-            index = self.index(name)
-            if not index or len(index) != len(sizes):
-                return None
-            return tuple((i * size, (i + 1) * size) for i, size in zip(index, sizes, strict=True))
-
-        return box_of
-
 
 EVERY = [Keys(prefix, separator) for prefix in ("", "c") for separator in "./"]
 
 
-def check_keys(node: Node, keys: Keys, shape: object, chunk: object) -> None:
-    """Raise FileError for a misnamed chunk, which would be read as missing."""
+def check_keys(
+    node: Node, keys: Keys, shape: object, chunk: object
+) -> Callable[[str], Box | None] | None:
+    """Return a function from a chunk's name to its box; None for metadata that are not valid.
+
+    ``chunk`` is the shape of all chunks. Raises FileError for a misnamed chunk, which would be read
+    as missing.
+    """
     try:
-        counts = [-(-int(n) // int(by)) for n, by in zip(shape, chunk, strict=True)]  # type: ignore
+        sizes = [int(by) for by in chunk]  # type: ignore[attr-defined]
+        counts = [-(-int(n) // by) for n, by in zip(shape, sizes, strict=True)]  # type: ignore[call-overload]
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
-        return
+        return None
     for other, index in _chunks(node, [each for each in EVERY if each != keys], counts):
         name, expected = other.name(index), keys.name(index)
         if not node.existing([expected]):
@@ -79,6 +77,14 @@ def check_keys(node: Node, keys: Keys, shape: object, chunk: object) -> None:
                 f"{name}. Correct the separator or chunk_key_encoding in its metadata, or rename "
                 "the chunks."
             )
+
+    def box_of(name: str) -> Box | None:
+        index = keys.index(name)
+        if len(index) != len(sizes):
+            return None
+        return tuple((i * by, (i + 1) * by) for i, by in zip(index, sizes, strict=True))
+
+    return box_of
 
 
 def _chunks(
@@ -122,8 +128,7 @@ def place_of(
             units = found.get("unit") or SIZES[name] or attributes.get("units")
             words = units if isinstance(units, list) else [units] * len(steps)
             words = words if len(words) == len(steps) else [None] * len(steps)
-            texts = [None if word is None else str(word) for word in words]
-            spacing = list(zip(steps, texts, strict=True))
+            spacing = list(zip(steps, words, strict=True))
             names += [name, "units"]
             break
     shift = _row(attributes.get("offset"), rank)
@@ -133,7 +138,8 @@ def place_of(
 def _row(value: object, rank: int) -> list[float]:
     """Return the numbers of all axes or of the spatial ones; empty for anything else."""
     try:
-        return numbers(value, 3 if isinstance(value, list) and len(value) == 3 else rank)
+        spatial = rank > 3 and isinstance(value, list) and len(value) == 3
+        return numbers(value, 3 if spatial else rank)
     except (ValueError, OverflowError):
         return []
 
@@ -171,6 +177,9 @@ def multiscales(attributes: Any) -> Any:
 MOST_FOLDERS, MOST_LISTED = 2000, 12
 INTEGER = re.compile(r"u?int\d+|bool|[<>|][iub][1248]")
 
+#: The documents of a node, in a folder or in consolidated metadata.
+HEADS = ("attributes.json", ".zgroup", ".zarray", "zarr.json", ".zattrs")
+
 Nodes = dict[str, dict[str, Any]]
 
 
@@ -179,98 +188,77 @@ def only_volume(node: Node, consolidated: object = None) -> str:
 
     ``consolidated`` is the untrusted metadata of all nodes, if the group has it.
     """
-    text = node.text
     if isinstance(consolidated, dict):
-        found = _volumes(_listed(consolidated))
+        found = _volumes(_nodes(consolidated.items()))
     elif node.path is not None:
-        found = _volumes(dict(_walked(node.path)))
+        found = _volumes(_nodes(_documents(node.path)))
     else:
         raise FileError(
-            f"{text}: not an array but a group. Name an array inside it, e.g. "
-            f"{_example(text, 'path/inside')}"
+            f"{node.text}: not an array but a group. Name an array inside it, e.g. "
+            f"{_example(node.text, 'path/inside')}"
         )
     if len(found) == 1:
         return found[0]
     if not found:
-        raise FileError(f"{text}: a group without an array of integers")
+        raise FileError(f"{node.text}: a group without an array of integers")
     more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
     listed = ", ".join(f"/{path}" for path in found[:MOST_LISTED])
     raise FileError(
-        f"{text}: several arrays: {listed}{more}. Choose one, e.g. {_example(text, found[0])}"
+        f"{node.text}: several arrays: {listed}{more}. Choose one, e.g. "
+        f"{_example(node.text, found[0])}"
     )
+
+
+def _documents(root: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the documents in a folder by path; folders of chunks are not searched."""
+    for folder, below, files in itertools.islice(os.walk(root), MOST_FOLDERS):
+        below.sort()
+        for name in HEADS:
+            if name in files:
+                path = Path(folder, name)
+                with suppress(OSError, ValueError, RecursionError):
+                    document = json.loads(path.read_bytes())
+                    yield path.relative_to(root).as_posix(), document
+                    if not {"shape", "dimensions"}.isdisjoint(object_of(document)):
+                        below.clear()
+
+
+def _nodes(documents: Iterable[tuple[str, Any]]) -> Nodes:
+    """Return the nodes inside a group by path; consolidated metadata of Zarr 3 have no file names.
+
+    ``attributes`` are those of Zarr 2 as well.
+    """
+    nodes: Nodes = {}
+    for key, value in documents:
+        folder, _, name = key.rpartition("/")
+        path = folder if name in HEADS else key
+        fields = {"attributes": value} if name == ".zattrs" else object_of(value)
+        nodes[path] = nodes.get(path, {}) | fields
+    nodes.pop("", None)
+    return nodes
 
 
 def _volumes(nodes: Nodes) -> list[str]:
     """Return the paths of the images and of the arrays of integers with the most axes."""
     scaled = [path for path, node in nodes.items() if multiscales(node.get("attributes"))]
-    axes = {
-        path: 3 if path in scaled else _axes(node)
-        for path, node in nodes.items()
-        if path in scaled or not any(path.startswith(f"{group}/") for group in scaled)
-    }
+    axes = dict.fromkeys(scaled, 3)
+    for path, node in nodes.items():
+        shape = node.get("shape", node.get("dimensions"))
+        dtype = node.get("data_type", node.get("dtype", node.get("dataType")))
+        inside = any(f"{path}/".startswith(f"{image}/") for image in scaled)
+        if not inside and isinstance(shape, list) and INTEGER.fullmatch(str(dtype)):
+            axes[path] = min(len(shape), 3)
     most = max([1, *axes.values()])
     return sorted(path for path, number in axes.items() if number == most)
-
-
-def _axes(node: dict[str, Any]) -> int:
-    """Return the number of axes of an array of integers, at most 3; 0 for other nodes."""
-    shape = node.get("shape", node.get("dimensions"))
-    dtype = node.get("data_type", node.get("dtype", node.get("dataType")))
-    if not isinstance(shape, list) or not INTEGER.fullmatch(str(dtype)):
-        return 0
-    return min(len(shape), 3)
 
 
 def _example(text: str, path: str) -> str:
     """Write the name of a node inside a store, whose name may have an inner path already."""
     address, chosen = split_address(text)
-    end = chosen and f":{chosen}"
+    address = address.rstrip("/")
     if "|" in address:
-        container, _, driver = address.rpartition("|")
-        kind, _, inner = driver.partition(":")
-        inside = "/".join(filter(None, [inner.strip("/"), path]))
-        return f"'{container}|{kind}:{inside}{end}'"
-    folder = "://" in address or split_inner(address)[1]
-    return f"{address.rstrip('/')}{'/' if folder else ':/'}{path}{end}"
-
-
-def _listed(consolidated: dict[str, Any]) -> Nodes:
-    """Return nodes by path, from consolidated metadata of Zarr 2 or 3."""
-    nodes: Nodes = {}
-    for key, value in consolidated.items():
-        if not isinstance(value, dict):
-            continue
-        path, _, name = key.rpartition("/")
-        if name == ".zattrs":
-            nodes.setdefault(path, {})["attributes"] = value
-        elif name in (".zarray", ".zgroup"):
-            nodes[path] = nodes.get(path, {}) | value
-        else:
-            nodes[key] = value
-    return {path: node for path, node in nodes.items() if path}
-
-
-def _walked(root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield nodes by path, from the folders; arrays are not searched."""
-    for seen, (folder, below, files) in enumerate(os.walk(root)):
-        if seen >= MOST_FOLDERS:
-            return
-        below.sort()
-        node: dict[str, Any] = {}
-        for name in ("attributes.json", ".zarray", "zarr.json"):
-            node |= _read(Path(folder) / name) if name in files else {}
-        if ".zattrs" in files:
-            node["attributes"] = _read(Path(folder) / ".zattrs")
-        if "shape" in node or "dimensions" in node:
-            below.clear()
-        path = Path(folder).relative_to(root).as_posix()
-        if node and path != ".":
-            yield path, node
-
-
-def _read(path: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError, RecursionError):
-        value = json.loads(path.read_bytes())
-        if isinstance(value, dict):
-            return value
-    return {}
+        joint = ":" if ":" not in address.rpartition("|")[2] else "/"
+    else:
+        joint = "/" if "://" in address or split_inner(address)[1] else ":/"
+    joint = "" if address.endswith(":") else joint
+    return shlex.quote(f"{address}{joint}{path}{chosen and f':{chosen}'}")

@@ -21,8 +21,7 @@ class N5(Kind):
     """A folder with ``attributes.json``: an array, or a group whose scales are ``s0``, ``s1``."""
 
     name = "n5"
-    markers = ("attributes.json",)
-    inside = "s0/attributes.json"  # a group need not have attributes of its own
+    markers = ("attributes.json", "s0/attributes.json")
     schemes = ("n5",)
     suffixes = (".n5",)
     driver = "n5"
@@ -36,10 +35,9 @@ class N5(Kind):
                     f"{node.text}: label multisets, but a volume has one label per voxel. "
                     "Convert it to labels with Paintera"
                 )
-            keys, chunk = Keys("", "/"), document.get("blockSize")
-            check_keys(node, keys, document["dimensions"], chunk)
-            found = _described(node, document)
-            return replace(found, path=node.path, box_of=keys.boxes(chunk))
+            size = document["dimensions"]
+            box_of = check_keys(node, Keys("", "/"), size, document.get("blockSize"))
+            return replace(_described(node, document), path=node.path, box_of=box_of)
         scale = node.child(f"s{selection.mip}")
         inside = scale.optional("attributes.json")
         if "dimensions" not in inside:

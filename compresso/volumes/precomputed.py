@@ -134,7 +134,7 @@ def _decode(
     """Return a TensorStore of a scale; for each chunk, the suffixes are tried in turn."""
     plain = {name: value for name, value in scale.items() if name in PLAIN}
     plain = document | {"scales": [plain | {"encoding": "raw", "key": "k"}]}
-    claimed = node.claimed("neuroglancer_precomputed", "info", plain)
+    claimed = Precomputed().open(node.replaced("info", plain))
     if claimed.shape[3] != 1:
         raise FileError(f"{node.text}: {claimed.shape[3]} channels, but only one is supported")
     dtype, decode = np.dtype(claimed.dtype.numpy_dtype), _decoder(node.text, scale)
@@ -236,7 +236,7 @@ def _packed(node: Node, scale: dict[str, Any]) -> set[str]:
         bases = [_chunk_at(voxel, grid) for voxel in voxels]
         names = {base + suffix: suffix for base in bases for suffix in PACKED if suffix}
         return {names[name] for name in node.existing(names)}
-    suffixes, found, others = set(), set(), []
+    suffixes, found, misnamed = set(), set(), {}
     with suppress(OSError):
         for entry in os.scandir(node.path):
             suffix = next((one for one in SUFFIXES if entry.name.endswith(one)), "")
@@ -244,21 +244,14 @@ def _packed(node: Node, scale: dict[str, Any]) -> set[str]:
             chunk = CHUNK.fullmatch(name)
             if chunk or SHARD.fullmatch(name):
                 suffixes.add(suffix)
-                low = list(map(int, chunk.groups()[::2])) if chunk else []
-                expected = _chunk_at(low, grid) if chunk and grid else name
-                if sharded != bool(chunk) and name == expected:
+                expected = "" if sharded == bool(chunk) else name
+                if chunk and expected and grid:
+                    expected = _chunk_at([int(low) for low in chunk.groups()[::2]], grid)
+                if name == expected:
                     found.add(name)
                 else:
-                    inside = (
-                        chunk
-                        and not sharded
-                        and grid
-                        and all(
-                            a <= n < a + m for a, n, m in zip(grid[0], low, grid[2], strict=True)
-                        )
-                    )
-                    others.append((entry.name, expected if inside else ""))
-    lost = [name for name, expected in others if expected not in found and (expected or not found)]
+                    misnamed[entry.name] = expected
+    lost = [name for name, right in misnamed.items() if right not in found and (right or not found)]
     if lost:
         raise FileError(
             f"{node.text}: file {lost[0]} does not match the grid that info defines for scale "
@@ -279,8 +272,10 @@ def _grid(scale: dict[str, Any]) -> Grid | None:
 
 
 def _chunk_at(voxel: Corner, grid: Grid) -> str:
-    """Return the name of the chunk with a voxel."""
+    """Return the name of the chunk with a voxel; empty for a voxel outside."""
     axes = list(zip(voxel, *grid, strict=True))
+    if not all(first <= n < first + size for n, first, _, size in axes):
+        return ""
     lows = [n - (n - first) % by for n, first, by, _ in axes]
     highs = [min(n + by, first + size) for n, (_, first, by, size) in zip(lows, axes, strict=True)]
     return chunk_name(lows, highs)

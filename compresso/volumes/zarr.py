@@ -7,8 +7,8 @@ from typing import Any
 
 from compresso.codec import require
 from compresso.errors import FileError
-from compresso.volumes._client import Node, as_file_error
-from compresso.volumes._metadata import geometry_of
+from compresso.volumes._client import Node, as_file_error, tensorstore
+from compresso.volumes._metadata import INVALID, geometry_of
 from compresso.volumes._stores import (
     SPACE,
     Kind,
@@ -28,8 +28,6 @@ from compresso.volumes._zarr_n5 import (
     place_of,
 )
 
-#: The axes of an array that does not name them: NumPy's order, and that of OME's first versions.
-USUAL = "tczyx"
 #: Attributes with the voxel size in the order of the array's axes.
 NUMPY_ORDER = ("resolution", "voxel_size", "element_size_um")
 #: Settings of numcodecs' codecs that only encoding needs, and TensorStore does not know.
@@ -37,6 +35,8 @@ ENCODING = {"checksum", "typesize"}
 INTEGER = re.compile(r"-?\d{1,20}", re.ASCII)
 #: Our own codec, which zarr-python decodes, and our attribute.
 OWN = "compresso"
+#: Attributes about the axes, and our own.
+KNOWN = {OWN, "dimension_units", "_ARRAY_DIMENSIONS", "axis_names"}
 
 
 class _Zarr(Kind):
@@ -46,23 +46,16 @@ class _Zarr(Kind):
         """Find the array itself, the scale ``mip`` of an image, or the only volume of a group."""
         is_2 = self.name == "zarr2"
         attributes = node.optional(".zattrs") if is_2 else object_of(document.get("attributes"))
-        is_group = document.get("node_type") == "group"
-        if not is_group and not (is_2 and document.keys() <= {"zarr_format"}):
+        if "shape" in document or document.get("node_type") == "array":
             check_mip(node, selection.mip, ["the only one"])
             return _described(self._open(node, document), attributes, document)
         image = multiscales(attributes)
         if image is not None:
-            path, names, spacing, shift = _scale(node, image, selection.mip)
+            path, axes = _scale(node, image, selection.mip)
             folder = node.child(path)
+            array = self._open(folder, folder.optional(self.markers[0]))
             fields, lost = fields_of(attributes, ("multiscales",))
-            return replace(
-                self._open(folder, folder.optional(self.markers[0])),
-                names=names,
-                spacing=spacing,
-                shift=shift,
-                metadata={"zarr": fields} if fields else {},
-                lost=lost,
-            )
+            return replace(array, metadata={"zarr": fields} if fields else {}, lost=lost, **axes)
         listed = document.get("consolidated_metadata")
         listed = node.optional(".zmetadata") if is_2 else object_of(listed)
         path = only_volume(node, listed.get("metadata"))
@@ -76,17 +69,16 @@ class _Zarr(Kind):
         """Open an array; its files may be shards."""
         grid = object_of(document.get("chunk_grid"))
         chunk = object_of(grid.get("configuration")).get("chunk_shape", document.get("chunks"))
-        keys = Keys.of(document)
-        check_keys(node, keys, document.get("shape"), chunk)
+        box_of = check_keys(node, Keys.of(document), document.get("shape"), chunk)
         codecs = json.dumps([document.get("codecs"), document.get("compressor")])
-        understood, path = _understood(document), node.path
+        understood = _understood(document)
         if f'"{OWN}"' in codecs:
             array = _read_by_zarr(node, document)
         elif json.dumps(understood) == json.dumps(document):  # 0 and False differ
             array = self.open(node)
         else:
             array = self.open(node.replaced(self.markers[0], understood))
-        return StoredArray(array, USUAL, path=path, box_of=keys.boxes(chunk))
+        return StoredArray(array, "tczyx", path=node.path, box_of=box_of)
 
 
 class Zarr3(_Zarr):
@@ -136,10 +128,9 @@ def _read_by_zarr(node: Node, document: dict[str, Any]) -> Any:
                 return None
 
         array = zarr.open_array(Store(read_only=True), mode="r")
-        attributes = array.metadata.attributes
-        names = getattr(array.metadata, "dimension_names", None)
-        domain = node.tensorstore.IndexDomain(shape=array.shape, labels=names)
-        units = attributes.get("dimension_units")
+        names = document.get("dimension_names")
+        domain = tensorstore().IndexDomain(shape=array.shape, labels=names)
+        units = array.attrs.get("dimension_units")
 
         def read(low: Any, high: Any) -> Any:
             try:
@@ -159,29 +150,21 @@ def _described(
 
     A converted array has the metadata of its source if its axes are z, y and x.
     """
-    known = {OWN, "dimension_units", "_ARRAY_DIMENSIONS", "axis_names"}
-    shape = document.get("shape")
-    rank = len(shape) if isinstance(shape, list) else 0
-    names = attributes.get("_ARRAY_DIMENSIONS")
-    funlib = attributes.get("axis_names")
-    if not isinstance(names, list) and isinstance(funlib, list) and len(funlib) == rank:
-        names = [str(name).rstrip("^") for name in funlib]  # ^ marks channels
-    if not isinstance(names, list) or document.get("dimension_names"):
-        names = ()
-    sizes = () if "dimension_units" in attributes else NUMPY_ORDER
-    spacing, shift, used = place_of(attributes, rank, sizes)
-    if not sizes:
-        shift, used = [], []
-    fields, lost = fields_of(attributes, {*known, *used})
-    ours = object_of(object_of(attributes.get(OWN)).get("metadata"))
-    if document.get("dimension_names") != [*SPACE]:
-        ours = {}
+    rank, labels = found.array.rank, document.get("dimension_names")
+    names: list[str] = []
+    for given in (attributes.get("_ARRAY_DIMENSIONS"), attributes.get("axis_names")):
+        if not labels and not names and isinstance(given, list) and len(given) == rank:
+            names = [str(name).rstrip("^") for name in given]  # funlib marks channels with ^
+    sized = {} if "dimension_units" in attributes else attributes
+    spacing, shift, used = place_of(sized, rank, NUMPY_ORDER)
+    fields, lost = fields_of(attributes, {*KNOWN, *used})
+    ours = object_of(object_of(attributes.get(OWN)).get("metadata")) if labels == [*SPACE] else {}
     metadata, unknown = fields_of(ours, ("geometry",))
     if fields:
         metadata["zarr"] = object_of(metadata.get("zarr")) | fields
     return replace(
         found,
-        names=tuple(map(str, names)),
+        names=names,
         spacing=spacing,
         shift=shift,
         metadata=metadata,
@@ -207,17 +190,14 @@ def _understood(document: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def _scale(
-    node: Node, image: Any, mip: int
-) -> tuple[str, tuple[str, ...], list[tuple[float | None, str | None]], list[float]]:
-    """Return the path, axes, spacing and shift of a scale of a multiscale image."""
+def _scale(node: Node, image: Any, mip: int) -> tuple[str, dict[str, Any]]:
+    """Return the path, and the names, spacing and shift, of a scale of a multiscale image."""
     try:
         paths = [str(scale["path"]) for scale in image["datasets"]]
         check_mip(node, mip, paths)
-        axes = [
-            axis if isinstance(axis, dict) else {"name": axis} for axis in image.get("axes", ())
-        ]
-        names = tuple(str(axis["name"]) for axis in axes)
+        given = image.get("axes", ())
+        axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in given]
+        names = [str(axis["name"]) for axis in axes]
         steps: list[float | None] = [None] * len(axes)
         shift = [0.0] * len(axes)
         for part in (image["datasets"][mip], image):
@@ -228,9 +208,9 @@ def _scale(
                     shift = [a * b for a, b in zip(shift, values, strict=True)]
                 elif change["type"] == "translation":
                     shift = [a + b for a, b in zip(shift, values, strict=True)]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except INVALID as error:
         reason = f"{type(error).__name__}: {error}"
         raise FileError(f"{node.text}: its multiscales metadata is damaged ({reason})") from None
-    units = [axis.get("unit") for axis in axes]
-    spacing = [(step, unit and str(unit)) for step, unit in zip(steps, units, strict=True)]
-    return paths[mip], names, spacing, shift if any(steps) or any(shift) else []
+    spacing = [(step, axis.get("unit")) for step, axis in zip(steps, axes, strict=True)]
+    known = any(steps) or any(shift)
+    return paths[mip], {"names": names, "spacing": spacing, "shift": shift if known else ()}

@@ -75,6 +75,7 @@ class Numbers(Format):
 STORE = '''
 """Folders with all labels in a JSON document."""
 import numpy as np
+import tensorstore
 from compresso.volumes._stores import StoredArray, Kind
 
 
@@ -87,7 +88,7 @@ class Listed(Kind):
     suffixes = (".listed",)
 
     def find(self, node, selection, document):
-        return StoredArray(node.tensorstore.array(np.array(document["labels"], np.uint32)), "zyx")
+        return StoredArray(tensorstore.array(np.array(document["labels"], np.uint32)), "zyx")
 '''
 DATASET = """
 [stairs]
