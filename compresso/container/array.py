@@ -33,18 +33,15 @@ class CompressedArray:
 
     Attributes
     ----------
-    shape : tuple of int
-        Shape of the compressed array, 1 to 3 dimensions.
-    dtype : numpy.dtype
-    ndim, size, nbytes : int
+    shape, dtype, ndim, size, nbytes
         As NumPy's, for the labels.
     description : Description
         The contents of the file's head: codecs, slices per group, metadata.
     """
 
     def __init__(self, file: Openable, threads: int = 1, limit: int = LIMIT) -> None:
-        self._origin, self._threads, self._limit = _origin(file), threads, limit
-        self._file = _opened(self._origin)
+        self._threads, self._limit = threads, limit
+        self._origin, self._file = _opened(file)
         try:
             with self._naming():
                 self._reader = Reader(self._file, limit=limit)
@@ -178,8 +175,7 @@ def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> CompressedArra
     file : path, bytes-like, or binary file that can seek
         From a path or from bytes it can be pickled, and another process opens it again.
     threads : int
-        Groups that are decoded at once; if there are fewer groups, each uses several threads.
-        0: all cores.
+        As in :func:`dumps`.
     limit : int
         Refuse to make more bytes of labels than this at once; 16 GB by default.
 
@@ -207,30 +203,26 @@ def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> CompressedArra
     return CompressedArray(file, threads, limit)
 
 
-def _origin(file: Openable) -> str | bytes | BinaryIO:
-    """The argument that opens the same data again: an absolute path, bytes or a file."""
+def _opened(file: Openable) -> tuple[str | bytes | BinaryIO, BinaryIO]:
+    """A file, and the argument that opens it again: an absolute path, bytes, or the file itself."""
     if isinstance(file, str | os.PathLike):
-        return os.path.abspath(os.fsdecode(file))
+        path = os.path.abspath(os.fsdecode(file))
+        if os.path.isdir(path):
+            raise IsADirectoryError(
+                f"{path}: a folder, not a .cps file. Open a Zarr array with zarr.open_array."
+            )
+        return path, builtins.open(path, "rb")
     if hasattr(file, "seek") and not isinstance(file, io.TextIOBase):
-        return cast(BinaryIO, file)
+        stream = cast(BinaryIO, file)
+        return stream, stream
     try:
-        return bytes(memoryview(file))
+        data = bytes(memoryview(file))
     except (TypeError, ValueError):
         kind = type(file).__name__
         raise TypeError(
             f"cannot open an object of type {kind}. Give a path, bytes or a binary file."
         ) from None
-
-
-def _opened(origin: str | bytes | BinaryIO) -> BinaryIO:
-    """The file of an origin."""
-    if isinstance(origin, str):
-        if os.path.isdir(origin):
-            raise IsADirectoryError(
-                f"{origin}: a folder, not a .cps file. Open a Zarr array with zarr.open_array."
-            )
-        return builtins.open(origin, "rb")
-    return io.BytesIO(origin) if isinstance(origin, bytes) else origin
+    return data, io.BytesIO(data)
 
 
 def _reopened(origin: str | bytes, threads: int, limit: int, fingerprint: int) -> CompressedArray:

@@ -157,9 +157,6 @@ def _voxel_memory(encoding: str) -> int:
 
 
 def depth_within(memory: int, shape: Sequence[int], encoding: str) -> int:
-    """Return the default slices per group, or fewer if ``memory`` bytes do not hold that many.
-
-    It is at least 1.
-    """
+    """Return the default slices per group, or fewer (at least 1) if ``memory`` bytes hold fewer."""
     slice_memory = math.prod(as_shape(shape)[1:]) * _voxel_memory(encoding)
     return max(1, min(_default_depth(shape), memory // max(1, slice_memory)))

@@ -37,25 +37,18 @@ GroupHeads = dict[int, list[tuple[int, GroupHead]]]
 class Source:
     """A file that can seek, read from any thread, and from processes that were forked.
 
-    A forked process shares the file position with its parent. Files are therefore read with pread,
-    and bytes in memory are sliced. In a forked process any other stream raises FileError: a moved
-    position would look like damage.
+    A forked process shares the position of a file with its parent, but not that of bytes in memory.
+    Files are therefore read with pread. In a forked process any other stream raises FileError: a
+    moved position would look like damage.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file, self._lock, self._process = file, threading.Lock(), os.getpid()
+        self._file, self._lock = file, threading.Lock()
+        self._process = None if isinstance(file, io.BytesIO | mmap.mmap) else os.getpid()
+        self._is_file = isinstance(getattr(file, "raw", file), io.FileIO) and hasattr(os, "pread")
         file.seek(0, io.SEEK_END)
         self.size = file.tell()  # which an mmap does not return from seek
-        self._data: memoryview | mmap.mmap
-        self._read = self._streamed
         self._part = 0, b""  # of the file, that is searched
-        if type(file) is io.BytesIO:
-            self._data = memoryview(file.getvalue())  # which shares the bytes
-            self._read = self._sliced
-        elif isinstance(file, mmap.mmap):
-            self._data, self._read = file, self._sliced
-        elif hasattr(os, "pread") and isinstance(getattr(file, "raw", file), io.FileIO):
-            self._read = self._positioned
 
     def at(self, offset: int, size: int) -> bytes:
         """Read ``size`` bytes from an offset on, or fewer at the end of the file.
@@ -63,8 +56,9 @@ class Source:
         Raises DecodeError if the system cannot read them, and FileError for a stream in a forked
         process.
         """
+        start = min(offset, self.size)
         try:
-            return self._read(min(offset, self.size), max(0, min(size, self.size - offset)))
+            return self._read(start, max(0, min(size, self.size - offset)))
         except OSError as error:
             raise DecodeError(f"byte {offset} cannot be read ({error.strerror or error})") from None
 
@@ -82,20 +76,14 @@ class Source:
             at = start + len(part) - len(mark) + 1
         return -1
 
-    def _positioned(self, offset: int, size: int) -> bytes:
-        """Read at an offset; the system gives at most 2 GiB at once."""
-        parts = []
-        while size and (part := os.pread(self._file.fileno(), size, offset)):
-            parts.append(part)
-            offset, size = offset + len(part), size - len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _sliced(self, offset: int, size: int) -> bytes:
-        self._file.tell()  # raises ValueError once the file is closed
-        return bytes(self._data[offset : offset + size])
-
-    def _streamed(self, offset: int, size: int) -> bytes:
-        if os.getpid() != self._process:
+    def _read(self, offset: int, size: int) -> bytes:
+        if self._is_file:
+            parts = []  # the system gives at most 2 GiB at once
+            while size and (part := os.pread(self._file.fileno(), size, offset)):
+                parts.append(part)
+                offset, size = offset + len(part), size - len(part)
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+        if self._process not in (None, os.getpid()):
             raise FileError(
                 "a stream cannot be read in a forked process. Open it there, or open a file by "
                 "its path"
@@ -124,11 +112,7 @@ class Reader:
     """
 
     def __init__(
-        self,
-        file: BinaryIO,
-        salvage: bool = False,
-        limit: int = LIMIT,
-        memory: int | None = None,
+        self, file: BinaryIO, salvage: bool = False, limit: int = LIMIT, memory: int | None = None
     ) -> None:
         source = self._source = Source(file)
         self._salvage, self._limit, self._memory = salvage, limit, memory
@@ -243,8 +227,6 @@ class Reader:
         """Decode a group to an array of its shape; raises DecodeError, which names its slices."""
         try:
             at, group = self._find(number)
-            if group.body_bytes > self._source.size - at:
-                raise DecodeError("its lengths do not fit")
             body = self._source.at(at, group.body_bytes)
             decode_group(self._method, group, body, out, self.description.shift, threads)
         except DecodeError as error:
@@ -253,21 +235,17 @@ class Reader:
 
     def _find(self, number: int) -> tuple[int, GroupRecord]:
         """The offset of a group's body, and its head; raises DecodeError."""
-        check = None
-        if self._end is not None:
-            check = int(self._end.entries["check"][number])
-        if self._end is not None and self._in_place:
+        check = int(self._end.entries["check"][number]) if self._end else None
+        if self._end and self._in_place:
             start, stop = map(int, self._end.edges[number : number + 2])
             head = unpack_group(self._source.at(start, GROUP_BYTES), self._head.key)
             at = start + GROUP_BYTES
             if head and head.check == check and at + head.group.body_bytes == stop:
                 return at, head.group
+            if head and not self._salvage:
+                raise DecodeError("a different group was found there")
             if not self._salvage:
-                raise DecodeError(
-                    "a different group was found there"
-                    if head
-                    else "group header damaged or from another file"
-                )
+                raise DecodeError("group header damaged or from another file")
         for at, head in self._scanned.get(number, ()):
             if check in (None, head.check):
                 return at, head.group
