@@ -30,34 +30,11 @@ from compresso.encodings._cpso import (
 from compresso.encodings.cpso import FALLBACK, TooManyWindowsError, decode, encode
 from compresso.errors import DecodeError, EncodeError
 
-__all__ = [
-    "CompressoArray",
-    "DecodeError",
-    "EncodeError",
-    "check_bounds",
-    "check_compatibility",
-    "clamp",
-    "compress",
-    "decompress",
-    "header",
-    "label_dtype",
-    "labels",
-    "load",
-    "nbytes",
-    "raw_header",
-    "raw_ids",
-    "raw_labels",
-    "raw_locations",
-    "raw_values",
-    "raw_windows",
-    "raw_z_index",
-    "reify_slices",
-    "remap",
-    "save",
-    "valid",
-    "window_dtype",
-    "zindex_byte_width",
-]
+__all__ = ["CompressoArray", "DecodeError", "EncodeError", "check_bounds", "check_compatibility"]
+__all__ += ["clamp", "compress", "decompress", "header", "label_dtype", "labels", "load", "nbytes"]
+__all__ += ["raw_header", "raw_ids", "raw_labels", "raw_locations", "raw_values", "raw_windows"]
+__all__ += ["raw_z_index", "reify_slices", "remap", "save", "valid", "window_dtype"]
+__all__ += ["zindex_byte_width"]
 
 
 class LabelTypeError(EncodeError, TypeError):
@@ -99,8 +76,11 @@ def compress(
     if connectivity not in (4, 6):
         raise EncodeError(f"connectivity must be 4 or 6, not {connectivity}")
     rest = int(connectivity), bool(random_access_z_index)  # 4.0 is right too
+    x, y, z = (4, 4, 1) if steps is None else (int(step) for step in steps)
+    if min(x, y, z) < 1 or x * y * z > 64:
+        raise EncodeError(f"steps={x, y, z}: a window has at least 1 and at most 64 voxels")
     try:
-        return encode(volume, _step((4, 4, 1) if steps is None else steps), *rest)
+        return encode(volume, (z, y, x), *rest)
     except TooManyWindowsError:
         if steps is not None:
             raise
@@ -225,18 +205,13 @@ class CompressoArray:
         return labels(self.binary)
 
     def remap(
-        self,
-        buf: Buffer | Mapping[int, int],
-        mapping: Mapping[int, int] | bool = False,
-        preserve_missing_labels: bool = False,
+        self, buf: Any, mapping: Any = False, preserve_missing_labels: bool = False
     ) -> "CompressoArray":
         """:func:`remap` of a stream, by default this array's."""
         if isinstance(buf, Mapping):
             kept = bool(mapping) or preserve_missing_labels
             return CompressoArray(remap(self.binary, buf, kept))
-        return CompressoArray(
-            remap(buf, mapping, preserve_missing_labels)  # type: ignore[arg-type]
-        )
+        return CompressoArray(remap(buf, mapping, preserve_missing_labels))
 
     def __contains__(self, label: object) -> bool:
         return bool(np.isin(label, self.labels()))  # type: ignore[arg-type]
@@ -258,14 +233,12 @@ class CompressoArray:
 def header(buf: Buffer) -> dict[str, Any]:
     """The fields of a stream's header by name."""
     found = Header.unpack(buf)
-    sides = zip(("sz", "sy", "sx"), found.shape, strict=True)
-    steps = zip(("zstep", "ystep", "xstep"), found.step, strict=True)
     return {
         "magic": MAGIC,
         "format_version": found.version,
         "data_width": found.data_width,
-        **dict(sides),
-        **dict(steps),
+        **dict(zip(("sz", "sy", "sx"), found.shape, strict=True)),
+        **dict(zip(("zstep", "ystep", "xstep"), found.step, strict=True)),
         "id_size": found.n_ids,
         "value_size": found.n_values,
         "location_size": found.n_locations,
@@ -362,7 +335,8 @@ def reify_slices(slices: Any, sx: int, sy: int, sz: int) -> list[slice]:
     """Three slices with start, stop and step for any index of an array (sx, sy, sz)."""
     found = []
     for key, size in zip(split_index(slices, (sx, sy, sz)), (sx, sy, sz), strict=True):
-        found.append(slice(*(key if isinstance(key, slice) else slice(key, key + 1)).indices(size)))
+        given = key if isinstance(key, slice) else slice(key, key + 1)
+        found.append(slice(*given.indices(size)))
         if found[-1].step < 0:
             raise ValueError(f"a step must not be negative, as in {key}")
     return found
@@ -394,24 +368,14 @@ def _volume(data: Labels) -> Labels:
     array = unmasked(data)
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
-    if array.ndim > 3:
-        raise LabelTypeError(f"labels must have at most three dimensions, not {array.ndim}")
-    if array.dtype.kind not in "ub":
+    if array.ndim > 3 or array.dtype.kind not in "ub":
         raise LabelTypeError(
-            f"a cpso stream holds unsigned integers or bool, not {array.dtype.name}. Convert the "
-            "labels, or use compresso.dumps"
+            "a cpso stream holds unsigned integers or bool of at most three dimensions, not "
+            f"{array.dtype.name} of {array.ndim}. Convert the labels, or use compresso.dumps"
         )
     if array.dtype.kind == "b":
         array = array.view(np.uint8)
     return array.reshape(*array.shape, *(1,) * (3 - array.ndim)).T
-
-
-def _step(steps: Sequence[int]) -> tuple[int, int, int]:
-    """A window x, y, z as z, y, x; raises EncodeError unless it has 1 to 64 voxels."""
-    x, y, z = (int(step) for step in steps)
-    if min(x, y, z) < 1 or x * y * z > 64:
-        raise EncodeError(f"steps={x, y, z}: a window has at least 1 and at most 64 voxels")
-    return z, y, x
 
 
 def _slices(z: int | Sequence[int], nz: int) -> tuple[int, int]:
