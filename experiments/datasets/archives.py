@@ -119,9 +119,10 @@ READERS: dict[str, dict[str, Callable[[Path], Volume]]] = {
 NAMES = tuple(READERS)
 
 
-def is_archive(path: Path) -> bool:
-    """Whether a file has the name of a published archive, in upper or lower case."""
-    return path.name.lower().endswith(tuple(map(str.lower, NAMES)))
+def readers_of(path: Path) -> dict[str, Callable[[Path], Volume]]:
+    """The readers of a published archive, named in upper or lower case; {} for other files."""
+    name = path.name.lower()
+    return next((known for n, known in READERS.items() if name.endswith(n.lower())), {})
 
 
 def split_source(text: str) -> tuple[Path, str]:
@@ -131,22 +132,17 @@ def split_source(text: str) -> tuple[Path, str]:
 
 @contextmanager
 def open_volume(text: str) -> Iterator[Volume]:
-    """Open a file, a store or a published archive; raises FileError."""
+    """Open a file, a store or a published archive, which is read into memory; raises FileError."""
     path, inner = split_source(text)
-    if is_archive(path):
-        yield _read(path, inner)
-    else:
+    readers = readers_of(path)
+    if not readers:
         with volumes.open(text) as volume:
             yield volume
-
-
-def _read(path: Path, inner: str) -> Volume:
-    """Read an archive into memory; raises FileError."""
-    known = next(r for n, r in READERS.items() if path.name.lower().endswith(n.lower()))
-    if inner not in known:
-        raise FileError(f"{path}: the archive has {', '.join(known)}. Append one after a colon.")
+        return
+    if inner not in readers:
+        raise FileError(f"{path}: the archive has {', '.join(readers)}. Append one after a colon.")
     try:
-        volume = known[inner](path)
+        volume = readers[inner](path)
         if len(volume.shape) != 3 or volume.dtype.kind not in "uib":
             raise ValueError(f"{volume.dtype} of shape {volume.shape}, not 3-D integers")
     except (MissingPackageError, MemoryError):
@@ -154,4 +150,4 @@ def _read(path: Path, inner: str) -> Volume:
     except Exception as error:  # libraries raise anything for another format
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FileError(f"{path}: not the archive it is named as, or damaged ({reason})") from None
-    return volume
+    yield volume

@@ -90,9 +90,8 @@ class Dataset:
     def found(self, directory: Path) -> "Dataset":
         """Return a published dataset with the first file of its layouts that exists."""
         texts = (str(directory / layout) for layout in self.layouts)
-        return replace(
-            self, text=next((t for t in texts if archives.split_source(t)[0].exists()), "")
-        )
+        found = (text for text in texts if archives.split_source(text)[0].exists())
+        return replace(self, text=next(found, ""))
 
     @contextmanager
     def open(self) -> Iterator[Volume]:
@@ -122,7 +121,7 @@ class Dataset:
         damaged file costs only its own rows, so it is not an error here.
         """
         path, _ = archives.split_source(self.text)
-        if self.text and (self.group == SYNTHETIC or archives.is_archive(path)):
+        if self.text and (self.group == SYNTHETIC or archives.readers_of(path)):
             return []
         store = volumes.names_store(self.text)
         try:
@@ -155,7 +154,7 @@ class Dataset:
         about |= {"origin": self.url, "licence": self.licence or "see origin"}
         about |= {"download_bytes": self.download or None}
         try:
-            if self.text and not archives.is_archive(archives.split_source(self.text)[0]):
+            if self.text and not archives.readers_of(archives.split_source(self.text)[0]):
                 with self.open() as volume:
                     about["size"] = f"{extent(volume.shape)} {volume.dtype.name}"
         except Exception as error:  # a damaged file must not hide the other datasets

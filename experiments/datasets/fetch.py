@@ -54,10 +54,9 @@ def fetch(
     ``mirror``, the published file or store is taken from that address. ``announce`` is called with
     lines about the size of the download and its checksum.
 
-    Raises SpecError for an unknown name, and DatasetError for a failed download, a wrong checksum,
-    or a file that is not such an archive. A file gets its name only after it was checked.
+    Raises DatasetError for a failed download, a wrong checksum, or a file that is not such an
+    archive. A file gets its name only after it was checked.
     """
-    check_names([name])
     dataset = CATALOGUE[name]
     target, file = directory / f"{name}.h5", dataset.url.rsplit("/", 1)[1]
     present = target if target.exists() else split_source(dataset.found(directory).text or file)[0]
@@ -92,15 +91,12 @@ def _fetch_file(
     """Download a file, unless it is there and intact, check it, and convert it."""
     if file.exists():
         with suppress(ValueError, FileError):
-            _check(file, dataset.checksum)
-            convert(file, dataset.inner, target, url)
+            _convert(url, dataset, file, target)
             return
     with temporary_folder(file.parent) as folder:
         found = folder / file.name
         _download(url, found, dataset.download, announce, hidden)
-        digest = _check(found, dataset.checksum)
-        announce(f"{digest} ({'as published' if dataset.checksum else 'none is published'})")
-        convert(found, dataset.inner, target, url)
+        announce(_convert(url, dataset, found, target))
         os.replace(found, file)
 
 
@@ -120,22 +116,26 @@ def _download(
         raise OSError(f"received {received} of {length} bytes")
 
 
-def _check(path: Path, checksum: str) -> str:
-    """Return the digest of a file, by the algorithm of its checksum; raises ValueError."""
-    algorithm, _, expected = (checksum or "sha256:").partition(":")
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, algorithm).hexdigest()
+def _convert(url: str, dataset: Dataset, file: Path, target: Path) -> str:
+    """Check a file and write its volume with metadata and origin; returns a line about its digest.
+
+    Raises ValueError for another digest than the published one.
+    """
+    algorithm, _, expected = (dataset.checksum or "sha256:").partition(":")
+    digest = _digest(file, algorithm)
     if expected and digest != expected:
         raise ValueError(f"its {algorithm.upper()} is {digest}, not {expected}")
-    return f"{algorithm.upper()} {digest}"
-
-
-def convert(path: Path, inner: str, target: Path, url: str) -> None:
-    """Write a volume as dataset ``main``, with its metadata and origin."""
-    with open_volume(f"{path}:{inner}" if inner else str(path)) as volume:
+    inner = dataset.inner
+    with open_volume(f"{file}:{inner}" if inner else str(file)) as volume:
         labels = np.ascontiguousarray(volume.read(0, volume.shape[0]))
-    origin = {"url": url, "file": path.name, "inner": inner, "sha256": _check(path, "").split()[1]}
+    origin = {"url": url, "file": file.name, "inner": inner, "sha256": _digest(file, "sha256")}
     _write(target, volume, [labels], origin)
+    return f"{algorithm.upper()} {digest} ({'as published' if expected else 'none is published'})"
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def _write(target: Path, volume: Volume, parts: Iterable[Labels], origin: dict[str, str]) -> None:
