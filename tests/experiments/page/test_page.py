@@ -71,7 +71,7 @@ def written(tmp_path_factory):
     rows += results_of(EVIL, "em", {("crackle", "none"): 1}, **failed)
     table = tabulate(rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "RESULTS", {"pareto": figures.RESULTS["pareto"]})
+        patch.setattr(figures, "RESULTS", {"speeds": figures.RESULTS["speeds"]})
         drawn = list(figures.draw_all(table, folder))
     answer = {"encoding": "cpso", "compression": "zstd", "why": "the <smallest>", "ratio": 71.5}
     answer["command"] = "compresso compress"
