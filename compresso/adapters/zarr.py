@@ -74,7 +74,7 @@ class CompressoCodec(ChunkCodec, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMi
         return chunk_spec.prototype.buffer.from_bytes(data)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        labels = self._layout(chunk_spec).decode(_view(chunk_data))
+        labels = self._layout(chunk_spec).decode(chunk_data.as_buffer_like())
         return chunk_spec.prototype.nd_buffer.from_numpy_array(labels)
 
     async def _encode_single(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer:
@@ -100,19 +100,19 @@ class CompressoCodec(ChunkCodec, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMi
             data = await byte_getter.get(prototype)
             if data is None:
                 return None
-            labels = await asyncio.to_thread(layout.decode, _view(data))
+            labels = await asyncio.to_thread(layout.decode, data.as_buffer_like())
         else:
             first, last, selection = part
             head = await byte_getter.get(prototype, RangeByteRequest(0, layout.head_bytes))
             if head is None:
                 return None
-            span = RangeByteRequest(*layout.span(_view(head), first, last))
+            start = head.as_buffer_like()
+            span = RangeByteRequest(*layout.span(start, first, last))
             body = await byte_getter.get(prototype, span)
             if body is None:
                 raise DecodeError("chunk: it was deleted while being read")
-            labels = await asyncio.to_thread(
-                layout.decode_steps, _view(head), _view(body), first, last
-            )
+            steps = body.as_buffer_like(), first, last
+            labels = await asyncio.to_thread(layout.decode_steps, start, *steps)
         return prototype.nd_buffer.from_numpy_array(np.asarray(labels[selection]))
 
 
@@ -126,12 +126,6 @@ def _name(byte_getter: ByteGetter) -> str:
     return key or f"chunk {getattr(byte_getter, 'chunk_coords', '')} of a shard"
 
 
-def _view(data: Buffer) -> memoryview:
-    """The bytes of a Zarr buffer."""
-    plain: Any = np.ascontiguousarray(data.as_numpy_array())
-    return memoryview(plain)
-
-
 def _part(selection: Any, layout: ChunkFormat) -> tuple[int, int, Any] | None:
     """The range of steps along the first axis that a selection needs, and the selection in it.
 
@@ -142,12 +136,8 @@ def _part(selection: Any, layout: ChunkFormat) -> tuple[int, int, Any] | None:
         return None
     wanted = selection[0]
     steps = np.arange(size)[wanted]
-    backward = isinstance(wanted, slice) and wanted.step is not None and wanted.step < 0
-    if backward or not steps.size or steps.max() - steps.min() + 1 == size:
+    if not steps.size or np.ptp(steps) + 1 == size:
         return None
     first, last = int(steps.min()), int(steps.max()) + 1
-    moved: Any = steps - first  # the wanted index, unless it is a slice
-    if isinstance(wanted, slice):
-        start, stop, step = wanted.indices(size)
-        moved = slice(start - first, stop - first, step)
+    moved = slice(None, None, wanted.step) if isinstance(wanted, slice) else steps - first
     return first, last, (moved, *selection[1:])

@@ -16,22 +16,14 @@ from xxhash import xxh3_64_intdigest
 
 from compresso.arrays import LIMIT, Labels
 from compresso.codec import ignore
+from compresso.container import layout
 from compresso.container.group import GroupRecord, decode_group, fill
-from compresso.container.layout import (
-    GROUP_BYTES,
-    MARK,
-    End,
-    GroupHead,
-    read_end,
-    read_head,
-    unpack_group,
-)
 from compresso.errors import DecodeError, FileError
 from compresso.parallel import Progress, in_order, shares
 
 STEP = 1 << 20  # bytes that are searched for a mark at once
 #: The heads of groups by their number, and where the body of each begins; in the order of the file.
-GroupHeads = dict[int, list[tuple[int, GroupHead]]]
+GroupHeads = dict[int, list[tuple[int, layout.GroupHead]]]
 
 
 class Source:
@@ -117,10 +109,10 @@ class Reader:
         source = self._source = Source(file)
         self._salvage, self._limit, self._memory = salvage, limit, memory
         self._in_place = True  # whether the index in the end gives the offsets of the groups
-        self._end = last = read_end(source.at, source.size)
+        self._end = last = layout.read_end(source.at, source.size)
         self._fault = ""
         try:
-            self._head = read_head(source.at)
+            self._head = layout.read_head(source.at)
             self._start = len(self._head.data)  # of the groups
         except DecodeError as error:
             if last is None:
@@ -238,8 +230,8 @@ class Reader:
         check = int(self._end.entries["check"][number]) if self._end else None
         if self._end and self._in_place:
             start, stop = map(int, self._end.edges[number : number + 2])
-            head = unpack_group(self._source.at(start, GROUP_BYTES), self._head.key)
-            at = start + GROUP_BYTES
+            head = layout.unpack_group(self._source.at(start, layout.GROUP_BYTES), self._head.key)
+            at = start + layout.GROUP_BYTES
             if head and head.check == check and at + head.group.body_bytes == stop:
                 return at, head.group
             if head and not self._salvage:
@@ -251,19 +243,19 @@ class Reader:
                 return at, head.group
         raise DecodeError("group header missing or damaged")
 
-    def _ends_at(self, stop: int, end: End | None) -> bool:
+    def _ends_at(self, stop: int, end: layout.End | None) -> bool:
         """Whether an end that was read before byte ``stop`` is this file's, and in its place."""
         if end is None or end.head.data != self._head.data:
             return False
         return int(end.edges[-1]) + self._head.end_bytes == stop
 
-    def _find_end(self, last: End | None) -> str:
+    def _find_end(self, last: layout.End | None) -> str:
         """Find the end if it is not the last of the file; returns the fault of the file."""
         size, n_groups = self._source.size, len(self.description.groups)
         starts = [at + head.group.body_bytes for at, head in self._scanned.get(n_groups - 1, ())]
         for start in starts[:1] if n_groups else [len(self._head.data)]:
             stop = start + self._head.end_bytes
-            end = read_end(self._source.at, stop)
+            end = layout.read_end(self._source.at, stop)
             if self._ends_at(stop, end):
                 self._end = end
                 return f"{size - stop} bytes follow its end"
@@ -283,12 +275,12 @@ class Reader:
         found: GroupHeads = {}
         at = search = self._start
         while True:
-            head = unpack_group(self._source.at(at, GROUP_BYTES), self._head.key)
+            head = layout.unpack_group(self._source.at(at, layout.GROUP_BYTES), self._head.key)
             if head:
-                search = at + GROUP_BYTES
+                search = at + layout.GROUP_BYTES
                 found.setdefault(head.number, []).append((search, head))
                 at = search + head.group.body_bytes
-            elif (at := self._source.find(MARK, search)) < 0:
+            elif (at := self._source.find(layout.MARK, search)) < 0:
                 return found
             else:
                 search = at + 1

@@ -8,8 +8,8 @@ not depend on the number of slices.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -59,39 +59,25 @@ class Phantom(Synthetic):
         return Volume(self.size[::-1], made.dtype, fetch_box=made.fetch, chunk=(1, 1, 1))
 
 
-def _noise(shape: Shape, box: Box) -> Labels:
+PATTERNS = ("noise", "checkerboard", "coins", "blank")
+
+
+def _pattern(kind: str, shape: Shape, box: Box) -> Labels:
+    """Make a box of a pattern of a shape."""
+    made = np.full(shape_of(box), 7, np.uint64)  # blank
     z, y, x = np.ogrid[slices_of(box)]
-    return np.asarray(1 + x + shape[2] * (y + shape[1] * z), np.uint64)
-
-
-def _checkerboard(_: Shape, box: Box) -> Labels:
-    z, y, x = np.ogrid[slices_of(box)]
-    return np.asarray((z + y + x) % 2, np.uint64)
-
-
-def _coins(shape: Shape, box: Box) -> Labels:
-    """Slice by slice, because each coin is tossed after the one before."""
-    random = np.random.RandomState(0)
-    (z0, z1), *across = box
-    made = np.empty(shape_of(box), np.uint64)
-    for z in range(z1):
-        tossed = random.randint(2, size=shape[1:])
-        if z >= z0:
-            made[z - z0] = tossed[slices_of(tuple(across))]
+    if kind == "noise":  # every voxel has a label of its own
+        made[:] = 1 + x + shape[2] * (y + shape[1] * z)
+    elif kind == "checkerboard":  # no voxel has the label of a neighbour
+        made[:] = (z + y + x) % 2
+    elif kind == "coins":  # one of two labels at random; each is tossed after the one before
+        random = np.random.RandomState(0)
+        (z0, z1), *across = box
+        for number in range(z1):
+            tossed = random.randint(2, size=shape[1:])
+            if number >= z0:
+                made[number - z0] = tossed[slices_of(tuple(across))]
     return made
-
-
-def _blank(_: Shape, box: Box) -> Labels:
-    return np.full(shape_of(box), 7, np.uint64)
-
-
-#: Functions that make a box of a pattern of a shape.
-PATTERNS: dict[str, Callable[[Shape, Box], Labels]] = {
-    "noise": _noise,  # every voxel has a label of its own
-    "checkerboard": _checkerboard,  # no voxel has the label of a neighbour
-    "coins": _coins,  # one of two labels at random
-    "blank": _blank,  # one label
-}
 
 
 @dataclass(frozen=True)
@@ -110,9 +96,9 @@ class Pattern(Synthetic):
 
     def volume(self) -> Volume:
         """Return the volume."""
-        shape, make = self.size[::-1], PATTERNS[self.kind]
-        dtype = np.dtype(np.uint64)
-        return Volume(shape, dtype, fetch_box=lambda box: make(shape, box), chunk=(1, 1, 1))
+        shape, dtype = self.size[::-1], np.dtype(np.uint64)
+        fetch_box = partial(_pattern, self.kind, shape)
+        return Volume(shape, dtype, fetch_box=fetch_box, chunk=(1, 1, 1))
 
 
 KINDS: dict[str, type[Synthetic]] = {"phantom": Phantom, "pattern": Pattern}

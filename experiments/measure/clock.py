@@ -5,7 +5,6 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from time import perf_counter, perf_counter_ns
@@ -89,34 +88,29 @@ SHORTEST_S = 0.2
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """The state of the machine at one moment."""
+#: Seconds of a clock that only goes forward; the load average over a minute; seconds of all
+#: processors, including those that a virtual machine had to wait; those of this process and its
+#: threads; and its minor and major page faults.
+State = tuple[float, float, float, float, int, int]
 
-    at: float  # seconds of a clock that only goes forward
-    load: float  # load average over a minute
-    busy: float  # seconds of all processors; those that a virtual machine had to wait count
-    own: float  # processor seconds of this process, all its threads
-    faults: tuple[int, int]  # minor and major page faults of this process
 
-    @classmethod
-    def now(cls) -> "Surroundings":
-        """Return the state at this moment."""
-        times, usage = psutil.cpu_times()._asdict(), getrusage(RUSAGE_SELF)
-        # Time of a guest system is part of user and nice.
-        busy = sum(s for name, s in times.items() if not name.startswith(("idle", "io", "guest")))
-        load, own = round(os.getloadavg()[0], 2), usage.ru_utime + usage.ru_stime
-        return cls(perf_counter(), load, busy, own, (usage.ru_minflt, usage.ru_majflt))
+def state() -> State:
+    """Return the state of the machine at this moment."""
+    times, usage = psutil.cpu_times()._asdict(), getrusage(RUSAGE_SELF)
+    # Time of a guest system is part of user and nice.
+    busy = sum(s for name, s in times.items() if not name.startswith(("idle", "io", "guest")))
+    load, own = round(os.getloadavg()[0], 2), usage.ru_utime + usage.ru_stime
+    return perf_counter(), load, busy, own, usage.ru_minflt, usage.ru_majflt
 
-    def until(self, end: "Surroundings") -> Row:
-        """Return the columns of a row for a measurement from here to ``end``."""
-        minor, major = np.subtract(end.faults, self.faults).tolist()
-        row: Row = {"minor_faults": minor, "major_faults": major, "load": self.load, "governor": ""}
-        with suppress(OSError):  # not every system reports how it chooses the frequency
-            row["governor"] = GOVERNOR.read_text().strip()
-        elapsed = end.at - self.at
-        if elapsed >= SHORTEST_S:
-            others = (end.busy - self.busy) - (end.own - self.own)
-            share = others / elapsed / (os.cpu_count() or 1)
-            row["other_cpu"] = round(min(1.0, max(0.0, share)), 3)
-        return row
+
+def surroundings(before: State, after: State) -> Row:
+    """Return the columns of a row for a measurement between two states."""
+    elapsed, _, busy, own, minor, major = np.subtract(after, before).tolist()
+    row: Row = {"minor_faults": int(minor), "major_faults": int(major), "load": before[1]}
+    row["governor"] = ""
+    with suppress(OSError):  # not every system reports how it chooses the frequency
+        row["governor"] = GOVERNOR.read_text().strip()
+    if elapsed >= SHORTEST_S:
+        share = (busy - own) / elapsed / (os.cpu_count() or 1)
+        row["other_cpu"] = round(min(1.0, max(0.0, share)), 3)
+    return row

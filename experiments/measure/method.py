@@ -25,7 +25,7 @@ from compresso.parallel import Span, shares
 from compresso.text import file_size
 from experiments import HarnessError, records
 from experiments.datasets import LoadedVolume
-from experiments.measure.clock import Clock, Surroundings
+from experiments.measure.clock import Clock, state, surroundings
 from experiments.records import OK, Outcome, Row
 
 PIECE_BYTES = 1 << 30  # of raw labels that are decompressed at a time, at most
@@ -78,14 +78,14 @@ def measure(
     ``now`` returns nanoseconds. With ``new_array``, decode to a new array, too: ``decode_new_s``.
     """
     row = describe(volume, method, run)
-    start = Surroundings.now()
+    before = state()
     try:
         row |= _round_trip(volume.labels, method, Clock(now), new_array)
     except Exception as error:  # a bug of a codec, perhaps the user's own, costs only its row
         known = error.as_in(volume.labels.dtype) if isinstance(error, LabelError) else error
         return row | {"status": records.status_of(known)}
     differs = f"{Outcome.ERROR}: decoded labels differ"
-    return row | start.until(Surroundings.now()) | {"status": OK if row["lossless"] else differs}
+    return row | surroundings(before, state()) | {"status": OK if row["lossless"] else differs}
 
 
 def describe(volume: LoadedVolume, method: Method, run: int) -> Row:
