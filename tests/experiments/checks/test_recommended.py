@@ -15,14 +15,10 @@ def table(check, *words):
     return [line.split(" | ") for line in done.stdout.splitlines()[2:]]
 
 
-def test_samples_are_compared_with_the_volume(monkeypatch, tmp_path):
+def test_samples_are_compared_with_the_volume(monkeypatch):
     words = ("phantom:size=32x32x8", "--seeds", 1, "--methods", "cpso+zstd")
     ((_, said, *_),) = table(recommended.interval, *words)
     assert said == "measured whole: exact"
-    missing = CliRunner().invoke(recommended.interval, [str(tmp_path / "nothing.h5")])
-    assert missing.exit_code == 1
-    assert missing.stderr.startswith(f"Error: {tmp_path}/nothing.h5: ")
-    assert missing.stderr.count("\n") == 1
     monkeypatch.setattr(recommended, "plan", lambda _: ((8, 32, 32), 4))
     words = ("pattern:kind=noise,size=128x128x32", "--seeds", 2, "--methods", "none")
     ((_, name, contained, *_),) = table(recommended.interval, *words)
@@ -40,13 +36,10 @@ def candidate(compressor, ratio, compress, decompress):
     ("purpose", "best", "named", "verdict"),
     [
         (ARCHIVE, (200, 10, 10), (100, 900, 900), "50.0% of the best one's ratio"),
-        (GENERAL, (200, 900, 900), (100, 900, 900), "50.0% of the best one's ratio"),
         (GENERAL, (200, 900, 510), (100, 900, 900), "no difference"),  # 510 may be 490
         (GENERAL, (200, 900, 900), (300, 900, 490), "no difference"),  # 490 may be 510
         (GENERAL, (200, 900, 900), (300, 900, 400), "too slow"),
         (GENERAL, (100, 400, 400), (200, 300, 300), "too slow"),  # none is as fast as a disk
-        (GENERAL, (100, 400, 400), (200, 390, 390), "no difference"),
-        (INTERACTIVE, (200, 900, 9000), (190, 900, 9000), "95.0% of the best one's ratio"),
         (INTERACTIVE, (200, 900, 9000), (300, 900, 1000), "too slow"),
     ],
 )

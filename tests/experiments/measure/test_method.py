@@ -13,7 +13,7 @@ from compresso.container import description
 from compresso.encodings.none import Raw
 from experiments import records
 from experiments.datasets import Dataset, LoadedVolume
-from experiments.measure import Method, combine, method
+from experiments.measure import Method, method
 from tests.helpers.codecs import Absent, Buggy, Changed, Forgetful, Stored
 from tests.helpers.memory import peak
 
@@ -34,13 +34,6 @@ def measured(labels, encoding, compressor, threads=1, run=1):
 def small_groups(monkeypatch):
     """Groups of 4 slices of 8 x 10 voxels, if there are several threads."""
     monkeypatch.setattr(description, "GROUP_VOXELS", 4 * 8 * 10)
-
-
-def test_every_encoding_has_every_compressor_or_stands_alone():
-    first = [encodings.parse(name) for name in ("png", "none", "cpso")]
-    second = [compressors.parse(name) for name in ("zlib", "lzma")]
-    expected = ["raw + zlib", "raw + lzma", "cpso + zlib", "cpso + lzma", "png"]
-    assert [str(one) for one in combine(first, second)] == expected
 
 
 @pytest.mark.parametrize("dtype", [np.int16, bool, ">u4"])

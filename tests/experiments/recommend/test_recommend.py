@@ -3,7 +3,6 @@
 import importlib
 import json
 import shlex
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -18,18 +17,7 @@ from experiments import recommend, records
 from experiments.commands import main
 from experiments.datasets import Dataset
 from experiments.recommend import candidates
-from experiments.recommend.candidates import (
-    ARCHIVE,
-    GENERAL,
-    INTERACTIVE,
-    PURPOSES,
-    Blank,
-    Candidate,
-    Doubt,
-    Measurer,
-    Stages,
-    methods,
-)
+from experiments.recommend.candidates import ARCHIVE, GENERAL, INTERACTIVE, PURPOSES, Candidate
 from experiments.recommend.estimate import size
 from experiments.recommend.sample import draw
 from tests.helpers.rows import method
@@ -70,9 +58,9 @@ def faked(monkeypatch, fake):
 def row(ratio, compress, decompress, native=8, megabytes=8):
     """A row by its ratio and MB/s, for labels of ``native`` bytes."""
     raw = megabytes * 1e6
-    found = {"raw_bytes": raw, "native_bytes": raw / 8 * native, "compressed_bytes": raw / ratio}
-    found |= {"encode_s": 0.0, "compress_s": megabytes / compress}
-    return good_row(**found, decompress_s=megabytes / decompress, decode_s=0.0)
+    sizes = {"raw_bytes": raw, "native_bytes": raw / 8 * native, "compressed_bytes": raw / ratio}
+    seconds = {"compress_s": megabytes / compress, "decompress_s": megabytes / decompress}
+    return good_row(**sizes, **seconds, encode_s=0.0, decode_s=0.0)
 
 
 def candidate(name, *numbers):
@@ -102,10 +90,6 @@ def test_the_smallest_that_is_fast_enough_is_chosen(purpose, found, name):
     assert chosen(purpose, [candidate(one, *numbers) for one, numbers in found.items()]) == name
 
 
-def test_the_reason_counts_only_methods_that_at_least_halve_the_labels():
-    assert "no method that at least halves" in GENERAL.why(candidate("zstd", 2, 400, 400), 1)
-
-
 @pytest.mark.parametrize("purpose", PURPOSES)
 def test_a_candidate_stays_open_as_long_as_it_may_be_chosen(purpose):
     """Change every ratio and speed by less than the doubt: the choice was always open."""
@@ -115,7 +99,10 @@ def test_a_candidate_stays_open_as_long_as_it_may_be_chosen(purpose):
         shift = np.exp(random.uniform(-1, 1, (5, 3)) * np.log((1.09, 1.14, 1.14)))
         found = [candidate(*line) for line in zip(names, *numbers.T, strict=True)]
         others = [candidate(*line) for line in zip(names, *(numbers * shift).T, strict=True)]
-        still = {one.method.compressor.spec for one in purpose.contenders(found, Doubt(1.2, 1.3))}
+        still = {
+            one.method.compressor.spec
+            for one in purpose.contenders(found, candidates.Doubt(1.2, 1.3))
+        }
         assert {chosen(purpose, others), chosen(purpose, found)} <= still
 
 
@@ -126,7 +113,7 @@ def test_what_cannot_be_chosen_is_not_measured_again(monkeypatch):
     faked(monkeypatch, lambda _, __, m: row(*(found[m.compressor.spec][i] for i in (0, 1, 1))))
     sample = draw(of_array(np.ones((4, 8, 8), np.uint8)), (4, 8, 8), 0)
     rows = []
-    stages = Stages(sample, Dataset("made"), 5, Measurer(record=rows.append))
+    stages = candidates.Stages(sample, Dataset("made"), 5, candidates.Measurer(record=rows.append))
     reached = stages.on_sample([method("cpso", name) for name in found])
     runs = {one.method.compressor.spec: len(one.rows) for one in reached}
     # lzma is the smallest, zstd of those above 500 MB/s, and zlib the soonest: 4.9 s per gigavoxel.
@@ -137,17 +124,16 @@ def test_what_cannot_be_chosen_is_not_measured_again(monkeypatch):
 
 def test_ratios_and_speeds_include_the_blank_part():
     content, rest = row(100, 8, 8, 1, megabytes=0.008), row(8e6, 8000, 8000, 1)
-    one = Candidate(FEW[0], (content,) * 3, Blank(0.99, 0.001, rest))
+    one = Candidate(FEW[0], (content,) * 3, candidates.Blank(0.99, 0.001, rest))
     assert one.ratio == pytest.approx(8 / (0.01 * 0.08 + 0.99 * 0.001))
     assert one.native_ratio == pytest.approx(one.ratio / 8)
     assert one.compress.value == pytest.approx(0.01 * 1e-6 + 0.99 * 1e-9)
-    failed = replace(one, blank=Blank(0.99, 0.0, rest | {"status": "error: no"}))
+    failed = replace(one, blank=candidates.Blank(0.99, 0.0, rest | {"status": "error: no"}))
     assert failed.failure == "error: no"
 
 
 def test_json_has_the_exact_ratio_of_a_small_volume(tmp_path, run):
-    """With every method but raw labels; standard output is one object."""
-    assert "raw" not in map(str, methods())
+    assert "raw" not in map(str, candidates.methods())
     labels = np.random.default_rng(0).integers(9, size=(3, 5, 6)).astype("i2")
     labels = labels.repeat(4, axis=1).repeat(4, axis=2)
     np.save(tmp_path / "a.npy", labels)
@@ -161,9 +147,8 @@ def test_json_has_the_exact_ratio_of_a_small_volume(tmp_path, run):
         assert answer["low"] == answer["ratio"] == answer["high"]
         assert (answer["dtype"], answer["native_ratio"]) == ("int16", answer["ratio"] / 4)
         assert answer["seconds_low"] is answer["seconds_high"] is None  # of a single run
-    table = records.read(tmp_path / "r.csv")
-    assert f"{len(table)} rows added" in result.stderr
-    assert Counter(table["chunk"])["0-24x0-20x0-3"] >= 8  # the box of random access
+    chunks = records.read(tmp_path / "r.csv")["chunk"].tolist()
+    assert chunks.count("0-24x0-20x0-3") >= 8  # the box of random access
 
 
 def test_the_printed_commands_work(tmp_path, run, few, monkeypatch, zarr):
@@ -192,8 +177,6 @@ def test_a_method_that_fails_on_a_box_is_not_for_boxes(run, few, monkeypatch, ev
     wrong = {"status": "error: decoded labels differ"}
     faked(monkeypatch, lambda r, v, m: r | wrong if v.chunk and str(m) in failing else r)
     result = run(*SMALL, "--json", code=1)
-    lines = {line for line in result.stderr.splitlines() if line.startswith("! ")}
-    assert lines <= {f"! {one}: error: decoded labels differ" for one in failing}
     answers = json.loads(result.stdout)
     assert list(answers) == (NAMES[:-1] if every else NAMES)
     broken = {"status": "error: broken"}
@@ -204,18 +187,12 @@ def test_a_method_that_fails_on_a_box_is_not_for_boxes(run, few, monkeypatch, ev
         assert method_name(found["encoding"], found["compression"]) not in failing
 
 
-@pytest.mark.parametrize(
-    "labels",
-    [
-        np.zeros((0, 4, 4), "u1"),
-        np.random.default_rng(0).integers(256, size=(4, 32, 32), dtype="u1"),  # no labels
-    ],
-)
-def test_a_volume_without_an_answer_is_one_line(tmp_path, run, few, labels):
-    np.save(tmp_path / "a.npy", labels)
-    result = run(tmp_path / "a.npy", code=1)
-    assert len(result.stderr.strip().splitlines()) == 1
-    assert not result.stdout
+def test_a_volume_without_an_answer_is_one_line(tmp_path, run, few):
+    noise = np.random.default_rng(0).integers(256, size=(4, 32, 32), dtype="u1")
+    for labels in (noise[:0], noise):
+        np.save(tmp_path / "a.npy", labels)
+        result = run(tmp_path / "a.npy", code=1)
+        assert (len(result.stderr.strip().splitlines()), result.stdout) == (1, "")
 
 
 @pytest.mark.parametrize("wrong", ["--sample 0", "--sample 1.5", "--chunks 8x8", "--runs 0"])

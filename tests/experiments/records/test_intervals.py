@@ -108,10 +108,3 @@ def test_failures_and_encodings_that_were_trained_on_the_volume():
     assert "lossless" not in other
     rows = [row(compression=name, lossless=False, status="error: no") for name in "abc"]
     assert render(records.tabulate(rows)).count("error: no") == 1  # all runs have this reason
-
-
-def test_long_codec_strings_are_shortened():
-    rows = [row(encoding="compresso:" + "x" * 90, compression="zstd:level=19", run=1)]
-    lines = render(records.tabulate(rows)).splitlines()
-    assert max(map(len, lines)) <= 100
-    assert any("\u2026" in line for line in lines)

@@ -17,7 +17,6 @@ from experiments.records.results import (
     newest,
     pareto_front,
 )
-from experiments.text import natural
 from tests.helpers.rows import row
 
 
@@ -137,10 +136,3 @@ def test_the_best():
     items = [(1, 9), (2, 8), (2, 8), (3, 1), (2, 3), (5, math.nan), (4, 1)]
     found = pareto_front(items, lambda item: item[0], lambda item: item[1])
     assert found == [(4, 1), (2, 8), (1, 9)]
-
-
-def test_natural_order():
-    texts = ["zstd:level=10", "zstd:level=2", "zstd:level=-5", "zstd", "a:x=1.5", "a:x=1.25", "A9"]
-    assert sorted(texts, key=natural) == [
-        *("A9", "a:x=1.25", "a:x=1.5", "zstd", "zstd:level=-5", "zstd:level=2", "zstd:level=10")
-    ]
