@@ -16,12 +16,6 @@ BANNER = r"""
 """
 
 
-def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
-    """Keep an old promise."""
-    if show:
-        click.echo(BANNER)
-
-
 @options.command(
     "compresso lzma phantom",
     "all all my.h5:/labels --runs 3",
@@ -58,15 +52,7 @@ def _show_bockwurst(ctx: click.Context, _: click.Parameter, show: bool) -> None:
     help="Format of the printed results.",
 )
 @click.option("--json", "form", flag_value="json", help="The same as --format json.")
-@click.option(
-    "-b",
-    "--bockwurst",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_show_bockwurst,
-    help="Show me some bockwurst.",
-)
+@click.option("-b", "--bockwurst", is_flag=True, help="Show me some bockwurst.")
 def grid(
     encoding: str,
     compression: str,
@@ -77,6 +63,7 @@ def grid(
     figures: Path,
     plot: bool,
     form: str,
+    bockwurst: bool,
     verbose: bool,
     quiet: bool,
     restart: bool,
@@ -97,6 +84,8 @@ def grid(
     from experiments.commands import _run
     from experiments.measure import Grid, combine
 
+    if bockwurst:
+        click.echo(BANNER)
     in_processes = settings["timeout"] or settings["isolated"]
     if in_processes and (settings["scheduler"] or settings["chunks"]):
         raise click.UsageError(

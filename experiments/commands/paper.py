@@ -27,7 +27,6 @@ def paper(
     dataset: str,
     directory: Path,
     slices: int | None,
-    timeout: float | None,
     output: Path,
     restart: bool,
     only_report: bool,
@@ -52,15 +51,13 @@ def paper(
     from experiments.commands import _run
     from experiments.measure import Grid
 
-    if only_report and dataset == "all":  # those measured, downloaded or not
-        measured = set(_run.read(output)["dataset"])
-        chosen = [one for one in datasets.known(directory) if one.name in measured]
-    else:
-        chosen = datasets.choose(dataset, directory)
-    _run.print_notes([one for one in chosen if one.text or not only_report], slices)
     if only_report:
-        _report(_rows_of(chosen, output), chosen, slices, figures, plot)
+        table, chosen = _measured(dataset, directory, output)
+        _run.print_notes([one for one in chosen if one.text], slices)
+        _report(table, chosen, slices, figures, plot)
         return
+    chosen = datasets.choose(dataset, directory)
+    _run.print_notes(chosen, slices)
     methods = paper.all_methods()
     if not quiet:
         names = ", ".join(one.name for one in chosen)
@@ -76,7 +73,6 @@ def paper(
         output,
         first=1,
         slices=slices,
-        timeout=timeout,
         patience=PATIENCE,
         resume=not restart,
         **settings,
@@ -86,20 +82,25 @@ def paper(
     _run.finish(grid, rows, added, quiet, None, dataset)
 
 
-def _rows_of(chosen: "Sequence[Dataset]", output: Path) -> "pd.DataFrame":
-    """The rows of some datasets in the CSV; raises ResultsError if there are none."""
-    from experiments import ResultsError
+def _measured(
+    dataset: str, directory: Path, output: Path
+) -> tuple["pd.DataFrame", "list[Dataset]"]:
+    """The rows of the given datasets, and these; all are those measured, downloaded or not."""
+    from experiments import ResultsError, datasets
     from experiments.commands import _run
 
     table = _run.read(output)
+    names = set(table["dataset"])
+    if dataset == "all":
+        chosen = [one for one in datasets.known(directory) if one.name in names]
+    else:
+        chosen = datasets.choose(dataset, directory)
     table = table[table["dataset"].isin([one.name for one in chosen])]
-    absent = [one.name for one in chosen if one.name not in set(table["dataset"])]
-    if absent:
-        line = f"{output}: no rows of {', '.join(absent)}"
-        if table.empty:
-            raise ResultsError(f"{line}. Measure first, without --only-report")
-        click.echo(line, err=True)
-    return table
+    if table.empty:
+        raise ResultsError(f"{output}: no rows of {dataset}. Measure first, without --only-report")
+    if absent := [one.name for one in chosen if one.name not in names]:
+        click.echo(f"{output}: no rows of {', '.join(absent)}", err=True)
+    return table, chosen
 
 
 def _report(
@@ -121,14 +122,11 @@ def _report(
         measured = set(rows["fingerprint"][rows["dataset"] == dataset.name]) - {""}
         if not measured:  # the rows have the reason
             continue
-        if not dataset.text:
-            reason = "not downloaded, so windows and slices are not drawn"
-            click.echo(f"{dataset.name}: {reason}", err=True)
-            continue
-        volume = dataset.load(slices)
-        if volume.fingerprint not in measured:
-            reason = "the labels differ from those measured; windows and slices are not drawn"
-            click.echo(f"{dataset.name}: {reason}", err=True)
+        reason = "" if dataset.text else "not downloaded"
+        if not reason and (volume := dataset.load(slices)).fingerprint not in measured:
+            reason = "the labels differ from those measured"
+        if reason:
+            click.echo(f"{dataset.name}: {reason}, so windows and slices are not drawn", err=True)
             continue
         covered.append(paper.coverage(volume))
         if plot:
