@@ -50,24 +50,6 @@ def main() -> None:
     """Check what recommend says."""
 
 
-def estimates(
-    methods: list[Method], dataset: Dataset, seeds: int
-) -> dict[Method, tuple[list[Interval], int]]:
-    """The estimate of each seed, and the bytes of the whole volume; none if all of it is read."""
-    found: dict[Method, list[Interval]] = {method: [] for method in methods}
-    with dataset.open() as volume:
-        chunk, count = plan(volume.shape)
-        if not count:
-            return {}
-        for seed in range(seeds):
-            sample = draw(volume, chunk, count, seed)
-            for method in methods:
-                stacked = size(method, stack(sample.chunks))
-                found[method].append(estimate_size(method, sample, stacked))
-        labels = volume.read_box(volume.box)
-    return {method: (found[method], size(method, labels)) for method in methods}
-
-
 @main.command(cls=Program)
 @ARGUMENT
 @click.option("--seeds", type=click.IntRange(1), default=20, help="Number of samples.")
@@ -80,10 +62,19 @@ def interval(names: tuple[str, ...], seeds: int, methods: str, directory: Path) 
 
     def lines() -> Iterator[list[object]]:
         for dataset in (d for name in names for d in datasets.choose(name, directory)):
-            found = estimates(chosen, dataset, seeds)
-            if not found:
-                yield [dataset.name, "measured whole: exact", "", "", ""]
-            for method, (sizes, truth) in found.items():
+            with dataset.open() as volume:
+                chunk, count = plan(volume.shape)
+                if not count:
+                    yield [dataset.name, "measured whole: exact", "", "", ""]
+                    continue
+                found: dict[Method, list[Interval]] = {method: [] for method in chosen}
+                for sample in (draw(volume, chunk, count, seed) for seed in range(seeds)):
+                    for method, sizes in found.items():
+                        stacked = size(method, stack(sample.chunks))
+                        sizes.append(estimate_size(method, sample, stacked))
+                labels = volume.read_box(volume.box)
+            for method, sizes in found.items():
+                truth = size(method, labels)
                 contained = sum(one.low <= truth <= one.high for one in sizes)
                 width = np.median([(one.high - one.low) / 2 / one.value for one in sizes])
                 error = np.array([one.value for one in sizes]) / truth
@@ -105,8 +96,7 @@ def verdict(purpose: Purpose, candidates: list[Candidate], best: Candidate, meth
         return "failed"
     if method == best.method:
         return "the best"
-    low, high = purpose.bounds(candidates, DOUBT)
-    least, most = purpose.limits(low, high)
+    low, high, least, most = purpose.bounds(candidates, DOUBT)
     if low[place[method]] > most:
         return "too slow"
     share = candidates[place[method]].ratio / best.ratio

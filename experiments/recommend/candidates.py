@@ -118,8 +118,8 @@ class Candidate:
     def ratio(self) -> float:
         """8 bytes per voxel divided by the compressed bytes."""
         row = self.rows[0]
-        size = 8 * row["compressed_bytes"] / row["raw_bytes"]
-        return float(8 / self._mixed(size, self.blank.bytes))
+        nbytes = 8 * row["compressed_bytes"] / row["raw_bytes"]
+        return float(8 / self._mixed(nbytes, self.blank.bytes))
 
     @property
     def native_ratio(self) -> float:
@@ -179,19 +179,14 @@ class Purpose:
 
     def bounds(
         self, candidates: Sequence[Candidate], doubt: Doubt
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The least and the most seconds that each candidate may take."""
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]:
+        """The least and the most seconds of each candidate, and those that may be fast enough."""
         found = [(8 / one.ratio, one.compress.value, one.decompress.value) for one in candidates]
-        numbers, factors = (
-            np.array(found).T,
-            np.array([[doubt.ratio], [doubt.speed], [doubt.speed]]),
-        )
-        return self.seconds(*(numbers / factors)), self.seconds(*(numbers * factors))
-
-    def limits(self, *bounds: NDArray[np.float64]) -> tuple[float, float]:
-        """The least and the most seconds that may be fast enough, from those of all candidates."""
-        least, most = (max(self.limit, self.slower * float(each.min())) for each in bounds)
-        return least, most
+        factors = np.array([doubt.ratio, doubt.speed, doubt.speed])
+        low = self.seconds(*np.divide(found, factors).T)
+        high = self.seconds(*np.multiply(found, factors).T)
+        least, most = (max(self.limit, self.slower * float(each.min())) for each in (low, high))
+        return low, high, least, most
 
     def contenders(
         self, candidates: Sequence[Candidate], doubt: Doubt = AS_MEASURED
@@ -201,8 +196,7 @@ class Purpose:
             return []
         packed = [one for one in candidates if one.native_ratio * doubt.ratio >= LEAST_RATIO]
         candidates = packed or candidates
-        low, high = self.bounds(candidates, doubt)
-        least, most = self.limits(low, high)
+        low, high, least, most = self.bounds(candidates, doubt)
         ratios = np.array([one.ratio for one in candidates])
         small = ratios >= ratios[high <= least].max(initial=0.0) / doubt.ratio
         fastest = (self.slower * low <= most) & (most > self.limit)

@@ -48,23 +48,21 @@ LONGEST_LIST = 1 << 24
 Announce = Callable[[str], None]
 
 
-@dataclass(frozen=True)
 class Positions:
     """The boxes that a chunk may have; they cover the volume, the last of each axis overlaps."""
 
-    shape: Shape
-    chunk: Shape
-
-    @property
-    def across(self) -> Shape:
-        """The number of positions along each axis."""
-        return tuple(-(-n // c) for n, c in zip(self.shape, self.chunk, strict=True))
+    def __init__(self, shape: Shape, chunk: Shape) -> None:
+        self.shape, self.chunk = shape, chunk
+        self.across = tuple(-(-n // c) for n, c in zip(shape, chunk, strict=True))
+        #: Of those that may have several labels.
+        self.numbers: Sequence[int] | NDArray[np.intp] = range(math.prod(self.across))
 
     def __len__(self) -> int:
-        return math.prod(self.across)
+        return len(self.numbers)
 
-    def __getitem__(self, number: int) -> Box:
-        axes = zip(np.unravel_index(number, self.across), self.shape, self.chunk, strict=True)
+    def __getitem__(self, at: int) -> Box:
+        where = np.unravel_index(self.numbers[at], self.across)
+        axes = zip(where, self.shape, self.chunk, strict=True)
         firsts = [min(int(i) * c, n - c) for i, n, c in axes]
         return tuple((a, a + c) for a, c in zip(firsts, self.chunk, strict=True))
 
@@ -154,11 +152,12 @@ def draw(
         labels = read(volume, volume.box)
         return Sample(volume, [labels], *_parts(of_array(labels), [volume.box], [labels], random))
     positions = Positions(volume.shape, chunk)
-    numbers, content = _stored(volume, positions, announce)
+    content = _stored(volume, positions, announce)
     for looked in (LOOKS_PER_CHUNK * count, MORE_LOOKS * LOOKS_PER_CHUNK * count):
-        looks = _look(volume, positions, numbers, looked, random, announce)
+        boxes = [positions[i] for i in _one_of_each(len(positions), looked, random)]
+        looks = _look(volume, boxes, random, announce)
         rare = looks["varies"].mean() < 1 / LOOKS_PER_CHUNK
-        if not rare or not content.share or len(looks) == len(numbers):
+        if not rare or not content.share or len(looks) == len(positions):
             break
     rare = rare and looks["varies"].any()
     pool = looks[looks["varies"]] if rare else looks
@@ -173,7 +172,7 @@ def draw(
         label = int(looks["label"].iloc[0])
         content = replace(content, share=0.0, low=0.0, label=label, reason=reason)
     elif content.share and rare:
-        content = _rare(content, len(numbers), looks, chunks)
+        content = _rare(content, len(positions), looks, chunks)
     return Sample(
         volume,
         chunks,
@@ -181,17 +180,15 @@ def draw(
         seed,
         chosen["density"].to_numpy(),
         len(pool),
-        len(pool) * len(numbers) / len(looks),
+        len(pool) * len(positions) / len(looks),
         content,
     )
 
 
-def _stored(
-    volume: Volume, positions: Positions, announce: Announce
-) -> tuple[Sequence[int] | NDArray[np.intp], Content]:
-    """The positions that may have several labels, as far as the source lists its stored chunks."""
+def _stored(volume: Volume, positions: Positions, announce: Announce) -> Content:
+    """Leave only positions that may have several labels, if the source lists its stored chunks."""
     joined = tuple(1 - c / n for n, c in zip(positions.shape, positions.chunk, strict=True))
-    everywhere = range(len(positions)), Content(joined)
+    everywhere = Content(joined)
     if volume.stored is None or len(positions) > LONGEST_LIST:
         return everywhere
     announce("listing the stored chunks")
@@ -201,32 +198,23 @@ def _stored(
             return everywhere
         sides = zip(box, positions.chunk, strict=True)
         stored[tuple(slice(a // c, (b - 1) // c + 1) for (a, b), c in sides)] = True
-    numbers = np.flatnonzero(stored)
-    if len(numbers) > (1 - LEAST_LEFT_OUT) * len(positions):
+    share = float(stored.mean())
+    if share > 1 - LEAST_LEFT_OUT:
         return everywhere
     other = positions[int(np.argmin(stored))]
     label = int(read(volume, tuple((a, a + 1) for a, _ in other)).item())
-    if not len(numbers):
-        return range(len(positions)), Content(joined, 0, 0, 0, label, "no chunk is stored")
+    if not share:
+        return Content(joined, 0, 0, 0, label, "no chunk is stored")
+    positions.numbers = np.flatnonzero(stored)
     pairs = (np.swapaxes(stored, 0, axis) for axis in range(3))
-    joined = tuple(float((one[1:] & one[:-1]).sum()) / len(numbers) for one in pairs)
-    share = len(numbers) / len(positions)
-    return numbers, Content(joined, share, share, share, label, "all else has no stored chunk")
+    joined = tuple(float((one[1:] & one[:-1]).sum()) / len(positions) for one in pairs)
+    return Content(joined, share, share, share, label, "all else has no stored chunk")
 
 
 def _look(
-    volume: Volume,
-    positions: Positions,
-    numbers: Sequence[int] | NDArray[np.intp],
-    count: int,
-    random: np.random.Generator,
-    announce: Announce,
+    volume: Volume, boxes: list[Box], random: np.random.Generator, announce: Announce
 ) -> pd.DataFrame:
-    """Read one slice, drawn at random, of positions that are spread evenly.
-
-    Each row has a position's box, and the slice's density, whether it varies and its first label.
-    """
-    boxes = [positions[int(numbers[i])] for i in _one_of_each(len(numbers), count, random)]
+    """Read one slice of each box, drawn at random: its density, whether it varies, its label."""
     slices = [int(random.integers(a, b)) for (a, b), *_ in boxes]
     rows = {}
     for done, i in enumerate(np.argsort(slices, kind="stable")):  # some files give whole slices
