@@ -16,7 +16,6 @@ four stages. Rows are kept in ``--output``, and are not measured again.
 
 import itertools
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from time import process_time
 
@@ -29,7 +28,7 @@ from experiments.checks import Program
 from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import Method, rounds, warm_up
 from experiments.measure.method import describe
-from experiments.recommend.candidates import Candidate, Doubt, Measurer, Purpose, Stages, methods
+from experiments.recommend.candidates import Candidate, Doubt, Purpose, Stages, methods
 from experiments.recommend.estimate import estimate_size, size
 from experiments.recommend.sample import draw, plan, stack
 from experiments.records import SECONDS, Row
@@ -113,17 +112,19 @@ def compare(dataset: Dataset, runs: int, output: Path) -> Iterator[list[object]]
     for method in methods():  # compiles the kernels, which counts for neither
         warm_up(loaded, method)
     start = process_time()
-    *_, advice = recommend.recommend(dataset, Measurer(), runs=runs)
+    *_, advice = recommend.recommend(dataset, runs=runs)
     took = process_time() - start
     past = records.measured(output, failed=True)
-    measurer = Measurer(record=partial(records.append, output))
+    stages = Stages(sample, dataset, runs)
     rows: dict[Method, list[Row]] = {method: [] for method in methods()}
     for run, method in rounds(list(rows), runs):
-        known = past.get(records.key(describe(loaded, method, run)))
-        rows[method].append(known or measurer.measure(loaded, method, run))
+        row = past.get(records.key(describe(loaded, method, run)))
+        if row is None:
+            row = stages.measure(loaded, method, run)
+            records.append(output, row)
+        rows[method].append(row)
     whole = records.tabulate(itertools.chain(*rows.values()))[[*SECONDS]].sum().sum()
     good = [one for m, r in rows.items() if not (one := Candidate(m, tuple(r))).failure]
-    stages = Stages(sample, dataset, runs, Measurer())
     boxes = stages.on_boxes([one.method for one in good])
     named = {choice.purpose.name: choice.candidate.method for choice in advice.choices}
     cost = f"{took:,.0f} of {whole:,.0f}, {took / whole:.1%}"

@@ -41,9 +41,18 @@ class Harness(Commands):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Insert the default command if there is none."""
+        """Insert the default command if the first word is an encoding, or a list of some."""
         if args and args[0] not in (*MODULES, "help", "-h", "--help", "--version"):
-            _check_is_encoding(ctx, args[0])
+            from compresso import encodings
+            from compresso.codec import split_codec, split_list
+
+            known = ["all", *encodings.names()]
+            for name in (split_codec(spec)[0] for spec in split_list(args[0])):
+                if name not in known and not name.startswith("-"):
+                    commands, others = ", ".join(MODULES), ", ".join(known)
+                    advice = f" Commands: {commands}. Encodings: {others}."
+                    advice = did_you_mean(name, [*MODULES, *known]) or advice
+                    ctx.fail(f"no command or encoding {name!r}.{advice}")
             args.insert(0, "grid")
         return super().parse_args(ctx, args)
 
@@ -56,20 +65,6 @@ class Harness(Commands):
                 stream.reconfigure(errors="backslashreplace")  # a file's name may be anything
         with reporting(ctx, (HarnessError,), "run the same command again"):
             return click.Group.invoke(self, ctx)
-
-
-def _check_is_encoding(ctx: click.Context, text: str) -> None:
-    """End with the most similar name if the first word is neither a command nor an encoding."""
-    from compresso import encodings
-    from compresso.codec import split_codec, split_list
-
-    known = ["all", *encodings.names()]
-    for spec in split_list(text):
-        name = split_codec(spec)[0]
-        if name not in known and not name.startswith("-"):
-            similar = did_you_mean(name, [*MODULES, *known])
-            advice = similar or f" Commands: {', '.join(MODULES)}. Encodings: {', '.join(known)}."
-            ctx.fail(f"no command or encoding {name!r}.{advice}")
 
 
 @click.group(

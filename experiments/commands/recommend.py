@@ -75,12 +75,11 @@ def recommend(
     if plot:
         pictures.check_folder(figures)
     source = "" if dataset.partition(":")[0] in datasets.names() else dataset
-    added = 0
+    measured: list[records.Row] = []
 
     def record(row: records.Row) -> None:
-        nonlocal added
         records.append(output, row)
-        added += 1
+        measured.append(row)
 
     saved = cli.on_interruption(f"finished runs are in {output}. The next run starts anew")
     with saved, _run.bar(None, quiet or verbose) as bar:
@@ -90,9 +89,9 @@ def recommend(
             if verbose:
                 click.echo(text, err=True)
 
-        measurer = recommend.Measurer(announce, record)
         chunk = chunks and tuple(reversed(chunks))
-        for advice in recommend.recommend(chosen, measurer, sample, chunk, seed, runs):
+        both = recommend.recommend(chosen, sample, chunk, seed, runs, announce, record)
+        for advice in both:
             if not (advice.sizes or quiet):
                 bar.write(recommend.as_line(advice), file=sys.stderr)
     answers = recommend.as_json(advice, source)
@@ -101,7 +100,7 @@ def recommend(
     else:
         name = display_name(chosen.name, chosen.group)
         click.echo(f"{name}, {recommend.as_text(advice, source)}")
-    steps = [f"{counted(added, 'row')} added to {output}"]
+    steps = [f"{counted(len(measured), 'row')} added to {output}"]
     if plot:
         rows = [row for one in (*advice.failed, *advice.candidates) for row in one.rows]
         steps += _run.draw(records.tabulate(rows), figures, [chosen], answers=answers)

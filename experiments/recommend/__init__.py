@@ -4,7 +4,7 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,18 +17,17 @@ from experiments.recommend.candidates import (
     PURPOSES,
     RANDOM_ACCESS,
     Candidate,
-    Measurer,
     Purpose,
     Stages,
     methods,
 )
 from experiments.recommend.estimate import estimate_size
-from experiments.recommend.sample import Sample, draw, plan
+from experiments.recommend.sample import Announce, Sample, draw, plan
+from experiments.records import Row
 from experiments.records.intervals import LEAST_RUNS, Interval
 from experiments.records.results import NOTE, describe_busy, is_trained
 
-__all__ = ["Advice", "Candidate", "Measurer", "as_json", "as_line", "as_text", "choose"]
-__all__ += ["recommend"]
+__all__ = ["Advice", "Candidate", "as_json", "as_line", "as_text", "choose", "recommend"]
 
 
 @dataclass(frozen=True)
@@ -57,21 +56,22 @@ class Advice:
 
 def recommend(
     dataset: Dataset,
-    measurer: Measurer,
     share: float | None = None,
     chunk: Shape | None = None,
     seed: int = SEED,
     runs: int = 5,
+    announce: Announce = lambda _: None,
+    record: Callable[[Row], None] = lambda _: None,
 ) -> Iterator[Advice]:
     """Yield a first answer from small blocks, and then the final one.
 
     By default, the share of the volume to measure and the shape of its chunks (z, y, x) are those
-    of :func:`plan`. Raises DatasetError, FileError, and HarnessError if every candidate failed or
-    made the labels larger.
+    of :func:`plan`. ``record`` is called with each row. Raises DatasetError, FileError, and
+    HarnessError if every candidate failed or made the labels larger.
     """
     with dataset.open() as volume:
-        sample = draw(volume, *plan(volume.shape, share, chunk), seed, measurer.announce)
-    stages = Stages(sample, dataset, runs, measurer)
+        sample = draw(volume, *plan(volume.shape, share, chunk), seed, announce)
+    stages = Stages(sample, dataset, runs, announce, record)
     blocks, left, for_boxes = stages.on_blocks(methods())
     if max(one.native_ratio for one in blocks) < 1:
         raise HarnessError(
@@ -84,7 +84,7 @@ def recommend(
     choices = choose(found, boxes)
     sizes: dict[Method, Interval] = {}
     for one in {choice.candidate.method: choice.candidate for choice in choices}.values():
-        measurer.announce(f"{one.method}, estimating the whole volume")
+        announce(f"{one.method}, estimating the whole volume")
         nbytes = one.rows[0]["compressed_bytes"]
         exact = Interval(nbytes, nbytes, nbytes)
         sizes[one.method] = exact if sample.whole else estimate_size(one.method, sample, nbytes)

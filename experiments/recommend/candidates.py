@@ -31,19 +31,11 @@ from experiments.records.intervals import Interval, interval
 #: compressed_segmentation with any compressor on every volume in docs/paper; and images and films,
 #: which were larger and slower there than Ristretto.
 ENCODINGS = (
-    "none",
-    "compresso",
-    "compresso:window=4x4x1",
-    "cpso",
-    "compressed_segmentation",
-    "crackle",
-    "crackle:markov=5",
-    "ristretto",
-    "ristretto:effort=2",
-    "ristretto:effort=3",
+    "none compresso compresso:window=4x4x1 cpso compressed_segmentation crackle crackle:markov=5 "
+    "ristretto ristretto:effort=2 ristretto:effort=3"
 )
 #: Each of the others was larger there than one of these that is about as fast.
-COMPRESSORS = ("none", "lz4", "zstd", "zstd:level=9", "zstd:level=19", "bz2", "brotli", "lzma")
+COMPRESSORS = "none lz4 zstd zstd:level=9 zstd:level=19 bz2 brotli lzma"
 #: Raw labels are not a candidate, and two compressors are too slow for them (2 and 8 MB/s).
 EXCLUDED = (("none", "none"), ("none", "brotli"), ("none", "zstd:level=19"))
 
@@ -68,25 +60,9 @@ FEW_RUNS = 1.5
 
 def methods() -> list[Method]:
     """The methods that are measured first, as far as their packages are installed."""
-    first = [one for one in map(encodings.parse, ENCODINGS) if not one.missing()]
-    second = [one for one in map(compressors.parse, COMPRESSORS) if not one.missing()]
+    first = [one for one in map(encodings.parse, ENCODINGS.split()) if not one.missing()]
+    second = [one for one in map(compressors.parse, COMPRESSORS.split()) if not one.missing()]
     return [one for one in combine(first, second) if one.specs not in EXCLUDED]
-
-
-@dataclass(frozen=True)
-class Measurer:
-    """Measures methods on one thread; functions are called before and after each run."""
-
-    announce: Announce = lambda _: None
-    record: Callable[[Row], None] = lambda _: None
-
-    def measure(self, volume: LoadedVolume, method: Method, run: int = 1) -> Row:
-        """Measure one run of a method, after a short one to warm up."""
-        self.announce(f"{method}, {volume.labels.size:,} voxels")
-        warm_up(volume, method)
-        row = measure(volume, method, run, process_time_ns)  # other programs do not count
-        self.record(row)
-        return row
 
 
 class Blank(NamedTuple):
@@ -235,18 +211,27 @@ def still_open(candidates: Sequence[Candidate], doubts: Mapping[Purpose, Doubt])
 
 @dataclass
 class Stages:
-    """Measures candidates on the parts of a sample of a dataset."""
+    """Measures candidates on the parts of a sample of a dataset, on one thread."""
 
     sample: Sample
     dataset: Dataset
     runs: int  # on the sample, for each candidate that may still be the answer
-    measurer: Measurer
+    announce: Announce = lambda _: None  # is called before each run
+    record: Callable[[Row], None] = lambda _: None  # and after it
 
     def __post_init__(self) -> None:
         limit = BOX_SECONDS / self.sample.boxes[0][1].size
         self.random_access = replace(RANDOM_ACCESS, limit=limit)
         self.failed: list[Candidate] = []
         self._blanks: dict[Method, Blank] = {}
+
+    def measure(self, volume: LoadedVolume, method: Method, run: int = 1) -> Row:
+        """Measure one run of a method, after a short one to warm up."""
+        self.announce(f"{method}, {volume.labels.size:,} voxels")
+        warm_up(volume, method)
+        row = measure(volume, method, run, process_time_ns)  # other programs do not count
+        self.record(row)
+        return row
 
     def on_blocks(
         self, found: Sequence[Method]
@@ -270,7 +255,7 @@ class Stages:
         candidates = [Candidate(method) for method in found]
         for box, labels in self.sample.boxes:
             volume = LoadedVolume(self.dataset, labels, chunk=format_box(box))
-            rows = [(*one.rows, self.measurer.measure(volume, one.method)) for one in candidates]
+            rows = [(*one.rows, self.measure(volume, one.method)) for one in candidates]
             pairs = zip(candidates, rows, strict=True)
             good = self._good([replace(one, rows=both) for one, both in pairs])
             totals = [replace(one, rows=(_total(one.rows),)) for one in good]
@@ -299,7 +284,7 @@ class Stages:
             for _, method in order:
                 if method in left and spent[method] <= patience:
                     start, one = process_time(), reached[method]
-                    row = self.measurer.measure(volume, method, run)
+                    row = self.measure(volume, method, run)
                     reached[method] = replace(one, rows=(*one.rows, row))
                     spent[method] += process_time() - start
             good = [one for one in reached.values() if not one.failure]
@@ -322,7 +307,7 @@ class Stages:
         if share and method not in self._blanks:
             part = f"a piece of label {self.sample.content.label}"
             piece = LoadedVolume(self.dataset, blank(self.sample), part)
-            row = self.measurer.measure(piece, method)
+            row = self.measure(piece, method)
             size = blank_size(method, self.sample).value if row["status"] == OK else math.nan
             self._blanks[method] = Blank(share, size / (share * self.sample.volume.voxels), row)
         return self._blanks.get(method, Blank())

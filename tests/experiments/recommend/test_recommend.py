@@ -113,7 +113,7 @@ def test_what_cannot_be_chosen_is_not_measured_again(monkeypatch):
     faked(monkeypatch, lambda _, __, m: row(*(found[m.compressor.spec][i] for i in (0, 1, 1))))
     sample = draw(of_array(np.ones((4, 8, 8), np.uint8)), (4, 8, 8), 0)
     rows = []
-    stages = candidates.Stages(sample, Dataset("made"), 5, candidates.Measurer(record=rows.append))
+    stages = candidates.Stages(sample, Dataset("made"), 5, record=rows.append)
     reached = stages.on_sample([method("cpso", name) for name in found])
     runs = {one.method.compressor.spec: len(one.rows) for one in reached}
     # lzma is the smallest, zstd of those above 500 MB/s, and zlib the soonest: 4.9 s per gigavoxel.
