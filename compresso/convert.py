@@ -30,7 +30,7 @@ from compresso.errors import CompressoError, EncodeError, FileError, LabelError
 from compresso.parallel import Scheduler
 from compresso.text import file_size
 from compresso.volumes import UNFINISHED, ZARR_METADATA, Folder, Metadata
-from compresso.volumes.volume import Box, Volume, around, boxes_of, format_box, slices_of
+from compresso.volumes.volume import Box, Volume, around, boxes_of, format_box, shape_of, slices_of
 from compresso.volumes.zarr import OWN
 
 #: Where a target records the finished tasks.
@@ -91,10 +91,10 @@ class Plan:
 
     def objects(self, task: Box) -> dict[str, Box]:
         """The objects of the target in a task, by their names."""
-        found = {}
-        for box in boxes_of(tuple(b - a for a, b in task), self.job.object_shape):
+        found, unit = {}, self.job.object_shape
+        for box in boxes_of(shape_of(task), unit):
             moved = tuple((a + at, b + at) for (a, b), (at, _) in zip(box, task, strict=True))
-            numbers = (a // by for (a, _), by in zip(moved, self.job.object_shape, strict=True))
+            numbers = (low // by for (low, _), by in zip(moved, unit, strict=True))
             found["c/" + "/".join(map(str, numbers))] = moved
         return found
 
@@ -146,19 +146,20 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
                 f"({at_once} at a time). Give --memory {enough}M, or smaller chunks or shards."
             )
         task = _task_shape(volume, job, room // at_once, at_once)
-        fields, dropped = volumes.fit(volume.metadata)
+        nbytes = _task_memory(task, volume, job)
+        metadata, dropped = volumes.fit(volume.metadata)
         lost = [*volume.lost, *dropped]
         # JSON has no place for a name's bytes that are not UTF-8.
         name = found.source.encode(errors="backslashreplace").decode()
         origin = {"source": name, **({"stamp": volume.stamp} if volume.stamp else {})}
         return Plan(
             job=found,
-            head=_head(volume, job, _attributes(fields, origin)),
+            head=_head(volume, job, metadata, origin),
             shape=volume.shape,
             task=task,
             at_once=at_once,
-            task_nbytes=_task_memory(task, volume, job),
-            room=room // at_once - _task_memory(task, volume, job) + _read_memory(task, volume),
+            task_nbytes=nbytes,
+            room=room // at_once - nbytes + _read_memory(task, volume),
             sources=tuple(volume.paths),
             stamp=volume.stamp,
             token=secrets.token_hex(8),
@@ -172,12 +173,12 @@ def make_plan(job: Job, at_once: int, fewer: bool = False) -> Plan:
 
 def _check_apart(job: Job, folder: Folder) -> None:
     """Raise FileError if the target is the source, or one of them is in the other."""
-    if not folder.path:
+    source, target = volumes.local(job.source), folder.path
+    if not target:
         apart = job.source.rstrip("/") != job.target.rstrip("/")
     else:
-        source = volumes.local(job.source)
-        one, other = Path(os.path.realpath(source or "")), Path(folder.path)
-        apart = source is None or not (one == other or one in other.parents or other in one.parents)
+        one = os.path.realpath(source or target)
+        apart = source is None or os.path.commonpath([one, target]) not in (one, target)
     if not apart:
         raise FileError(
             f"{job.target}: target and source are the same, or one contains the other. "
@@ -207,27 +208,21 @@ def _read_memory(task: Shape, volume: Volume) -> int:
 
 def _task_shape(volume: Volume, job: Job, share: int, at_once: int) -> Shape:
     """The shape of a task: whole objects of the target, and of the source if they fit."""
-    task = job.object_shape
+    task = unit = job.object_shape
     most = max(min(LARGEST_TASK, volume.voxels // at_once), math.prod(volume.chunk))
     # First as far as the source's chunks reach, so that each is read once; then all axes.
     for goal in (volume.chunk, volume.shape):
-        while larger := _longer_task(task, job.object_shape, goal, volume.shape):
+        ends = list(map(min, goal, volume.shape))
+        while short := [axis for axis in (2, 1, 0) if task[axis] < ends[axis]]:
+            # Twice as long along the axis that is farthest from its goal; x before y before z.
+            axis = min(short, key=lambda a: task[a] / ends[a])
+            length = min(2 * task[axis], -(-ends[axis] // unit[axis]) * unit[axis])
+            larger = (*task[:axis], length, *task[axis + 1 :])
             inside = math.prod(map(min, larger, volume.shape))
             if inside > most or _task_memory(larger, volume, job) > share:
                 break
             task = larger
     return task
-
-
-def _longer_task(task: Shape, unit: Shape, goal: Shape, shape: Shape) -> Shape | None:
-    """Twice as long along the axis that is farthest from its goal; x before y before z."""
-    ends = [min(g, n) for g, n in zip(goal, shape, strict=True)]
-    short = [axis for axis in (2, 1, 0) if task[axis] < ends[axis]]
-    if not short:
-        return None
-    axis = min(short, key=lambda a: task[a] / ends[a])
-    length = min(2 * task[axis], -(-ends[axis] // unit[axis]) * unit[axis])
-    return (*task[:axis], length, *task[axis + 1 :])
 
 
 def begin(plan: Plan) -> Plan:
@@ -329,50 +324,39 @@ def work(plan: Plan, task: Box) -> Done:
     hashes, recorded = _undamaged(folder, encoder, objects, record) if plan.resumed else ({}, False)
     missing = {name: box for name, box in objects.items() if name not in hashes}
     kept = sum(map(bool, hashes.values()))
+    with _opening:
+        source = _source(plan)[0]
+    whole, labels = around([*missing.values()] or [task]), None
+    with suppress(CompressoError):  # each object is read on its own then
+        labels = source.read_box(whole) if missing else None
     problems, refused = [], 0
     made: dict[str, bytes | None] = {}
-    for name, labels in _read(plan, missing):
+    for name, box in missing.items():
         if plan.token in _stopped:
             return Done()
         try:
-            if isinstance(labels, CompressoError):
-                raise labels
-            made[name] = encoder.encode(name, missing[name], labels)
+            part = source.read_box(box) if labels is None else labels[slices_of(box, whole)]
+            made[name] = encoder.encode(name, box, part)
         except CompressoError as error:
-            box = missing[name]
             if isinstance(error, LabelError):
                 error = error.moved([low for low, _ in box])
                 refused += 1
-            source = "" if isinstance(error, FileError) else f"{plan.job.source}: "
-            problems.append(f"{name} is missing, voxels {format_box(box)}: {source}{error}")
+            text = "" if isinstance(error, FileError) else f"{plan.job.source}: "
+            problems.append(f"{name} is missing, voxels {format_box(box)}: {text}{error}")
+    full = {name: data for name, data in made.items() if data is not None}
     if made:
         _check_target(folder, plan.head)
-    _write(folder, made, plan.resumed)
+    folder.write(full)
+    for name in made.keys() - full.keys() if plan.resumed else ():
+        folder.remove(name)
+    for (name, data), found in zip(full.items(), folder.read(full), strict=True):
+        if data != found:
+            raise FileError(f"{folder.text}: {name} is read back with other bytes")
     hashes |= {name: _hash(data) for name, data in made.items()}
     if not problems and (missing or not recorded):
         folder.write({record: json.dumps(hashes).encode()})
-    written = [len(data) for data in made.values() if data]
-    empty = len(hashes) - kept - len(written)
-    counts = len(written), kept, empty, sum(written), len(problems), refused
-    return Done(*counts, tuple(problems))
-
-
-def _read(plan: Plan, objects: dict[str, Box]) -> Iterator[tuple[str, Labels | CompressoError]]:
-    """The labels of each unit, or the error of reading them; all at once if there is none."""
-    with _opening:
-        source = _source(plan)[0]
-    whole = around(list(objects.values())) if objects else ()
-    labels = None
-    with suppress(CompressoError):
-        labels = source.read_box(whole) if objects else None
-    for name, box in objects.items():
-        if labels is not None:
-            yield name, labels[slices_of(box, whole)]
-            continue
-        try:
-            yield name, source.read_box(box)
-        except CompressoError as error:
-            yield name, error
+    empty, nbytes = len(hashes) - kept - len(full), sum(map(len, full.values()))
+    return Done(len(full), kept, empty, nbytes, len(problems), refused, tuple(problems))
 
 
 def _undamaged(
@@ -401,21 +385,11 @@ def _hash(data: bytes | None) -> str:
     return "" if data is None else xxh3_64_hexdigest(data)
 
 
-def _write(folder: Folder, objects: dict[str, bytes | None], resumed: bool) -> None:
-    """Write objects and read them back; empty objects are not stored. Raises FileError."""
-    full = {name: data for name, data in objects.items() if data is not None}
-    folder.write(full)
-    for name in objects.keys() - full.keys() if resumed else ():
-        folder.remove(name)
-    for (name, data), found in zip(full.items(), folder.read(full), strict=True):
-        if data != found:
-            raise FileError(f"{folder.text}: {name} is read back with other bytes")
-
-
 #: Tokens of conversions that ended early: running tasks give up their remaining objects.
 _stopped: set[str] = set()
 #: Two threads that open a source would keep one of the two, and close the other while it is read.
 _opening = Lock()
+_folder = lru_cache(maxsize=4)(Folder)
 
 
 @lru_cache(maxsize=4)
@@ -424,11 +398,6 @@ def _source(plan: Plan) -> tuple[Volume, ExitStack]:
     opened = ExitStack()
     volume = volumes.open(plan.job.source, plan.room, plan.job.strict)
     return opened.enter_context(volume), opened
-
-
-@lru_cache(maxsize=4)
-def _folder(text: str) -> Folder:
-    return volumes.Folder(text)
 
 
 class Encoder:
@@ -464,11 +433,16 @@ class Encoder:
         return True
 
 
-def _head(volume: Volume, job: Job, attributes: dict[str, Any]) -> bytes:
+def _head(volume: Volume, job: Job, metadata: Metadata, origin: dict[str, Any]) -> bytes:
     """The array's metadata; raises SpecError, and EncodeError for chunks that do not fit."""
     zarr = require("zarr", "zarr", "a Zarr store")
     from compresso.adapters.zarr import CompressoCodec
 
+    attributes: dict[str, Any] = {OWN: {"metadata": metadata, **origin}}
+    geometry = volumes.geometry_of(metadata)
+    if geometry and any(geometry.spacing):  # also as TensorStore reads it
+        length = geometry.length or ""
+        attributes["dimension_units"] = [n and f"{n!r} {length}".strip() for n in geometry.spacing]
     objects: dict[str, Any] = {}
     serializer = CompressoCodec(job.encoding, job.compression)
     try:
@@ -488,13 +462,3 @@ def _head(volume: Volume, job: Job, attributes: dict[str, Any]) -> bytes:
         raise EncodeError(f"chunks of {job.chunks} in shards of {job.shards}: {error}") from None
     data: bytes = objects[ZARR_METADATA].to_bytes()
     return data
-
-
-def _attributes(metadata: Metadata, origin: dict[str, Any]) -> dict[str, Any]:
-    """A volume's metadata as an array's attributes: units as TensorStore reads them, and all."""
-    geometry = volumes.geometry_of(metadata)
-    found: dict[str, Any] = {OWN: {"metadata": metadata, **origin}}
-    if geometry and any(geometry.spacing):
-        length = geometry.length or ""
-        found["dimension_units"] = [n and f"{n!r} {length}".strip() for n in geometry.spacing]
-    return found

@@ -30,8 +30,6 @@ STALLED = {
 }
 #: Threads that decode chunks which TensorStore cannot.
 DECODERS = 32
-#: Clients that print warnings about credentials, which public data does not need.
-NOISY_CLIENTS = ("gcs", "s3")
 
 
 @dataclass(frozen=True)
@@ -157,8 +155,8 @@ def tensorstore() -> Any:
 
 @contextmanager
 def _quiet(kvstore: dict[str, Any]) -> Iterator[None]:
-    """Discard what the client of a cloud prints to the standard error."""
-    if kvstore.get("driver") not in NOISY_CLIENTS:
+    """Discard warnings about credentials, which public data in a cloud does not need."""
+    if kvstore.get("driver") not in ("gcs", "s3"):
         yield
         return
     sys.stderr.flush()
@@ -175,10 +173,8 @@ def _quiet(kvstore: dict[str, Any]) -> Iterator[None]:
 
 STATUS = re.compile(r"^([A-Z_]{4,}): ")
 #: TensorStore's notes, ``[name='...']``; only the HTTP status is useful.
-NOTES = re.compile(r"\s\[(?!HTTP code)\w+='.*", re.DOTALL)
-HTTP = re.compile(r"\[HTTP code (\d+)\]")
-#: The same in the notes of the clients of clouds.
-ANSWER = re.compile(r"\[http_response_code='(\d+)'")
+NOTES = re.compile(r"\s\[(HTTP code \d|\w+=').*", re.DOTALL)
+HTTP = re.compile(r"\[(?:HTTP code |http_response_code=')(\d+)")
 #: When TensorStore makes folders, a NUL ends each of them in its messages. It is escaped there, and
 #: so is a hexadecimal digit after it, which would otherwise belong to the escape.
 ESCAPED = re.compile(r"\\x(00|3[0-9]|[46][1-6])")
@@ -199,8 +195,6 @@ def as_file_error(text: str, part: str = "") -> Iterator[None]:
         yield
     except (FileError, MissingPackageError):
         raise
-    except MemoryError as error:
-        raise FileError(f"{text}: {part or 'it'} does not fit the memory") from error
     except Exception as error:
         kind = PrivateError if _status(error) in PRIVATE else FileError
         raise kind(f"{text}: {part + ': ' if part else ''}{explain(error)}") from error
@@ -218,20 +212,18 @@ def _status(error: Exception) -> str:
 
 def explain(error: Exception) -> str:
     """Return the end of the sentence that begins with the store's address (docs/stores.md)."""
-    code = _status(error)
+    code, http = _status(error), HTTP.search(str(error))
     line = NOTES.sub("", STATUS.sub("", str(error)))
     line = re.sub(r'^Error opening "\w+" driver: ', "", line)
     line = ESCAPED.sub(lambda found: chr(int(found[1], 16)), line).replace("\0", "/")
     line = shortened(LONG.sub(r'"...\1"', " ".join(line.split())), 240)
-    answer = ANSWER.search(str(error))
-    if answer and not HTTP.search(line):
-        line += f" [HTTP code {answer[1]}]"
-    http = HTTP.search(line)
-    if isinstance(error, TimeoutError) or code == "DEADLINE_EXCEEDED":
-        return "cannot be reached: no answer in time"
+    line = f"{line} [HTTP code {http[1]}]" if http else line
+    late = isinstance(error, TimeoutError) or code == "DEADLINE_EXCEEDED"
     forbidden = not http and any(reason in line for reason in FORBIDDEN)
+    large = isinstance(error, MemoryError) or code == "RESOURCE_EXHAUSTED"
     known = bool(code) or isinstance(error, ValueError | NotImplementedError)
     reasons = [
+        (late, "cannot be reached: no answer in time"),
         (forbidden, "not allowed on this machine"),
         (code in PRIVATE, "private, or asks for a login"),
         (code == "NOT_FOUND", "absent"),
@@ -239,8 +231,9 @@ def explain(error: Exception) -> str:
         (code in UNREACHABLE, "cannot be reached"),
         (any(reason in line for reason in FULL), "cannot be written: the disk is full"),
         (UNWRITTEN.search(line), "cannot be written"),
-        (code == "RESOURCE_EXHAUSTED", "does not fit the memory"),
+        (large, "does not fit the memory"),
         (known, "damaged, or not of a kind that TensorStore reads"),
         (True, f"not readable: {type(error).__name__}"),
     ]
-    return f"{next(reason for holds, reason in reasons if holds)} ({line})"
+    reason = next(reason for holds, reason in reasons if holds)
+    return f"{reason} ({line})" if line else reason

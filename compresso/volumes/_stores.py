@@ -11,10 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,9 +26,8 @@ from compresso.volumes import _metadata
 from compresso.volumes._client import DECODERS, Node, as_file_error, tensorstore
 from compresso.volumes._format import available, bytes_of, volume_shape
 from compresso.volumes._metadata import Geometry, Metadata, common_unit, unit_of
-from compresso.volumes.volume import Box, Stored, Volume, format_box, shape_of, slices_of
+from compresso.volumes.volume import Box, Volume, format_box, shape_of, slices_of
 
-T = TypeVar("T")
 #: The names of spatial axes, and the long names of the others.
 SPACE = ("z", "y", "x")
 NAMES = {"c": "channel", "t": "time"}
@@ -299,7 +298,7 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
             fetch_box=fetch_box,
             chunk=chunk,
             own=tuple(stored.array.shape) if rank < 3 or (rank > 3 and unnamed) else (),
-            stored=list_chunks(stored, array),
+            stored=partial(stored_boxes, stored, array) if stored.path and stored.box_of else None,
             paths=(node.path,) if node.path else (),
             stamp=None if node.path else (),
         )
@@ -330,11 +329,10 @@ def check_mip(node: Node, mip: int, scales: Sequence[str]) -> None:
 
 def numbers(value: object, count: int) -> list[float]:
     """Return a JSON list of ``count`` numbers; raises ValueError for anything else."""
-    if not isinstance(value, list) or len(value) != count:
+    items = value if isinstance(value, list) else []
+    if [type(item) in (int, float) for item in items] != [True] * count:
         raise ValueError(f"expected {count} numbers")
-    if any(type(item) not in (int, float) for item in value):
-        raise ValueError("expected numbers")
-    return [float(item) for item in value]
+    return [float(item) for item in items]
 
 
 def decoded(
@@ -446,7 +444,7 @@ def _geometry(stored: StoredArray, names: Sequence[str], low: Sequence[int]) -> 
     return Geometry.along_axes(sizes, origin, unit)
 
 
-def _of_space(values: Sequence[T], names: Sequence[str], unknown: T) -> list[T]:
+def _of_space(values: Sequence[Any], names: Sequence[str], unknown: Any) -> list[Any]:
     """Return the values for z, y and x; empty if there is neither one per axis nor three."""
     owners = names if len(values) == len(names) else [name for name in names if name in SPACE]
     if len(values) != len(owners):
@@ -458,37 +456,24 @@ def _of_space(values: Sequence[T], names: Sequence[str], unknown: T) -> list[T]:
 # -- stored chunks --------------------------------------------------------------------------------
 
 
-def list_chunks(stored: StoredArray, array: Any) -> Stored | None:
-    """Return a function that lists the stored chunks of a view; None if they are not local."""
-    root, box_of = stored.path, stored.box_of
-    if root is None or box_of is None:
-        return None
-    output, shape = array.spec().transform.output, array.shape
-
-    def boxes() -> Iterator[Box]:
-        for folder, _, files in os.walk(root):
-            for name in files:
-                whole = box_of(Path(folder, name).relative_to(root).as_posix())
-                if box := whole and _in_view(whole, output, shape):
-                    yield box
-
-    return boxes
-
-
-def _in_view(box: Box, output: Any, shape: Sequence[int]) -> Box | None:
-    """Return a box of the store in the view's coordinates; None if it is outside the view."""
-    seen = [(0, size) for size in shape]
-    for (low, high), axis in zip(box, output, strict=False):  # chunks may have no channel axis
-        if axis.input_dimension is None:
-            if not low <= axis.offset < high:
-                return None
-        else:
-            size = shape[axis.input_dimension]
-            low, high = max(0, low - axis.offset), min(size, high - axis.offset)
-            if low >= high:
-                return None
-            seen[axis.input_dimension] = low, high
-    return tuple(seen)
+def stored_boxes(stored: StoredArray, array: Any) -> Iterator[Box]:
+    """Yield the boxes of the stored chunks of a local array, in the coordinates of a view."""
+    output = array.spec().transform.output
+    for folder, _, files in os.walk(stored.path or ""):
+        for name in files:
+            path = Path(folder, name).relative_to(stored.path or "").as_posix()
+            if not stored.box_of or not (box := stored.box_of(path)):
+                continue
+            seen, inside = [(0, size) for size in array.shape], True
+            for (low, high), axis in zip(box, output, strict=False):  # it may have no channel axis
+                at = axis.input_dimension  # None if one entry of this axis is selected
+                size = 1 if at is None else array.shape[at]
+                low, high = max(0, low - axis.offset), min(size, high - axis.offset)
+                inside = inside and low < high
+                if at is not None:
+                    seen[at] = low, high
+            if inside:
+                yield tuple(seen)
 
 
 # -- writing --------------------------------------------------------------------------------------

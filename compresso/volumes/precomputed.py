@@ -4,6 +4,7 @@ TensorStore reads them, but not the encoding ``compresso`` and the packed files 
 whose chunks are decoded here.
 """
 
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -51,8 +52,6 @@ CHUNK = re.compile(r"(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)")
 SHARD = re.compile(r"[0-9a-f]+\.(shard|index|data)")
 
 Corner = Sequence[int]
-#: The first voxel of a scale, the size of its chunks, and its own size.
-Grid = tuple[Corner, Corner, Corner]
 
 
 class Precomputed(Kind):
@@ -66,58 +65,46 @@ class Precomputed(Kind):
 
     def find(self, node: Node, selection: Selection, document: dict[str, Any]) -> StoredArray:
         """Find the scale ``mip``."""
-        text, mip = node.text, selection.mip
+        mip = selection.mip
         try:
             scales = document["scales"]
             names = [(str(scale["key"]), scale.get("size")) for scale in scales]
         except (KeyError, TypeError, AttributeError):
             kind = document.get("@type", "unknown")
             raise FileError(
-                f"{text}: its info does not list the scales of a volume (type {kind})"
+                f"{node.text}: its info does not list the scales of a volume (type {kind})"
             ) from None
         sizes = [" x ".join(map(str, s)) if isinstance(s, list) else key for key, s in names]
         check_mip(node, mip, sizes)
         scale, encoding = scales[mip], str(scales[mip].get("encoding"))
         folder = node.child(names[mip][0])
-        known = encoding in (*READ, *DECODED)
-        packed = _packed(folder, scale) if known else set()
+        plain = {name: value for name, value in scale.items() if name in PLAIN}
+        claimed = self.open_scale(node, document, plain | {"encoding": "raw", "key": "k"})
+        packed = _packed(folder, scale, claimed) if encoding in (*READ, *DECODED) else set()
         sharded = scale.get("sharding") is not None
         if encoding in READ and not packed:
-            array = _read_by_tensorstore(node, document, mip)
+            array = self.open_scale(node, document, _with_block(scale))
         elif encoding in DECODED and packed <= PACKED.keys() and not (packed and sharded):
-            array = _decode(folder, document, scale, tuple(PACKED) if packed else ("",))
+            array = _decode(folder, scale, claimed, tuple(PACKED) if packed else ("",))
         else:
             kind = "shards" if sharded else "files"
             files = f" in {', '.join(sorted(packed))} {kind}" if packed else ""
             raise FileError(
-                f"{text}: scale {mip} is stored as {encoding}{files}, which is not supported "
+                f"{node.text}: scale {mip} is stored as {encoding}{files}, which is not supported "
                 f"(known: {', '.join(READ)} and compresso)"
             )
         lost = [name for name in OTHERS if document.get(name)]
         path = None if sharded else folder.path
         return StoredArray(array, "xyzc", lost=lost, path=path, box_of=_box_of)
 
-
-def _box_of(name: str) -> Box | None:
-    """Return the voxels of a chunk's file along x, y and z; None for another file."""
-    suffix = next((one for one in PACKED if one and name.endswith(one)), "")
-    found = CHUNK.fullmatch(name.removesuffix(suffix))
-    ends = [int(number) for number in found.groups()] if found else []
-    return tuple(zip(ends[::2], ends[1::2], strict=True)) if found else None
-
-
-def _read_by_tensorstore(node: Node, document: dict[str, Any], mip: int) -> Any:
-    """Open a scale with TensorStore, which would refuse an info for any of the other scales."""
-    scales = document["scales"]
-    understood = [_with_block(scale) for scale in scales]
-    if understood != scales or not all(scale.get("encoding") in READ for scale in scales):
-        node, mip = node.replaced("info", document | {"scales": [understood[mip]]}), 0
-    return Precomputed().open(node, scale_index=mip)
+    def open_scale(self, node: Node, document: dict[str, Any], scale: dict[str, Any]) -> Any:
+        """Open a scale with TensorStore, which would refuse an info for any other scale."""
+        return self.open(node.replaced("info", document | {"scales": [scale]}))
 
 
 def _with_block(scale: dict[str, Any]) -> dict[str, Any]:
     """Return a scale that has a size of blocks if and only if its encoding needs one."""
-    if scale.get("encoding") == "compressed_segmentation":
+    if scale["encoding"] == "compressed_segmentation":
         return scale | {BLOCK: scale.get(BLOCK) or DEFAULT_BLOCK}
     return {name: value for name, value in scale.items() if name != BLOCK}
 
@@ -125,31 +112,34 @@ def _with_block(scale: dict[str, Any]) -> dict[str, Any]:
 # -- chunks that are decoded here -----------------------------------------------------------------
 
 
-def _decode(
-    node: Node,
-    document: dict[str, Any],
-    scale: dict[str, Any],
-    suffixes: Sequence[str],
-) -> Any:
-    """Return a TensorStore of a scale; for each chunk, the suffixes are tried in turn."""
-    plain = {name: value for name, value in scale.items() if name in PLAIN}
-    plain = document | {"scales": [plain | {"encoding": "raw", "key": "k"}]}
-    claimed = Precomputed().open(node.replaced("info", plain))
+def _decode(node: Node, scale: dict[str, Any], claimed: Any, suffixes: Sequence[str]) -> Any:
+    """Return a TensorStore of a scale; for each chunk, the suffixes are tried in turn.
+
+    ``claimed`` is a TensorStore with the shape, the dtype and the grid of the scale.
+    """
     if claimed.shape[3] != 1:
         raise FileError(f"{node.text}: {claimed.shape[3]} channels, but only one is supported")
     dtype, decode = np.dtype(claimed.dtype.numpy_dtype), _decoder(node.text, scale)
+    origin, chunk = claimed.domain.inclusive_min, claimed.chunk_layout.read_chunk.shape
+    grid = [-(-n // by) for n, by in zip(claimed.shape[:3], chunk[:3], strict=True)]
+    sharding, chunks = scale.get("sharding"), node
+    if sharding is not None:
+        driver = "neuroglancer_uint64_sharded"
+        shards = {"driver": driver, "metadata": sharding, "base": node.kvstore}
+        chunks = replace(node, kvstore=shards)
     with as_file_error(node.text):
-        where, key_of = _keys(node, scale, claimed)
-        store = where.store()
+        store = chunks.store()
 
     def read(low: Corner, high: Corner) -> Labels | None:
-        name, shape = chunk_name(low[:3], high[:3]), [b - a for a, b in zip(low, high, strict=True)]
+        shape = [b - a for a, b in zip(low, high, strict=True)]
+        name = "_".join(f"{a}-{b}" for a, b in zip(low[:3], high[:3], strict=True))
+        at = [(n - first) // by for n, first, by in zip(low, origin, chunk, strict=True)]
+        size = math.prod(shape) * dtype.itemsize
         for suffix in suffixes:
-            key = key_of(low[:3], high[:3])
             try:
-                found = store.read(key + suffix if suffix else key).result()
+                key = name + suffix if sharding is None else morton(at, grid).to_bytes(8, "big")
+                found = store.read(key).result()
                 if found.state == "value":
-                    size = int(np.prod(shape)) * dtype.itemsize
                     packing = compressors.parse(PACKED[suffix])
                     stream = packing.decompress(found.value, 2 * size + SPARE)
                     labels: Labels = decode(stream, tuple(shape[2::-1]), dtype)
@@ -161,7 +151,6 @@ def _decode(
             raise ValueError(f"NOT_FOUND: chunk {scale['key']}/{name} is missing")
         return None
 
-    chunk = claimed.chunk_layout.read_chunk.shape
     return decoded(node, claimed.domain, claimed.dtype, chunk, claimed.dimension_units, read)
 
 
@@ -170,7 +159,9 @@ def _decoder(text: str, scale: dict[str, Any]) -> Callable[..., Labels]:
     if scale["encoding"] == "compresso":
         return Cpso().decode
     if scale["encoding"] == "raw":
-        return _decode_raw
+        return lambda stream, shape, dtype: np.frombuffer(stream, dtype.newbyteorder("<")).reshape(
+            shape
+        )
     block = scale.get(BLOCK) or DEFAULT_BLOCK
     try:
         return CompressedSegmentation(Extent("x".join(map(str, block)))).decode
@@ -178,36 +169,11 @@ def _decoder(text: str, scale: dict[str, Any]) -> Callable[..., Labels]:
         raise FileError(f"{text}: its info is damaged: blocks of {block}") from None
 
 
-def _decode_raw(stream: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Labels:
-    size = int(np.prod(shape)) * dtype.itemsize
-    if len(stream) != size:
-        raise ValueError(f"it has {len(stream)} bytes instead of {size}")
-    return np.frombuffer(stream, dtype.newbyteorder("<")).reshape(shape)
-
-
-def _keys(
-    node: Node, scale: dict[str, Any], claimed: Any
-) -> tuple[Node, Callable[[Corner, Corner], Any]]:
-    """Return the store of the chunks, and a function from two corners to a chunk's key."""
-    if scale.get("sharding") is None:
-        return node, chunk_name
-    driver = "neuroglancer_uint64_sharded"
-    shards = {"driver": driver, "metadata": scale["sharding"], "base": node.kvstore}
-    origin, size = claimed.domain.inclusive_min[:3], claimed.chunk_layout.read_chunk.shape[:3]
-    grid = [-(-n // step) for n, step in zip(claimed.shape[:3], size, strict=True)]
-
-    def key(low: Corner, _: Corner) -> bytes:
-        at = [(n - first) // step for n, first, step in zip(low, origin, size, strict=True)]
-        return morton(at, grid).to_bytes(8, "big")
-
-    return replace(node, kvstore=shards), key
-
-
 def morton(at: Sequence[int], grid: Sequence[int]) -> int:
     """Return a chunk's number in shards: the bits of its index, as many as each axis needs."""
     code = filled = 0
     for bit in range(max(grid).bit_length()):
-        for number, count in zip(at, grid, strict=True):
+        for number, count in zip(at, grid, strict=False):
             if 1 << bit < count:
                 code |= (number >> bit & 1) << filled
                 filled += 1
@@ -217,36 +183,42 @@ def morton(at: Sequence[int], grid: Sequence[int]) -> int:
 # -- the names of chunks --------------------------------------------------------------------------
 
 
-def chunk_name(low: Corner, high: Corner) -> str:
-    """Return the name of the chunk between two corners, without a suffix."""
-    return "_".join(f"{a}-{b}" for a, b in zip(low, high, strict=True))
+def _split_suffix(file: str) -> tuple[str, str]:
+    suffix = next((one for one in SUFFIXES if file.endswith(one)), "")
+    return file.removesuffix(suffix), suffix
 
 
-def _packed(node: Node, scale: dict[str, Any]) -> set[str]:
+def _box_of(file: str) -> Box | None:
+    """Return the voxels of a chunk's file along x, y and z; None for another file."""
+    found = CHUNK.fullmatch(_split_suffix(file)[0])
+    ends = [int(number) for number in found.groups()] if found else []
+    return tuple(zip(ends[::2], ends[1::2], strict=True)) if found else None
+
+
+def _packed(node: Node, scale: dict[str, Any], claimed: Any) -> set[str]:
     """Return the suffixes of a scale's chunks, which TensorStore would read as missing.
 
     Raises FileError for chunks under names that the info does not lead to.
     """
-    sharded, grid = scale.get("sharding") is not None, _grid(scale)
+    sharded = scale.get("sharding") is not None
     if node.path is None:  # there may be too many files to list them
-        if sharded or not grid:
+        if sharded:
             return set()
-        low, _, size = grid
+        low, size = claimed.domain.inclusive_min, claimed.shape
         voxels = [low, [n + m // 2 for n, m in zip(low, size, strict=True)]]
-        bases = [_chunk_at(voxel, grid) for voxel in voxels]
+        bases = [_chunk_at(voxel, claimed) for voxel in voxels]
         names = {base + suffix: suffix for base in bases for suffix in PACKED if suffix}
         return {names[name] for name in node.existing(names)}
     suffixes, found, misnamed = set(), set(), {}
     with suppress(OSError):
         for entry in os.scandir(node.path):
-            suffix = next((one for one in SUFFIXES if entry.name.endswith(one)), "")
-            name = entry.name.removesuffix(suffix)
-            chunk = CHUNK.fullmatch(name)
-            if chunk or SHARD.fullmatch(name):
+            name, suffix = _split_suffix(entry.name)
+            box = _box_of(name)
+            if box or SHARD.fullmatch(name):
                 suffixes.add(suffix)
-                expected = "" if sharded == bool(chunk) else name
-                if chunk and expected and grid:
-                    expected = _chunk_at([int(low) for low in chunk.groups()[::2]], grid)
+                expected = "" if sharded == bool(box) else name
+                if box and expected:
+                    expected = _chunk_at([low for low, _ in box], claimed)
                 if name == expected:
                     found.add(name)
                 else:
@@ -261,21 +233,14 @@ def _packed(node: Node, scale: dict[str, Any]) -> set[str]:
     return suffixes - {""}
 
 
-def _grid(scale: dict[str, Any]) -> Grid | None:
-    """Return the grid of the chunks; None for invalid sizes, which TensorStore refuses."""
-    try:
-        low = [int(n) for n in scale.get("voxel_offset") or (0, 0, 0)]
-        grid = low, [int(n) for n in scale["chunk_sizes"][0]], [int(n) for n in scale["size"]]
-    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
-        return None
-    return grid if all(len(row) == 3 for row in grid) and min(grid[1]) > 0 else None
-
-
-def _chunk_at(voxel: Corner, grid: Grid) -> str:
+def _chunk_at(voxel: Corner, claimed: Any) -> str:
     """Return the name of the chunk with a voxel; empty for a voxel outside."""
-    axes = list(zip(voxel, *grid, strict=True))
-    if not all(first <= n < first + size for n, first, _, size in axes):
-        return ""
-    lows = [n - (n - first) % by for n, first, by, _ in axes]
-    highs = [min(n + by, first + size) for n, (_, first, by, size) in zip(lows, axes, strict=True)]
-    return chunk_name(lows, highs)
+    domain, chunk = claimed.domain, claimed.chunk_layout.read_chunk.shape
+    axes = zip(voxel[:3], domain.inclusive_min, domain.exclusive_max, chunk, strict=False)
+    parts = []
+    for n, first, end, by in axes:
+        if not first <= n < end:
+            return ""
+        low = n - (n - first) % by
+        parts.append(f"{low}-{min(low + by, end)}")
+    return "_".join(parts)
