@@ -121,9 +121,12 @@ class Kind(ABC):
         ``document`` is the JSON file that marks this kind of store; it is untrusted.
         """
 
-    def open(self, node: Node, **settings: Any) -> Any:
-        """Open a folder's array with TensorStore; raises FileError."""
-        return node.open(self.driver, **ONCE, **settings)
+    def open(self, node: Node, document: dict[str, Any]) -> Any:
+        """Open a folder's array with TensorStore, by a document that it understands.
+
+        Raises FileError.
+        """
+        return node.replaced(self.markers[0], document).open(self.driver, **ONCE)
 
 
 @cache

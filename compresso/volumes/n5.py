@@ -35,9 +35,7 @@ class N5(Kind):
                     f"{node.text}: label multisets, but a volume has one label per voxel. "
                     "Convert it to labels with Paintera"
                 )
-            size = document["dimensions"]
-            box_of = check_keys(node, Keys("", "/"), size, document.get("blockSize"))
-            return replace(_described(node, document), path=node.path, box_of=box_of)
+            return self._open(node, document)
         scale = node.child(f"s{selection.mip}")
         inside = scale.optional("attributes.json")
         if "dimensions" not in inside:
@@ -45,35 +43,36 @@ class N5(Kind):
             inside = scale.optional("attributes.json")
         return self.find(scale, replace(selection, mip=0), inside)
 
+    def _open(self, node: Node, document: dict[str, Any]) -> StoredArray:
+        """Open an array and read its attributes; a scale has those of its group, too.
 
-def _described(node: Node, document: dict[str, Any]) -> StoredArray:
-    """Open an array and read its attributes; a scale has those of its group, too.
-
-    ``resolution`` and ``offset`` of a scale are those of ``s0``, whose voxels are smaller by its
-    ``downsamplingFactors``. Positions are those of voxel centres, as in Paintera and n5-viewer.
-    """
-    parent, _, last = node.kvstore.get("path", "").rstrip("/").rpartition("/")
-    attributes = document
-    if SCALE.fullmatch(last):
-        above = replace(node, kvstore=node.kvstore | {"path": f"{parent}/" if parent else ""})
-        group = above.optional("attributes.json")
-        attributes = (group if "dimensions" not in group else {}) | document
-    dimensions = document["dimensions"]
-    rank = len(dimensions) if isinstance(dimensions, list) else 0
-    spacing, shift, names = place_of(attributes, rank)
-    factors = []  # the size of the scale's voxels in voxels of s0
-    with suppress(ValueError, OverflowError):
-        factors = numbers(document.get("downsamplingFactors"), len(spacing))
-    if factors:
-        shift = shift if len(shift) == len(spacing) else [0.0] * len(spacing)
-        parts = list(zip(spacing, factors, shift, strict=True))
-        spacing = [(n and n * by, unit) for (n, unit), by, _ in parts]
-        shift = [at + (n or 0.0) * (by - 1) / 2 for (n, _), by, at in parts]
-    elif last not in ("s0", "") and SCALE.fullmatch(last) and attributes != document:
-        spacing, shift, _ = place_of(document, rank)  # the factors of its voxels are unknown
-    fields, lost = fields_of(attributes, {*KNOWN, *names})
-    # TensorStore would refuse some forms of the resolution, and JSON with NaN.
-    plain = {name: value for name, value in document.items() if name in KNOWN}
-    array = N5().open(node if plain == document else node.replaced("attributes.json", plain))
-    metadata = {"n5": fields} if fields else {}
-    return StoredArray(array, "xyzct", (), spacing, shift, metadata, lost)
+        ``resolution`` and ``offset`` of a scale are those of ``s0``, whose voxels are smaller by
+        its ``downsamplingFactors``. Positions are those of voxel centres, as in Paintera and
+        n5-viewer.
+        """
+        size = document["dimensions"]
+        box_of = check_keys(node, Keys("", "/"), size, document.get("blockSize"))
+        # TensorStore would refuse some forms of the resolution, and JSON with NaN.
+        array = self.open(node, {name: v for name, v in document.items() if name in KNOWN})
+        parent, _, last = node.kvstore.get("path", "").rstrip("/").rpartition("/")
+        attributes = document
+        if SCALE.fullmatch(last):
+            above = replace(node, kvstore=node.kvstore | {"path": f"{parent}/" if parent else ""})
+            group = above.optional("attributes.json")
+            attributes = (group if "dimensions" not in group else {}) | document
+        spacing, shift, names = place_of(attributes, array.rank)
+        factors = []  # the size of the scale's voxels in voxels of s0
+        with suppress(ValueError, OverflowError):
+            factors = numbers(document.get("downsamplingFactors"), len(spacing))
+        if factors:
+            shift = shift if len(shift) == len(spacing) else [0.0] * len(spacing)
+            parts = list(zip(spacing, factors, shift, strict=True))
+            spacing = [(n and n * by, unit) for (n, unit), by, _ in parts]
+            shift = [at + (n or 0.0) * (by - 1) / 2 for (n, _), by, at in parts]
+        elif last != "s0" and attributes != document:
+            spacing, shift, _ = place_of(document, array.rank)  # unknown factors
+        fields, lost = fields_of(attributes, {*KNOWN, *names})
+        metadata = {"n5": fields} if fields else {}
+        return StoredArray(
+            array, "xyzct", (), spacing, shift, metadata, lost, path=node.path, box_of=box_of
+        )

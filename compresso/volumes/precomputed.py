@@ -79,11 +79,13 @@ class Precomputed(Kind):
         scale, encoding = scales[mip], str(scales[mip].get("encoding"))
         folder = node.child(names[mip][0])
         plain = {name: value for name, value in scale.items() if name in PLAIN}
-        claimed = self.open_scale(node, document, plain | {"encoding": "raw", "key": "k"})
+        plain |= {"encoding": "raw", "key": "k"}
+        claimed = self.open(node, document | {"scales": [plain]})
         packed = _packed(folder, scale, claimed) if encoding in (*READ, *DECODED) else set()
         sharded = scale.get("sharding") is not None
         if encoding in READ and not packed:
-            array = self.open_scale(node, document, _with_block(scale))
+            # TensorStore would refuse an info for any of the other scales.
+            array = self.open(node, document | {"scales": [_with_block(scale)]})
         elif encoding in DECODED and packed <= PACKED.keys() and not (packed and sharded):
             array = _decode(folder, scale, claimed, tuple(PACKED) if packed else ("",))
         else:
@@ -96,10 +98,6 @@ class Precomputed(Kind):
         lost = [name for name in OTHERS if document.get(name)]
         path = None if sharded else folder.path
         return StoredArray(array, "xyzc", lost=lost, path=path, box_of=_box_of)
-
-    def open_scale(self, node: Node, document: dict[str, Any], scale: dict[str, Any]) -> Any:
-        """Open a scale with TensorStore, which would refuse an info for any other scale."""
-        return self.open(node.replaced("info", document | {"scales": [scale]}))
 
 
 def _with_block(scale: dict[str, Any]) -> dict[str, Any]:

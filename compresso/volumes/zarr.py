@@ -56,9 +56,8 @@ class _Zarr(Kind):
             array = self._open(folder, folder.optional(self.markers[0]))
             fields, lost = fields_of(attributes, ("multiscales",))
             return replace(array, metadata={"zarr": fields} if fields else {}, lost=lost, **axes)
-        listed = document.get("consolidated_metadata")
-        listed = node.optional(".zmetadata") if is_2 else object_of(listed)
-        path = only_volume(node, listed.get("metadata"))
+        listed = node.optional(".zmetadata") if is_2 else document.get("consolidated_metadata")
+        path = only_volume(node, object_of(listed).get("metadata"))
         inside = node.child(path)
         _, document = inside.first(self.markers)
         if document is None:
@@ -71,13 +70,10 @@ class _Zarr(Kind):
         chunk = object_of(grid.get("configuration")).get("chunk_shape", document.get("chunks"))
         box_of = check_keys(node, Keys.of(document), document.get("shape"), chunk)
         codecs = json.dumps([document.get("codecs"), document.get("compressor")])
-        understood = _understood(document)
         if f'"{OWN}"' in codecs:
             array = _read_by_zarr(node, document)
-        elif json.dumps(understood) == json.dumps(document):  # 0 and False differ
-            array = self.open(node)
         else:
-            array = self.open(node.replaced(self.markers[0], understood))
+            array = self.open(node, _understood(document))
         return StoredArray(array, "tczyx", path=node.path, box_of=box_of)
 
 
@@ -114,13 +110,11 @@ def _read_by_zarr(node: Node, document: dict[str, Any]) -> Any:
             """The objects of a folder, wherever TensorStore can read it."""
 
             async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
-                span = slice(
-                    getattr(byte_range, "start", getattr(byte_range, "offset", None)),
-                    getattr(byte_range, "end", None),
-                )
+                start = getattr(byte_range, "start", getattr(byte_range, "offset", None))
                 if hasattr(byte_range, "suffix"):
-                    span = slice(-byte_range.suffix, None)
-                found = await folder.read(key, byte_range=span if byte_range else None)
+                    start = -byte_range.suffix
+                span = slice(start, getattr(byte_range, "end", None))
+                found = await folder.read(key, byte_range=span)
                 if found.state == "value":
                     return prototype.buffer.from_bytes(found.value)
                 if node.strict and not key.rpartition("/")[2].startswith((".z", "zarr.json")):
