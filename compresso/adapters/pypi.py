@@ -17,16 +17,7 @@ import numpy as np
 from compresso import container
 from compresso.arrays import LIMIT, Labels, SliceError, array_protocol, split_index, unmasked
 from compresso.codec import Buffer
-from compresso.encodings._cpso import (
-    LAYOUT,
-    MAGIC,
-    Header,
-    index_type,
-    parse,
-    renamed,
-    unique,
-    window_type,
-)
+from compresso.encodings import _cpso
 from compresso.encodings.cpso import FALLBACK, TooManyWindowsError, decode, encode
 from compresso.errors import DecodeError, EncodeError
 
@@ -112,7 +103,7 @@ def decompress(data: Buffer, z: int | Sequence[int] | None = None, *, limit: int
     """
     if bytes(memoryview(data)[: len(container.MAGIC)]) == container.MAGIC:
         raise DecodeError("not a cpso stream but a compresso file. Read it with compresso.loads.")
-    sections = parse(data)
+    sections = _cpso.parse(data)
     nz, ny, nx = sections.header.shape
     z0, z1 = (0, nz) if z is None else _slices(z, nz)
     if sections.index is None and 0 < z1 - z0 < nz and sections.header.n_values:
@@ -136,7 +127,7 @@ def labels(buf: Buffer) -> Labels:
     >>> labels(compress(np.array([[[5, 5, 2]]], np.uint8)))
     array([2, 5], dtype=uint8)
     """
-    return unique(parse(buf))
+    return _cpso.unique(_cpso.parse(buf))
 
 
 def remap(buf: Buffer, mapping: Mapping[int, int], preserve_missing_labels: bool = False) -> bytes:
@@ -153,13 +144,13 @@ def remap(buf: Buffer, mapping: Mapping[int, int], preserve_missing_labels: bool
     """
     if not isinstance(mapping, Mapping):
         raise TypeError(f"mapping must be a dict, not {type(mapping).__name__}")
-    sections = parse(buf)
-    old = unique(sections)
+    sections = _cpso.parse(buf)
+    old = _cpso.unique(sections)
     new = np.empty_like(old)
     for at, label in enumerate(old.tolist()):
         kept = preserve_missing_labels and label not in mapping
         new[at] = label if kept else int(mapping[label])
-    return renamed(sections, old, new).pack()
+    return _cpso.renamed(sections, old, new).pack()
 
 
 class CompressoArray:
@@ -177,12 +168,12 @@ class CompressoArray:
     @property
     def random_access_enabled(self) -> bool:
         """Whether the stream has an index."""
-        return Header.unpack(self.binary).version == 1
+        return _cpso.Header.unpack(self.binary).version == 1
 
     @property
     def size(self) -> int:
         """Number of voxels."""
-        return self.nbytes // Header.unpack(self.binary).data_width
+        return self.nbytes // _cpso.Header.unpack(self.binary).data_width
 
     @property
     def nbytes(self) -> int:
@@ -197,7 +188,7 @@ class CompressoArray:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Voxels along x, y, z."""
-        z, y, x = Header.unpack(self.binary).shape
+        z, y, x = _cpso.Header.unpack(self.binary).shape
         return x, y, z
 
     def labels(self) -> Labels:
@@ -232,9 +223,9 @@ class CompressoArray:
 
 def header(buf: Buffer) -> dict[str, Any]:
     """The fields of a stream's header by name."""
-    found = Header.unpack(buf)
+    found = _cpso.Header.unpack(buf)
     return {
-        "magic": MAGIC,
+        "magic": _cpso.MAGIC,
         "format_version": found.version,
         "data_width": found.data_width,
         **dict(zip(("sz", "sy", "sx"), found.shape, strict=True)),
@@ -249,7 +240,7 @@ def header(buf: Buffer) -> dict[str, Any]:
 def valid(buf: Buffer) -> bool:
     """Whether header and length are those of a stream; the labels are not decoded."""
     try:
-        parse(buf)
+        _cpso.parse(buf)
     except DecodeError:
         return False
     return True
@@ -257,20 +248,20 @@ def valid(buf: Buffer) -> bool:
 
 def nbytes(buf: Buffer) -> int:
     """Bytes of the decoded array."""
-    found = Header.unpack(buf)
+    found = _cpso.Header.unpack(buf)
     z, y, x = found.shape
     return x * y * z * found.data_width
 
 
 def raw_header(buf: Buffer) -> Labels:
     """The bytes of the header."""
-    parse(buf)
-    return np.frombuffer(buf, np.uint8, LAYOUT.size)
+    _cpso.parse(buf)
+    return np.frombuffer(buf, np.uint8, _cpso.LAYOUT.size)
 
 
 def raw_ids(buf: Buffer) -> Labels:
     """The label of each component."""
-    return parse(buf).ids
+    return _cpso.parse(buf).ids
 
 
 def raw_labels(buf: Buffer) -> Labels:
@@ -280,22 +271,22 @@ def raw_labels(buf: Buffer) -> Labels:
 
 def raw_values(buf: Buffer) -> Labels:
     """The distinct windows."""
-    return parse(buf).values
+    return _cpso.parse(buf).values
 
 
 def raw_locations(buf: Buffer) -> Labels:
     """The entries for boundary voxels whose label does not follow from their neighbours."""
-    return parse(buf).locations
+    return _cpso.parse(buf).locations
 
 
 def raw_windows(buf: Buffer) -> Labels:
     """The run-length coded windows, without the index that may follow them."""
-    return parse(buf).windows
+    return _cpso.parse(buf).windows
 
 
 def raw_z_index(buf: Buffer) -> Labels | None:
     """The index, (2, sz): the number of ids of each slice, and of locations of the one before."""
-    index = parse(buf).index
+    index = _cpso.parse(buf).index
     return None if index is None else index.astype(np.uint64)
 
 
@@ -306,17 +297,17 @@ def label_dtype(info: Mapping[str, Any]) -> type[np.unsignedinteger[Any]]:
 
 def window_dtype(info: Mapping[str, Any]) -> type[np.unsignedinteger[Any]]:
     """The type of a stream's windows, given its header."""
-    return window_type([info[f"{axis}step"] for axis in "zyx"]).type
+    return _cpso.window_type([info[f"{axis}step"] for axis in "zyx"]).type
 
 
 def zindex_byte_width(sx: int, sy: int) -> int:
     """Bytes of a number of the index."""
-    return index_type((1, sy, sx)).itemsize
+    return _cpso.index_type((1, sy, sx)).itemsize
 
 
 def check_compatibility(buf: Buffer) -> None:
     """Raise DecodeError if the stream's header cannot be read."""
-    Header.unpack(buf)
+    _cpso.Header.unpack(buf)
 
 
 def clamp(val: float, low: float, high: float) -> float:

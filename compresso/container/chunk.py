@@ -36,10 +36,9 @@ CHECK = struct.Struct("<Q")  # XXH3-64 of the bytes before, seeded with that of 
 
 @dataclass(frozen=True)
 class ChunkCodec:
-    """The codec of an array's chunks: an encoding, a compressor, and the slices per group.
+    """The codec of an array's chunks; raises SpecError.
 
-    Codec strings are stored in canonical form. ``depth`` counts along the first axis; by default a
-    chunk is one group. Raises SpecError.
+    ``depth`` is the slices of a group along the first axis; by default a chunk is one group.
     """
 
     encoding: str = DEFAULT_ENCODING
@@ -133,7 +132,7 @@ class ChunkFormat:
     def span(self, head: Buffer, first: int, last: int) -> tuple[int, int]:
         """Start and end of the groups that hold steps first..last-1 along the first axis.
 
-        ``head`` is the first ``head_bytes`` bytes of a chunk. Raises DecodeError.
+        ``head`` has ``head_bytes`` bytes. Raises DecodeError.
         """
         table, _ = self._read_head(head)
         ends = [self.head_bytes, *(self.head_bytes + np.cumsum(table["body"])).tolist()]

@@ -145,10 +145,9 @@ def decode_group(
 
 
 def shift_of(dtype: np.dtype[Any], parts: Iterable[Labels]) -> int:
-    """The number that makes signed 64-bit labels small and not negative, added modulo 2**64.
+    """The number to add to signed 64-bit labels, modulo 2**64, so that none is negative.
 
-    Negative labels would otherwise exceed the largest label of some encodings. The parts of the
-    array are read only if its dtype is signed and of 64 bits.
+    Those would exceed the largest label of some encodings. For other dtypes, no part is read.
     """
     if dtype.kind != "i" or dtype.itemsize < 8:
         return 0
@@ -168,8 +167,7 @@ class _SliceHashes:
         self._hashes = np.zeros(volume.shape[0], "<u8")
         self._missing = np.ones(volume.shape[0], bool)
         in_order = volume.flags.c_contiguous and volume.dtype == volume.dtype.newbyteorder("<")
-        # Slices that lie in memory as they are hashed: finding that out takes longer than hashing.
-        self._plain = in_order and not shift
+        self._plain = in_order and not shift  # slow to find out for each slice
 
     def add(self, z0: int, z1: int) -> None:
         """Hash slices z0..z1-1."""

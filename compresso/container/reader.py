@@ -29,9 +29,8 @@ GroupHeads = dict[int, list[tuple[int, layout.GroupHead]]]
 class Source:
     """A file that can seek, read from any thread, and from processes that were forked.
 
-    A forked process shares the position of a file with its parent, but not that of bytes in memory.
-    Files are therefore read with pread. In a forked process any other stream raises FileError: a
-    moved position would look like damage.
+    These share a file's position, so files are read with pread. Any other stream raises FileError
+    there, because a moved position would look like damage, unless it is in memory.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -43,11 +42,7 @@ class Source:
         self._part = 0, b""  # of the file, that is searched
 
     def at(self, offset: int, size: int) -> bytes:
-        """Read ``size`` bytes from an offset on, or fewer at the end of the file.
-
-        Raises DecodeError if the system cannot read them, and FileError for a stream in a forked
-        process.
-        """
+        """Read ``size`` bytes, or fewer at the end of the file; raises DecodeError, FileError."""
         start = min(offset, self.size)
         try:
             return self._read(start, max(0, min(size, self.size - offset)))
@@ -76,10 +71,7 @@ class Source:
                 offset, size = offset + len(part), size - len(part)
             return parts[0] if len(parts) == 1 else b"".join(parts)
         if self._process not in (None, os.getpid()):
-            raise FileError(
-                "a stream cannot be read in a forked process. Open it there, or open a file by "
-                "its path"
-            )
+            raise FileError("a stream cannot be read in a forked process. Open a path instead.")
         with self._lock:
             self._file.seek(offset)
             return self._file.read(size)
@@ -99,8 +91,7 @@ class Reader:
 
     It makes at most ``limit`` bytes of labels at once, and decodes as many groups at once as
     ``memory`` bytes allow. With ``salvage``, groups that are not in their place are searched for.
-    Raises DecodeError if neither head nor end can be read. :meth:`check_end` and :meth:`damage`
-    report all other faults.
+    Raises DecodeError if neither head nor end can be read; :meth:`damage` lists other faults.
     """
 
     def __init__(
@@ -165,8 +156,8 @@ class Reader:
     ) -> Generator[Labels | DecodeError, None, None]:
         """Decode groups, in this order; a damaged one is replaced by its error.
 
-        At most ``threads`` groups are decoded ahead of the caller, and no more than the limits for
-        the labels and the memory of all groups allow.
+        At most ``threads`` groups are decoded ahead, fewer if the limits for labels or memory
+        demand it.
         """
         description = self.description
         room = self._limit // max(1, description.group_nbytes) - 1

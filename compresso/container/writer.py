@@ -25,10 +25,9 @@ def write(
 ) -> int:
     """Write a compressed file to a file that need not seek; returns the bytes written.
 
-    ``read`` returns slices z0..z1-1. It is called from the first group to the last, in the caller's
-    thread, while at most ``threads`` earlier groups are encoded, fewer if ``memory`` bytes demand
-    it. The bytes do not depend on either. ``progress`` is called after each group. Raises
-    EncodeError if the encoding cannot hold the labels, or ``read`` returns other slices.
+    ``read`` returns slices z0..z1-1. It is called for one group after the other, in this thread,
+    while at most ``threads`` earlier groups are encoded, fewer if ``memory`` bytes demand it.
+    Raises EncodeError if the encoding cannot hold the labels, or ``read`` returns other slices.
     """
     groups, method = description.groups, description.method
     room = len(groups) if memory is None else max(1, memory // description.group_memory)

@@ -117,8 +117,8 @@ class Dataset:
     def notes(self, slices: int | None) -> list[str]:
         """Check that ``slices`` slices can be loaded, and return lines for the user to see first.
 
-        Raises DatasetError or FileError if the dataset is missing or does not fit into memory. A
-        damaged file costs only its own rows, so it is not an error here.
+        Raises DatasetError or FileError if the dataset is missing or does not fit into memory, but
+        not for a damaged file, which costs only its own rows.
         """
         path, _ = archives.split_source(self.text)
         if self.text and (self.group == SYNTHETIC or archives.readers_of(path)):
@@ -127,8 +127,8 @@ class Dataset:
         try:
             with self.open() as volume:
                 self._check_memory(volume, slices)
-                notes = volumes.reshaped(self.text, volume.own, volume.shape)
-                return [*([f"{self.name}: {_size(volume)}"] if store else []), *notes]
+                size = [f"{self.name}: {_size(volume)}"] * store
+                return size + volumes.reshaped(self.text, volume.own, volume.shape)
         except CompressoError:
             if store or not path.exists():
                 raise

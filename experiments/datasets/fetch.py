@@ -154,10 +154,9 @@ def _write(target: Path, volume: Volume, parts: Iterable[Labels], origin: dict[s
 
 
 def _copy_store(url: str, target: Path, hidden: bool | None) -> None:
-    """Download a volume from a store, some slices at a time.
+    """Download a volume from a store; if it is stopped, the next call continues.
 
-    If it is stopped, it continues at the next call: each part is a compressed file in a folder next
-    to ``target``, checked by its hashes, until all are there.
+    Some slices at a time become a compressed file in a folder next to ``target``.
     """
     with volumes.open(url) as volume:
         key = xxhash.xxh3_64_hexdigest(f"{url} {volume.shape} {volume.dtype.str}".encode())
