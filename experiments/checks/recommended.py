@@ -28,7 +28,7 @@ from experiments.checks import Program
 from experiments.datasets import Dataset, LoadedVolume
 from experiments.measure import Method, rounds, warm_up
 from experiments.measure.method import describe
-from experiments.recommend.candidates import Candidate, Doubt, Purpose, Stages, methods
+from experiments.recommend.candidates import Candidate, Purpose, Stages, methods
 from experiments.recommend.estimate import estimate_size, size
 from experiments.recommend.sample import draw, plan, stack
 from experiments.records import SECONDS, Row
@@ -85,7 +85,7 @@ def interval(names: tuple[str, ...], seeds: int, methods: str, directory: Path) 
 
 
 #: The speeds of either run may be wrong by this factor.
-DOUBT = Doubt(speed=1 + LEAST_WIDTH)
+DOUBT = (1.0, 1 + LEAST_WIDTH)
 
 
 def verdict(purpose: Purpose, candidates: list[Candidate], best: Candidate, method: Method) -> str:

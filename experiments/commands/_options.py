@@ -1,6 +1,5 @@
 """Options that several commands of run.py have, and the sections of their help."""
 
-import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -120,8 +119,8 @@ def grid_options(name: str, count: int, seconds: float | None) -> Decorator:
         default=seconds,
         help="Time limit of one run, after its kernels are compiled; inf for none.",
     )
-    own: list[Decorator] = [measuring(name), SLICES, seed(), timeout, keep, again, runs(count)]
-    return lambda function: functools.reduce(lambda f, option: option(f), own, function)
+    order = runs(count)
+    return lambda f: order(again(keep(timeout(seed()(SLICES(measuring(name)(f)))))))
 
 
 def codecs(what: str, text: str, registry: Any) -> list[Any]:

@@ -54,6 +54,8 @@ BOX_MARGINS = (2.0, 1.3)
 #: Processor seconds after which a candidate is not measured again, on a block and on the sample.
 #: Other work on the machine then costs no candidate its runs.
 BLOCK_PATIENCE, PATIENCE = 0.15, 1.0
+#: Factors that ratios and speeds may be wrong by.
+Doubt = tuple[float, float]
 #: By which factor a speed of fewer runs than an interval needs may be wrong.
 FEW_RUNS = 1.5
 
@@ -129,16 +131,6 @@ class Candidate:
         return (1 - self.blank.share) * content + self.blank.share * blank
 
 
-class Doubt(NamedTuple):
-    """Factors that ratios and speeds may be wrong by."""
-
-    ratio: float = 1.0
-    speed: float = 1.0
-
-
-AS_MEASURED = Doubt()
-
-
 @dataclass(frozen=True)
 class Purpose:
     """A use of compressed labels; its answer is the smallest candidate that is fast enough.
@@ -158,23 +150,23 @@ class Purpose:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]:
         """The least and the most seconds of each candidate, and those that may be fast enough."""
         found = [(8 / one.ratio, one.compress.value, one.decompress.value) for one in candidates]
-        factors = np.array([doubt.ratio, doubt.speed, doubt.speed])
+        factors = np.array([*doubt, doubt[1]])
         low = self.seconds(*np.divide(found, factors).T)
         high = self.seconds(*np.multiply(found, factors).T)
         least, most = (max(self.limit, self.slower * float(each.min())) for each in (low, high))
         return low, high, least, most
 
     def contenders(
-        self, candidates: Sequence[Candidate], doubt: Doubt = AS_MEASURED
+        self, candidates: Sequence[Candidate], doubt: Doubt = (1.0, 1.0)
     ) -> list[Candidate]:
         """The candidates that may be the answer, the smallest first."""
         if not candidates:
             return []
-        packed = [one for one in candidates if one.native_ratio * doubt.ratio >= LEAST_RATIO]
+        packed = [one for one in candidates if one.native_ratio * doubt[0] >= LEAST_RATIO]
         candidates = packed or candidates
         low, high, least, most = self.bounds(candidates, doubt)
         ratios = np.array([one.ratio for one in candidates])
-        small = ratios >= ratios[high <= least].max(initial=0.0) / doubt.ratio
+        small = ratios >= ratios[high <= least].max(initial=0.0) / doubt[0]
         fastest = (self.slower * low <= most) & (most > self.limit)
         found = itertools.compress(candidates, (low <= most) & (small | fastest))
         return sorted(found, key=lambda one: (-one.ratio, one.compress.value))
@@ -243,8 +235,8 @@ class Stages:
         """
         margins = zip(self.sample.blocks, RATIO_MARGINS, SPEED_MARGINS, strict=False)
         for labels, ratio, speed in margins:
-            doubts = dict.fromkeys(PURPOSES, Doubt(ratio, speed))
-            boxes = {self.random_access: Doubt(BOX_MARGINS[0], speed)}
+            doubts = dict.fromkeys(PURPOSES, (ratio, speed))
+            boxes = {self.random_access: (BOX_MARGINS[0], speed)}
             volume = LoadedVolume(self.dataset, labels, f"{labels.size:,} voxels of it")
             candidates = self._run(volume, found, doubts | boxes, 2, BLOCK_PATIENCE)
             found = still_open(candidates, doubts | boxes)
@@ -255,17 +247,16 @@ class Stages:
         candidates = [Candidate(method) for method in found]
         for box, labels in self.sample.boxes:
             volume = LoadedVolume(self.dataset, labels, chunk=format_box(box))
-            rows = [(*one.rows, self.measure(volume, one.method)) for one in candidates]
-            pairs = zip(candidates, rows, strict=True)
-            good = self._good([replace(one, rows=both) for one, both in pairs])
+            measured = [(one, self.measure(volume, one.method)) for one in candidates]
+            good = self._good([replace(one, rows=(*one.rows, row)) for one, row in measured])
             totals = [replace(one, rows=(_total(one.rows),)) for one in good]
-            doubt = Doubt(BOX_MARGINS[1], SPEED_MARGINS[0])
+            doubt = BOX_MARGINS[1], SPEED_MARGINS[0]
             candidates = self.random_access.contenders(totals, doubt)
         return self.random_access.contenders(candidates)
 
     def on_sample(self, found: Sequence[Method]) -> list[Candidate]:
         """Measure methods on the whole sample."""
-        doubt = Doubt(RATIO_MARGINS[-1], SPEED_MARGINS[-1])
+        doubt = RATIO_MARGINS[-1], SPEED_MARGINS[-1]
         volume = LoadedVolume(self.dataset, stack(self.sample.chunks), self.sample.part)
         return self._run(volume, found, dict.fromkeys(PURPOSES, doubt), self.runs, PATIENCE)
 
@@ -288,7 +279,7 @@ class Stages:
                     reached[method] = replace(one, rows=(*one.rows, row))
                     spent[method] += process_time() - start
             good = [one for one in reached.values() if not one.failure]
-            surer = {p: Doubt(d.ratio, d.speed ** (1 / math.sqrt(run))) for p, d in doubts.items()}
+            surer = {p: (ratio, s ** (1 / math.sqrt(run))) for p, (ratio, s) in doubts.items()}
             left = still_open(good, surer)
         good = self._good(list(reached.values()))
         if not good:

@@ -99,10 +99,7 @@ def test_a_candidate_stays_open_as_long_as_it_may_be_chosen(purpose):
         shift = np.exp(random.uniform(-1, 1, (5, 3)) * np.log((1.09, 1.14, 1.14)))
         found = [candidate(*line) for line in zip(names, *numbers.T, strict=True)]
         others = [candidate(*line) for line in zip(names, *(numbers * shift).T, strict=True)]
-        still = {
-            one.method.compressor.spec
-            for one in purpose.contenders(found, candidates.Doubt(1.2, 1.3))
-        }
+        still = {one.method.compressor.spec for one in purpose.contenders(found, (1.2, 1.3))}
         assert {chosen(purpose, others), chosen(purpose, found)} <= still
 
 
