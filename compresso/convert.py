@@ -364,11 +364,9 @@ def _undamaged(
 ) -> tuple[dict[str, str], bool]:
     """The hashes of the undamaged objects of a task, and whether it is recorded."""
     *found, recorded = folder.read([*objects, record])
-    try:
+    old, hashes = {}, {}
+    with suppress(ValueError, TypeError):
         old = dict(json.loads(recorded or b"{}"))
-    except (ValueError, TypeError):
-        old = {}
-    hashes = {}
     for (name, box), data in zip(objects.items(), found, strict=True):
         value = _hash(data)
         if name in old:

@@ -28,9 +28,8 @@ from compresso.volumes._format import available, bytes_of, volume_shape
 from compresso.volumes._metadata import Geometry, Metadata, common_unit, unit_of
 from compresso.volumes.volume import Box, Volume, format_box, shape_of, slices_of
 
-#: The names of spatial axes, and the long names of the others.
+#: The names of spatial axes.
 SPACE = ("z", "y", "x")
-NAMES = {"c": "channel", "t": "time"}
 RANGES = re.compile("x".join([r"\s*(-?\d+)-(-?\d+)\s*"] * 3), re.IGNORECASE)
 #: TensorStore would otherwise check at every read that its cache is current.
 ONCE = {"recheck_cached_data": "open", "recheck_cached_metadata": "open"}
@@ -122,10 +121,7 @@ class Kind(ABC):
         """
 
     def open(self, node: Node, document: dict[str, Any]) -> Any:
-        """Open a folder's array with TensorStore, by a document that it understands.
-
-        Raises FileError.
-        """
+        """Open an array by a document that TensorStore understands; raises FileError."""
         return node.replaced(self.markers[0], document).open(self.driver, **ONCE)
 
 
@@ -370,9 +366,8 @@ def axis_names(text: str, stored: StoredArray, selection: Selection) -> list[str
     """Return a name for each axis, among them the last of z, y and x; empty for dropped axes."""
     shape, usual = stored.array.shape, stored.default_axes
     rank = len(shape)
-    names = [
-        label.lower() for label in selection.axes or stored.names or stored.array.domain.labels
-    ]
+    given = selection.axes or stored.names or stored.array.domain.labels
+    names = [name.lower() for name in given]
     if not set(SPACE) & set(names):
         axes: Sequence[int] = range(rank)
         try:
@@ -391,7 +386,7 @@ def axis_names(text: str, stored: StoredArray, selection: Selection) -> list[str
             f"{text}: the names of the {rank} axes are {', '.join(map(repr, names))}, not x, y "
             f"and z once each{advice}"
         )
-    return [NAMES.get(name, name) for name in names]
+    return names
 
 
 def arrange(
@@ -402,7 +397,7 @@ def arrange(
     for axis in reversed(range(array.rank)):
         if names[axis] not in SPACE:
             first, end = array.domain.inclusive_min[axis], array.domain.exclusive_max[axis]
-            key = "time" if names[axis] == "time" else "channel"
+            key = "time" if names[axis] in ("t", "time") else "channel"
             picked = getattr(selection, key)
             picked = first if picked < 0 and end - first == 1 else picked
             if not first <= picked < end:

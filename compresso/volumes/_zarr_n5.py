@@ -40,7 +40,7 @@ class Keys:
         default = ("c", "/") if encoding.get("name") == "default" else ("", ".")
         return cls(default[0], str(separator or default[1]))
 
-    def name(self, index: Sequence[object]) -> str:
+    def name(self, index: Iterable[object]) -> str:
         """Return the name of the chunk with this index."""
         return self.separator.join([*filter(None, [self.prefix]), *map(str, index)]) or "0"
 
@@ -57,18 +57,14 @@ EVERY = [Keys(prefix, separator) for prefix in ("", "c") for separator in "./"]
 
 
 def check_keys(
-    node: Node, keys: Keys, shape: object, chunk: object
-) -> Callable[[str], Box | None] | None:
-    """Return a function from a chunk's name to its box; None for metadata that are not valid.
+    node: Node, keys: Keys, shape: Sequence[int], chunk: Sequence[int]
+) -> Callable[[str], Box | None]:
+    """Return a function from the name of a chunk to its box, which is None for other files.
 
     ``chunk`` is the shape of all chunks. Raises FileError for a misnamed chunk, which would be read
     as missing.
     """
-    try:
-        sizes = [int(by) for by in chunk]  # type: ignore[attr-defined]
-        counts = [-(-int(n) // by) for n, by in zip(shape, sizes, strict=True)]  # type: ignore[call-overload]
-    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
-        return None
+    counts = [-(-n // by) for n, by in zip(shape, chunk, strict=True)]
     for other, index in _chunks(node, [each for each in EVERY if each != keys], counts):
         name, expected = other.name(index), keys.name(index)
         if not node.existing([expected]):
@@ -80,9 +76,9 @@ def check_keys(
 
     def box_of(name: str) -> Box | None:
         index = keys.index(name)
-        if len(index) != len(sizes):
+        if len(index) != len(chunk):
             return None
-        return tuple((i * by, (i + 1) * by) for i, by in zip(index, sizes, strict=True))
+        return tuple((i * by, (i + 1) * by) for i, by in zip(index, chunk, strict=True))
 
     return box_of
 

@@ -50,10 +50,10 @@ class N5(Kind):
         its ``downsamplingFactors``. Positions are those of voxel centres, as in Paintera and
         n5-viewer.
         """
-        size = document["dimensions"]
-        box_of = check_keys(node, Keys("", "/"), size, document.get("blockSize"))
         # TensorStore would refuse some forms of the resolution, and JSON with NaN.
         array = self.open(node, {name: v for name, v in document.items() if name in KNOWN})
+        chunk = array.chunk_layout.write_chunk.shape
+        box_of = check_keys(node, Keys("", "/"), array.shape, chunk)
         parent, _, last = node.kvstore.get("path", "").rstrip("/").rpartition("/")
         attributes = document
         if SCALE.fullmatch(last):

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from operator import floordiv
 from typing import Any
 
 from compresso.codec import require
@@ -66,14 +67,13 @@ class _Zarr(Kind):
 
     def _open(self, node: Node, document: dict[str, Any]) -> StoredArray:
         """Open an array; its files may be shards."""
-        grid = object_of(document.get("chunk_grid"))
-        chunk = object_of(grid.get("configuration")).get("chunk_shape", document.get("chunks"))
-        box_of = check_keys(node, Keys.of(document), document.get("shape"), chunk)
         codecs = json.dumps([document.get("codecs"), document.get("compressor")])
         if f'"{OWN}"' in codecs:
-            array = _read_by_zarr(node, document)
+            array, chunk = _read_by_zarr(node, document)
         else:
             array = self.open(node, _understood(document))
+            chunk = array.chunk_layout.write_chunk.shape
+        box_of = check_keys(node, Keys.of(document), array.shape, chunk)
         return StoredArray(array, "tczyx", path=node.path, box_of=box_of)
 
 
@@ -97,8 +97,11 @@ class Zarr2(_Zarr):
     driver = "zarr"
 
 
-def _read_by_zarr(node: Node, document: dict[str, Any]) -> Any:
-    """Open an array with zarr-python, which knows our own codec, as a TensorStore."""
+def _read_by_zarr(node: Node, document: dict[str, Any]) -> tuple[Any, tuple[int, ...]]:
+    """Open an array with zarr-python, which knows our own codec.
+
+    Returns a TensorStore and the shape of the voxels in a file.
+    """
     zarr = require("zarr", "zarr", "a Zarr array in the codec compresso")
     import compresso.adapters.numcodecs
     import compresso.adapters.zarr  # noqa: F401  (both register the codec)
@@ -125,16 +128,17 @@ def _read_by_zarr(node: Node, document: dict[str, Any]) -> Any:
         names = document.get("dimension_names")
         domain = tensorstore().IndexDomain(shape=array.shape, labels=names)
         units = array.attrs.get("dimension_units")
+        chunk = array.shards or array.chunks
 
         def read(low: Any, high: Any) -> Any:
             try:
                 return array[tuple(map(slice, low, high))]
             except Exception as error:
-                index = [n // by for n, by in zip(low, array.shards or array.chunks, strict=True)]
-                name = Keys.of(document).name(index)
+                name = Keys.of(document).name(map(floordiv, low, chunk))
                 raise ValueError(f"Error reading {name}: {error}") from error
 
-        return decoded(node, domain, array.dtype.newbyteorder("="), array.chunks, units, read)
+        dtype = array.dtype.newbyteorder("=")
+        return decoded(node, domain, dtype, array.chunks, units, read), chunk
 
 
 def _described(
