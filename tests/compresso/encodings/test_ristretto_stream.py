@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import compresso as C
-from compresso import encodings, volumes
+from compresso import encodings
 from compresso.encodings.ristretto import Ristretto
 from compresso.kernels.ristretto import start
 from tests.golden import make_ristretto as golden
@@ -91,19 +91,3 @@ def test_training_again_gives_the_same_file(tmp_path):
     tool = [sys.executable, "-m", "experiments.checks.train_ristretto", f"{volume}:main"]
     subprocess.run([*tool, str(tmp_path / "again.xz")], cwd=ROOT, check=True)
     assert (tmp_path / "again.xz").read_bytes() == FILE.read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("z", "file", "dataset"), [(32, "spl-knee.nrrd", ""), (64, "pinky40-z000-255.h5", ":main")]
-)
-def test_chunks_with_the_start_are_smaller(z, file, dataset):
-    """By 7% or more in chunks of 64 x 64 x 64, as Zarr stores them."""
-    with volumes.open(f"{shared(f'data/{file}')}{dataset}") as volume:
-        labels = volume.read(z, z + 64)[:, 128:384, 128:384]
-    sizes = [0, 0]
-    for y in range(0, 256, 64):
-        for x in range(0, 256, 64):
-            for number in (0, 1):
-                chunk = labels[:, y : y + 64, x : x + 64]
-                sizes[number] += 56 + len(Ristretto(start=number).encode(chunk))
-    assert sizes[1] <= 0.93 * sizes[0]
