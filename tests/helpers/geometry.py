@@ -22,7 +22,6 @@ DIRECTIONS = {
     "oblique": TURN,
 }
 SPACING, ORIGIN = (0.277340196578, 0.5, 1.25), (-70.860420225, 12.5, -59.0)
-INTERNAL = {"nii": ".nii", "nii.gz": ".nii.gz", "nrrd": ".nrrd"}
 
 
 def carry(source: Path, target: Path, first: int = 0) -> list[str]:

@@ -26,15 +26,14 @@ def test_there_and_back(folder, name):
     assert np.array_equal(np.load(folder / "c.npy"), LABELS[2:5])
 
 
-@pytest.mark.parametrize("command", [("info",), ("verify",), ("decompress", "b.npy")])
 @pytest.mark.parametrize("data", [b"", b"x" * 100, compresso.compress(LABELS.T)[:-1], None])
-def test_damage_is_refused(folder, command, data):
+def test_damage_is_refused(folder, data):
     sound = data is None
     (folder / "a.cpso").write_bytes(compresso.compress(LABELS.T) if sound else data)
-    verb, *target = command
-    done = run(verb, folder / "a.cpso", *(folder / name for name in target), code=not sound)
-    assert ("uint16" if verb != "decompress" else "") in done.output or not sound
-    assert (folder / "b.npy").exists() == (sound and verb == "decompress")
+    for verb, *target in (["info"], ["verify"], ["decompress", folder / "b.npy"]):
+        done = run(verb, folder / "a.cpso", *target, code=not sound)
+        assert ("uint16" in done.output) == sound
+    assert (folder / "b.npy").exists() == sound
 
 
 @pytest.mark.parametrize(

@@ -33,17 +33,16 @@ def test_nifti_2_and_big_endian(tmp_path):
     assert np.array_equal(load(path), LABELS)
 
 
-def test_nifti_that_scales_or_has_its_labels_elsewhere_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("at", "field", "reason"),
+    [(112, np.float32(2).tobytes(), "scales"), (344, b"ni1", "in another file")],
+)
+def test_nifti_that_scales_or_has_its_labels_elsewhere_is_refused(tmp_path, at, field, reason):
     path = written(tmp_path, "nii")
-    data = bytearray(path.read_bytes())
-    data[112:116] = np.float32(2).tobytes()
-    path.write_bytes(data)
-    with pytest.raises(C.FileError, match="scales"):
-        load(path)
-    data[112:116] = np.float32(1).tobytes()
-    data[344:347] = b"ni1"
-    path.write_bytes(data)
-    with pytest.raises(C.FileError, match="in another file"):
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(field)
+    with pytest.raises(C.FileError, match=reason):
         load(path)
 
 
@@ -77,8 +76,6 @@ def test_niftis_fields_come_back_each(tmp_path, order):
     image.header.set_qform(affine, 1)
     image.header.set_sform(affine + 0.25, 4)  # not the same, as after a registration
     image.header.set_xyzt_units("micron", "sec")
-    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"from \xfe here"))
-    image.header.extensions.append(nib.nifti1.Nifti1Extension(0, b"1234567"))
     nib.save(image, tmp_path / "a.nii")
     assert carry(tmp_path / "a.nii", tmp_path / "b.nii.gz") == []
     before = nib.load(tmp_path / "a.nii").header
@@ -87,8 +84,6 @@ def test_niftis_fields_come_back_each(tmp_path, order):
     for name in header.keys():  # noqa: SIM118 - a header is not a dict
         if name != "sizeof_hdr":
             np.testing.assert_array_equal(after[name], before[name], err_msg=name)
-    kept = [(e.get_code(), bytes(e.get_content()).rstrip(b"\0")) for e in after.extensions]
-    assert kept == [(6, b"from \xfe here"), (0, b"1234567")]
 
 
 SFORM = np.array([[-0.5, 0, 0.25, 10], [0, 0.25, 0, -20], [0, 0, 3, 30], [0, 0, 0, 1.0]])
@@ -163,8 +158,8 @@ def extended_file(path, *extensions, order="<"):
 
 
 EXTENSIONS = [
-    [(42, bytes(24)), (6, b"a comment" + bytes(15))],
-    [(4, b"<?xml?><AFNI/>".ljust(40, b"\0")), (44, b"\x80\xff\0\0\0\0\0\0")],
+    [(42, bytes(24)), (6, b"a comment, \xfe" + bytes(12))],
+    [(4, b"<?xml?><AFNI/>".ljust(40, b"\0")), (0, b"\x80\xff\0\0\0\0\0\0")],
     [(30, b"<Label/>" * 20_001)],
 ]
 
@@ -176,11 +171,9 @@ def test_niftis_extensions_keep_every_byte(tmp_path, extensions, order):
     assert run("compress", tmp_path / "a.nii", tmp_path / "a.cps").stderr == ""
     assert run("decompress", tmp_path / "a.cps", tmp_path / "b.nii").stderr == ""
     whole = (tmp_path / "b.nii").read_bytes()
+    expected = packed if order == "<" else extended_file(tmp_path / "c.nii", *extensions)
     assert len(whole) == 352 + len(packed) + LABELS.nbytes
-    if order == "<":
-        assert whole[348 : 352 + len(packed)] == b"\1\0\0\0" + packed
-    back = nib.load(tmp_path / "b.nii").header.extensions
-    assert [e.get_code() for e in back] == [code for code, _ in extensions]
+    assert whole[348 : 352 + len(packed)] == b"\1\0\0\0" + expected
     assert "extensions" in named(tmp_path / "a.nii", ".nrrd")
 
 

@@ -10,16 +10,20 @@ from compresso import volumes
 from tests.helpers import stores as depots
 from tests.helpers.stores import place, refusal, same
 
-OFFSET = (10, 20, 30)
+OFFSET, VOLUME = (10, 20, 30), depots.labels(dtype="u4")
+
+
+TURNS = [*((suffix,) for suffix in depots.PACK), ("", ".gz"), (".gz", ".br"), ("", *depots.PACK)]
 
 
 @pytest.mark.parametrize("encoding", ["raw", "compressed_segmentation"])
-@pytest.mark.parametrize("suffix", depots.PACK)
-def test_packed_chunks(tmp_path, suffix, encoding):
-    volume = depots.labels()
-    folder = depots.packed(tmp_path / "seg", volume, suffix, encoding=encoding, offset=OFFSET)
-    same(folder, volume)
-    same(f"{folder}:box=12-20x21-29x33-50", volume[3:20, 1:9, 2:10])
+@pytest.mark.parametrize("suffixes", TURNS)
+def test_packed_chunks(tmp_path, suffixes, encoding):
+    """Each chunk has a suffix of its own."""
+    folder = depots.packed(tmp_path / "seg", VOLUME, *suffixes, encoding=encoding, offset=OFFSET)
+    for text in (folder, f"file://{folder}/|neuroglancer-precomputed:"):
+        same(text, VOLUME)
+    same(f"{folder}:box=12-20x21-29x33-50", VOLUME[3:20, 1:9, 2:10])
     assert place(folder).origin == (40, 80, 1200)
 
 
@@ -31,27 +35,14 @@ def test_compresso_in_shards(tmp_path, shape):
     same(f"{folder}:box=10-11x21-36x31-38", labels[1:8, 1:16, :1])
 
 
-@pytest.mark.parametrize("encoding", ["raw", "compressed_segmentation"])
-@pytest.mark.parametrize("suffixes", [("", ".gz"), (".gz", ""), (".gz", ".br"), ("", *depots.PACK)])
-def test_each_chunk_has_a_suffix_of_its_own(tmp_path, suffixes, encoding):
-    volume = depots.labels(dtype="u4")
-    folder = depots.packed(tmp_path / "seg", volume, *suffixes, encoding=encoding)
-    for text in (folder, f"file://{folder}/|neuroglancer-precomputed:"):
-        same(text, volume)
-    depots.change(folder, sharding=None, compressed_segmentation_block_size=None)
-    same(folder, volume)
-
-
 def test_of_two_files_of_a_chunk_cloudvolumes_first_is_read(tmp_path):
-    volume = depots.labels(dtype="u4")
-    folder = depots.packed(tmp_path / "seg", volume, "", ".gz", ".br")
-    stale = bytes(8 * 16 * 16 * 4)
     order = ["", *depots.PACK]
+    folder = depots.packed(tmp_path / "seg", VOLUME, *order[:3])
     for chunk in depots.chunks(folder):
-        plain, suffix = (chunk.with_suffix(""), chunk.suffix) if chunk.suffix else (chunk, "")
-        for later in order[order.index(suffix) + 1 :]:
-            plain.with_name(plain.name + later).write_bytes(depots.PACK[later](stale))
-    same(folder, volume)
+        for later in order[order.index(chunk.suffix) + 1 :]:
+            stale = depots.PACK[later](bytes(8 * 16 * 16 * 4))
+            chunk.with_name(chunk.name.removesuffix(chunk.suffix) + later).write_bytes(stale)
+    same(folder, VOLUME)
 
 
 @pytest.mark.parametrize(
@@ -76,35 +67,30 @@ def test_shards_that_cannot_be_read_are_refused(tmp_path):
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_chunks_whose_names_go_beyond_the_volume_are_refused(tmp_path, suffix):
     """Others would be read, and those at the edges as zeros."""
-    volume = depots.labels(dtype="u4")
-    folder = depots.packed(tmp_path / "seg", volume, suffix, offset=OFFSET)
+    folder = depots.packed(tmp_path / "seg", VOLUME, suffix, offset=OFFSET)
     (edge,) = (folder / "4_4_40").glob(f"42-51_20-36_30-38{suffix}")
     beyond = edge.rename(edge.with_name(f"42-58_20-36_30-38{suffix}"))
     assert beyond.name in refusal(folder)
     edge.write_bytes(beyond.read_bytes())
-    same(folder, volume)
+    same(folder, VOLUME)
     (edge.parent / "99-115_20-36_30-38").touch()
-    same(folder, volume)
+    same(folder, VOLUME)
 
 
 def test_other_files_are_not_chunks_and_other_parts_are_named(tmp_path):
-    volume, lines = depots.labels(dtype="u4"), []
-    folder = depots.precomputed(tmp_path / "seg", volume)
+    folder = depots.precomputed(tmp_path / "seg", VOLUME)
     (folder / "4_4_40" / "notes.gz").write_bytes(gzip.compress(b"mine"))
-    head = json.loads((folder / "info").read_text())
     more = {"mesh": "mesh", "segment_properties": "names"}
-    (folder / "info").write_text(json.dumps(head | more))
-    same(folder, volume)
+    (folder / "info").write_text(json.dumps(json.loads((folder / "info").read_text()) | more))
+    same(folder, VOLUME)
     with volumes.open(str(folder)) as reader:
-        lines = reader.lost
-    assert set(lines) == set(more)
+        assert set(reader.lost) == set(more)
 
 
 def test_scales_with_unknown_encodings_do_not_matter(tmp_path):
-    volume = depots.labels(dtype="u4")
-    folder = depots.precomputed(tmp_path / "seg", volume, mips=2)
+    folder = depots.precomputed(tmp_path / "seg", VOLUME, mips=2)
     depots.change(folder, encoding="crackle")
-    same(f"{folder}:mip=1", volume[:, ::2, ::2])
+    same(f"{folder}:mip=1", VOLUME[:, ::2, ::2])
     assert place(f"{folder}:mip=1").spacing == (40, 8, 8)
     assert "crackle" in refusal(folder)
     depots.change(folder, encoding="raw")

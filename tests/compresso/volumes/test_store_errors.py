@@ -5,10 +5,8 @@ import sys
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from compresso import files, volumes
-from compresso.__main__ import main
 from compresso.errors import FileError
 from compresso.volumes import _client, _stores, precomputed
 from tests.helpers import program
@@ -101,11 +99,9 @@ def test_servers(tmp_path, path, reason):
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize(
-    "text", ["http://127.0.0.1:9/seg", "https://no.such.host.invalid/seg|zarr3:"]
-)
-def test_unreachable_hosts(text):
-    assert "cannot be reached" in refusal(text)
+def test_unreachable_hosts():
+    for text in ("http://127.0.0.1:9/seg", "https://no.such.host.invalid/seg|zarr3:"):
+        assert "cannot be reached" in refusal(text)
 
 
 def test_a_silent_server(tmp_path):
@@ -119,12 +115,11 @@ def test_a_silent_server(tmp_path):
 
 def test_a_store_is_not_changed(tmp_path):
     folder = depots.precomputed(tmp_path / "seg", depots.labels())
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     for text in (str(folder), f"precomputed://{folder}", f"file://{folder}/|auto:"):
         for target in (folder / "info", folder / "4_4_40" / "new.cps"):
             with pytest.raises(FileError, match="inside the source"):
                 files.compress_file(text, target, "none", "none", force=True)
-    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    same(folder, depots.labels())
 
 
 def test_without_tensorstore(tmp_path, monkeypatch):
@@ -150,12 +145,9 @@ def test_messages_name_the_damaged_chunk_of_a_long_path(tmp_path, kind):
     folder = depots.KINDS[kind][0](deep / "seg", depots.labels(dtype="u4"))
     chunk = depots.chunks(folder)[3]
     chunk.write_bytes(b"")
-    name = chunk.relative_to(folder).as_posix()
     for verb in ("compress", "convert"):
-        result = CliRunner().invoke(main, [verb, str(folder), str(tmp_path / verb)])
-        assert result.exit_code == 1
-        lines = result.stderr.splitlines()
-        assert name in lines[0]
+        lines = program.invoke(verb, folder, tmp_path / verb, code=1).stderr.splitlines()
+        assert chunk.relative_to(folder).as_posix() in lines[0]
         assert max(map(len, lines)) <= 300
 
 
@@ -172,4 +164,3 @@ def test_clouds(tmp_path, status, reason):
     line = str(caught.value)
     assert line.startswith(f"s3://x: {reason}")
     assert line.endswith(f"[HTTP code {status}])")
-    assert "\n" not in line

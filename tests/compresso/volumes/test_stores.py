@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from compresso import container, files, volumes
+from compresso import files, volumes
 from compresso.errors import FileError, SpecError
 from compresso.volumes._stores import Selection, locate
 from compresso.volumes.volume import slices_of
 from tests.helpers import stores as depots
 from tests.helpers.geometry import LABELS, ORIGIN, SPACING, TURN, itk_file
+from tests.helpers.program import one_line
 from tests.helpers.sources import run
 from tests.helpers.stores import place, read, refusal, same, scales, zarr_array, zarr_group
 
+SEG, VOLUME = depots.labels(dtype="u4"), depots.labels((6, 20, 24), "u4")
 CASES = [(kind, dtype) for kind, (_, dtypes) in depots.KINDS.items() for dtype in dtypes]
 
 
@@ -47,64 +49,56 @@ def test_missing_chunks_are_the_fill_value_or_refused(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", ["hdf5", *depots.KINDS])
 def test_stored_chunks_are_listed(tmp_path, kind):
-    volume, seen, expected = (np.zeros((20, 33, 41), np.uint64) for _ in range(3))
+    volume, expected = (np.zeros((20, 33, 41), np.uint64) for _ in range(2))
     volume[9:18, 17:20, 3:5] = 5
     expected[8:20, 16:32, :16] = 1
-    text = f"{tmp_path}/seg{'.h5' if kind == 'hdf5' else ''}"
+    path = tmp_path / ("seg.h5" if kind == "hdf5" else "seg")
     if kind == "hdf5":
-        with h5py.File(text, "w") as file:
+        with h5py.File(path, "w") as file:
             labels = file.create_dataset("main", volume.shape, "u8", chunks=(8, 16, 16))
             labels[9:18, 17:20, 3:5] = 5
     else:
-        make(kind, Path(text), volume)
-    with volumes.open(text, 1 << 30) as found:
-        if kind in ("shards", "compresso-shards"):
-            assert found.stored is None
-            return
-        for box in found.stored():
-            seen[slices_of(box)] = 1
-        assert np.array_equal(seen, expected)
-    if kind != "hdf5":
-        seen[:] = 0
-        with volumes.open(f"{text}:box=5-40x10-30x1-19") as found:
+        make(kind, path, volume)
+    for chosen, part in (("", np.s_[:]), (":box=5-40x10-30x1-19", np.s_[1:19, 10:30, 5:40])):
+        if kind == "hdf5" and chosen:
+            continue
+        with volumes.open(f"{path}{chosen}", 1 << 30) as found:
+            if kind in ("shards", "compresso-shards"):
+                assert found.stored is None
+                continue
+            seen = np.zeros(found.shape, np.uint64)
             for box in found.stored():
-                seen[1:19, 10:30, 5:40][slices_of(box)] = 1
-        assert np.array_equal(seen[1:19, 10:30, 5:40], expected[1:19, 10:30, 5:40])
+                seen[slices_of(box)] = 1
+        assert np.array_equal(seen, expected[part])
 
 
 # -- addresses and selections ----------------------------------------------------------------------
 
 
 def test_every_way_to_name_a_local_folder(tmp_path, monkeypatch):
-    volume = depots.labels(dtype="u4")
-    folder = depots.precomputed(tmp_path / "my seg", volume)
-    url = f"file://{folder}"
-    driver = "neuroglancer-precomputed"
-    for text in (
-        *(folder, f"{folder}/", f"precomputed://{folder}", f"PRECOMPUTED://{folder}/"),
-        *(f"precomputed://{url}", url, f"{url}/", f"{url}/|auto:", url.replace(" ", "%20")),
-        *(f"{url}|{driver}", f"{url}/|{driver}:", f"{url}/|{driver}:mip=0"),
-        *(f"{url}/|{driver}::mip=0", f"{folder}|{driver}:"),
-    ):
-        assert volumes.names_store(str(text))
-        same(text, volume)
+    folder = depots.precomputed(tmp_path / "my seg", SEG)
+    url, driver = f"file://{folder}", "neuroglancer-precomputed"
     monkeypatch.chdir(tmp_path)
-    same("my seg", volume)
-    same("precomputed://my seg", volume)
-    same("precomputed://file://my seg", volume)
+    for text in (
+        *(f"{folder}/", f"precomputed://{folder}", f"PRECOMPUTED://{folder}/"),
+        *(f"precomputed://{url}", url, f"{url}/|auto:", url.replace(" ", "%20")),
+        *(f"{url}|{driver}", f"{url}/|{driver}:mip=0", f"{url}/|{driver}::mip=0"),
+        *(f"{folder}|{driver}:", "my seg", "precomputed://my seg", "precomputed://file://my seg"),
+    ):
+        assert volumes.names_store(text)
+        same(text, SEG)
 
 
 def test_zarr_and_n5_addresses(tmp_path):
-    volume = depots.labels(dtype="u4")
-    two = zarr_array(tmp_path / "two", volume, zarr_format=2)
-    three = zarr_array(tmp_path / "three", volume, zarr_format=3)
-    five = depots.n5(tmp_path / "five", volume)
-    for text in (f"zarr://{two}", f"zarr://{three}", f"zarr2://{two}", f"zarr3://file://{three}"):
-        same(text, volume)
-    for text in (f"n5://{five}", f"file://{five}|n5:", f"file://{two}|zarr2:", f"{three}|zarr3:"):
-        same(text, volume)
-    refusal(f"zarr2://{three}")
-    refusal(f"zarr3://{two}")
+    two, three = (zarr_array(tmp_path / name, SEG, zarr_format=int(name)) for name in "23")
+    five = depots.n5(tmp_path / "five", SEG)
+    for text in (
+        *(f"zarr://{two}", f"zarr://{three}", f"zarr2://{two}", f"zarr3://file://{three}"),
+        *(f"n5://{five}", f"file://{five}|n5:", f"file://{two}|zarr2:", f"{three}|zarr3:"),
+    ):
+        same(text, SEG)
+    for text in (f"zarr2://{three}", f"zarr3://{two}", "graphene://https://x/y", "file:///x|foo:"):
+        refusal(text)
 
 
 @pytest.mark.parametrize("name", ["my.h5:/a=b", "a.npy", "phantom:size=8x8x8", "gs:", "x|y", "\0"])
@@ -115,24 +109,19 @@ def test_files_and_names_are_no_stores(tmp_path, monkeypatch, name):
     assert not volumes.names_store(name)
 
 
-@pytest.mark.parametrize("bucket", ["gs", "s3"])
-def test_buckets(bucket):
-    found = locate(f"precomputed://{bucket}://a-bucket/of/seg:mip=2")
-    driver = {"gs": "gcs", "s3": "s3"}[bucket]
-    assert found.kvstore == {"driver": driver, "bucket": "a-bucket", "path": "of/seg/"}
-    assert [kind.name for kind in found.kinds] == ["precomputed"]
-    assert found.selection == Selection(mip=2)
-    found = locate(f"{bucket}://a-bucket/of/seg.zarr|zarr3:in/side")
-    assert [kind.name for kind in found.kinds] == ["zarr3"]
-    assert found.kvstore["path"] == "of/seg.zarr/in/side/"
-    found = locate(f"zarr://{bucket}://a-bucket/of/seg.zarr:/in/side")
-    assert [kind.name for kind in found.kinds] == ["zarr3", "zarr2"]
-    assert found.kvstore["path"] == "of/seg.zarr/in/side/"
-
-
-@pytest.mark.parametrize("text", ["graphene://https://x/y", "file:///x|foo:"])
-def test_unknown_addresses(text):
-    refusal(text)
+@pytest.mark.parametrize(("scheme", "driver"), [("gs", "gcs"), ("s3", "s3")])
+def test_buckets(scheme, driver):
+    place = {"driver": driver, "bucket": "a-bucket"}
+    for text, kinds, path, selection in (
+        ("precomputed://{}/seg:mip=2", ["precomputed"], "of/seg/", Selection(mip=2)),
+        ("{}/seg.zarr|zarr3:in/side", ["zarr3"], "of/seg.zarr/in/side/", Selection()),
+        ("zarr://{}/a.zarr:/in/side", ["zarr3", "zarr2"], "of/a.zarr/in/side/", Selection()),
+    ):
+        found = locate(text.format(f"{scheme}://a-bucket/of"))
+        assert found.kvstore == place | {"path": path}
+        assert [kind.name for kind in found.kinds] == kinds
+        assert found.selection == selection
+    assert locate(f"{scheme}://a-bucket|zarr3:").kvstore.get("path", "") == ""
 
 
 def test_scales_and_boxes_are_in_the_stores_own_coordinates(tmp_path):
@@ -156,29 +145,24 @@ def test_selections_that_make_no_sense(tmp_path, chosen):
 
 
 def test_roots(tmp_path):
-    volume = depots.labels(dtype="u4")
-    folder = zarr_array(tmp_path / "seg", volume)
+    folder = zarr_array(tmp_path / "seg", SEG)
     shutil.make_archive(str(tmp_path / "packed"), "zip", folder)
-    same(f"file://{tmp_path}/packed.zip|zip:|zarr3:", volume)
+    same(f"file://{tmp_path}/packed.zip|zip:|zarr3:", SEG)
     with depots.serving(folder) as address:
-        same(f"{address}|zarr3:", volume)
-        same(f"{address}/|zarr3:", volume)
-        same(address, volume)
-    found = locate("gs://a-bucket|zarr3:")
-    assert found.kvstore.get("path", "") == ""
+        for text in (f"{address}|zarr3:", f"{address}/|zarr3:", address):
+            same(text, SEG)
 
 
 def test_buckets_that_refuse_missing_objects(tmp_path):
-    volume = depots.labels(dtype="u4")
-    depots.precomputed(tmp_path / "pre", volume)
-    zarr_array(tmp_path / "two", volume, zarr_format=2)
+    depots.precomputed(tmp_path / "pre", SEG)
+    zarr_array(tmp_path / "two", SEG, zarr_format=2)
     (tmp_path / "two" / ".zattrs").unlink(missing_ok=True)
-    depots.n5(tmp_path / "five" / "s0", volume)
+    depots.n5(tmp_path / "five" / "s0", SEG)
     with depots.serving(tmp_path, unlisted=True) as address:
         for text in ("pre", "two", "five/s0"):
-            same(f"{address}/{text}", volume)
+            same(f"{address}/{text}", SEG)
             assert "private, or asks for a login" in refusal(f"{address}/{text}/nothing")
-        same(f"zarr2://{address}/two", volume)
+        same(f"zarr2://{address}/two", SEG)
 
 
 # -- axes and positions ----------------------------------------------------------------------------
@@ -190,32 +174,29 @@ def test_buckets_that_refuse_missing_objects(tmp_path):
 )
 @pytest.mark.parametrize("version", [2, 3])
 def test_axes_by_name(tmp_path, names, order, version):
-    volume = depots.labels(dtype="u4")
     said = {"attributes": {"_ARRAY_DIMENSIONS": names}}
     options = {"dimension_names": names} if version == 3 else said
-    turned = volume.transpose(order)
-    same(zarr_array(tmp_path / "seg", turned, zarr_format=version, **options), volume)
+    turned = SEG.transpose(order)
+    same(zarr_array(tmp_path / "seg", turned, zarr_format=version, **options), SEG)
 
 
 def test_axes_without_names(tmp_path):
-    volume = depots.labels(dtype="u4")
-    folder = zarr_array(tmp_path / "zyx", volume)
-    same(folder, volume)
-    same(f"{folder}:axes=xyz", volume.T)
-    same(f"{depots.n5(tmp_path / 'n5', volume)}:axes=zyx", volume.T)
-    folder = zarr_array(tmp_path / "odd", volume, dimension_names=["z", "y", "w"])
+    folder = zarr_array(tmp_path / "zyx", SEG)
+    same(folder, SEG)
+    same(f"{folder}:axes=xyz", SEG.T)
+    same(f"{depots.n5(tmp_path / 'n5', SEG)}:axes=zyx", SEG.T)
+    folder = zarr_array(tmp_path / "odd", SEG, dimension_names=["z", "y", "w"])
     assert ":axes=zyx" in refusal(folder)
-    same(f"{folder}:axes=zyx", volume)
-    folder = zarr_array(tmp_path / "flat", volume[0], dimension_names=["y", "w"], chunks=(8, 8))
+    same(f"{folder}:axes=zyx", SEG)
+    folder = zarr_array(tmp_path / "flat", SEG[0], dimension_names=["y", "w"], chunks=(8, 8))
     assert ":axes=yx" in refusal(folder)
-    same(f"{folder}:axes=yx", volume[:1])
+    same(f"{folder}:axes=yx", SEG[:1])
 
 
 def test_channels(tmp_path):
-    volume = depots.labels(dtype="u4")
-    same(zarr_array(tmp_path / "one", volume[None], chunks=(1, 8, 8, 8)), volume)
-    same(zarr_array(tmp_path / "film", volume[None, None], chunks=(1, 1, 8, 8, 8)), volume)
-    two = np.stack([volume, volume + np.uint32(1)])
+    same(zarr_array(tmp_path / "one", SEG[None], chunks=(1, 8, 8, 8)), SEG)
+    same(zarr_array(tmp_path / "film", SEG[None, None], chunks=(1, 1, 8, 8, 8)), SEG)
+    two = np.stack([SEG, SEG + np.uint32(1)])
     folder = zarr_array(tmp_path / "two", two, chunks=(1, 8, 8, 8))
     assert ":channel=0" in refusal(folder)
     assert ":channel=0" in refusal(f"{folder}:channel=2")
@@ -225,25 +206,18 @@ def test_channels(tmp_path):
     same(f"{folder}:time=1,box=0-5x0-6x0-7", two[1, :7, :6, :5])
 
 
+def where(text):
+    found = place(text)
+    return found and (found.spacing, found.origin, found.unit)
+
+
 def test_places(tmp_path):
-    volume = depots.labels(dtype="u4")
-    folder = depots.precomputed(tmp_path / "seg", volume, offset=(10, 20, 30), mips=2)
-    found = place(folder)
-    assert (found.spacing, found.origin, found.unit) == ((40, 4, 4), (40, 80, 1200), "nm")
-    found = place(f"{folder}:mip=1,box=11-20x22-30x33-34")
-    assert (found.spacing, found.origin, found.unit) == ((40, 8, 8), (88, 176, 1320), "nm")
+    folder = depots.precomputed(tmp_path / "seg", SEG, offset=(10, 20, 30), mips=2)
+    assert where(folder) == ((40, 4, 4), (40, 80, 1200), "nm")
+    assert where(f"{folder}:mip=1,box=11-20x22-30x33-34") == ((40, 8, 8), (88, 176, 1320), "nm")
     units = {"units": ["nm", "nm", "um"], "resolution": [4, 5, 0.04], "axes": ["x", "y", "z"]}
-    found = place(depots.n5(tmp_path / "n5", volume, **units))
-    assert (found.spacing, found.unit) == ((40, 5, 4), "nm")
-    attributes = depots.n5(tmp_path / "pixel", volume) / "attributes.json"
-    head = json.loads(attributes.read_text())
-    head["pixelResolution"] = {"dimensions": [4, 5, 40], "unit": "nm"}
-    attributes.write_text(json.dumps(head))
-    assert place(tmp_path / "pixel").spacing == (40, 5, 4)
-    assert place(zarr_array(tmp_path / "plain", volume)) is None
-
-
-VOLUME = depots.labels((6, 20, 24), "u4")
+    assert where(depots.n5(tmp_path / "n5", SEG, **units))[::2] == ((40, 5, 4), "nm")
+    assert where(zarr_array(tmp_path / "plain", SEG)) is None
 
 
 def n5(folder, said, volume=VOLUME, **group):
@@ -261,28 +235,25 @@ def described(text):
         return reader.metadata
 
 
-@pytest.mark.parametrize("version", [2, 3])
-@pytest.mark.parametrize("size", ["resolution", "voxel_size"])
+@pytest.mark.parametrize("kind", ["zarr2", "zarr3", "n5", "group of n5"])
 @pytest.mark.parametrize(("units", "unit"), [(None, None), ("nm", "nm"), (["nm"] * 3, "nm")])
-def test_places_of_zarr(tmp_path, version, size, units, unit):
-    said = {size: [40, 4, 5], "offset": [1200, 800, 400]} | ({"units": units} if units else {})
-    folder = zarr_array(tmp_path / "seg", VOLUME, zarr_format=version, attributes=said)
-    found = place(folder)
-    assert (found.spacing, found.origin, found.unit) == ((40, 4, 5), (400, 800, 1200), unit)
+def test_places_by_attributes(tmp_path, kind, units, unit):
+    size = "voxel_size" if kind == "zarr2" else "resolution"
+    said = {size: [40, 4, 5], "offset": [1200, 800, 400]}
+    if "n5" in kind:
+        said = {name: numbers[::-1] for name, numbers in said.items()}
+    said |= {"units": units} if units else {}
+    folder = tmp_path / "s0"
+    if kind == "n5":
+        n5(folder, said)
+    elif kind == "group of n5":
+        n5(folder, {}, **said)
+    else:
+        zarr_array(folder, VOLUME, zarr_format=int(kind[-1]), attributes=said)
+    same(folder, VOLUME)
+    assert where(folder) == ((40, 4, 5), (400, 800, 1200), unit)
     assert place(f"{folder}:box=1-9x2-9x3-6").origin == (405, 808, 1320)
     assert set(described(folder)) == {"geometry"}
-
-
-@pytest.mark.parametrize("units", [{}, {"units": "nm"}, {"units": ["nm"] * 3}])
-@pytest.mark.parametrize("where", ["array", "group"])
-def test_places_of_n5(tmp_path, where, units):
-    said = {"resolution": [5, 4, 40], "offset": [400, 800, 1200]} | units
-    folder = n5(tmp_path / "s0", said if where == "array" else {}, **(said, {})[where == "array"])
-    for text in (folder, tmp_path):
-        same(text, VOLUME)
-        assert (place(text).spacing, place(text).origin) == ((40, 4, 5), (400, 800, 1200))
-        assert place(text).unit == ("nm" if units else None)
-    assert place(f"{folder}:box=1-9x2-9x3-6").origin == (405, 808, 1320)
 
 
 def test_scales_of_n5_have_larger_voxels(tmp_path):
@@ -309,7 +280,6 @@ def test_label_multisets_are_refused(tmp_path):
 
 @pytest.mark.parametrize("version", [2, 3])
 def test_ome_zarr(tmp_path, version):
-    volume = depots.labels(dtype="u4")
     units = [None, "nanometer", "micrometer", "nanometer"]
     image = scales("czyx", units, [[1, 40, 0.004, 4], [1, 40, 0.008, 8]], [0, 0, 0.002, 2])
     root = zarr_group(tmp_path / "brain.zarr", version)
@@ -319,12 +289,12 @@ def test_ome_zarr(tmp_path, version):
             group.attrs["ome"] = {"version": "0.5", "multiscales": image}
         else:
             group.attrs["multiscales"] = image
-        root.create_array(f"{path}s/0", data=volume[None], chunks=(1, 8, 8, 8))
-        root.create_array(f"{path}s/1", data=volume[None, :, ::2, ::2], chunks=(1, 8, 8, 8))
-    for inside in ("", ":/labels/cells", ":/labels", "/labels/cells"):
-        same(f"{tmp_path / 'brain.zarr'}{inside}", volume)
+        root.create_array(f"{path}s/0", data=SEG[None], chunks=(1, 8, 8, 8))
+        root.create_array(f"{path}s/1", data=SEG[None, :, ::2, ::2], chunks=(1, 8, 8, 8))
     folder = tmp_path / "brain.zarr"
-    same(f"{folder}:/labels/cells:mip=1", volume[:, ::2, ::2])
+    for inside in ("", ":/labels/cells", ":/labels", "/labels/cells"):
+        same(f"{folder}{inside}", SEG)
+    same(f"{folder}:/labels/cells:mip=1", SEG[:, ::2, ::2])
     found = place(f"{folder}:mip=1,box=1-2x0-2x0-2")
     assert found.spacing == pytest.approx((40, 8, 8))
     assert found.origin == pytest.approx((2 + 8, 2, 0))
@@ -349,27 +319,26 @@ def test_damaged_multiscales(tmp_path, image):
 def test_groups(tmp_path, version, consolidated):
     import zarr
 
-    volume = depots.labels(dtype="u4")
     folder = tmp_path / "many"
     group = zarr_group(folder, version)
-    group.create_array("a/labels", data=volume, chunks=(8, 8, 8))
-    group.create_array("image", data=volume.astype("f4"), chunks=(8, 8, 8))
-    same(folder, volume)
-    group.create_array("other", data=volume, chunks=(8, 8, 8))
+    group.create_array("a/labels", data=SEG, chunks=(8, 8, 8))
+    group.create_array("image", data=SEG.astype("f4"), chunks=(8, 8, 8))
+    same(folder, SEG)
+    group.create_array("other", data=SEG, chunks=(8, 8, 8))
     if consolidated:
         with pytest.warns() if version == 3 else pytest.MonkeyPatch.context():
             zarr.consolidate_metadata(str(folder), zarr_format=version)
     assert refusal(folder).endswith(f"/a/labels, /other. Choose one, e.g. {folder}:/a/labels")
     url = f"file://{folder}|zarr{version}:"
     assert f"e.g. '{url}a/labels'" in refusal(url)
-    same(f"{folder}:/a/labels", volume)
-    same(f"{url}a/labels", volume)
+    same(f"{folder}:/a/labels", SEG)
+    same(f"{url}a/labels", SEG)
     with depots.serving(tmp_path) as address:
         text = f"zarr://{address}/many"
         line = refusal(text)
         expected = f"{text}/a/labels" if consolidated else f"e.g. {text}/path/inside"
         assert line.endswith(expected)
-        same(f"{text}/a/labels", volume)
+        same(f"{text}/a/labels", SEG)
 
 
 # -- attributes ------------------------------------------------------------------------------------
@@ -394,44 +363,34 @@ def test_labels_of_an_ome_image_keep_their_names(tmp_path, version):
     said = {"multiscales": image, "image-label": label}
     root.attrs.update(said if version == 2 else {"ome": {"version": "0.5", **said}})
     root.create_array("s/0", data=VOLUME, chunks=(8, 8, 8))
-    assert described(tmp_path / "seg")["zarr"] == {"image-label": label}
-    assert run("compress", tmp_path / "seg", tmp_path / "a.cps", "--encoding", "cpso").stderr == ""
+    expected = described(tmp_path / "seg")
+    assert expected["zarr"] == {"image-label": label}
     run("convert", tmp_path / "seg", tmp_path / "t", "--encoding", "cpso")
-    run("compress", tmp_path / "t", tmp_path / "b.cps", "--encoding", "cpso")
-    for name in ("a.cps", "b.cps"):
-        with container.open(tmp_path / name) as held:
-            assert held.metadata["zarr"] == {"image-label": label}
-            assert held.metadata == described(tmp_path / "seg")
-        said = run("decompress", tmp_path / name, tmp_path / "x.nrrd", "--force").stderr
-        assert "colors" in said
+    for source in ("seg", "t"):
+        done = run("compress", tmp_path / source, tmp_path / "a.cps", "-e", "cpso", "--force")
+        assert done.stderr == ""
+        assert files.describe_file(tmp_path / "a.cps").description.metadata == expected
+    assert "colors" in run("decompress", tmp_path / "a.cps", tmp_path / "x.nrrd").stderr
 
 
 @pytest.mark.parametrize("kind", ["zarr2", "zarr3", "n5"])
 def test_attributes_that_json_cannot_hold_are_named(tmp_path, kind):
-    said = {"mine": 1, "fault": float("nan")}
+    folder, said = tmp_path / "seg", {"mine": 1, "fault": float("nan")}
     if kind == "n5":
-        folder = n5(tmp_path / "seg", said)
+        n5(folder, said)
     else:
-        folder = zarr_array(tmp_path / "seg", VOLUME, zarr_format=int(kind[-1]), attributes=said)
-    for verb, target in (("compress", "a.cps"), ("convert", "t")):
-        lines = run(verb, folder, tmp_path / target, "--encoding", "cpso").stderr.splitlines()
-        assert len(lines) == 1
-        assert "fault" in lines[0]
+        zarr_array(folder, VOLUME, zarr_format=int(kind[-1]), attributes=said)
+    for verb in ("compress", "convert"):
+        one_line(run(verb, folder, tmp_path / f"{verb}.cps", "--encoding", "cpso"), "fault")
     assert described(folder)[kind.rstrip("23")] == {"mine": 1}
 
 
 def test_convert_keeps_fields_and_oblique_axes(tmp_path):
     source = itk_file(tmp_path / "v.nrrd", TURN)
-    with volumes.open(source) as volume:
-        expected = volume.metadata
     run("convert", source, tmp_path / "t", "--encoding", "cpso")
-    assert described(tmp_path / "t") == expected
+    assert described(tmp_path / "t") == described(source)
     files.compress_file(f"{tmp_path}/t:box=1-6x2-5x3-7", tmp_path / "b.cps", "cpso", "zstd")
     files.decompress_file(tmp_path / "b.cps", tmp_path / "b.nrrd")
-    part = LABELS[3:7, 2:5, 1:6]
-    with volumes.open(tmp_path / "b.nrrd") as volume:
-        np.testing.assert_array_equal(volume.read(0, 4), part)
-    steps = TURN * SPACING
-    expected = np.array(ORIGIN) + steps @ (1, 2, 3)
+    same(tmp_path / "b.nrrd", LABELS[3:7, 2:5, 1:6])
     corner = SimpleITK.ReadImage(str(tmp_path / "b.nrrd")).GetOrigin()
-    np.testing.assert_allclose(corner, expected, rtol=1e-6)
+    np.testing.assert_allclose(corner, ORIGIN + (TURN * SPACING) @ (1, 2, 3), rtol=1e-6)

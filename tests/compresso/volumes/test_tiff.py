@@ -1,7 +1,5 @@
 """TIFF: pages and series, and the metadata of ImageJ, OME and tifffile."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
 import tifffile
@@ -10,11 +8,9 @@ import compresso as C
 from compresso import volumes
 from compresso.volumes import tiff
 from compresso.volumes._metadata import Geometry
-from tests.helpers.geometry import (
-    carry,
-    named,
-)
-from tests.helpers.sources import LABELS, load, outcome, run, written
+from tests.helpers.geometry import carry, named
+from tests.helpers.memory import peak
+from tests.helpers.sources import LABELS, load, outcome, written
 
 PLAIN = {"photometric": "minisblack", "metadata": None}
 
@@ -51,13 +47,14 @@ def test_ome_pages_are_read_in_their_own_order(tmp_path, compression):
 def test_ome_that_leads_to_other_files_or_misses_pages_is_refused(tmp_path):
     other = '<UUID FileName="other.ome.tif">urn:uuid:1</UUID>'
     pages(tmp_path / "other.ome.tif", LABELS, description=ome(range(6)))
-    path = pages(tmp_path / "x.ome.tif", LABELS, description=ome(range(6), other))
-    with pytest.raises(C.FileError, match="other files"):
-        load(path)
-    path = pages(tmp_path / "x.ome.tif", LABELS[:4], description=ome(range(6)))
-    assert outcome(path) == "refused"
-    path = pages(tmp_path / "x.ome.tif", LABELS, description=ome(range(4)))
-    assert outcome(path) == "refused"
+    for labels, text in (
+        (LABELS, ome(range(6), other)),
+        (LABELS[:4], ome(range(6))),
+        (LABELS, ome(range(4))),
+    ):
+        path = pages(tmp_path / "x.ome.tif", labels, description=text)
+        with pytest.raises(C.FileError, match="other files" if other in text else "."):
+            load(path)
 
 
 @pytest.mark.parametrize(
@@ -68,32 +65,34 @@ def test_ome_that_promises_millions_of_pages_takes_no_memory(tmp_path, said):
     name, value, _ = said.split('"')
     text = ome(range(6)).replace(said, f'{name}"{10**8}{value}"', 1)
     path = pages(tmp_path / "x.ome.tif", LABELS, description=text)
-    tracemalloc.start()
-    try:
+
+    def refuse():
         with pytest.raises(C.FileError, match="more than 6 pages"):
             load(path)
-        assert tracemalloc.get_traced_memory()[1] < 16 << 20
-    finally:
-        tracemalloc.stop()
+
+    assert peak(refuse) < 16 << 20
 
 
 def test_tiff_with_several_series_names_them(tmp_path):
     path = pages(tmp_path / "x.tif", [LABELS[0, ::2, ::2], *LABELS])
-    with pytest.raises(C.FileError, match=r"0 of uint16 \(6, 10\), 1 of .* e.g. \S*x\.tif:1"):
-        load(path)
+    for inner in ("", "2", "-1", "x"):
+        with pytest.raises(C.FileError, match=r"\b0 of uint16 \(6, 10\), 1 of .* e.g. \S*x\.tif:1"):
+            load(path, inner)
     assert np.array_equal(load(path, "1"), LABELS)
     assert np.array_equal(load(path, "0"), LABELS[:1, ::2, ::2])
-    for inner in ("2", "-1", "x"):
-        with pytest.raises(C.FileError, match=r"e.g. \S*x\.tif:1"):
-            load(path, inner)
-    run("compress", f"{path}:1", tmp_path / "x.cps")
 
 
-@pytest.mark.parametrize("shape", [(12, 20, 3), (6, 12, 20, 4), (3, 12, 20), (3, 2, 12, 20)])
-def test_colours_and_more_dimensions_are_refused(tmp_path, shape):
-    how = {"photometric": "rgb"} | ({"planarconfig": 2} if shape == (3, 12, 20) else {})
-    if shape == (3, 2, 12, 20):
-        how = {"imagej": True}
+RGB = {"photometric": "rgb"}
+
+
+@pytest.mark.parametrize(
+    ("shape", "how"),
+    [
+        *(((12, 20, 3), RGB), ((6, 12, 20, 4), RGB), ((3, 12, 20), RGB | {"planarconfig": 2})),
+        ((3, 2, 12, 20), {"imagej": True}),
+    ],
+)
+def test_colours_and_more_dimensions_are_refused(tmp_path, shape, how):
     tifffile.imwrite(tmp_path / "x.tif", np.zeros(shape, np.uint8), **how)
     with pytest.raises(C.FileError, match=r"colours|shape"):
         load(tmp_path / "x.tif")
@@ -132,10 +131,9 @@ def test_strips_must_be_there(tmp_path):
     path = written(tmp_path, "tif-packbits")
     with tifffile.TiffFile(path) as file:
         tag = file.pages[0].tags["StripOffsets"]
-    data = bytearray(path.read_bytes())
-    size = tag.dtype.value if tag.dtype.value == 4 else 2
-    data[tag.valueoffset : tag.valueoffset + size] = bytes(size)
-    path.write_bytes(data)
+    with path.open("r+b") as file:
+        file.seek(tag.valueoffset)
+        file.write(bytes(tag.dtype.value if tag.dtype.value == 4 else 2))
     with pytest.raises(C.FileError, match="slice 0"):
         load(path)
 
@@ -143,10 +141,8 @@ def test_strips_must_be_there(tmp_path):
 def test_pages_that_were_appended_are_slices(tmp_path):
     for plane in LABELS:
         tifffile.imwrite(tmp_path / "a.tif", plane, append=True)
-    with volumes.open(tmp_path / "a.tif") as volume:
-        np.testing.assert_array_equal(volume.read(0, 6), LABELS)
-    with volumes.open(f"{tmp_path}/a.tif:3") as volume:
-        np.testing.assert_array_equal(volume.read(0, 1), LABELS[3:4])
+    assert np.array_equal(load(tmp_path / "a.tif"), LABELS)
+    assert np.array_equal(load(tmp_path / "a.tif", "3"), LABELS[3:4])
 
 
 def tags_of(path):
@@ -173,9 +169,9 @@ def test_tags_are_kept_or_named(tmp_path, said):
     source, target = tmp_path / "a.tif", tmp_path / "b.tif"
     tifffile.imwrite(source, LABELS.astype(np.uint8), metadata=None, **said)
     assert carry(source, target) == []
-    for before, after in zip(tags_of(source)[:1], tags_of(target)[:1], strict=True):
-        for name in tiff.KEPT & before.keys():
-            np.testing.assert_array_equal(after[name], before[name], name)
+    before, after = tags_of(source)[0], tags_of(target)[0]
+    for name in tiff.KEPT & before.keys():
+        np.testing.assert_array_equal(after[name], before[name], name)
     assert "tiff " in named(source, ".nrrd")
 
 
@@ -222,16 +218,13 @@ def test_imagejs_metadata_are_kept_or_named(tmp_path, unit):
     assert carry(source, target) == []
     with tifffile.TiffFile(source) as before, tifffile.TiffFile(target) as after:
         old, new = before.imagej_metadata, after.imagej_metadata
-    for name in (*metadata.keys() - {"axes", "LUTs"}, "images", "slices"):
-        assert new[name] == old[name]
-    np.testing.assert_array_equal(new["LUTs"], old["LUTs"])
-    before, after = tags_of(source)[0], tags_of(target)[0]
-    assert after["XResolution"] == before["XResolution"]
+    for name in (*metadata.keys() - {"axes"}, "images", "slices"):
+        np.testing.assert_equal(new[name], old[name], name)
+    assert tags_of(target)[0]["XResolution"] == tags_of(source)[0]["XResolution"]
     assert "Labels" in named(source, ".nrrd")
-    if unit == "um":
-        carry(source, target, first=2)
-        with tifffile.TiffFile(target) as file:
-            assert file.imagej_metadata["Labels"] == [f"slice {z}" for z in range(2, 6)]
+    carry(source, target, first=2)
+    with tifffile.TiffFile(target) as file:
+        assert file.imagej_metadata["Labels"] == [f"slice {z}" for z in range(2, 6)]
 
 
 def test_imagejs_objects_are_named(tmp_path):
@@ -253,23 +246,14 @@ def test_large_files_are_big_tiffs(tmp_path, monkeypatch, dtype, big):
     np.testing.assert_array_equal(tifffile.imread(path), labels)
 
 
-OME_FILE = (
-    '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/'
-    '2016-06"><Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" '
-    'SizeX="20" SizeY="12" SizeZ="6" SizeC="1" SizeT="1" PhysicalSizeX="0.1" PhysicalSizeY="200" '
-    'PhysicalSizeYUnit="nm" PhysicalSizeZ="0.001" PhysicalSizeZUnit="mm"><Channel ID="Channel:0" '
-    'SamplesPerPixel="1"/><TiffData IFD="0" PlaneCount="6"/></Pixels></Image></OME>'
-)
-
-
 def test_omes_sizes_are_the_geometry(tmp_path):
-    source = tmp_path / "a.ome.tif"
-    with tifffile.TiffWriter(source) as file:
-        for number, labels in enumerate(LABELS):
-            file.write(labels, description=None if number else OME_FILE, metadata=None)
-    assert carry(source, tmp_path / "b.tif") == []
-    for path in (source, tmp_path / "b.tif"):
-        with volumes.open(path) as volume:  # OME's unit is micrometres by default
+    sizes = 'PhysicalSizeX="0.1" PhysicalSizeY="200" PhysicalSizeYUnit="nm" '
+    sizes += 'PhysicalSizeZ="0.001" PhysicalSizeZUnit="mm" SizeX'
+    text = ome(range(6)).replace("SizeX", sizes)
+    pages(tmp_path / "a.ome.tif", LABELS, description=text)
+    assert carry(tmp_path / "a.ome.tif", tmp_path / "b.tif") == []
+    for name in ("a.ome.tif", "b.tif"):
+        with volumes.open(tmp_path / name) as volume:  # OME's unit is micrometres by default
             place = volumes.geometry_of(volume.metadata).in_unit("um")
         assert place.spacing == pytest.approx((1, 0.2, 0.1))
 
