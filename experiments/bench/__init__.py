@@ -101,13 +101,11 @@ def connect(volume: LoadedVolume, python: str | None) -> Iterator[dict[str, Meas
         except OSError as error:
             raise HarnessError(f"--peers {python}: cannot run it ({error.strerror})") from None
         try:
-            titles = json.loads(process.stdout.readline() or "null")
-            if titles is None:
-                raise HarnessError(f"--peers {python}: it exited at once. Install NumPy there.")
+            titles = json.loads(process.stdout.readline() or "[]")
             if not titles:
                 raise HarnessError(
-                    f"--peers {python}: no other codec is installed there. Install some: pip "
-                    "install 'compresso<4' crackle-codec compressed-segmentation"
+                    f"--peers {python}: no NumPy or no other codec is installed there. Run: pip "
+                    "install numpy 'compresso<4' crackle-codec compressed-segmentation"
                 )
             yield {title: partial(_measure, process, volume, title) for title in titles}
         finally:

@@ -5,6 +5,7 @@ as a JSON list, and for each title on standard input a JSON object with columns 
 It imports nothing of this project, whose package ``compresso`` has the name of PyPI's.
 """
 
+import importlib
 import importlib.metadata
 import json
 import sys
@@ -13,41 +14,11 @@ from time import perf_counter
 
 import numpy as np
 
-
-def _compresso(shape, dtype):
-    import compresso
-
-    variants = (("4x4x1, index", 4, True), ("4x4x1", 4, False), ("8x8x1", 8, False))
-    return {
-        name: (
-            partial(compresso.compress, steps=(side, side, 1), random_access_z_index=index),
-            compresso.decompress,
-        )
-        for name, side, index in variants
-    }
-
-
-def _crackle(shape, dtype):
-    import crackle
-
-    return {"": (partial(crackle.compress, parallel=1), partial(crackle.decompress, parallel=1))}
-
-
-def _compressed_segmentation(shape, dtype):
-    import compressed_segmentation as package
-
-    if dtype not in (np.uint32, np.uint64):
-        return {}
-    encode = partial(package.compress, order="F")
-    return {"": (encode, partial(package.decompress, volume_size=shape, dtype=dtype, order="F"))}
-
-
-SEGMENTATION = "compressed-segmentation"
-#: By the name that is imported: the name that pip knows, the title, and the codecs.
+#: By the name that is imported: the name that pip knows, and the title.
 PACKAGES = {
-    "compresso": ("compresso", "PyPI compresso", _compresso),
-    "crackle": ("crackle-codec", "Crackle", _crackle),
-    "compressed_segmentation": (SEGMENTATION, SEGMENTATION, _compressed_segmentation),
+    "compresso": ("compresso", "PyPI compresso"),
+    "crackle": ("crackle-codec", "Crackle"),
+    "compressed_segmentation": ("compressed-segmentation", "compressed-segmentation"),
 }
 
 
@@ -56,13 +27,28 @@ def codecs(package, shape, dtype):
 
     Empty if the package cannot hold labels of this dtype.
     """
-    return PACKAGES[package][2](tuple(shape), np.dtype(dtype))
+    module = importlib.import_module(package)
+    if package == "compresso":
+        variants = (("4x4x1, index", 4, True), ("4x4x1", 4, False), ("8x8x1", 8, False))
+        return {
+            name: (
+                partial(module.compress, steps=(side, side, 1), random_access_z_index=index),
+                module.decompress,
+            )
+            for name, side, index in variants
+        }
+    if package == "crackle":
+        return {"": (partial(module.compress, parallel=1), partial(module.decompress, parallel=1))}
+    if dtype not in (np.uint32, np.uint64):
+        return {}
+    encode = partial(module.compress, order="F")
+    return {"": (encode, partial(module.decompress, volume_size=shape, dtype=dtype, order="F"))}
 
 
 def find(labels):
     """The codecs of all installed packages, by their titles."""
     found = {}
-    for package, (distribution, title, _) in PACKAGES.items():
+    for package, (distribution, title) in PACKAGES.items():
         try:
             version = importlib.metadata.version(distribution)
         except importlib.metadata.PackageNotFoundError:
