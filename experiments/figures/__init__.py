@@ -28,20 +28,12 @@ from experiments.records.results import derive, newest
 
 #: The figures of measured rows. The docstring of each function is its caption.
 RESULTS: dict[str, Callable[[pd.DataFrame, pd.DataFrame], results.Figures]] = {
-    function.__name__: function
-    for function in (
-        results.figure_4,
-        results.current_methods,
-        results.pareto,
-        results.speeds,
-        results.encoding_only,
-        results.window_sizes,
-    )
-}
-CAPTIONS: dict[str, Callable[..., object]] = {
-    **RESULTS,
-    "slices": volumes.slices,
-    "frequent_windows": volumes.frequent_windows,
+    "figure_4": results.figure_4,
+    "current_methods": results.current_methods,
+    "pareto": results.pareto,
+    "speeds": results.speeds,
+    "encoding_only": results.encoding_only,
+    "window_sizes": results.window_sizes,
 }
 #: Lets an SVG follow the reader's colour scheme.
 ADAPTIVE = f"svg{{color:{INK}}}@media(prefers-color-scheme:dark){{svg{{color:#e6e6e6}}}}"
@@ -90,7 +82,9 @@ def draw_slices(dataset: Dataset, depth: int | None, directory: Path) -> Iterato
 
 def caption(path: Path) -> str:
     """The caption of a figure, by the name of its file."""
-    texts = (one.__doc__ for name, one in CAPTIONS.items() if path.stem.startswith(name))
+    of_volumes = {"slices": volumes.slices, "frequent_windows": volumes.frequent_windows}
+    drawings = (RESULTS | of_volumes).items()
+    texts = (draw.__doc__ for name, draw in drawings if path.stem.startswith(name))
     return " ".join((next(texts, None) or "").split())
 
 

@@ -138,18 +138,17 @@ def tables(table: pd.DataFrame) -> Iterator[tuple[Path, list[str]]]:
     heads = [dataset_name(EXAMPLE_DATASET, ""), "size", "ratio", *BOTH.values()]
     yield ROOT / "README.md", list(markdown(heads, rows))
 
-    def cells(name: str, show: Callable[[Any], str]) -> Iterator[str]:
-        for method in COMPARED:
-            line = lines.get((name, *method))
-            yield DASH if line is None else show(line) + MARK * bool(line["trained"])
-
     contents: dict[str, Callable[[Any], str]] = {
         "ratio": lambda line: ratio_text(line["ratio"]),
         "MB/s, compress / decompress": lambda line: " / ".join(digits(line[s]) for s in BOTH),
     }
     groups = dict(zip(found["dataset"], found["group"], strict=True))
     for title, show in contents.items():
-        rows = [[dataset_name(name, group), *cells(name, show)] for name, group in groups.items()]
+        rows = []
+        for name, group in groups.items():
+            rows.append([dataset_name(name, group)])
+            for line in (lines.get((name, *method)) for method in COMPARED):
+                rows[-1] += [DASH if line is None else show(line) + MARK * bool(line["trained"])]
         heads = [title, *(method_name(*method) for method in COMPARED)]
         yield ROOT / "docs" / "ristretto.md", list(markdown(heads, rows))
 

@@ -17,9 +17,9 @@ from matplotlib.patches import Patch
 
 from experiments import datasets
 from experiments.figures import style
-from experiments.figures.style import INK, SMALL, WIDTH, Panel, dataset_name, method_name, slug
+from experiments.figures.style import INK, SMALL, WIDTH, Panel, dataset_name, marked_name, slug
 from experiments.paper.published import ALONE, FIGURE_4, FIRST_STAGES
-from experiments.records.results import BOTH, MARK, describe_threads, is_raw, pareto_front
+from experiments.records.results import BOTH, MARK, describe_volume, is_raw
 from experiments.text import EM, OTHER
 
 Figures = Iterator[tuple[str, Figure]]
@@ -245,14 +245,9 @@ def _papers(methods: pd.DataFrame) -> "pd.Index[int]":
     return methods.index[(methods["encoding"] == "compresso") & (methods["compression"] == "lzma")]
 
 
-def _name(method: "pd.Series[Any]") -> str:
-    name = method_name(method["encoding"], method["compression"])
-    return name + MARK if method["trained"] else name
-
-
 def _width(method: "pd.Series[Any]") -> float:
     """The width of a method's name and the space before it, as a share of an axis."""
-    return min(0.6, SMALL * (0.6 * len(_name(method)) + 2) / (72 * (WIDTH - 1)))
+    return min(0.6, SMALL * (0.6 * len(marked_name(method)) + 2) / (72 * (WIDTH - 1)))
 
 
 def _label(axis: Axes, methods: pd.DataFrame, speed: str) -> None:
@@ -270,12 +265,13 @@ def _label(axis: Axes, methods: pd.DataFrame, speed: str) -> None:
         if far and index not in always:
             continue
         named, below = method["ratio"], max(y, below + 1.3 * SMALL)
-        axis.annotate(_name(method), at, (SMALL, below - y + SMALL / 3), **line)
+        axis.annotate(marked_name(method), at, (SMALL, below - y + SMALL / 3), **line)
     for index in papers.difference(best):  # no name of the front is below and to the left
         method = methods.loc[index]
         line["arrowprops"] |= {"relpos": (1, 0.8)}
         at = (method[speed], method["ratio"])
-        axis.annotate(_name(method), at, (-SMALL, -2 * SMALL), ha="right", weight="bold", **line)
+        line |= {"ha": "right", "weight": "bold"}
+        axis.annotate(marked_name(method), at, (-SMALL, -2 * SMALL), **line)
 
 
 def leading(methods: pd.DataFrame) -> pd.DataFrame:
@@ -283,7 +279,7 @@ def leading(methods: pd.DataFrame) -> pd.DataFrame:
 
     Raw labels are left out, and all variants of an encoding except some.
     """
-    working = methods[~is_raw(methods["encoding"], methods["compression"])]
+    working = methods[~is_raw(methods)]
     if working.empty:
         return working
     pair = ["encoding", "compression"]
@@ -313,7 +309,7 @@ def _points(methods: pd.DataFrame) -> pd.DataFrame:
     pairs = zip(methods["encoding"], methods["compression"], strict=True)
     sets = zip(methods["dataset"], methods["group"], strict=True)
     return methods.assign(
-        row=[method_name(*pair) for pair in pairs],
+        row=[style.method_name(*pair) for pair in pairs],
         set=[dataset_name(*one) for one in sets],
         hollow=methods["trained"],
     )
@@ -341,14 +337,12 @@ def measurable(methods: pd.DataFrame, speed: str) -> pd.DataFrame:
 
 def front(methods: pd.DataFrame, speed: str) -> list[int]:
     """The methods that no other beats in both ratio and a speed, the best ratio first."""
-    known = measurable(methods, speed)
-    return pareto_front(list(known.index), lambda i: known["ratio"][i], lambda i: known[speed][i])
+    known = measurable(methods, speed).sort_values(["ratio", speed], ascending=False)
+    fastest = known[speed].cummax().shift()  # of those with a better ratio
+    return list(known.index[~(known[speed] <= fastest)])
 
 
 def _title(rows: pd.DataFrame, name: str) -> str:
     """Title, size and conditions of a dataset."""
     row = rows[rows["dataset"] == name].iloc[-1]
-    size = " x ".join(reversed(row["shape"].split("x")))
-    title = dataset_name(name, row["group"])
-    words = (title, f"{size} {row['dtype']}", row["part"], describe_threads(row))
-    return ", ".join(filter(None, words))
+    return describe_volume(dataset_name(name, row["group"]), row)

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from experiments import datasets
-from experiments.records.results import NOTE
+from experiments.records.results import MARK, NOTE
 from experiments.text import display_name
 
 #: Inches: a page of a README is about 840 pixels wide, in which 9 points can still be read.
@@ -109,6 +109,11 @@ def method_name(encoding: str, compression: str) -> str:
     """The name of a method: ``Compresso + LZMA``."""
     first = codec_name(encoding)
     return first if compression == "none" else f"{first} + {codec_name(compression)}"
+
+
+def marked_name(method: Mapping[str, Any]) -> str:
+    """The name of a method, marked if its encoding was trained on the dataset."""
+    return method_name(method["encoding"], method["compression"]) + MARK * bool(method["trained"])
 
 
 def dataset_name(name: str, group: str) -> str:

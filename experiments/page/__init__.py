@@ -21,10 +21,11 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.ticker import LogLocator
 
 from compresso.atomic import replacing
-from compresso.text import counted, digits, extent, file_size, ratio_text
+from compresso.text import counted, digits, file_size, ratio_text
 from experiments import figures
 from experiments.figures import style
 from experiments.figures.results import front, measurable
+from experiments.figures.style import marked_name
 from experiments.records import METHOD, OK
 from experiments.records.intervals import intervals, speed_of
 from experiments.records.results import (
@@ -37,6 +38,7 @@ from experiments.records.results import (
     describe_threads,
     is_raw,
     newest,
+    size_of,
     warn_busy,
 )
 from experiments.text import DASH, natural
@@ -67,11 +69,10 @@ def write(
 
     The rows may include failed ones; the answers are those of ``recommend``, by purpose.
     """
-    figures.check_folder(directory)
     loader = PackageLoader(__name__, ".")
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["breakable"] = _breakable
-    environment.globals.update(ratio=ratio_text, size=file_size, method=style.method_name)
+    environment.globals.update(ratio=ratio_text, method=style.method_name)
     chosen = newest(rows)
     good = derive(chosen)
     methods = intervals(good)
@@ -119,28 +120,17 @@ def _inline(path: Path) -> str:
     return _uri("image/svg+xml", path.read_bytes())
 
 
-def _ranked(methods: pd.DataFrame) -> pd.DataFrame:
-    """Methods without raw labels, which are never the best."""
-    return methods[~is_raw(methods["encoding"], methods["compression"])]
-
-
 def _headline(methods: pd.DataFrame) -> str:
     """The best result, for the title of the page."""
-    ranked, names = _ranked(methods), methods["dataset"].unique()
-    count = len(methods.drop_duplicates(["encoding", "compression"]))
-    text = counted(count, "method")
+    text = counted(len(methods.drop_duplicates(METHOD[1:])), "method")
+    ranked = methods[~is_raw(methods)]
     if ranked.empty:
         return text
     first = ranked.loc[best(ranked["ratio"])]
     name = style.dataset_name(first["dataset"], first["group"])
-    text = f"{counted(len(names), 'dataset')}, {text}"
-    smaller = f"{ratio_text(first['ratio'])}x smaller: {_method(first)} on {name} ({text})"
+    text = f"{counted(methods['dataset'].nunique(), 'dataset')}, {text}"
+    smaller = f"{ratio_text(first['ratio'])}x smaller: {marked_name(first)} on {name} ({text})"
     return smaller if len(methods) == 1 else f"Up to {smaller}"
-
-
-def _method(line: "pd.Series[Any]") -> str:
-    name = style.method_name(line["encoding"], line["compression"])
-    return name + (MARK if line["trained"] else "")
 
 
 def _section(
@@ -149,25 +139,23 @@ def _section(
     """Everything that the page shows of one dataset."""
     own, lines = rows[rows["dataset"] == name], methods[methods["dataset"] == name]
     lines = lines.sort_values("ratio", ascending=False, kind="stable")
-    row, ranked, slug = own.iloc[-1], _ranked(lines), style.slug(name)
+    row, ranked, slug = own.iloc[-1], lines[~is_raw(lines)], style.slug(name)
     ids = {i: f"{slug}--{style.slug(f'{e}--{c}')}" for i, e, c in lines[METHOD[1:]].itertuples()}
     fronts = {speed: front(ranked, speed) for speed in BOTH}
     on_front = {index for found in fronts.values() for index in found}
     narrow = row["native_bytes"] != row["raw_bytes"]
     plain = set(lines["encoding"][~lines["encoding"].str.contains(":")])
     cards = []
-    for column, label in {"ratio": "smallest", **BOTH}.items():
+    titles = {"ratio": "smallest"} | {speed: f"fastest to {verb}" for speed, verb in BOTH.items()}
+    for column, label in titles.items():
         if (first := best(ranked[column])) is not None:
             amount = ranked[column][first]
             value = f"{ratio_text(amount)}x" if column == "ratio" else f"{digits(amount)} MB/s"
-            verb = label if column == "ratio" else f"fastest to {label}"
-            card = {"label": verb, "value": value, "method": _method(ranked.loc[first])}
-            cards.append(card | {"id": ids[first]})
-    shape = [int(n) for n in row["shape"].split("x")]
+            cards.append((label, value, ids[first], marked_name(ranked.loc[first])))
     thumbnail = pictures.pop(f"slices_{slug}", None)
     found = {
         "dataset": style.dataset_name(name, row["group"]),
-        "size (x, y, z)": f"{extent(shape)} {row['dtype']}",
+        "size (x, y, z)": f"{size_of(row)} {row['dtype']}",
         "part": row["part"],
         "threads": describe_threads(row) or "1",
         "runs": f"{own['run'].max():.0f}",
@@ -207,11 +195,10 @@ def _numbers(line: "pd.Series[Any]", narrow: bool) -> list[tuple[str, float, str
     ratios = ("ratio", "native_ratio") if narrow else ("ratio",)
     numbers = [(ratio_text(line[name]), line[name], "") for name in ratios]
     numbers.append((file_size(int(line["compressed_bytes"])), line["compressed_bytes"], ""))
-    for known in (speed_of(line, speed) for speed in BOTH):
-        if math.isnan(known.value):
-            numbers.append((DASH, 0, ""))
-        else:
-            numbers.append((digits(known.value), known.value, known.span(digits)))
+    for speed in BOTH:
+        known = speed_of(line, speed)
+        shown = (digits(known.value), known.value, known.span(digits))
+        numbers.append((DASH, 0, "") if math.isnan(known.value) else shown)
     return [*numbers, (f"{line['runs']}", line["runs"], "")]
 
 
@@ -232,17 +219,12 @@ def _chart(
     if known.empty:
         return {}
     (x, across), (y, up) = _axis(known[speed], 0, WIDTH), _axis(known["ratio"], HEIGHT, 0)
-    points = [
-        {
-            "x": x(line[speed]),
-            "y": y(line["ratio"]),
-            "id": ids[index],
-            "front": index in best,
-            "text": f"{_method(line)}: {ratio_text(line['ratio'])}x, {digits(line[speed])} MB/s",
-            **_look(line["encoding"]),
-        }
-        for index, line in known.iterrows()
-    ]
+    points = []
+    for index, line in known.iterrows():
+        point = {"x": x(line[speed]), "y": y(line["ratio"]), "id": ids[index]}
+        values = f"{ratio_text(line['ratio'])}x, {digits(line[speed])} MB/s"
+        point |= {"front": index in best, "text": f"{marked_name(line)}: {values}"}
+        points.append(point | _look(line["encoding"]))
     steps = (f"V{y(known['ratio'][index])}H{x(known[speed][index])}" for index in best)
     return {
         "label": label,

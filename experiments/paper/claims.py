@@ -19,6 +19,7 @@ from experiments.paper.published import (
     COVERED_BY_100,
     FIRST_STAGES,
     LEAD_ON_EM,
+    OURS,
     SECOND_STAGES,
 )
 from experiments.records import METHOD
@@ -62,52 +63,29 @@ class Measured:
     """The rows of one report, including failed ones."""
 
     def __init__(self, table: pd.DataFrame) -> None:
-        self._table = table
-        self.rows = derive(table)
+        self.rows = rows = derive(table)
+        #: The last row of each dataset that has a result, its title, and which part was measured.
+        self.volumes = rows.groupby("dataset", sort=False).last()
+        groups = self.volumes["group"].items()
+        self.titles = {name: display_name(name, group) for name, group in groups}
+        self.parts = dict(self.volumes["part"])
+        #: The last status of each method, by dataset, encoding and compression.
+        self.statuses = table[table["shape"] != ""].groupby(METHOD)["status"].last()
+        #: Medians and intervals of first stages followed by LZMA, by dataset and encoding.
+        lzma = rows[(rows["compression"] == "lzma") & rows["encoding"].isin(FIRST_STAGES)]
+        lines = [line for _, line in intervals(lzma).iterrows()]
+        self.lzma = {(line["dataset"], line["encoding"]): line for line in lines}
 
-    def datasets(self, group: str | None = None) -> list[str]:
-        """The datasets with a result, of one group or of all."""
-        rows = self.rows if group is None else self.rows[self.rows["group"] == group]
-        return list(rows["dataset"].unique())
-
-    def of(self, name: str) -> pd.DataFrame:
-        """The rows of a dataset."""
-        return self.rows[self.rows["dataset"] == name]
-
-    def ratios(self, name: str) -> "pd.Series[float]":
-        """Mean ratio of each of the paper's methods on a dataset, by (encoding, compression)."""
-        rows = self.of(name)
-        known = rows["encoding"].isin((*FIRST_STAGES, *ALONE))
-        known &= rows["compression"].isin(SECOND_STAGES)
-        return rows[known].groupby(["encoding", "compression"])["ratio"].mean()
-
-    def method(self, name: str, encoding: str) -> "pd.Series | None":
-        """Medians and intervals of an encoding followed by LZMA; None without a result."""
-        rows = self.of(name)
-        rows = rows[(rows["encoding"] == encoding) & (rows["compression"] == "lzma")]
-        return intervals(rows).iloc[0] if len(rows) else None
-
-    def statuses(self) -> "pd.Series[str]":
-        """The last status of each method, by dataset, encoding and compression."""
-        status = self._table[self._table["shape"] != ""].set_index(METHOD)["status"]
-        return status[~status.index.duplicated(keep="last")]
-
-    def title(self, name: str) -> str:
-        """The name of a dataset; a synthetic one says so."""
-        return display_name(name, str(self.of(name)["group"].iloc[-1]))
-
-    def part(self, name: str) -> str:
-        """Which part of a dataset was measured; empty for the whole."""
-        parts = self.of(name)["part"]
-        return str(parts.iloc[0]) if len(parts) else ""
+    def datasets(self, group: str) -> list[str]:
+        """The datasets of a group with a result."""
+        return list(self.volumes.index[self.volumes["group"] == group])
 
     def untested(self, name: str) -> str:
         """Why a dataset has no result of Compresso + LZMA."""
-        status = self.statuses().get((name, "compresso", "lzma"))
+        status = self.statuses.get((name, *OURS))
         return f"not tested: {status}" if status else UNMEASURED
 
 
-OURS = ("compresso", "lzma")
 #: The largest difference of a ratio that is reproduced, and of one that is close.
 SAME, CLOSE = 0.005, 0.025
 
@@ -124,12 +102,6 @@ class Claim(NamedTuple):
     measured: str
     verdict: str
     difference: float = 0.0
-
-    @property
-    def line(self) -> list[str]:
-        """A line of the table of claims."""
-        changed = f" ({self.difference:+.1%})" if self.difference else ""
-        return [self.text, self.measured, self.verdict + changed]
 
 
 def claims(measured: Measured, covered: Sequence[Coverage]) -> list[Claim]:
@@ -150,7 +122,7 @@ def summary(found: Sequence[Claim], measured: Measured) -> str:
     }
     lines["not tested here"] = total - sum(lines.values())
     listed = "\n".join(f"- {count} {text}" for text, count in lines.items() if count)
-    names = ", ".join(measured.title(name) for name in measured.datasets(EM))
+    names = ", ".join(measured.titles[name] for name in measured.datasets(EM))
     judged = counts[HOLDS] + counts[FAILS]
     tested = f"tested on {names}, other labels than the paper's: {counts[HOLDS]} of {judged} hold"
     return (
@@ -163,8 +135,8 @@ def compared(table: pd.DataFrame) -> Iterator[str]:
     """Yield a line about each ratio of whole public labels that the paper publishes, too."""
     measured = Measured(table)
     for name, published in datasets.published().items():
-        line = measured.method(name, "compresso")
-        if line is not None and not (published.ground_truth or measured.part(name)):
+        line = measured.lzma.get((name, "compresso"))
+        if line is not None and not (published.ground_truth or measured.parts[name]):
             text = f"The paper's ratio of Compresso + LZMA on {name}: {published.ratio}"
             yield f"{text}; here {line['ratio']:,.1f}"
 
@@ -172,7 +144,7 @@ def compared(table: pd.DataFrame) -> Iterator[str]:
 def _ratios(measured: Measured) -> Iterator[Claim]:
     for name, published in datasets.published().items():
         text = f"Compresso + LZMA reaches {published.ratio} on {name}"
-        line = measured.method(name, "compresso")
+        line = measured.lzma.get((name, "compresso"))
         if line is None:
             why = measured.untested(name)
             absent = published.ground_truth and why == UNMEASURED
@@ -184,7 +156,7 @@ def _ratios(measured: Measured) -> Iterator[Claim]:
             verdict = UNTESTABLE
         elif abs(difference) <= CLOSE:
             verdict = REPRODUCED if abs(difference) <= SAME else NEAR
-        if part := measured.part(name):
+        if part := measured.parts[name]:
             verdict, difference = f"not judged: {part}", 0.0
         yield Claim(text, f"{line['ratio']:,.1f}", verdict, difference)
 
@@ -192,11 +164,14 @@ def _ratios(measured: Measured) -> Iterator[Claim]:
 def _best_on_em(measured: Measured) -> Iterator[Claim]:
     best_claim = "Compresso + LZMA is best on every EM set"
     lead_claim = f"Compresso leads by {LEAD_ON_EM:.0%} on EM"
-    names = measured.datasets(EM)
+    rows, names = measured.rows, measured.datasets(EM)
+    rows = rows[rows["encoding"].isin((*FIRST_STAGES, *ALONE))]
+    rows = rows[rows["compression"].isin(SECOND_STAGES)]
     if not names:
         yield from (Claim(text, "", NO_EM) for text in (best_claim, lead_claim))
     for name in names:
-        means, part = measured.ratios(name), measured.part(name)
+        part = measured.parts[name]
+        means = rows[rows["dataset"] == name].groupby(METHOD[1:])["ratio"].mean()
         if OURS not in means.index:
             why = measured.untested(name)
             yield from (Claim(text, name, why) for text in (best_claim, lead_claim))

@@ -11,6 +11,8 @@ from experiments.measure import Method, combine
 #: The paper's first stages, the methods that it uses alone, and its second stages.
 FIRST_STAGES = ("none", "neuroglancer", "compresso")
 ALONE = ("png", "jpeg2000", "x264")
+#: The method of Table 1.
+OURS = ("compresso", "lzma")
 SECOND_STAGES = (
     "none",
     "brotli",
@@ -49,7 +51,7 @@ CURRENT = (
     "compressed_segmentation",
 )
 CURRENT_SECOND_STAGES = ("none", "lzma")
-REFERENCES = (("compresso", "lzma"), ("compresso", "zstd"), ("neuroglancer", "zstd"))
+REFERENCES = (OURS, ("compresso", "zstd"), ("neuroglancer", "zstd"))
 
 #: Figure 4, mean ratio by group, first stage and second stage: bar heights read off the picture,
 #: to 3 either way.
@@ -79,28 +81,18 @@ LEAD_ON_EM = 0.80
 
 def methods() -> list[Method]:
     """Every method of the paper, and Compresso + LZMA with other windows."""
-    found = combine(
-        [encodings.parse(name) for name in (*FIRST_STAGES, *ALONE)],
-        [compressors.parse(second) for second in SECOND_STAGES],
-    )
-    lzma = compressors.parse("lzma")
-    windows = [encodings.parse(f"compresso:window={window}") for window in WINDOWS]
-    return found + [Method(encoding, lzma) for encoding in windows]
+    first = [encodings.parse(name) for name in (*FIRST_STAGES, *ALONE)]
+    found = combine(first, [compressors.parse(name) for name in SECOND_STAGES])
+    return found + [Method.parse(f"compresso:window={size}", "lzma") for size in WINDOWS]
 
 
 def current_methods() -> list[Method]:
     """The methods since the paper whose packages are installed."""
-    found = [encodings.parse(spec) for spec in CURRENT]
-    return combine(
-        [encoding for encoding in found if not encoding.missing()],
-        [compressors.parse(second) for second in CURRENT_SECOND_STAGES],
-    )
+    first = [encoding for encoding in map(encodings.parse, CURRENT) if not encoding.missing()]
+    return combine(first, [compressors.parse(name) for name in CURRENT_SECOND_STAGES])
 
 
 def all_methods() -> list[Method]:
     """Return both: the method of Table 1 comes first, and raw labels, which take longest, last."""
-
-    def turn(method: Method) -> tuple[bool, bool]:
-        return method.specs != ("compresso", "lzma"), method.specs[0] == "none"
-
-    return sorted([*methods(), *current_methods()], key=turn)
+    found = sorted([*methods(), *current_methods()], key=lambda method: method.specs != OURS)
+    return sorted(found, key=lambda method: method.specs[0] == "none")

@@ -9,9 +9,9 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 
 from compresso.atomic import replacing
-from compresso.text import method_name
+from compresso.text import digits, method_name
 from experiments import datasets
-from experiments.paper.claims import UNMEASURED, Coverage, Measured, claims, summary
+from experiments.paper.claims import UNMEASURED, Claim, Coverage, Measured, claims, summary
 from experiments.paper.published import (
     ALONE,
     CURRENT,
@@ -23,8 +23,8 @@ from experiments.paper.published import (
     methods,
 )
 from experiments.records import METHOD
-from experiments.records.intervals import LEAST_RUNS, format_speed, intervals, ranks
-from experiments.records.results import BOTH, MARK, NOTE, describe_busy
+from experiments.records.intervals import LEAST_RUNS, intervals, ranks, speed_of
+from experiments.records.results import BOTH, MARK, NOTE, describe_busy, size_of
 from experiments.text import EM, OTHER, markdown
 
 TABLE_1 = (
@@ -56,13 +56,9 @@ def report(
     text = environment.get_template("report.md.j2").render(
         incomplete=incomplete,
         summary=summary(judged, measured),
-        parts=[
-            f"{measured.title(name)}: {part}"
-            for name in measured.datasets()
-            if (part := measured.part(name))
-        ],
+        parts=[f"{measured.titles[name]}: {part}" for name, part in measured.parts.items() if part],
         table_1=_table(TABLE_1, _table_1(measured)),
-        claims=_table(CLAIMS, (claim.line for claim in judged), left=3),
+        claims=_table(CLAIMS, map(_claim, judged), left=3),
         means_over=[f"{len(n)} {group} ({', '.join(n)})" for group, n in groups.items() if n],
         means=_table(MEANS, _means(measured, groups)),
         pictures=pictures,
@@ -79,29 +75,34 @@ def _table(heads: str, rows: Iterable[Sequence[object]], left: int = 2) -> str:
     return "\n".join(markdown(heads.split(" | "), rows, left))
 
 
+def _claim(claim: Claim) -> list[str]:
+    changed = f" ({claim.difference:+.1%})" if claim.difference else ""
+    return [claim.text, claim.measured, claim.verdict + changed]
+
+
 def _table_1(measured: Measured) -> Iterator[Sequence[object]]:
     """A line per dataset, of the paper and others, measured ones first."""
     published = datasets.published()
     unmeasured = []
-    for name in dict.fromkeys([*published, *measured.datasets()]):
-        paper, method = published.get(name), measured.method(name, "compresso")
+    for name in dict.fromkeys([*published, *measured.titles]):
+        paper, method = published.get(name), measured.lzma.get((name, "compresso"))
         speeds = f"{paper.compress} / {paper.decompress}" if paper else ""
         if method is None:
             if paper:
                 why = measured.untested(name)
                 unmeasured.append((name, paper.size, paper.ratio, why, "", speeds, "", "", ""))
             continue
-        row = measured.of(name).iloc[-1]
+        row = measured.volumes.loc[name]
         difference = f"{method['ratio'] / paper.ratio - 1:+.1%}" if paper else ""
-        others = (measured.method(name, encoding) for encoding in ("neuroglancer", "none"))
+        others = (measured.lzma.get((name, encoding)) for encoding in ("neuroglancer", "none"))
         yield (
-            f"{name} (gt)" if paper and paper.ground_truth else measured.title(name),
-            " x ".join(reversed(row["shape"].split("x"))),
+            f"{name} (gt)" if paper and paper.ground_truth else measured.titles[name],
+            size_of(row),
             paper.ratio if paper else "",
             f"{method['ratio']:,.1f}",
             "a part" if paper and row["part"] else difference,
             speeds,
-            " / ".join(format_speed(method, speed) for speed in BOTH),
+            " / ".join(speed_of(method, speed).text(digits) for speed in BOTH),
             *("" if other is None else f"{other['ratio']:,.1f}" for other in others),
         )
     yield from unmeasured
@@ -136,9 +137,9 @@ def _current(measured: Measured) -> dict[str, Any]:
         placed = {speed: ranks(own, speed) for speed in BOTH}
         for index, line in own.sort_values("ratio", ascending=False, kind="stable").iterrows():
             called = method_name(line["encoding"], line["compression"]) + MARK * line["trained"]
-            lines.append([measured.title(str(name)), called, f"{line['ratio']:,.1f}"])
+            lines.append([measured.titles[name], called, f"{line['ratio']:,.1f}"])
             for speed in BOTH:
-                lines[-1] += [format_speed(line, speed), placed[speed][index]]
+                lines[-1] += [speed_of(line, speed).text(digits), placed[speed][index]]
     return {
         "current": _table(CURRENT_METHODS, lines) if lines else "",
         "trained": NOTE if found["trained"].any() else "",
@@ -153,10 +154,10 @@ def _conditions(measured: Measured) -> dict[str, Any]:
     if rows.empty:
         return {}
     runs = rows.groupby(METHOD, sort=False).size()
-    usual, statuses = int(runs.max()), measured.statuses()
+    usual = int(runs.max())
     missing = {
-        key: statuses.get(key, UNMEASURED)
-        for name in measured.datasets()
+        key: measured.statuses.get(key, UNMEASURED)
+        for name in measured.titles
         for one in methods()
         if (key := (name, *one.specs)) not in runs.index
     }
@@ -179,7 +180,7 @@ def _listed(measured: Measured, reasons: dict[Any, str], whole: Counter[str]) ->
     for (name, *codecs), reason in reasons.items():
         lines.setdefault((name, reason), []).append(method_name(*codecs))
     return [
-        f"{measured.title(name)}, {reason}: "
+        f"{measured.titles[name]}, {reason}: "
         f"{'all methods' if len(names) == whole[name] else ', '.join(names)}"
         for (name, reason), names in lines.items()
     ]

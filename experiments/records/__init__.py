@@ -13,16 +13,17 @@ import re
 import tempfile
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pandas as pd
 
+import compresso
 from compresso.errors import CompressoError, LabelError, MissingPackageError
 from experiments import HarnessError, ResultsError
 
@@ -30,40 +31,14 @@ Row = dict[str, Any]
 BYTES = ("raw_bytes", "native_bytes", "encoded_bytes", "compressed_bytes")
 #: The seconds of the four stages of a run.
 SECONDS = ("encode_s", "compress_s", "decompress_s", "decode_s")
-#: The machine's load average over a minute, the share of all processors' time that other processes
-#: took, and this process's page faults.
 LOADS = ("load", "other_cpu", "minor_faults", "major_faults")
 SURROUNDINGS = (*LOADS, "governor")
 #: The columns of the CSV; docs/benchmarking.md describes them.
 COLUMNS = (
-    "time",
-    "dataset",
-    "source",
-    "shape",
-    "dtype",
-    "encoding",
-    "compression",
-    "run",
-    "threads",
-    *BYTES,
-    *SECONDS,
-    "lossless",
-    "status",
-    "group",
-    "session",
-    "version",
-    "python",
-    "numpy",
-    "numba",
-    "zstandard",
-    "cpu",
-    "fingerprint",
-    "part",
-    "new_memory_s",
-    *SURROUNDINGS,
-    "chunk",
-    "worker",
-    "depth",
+    *("time", "dataset", "source", "shape", "dtype", "encoding", "compression", "run", "threads"),
+    *(*BYTES, *SECONDS, "lossless", "status", "group"),
+    *("session", "version", "python", "numpy", "numba", "zstandard", "cpu"),
+    *("fingerprint", "part", "new_memory_s", *SURROUNDINGS, "chunk", "worker", "depth"),
 )
 NUMBERS = ("run", "threads", *BYTES, *SECONDS, "new_memory_s", *LOADS)
 #: The columns that ratios and speeds are computed from.
@@ -77,19 +52,8 @@ CODECS |= dict.fromkeys(("compress_s", "decompress_s"), "compression")
 METHOD = ["dataset", "encoding", "compression"]
 #: The columns that identify a run, whatever its dataset is called. Runs of another version or on
 #: another processor are other runs.
-KEY = [
-    "source",
-    "dtype",
-    "fingerprint",
-    "chunk",
-    "version",
-    "cpu",
-    "encoding",
-    "compression",
-    "threads",
-    "depth",
-    "run",
-]
+KEY = ["source", "dtype", "fingerprint", "chunk", "version", "cpu"]
+KEY += [*METHOD[1:], "threads", "depth", "run"]
 
 
 class Outcome(StrEnum):
@@ -107,8 +71,6 @@ class Outcome(StrEnum):
 #: The outcomes of errors that the user can correct; any other one is a bug.
 OUTCOMES = {MissingPackageError: Outcome.UNAVAILABLE, LabelError: Outcome.REFUSED}
 OUTCOMES |= dict.fromkeys((CompressoError, HarnessError, MemoryError), Outcome.ERROR)
-
-
 OK = str(Outcome.OK)
 
 
@@ -163,15 +125,9 @@ def now() -> str:
 @cache
 def environment() -> dict[str, str]:
     """Return versions and CPU, the same for all rows of a session."""
-    import compresso
-
     found = {"session": now(), "version": compresso.__version__, "cpu": cpu()}
     found["python"] = platform.python_version()
-    for package in ("numpy", "numba", "zstandard"):
-        found[package] = "not installed"
-        with suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
+    return found | {name: metadata.version(name) for name in ("numpy", "numba", "zstandard")}
 
 
 def cpu() -> str:
@@ -190,19 +146,19 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
     The row is on the disk when this returns, and two processes may share a file: a killed process
     loses at most the row in progress.
     """
-    values = ((n, " ".join(v.split()) if isinstance(v, str) else v) for n, v in row.items())
+    values = {n: " ".join(v.split()) if isinstance(v, str) else v for n, v in row.items()}
     with _reporting(path, "write results", "Name another file with --csv"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "a+b", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
             text = io.StringIO()
-            if _is_empty(path, file):
+            if _is_empty(path):
                 text.write(f"{HEADER}\n")
             else:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":  # a killed process left an incomplete row
                     text.write("\n")
-            csv.DictWriter(text, COLUMNS, lineterminator="\n").writerow(dict(values))
+            csv.DictWriter(text, COLUMNS, lineterminator="\n").writerow(values)
             file.write(text.getvalue().encode(errors="backslashreplace"))
             os.fsync(file.fileno())
 
@@ -211,8 +167,8 @@ def check_csv(path: Path) -> None:
     """Check that rows can be appended, before anything is measured; raises ResultsError."""
     with _reporting(path, "write results", "Name another file with --csv"):
         if path.exists():
-            with open(path, "r+b", buffering=0) as file:
-                _is_empty(path, file)
+            with open(path, "r+b"):
+                _is_empty(path)
         else:
             check_writable(path.parent)
 
@@ -238,10 +194,10 @@ def _reporting(path: Path, what: str, advice: str) -> Iterator[None]:
         raise ResultsError(f"{path}: cannot {what} ({reason}). {advice}") from None
 
 
-def _is_empty(path: Path, file: BinaryIO) -> bool:
+def _is_empty(path: Path) -> bool:
     """Whether a CSV is empty; raises ResultsError if its first line is not our header."""
-    file.seek(0)
-    line = file.readline(2 * len(HEADER)).decode(errors="replace").rstrip("\r\n")
+    with open(path, "rb") as file:
+        line = file.readline(2 * len(HEADER)).decode(errors="replace").rstrip("\r\n")
     if line not in ("", HEADER):
         raise ResultsError(
             f"{path}: not a table of results of this version (its first line differs). Name "
@@ -255,15 +211,15 @@ def read(path: Path) -> pd.DataFrame:
 
     The index of the table is the line number of each row in the file.
     """
-    with _reporting(path, "read results", "Run a grid first"):
-        with open(path, "rb") as file:
-            _is_empty(path, file)
-        with open(path, newline="", encoding="utf-8", errors="backslashreplace") as text:
-            reader = csv.DictReader(text)
-            lines = [(reader.line_num, row) for row in reader]
-    # Missing values are None, and so is the name of those that are too many.
-    rows = {number: row for number, row in lines if None not in (*row, *row.values())}
-    return tabulate(rows.values()).set_axis(list(rows))
+    with (
+        _reporting(path, "read results", "Run a grid first"),
+        open(path, newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
+        _is_empty(path)
+        reader = csv.DictReader(file)
+        # Missing values are None, and so is the name of those that are too many.
+        rows = [(reader.line_num, row) for row in reader if None not in (*row, *row.values())]
+    return tabulate(row for _, row in rows).set_axis([number for number, _ in rows])
 
 
 def measured(path: Path, failed: bool) -> dict[tuple[Any, ...], Row]:

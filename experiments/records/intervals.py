@@ -13,14 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from compresso.text import digits
 from experiments import SEED
 from experiments.records import METHOD
 from experiments.records.results import STAGES, is_raw, is_trained
 from experiments.text import DASH
 
-CONFIDENCE = 0.95
-RESAMPLES = 9999
+CONFIDENCE = 0.95  # the default of scipy's bootstrap, too
 #: Fewer runs have no interval: that of two runs may reach from 0.2 to 300,000 MB/s.
 LEAST_RUNS = 3
 #: From this number of runs on the interval is bootstrapped. The range of n runs holds the median
@@ -61,8 +59,6 @@ class Interval:
 
     def span(self, number: Callable[[float], str]) -> str:
         """Return the bounds, ``860 to 901``; or ``n = 2`` without bounds, or ``""`` for one run."""
-        if math.isnan(self.value):
-            return ""
         if math.isnan(self.low):
             return f"n = {self.runs}" if self.runs > 1 else ""
         return f"{number(self.low)} to {number(self.high)}"
@@ -74,26 +70,25 @@ UNKNOWN = Interval(math.nan, math.nan, math.nan)
 def interval(values: ArrayLike) -> Interval:
     """Return the median of runs, which are seconds or ratios of them, and its 95% interval.
 
-    From 5 runs on it is that of the percentile bootstrap, seeded. For 3 and 4, whose own range is
-    too narrow, it is Student's of the logarithms.
+    From 5 runs on it is that of the percentile bootstrap, seeded; for 3 and 4 Student's of the
+    logarithms.
     """
     runs = np.asarray(values, float)
-    median = float(np.median(runs))
+    median = low = high = float(np.median(runs))
     if len(runs) < LEAST_RUNS or not np.all((runs > 0) & np.isfinite(runs)):
-        return Interval(median, math.nan, math.nan, len(runs))
-    if np.ptp(runs) == 0:
-        return Interval(median, median, median, len(runs))
-    from scipy import stats
+        low = high = math.nan
+    elif np.ptp(runs) > 0:
+        from scipy import stats
 
-    if len(runs) < BOOTSTRAP_RUNS:
-        logs = np.log(runs)
-        reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(runs) - 1) * stats.sem(logs)
-        low, high = np.exp([logs.mean() - reach, logs.mean() + reach])
-        return Interval(median, float(low), float(high), len(runs))
-    settings = {"n_resamples": RESAMPLES, "confidence_level": CONFIDENCE, "method": "percentile"}
-    random = np.random.default_rng(SEED)
-    found = stats.bootstrap((runs,), np.median, rng=random, **settings).confidence_interval
-    return Interval(median, float(found.low), float(found.high), len(runs))
+        if len(runs) < BOOTSTRAP_RUNS:
+            logs = np.log(runs)
+            bounds = stats.t.interval(CONFIDENCE, len(runs) - 1, logs.mean(), stats.sem(logs))
+            low, high = np.exp(bounds)
+        else:
+            random = np.random.default_rng(SEED)
+            found = stats.bootstrap((runs,), np.median, method="percentile", rng=random)
+            low, high = found.confidence_interval
+    return Interval(median, float(low), float(high), len(runs))
 
 
 def intervals(rows: pd.DataFrame) -> pd.DataFrame:
@@ -110,7 +105,7 @@ def intervals(rows: pd.DataFrame) -> pd.DataFrame:
         size = runs["raw_bytes"].median() / 1e6
         for speed, stages in STAGES.items():
             found = interval(runs[list(stages)].sum(axis=1)).over(size)
-            if is_raw(line["encoding"], line["compression"]):
+            if is_raw(line):
                 found = UNKNOWN
             line |= {speed: found.value, f"{speed}_low": found.low, f"{speed}_high": found.high}
         lines.append(line)
@@ -123,11 +118,6 @@ def speed_of(line: Mapping[str, Any], speed: str) -> Interval:
     """Return a speed of a line of :func:`intervals`."""
     median, low, high = (line[f"{speed}{end}"] for end in ("", "_low", "_high"))
     return Interval(median, low, high, line["runs"])
-
-
-def format_speed(line: Mapping[str, Any], speed: str) -> str:
-    """Return a speed of a line of :func:`intervals` as text, ``882 (860 to 901)``."""
-    return speed_of(line, speed).text(digits)
 
 
 def ranks(lines: pd.DataFrame, speed: str) -> "pd.Series[str]":

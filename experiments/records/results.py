@@ -3,16 +3,15 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
-from compresso.text import counted, method_name
+from compresso.text import counted, extent, method_name
 from experiments.records import METHOD, OK, Outcome
 from experiments.text import display_name, distinct
 
-T = TypeVar("T")
 #: Speeds, and the stages whose seconds count.
 STAGES = {
     "encode_speed": ("encode_s",),
@@ -22,8 +21,6 @@ STAGES = {
 }
 #: The speeds of encoding and compressor together, and their verbs.
 BOTH = {"compress_speed": "compress", "decompress_speed": "decompress"}
-#: Columns whose smallest value is the best; in all others it is the largest.
-SMALLEST = ("size_mb", "encoded_bytes", "compressed_bytes")
 #: Rows of a dataset are compared only if they agree in these.
 VOLUME = ["source", "shape", "dtype", "threads", "depth", "fingerprint"]
 #: The share of all processors' time from which on other processes are mentioned.
@@ -51,10 +48,9 @@ def derive(table: pd.DataFrame) -> pd.DataFrame:
     table["ratio"] = table["raw_bytes"] / table["compressed_bytes"]
     table["native_ratio"] = table["native_bytes"] / table["compressed_bytes"]
     table["encoding_ratio"] = table["raw_bytes"] / table["encoded_bytes"]
-    table["size_mb"] = table["compressed_bytes"] / 1e6
     for speed, stages in STAGES.items():
         table[speed] = table["raw_bytes"] / 1e6 / table[list(stages)].sum(axis=1)
-    table.loc[is_raw(table["encoding"], table["compression"]), list(STAGES)] = math.nan
+    table.loc[is_raw(table), list(STAGES)] = math.nan
     return table
 
 
@@ -64,8 +60,8 @@ def newest(table: pd.DataFrame) -> pd.DataFrame:
     These are of the newest volume and setting of each dataset, without those of chunks, and the
     newest runs of each method.
     """
-    table = _of_volumes(table)
-    table = table[(table[VOLUME] == _last(table)).all(axis=1)]
+    table, last = _volumes(table)
+    table = table[(table[VOLUME] == last).all(axis=1)]
     kept = [index for _, rows in table.groupby(METHOD) for index in _newest_runs(rows)]
     return table.loc[sorted(kept)]
 
@@ -75,8 +71,7 @@ def describe_skipped(table: pd.DataFrame) -> str:
 
     Empty if there are none. Runs that were measured again do not count.
     """
-    table = _of_volumes(table)
-    last = _last(table)
+    table, last = _volumes(table)
     others = table[(table[VOLUME] != last).any(axis=1) & (table["status"] == OK)]
     counts = Counter(
         f"{display_name(row['dataset'], row['group'])}, {_difference(row, last.loc[index])}"
@@ -107,13 +102,23 @@ def describe_threads(row: Mapping[str, Any]) -> str:
     return f"{row['threads']:.0f} threads{groups}"
 
 
+def describe_volume(name: str, row: Mapping[str, Any]) -> str:
+    """Describe a run's volume in one line: its name, size, dtype, part and threads."""
+    words = (name, f"{size_of(row)} {row['dtype']}".strip(), row["part"], describe_threads(row))
+    return ", ".join(filter(None, words))
+
+
+def size_of(row: Mapping[str, Any]) -> str:
+    """Return the size of a run's volume, ``512 x 512 x 96``; empty if it could not be read."""
+    return extent(row["shape"].split("x"))
+
+
 def describe_busy(shares: Iterable[Any], least: float = BUSY_SHARE) -> str:
     """Say what share of the processors other processes took in the median run.
 
     Empty if it is not known, or at most ``least``.
     """
-    known = pd.to_numeric(pd.Series(list(shares), dtype=object), errors="coerce").dropna()
-    share = known.median() if len(known) else 0
+    share = pd.to_numeric(pd.Series(list(shares), dtype=object), errors="coerce").median()
     return f"Other processes took {share:.0%} of the processors" if share > least else ""
 
 
@@ -130,15 +135,16 @@ def _is_unusable(table: pd.DataFrame) -> "pd.Series[bool]":
     return table["status"].str.startswith(f"{Outcome.UNUSABLE}: ")
 
 
-def _of_volumes(table: pd.DataFrame) -> pd.DataFrame:
-    """The usable rows of whole volumes that were read, under names that differ."""
+def _volumes(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The usable rows of whole volumes that were read, and the newest ``VOLUME`` of their dataset.
+
+    Files of one name in several folders get their folders.
+    """
     table = table[(table["shape"] != "") & (table["chunk"] == "") & ~_is_unusable(table)]
-    return table.assign(dataset=_distinct_names(table))
-
-
-def _last(table: pd.DataFrame) -> pd.DataFrame:
-    """For each row, the volume and setting of the last row of its dataset."""
-    return table.groupby("dataset")[VOLUME].transform("last")
+    pairs = list(zip(table["dataset"], table["source"], strict=True))
+    names = distinct((name, source) for name, source in pairs if source.endswith(name))
+    table = table.assign(dataset=[names.get(pair, pair[0]) for pair in pairs])
+    return table, table.groupby("dataset")[VOLUME].transform("last")
 
 
 def _newest_runs(rows: pd.DataFrame) -> list[Any]:
@@ -168,40 +174,15 @@ def _difference(row: "pd.Series[Any]", last: "pd.Series[Any]") -> str:
     return ", ".join(words) or "other labels"
 
 
-def _distinct_names(table: pd.DataFrame) -> list[str]:
-    """The name of each row's dataset; files of one name in several folders get their folders."""
-    pairs = list(zip(table["dataset"], table["source"], strict=True))
-    names = distinct(pair for pair in pairs if pair[1].endswith(pair[0]))
-    return [names.get(pair, pair[0]) for pair in pairs]
-
-
-def is_raw(encoding: Any, compression: Any) -> Any:
-    """Whether labels are stored raw and so have no speed; of strings or of Series of them."""
-    return (encoding == "none") & (compression == "none")
+def is_raw(methods: Mapping[str, Any]) -> Any:
+    """Whether labels are stored raw and so have no speed; for a row or for each row of a table."""
+    return (methods["encoding"] == "none") & (methods["compression"] == "none")
 
 
 def best(values: "pd.Series[float]") -> Any:
-    """Return the index of the best value, according to its column; None if every value is NaN."""
+    """Return the index of the largest value; None if every value is NaN."""
     known = values.dropna()
-    if known.empty:
-        return None
-    return known.idxmin() if values.name in SMALLEST else known.idxmax()
-
-
-def pareto_front(
-    items: Sequence[T], ratio: Callable[[T], float], speed: Callable[[T], float]
-) -> list[T]:
-    """Return the items that no other item beats in both ratio and speed, the best ratio first.
-
-    If two items have the same ratio and speed, the first one is kept. Items without a speed (NaN)
-    are dropped.
-    """
-    found: list[T] = []
-    known = (item for item in items if not math.isnan(speed(item)))
-    for item in sorted(known, key=lambda one: (-ratio(one), -speed(one))):
-        if not found or speed(item) > speed(found[-1]):
-            found.append(item)
-    return found
+    return known.idxmax() if len(known) else None
 
 
 def is_trained(row: Mapping[str, Any]) -> bool:

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from compresso.text import digits, extent, file_size, method_name, ratio_text, shortened
+from compresso.text import digits, file_size, method_name, ratio_text, shortened
 from experiments.records import METHOD, OK
-from experiments.records.intervals import Interval, intervals, ranks, speed_of
+from experiments.records.intervals import LEAST_RUNS, Interval, intervals, ranks, speed_of
 from experiments.records.results import (
     BOTH,
     MARK,
     NOTE,
     best,
     derive,
-    describe_threads,
+    describe_volume,
     is_raw,
     warn_busy,
 )
@@ -31,12 +31,24 @@ def render(rows: pd.DataFrame, form: str = "table") -> str:
     A speed is followed by the larger half of its 95% interval, in percent of the median, if there
     are enough runs, and by its rank. Raw labels have no speed, and are never the best.
     """
+    found = summary(rows)
     if form == "csv":
-        return str(summary(rows).to_csv(index=False)).rstrip()
+        return str(found.to_csv(index=False)).rstrip()
     if form == "json":
-        return str(summary(rows).to_json(orient="records", indent=2))
-    blocks = [_block(str(name), part, form) for name, part in rows.groupby("dataset", sort=False)]
-    return "\n\n".join([*blocks, _notes(rows)])
+        return str(found.to_json(orient="records", indent=2))
+    blocks = [
+        "\n".join(_block(found[found["dataset"] == name], part, form))
+        for name, part in rows.groupby("dataset", sort=False)
+    ]
+    notes = []
+    if found["runs"].notna().any():
+        notes += ["* smallest. MB/s count 8 bytes per voxel, as does the ratio vs uint64."]
+        if found["runs"].max() >= LEAST_RUNS:
+            notes += ["\u00b1 95% interval. A rank with = is a tie: the intervals overlap."]
+    notes += ["! failed." if found["runs"].isna().any() else "All runs were lossless."]
+    if busy := warn_busy(derive(rows)):
+        notes += [f"{busy}. Stop them and run this again with --restart."]
+    return "\n\n".join([*blocks, "\n".join(notes)])
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
@@ -50,30 +62,32 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([lines, failed], ignore_index=True) if len(failed) else lines
 
 
-def _block(name: str, rows: pd.DataFrame, form: str) -> str:
-    good = derive(rows)
-    lines = intervals(good).sort_values("ratio", ascending=False, kind="stable")
-    text = [_title(name, rows)]
+def _block(found: pd.DataFrame, rows: pd.DataFrame, form: str) -> Iterator[str]:
+    """The lines about a dataset, from its part of the summary."""
+    lines, failed = found[found["runs"].notna()], found[found["runs"].isna()]
+    row = rows.iloc[0]
+    yield describe_volume(display_name(row["dataset"], row["group"]), row)
     if len(lines):
-        columns = _columns(lines, str(rows["dtype"].iloc[0]))
-        heads = [f"{above} {below}".strip() for above, below, *_ in columns]
-        body = zip(*(column[2:] for column in columns), strict=True)
-        text += ["", *markdown(heads, body, left=3), ""] if form == "md" else _aligned(columns)
-    text += [f"  {NOTE}"] if lines["trained"].any() else []
-    failed = rows[~rows.index.isin(good.index)]
-    reasons = failed["status"].unique()
-    if len(failed) == len(rows) > 1 and len(reasons) == 1:
-        return "\n".join([*text, shortened(f"! all {len(rows)} runs: {reasons[0]}")])
-    for row in failed.drop_duplicates(["encoding", "compression", "status"]).itertuples():
-        name = method_name(str(row.encoding), str(row.compression))
-        text.append(shortened(f"! {name}: {row.status}"))
-    return "\n".join(text)
+        columns = _columns(lines, row["dtype"])
+        if form == "md":
+            heads = [f"{above} {below}".strip() for above, below, *_ in columns]
+            body = zip(*(column[2:] for column in columns), strict=True)
+            yield from ("", *markdown(heads, body, left=3), "")
+        else:
+            yield from _aligned(columns)
+    if lines["trained"].any():
+        yield f"  {NOTE}"
+    if lines.empty and len(rows) > 1 and failed["status"].nunique() == 1:
+        yield shortened(f"! all {len(rows)} runs: {row['status']}")
+    else:
+        for line in failed.itertuples():
+            name = method_name(str(line.encoding), str(line.compression))
+            yield shortened(f"! {name}: {line.status}")
 
 
 def _columns(lines: pd.DataFrame, dtype: str) -> list[list[str]]:
     """The columns of a table, each with two lines of heading."""
-    raw = is_raw(lines["encoding"], lines["compression"])
-    first = best(lines["ratio"][~raw])
+    first = best(lines["ratio"][~is_raw(lines)])
     narrow = (lines["native_ratio"] != lines["ratio"]).any()
     encodings = lines["encoding"].replace("none", "raw") + np.where(lines["trained"], MARK, "")
     columns = [
@@ -89,7 +103,7 @@ def _columns(lines: pd.DataFrame, dtype: str) -> list[list[str]]:
         timed = any(not math.isnan(one.low) for one in speeds)
         columns.append([verb, "MB/s (95%)" if timed else "MB/s", *map(_speed, speeds)])
         if timed:
-            columns.append(["", "rank", *ranks(lines, speed)])
+            columns.append(["", "rank", *lines[f"{speed}_rank"]])
     return columns
 
 
@@ -112,25 +126,3 @@ def _speed(speed: Interval) -> str:
         return text
     share = max(speed.high - speed.value, speed.value - speed.low) / speed.value
     return f"{text} \u00b1{share:.0%}"
-
-
-def _notes(rows: pd.DataFrame) -> str:
-    """The legend, if there are results, and a warning if the machine was busy."""
-    good, text = derive(rows), []
-    if len(good):
-        text += ["* smallest. MB/s count 8 bytes per voxel, as does the ratio vs uint64."]
-        if good.groupby(METHOD).size().max() > 2:
-            text += ["\u00b1 95% interval. A rank with = is a tie: the intervals overlap."]
-    text += ["! failed." if len(good) < len(rows) else "All runs were lossless."]
-    if busy := warn_busy(good):
-        text += [f"{busy}. Stop them and run this again with --restart."]
-    return "\n".join(text)
-
-
-def _title(name: str, rows: pd.DataFrame) -> str:
-    """Name, size and dtype of a dataset, the part that was read, and the threads."""
-    row = rows.iloc[0]
-    shape = [int(n) for n in row["shape"].split("x")] if row["shape"] else []
-    known = f"{extent(shape)} {row['dtype']}" if shape else ""
-    words = (display_name(name, row["group"]), known, row["part"], describe_threads(row))
-    return ", ".join(filter(None, words))

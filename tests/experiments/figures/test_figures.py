@@ -1,11 +1,13 @@
 """What the figures show, read off them, and that their texts can be read."""
 
 import itertools
+import math
 import warnings
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
@@ -15,6 +17,7 @@ from compresso.volumes.volume import of_array
 from experiments import ResultsError, figures, records
 from experiments.datasets import Dataset, LoadedVolume
 from experiments.figures import documentation, style
+from experiments.figures.results import front
 from experiments.paper.published import FIGURE_4
 from experiments.records.intervals import intervals
 from experiments.records.results import derive
@@ -135,6 +138,13 @@ def test_raw_labels_and_empty_volumes_are_never_shown_and_single_points_are_insi
     assert drawn("pareto", [row | {"raw_bytes": 0} for row in rows]) == {}
     empty = LoadedVolume(Dataset("a"), np.zeros((0, 8, 8), np.uint16))
     assert figures.volumes.frequent_windows(empty) is None
+
+
+def test_the_front_is_beaten_by_no_other():
+    """The first of two equal methods is kept; those without a speed are dropped."""
+    points = [(1, 9), (2, 8), (2, 8), (3, 1), (2, 3), (5, math.nan), (4, 1)]
+    methods = pd.DataFrame(points, columns=["ratio", "compress_speed"])
+    assert front(methods, "compress_speed") == [6, 1, 0]
 
 
 def test_pareto_names_the_front_and_compares_datasets():
