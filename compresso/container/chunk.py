@@ -8,7 +8,7 @@ import json
 import math
 import struct
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,6 @@ from compresso.container.group import (
     Method,
     decode_group,
     encode_group,
-    fill,
     shift_of,
 )
 from compresso.errors import DecodeError, EncodeError, SpecError
@@ -155,9 +154,9 @@ class ChunkFormat:
         for number in self.groups.of(z0, z1):
             group = GroupRecord(*map(int, table[number]))
             part, view = view[: group.body_bytes], view[group.body_bytes :]
-            decode = partial(decode_group, self.codec.method, group, part, shift=shift)
+            span = self.groups.span(number)
             try:
-                fill(out, z0, self.groups.span(number), decode)
+                decode_group(self.codec.method, group, part, span, out, z0, shift)
             except DecodeError as error:
                 raise DecodeError(f"chunk: {error}") from None
         return out.astype(self.dtype, copy=False)

@@ -5,7 +5,7 @@ differs. Hashes are XXH3-64 and do not depend on how an array lies in memory.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -71,21 +71,6 @@ class Groups:
         return range(z0 // self.depth, -(-z1 // self.depth)) if self.nz and z0 < z1 else range(0)
 
 
-def fill(out: Labels, z0: int, span: Span, decode: Callable[[Labels], object]) -> None:
-    """Decode the group of the slices ``span`` to its place in ``out``, slices z0 and following.
-
-    ``decode`` overwrites an array of the whole group.
-    """
-    low, high = max(span[0], z0), min(span[1], z0 + len(out))
-    here = out[low - z0 : high - z0]
-    if (low, high) == span:
-        decode(here)
-    else:
-        group = np.empty((span[1] - span[0], *out.shape[1:]), out.dtype)
-        decode(group)
-        here[...] = group[low - span[0] : high - span[0]]
-
-
 class GroupRecord(NamedTuple):
     """Sizes and hashes of an encoded group."""
 
@@ -96,7 +81,7 @@ class GroupRecord(NamedTuple):
 
 
 def encode_group(
-    method: Method, labels: Labels, shift: int = 0, threads: int = 1, z0: int = 0
+    method: Method, labels: Labels, shift: int, threads: int = 1, z0: int = 0
 ) -> tuple[GroupRecord, Buffer]:
     """Encode and compress labels (nz, ny, nx); returns sizes and hashes, and the body.
 
@@ -120,19 +105,30 @@ def encode_group(
 
 
 def decode_group(
-    method: Method, group: GroupRecord, body: Buffer, out: Labels, shift: int = 0, threads: int = 1
+    method: Method,
+    group: GroupRecord,
+    body: Buffer,
+    span: Span,
+    out: Labels,
+    z0: int,
+    shift: int,
+    threads: int = 1,
 ) -> None:
-    """Decompress and decode a body to ``out`` (nz, ny, nx), and check both hashes.
+    """Decode the group of the slices ``span`` to its place in ``out``, slices z0 and following.
 
-    Raises DecodeError if a hash does not match or the stream contradicts itself; the contents of
-    ``out`` are undefined then.
+    Raises DecodeError if one of both hashes does not match or the stream contradicts itself; the
+    contents of ``out`` are undefined then.
     """
-    if group.stream_bytes > _stream_limit(out.shape):
+    shape = (span[1] - span[0], *out.shape[1:])
+    if group.stream_bytes > _stream_limit(shape):
         raise DecodeError("its lengths do not fit")
     if memoryview(body).nbytes != group.body_bytes or xxh3_64_intdigest(body) != group.body_hash:
         raise DecodeError("the hash of the compressed labels does not match")
     stream = method.compressor.decompress(body, limit=group.stream_bytes)
-    volume = as_volume(out)
+    low, high = max(span[0], z0), min(span[1], z0 + len(out))
+    wanted = out[low - z0 : high - z0]
+    labels = wanted if wanted.shape == shape else np.empty(shape, out.dtype)
+    volume = as_volume(labels)
     hashes = _SliceHashes(volume, shift)
     method.encoding.decode_into(stream, volume, threads, hashes.add)
     digest = hashes.digest()
@@ -142,6 +138,8 @@ def decode_group(
         raise DecodeError("the hash of the labels does not match")
     if out.dtype == bool and volume.max(initial=0) > 1:
         raise DecodeError("a label is neither true nor false")
+    if labels is not wanted:
+        wanted[...] = labels[low - span[0] : high - span[0]]
 
 
 def shift_of(dtype: np.dtype[Any], parts: Iterable[Labels]) -> int:

@@ -17,7 +17,7 @@ from xxhash import xxh3_64_intdigest
 from compresso.arrays import LIMIT, Labels
 from compresso.codec import ignore
 from compresso.container import layout
-from compresso.container.group import GroupRecord, decode_group, fill
+from compresso.container.group import GroupRecord, decode_group
 from compresso.errors import DecodeError, FileError
 from compresso.parallel import Progress, in_order, shares
 
@@ -110,17 +110,13 @@ class Reader:
                 raise
             self._head, self._start = last.head, 0
             self._fault = f"its head is damaged, and read from the copy in its end ({error})"
+        self.nbytes = source.size
         self._head.check_size(source.size)
         self.description = self._head.description
         self._method = self.description.method
         if not self._ends_at(source.size, last):
             fault = self._find_end(last)
             self._fault = self._fault or fault
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the file."""
-        return self._source.size
 
     @property
     def fingerprint(self) -> int:
@@ -142,11 +138,7 @@ class Reader:
             self.check_size(description.group_nbytes)
         out = np.empty(shape, dtype.newbyteorder("="))
         at_once, each = shares(threads, len(numbers))
-
-        def read(number: int) -> None:
-            fill(out, z0, groups.span(number), partial(self._decode_into, number, each))
-
-        with closing(in_order(read, numbers, at_once)) as done:
+        with closing(in_order(partial(self._decode, out, z0, each), numbers, at_once)) as done:
             for _ in done:
                 pass
         return out.astype(dtype, copy=False)
@@ -206,15 +198,15 @@ class Reader:
                 "Raise the limit if that is expected."
             )
 
-    def _decode_into(self, number: int, threads: int, out: Labels) -> None:
-        """Decode a group to an array of its shape; raises DecodeError, which names its slices."""
+    def _decode(self, out: Labels, z0: int, threads: int, number: int) -> None:
+        """Decode a group to its place in slices z0 and following; DecodeError names its slices."""
+        span, shift = self.description.groups.span(number), self.description.shift
         try:
             at, group = self._find(number)
             body = self._source.at(at, group.body_bytes)
-            decode_group(self._method, group, body, out, self.description.shift, threads)
+            decode_group(self._method, group, body, span, out, z0, shift, threads)
         except DecodeError as error:
-            z0, z1 = self.description.groups.span(number)
-            raise DecodeError(f"slices {z0} to {z1 - 1} are damaged: {error}") from None
+            raise DecodeError(f"slices {span[0]} to {span[1] - 1} are damaged: {error}") from None
 
     def _find(self, number: int) -> tuple[int, GroupRecord]:
         """The offset of a group's body, and its head; raises DecodeError."""
@@ -252,9 +244,8 @@ class Reader:
                 return f"{size - stop} bytes follow its end"
         self._in_place = False
         if last and last.head.data == self._head.data:
-            more = size - self._head.end_bytes - int(last.edges[-1])
-            what = f"{more} unexpected bytes" if more > 0 else f"{-more} bytes missing"
-            return f"{what} before the end section"
+            whole = int(last.edges[-1]) + self._head.end_bytes
+            return f"the file has {size} bytes instead of {whole}"
         self._end = None
         if last:
             return "the end of the file belongs to another file"
