@@ -266,7 +266,9 @@ def write(path: Path, volume: Volume, parts: Iterable[Labels] | None = None) -> 
     """
     if parts is None:
         parts = (volume.read(z, z + STEP) for z in range(0, volume.shape[0], STEP))
-    return suffixes()[known_ending(named(path))].write(path, volume, parts)
+    format = suffixes()[known_ending(named(path))]
+    format.check(volume)
+    return format.write(path, volume, parts)
 
 
 def any_shape(path: Path) -> bool:

@@ -8,7 +8,7 @@ import math
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import cache
 from pathlib import Path
@@ -25,7 +25,7 @@ from compresso.volumes.volume import Volume
 
 #: The largest number of bytes that a byte of a deflate stream can stand for.
 DEFLATE = 1040
-#: The same for each packing of a :class:`Stream`.
+#: The same for each packing of a :func:`stream`.
 RATIOS = {"raw": 1, "gzip": DEFLATE, "bz2": 1 << 21}
 #: System errors that do not depend on the content of a file.
 REFUSALS = (errno.EACCES, errno.EPERM, errno.EIO)
@@ -53,6 +53,8 @@ class Format(ABC):
     default_values: ClassVar[dict[str, tuple[Any, ...]]] = {}
     #: Whether a file can hold several volumes, one of which is named after a colon.
     holds_several: ClassVar[bool] = False
+    #: The kinds of dtypes that it can hold.
+    kinds: ClassVar[str] = "uib"
     #: Whether it can hold volumes without voxels; in other formats such a shape is damage.
     empty: ClassVar[bool] = False
     #: Whether it can be given arrays of one and two dimensions to write, in one part.
@@ -77,6 +79,12 @@ class Format(ABC):
     def sliced(self, fields: Metadata, z0: int, z1: int) -> Metadata:
         """Return its own fields for slices z0..z1-1, without the geometry."""
         return fields
+
+    def check(self, volume: Volume) -> None:
+        """Raise FileError for an empty volume or a dtype, if its files cannot hold them."""
+        if volume.dtype.kind not in self.kinds or (0 in volume.shape and not self.empty):
+            what = f"labels of {volume.dtype.name} and shape {volume.shape}"
+            raise FileError(f"{self.name} files cannot hold {what}. Write an .h5 or .npy file.")
 
     @abstractmethod
     def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
@@ -111,9 +119,7 @@ def formats() -> list[type[Format]]:
 def reading(path: Path, kind: str) -> Iterator[None]:
     """Turn whatever the libraries raise for a file into a FileError of one line."""
     try:
-        with warnings.catch_warnings():
-            for category in (RuntimeWarning, UserWarning):
-                warnings.simplefilter("ignore", category)
+        with warnings.catch_warnings(action="ignore"):
             yield
     except DecodeError as error:
         raise FileError(f"{path}: not readable as {kind} ({error})") from error
@@ -158,15 +164,6 @@ def check_room(promised: int, stored: int, ratio: int) -> None:
         raise EOFError(f"its header promises {promised} bytes of labels; the file has {stored}")
 
 
-def check_writable(path: Path, volume: Volume, kinds: Sequence[str] = ()) -> None:
-    """Raise FileError for an empty volume, and for bool unless ``kinds`` has its letter."""
-    is_bool = volume.dtype.kind == "b" and "b" not in kinds
-    what = "bool" if is_bool else "an empty volume" if 0 in volume.shape else None
-    if what:
-        ending = "".join(path.suffixes[-2:]) if path.suffix.lower() == ".gz" else path.suffix
-        raise FileError(f"{ending} files cannot hold {what}. Write an .h5 or .npy file.")
-
-
 def bytes_of(shape: Sequence[int], dtype: np.dtype[Any]) -> int:
     """Return the bytes of a volume in memory, as a Python integer, which does not overflow."""
     return math.prod(map(int, shape)) * dtype.itemsize
@@ -189,88 +186,63 @@ def available() -> int:
 # -- slices that follow one another in a file -----------------------------------------------------
 
 
-class Stream:
-    """Reads slices in C order from a file that may be compressed.
+@contextmanager
+def stream(
+    path: Path,
+    shape: Shape,
+    dtype: np.dtype[Any],
+    packing: str = "raw",
+    start: int = 0,
+    skip: int = 0,
+    last: bool = True,
+) -> Iterator[Callable[[int, int], Labels]]:
+    """Open a file that may be compressed; the result returns slices start..stop-1, in C order.
 
-    The labels follow ``start`` bytes of the file and ``skip`` unpacked bytes. Nothing may follow
-    them if they are the ``last`` bytes. gzip has a checksum and a length, and only zeros may follow
+    The labels follow ``start`` bytes of the file and ``skip`` unpacked bytes. Nothing is read twice
+    as long as slices are in order. After the last slice, the end is checked: nothing may follow if
+    the labels are the ``last`` bytes. gzip has a checksum and a length, and only zeros may follow
     it. bzip2 has a checksum per block; bytes that follow are ignored, as by its own program.
     """
+    plane = bytes_of(shape[1:], dtype)
+    stored = max(0, path.stat().st_size - start)
+    check_room(bytes_of(shape, dtype) + skip, stored, RATIOS[packing])
+    with ExitStack() as opened:
+        file: Any = None
+        at = -1  # the next slice of the file; -1 until a read succeeds
 
-    def __init__(
-        self,
-        path: Path,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        packing: str = "raw",
-        start: int = 0,
-        skip: int = 0,
-        last: bool = True,
-    ) -> None:
-        self._path, self._packing, self._start, self._skip = path, packing, start, skip
-        self._shape, self._dtype, self._last = shape, dtype, last
-        self._plane = bytes_of(shape[1:], dtype)
-        stored = max(0, path.stat().st_size - start)
-        check_room(bytes_of(shape, dtype) + skip, stored, RATIOS[packing])
-        self._opened = ExitStack()
-        self._file: Any = None
-        self._at = 0  # the next slice of the file, or -1
+        def fetch(first: int, stop: int) -> Labels:
+            nonlocal file, at
+            labels = np.empty((stop - first, *shape[1:]), dtype)
+            if not 0 <= at <= first:
+                opened.close()
+                file, at = opened.enter_context(unpacked(path, packing, start)), 0
+                file.seek(skip, io.SEEK_CUR)
+            file.seek((first - at) * plane, io.SEEK_CUR)
+            at = -1
+            view = labels.view(np.uint8).data.cast("B")
+            while view:
+                count = file.readinto(view)
+                if not count:
+                    raise EOFError(f"it ends before slice {stop - len(view) // plane}")
+                view = view[count:]
+            if last and stop == shape[0] and file.read(1):
+                raise ValueError("there are more bytes than its header says")
+            at = stop
+            return labels
 
-    def __enter__(self) -> "Stream":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._opened.close()
-
-    def fetch(self, start: int, stop: int) -> Labels:
-        """Return slices start..stop-1; nothing is read twice as long as slices are in order.
-
-        After the last slice, the end is checked: a checksum, and that nothing follows.
-        """
-        labels = np.empty((stop - start, *self._shape[1:]), self._dtype)
-        self._seek(start)
-        self._at = -1  # until the read succeeds
-        view = labels.view(np.uint8).data.cast("B")
-        while view:
-            count = self._file.readinto(view)
-            if not count:
-                raise EOFError(f"it ends before slice {stop - len(view) // self._plane}")
-            view = view[count:]
-        if self._last and stop == self._shape[0] and self._file.read(1):
-            raise ValueError("there are more bytes than its header says")
-        self._at = stop
-        return labels
-
-    def _seek(self, start: int) -> None:
-        if self._file is None or not 0 <= self._at <= start:
-            self._opened.close()
-            opening = unpacked(self._path, self._packing, self._start)
-            self._file, self._at = self._opened.enter_context(opening), 0
-            self._file.seek(self._skip, io.SEEK_CUR)
-        self._file.seek((start - self._at) * self._plane, io.SEEK_CUR)
+        yield fetch
 
 
 @contextmanager
 def unpacked(path: Path, packing: str, start: int = 0) -> Iterator[Any]:
     """Open a file at byte ``start`` and unpack the rest: ``raw``, ``gzip`` or ``bz2``."""
+    openers: dict[str, Any] = {"raw": nullcontext, "gzip": gzip.open, "bz2": bz2.open}
     with path.open("rb") as file:
         file.seek(start)
-        if packing == "raw":
-            yield file
-        else:
-            kind: Any = gzip.GzipFile if packing == "gzip" else bz2.BZ2File
-            with kind(fileobj=file) if packing == "gzip" else kind(file) as content:
-                yield content
+        with openers[packing](file) as content:
+            yield content
 
 
-def packer(file: BinaryIO, packed: bool) -> AbstractContextManager[Any]:
+def packer(file: BinaryIO, packed: bool = True) -> AbstractContextManager[Any]:
     """Return a file that packs all bytes with gzip on their way to this file, or this file."""
-    if not packed:
-        return nullcontext(file)
-    return gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0)
-
-
-def write_labels(file: Any, volume: Volume, parts: Iterable[Labels]) -> None:
-    """Write labels in C order, little-endian."""
-    for part in parts:
-        file.write(np.ascontiguousarray(part, volume.dtype.newbyteorder("<")).data)
+    return gzip.GzipFile("", "wb", 6, file, mtime=0) if packed else nullcontext(file)

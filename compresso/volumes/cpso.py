@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ import numpy as np
 from compresso.arrays import Labels
 from compresso.encodings._cpso import parse
 from compresso.encodings.cpso import Cpso
-from compresso.errors import FileError
 from compresso.volumes._format import Format
 from compresso.volumes.volume import Volume
 
@@ -20,6 +20,7 @@ class CpsoFile(Format):
     name = "cpso"
     suffixes = (".cpso",)
     magic = (b"cpso",)
+    kinds = "u"
     empty = True
 
     @contextmanager
@@ -28,19 +29,10 @@ class CpsoFile(Format):
         stream = path.read_bytes()
         header = parse(stream).header
         shape, dtype = header.shape, header.label_type
-
-        def fetch(start: int, stop: int) -> Labels:
-            return Cpso().decode_slices(stream, start, stop, shape, dtype)
-
-        yield Volume(shape, dtype, fetch)
+        yield Volume(shape, dtype, partial(Cpso().decode_slices, stream, shape=shape, dtype=dtype))
 
     def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write the bytes that PyPI's package writes by default; the volume is kept in memory."""
-        if volume.dtype.kind != "u":
-            raise FileError(
-                f"{path.suffix} files hold unsigned labels, not {volume.dtype.name}. "
-                "Write an .h5 or .npy file."
-            )
         labels = np.concatenate([np.empty((0, *volume.shape[1:]), volume.dtype), *parts])
         path.write_bytes(Cpso().encode(labels))
         return self.lost_fields(volume.metadata)

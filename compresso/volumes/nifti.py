@@ -4,12 +4,13 @@ import math
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from compresso.arrays import Labels
+from compresso.arrays import Labels, little_endian
 from compresso.errors import FileError
 from compresso.volumes import _format, _metadata
 from compresso.volumes._format import Format
@@ -27,19 +28,10 @@ class Nifti(Format):
     #: gzip's, or the size of a header.
     magic = (GZIP, *(n.to_bytes(4, order) for n in (348, 540) for order in ("little", "big")))
     key = "nifti"
+    kinds = "ui"
     geometry_fields = (
-        "sizeof_hdr",
-        "pixdim",
-        "xyzt_units",
-        "quatern_b",
-        "quatern_c",
-        "quatern_d",
-        "qoffset_x",
-        "qoffset_y",
-        "qoffset_z",
-        "srow_x",
-        "srow_y",
-        "srow_z",
+        *("sizeof_hdr", "pixdim", "xyzt_units", "quatern_b", "quatern_c", "quatern_d"),
+        *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
     )
     default_values: ClassVar = {"sform_code": (1,), "qform_code": (1,)}
 
@@ -61,12 +53,11 @@ class Nifti(Format):
                 raise ValueError(f"its labels cannot begin at byte {start}")
             data += file.read(min(max(0, int(start) - len(data)), EXTENSIONS))
         fields = read_metadata(header, data[header.sizeof_hdr : int(start)])
-        with _format.Stream(path, shape, dtype, packing, skip=int(start)) as stream:
-            yield Volume(shape, dtype, stream.fetch, *fields, own=own, whole=is_packed)
+        with _format.stream(path, shape, dtype, packing, skip=int(start)) as fetch:
+            yield Volume(shape, dtype, fetch, *fields, own=own, whole=is_packed)
 
     def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write a NIfTI file, packed with gzip if its name ends with .gz."""
-        _format.check_writable(path, volume)
         import nibabel
         from nibabel.spatialimages import HeaderDataError
 
@@ -82,7 +73,7 @@ class Nifti(Format):
         header["vox_offset"] = header.sizeof_hdr + len(extensions)
         with path.open("wb") as disk, _format.packer(disk, path.suffix.lower() == ".gz") as file:
             file.write(header.binaryblock + extensions)
-            _format.write_labels(file, volume, parts)
+            file.writelines(map(little_endian, parts))
         return lost
 
 
@@ -90,14 +81,13 @@ def _header(data: bytes) -> Any:
     """Return the header of version 1 or 2, whose first field is its own size."""
     import nibabel
 
-    for kind in (nibabel.Nifti1Header, nibabel.Nifti2Header):
-        for sign, order in (("<", "little"), (">", "big")):
-            size = kind.sizeof_hdr
-            if int.from_bytes(data[:4], order) == size <= len(data):  # type: ignore[arg-type]
-                header = kind(data[:size], sign, check=False)
-                if not header["magic"].item().startswith(kind.single_magic[:3]):
-                    raise ValueError("its labels are in another file")
-                return header
+    for kind, order in product((nibabel.Nifti1Header, nibabel.Nifti2Header), "<>"):
+        size = kind.sizeof_hdr
+        header = kind(data[:size].ljust(size, b"\0"), order, check=False)
+        if header["sizeof_hdr"] == size:
+            if not header["magic"].item().startswith(kind.single_magic[:3]):
+                raise ValueError("its labels are in another file")
+            return header
     raise ValueError("it does not have a NIfTI header")
 
 
@@ -105,19 +95,8 @@ def _header(data: bytes) -> Any:
 
 #: Fields that say how the data are stored; each file has its own.
 STORAGE = {
-    "dim",
-    "datatype",
-    "bitpix",
-    "vox_offset",
-    "scl_slope",
-    "scl_inter",
-    "magic",
-    "eol_check",
-    "unused_str",
-    "data_type",
-    "extents",
-    "session_error",
-    "regular",
+    *("dim", "datatype", "bitpix", "vox_offset", "scl_slope", "scl_inter", "magic", "eol_check"),
+    *("unused_str", "data_type", "extents", "session_error", "regular"),
 }
 #: The units of a header, by the lowest three bits of ``xyzt_units``.
 UNITS = {1: "m", 2: "mm", 3: "um"}
@@ -149,12 +128,13 @@ def read_metadata(header: Any, tail: bytes = b"") -> tuple[Metadata, list[str]]:
             fields[name] = _metadata.to_json(value)
     if header.sizeof_hdr == VERSION_2:
         fields["sizeof_hdr"] = VERSION_2
-    if _affines_differ(header):
+    place, is_unique = _geometry(header)
+    if not is_unique:
         fields["qform"] = "differs from the sform"
     extensions, lost = _unpack(tail, header.endianness)
     if extensions:
         fields["extensions"] = extensions
-    return _metadata.make("nifti", fields, geometry(header)), lost
+    return _metadata.make("nifti", fields, place), lost
 
 
 def fill(header: Any, metadata: Metadata) -> tuple[bytes, list[str]]:
@@ -163,63 +143,49 @@ def fill(header: Any, metadata: Metadata) -> tuple[bytes, list[str]]:
     qform = own.pop("qform", None)
     extensions, lost = _pack(own.pop("extensions", []))
     own.pop("sizeof_hdr", None)
-    lost += [name for name, value in own.items() if not _set(header, name, value)]
+    for name, value in own.items():
+        try:
+            if name in STORAGE:
+                raise ValueError("not metadata")
+            old = header[name]
+            header[name] = _metadata.from_json(value, old.dtype).reshape(old.shape)
+        except _metadata.INVALID:
+            lost.append(name)
     try:
         with np.errstate(all="ignore"):
             header.get_best_affine()
-    except _errors():  # nibabel could not load the file
+    except Exception:  # nibabel could not load the file
         header["qform_code"] = header["sform_code"] = 0
         header["pixdim"][1:4] = np.abs(header["pixdim"][1:4])
         lost.append("an invalid affine")
     place = _metadata.geometry_of(metadata)
-    if place is not None and place != geometry(header):
+    if place is not None and place != _geometry(header)[0]:
         lost += ["a qform that differs from the sform"] * bool(qform) + _place(header, place)
     return extensions, lost + Nifti().lost_fields(metadata)
 
 
-def geometry(header: Any) -> Geometry | None:
-    """Return the geometry of a header: of its sform, else its qform, else only the spacing."""
+def _geometry(header: Any) -> tuple[Geometry | None, bool]:
+    """Return the sform's geometry, else the qform's, else only the spacing; and if it is unique."""
     unit = UNITS.get(int(header["xyzt_units"]) & 7)
+    is_unique = False
     try:
-        sform, qform = _affines(header)
-        affine = qform if sform is None else sform
-        if affine is None:
+        with np.errstate(all="ignore"):
+            pairs = header.get_sform(coded=True), header.get_qform(coded=True)
+            affines = [affine for affine, code in pairs if code]
+            is_unique = len(affines) < 2 or _are_close(*affines)
+        if not affines:
             spacing = [abs(float(n)) for n in header["pixdim"][3:0:-1]]
             known = unit or spacing != [1, 1, 1]  # which an empty header has
-            return Geometry.along_axes(spacing, None, unit) if known else None
-        x, y, z, origin = (tuple(map(float, column)) for column in affine[:3].T)
-        return Geometry((z, y, x), origin, "RAS", unit)  # type: ignore[arg-type]
-    except _errors():
-        return None
-
-
-def _affines(header: Any) -> tuple[Any, Any]:
-    """Return the sform and the qform, None for those without a code; raises ``_errors()``."""
-    with np.errstate(all="ignore"):
-        sform = header.get_sform(coded=True)[0]
-        return sform, header.get_qform(coded=True)[0]
-
-
-def _affines_differ(header: Any) -> bool:
-    """Whether there are a sform and a qform, and they differ."""
-    try:
-        sform, qform = _affines(header)
-    except _errors():
-        return True
-    return sform is not None and qform is not None and not _are_close(sform, qform)
+            return Geometry.along_axes(spacing, None, unit) if known else None, True
+        x, y, z, origin = (tuple(map(float, column)) for column in affines[0][:3].T)
+        return Geometry((z, y, x), origin, "RAS", unit), is_unique  # type: ignore[arg-type]
+    except Exception:  # nibabel's own errors are not of one kind
+        return None, is_unique
 
 
 def _are_close(affine: Any, other: Any) -> bool:
-    with np.errstate(all="ignore"):
-        off = np.abs(affine - other).max()
-        return bool(off <= EXACT * np.linalg.norm(affine[:3, :3], axis=0).min())
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    """Return nibabel's errors for invalid affines."""
-    from nibabel.spatialimages import HeaderDataError
-
-    return (ValueError, ArithmeticError, HeaderDataError)
+    off = np.abs(affine - other).max()
+    return bool(off <= EXACT * np.linalg.norm(affine[:3, :3], axis=0).min())
 
 
 def _place(header: Any, place: Geometry) -> list[str]:
@@ -243,20 +209,9 @@ def _place(header: Any, place: Geometry) -> list[str]:
     products = place.directions @ place.directions.T
     if np.allclose(products, np.eye(3), rtol=0, atol=_metadata.TOLERANCE):  # at right angles
         header.set_qform(affine, code=code)
-    close = _are_close(affine, header.get_best_affine())
+    with np.errstate(all="ignore"):
+        close = _are_close(affine, header.get_best_affine())
     return lost + ["all digits of the origin"] * (not close)
-
-
-def _set(header: Any, name: str, value: Any) -> bool:
-    """Set a field; return False if it is invalid."""
-    if name in STORAGE or name not in header.keys():  # noqa: SIM118
-        return False
-    old = header[name]
-    try:
-        header[name] = _metadata.from_json(value, old.dtype).reshape(old.shape)
-    except _metadata.INVALID:
-        return False
-    return True
 
 
 def _unpack(tail: bytes, order: str) -> tuple[list[list[Any]], list[str]]:

@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.lib.format import MAGIC_PREFIX, dtype_to_descr, write_array_header_1_0
+from numpy.lib.format import MAGIC_PREFIX, dtype_to_descr, open_memmap, write_array_header_1_0
 
 from compresso.arrays import Labels
-from compresso.errors import FileError
-from compresso.volumes._format import Format, Stream, bytes_of, volume_shape
+from compresso.volumes._format import Format, stream, volume_shape
 from compresso.volumes.volume import Volume
 
 
@@ -26,26 +24,21 @@ class Npy(Format):
     @contextmanager
     def open(self, path: Path, inner: str) -> Iterator[Volume]:
         """Open an .npy file; pickled objects are refused."""
-        with path.open("rb") as file:
-            if file.read(len(MAGIC_PREFIX)) != MAGIC_PREFIX:
-                raise FileError(f"{path}: not in the .npy format")
-        labels: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+        labels = open_memmap(path, mode="r")
         own, dtype, offset = labels.shape, labels.dtype, labels.offset
         shape = volume_shape(path, own, dtype)
-        if follow := path.stat().st_size - offset - bytes_of(shape, dtype):
-            raise ValueError(f"it has {follow} bytes more than its header says")
         # A memory map would count as the process's memory, and crash it if the file is truncated;
         # so the file is read. In Fortran order its planes lie along x.
         as_c = labels.flags.c_contiguous
-        with Stream(path, shape if as_c else shape[::-1], dtype, start=offset) as stream:
+        with stream(path, shape if as_c else shape[::-1], dtype, start=offset) as fetch:
 
             def across(start: int, stop: int) -> Labels:
                 found = np.empty((*shape[:0:-1], stop - start), dtype)
                 for x, plane in enumerate(found):
-                    plane[...] = stream.fetch(x, x + 1)[0, :, start:stop]
+                    plane[...] = fetch(x, x + 1)[0, :, start:stop]
                 return found.T
 
-            yield Volume(shape, dtype, stream.fetch if as_c else across, own=own)
+            yield Volume(shape, dtype, fetch if as_c else across, own=own)
 
     def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write an .npy file in C order."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from compresso.arrays import Labels, space_axes
+from compresso.arrays import Labels, Shape, little_endian, space_axes
 from compresso.errors import FileError
 from compresso.volumes import _format, _metadata
 from compresso.volumes._format import Format
@@ -18,14 +18,8 @@ from compresso.volumes._metadata import Geometry, Metadata, Vector, unit_of
 from compresso.volumes.volume import Volume
 
 #: How each encoding is read.
-ENCODINGS = {
-    "raw": "raw",
-    "gzip": "gzip",
-    "gz": "gzip",
-    "bzip2": "bz2",
-    "bz2": "bz2",
-    **dict.fromkeys(("ascii", "text", "txt"), "text"),
-}
+ENCODINGS = {"raw": "raw", "gzip": "gzip", "bz2": "bz2", "text": "text"}
+ENCODINGS |= {"gz": "gzip", "bzip2": "bz2", "ascii": "text", "txt": "text"}
 #: Digits of a label in a text, at most.
 DIGITS = 32
 
@@ -37,17 +31,10 @@ class Nrrd(Format):
     suffixes = (".nrrd", ".nhdr")
     magic = (b"NRRD",)
     key = "nrrd"
+    kinds = "ui"
     geometry_fields = (
-        "space",
-        "space dimension",
-        "space units",
-        "space directions",
-        "space origin",
-        "spacings",
-        "units",
-        "axis mins",
-        "axis maxs",
-        "centers",
+        *("space", "space dimension", "space units", "space directions", "space origin"),
+        *("spacings", "units", "axis mins", "axis maxs", "centers"),
     )
     default_values: ClassVar = {"kinds": ("domain domain domain", "space space space")}
 
@@ -57,9 +44,8 @@ class Nrrd(Format):
         import nrrd
 
         text, header, start = _header(path)
-        for name in ("type", "dimension", "encoding", "sizes"):
-            if name not in header:
-                raise ValueError(f"its header has no {name}")
+        if missing := {"type", "dimension", "encoding", "sizes"} - set(header):
+            raise ValueError(f"its header has no {min(missing)}")
         own = tuple(int(n) for n in header["sizes"][::-1])
         if len(own) != header["dimension"]:
             raise ValueError(f"its header has {len(own)} sizes for {header['dimension']} axes")
@@ -70,26 +56,26 @@ class Nrrd(Format):
                 "per voxel. In 3D Slicer, export each layer by itself, or one labelmap."
             )
         shape = _format.volume_shape(path, own, dtype)
-        encoding = header["encoding"].lower()
-        if encoding not in ENCODINGS:
-            raise ValueError(f"unknown encoding {encoding} (known: {', '.join(ENCODINGS)})")
-        packing = ENCODINGS[encoding]
+        packing = ENCODINGS.get(header["encoding"].lower())
+        if packing is None:
+            raise ValueError(f"its encoding must be one of {', '.join(ENCODINGS)}")
         data = _data_file(path, header)
-        lines, skip = _field(header, "line skip", 0), _field(header, "byte skip", 0)
-        start = _skip_lines(data, 0 if data != path else start, lines)
+        start = _skip_lines(data, 0 if data != path else start, header.get("lineskip", 0))
+        skip = header.get("byteskip", 0)
         axes = [len(own) - 1 - axis for axis in reversed(space_axes(own))]
         fields = read_metadata(text, axes, len(own))
-        if packing == "text":
-            labels = _read_text(data, start, skip, shape, dtype)
-            yield Volume(shape, dtype, lambda a, b: labels[a:b], *fields, own=own)
-            return
-        if skip == -1:  # the labels are the last bytes
-            skip = _length(data, packing, start) - _format.bytes_of(shape, dtype)
+        if skip == -1 and packing != "text":  # the labels are the last bytes
+            with _format.unpacked(data, packing, start) as file:
+                length = sum(map(len, iter(lambda: file.read(1 << 20), b"")))
+            skip = length - _format.bytes_of(shape, dtype)
         if skip < 0:
             raise EOFError("it has fewer labels than its header says")
-        with _format.Stream(data, shape, dtype, packing, start, skip) as stream:
-            whole = packing != "raw"
-            yield Volume(shape, dtype, stream.fetch, *fields, own=own, whole=whole)
+        if packing == "text":
+            labels = _read_text(data, start + skip, shape, dtype)
+            yield Volume(shape, dtype, lambda a, b: labels[a:b], *fields, own=own)
+            return
+        with _format.stream(data, shape, dtype, packing, start, skip) as fetch:
+            yield Volume(shape, dtype, fetch, *fields, own=own, whole=packing != "raw")
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """Return the header, and the data file if there is one."""
@@ -100,7 +86,6 @@ class Nrrd(Format):
         """Write an NRRD file, packed with gzip, its axes x first."""
         if path.suffix.lower() == ".nhdr":
             raise FileError(".nhdr files are headers without data. Write an .nrrd file.")
-        _format.check_writable(path, volume)
         fields = {
             "type": volume.dtype.name,
             "dimension": 3,
@@ -112,8 +97,8 @@ class Nrrd(Format):
         lines = [magic, *(f"{name}: {value}" for name, value in fields.items()), *more]
         with path.open("wb") as file:
             file.write("".join(f"{line}\n" for line in [*lines, ""]).encode("latin-1"))
-            with _format.packer(file, True) as packed:
-                _format.write_labels(packed, volume, parts)
+            with _format.packer(file) as packed:
+                packed.writelines(map(little_endian, parts))
         return lost
 
     def sliced(self, fields: Metadata, z0: int, z1: int) -> Metadata:
@@ -131,40 +116,26 @@ class Nrrd(Format):
 # -- data -----------------------------------------------------------------------------------------
 
 
-def _field(header: Any, name: str, default: Any) -> Any:
-    """Return a field, whose name may be written without the space."""
-    return header.get(name, header.get(name.replace(" ", ""), default))
-
-
 def _header(path: Path) -> tuple[bytes, Any, int]:
-    """Return a file's header as bytes and as pynrrd reads it, and its length."""
+    """Return a header, its fields about storage as pynrrd reads them, and its length."""
     import nrrd
 
     with path.open("rb") as file:
         text = b"".join(iter(lambda: b"" if (line := file.readline()).isspace() else line, b""))
-        magic, *lines = text.split(b"\n")
-        kinds = [(line, _parsed(line.decode("latin-1"))) for line in lines]
-        storage = [
-            line for line, (kind, name, _) in kinds if kind == "field" and _short(name) in STORAGE
-        ]
+        magic, *lines = text.decode("latin-1").split("\n")
+        fields = [(name, value) for kind, name, value in map(_parsed, lines) if kind == "field"]
+        storage = [f"{name}: {value}" for name, value in fields if name in STORAGE]
         return text, nrrd.read_header([magic, *storage]), file.tell()
 
 
 def _data_file(path: Path, header: Any) -> Path:
-    """Return the file of the data; raises FileError if it is in another folder, or one of many."""
-    name = _field(header, "data file", None)
-    if name is None:
-        return path
-    data = path.parent / str(name)
-    if data.name == "LIST":
-        raise FileError(f"{path}: data in several files, which is not supported. Write one file.")
-    if not data.name or data.resolve().parent != path.parent.resolve():
+    """Return the file of the data; raises FileError unless it is one file in the same folder."""
+    name = header.get("datafile", path.name)
+    data: Path = path.parent / name
+    if name == "LIST" or data.resolve().parent != path.parent.resolve() or not data.is_file():
         raise FileError(
-            f"{path}: data file {name} is in another folder, which is not allowed. "
-            "Move it next to the header."
+            f"{path}: its data file {name} is missing. It must be one file next to the header."
         )
-    if not data.is_file():
-        raise FileError(f"{path}: data file {name} is missing")
     return data
 
 
@@ -178,21 +149,9 @@ def _skip_lines(data: Path, start: int, count: int) -> int:
         return file.tell()
 
 
-def _length(data: Path, packing: str, start: int) -> int:
-    """Return the unpacked bytes of the data."""
-    if packing == "raw":
-        return data.stat().st_size - start
-    with _format.unpacked(data, packing, start) as file:
-        return sum(map(len, iter(lambda: file.read(1 << 20), b"")))
-
-
-def _read_text(
-    data: Path, start: int, skip: int, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> Labels:
+def _read_text(data: Path, start: int, shape: Shape, dtype: np.dtype[Any]) -> Labels:
     """Read labels that are written as a text, all at once."""
-    if skip < 0:
-        raise ValueError("byte skip: -1 is not for text")
-    text = data.read_bytes()[start + skip :]
+    text = data.read_bytes()[start:]
     words = text.split()
     if not text[-1:].isspace():
         raise EOFError("its text must end with the end of a line; it may be cut")
@@ -215,21 +174,14 @@ TEXTS = ("space", "content", "sample units", "space units", "centers", "kinds", 
 FIELDS = {name.replace(" ", ""): name for name in (*SHAPES, *TEXTS)} | {"centerings": "centers"}
 #: Fields that say how the data are stored; each file has its own.
 STORAGE = {
-    "type",
-    "dimension",
-    "sizes",
-    "endian",
-    "encoding",
-    "datafile",
-    "lineskip",
-    "byteskip",
-    "blocksize",
-    "number",
+    *("type", "dimension", "sizes", "endian", "encoding"),
+    *("datafile", "lineskip", "byteskip", "blocksize", "number"),
 }
 #: Fields with a word for each axis, and the word for an axis that the file does not have.
 EACH = dict.fromkeys(("spacings", "thicknesses", "axis mins", "axis maxs"), "nan")
 EACH |= {"space directions": "none", "kinds": "???", "centers": "???"}
 EACH |= {"labels": '""', "units": '""'}
+LINE = re.compile(r"[^\r\n\u0100-\U0010ffff]*")
 WORD = re.compile(r'"[^"]*"|\([^)]*\)|\S+')
 FLAT = re.compile(r"\(([^,()]+,[^,()]+)\)")  # a vector of a plane
 SPACES = re.compile(r"(?<=[(,])\s+|\s+(?=[,)])")  # in vectors
@@ -254,17 +206,20 @@ def read_metadata(
     lost = []
     for line in header.decode("latin-1").split("\n")[1:]:
         kind, name, value = _parsed(line.removesuffix("\r"))
-        short = _short(name)
-        if kind in MARKS and _line(kind, name, value) is None:
+        if kind in MARKS:
+            target, is_sound = others[kind], _line(kind, name, value) is not None
+        elif name in FIELDS:
+            name = FIELDS[name]
+            value = _of_volume(name, value, axes, rank)
+            target, is_sound = fields, _is_valid(name, value)
+        else:
+            continue
+        if is_sound:
+            target[name] = value
+        else:
             lost.append(name)
-        elif kind in MARKS:
-            others[kind][name] = value
-        elif kind == "field" and short in FIELDS:
-            fields[FIELDS[short]] = _of_volume(FIELDS[short], value, axes, rank)
-    sound = {name: value for name, value in fields.items() if _is_valid(name, value)}
-    lost += [name for name in fields if name not in sound]
-    sound |= {kind: found for kind, found in others.items() if found}
-    return _metadata.make("nrrd", sound, geometry(sound)), lost
+    fields |= {kind: found for kind, found in others.items() if found}
+    return _metadata.make("nrrd", fields, geometry(fields)), lost
 
 
 def _of_volume(name: str, value: str, axes: Sequence[int], rank: int) -> str:
@@ -287,17 +242,22 @@ def geometry(fields: dict[str, Any]) -> Geometry | None:
     found = {
         name: _understood(name, fields[name]) for name in Nrrd.geometry_fields if name in fields
     }
-    unknown = np.full((3, 3), np.nan)
+    is_world = "space directions" in found or "space origin" in found
+    units = found.get("space units" if is_world else "units")
+    unit = unit_of(units[0]) if units and len(set(units)) == 1 else None
     try:
-        if "space directions" not in found and "space origin" not in found:
-            spacing = found.get("spacings", unknown[0]).tolist()
-            return Geometry.along_axes(
-                spacing[::-1], _corner(found, spacing), _one_unit(found.get("units"))
-            )
-        rows = found.get("space directions", unknown)
+        if not is_world:
+            spacing = found.get("spacings", np.full(3, np.nan))
+            origin = None
+            if "axis mins" in found:  # corners of the first voxel, but its centre with "node"
+                kinds = [*str(found.get("centers", "")).lower().split(), "", "", ""][:3]
+                half = [0.0 if kind == "node" else 0.5 for kind in kinds]
+                origin = tuple((found["axis mins"] + half * spacing).tolist())
+            return Geometry.along_axes(spacing[::-1].tolist(), origin, unit)
+        rows = found.get("space directions", np.full((3, 3), np.nan))
         x, y, z = (None if np.isnan(row).all() else tuple(row.tolist()) for row in rows)
         origin = tuple(found["space origin"].tolist()) if "space origin" in found else None
-        place = Geometry((z, y, x), origin, None, _one_unit(found.get("space units")))
+        place = Geometry((z, y, x), origin, None, unit)
         world = str(found.get("space", "")).lower()
         world = WORLDS.get(world, world.upper())
         if world in ("LAS", "LEFT-ANTERIOR-SUPERIOR"):  # left-handed
@@ -307,37 +267,22 @@ def geometry(fields: dict[str, Any]) -> Geometry | None:
         return None
 
 
-def _corner(found: dict[str, Any], spacing: list[float]) -> Vector | None:
-    """Return the first voxel's centre; ``axis mins`` are its corner, but not with ``node``."""
-    if "axis mins" not in found:
-        return None
-    kinds = [*str(found.get("centers", "")).lower().split(), "cell", "cell", "cell"]
-    x, y, z = (
-        low if kind == "node" else low + step / 2
-        for low, step, kind in zip(found["axis mins"].tolist(), spacing, kinds, strict=False)
-    )
-    return x, y, z
-
-
-def _one_unit(units: list[str] | None) -> str | None:
-    """Return the unit of all axes; None if they differ or are unknown."""
-    return unit_of(units[0]) if units and len(set(units)) == 1 else None
-
-
 def _parsed(line: str) -> tuple[str, str, str]:
     """Return the kind of a line of a header, its name and its value.
 
-    The kind is ``field``, ``custom`` (field), ``keys`` or empty. A key ends at the first ``:=``,
-    but the format's own fields may have it in their values.
+    The kind is ``field``, whose name is in lower case and without spaces, ``custom`` (field),
+    ``keys`` or empty. A key ends at the first ``:=``, but the format's own fields may have it in
+    their values.
     """
     name, mark, value = line.partition(":")
     key, is_key, text = line.partition(":=")
     if line.startswith("#") or not mark:
         return "", "", ""
-    known = _short(name) in STORAGE or _short(name) in FIELDS
-    if is_key and (name == key or not known):
+    short = _short(name)
+    is_known = short in STORAGE or short in FIELDS
+    if is_key and (name == key or not is_known):
         return "keys", key, text
-    return "field" if known else "custom", name, value.strip()
+    return ("field", short, value.strip()) if is_known else ("custom", name, value.strip())
 
 
 def _understood(name: str, value: str) -> Any:
@@ -360,13 +305,10 @@ def _is_valid(name: str, value: Any) -> bool:
 
 def _is_line(value: Any) -> bool:
     """Whether a value is one line of Latin-1."""
-    if not isinstance(value, str):
-        return False
-    return all(ord(char) < 256 and char not in "\r\n" for char in value)
+    return isinstance(value, str) and LINE.fullmatch(value) is not None
 
 
 def _short(name: str) -> str:
-    """Return a field's name in lower case and without spaces."""
     return name.strip().lower().replace(" ", "")
 
 
@@ -383,7 +325,7 @@ def header_lines(metadata: Metadata) -> tuple[str, list[str], list[str]]:
         moved = fields | ({"space origin": _text(place.origin)} if place.origin else {})
         others = {name: value for name, value in fields.items() if name not in Nrrd.geometry_fields}
         fields = moved if place == geometry(moved) else others | render(place, bool(own))
-    order = (*Nrrd.geometry_fields, *(name for name in fields if name not in Nrrd.geometry_fields))
+    order = dict.fromkeys((*Nrrd.geometry_fields, *fields))
     found = [f"{name}: {fields[name]}" for name in order if name in fields]
     for kind in MARKS:
         for name, value in _metadata.own(own, kind).items():

@@ -90,14 +90,13 @@ class Tiff(Format):
                 return
             # One run of bytes, of which some programs describe only the first slice.
             dtype = dtype.newbyteorder(file.byteorder)
-            with _format.Stream(path, shape, dtype, start=start, last=False) as stream:
-                yield Volume(shape, dtype, stream.fetch, *fields)
+            with _format.stream(path, shape, dtype, start=start, last=False) as follow:
+                yield Volume(shape, dtype, follow, *fields)
 
     def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write a TIFF file, one page per slice, compressed with zlib."""
         import tifffile
 
-        _format.check_writable(path, volume, ("b",))
         every, first, lost = tags(volume)
         dtype = volume.dtype.newbyteorder("=")
         options = {"shape": volume.shape[1:], "dtype": dtype}
