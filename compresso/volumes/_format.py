@@ -6,6 +6,7 @@ import gzip
 import io
 import math
 import os
+import shlex
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -29,6 +30,8 @@ DEFLATE = 1040
 RATIOS = {"raw": 1, "gzip": DEFLATE, "bz2": 1 << 21}
 #: System errors that do not depend on the content of a file.
 REFUSALS = (errno.EACCES, errno.EPERM, errno.EIO)
+#: Volumes of a file that an error lists.
+MOST_LISTED = 6
 #: The memory limit of a container, on Linux, and the memory in use.
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -153,6 +156,14 @@ def volume_shape(
         return as_shape(shape, others)
     except EncodeError as error:
         raise FileError(f"{path}: {error}") from None
+
+
+def several(path: Path, problem: str, names: Sequence[str], example: object) -> FileError:
+    """Return an error that lists the volumes of a file, and shows how to name one."""
+    more = [f"{len(names) - MOST_LISTED} more"] if len(names) > MOST_LISTED else []
+    listed = ", ".join([*names[:MOST_LISTED], *more])
+    choice = shlex.quote(f"{path}:{example}")
+    return FileError(f"{path}: {problem}: {listed}. Choose one, e.g. {choice}")
 
 
 def check_room(promised: int, stored: int, ratio: int) -> None:

@@ -47,7 +47,7 @@ def geometry_of(metadata: Metadata) -> "Geometry | None":
     """Return the geometry; None if it is missing or invalid."""
     try:
         geometry = Geometry.from_json(metadata.get("geometry"))
-    except (ValueError, OverflowError):
+    except INVALID:
         return None
     return geometry if geometry.is_sane else None
 
@@ -144,9 +144,9 @@ METRES = {
     "pm": Fraction(1, 10**12),
     "inch": Fraction(254, 10**4),
 }
-#: Other names of the units; those of the metre are made with prefixes.
+#: Other names of the units, in lower case; those of the metre are made with prefixes.
 SYNONYMS = {"\u00b5m": "um", "\u03bcm": "um", "\\u00b5m": "um", "micron": "um", "in": "inch"}
-SYNONYMS |= {"\u00c5": "angstrom", "\u212b": "angstrom", "a": "angstrom", "centimeter": "cm"}
+SYNONYMS |= {"\u00e5": "angstrom", "a": "angstrom"}
 PREFIXES = {"": "m", "deci": "dm", "centi": "cm", "milli": "mm", "micro": "um"}
 PREFIXES |= {"nano": "nm", "pico": "pm"}
 SYNONYMS |= {f"{p}met{end}": unit for p, unit in PREFIXES.items() for end in ("er", "re")}
@@ -156,7 +156,7 @@ SYNONYMS |= {f"{p}met{end}": unit for p, unit in PREFIXES.items() for end in ("e
 class Geometry:
     """The positions of a volume's voxel centres, the same for every format (docs/formats.md).
 
-    Raises ValueError for numbers that are not finite, steps of 0, and if everything is unknown.
+    Raises ValueError for invalid positions, steps of 0, and if everything is unknown.
     """
 
     #: From a voxel to the next one along z, y and x, as x, y and z of the world.
@@ -172,6 +172,8 @@ class Geometry:
     def __post_init__(self) -> None:
         if not self._numbers or not all(map(math.isfinite, self._numbers)) or 0.0 in self.spacing:
             raise ValueError("positions must be finite, and steps must not be 0")
+        if self.world not in (None, "LPS", "RAS") or self.unit not in (None, *METRES):
+            raise ValueError(f"unknown world {self.world!r} or unit {self.unit!r}")
 
     @property
     def _numbers(self) -> list[float]:
@@ -191,16 +193,9 @@ class Geometry:
 
     @classmethod
     def from_json(cls, value: Any) -> "Geometry":
-        """Make a geometry from the result of ``to_json``; raises ValueError or OverflowError."""
-        if not isinstance(value, dict) or not set(value) <= {"steps", "origin", "world", "unit"}:
-            raise ValueError("not a geometry")
-        steps, unit, world = value.get("steps"), value.get("unit"), value.get("world")
-        if not isinstance(steps, list) or len(steps) != 3:
-            raise ValueError("steps must be those of three axes")
-        if world not in (None, "LPS", "RAS") or not (unit is None or unit in list(METRES)):
-            raise ValueError(f"unknown world {world!r} or unit {unit!r}")
-        z, y, x = map(_vector, steps)
-        return cls((z, y, x), _vector(value.get("origin")), world, unit)
+        """Make a geometry from the result of ``to_json``; raises one of ``INVALID``."""
+        z, y, x = map(_vector, value["steps"])
+        return cls(**value | {"steps": (z, y, x), "origin": _vector(value.get("origin"))})
 
     def to_json(self) -> dict[str, Any]:
         """Return the geometry as a JSON object."""
@@ -294,10 +289,7 @@ class Geometry:
 
 def unit_of(text: object) -> str | None:
     """Return the unit of length of a word; None for any other word."""
-    word = str(text).strip().strip('"').strip()
-    if word in METRES:
-        return word
-    word = word.lower()
+    word = str(text).strip().strip('"').strip().lower()
     found = SYNONYMS.get(word) or SYNONYMS.get(word.removesuffix("s"))
     return found or (word if word in METRES else None)
 
@@ -321,7 +313,5 @@ def _times(number: float, scale: Fraction) -> float:
 def _vector(value: Any) -> Vector | None:
     if value is None:
         return None
-    if not isinstance(value, list) or not all(type(n) in (int, float) for n in value):
-        raise ValueError("positions must be lists of numbers")
     x, y, z = map(float, value)
     return x, y, z

@@ -3,8 +3,6 @@
 import io
 import math
 import re
-import shlex
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -18,7 +16,7 @@ from compresso.arrays import LIMIT, Labels, space_axes
 from compresso.codec import require
 from compresso.errors import EncodeError, FileError
 from compresso.volumes import _metadata
-from compresso.volumes._format import Format, bytes_of, check_room, volume_shape
+from compresso.volumes._format import Format, bytes_of, check_room, several, volume_shape
 from compresso.volumes._metadata import Geometry, Metadata, Vector, unit_of
 from compresso.volumes.volume import Box, Volume, shape_of, slices_of
 
@@ -28,8 +26,6 @@ USUAL = ("main", "volumes/labels/neuron_ids")
 LINKS = 16
 #: Bytes of labels that a byte of a file can stand for, at most.
 LARGEST_RATIO = 1 << 16
-#: Datasets that an error lists.
-MOST_LISTED = 6
 #: The number of the filter that sorts the bytes of labels.
 SHUFFLE = 2
 
@@ -149,13 +145,14 @@ def _find(path: Path, file: Any, inner: str) -> Any:
         names = _volumes(file)
         usual = [name for name in USUAL if name in names]
         name = next((found[0] for found in (names, usual) if len(found) == 1), "")
-        if not name:
-            raise FileError(f"{path}: {_choices(path, file)}")
     item = _follow(path, file, name)
-    if item is None:
-        raise FileError(f"{path}: no dataset {inner!r}; {_choices(path, file)}")
     if not isinstance(item, h5py.Dataset):
-        raise FileError(f"{path}: {inner} is a group; {_choices(path, file)}")
+        problem = f"no dataset {inner}; found" if inner else "several datasets"
+        if names := [f"/{name}" for name in _volumes(file)]:
+            raise several(path, problem, names, names[0])
+        floats = [f"; /{name} is {file[name].dtype}" for name in _volumes(file, "f")[:1]]
+        advice = '. Convert it first, e.g. labels.astype("uint32")' if floats else ""
+        raise FileError(f"{path}: no dataset of integers{''.join(floats)}{advice}")
     if item.external or item.is_virtual:
         raise FileError(f"{path}: {name} is stored in other files, which are not opened")
     return item
@@ -168,9 +165,9 @@ def _follow(path: Path, file: Any, name: str) -> Any:
     """
     import h5py
 
-    item, parts, links = file["/"], deque(name.split("/")), 0
+    item, parts, links = file["/"], name.split("/")[::-1], 0
     while parts:
-        part = parts.popleft()
+        part = parts.pop()
         if part in ("", "."):
             continue
         link = item.get(part, getlink=True) if isinstance(item, h5py.Group) else None
@@ -178,14 +175,12 @@ def _follow(path: Path, file: Any, name: str) -> Any:
             return None
         if isinstance(link, h5py.HardLink):
             item = item[part]
-        elif isinstance(link, h5py.SoftLink):
+        elif isinstance(link, h5py.SoftLink) and links < LINKS:
             item = file["/"] if link.path.startswith("/") else item
-            parts.extendleft(reversed(link.path.split("/")))
+            parts += link.path.split("/")[::-1]
             links += 1
         else:
-            raise FileError(f"{path}: {name} is a link to another file, which is not followed")
-        if links > LINKS:
-            raise FileError(f"{path}: {name} leads through more than {LINKS} links")
+            raise FileError(f"{path}: {name} leads to another file, or through {LINKS} links")
     return item
 
 
@@ -205,18 +200,6 @@ def _volumes(file: Any, kinds: str = "uib") -> list[str]:
 
     file.visititems(visit)
     return names[max(names)] if names else []
-
-
-def _choices(path: Path, file: Any) -> str:
-    names = [f"/{name}" for name in _volumes(file)]
-    if not names:
-        floats = [f"; /{name} is {file[name].dtype}" for name in _volumes(file, "f")[:1]]
-        advice = '. Convert it first, e.g. labels.astype("uint32")' if floats else ""
-        return f"no dataset of integers{''.join(floats)}{advice}"
-    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
-    listed = ", ".join(names[:MOST_LISTED])
-    several = "several datasets" if len(names) > 1 else "dataset"
-    return f"{several}: {listed}{more}. Choose one, e.g. {shlex.quote(f'{path}:{names[0]}')}"
 
 
 def _load_filters(path: Path, dataset: Any) -> list[tuple[int, tuple[int, ...]]]:
@@ -362,22 +345,18 @@ def _to_json(attributes: Any, name: str) -> dict[str, Any]:
     import h5py
 
     about = attributes.get_id(name)
-    text = h5py.check_string_dtype(about.dtype)
-    value = (
-        attributes[name]
-        if math.prod(about.shape) * about.dtype.itemsize <= LARGEST_ATTRIBUTE
-        else []
-    )
-    if np.size(value) == 0:
+    if not 0 < math.prod(about.shape) * about.dtype.itemsize <= LARGEST_ATTRIBUTE:
         raise ValueError("empty or too large")
+    text = h5py.check_string_dtype(about.dtype)
     if text is not None and text.length is None:
-        words = np.asarray(value, object)
+        words = np.asarray(attributes[name], object)
         if sum(len(word.encode()) for word in words.ravel()) > LARGEST_ATTRIBUTE:
             raise ValueError("too large")
         return {"dtype": text.encoding, "value": words.tolist()}
     if not DTYPE.fullmatch(about.dtype.str):
         raise TypeError(f"{about.dtype} is not kept")
-    return {"dtype": about.dtype.str, "value": _metadata.to_json(np.asarray(value, about.dtype))}
+    value = np.asarray(attributes[name], about.dtype)
+    return {"dtype": about.dtype.str, "value": _metadata.to_json(value)}
 
 
 def _value(dtype: str, value: Any) -> tuple[Any, Any]:

@@ -1,12 +1,10 @@
 """TIFF stacks, by tifffile: pages, and the metadata of ImageJ, OME and tifffile itself."""
 
-import html
 import io
 import json
 import logging
 import math
 import re
-import shlex
 import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,15 +30,9 @@ RATIOS = {1: 1, 5: 2600, 8: _format.DEFLATE, 32773: 64, 32946: _format.DEFLATE}
 LARGEST_RATIO = 1 << 16
 #: Labels of more bytes are written as BigTIFF, which ImageJ itself does not read.
 CLASSIC = (1 << 32) - (1 << 25)
-#: Series that an error lists.
-MOST_LISTED = 4
 #: The attributes of OME that count pages.
-OME_COUNTS = (
-    *(f"{what}{axis}" for what in ("Size", "First") for axis in "ZCT"),
-    "IFD",
-    "NumPlanes",
-    "PlaneCount",
-)
+OME_SIZES = {"SizeZ", "SizeC", "SizeT"}
+OME_COUNTS = OME_SIZES | {"FirstZ", "FirstC", "FirstT", "IFD", "NumPlanes", "PlaneCount"}
 
 
 class Tiff(Format):
@@ -51,14 +43,8 @@ class Tiff(Format):
     magic = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
     key = "tiff"
     geometry_fields = (
-        "XResolution",
-        "YResolution",
-        "ResolutionUnit",
-        "unit",
-        "spacing",
-        "xorigin",
-        "yorigin",
-        "zorigin",
+        *("XResolution", "YResolution", "ResolutionUnit", "unit", "spacing"),
+        *("xorigin", "yorigin", "zorigin"),
     )
     default_values: ClassVar = {"unit": ("pixel",)}
     holds_several = True
@@ -130,8 +116,8 @@ class _Anonymous(io.FileIO):
 @contextmanager
 def _warnings_as_errors() -> Iterator[None]:
     """Raise ValueError for damage that tifffile only logs, such as pages read as zeros."""
-    messages: list[str] = []
     thread, log = threading.get_ident(), logging.getLogger("tifffile")
+    messages: list[str] = []
 
     def keep(record: logging.LogRecord) -> bool:
         ours = record.thread == thread and record.levelno >= logging.WARNING
@@ -155,8 +141,7 @@ def _choose(path: Path, file: Any, inner: str) -> Any:
     series = file.series
     if file.is_ome and series[0].kind != "ome":
         raise FileError(f"{path}: its OME metadata lead to other files, which are not opened")
-    levels = [level for each in series for level in each.levels]
-    if sum(map(len, levels)) < len(file.pages):
+    if sum(len(level) for each in series for level in each.levels) < len(file.pages):
         raise ValueError("its metadata promise fewer slices than it has pages")
     kinds = {(each.kind, each.axes, each.keyframe.hash) for each in series}
     if not inner and len(series) > 1 == len(kinds) and series[0].axes == "YX":
@@ -164,13 +149,9 @@ def _choose(path: Path, file: Any, inner: str) -> Any:
         first, pages = series[0], [each.keyframe for each in series]
         return type(first)(pages, (len(pages), *first.shape), first.dtype, "ZYX", kind=first.kind)
     if (inner or len(series) > 1) and not (inner.isdecimal() and int(inner) < len(series)):
-        what = [
-            f"{i} of {each.dtype.name} {each.shape}" for i, each in enumerate(series[:MOST_LISTED])
-        ]
-        what += [f"{len(series) - MOST_LISTED} more"] * (len(series) > MOST_LISTED)
-        last = shlex.quote(f"{path}:{len(series) - 1}")
+        found = [f"{i} of {each.dtype.name} {each.shape}" for i, each in enumerate(series)]
         problem = f"no series {inner}" if inner else "several series"
-        raise FileError(f"{path}: {problem}: {', '.join(what)}. Choose one, e.g. {last}")
+        raise _format.several(path, problem, found, len(series) - 1)
     return series[int(inner or 0)]
 
 
@@ -199,28 +180,26 @@ def _check_ome(file: Any) -> None:
     most = len(file.pages) * file.pages.first.samplesperpixel
     for element in ElementTree.fromstring(file.ome_metadata).iter():
         counts = {name: int(n) for name, n in element.attrib.items() if name in OME_COUNTS}
-        planes = math.prod(n for name, n in counts.items() if name.startswith("Size"))
+        planes = math.prod(n for name, n in counts.items() if name in OME_SIZES)
         if max(planes, *counts.values(), 0) > most:
-            raise ValueError(
-                f"its OME metadata promise more than {most} pages, maybe in other files"
-            )
+            raise ValueError(f"its OME metadata promise more than {most} pages")
 
 
 def _shape(path: Path, series: Any) -> tuple[int, int, int]:
     """Return slices, rows and columns; raises FileError for other images than volumes."""
     page, whole = series.keyframe, series.get_shape(False)
-    if page.samplesperpixel != 1:
-        raise FileError(f"{path}: its pixels have {page.samplesperpixel} colours; labels have one")
     plane = (page.imagelength, page.imagewidth)
     others = [n for n, axis in zip(whole, series.get_axes(False), strict=True) if axis not in "YX"]
     depth = math.prod(others)
-    if sum(n > 1 for n in others) > 1 or page.imagedepth != 1 or series.transform:
-        _format.volume_shape(path, series.shape, np.dtype(series.dtype))
-        raise FileError(f"{path}: its pages are not the slices of a volume {series.shape}")
-    if math.prod(whole) != depth * math.prod(plane):
-        raise ValueError(f"its metadata promise {whole}, but its pages are {plane}")
-    if len(series) != depth and not series.is_truncated:
-        raise ValueError(f"its metadata promise {depth} slices, but it has {len(series)}")
+    one_depth = sum(n > 1 for n in others) <= 1 and page.imagedepth == 1 and not series.transform
+    if page.samplesperpixel != 1 or not one_depth:
+        raise FileError(
+            f"{path}: an image of shape {series.shape} ({series.axes}) is not a volume of labels. "
+            "Write a stack of pages without colours, channels and times."
+        )
+    pages = depth if series.is_truncated else len(series)
+    if pages != depth or math.prod(whole) != depth * math.prod(plane):
+        raise ValueError(f"its metadata promise {whole}, but it has {len(series)} pages of {plane}")
     return (depth, *plane)
 
 
@@ -285,29 +264,29 @@ def read_metadata(found: Any, number: int = 0) -> tuple[Metadata, list[str]]:
     codes = {tag.name: tag.code for tag in found if tag.code not in STORAGE}
     tags = {name: _json(partial(found.valueof, code)) for name, code in codes.items()}
     text = tags.pop("ImageDescription", None)
-    imagej: dict[str, Any] = {}
-    with suppress(OSError, IndexError, *_metadata.INVALID):
-        imagej = found.valueof(IMAGEJ) or {}
+    text = text if isinstance(text, str) else ""
     kept = {name: value for name, value in tags.items() if name in KEPT and value is not None}
     lost = [f"tag {name}" for name in tags if name not in kept]
     fields = {name: value for name, value in kept.items() if value not in USUAL.get(name, ())}
     resolution = {name: fields.pop(name) for name in NOTHING if name in fields}
     if "XResolution" in resolution and resolution != NOTHING:
         fields |= resolution
+    imagej: dict[str, Any] = {}
+    with suppress(OSError, IndexError, *_metadata.INVALID):
+        imagej = found.valueof(IMAGEJ) or {}
+    values = {name: _json(partial(imagej.get, name)) for name in IMAGEJ_FIELDS}
     if imagej:
-        known = [name for name in imagej if name in IMAGEJ_FIELDS]
-        values = {name: _json(partial(imagej.get, name)) for name in known}
         fields["IJMetadata"] = {name: value for name, value in values.items() if value}
         lost += [f"ImageJ's {name}" for name in imagej if not values.get(name)]
-    if not isinstance(text, str):
-        pass
-    elif text.startswith("ImageJ="):
+    if text.startswith("ImageJ="):
         lines = dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
         fields["imagej"] = {name: value for name, value in lines.items() if name not in COUNTS}
     elif re.search(r"<(\w+:)?OME\b", text):
-        pixels = re.findall(r"<(?:\w+:)?Pixels\b[^>]*>", text)[number : number + 1]
-        size = r"\b(PhysicalSize[XYZ](?:Unit)?)\s*=\s*[\"']([^\"'<]*)"
-        sizes = {n: html.unescape(v) for n, v in re.findall(size, "".join(pixels))}
+        pixels: list[Any] = []
+        with suppress(ElementTree.ParseError):
+            parts = ElementTree.fromstring(text).iter()
+            pixels = [part.attrib for part in parts if part.tag.endswith("Pixels")]
+        sizes = pixels[number] if number < len(pixels) else {}
         units = [unit_of(sizes.get(f"{name}Unit", "um")) for name in SIZES]
         spacing, unit = common_unit([_size(sizes.get(name)) for name in SIZES], units)
         lost.append("OME-XML other than the voxels' size")
@@ -378,10 +357,9 @@ def tags(volume: Volume) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     lost = Tiff().lost_fields(volume.metadata)
     place = _metadata.geometry_of(volume.metadata)
     if place is not None and place != geometry(fields):
-        placed, more = render(place)
+        placed = render(place, lost)
         placed["imagej"] = _metadata.own(fields, "imagej") | placed["imagej"]
         fields = fields | placed
-        lost += more
     inverted = fields.get("PhotometricInterpretation") == 0
     every: dict[str, Any] = {"photometric": "miniswhite" if inverted else "minisblack"}
     every["extratags"] = []
@@ -390,36 +368,38 @@ def tags(volume: Volume) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
             size = 1 << 8 * volume.dtype.itemsize
             colours = np.array(fields["ColorMap"], np.uint16).reshape(3, size)
             every |= {"photometric": "palette", "colormap": colours}
-        except (TypeError, ValueError, OverflowError):
+        except _metadata.INVALID:
             lost.append("ColorMap")
     turned = fields.get("Orientation", 1)
-    if type(turned) is int and 1 <= turned <= 8:
-        every["extratags"] += [(ORIENTATION, "H", 1, turned, False)] * (turned > 1)
-    else:
+    if turned in range(2, 9):
+        every["extratags"].append((ORIENTATION, "H", 1, int(turned), False))
+    elif turned != 1:
         lost.append("Orientation")
     resolution = [_pair(fields.get(name)) for name in ("XResolution", "YResolution")]
     if None not in resolution:
         unit = fields.get("ResolutionUnit", INCH)
         every["resolution"] = tuple(resolution)
-        every["resolutionunit"] = unit if type(unit) is int and 1 <= unit <= 3 else NO_UNIT
+        every["resolutionunit"] = int(unit) if unit in (INCH, CM) else NO_UNIT
     texts = {n: fields[n] for n in TEXTS if isinstance(fields.get(n), str)}
     lines = {n: text.encode() for n, text in texts.items() if text.isprintable()}
     lost += [name for name in TEXTS if name in fields and name not in lines]
-    description, unwritten = _description(fields, volume.shape)
-    first = every | {"description": description, "software": lines.pop("Software", None)}
-    more_tags, more = _imagej_tags(_metadata.own(fields, "IJMetadata"))
-    more_tags += [(TEXTS[name], "s", 0, line, True) for name, line in lines.items()]
-    first["extratags"] = every["extratags"] + more_tags
-    return every, first, lost + unwritten + more
+    first = every | {"software": lines.pop("Software", None)}
+    first["description"] = _description(fields, volume.shape, lost)
+    first["extratags"] = [
+        *every["extratags"],
+        *_imagej_tags(_metadata.own(fields, "IJMetadata"), lost),
+        *((TEXTS[name], "s", 0, line, True) for name, line in lines.items()),
+    ]
+    return every, first, lost
 
 
-def render(place: Geometry) -> tuple[dict[str, Any], list[str]]:
-    """Return the fields for a geometry, in cm, and the names of lost fields."""
+def render(place: Geometry, lost: list[str]) -> dict[str, Any]:
+    """Return the fields for a geometry, in cm; add the names of lost fields to ``lost``."""
     place = place.in_unit("cm")
     z, y, x = place.spacing
     pairs = {"XResolution": _rational(x), "YResolution": _rational(y)}
-    sound = all(pair or not step for pair, step in zip(pairs.values(), (x, y), strict=True))
-    lost = ["the spacing of x and y"] * (not sound)
+    if (x and not pairs["XResolution"]) or (y and not pairs["YResolution"]):
+        lost.append("the spacing of x and y")
     imagej = {"unit": place.unit} if place.unit else {}
     if z:
         imagej["spacing"] = repr(z)
@@ -431,44 +411,43 @@ def render(place: Geometry) -> tuple[dict[str, Any], list[str]]:
     else:
         lost += ["the axes' directions"] * (not plain.is_plain)
         lost += ["the origin"] * (place.origin is not None)
-    return {"ResolutionUnit": CM if place.unit else NO_UNIT, **pairs, "imagej": imagej}, lost
+    return {"ResolutionUnit": CM if place.unit else NO_UNIT, **pairs, "imagej": imagej}
 
 
-def _imagej_tags(fields: dict[str, Any]) -> tuple[list[Any], list[str]]:
-    """Return the tags of ImageJ's metadata for tifffile, and the names of lost fields."""
+def _imagej_tags(fields: dict[str, Any], lost: list[str]) -> Sequence[Any]:
+    """Return the tags of ImageJ's metadata for tifffile."""
     from tifffile.tifffile import imagej_metadata_tag as pack
 
-    found, lost = {}, []
+    found = {}
     for name, value in fields.items():
         try:
             if name == "LUTs":
                 value = list(np.array(value, np.uint8).reshape(-1, 3, 256))
-            if name in IMAGEJ_FIELDS and pack({name: value}, "<"):
-                found[name] = value
-                continue
-        except (AttributeError, TypeError, ValueError, OverflowError, struct.error):
-            pass
-        lost.append(f"ImageJ's {name}")
-    return list(pack(found, "<")), lost
+            if name not in IMAGEJ_FIELDS or not pack({name: value}, "<"):
+                raise ValueError("not ImageJ's")
+            found[name] = value
+        except (*_metadata.INVALID, struct.error):
+            lost.append(f"ImageJ's {name}")
+    tags: Sequence[Any] = pack(found, "<")
+    return tags
 
 
-def _description(fields: dict[str, Any], shape: Sequence[int]) -> tuple[bytes, list[str]]:
-    """Return a description with the number of slices, and the names of lost fields."""
+def _description(fields: dict[str, Any], shape: Sequence[int], lost: list[str]) -> bytes:
+    """Return a description with the number of slices."""
     if "imagej" in fields:
         counts = {"ImageJ": "1.54f", "images": shape[0], "slices": shape[0]}
-        lines = _metadata.own(fields, "imagej") | {"loop": "false"}
-        lines = counts | {name: line for name, line in lines.items() if name not in counts}
+        lines = counts | {"loop": "false"} | _metadata.own(fields, "imagej") | counts
         found = [f"{name}={value}\n" for name, value in lines.items()]
         sound = [line for line in found if len(line.splitlines()) == 1 and "\0" not in line]
-        lost: list[str] = [n for n in ("ImageDescription", "shaped") if n in fields]
+        lost += [n for n in ("ImageDescription", "shaped") if n in fields]
         lost += ["ImageJ's lines"] * (len(sound) < len(found))
-        return "".join(sound).encode("utf-8", "replace"), lost
+        return "".join(sound).encode("utf-8", "replace")
     about: dict[str, Any] = {"shape": list(shape)}  # like the beginning of tifffile's own files
     more = _metadata.own(fields, "shaped")
     about |= {name: value for name, value in more.items() if name not in SHAPE}
     if "ImageDescription" in fields:
         about["ImageDescription"] = fields["ImageDescription"]
-    return json.dumps(about).encode(), []
+    return json.dumps(about).encode()
 
 
 def _rational(step: float | None) -> list[int] | None:
