@@ -21,7 +21,7 @@ import psutil
 from compresso.arrays import Labels, Shape, as_shape
 from compresso.codec import find_classes
 from compresso.errors import CompressoError, DecodeError, EncodeError, FileError
-from compresso.volumes._metadata import Metadata, geometry_of, leaves
+from compresso.volumes._metadata import Metadata, geometry_of, leaves, listed
 from compresso.volumes.volume import Volume
 
 #: The largest number of bytes that a byte of a deflate stream can stand for.
@@ -30,8 +30,6 @@ DEFLATE = 1040
 RATIOS = {"raw": 1, "gzip": DEFLATE, "bz2": 1 << 21}
 #: System errors that do not depend on the content of a file.
 REFUSALS = (errno.EACCES, errno.EPERM, errno.EIO)
-#: Volumes of a file that an error lists.
-MOST_LISTED = 6
 #: The memory limit of a container, on Linux, and the memory in use.
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -160,10 +158,8 @@ def volume_shape(
 
 def several(path: Path, problem: str, names: Sequence[str], example: object) -> FileError:
     """Return an error that lists the volumes of a file, and shows how to name one."""
-    more = [f"{len(names) - MOST_LISTED} more"] if len(names) > MOST_LISTED else []
-    listed = ", ".join([*names[:MOST_LISTED], *more])
     choice = shlex.quote(f"{path}:{example}")
-    return FileError(f"{path}: {problem}: {listed}. Choose one, e.g. {choice}")
+    return FileError(f"{path}: {problem}: {listed(names)}. Choose one, e.g. {choice}")
 
 
 def check_room(promised: int, stored: int, ratio: int) -> None:

@@ -6,7 +6,7 @@ No content of a file makes this fail: invalid fields are left out and named.
 import json
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import reduce
@@ -68,21 +68,22 @@ def fit(metadata: Metadata, limit: int = LIMIT) -> tuple[Metadata, list[str]]:
 def summary(metadata: Metadata) -> str:
     """Return one line about the geometry and the number of other fields; it may be empty."""
     geometry = geometry_of(metadata)
-    parts = [str(geometry)] if geometry else []
-    for name in metadata:
-        if name != "geometry":
-            number = sum(1 for _ in leaves(own(metadata, name)))
-            parts.append(f"{_printable(name)}: {counted(number, 'field')}")
-    return "; ".join(parts)
+    numbers = {name: sum(1 for _ in leaves(own(metadata, name))) for name in metadata}
+    numbers.pop("geometry", None)
+    parts = [f"{_printable(name)}: {counted(number, 'field')}" for name, number in numbers.items()]
+    return "; ".join([str(geometry), *parts] if geometry else parts)
 
 
 def report_lost(where: object, lost: Iterable[str], why: str = "cannot hold") -> list[str]:
     """Return one line about lost metadata; an empty list if nothing is lost."""
     names = list(dict.fromkeys(map(_printable, lost)))
-    if not names:
-        return []
+    return [f"{where}: {why} {listed(names)}"] if names else []
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names, and how many there are more."""
     more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
-    return [f"{where}: {why} {', '.join(names[:MOST_LISTED])}{more}"]
+    return ", ".join(names[:MOST_LISTED]) + more
 
 
 def _printable(text: str) -> str:
@@ -133,17 +134,8 @@ LARGEST_LENGTH = 1e18
 #: Directions that differ by less are equal; 32-bit floats are not more precise.
 TOLERANCE = 1e-5
 #: The known units of length, in metres.
-METRES = {
-    "m": Fraction(1),
-    "dm": Fraction(1, 10),
-    "cm": Fraction(1, 100),
-    "mm": Fraction(1, 10**3),
-    "um": Fraction(1, 10**6),
-    "nm": Fraction(1, 10**9),
-    "angstrom": Fraction(1, 10**10),
-    "pm": Fraction(1, 10**12),
-    "inch": Fraction(254, 10**4),
-}
+POWERS = {"m": 0, "dm": -1, "cm": -2, "mm": -3, "um": -6, "nm": -9, "angstrom": -10, "pm": -12}
+METRES = {unit: Fraction(10) ** n for unit, n in POWERS.items()} | {"inch": Fraction("0.0254")}
 #: Other names of the units, in lower case; those of the metre are made with prefixes.
 SYNONYMS = {"\u00b5m": "um", "\u03bcm": "um", "\\u00b5m": "um", "micron": "um", "in": "inch"}
 SYNONYMS |= {"\u00e5": "angstrom", "a": "angstrom"}
@@ -188,8 +180,8 @@ class Geometry:
     ) -> "Geometry":
         """Make a geometry with the axes of an unknown world; ``spacing`` is along z, y and x."""
         z, y, x = (n if n and math.isfinite(n) else None for n in spacing)
-        steps = (z and (0.0, 0.0, z), y and (0.0, y, 0.0), x and (x, 0.0, 0.0))
-        return cls(tuple(step or None for step in steps), origin, None, unit)  # type: ignore[arg-type]
+        steps: Any = (z and (0.0, 0.0, z), y and (0.0, y, 0.0), x and (x, 0.0, 0.0))
+        return cls(steps, origin, None, unit)
 
     @classmethod
     def from_json(cls, value: Any) -> "Geometry":
@@ -251,23 +243,24 @@ class Geometry:
             origin = a, b, c
         return replace(self, origin=origin) if moves else self
 
-    def mapped(self, change: Callable[[float, float, float], Vector], **fields: Any) -> "Geometry":
-        """Return the geometry with every vector changed, and these fields."""
-        z, y, x = (step and change(*step) for step in self.steps)
-        return replace(self, steps=(z, y, x), origin=self.origin and change(*self.origin), **fields)
+    def scaled(self, scales: Sequence[Fraction | int], **fields: Any) -> "Geometry":
+        """Return the geometry with x, y and z multiplied by these, and other fields replaced."""
+        vectors: list[Any] = [
+            vector and tuple(_times(n, scale) for n, scale in zip(vector, scales, strict=True))
+            for vector in (*self.steps, self.origin)
+        ]
+        return replace(self, steps=tuple(vectors[:3]), origin=vectors[3], **fields)
 
     def in_unit(self, unit: str) -> "Geometry":
         """Return the same positions in another unit; unchanged if the unit is unknown."""
         if self.length is None:
             return self
-        k = METRES[self.length] / METRES[unit]
-        return self.mapped(lambda x, y, z: (_times(x, k), _times(y, k), _times(z, k)), unit=unit)
+        return self.scaled([METRES[self.length] / METRES[unit]] * 3, unit=unit)
 
     def in_world(self, world: str) -> "Geometry":
         """Return the same positions in ``LPS`` or ``RAS``; an unknown world is ``LPS``."""
-        if world == (self.world or "LPS"):
-            return replace(self, world=world)
-        return self.mapped(lambda x, y, z: (0.0 - x, 0.0 - y, z), world=world)
+        sign = 1 if world == (self.world or "LPS") else -1
+        return self.scaled((sign, sign, 1), world=world)
 
     def affine(self) -> NDArray[np.float64]:
         """Return the 4 x 4 matrix from a voxel (x, y, z, 1) to the world; unknown steps are 1."""
@@ -305,7 +298,7 @@ def common_unit(
     return [n and _times(n, scale) for n, scale in zip(spacing, scales, strict=True)], unit
 
 
-def _times(number: float, scale: Fraction) -> float:
+def _times(number: float, scale: Fraction | int) -> float:
     """Return the number that is nearest to the exact product."""
     return float(Fraction(number) * scale) if math.isfinite(number) else number
 

@@ -58,7 +58,7 @@ class Hdf5(Format):
             shape = volume_shape(path, own, dtype)
             axes = space_axes(own)
             size = path.stat().st_size
-            stored = _chunks(dataset, _load_filters(path, dataset), size)
+            stored = _chunks(path, dataset, size)
             # Missing chunks take no room in the file; up to LIMIT bytes of labels may be missing.
             check_room(bytes_of(shape, dtype) - LIMIT, size, LARGEST_RATIO)
 
@@ -69,13 +69,14 @@ class Hdf5(Format):
                 labels: Labels = dataset[tuple(index)]
                 return labels.reshape(shape_of(box))
 
-            chunk = tuple(dataset.chunks[axis] for axis in axes) if dataset.chunks else shape[2:]
-            chunk = (1,) * (3 - len(chunk)) + chunk
+            def in_volume(numbers: tuple[int, ...], missing: int) -> tuple[int, ...]:
+                return (missing,) * (3 - len(axes)) + tuple(numbers[axis] for axis in axes)
+
+            chunk = in_volume(dataset.chunks, 1) if dataset.chunks else (1, 1, shape[2])
 
             def boxes() -> Iterator[Box]:
                 for at in stored:
-                    low = (0,) * (3 - len(axes)) + tuple(at[axis] for axis in axes)
-                    ends = zip(low, chunk, shape, strict=True)
+                    ends = zip(in_volume(at, 0), chunk, shape, strict=True)
                     yield tuple((a, min(a + by, n)) for a, by, n in ends)
 
             listed = boxes if dataset.chunks or not dataset.id.get_storage_size() else None
@@ -202,13 +203,18 @@ def _volumes(file: Any, kinds: str = "uib") -> list[str]:
     return names[max(names)] if names else []
 
 
-def _load_filters(path: Path, dataset: Any) -> list[tuple[int, tuple[int, ...]]]:
-    """Register the filters of a dataset's chunks with HDF5; return the code and values of each."""
+def _chunks(path: Path, dataset: Any, size: int) -> list[tuple[int, ...]]:
+    """Register the filters of the chunks with HDF5; return the first voxel of each stored chunk.
+
+    Raises ValueError for damage that HDF5 does not notice: shapes and tables of chunks have no
+    checksum in files of the usual, earliest version.
+    """
     from h5py.h5z import filter_avail
 
+    dtype, chunks = dataset.dtype, dataset.chunks
     settings = dataset.id.get_create_plist()
-    filters = [settings.get_filter(number)[::2] for number in range(settings.get_nfilters())]
-    for code, _ in filters:
+    filters = [settings.get_filter(number) for number in range(settings.get_nfilters())]
+    for code, _, values, _ in filters:
         if not filter_avail(code):
             require("hdf5plugin", "hdf5plugin", f"{path}: the HDF5 filter {code}")
         if not filter_avail(code):
@@ -216,34 +222,22 @@ def _load_filters(path: Path, dataset: Any) -> list[tuple[int, tuple[int, ...]]]
                 f"{path}: the HDF5 filter {code} is not installed. Store the file with gzip on the "
                 "machine where it was made: h5repack -f GZIP=6 OLD NEW"
             )
-    return filters
-
-
-def _chunks(
-    dataset: Any, filters: list[tuple[int, tuple[int, ...]]], size: int
-) -> list[tuple[int, ...]]:
-    """Return the first voxel of each stored chunk; raise ValueError for damage.
-
-    HDF5 does not notice it: shapes and tables of chunks have no checksum in files of the usual,
-    earliest version.
-    """
-    found: set[tuple[int, ...]] = set()
-    if dataset.chunks is None:
-        stored = dataset.id.get_storage_size()
-        if stored not in (0, bytes_of(dataset.shape, dataset.dtype)):
+        if code == SHUFFLE and values[0] != dtype.itemsize:
+            raise ValueError("its bytes are shuffled for labels of another size")
+    if chunks is None:
+        if dataset.id.get_storage_size() not in (0, bytes_of(dataset.shape, dtype)):
             raise ValueError(f"it stores another volume than one of shape {dataset.shape}")
         return []
-    whole = bytes_of(dataset.chunks, dataset.dtype)
-    if any(code == SHUFFLE and values[0] != dataset.dtype.itemsize for code, values in filters):
-        raise ValueError("its bytes are shuffled for labels of another size")
+    found: set[tuple[int, ...]] = set()
 
     def visit(chunk: Any) -> None:
         at = chunk.chunk_offset
+        is_raw = not filters or chunk.filter_mask
         if (
-            any(z % c or z >= n for z, c, n in zip(at, dataset.chunks, dataset.shape, strict=True))
+            any(z % c or z >= n for z, c, n in zip(at, chunks, dataset.shape, strict=True))
             or at in found
             or chunk.byte_offset + chunk.size > size
-            or ((not filters or chunk.filter_mask) and chunk.size < whole)
+            or (is_raw and chunk.size < bytes_of(chunks, dtype))
         ):
             raise ValueError(f"damaged table of chunks, at {at}")
         found.add(at)

@@ -261,7 +261,7 @@ def geometry(fields: dict[str, Any]) -> Geometry | None:
         world = str(found.get("space", "")).lower()
         world = WORLDS.get(world, world.upper())
         if world in ("LAS", "LEFT-ANTERIOR-SUPERIOR"):  # left-handed
-            return place.mapped(lambda x, y, z: (x, 0.0 - y, z), world="LPS")
+            return place.scaled((1, -1, 1), world="LPS")
         return replace(place, world=world if world in NAMES else None)
     except ValueError:
         return None
