@@ -59,16 +59,12 @@ class Nifti(Format):
     def write(self, path: Path, volume: Volume, parts: Iterable[Labels]) -> list[str]:
         """Write a NIfTI file, packed with gzip if its name ends with .gz."""
         import nibabel
-        from nibabel.spatialimages import HeaderDataError
 
         size = _metadata.own(volume.metadata, "nifti").get("sizeof_hdr")
         longer = size == VERSION_2 or max(volume.shape) > LONGEST_AXIS
         header = (nibabel.Nifti2Header if longer else nibabel.Nifti1Header)(endianness="<")
-        try:
-            header.set_data_dtype(volume.dtype)
-            header.set_data_shape(volume.shape[::-1])
-        except HeaderDataError as error:
-            raise FileError(f"{path}: NIfTI cannot hold the volume ({error})") from None
+        header.set_data_dtype(volume.dtype)
+        header.set_data_shape(volume.shape[::-1])
         extensions, lost = fill(header, volume.metadata)
         header["vox_offset"] = header.sizeof_hdr + len(extensions)
         with path.open("wb") as disk, _format.packer(disk, path.suffix.lower() == ".gz") as file:
@@ -82,13 +78,11 @@ def _header(data: bytes) -> Any:
     import nibabel
 
     for kind, order in product((nibabel.Nifti1Header, nibabel.Nifti2Header), "<>"):
-        size = kind.sizeof_hdr
+        size, magic = kind.sizeof_hdr, kind.single_magic[:3]
         header = kind(data[:size].ljust(size, b"\0"), order, check=False)
-        if header["sizeof_hdr"] == size:
-            if not header["magic"].item().startswith(kind.single_magic[:3]):
-                raise ValueError("its labels are in another file")
+        if header["sizeof_hdr"] == size and header["magic"].item().startswith(magic):
             return header
-    raise ValueError("it does not have a NIfTI header")
+    raise ValueError("it does not have a NIfTI header, or its labels are in another file")
 
 
 # -- metadata -------------------------------------------------------------------------------------

@@ -436,7 +436,7 @@ def _description(fields: dict[str, Any], shape: Sequence[int], lost: list[str]) 
     """Return a description with the number of slices."""
     if "imagej" in fields:
         counts = {"ImageJ": "1.54f", "images": shape[0], "slices": shape[0]}
-        lines = counts | {"loop": "false"} | _metadata.own(fields, "imagej") | counts
+        lines = counts | _metadata.own(fields, "imagej") | {"loop": "false"} | counts
         found = [f"{name}={value}\n" for name, value in lines.items()]
         sound = [line for line in found if len(line.splitlines()) == 1 and "\0" not in line]
         lost += [n for n in ("ImageDescription", "shaped") if n in fields]
