@@ -194,14 +194,14 @@ def _parts(source: Path, check: Callable[[bytes], object] | None) -> Iterator[by
 
 
 def stamp(sources: Iterable[Path]) -> Stamp | None:
-    """Return the stamp of files; None if one is missing or is not a regular file."""
+    """Return the stamp of files; None without files, or if one is not a regular file."""
     try:
         found = [os.stat(source) for source in sources]
     except (OSError, ValueError):
         return None
     if not all(stat.S_ISREG(one.st_mode) for one in found):
         return None
-    return tuple(number for one in found for number in (one.st_size, one.st_mtime_ns))
+    return tuple(number for one in found for number in (one.st_size, one.st_mtime_ns)) or None
 
 
 def check_unchanged(sources: Sequence[Path], before: Stamp | None, advice: str) -> None:

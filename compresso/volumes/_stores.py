@@ -299,7 +299,6 @@ def open_store(text: str, memory: int | None = None, strict: bool = False) -> It
             own=tuple(stored.array.shape) if rank < 3 or (rank > 3 and unnamed) else (),
             stored=partial(stored_boxes, stored, array) if stored.path and stored.box_of else None,
             paths=(node.path,) if node.path else (),
-            stamp=None if node.path else (),
         )
     finally:
         node.pool.shutdown(cancel_futures=True)

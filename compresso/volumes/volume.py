@@ -47,7 +47,7 @@ class Volume:
     paths : sequence of Path
         The local files that hold the volume, or the folder of a store; empty for all others.
     stamp : tuple of int, optional
-        The sizes and times of the files before they were opened; None for streams and folders.
+        The sizes and times of the files before they were opened; None for all other sources.
     whole : bool
         True if one checksum covers all labels, so that only reading the last slice checks the rest.
 
@@ -71,7 +71,7 @@ class Volume:
     own: Shape = ()
     stored: Stored | None = None
     paths: Sequence[Path] = ()
-    stamp: Stamp | None = ()
+    stamp: Stamp | None = None
     whole: bool = False
 
     @property

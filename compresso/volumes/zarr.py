@@ -175,16 +175,15 @@ def _understood(document: dict[str, Any]) -> dict[str, Any]:
     """Return an array's metadata as TensorStore understands them; other writers differ."""
     changed = dict(document)
     fill, compressor = document.get("fill_value"), object_of(document.get("compressor"))
-    if isinstance(fill, str) and INTEGER.fullmatch(fill):  # n5-zarr and others
-        changed["fill_value"] = fill = int(fill)
     of_bool = document.get("dtype", document.get("data_type")) in ("|b1", "bool")
-    if type(fill) in (bool, int) and fill in (0, 1):
-        changed["fill_value"] = bool(fill) if of_bool else int(fill)
-    if ENCODING & compressor.keys():
+    if isinstance(fill, str) and INTEGER.fullmatch(fill):  # n5-zarr and others
+        fill = int(fill)
+    if isinstance(fill, int):
+        changed["fill_value"] = bool(fill) if of_bool and fill in (0, 1) else int(fill)
+    if compressor:
         changed["compressor"] = {n: v for n, v in compressor.items() if n not in ENCODING}
-    fields, lost = fields_of(object_of(document.get("attributes")), ())
-    if lost:  # TensorStore refuses JSON with NaN
-        changed["attributes"] = fields
+    if "attributes" in document:  # TensorStore refuses JSON with NaN
+        changed["attributes"] = fields_of(object_of(document["attributes"]), ())[0]
     return changed
 
 
