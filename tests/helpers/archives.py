@@ -19,7 +19,6 @@ LABELS = np.random.default_rng(0).integers(99, size=(3, 32, 30)).astype(np.uint1
 
 
 def add(archive, name, content):
-    """Add a file to a tar archive."""
     member = tarfile.TarInfo(name)
     member.size = len(content)
     archive.addfile(member, io.BytesIO(content))
@@ -79,7 +78,6 @@ def tiff_zip(path, inner="train-labels", pages=1):
 
 
 def nrrd_zip(path, member="atlas/Data/seg.nrrd", header=None):
-    """One NRRD file."""
     file = path.with_name("temporary.nrrd")
     nrrd.write(str(file), LABELS, header, index_order="C")
     with zipfile.ZipFile(path, "w") as archive:

@@ -11,8 +11,6 @@ from compresso.compressors.zstd import Zstd
 
 
 class Stored(Encoding):
-    """Stores labels as they are."""
-
     name = "stored"
 
     def encode_volume(self, volume, threads, watch):
@@ -26,8 +24,6 @@ class Stored(Encoding):
 
 
 class Forgetful(Stored):
-    """Loses one label."""
-
     name = "forgetful"
 
     def decode_volume(self, stream, out, threads, watch):
@@ -68,8 +64,6 @@ class Compiling(Stored):
 
 
 class Crashing(Compressor):
-    """Ends its process."""
-
     name = "crashing"
 
     def compress(self, data):
@@ -95,7 +89,6 @@ class Changed(Zstd):
 
     @classmethod
     def by(cls, change):
-        """The compressor with a function that changes the bytes."""
         codec = cls()
         object.__setattr__(codec, "change", change)
         return codec

@@ -33,9 +33,7 @@ def interpreter(cache: Path, *packages: str, ours: bool = False) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not all(python.exists() and _has(python, name) for name in packages):
             venv.create(python.parents[1], with_pip=True, clear=True)
-            pinned = [
-                f"{name}=={VERSIONS[name]}" if name in VERSIONS else name for name in packages
-            ]
+            pinned = [f"{n}=={VERSIONS[n]}" if n in VERSIONS else n for n in packages]
             install(python, *pinned, *[str(ROOT)] * ours)
         if ours:
             install(python, "--force-reinstall", "--no-deps", str(ROOT))  # what is in it today
@@ -45,9 +43,8 @@ def interpreter(cache: Path, *packages: str, ours: bool = False) -> Path:
 def install(python: Path, *what: str) -> None:
     """Install packages with pip; skips the test where they cannot be had."""
     pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-    done = subprocess.run(
-        [*pip, "--retries=1", "--timeout=10", *what], capture_output=True, text=True
-    )
+    command = [*pip, "--retries=1", "--timeout=10", *what]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or ["pip failed"]
         pytest.skip(f"cannot install {' '.join(what)}: {reason[0]}")
@@ -95,9 +92,6 @@ def here(source: str, **values):
 def same(mine, theirs) -> bool:
     """Whether two results are equal, in dtype and type too."""
     if isinstance(theirs, np.ndarray):
-        return (
-            isinstance(mine, np.ndarray)
-            and (mine.dtype, mine.shape) == (theirs.dtype, theirs.shape)
-            and np.array_equal(mine, theirs)
-        )
+        same = type(mine) is type(theirs) and mine.dtype == theirs.dtype
+        return same and np.array_equal(mine, theirs)
     return type(mine) is type(theirs) and mine == theirs

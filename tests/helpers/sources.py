@@ -1,21 +1,14 @@
 """Label files of every format for the tests, and what reading them gives."""
 
 import numpy as np
-from click.testing import CliRunner
 
 from compresso import volumes
-from compresso.__main__ import main
 from compresso.errors import FileError
 from experiments.checks.corruption import SOURCES
+from tests.helpers.program import invoke
 
+run = invoke
 LABELS = np.repeat(np.arange(6 * 12 * 5, dtype=np.uint16).reshape(6, 12, 5) // 7, 4, axis=2)
-
-
-def run(*words, code=0):
-    """Run a command in this process; raises AssertionError for another exit code."""
-    done = CliRunner().invoke(main, [str(word) for word in words])
-    assert done.exit_code == code, done.output
-    return done
 
 
 def written(folder, name, labels=LABELS):

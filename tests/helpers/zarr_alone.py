@@ -5,6 +5,7 @@
 Run by the tests in processes, and in an environment, of their own; names are what to try besides.
 """
 
+import itertools
 import multiprocessing
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +15,6 @@ import numpy as np
 import zarr
 
 SHAPE, CHUNKS, SHARDS = (36, 70, 90), (8, 32, 32), (16, 64, 64)
-
-
-def serializer(**configuration):
-    return {"name": "compresso", "configuration": configuration}
 
 
 def labels_of(shape, dtype, seed=0):
@@ -30,16 +27,10 @@ def labels_of(shape, dtype, seed=0):
     return palette[coarse[tuple(slice(n) for n in shape)]]
 
 
-def create(path, shape=SHAPE, dtype="uint64", **options):
-    options = {"chunks": CHUNKS, "shards": SHARDS, "serializer": serializer(depth=3)} | options
-    return zarr.create_array(path, shape=shape, dtype=dtype, compressors=None, **options)
-
-
-def regions(shape, step):
-    starts = np.ndindex(*[-(-n // s) for n, s in zip(shape, step, strict=True)])
-    return [
-        tuple(slice(i * s, (i + 1) * s) for i, s in zip(at, step, strict=True)) for at in starts
-    ]
+def create(path, dtype="uint64", configuration=None, **options):
+    codec = {"name": "compresso", "configuration": configuration or {"depth": 3}}
+    options = {"chunks": CHUNKS, "shards": SHARDS, "serializer": codec} | options
+    return zarr.create_array(path, shape=SHAPE, dtype=dtype, compressors=None, **options)
 
 
 def copy_region(source, target, region):
@@ -53,7 +44,8 @@ def sum_region(path, region):
 def threads_and_processes(folder):
     labels = labels_of(SHAPE, "uint64")
     np.save(folder / "labels.npy", labels)
-    parts = regions(SHAPE, SHARDS)
+    starts = itertools.product(*map(range, (0, 0, 0), SHAPE, SHARDS))
+    parts = [tuple(map(slice, at, np.add(at, SHARDS))) for at in starts]
     array = create(str(folder / "threads.zarr"))
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda region: array.__setitem__(region, labels[region]), parts))
@@ -74,7 +66,7 @@ def parts(folder):
     for name, options in {
         "sharded": {},
         "plain": {"shards": None, "chunks": (16, 70, 90)},
-        "whole": {"serializer": serializer(encoding="cpso", compression="lzma:preset=1")},
+        "whole": {"configuration": {"encoding": "cpso", "compression": "lzma:preset=1"}},
     }.items():
         array = create(str(folder / f"{name}.zarr"), **options)
         array[:] = labels
@@ -83,10 +75,6 @@ def parts(folder):
             assert np.array_equal(array[low:high, 5:40], labels[low:high, 5:40])
         assert np.array_equal(array[17], labels[17])
         assert np.array_equal(array[1:30:5, ::3, 4], labels[1:30:5, ::3, 4])
-        rows = [3, 4, 19, 30]
-        assert np.array_equal(
-            array.oindex[rows, :, [1, 50]], labels[np.ix_(rows, range(70), [1, 50])]
-        )
         points = tuple(random.integers(0, n, 20) for n in SHAPE)
         assert np.array_equal(array.vindex[points], labels[points])
 
@@ -101,7 +89,6 @@ def xarray(folder):
     found = xr.open_zarr(str(folder / "x.zarr"), consolidated=False)["seg"]
     assert found.dims == ("z", "y", "x")
     assert np.array_equal(found[5:9].values, labels[5:9])
-    assert int((found == labels[0, 0, 0]).sum()) == int((labels == labels[0, 0, 0]).sum())
 
 
 def dask(folder):
@@ -111,20 +98,11 @@ def dask(folder):
     array = create(str(folder / "d.zarr"), dtype="uint32")
     da.store(da.from_array(labels, chunks=SHARDS), array, lock=False)
     found = da.from_zarr(str(folder / "d.zarr"))
-    assert np.array_equal(found.compute(scheduler="threads"), labels)
-    assert int((found > 5).sum().compute(scheduler="processes", num_workers=2)) == int(
-        (labels > 5).sum()
-    )
-
-
-def main():
-    folder = Path(sys.argv[1])
-    for step in (threads_and_processes, parts):
-        step(folder)
-    for name in sys.argv[2:]:
-        globals()[name](folder)
-    print("ok")
+    for scheduler in ("threads", "processes"):
+        assert np.array_equal(found.compute(scheduler=scheduler, num_workers=2), labels)
 
 
 if __name__ == "__main__":
-    main()
+    for name in ("threads_and_processes", "parts", *sys.argv[2:]):
+        globals()[name](Path(sys.argv[1]))
+    print("ok")
