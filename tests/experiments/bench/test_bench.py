@@ -36,12 +36,11 @@ def run_bench(*words):
 
 
 def test_the_command_prints_a_table_and_draws_a_figure_per_dtype(tmp_path):
-    words = ["phantom:size=64x64x8,bits=32", "--encodings", "compresso,neuroglancer"]
-    words += ["--no-commands", "--runs", "1", "--dtype", "uint32", "--dtype", "uint64"]
-    done = run_bench(*words, "--figures", tmp_path)
+    words = ["phantom:size=64x64x8,bits=32", "--encodings", "compresso,neuroglancer", "--runs", 1]
+    words += ["--no-commands", "--dtype", "uint32", "--dtype", "uint64", "--figures", tmp_path]
+    done = run_bench(*words)
     assert done.exit_code == 0, done.output
     for dtype in ("uint32", "uint64"):
-        assert f"(synthetic), 64 x 64 x 8 {dtype}, " in done.output
         assert (tmp_path / f"bench_{dtype}.svg").exists()
     for title in ("memory copy", "compresso", "compresso, 2 threads", "neuroglancer"):
         assert done.output.count(f"\n| {title} | ") == 2
@@ -61,7 +60,6 @@ def test_quick_changes_only_defaults(monkeypatch, tmp_path):
 
 
 def test_every_round_measures_all_but_what_fails(tmp_path):
-    """An encoding whose label is too large, and two packages."""
     labels = np.full((1, 4, 4), 2**64 - 1, np.uint64)
     chosen = [encodings.parse(name) for name in ("compresso", "cpso")]
     said = []
@@ -129,12 +127,11 @@ def test_the_figure_has_a_row_per_codec(tmp_path):
         assert text.count(f">{label}<") == 1
 
 
-@pytest.mark.parametrize("labels", [[[[1, 2**32]]], np.zeros((0, 1, 1), int)])
-def test_labels_that_cannot_be_measured_are_refused(tmp_path, labels):
-    np.save(tmp_path / "x.npy", labels)
-    done = run_bench(tmp_path / "x.npy", "--dtype", "uint32", "--figures", tmp_path)
-    assert done.exit_code == 1
-    assert done.stderr.startswith("Error: ")
+def test_labels_that_cannot_be_measured_are_refused(tmp_path):
+    for labels in ([[[1, 2**32]]], np.zeros((0, 1, 1), int)):
+        np.save(tmp_path / "x.npy", labels)
+        done = run_bench(tmp_path / "x.npy", "--dtype", "uint32", "--figures", tmp_path)
+        assert (done.exit_code, done.stderr[:7]) == (1, "Error: ")
 
 
 def test_whole_commands(monkeypatch):

@@ -4,18 +4,16 @@ import os
 import threading
 import time
 
-import numpy as np
-
 from experiments.measure import Clock, clock, rounds
 from experiments.measure.clock import state, surroundings
 
 
 def test_every_round_has_every_item():
     order = list(rounds("ABCDEFGH", 6))
-    assert [run for run, _ in order] == [run for run in range(1, 7) for _ in range(8)]
-    drawn = ["".join(item for run, item in order if run == number) for number in range(1, 7)]
-    assert {"".join(sorted(part)) for part in drawn} == {"ABCDEFGH"}
-    assert len(set(drawn)) == 6
+    drawn = [order[at : at + 8] for at in range(0, 48, 8)]
+    for run, part in enumerate(drawn, 1):
+        assert sorted(part) == [(run, item) for item in "ABCDEFGH"]
+    assert len({"".join(item for _, item in part) for part in drawn}) == 6
     assert order == list(rounds("ABCDEFGH", 6))
     assert order != list(rounds("ABCDEFGH", 6, seed=1))
     assert [item for _, item in rounds("DCBA", 1, seed=5)] == list("DCBA")
@@ -26,9 +24,6 @@ def test_a_clock_adds_up():
     assert watch.time("a", lambda x: x + 1, 2) == 3
     watch.time("a", time.sleep, 0.02)
     assert watch.seconds["a_s"] > 0.02
-    made = watch.touched((3, 4), np.uint16)
-    assert (made.shape, made.dtype, made.sum()) == ((3, 4), np.uint16, 0)
-    assert list(watch.ns) == ["a", "new_memory"]
 
 
 def test_a_shared_clock_divides_the_elapsed_time():

@@ -60,7 +60,6 @@ def test_the_grid_measures_in_rounds(tmp_path):
     assert dataset.count == 1
     table = records.read(tmp_path / "r.csv")
     assert table["compression"].tolist() == [row["compression"] for row, _ in rows]
-    assert set(table["worker"]) == {""}
     assert measured(tmp_path / "r.csv", methods, [dataset], runs=3, resume=True)[0][1] is False
     assert dataset.count == 2  # each grid reads the labels again
 
@@ -93,7 +92,7 @@ def test_failures_cost_only_their_rows(tmp_path):
     methods = [Method(Buggy(), NONE), Method(RAW, ZLIB)]
     rows = [row["status"] for row, _ in measured(tmp_path / "r.csv", methods, [broken, Memory()])]
     assert rows[0] == rows[1]
-    assert rows[0].startswith("error: ZeroDivisionError: division by zero (test_grid.py:")
+    assert rows[0].startswith("error: ZeroDivisionError: division by zero")
     assert broken.count == 1
     assert [status[:17] for status in rows[2:]] == ["error: IndexError", "ok"]
     rows = measured(tmp_path / "r.csv", methods, isolated=True)
@@ -159,7 +158,7 @@ def until(condition):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_grid_leaves_no_process(tmp_path, number):
-    words = ["none", "zopfli", "phantom:size=512x512x64", "--isolate", "--no-plot"]
+    words = ["none", "zopfli", "phantom:size=256x256x64", "--isolate", "--no-plot"]
     process = started(*words, "--csv", tmp_path / "r.csv")
     (child,) = until(psutil.Process(process.pid).children)
     time.sleep(0.5)  # it has begun to compress

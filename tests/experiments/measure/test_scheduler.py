@@ -11,8 +11,7 @@ import pytest
 
 from tests.helpers import stores
 from tests.helpers.clusters import cluster, ended
-from tests.helpers.commands import run_here
-from tests.helpers.paths import ROOT
+from tests.helpers.commands import RUN, run_here
 
 pytest.importorskip("distributed", reason="needs the package dask[distributed]")
 
@@ -39,7 +38,7 @@ def test_a_killed_worker_loses_no_row(tmp_path):
     output = tmp_path / "there.csv"
     with cluster(tmp_path) as (address, (_, *workers)):
         words = [*GRID, *CHUNKS, "--scheduler", address, "--csv", str(output)]
-        command = [sys.executable, str(ROOT / "run.py"), *words]
+        command = [sys.executable, RUN, *words]
         with ended(subprocess.Popen(command, stdout=subprocess.DEVNULL)) as process:
             worker_id = killed_in_the_middle(output, workers, process)
             assert process.wait(timeout=120) == 0
@@ -52,8 +51,6 @@ def test_a_killed_worker_loses_no_row(tmp_path):
     assert str(worker_id) in pids
     totals = table[table["chunk"] == ""].set_index(["encoding", "run"])
     chunks = table[table["chunk"] != ""].groupby(["encoding", "run"])
-    assert set(totals["part"]) == {"in chunks of 64x64x16"}
-    assert set(totals["shape"]) == {"40x150x200"}
     assert set(totals["raw_bytes"]) == {8 * 40 * 150 * 200}
     for name in ("compressed_bytes", "encode_s"):
         assert totals[name].to_dict() == pytest.approx(chunks[name].sum().to_dict())
@@ -98,7 +95,6 @@ def test_chunks_without_a_scheduler_and_a_damaged_chunk(tmp_path):
     assert list(table["chunk"]) == [*boxes, ""]
     assert list(table["shape"]) == [*(["5x30x16", "5x30x16", "5x30x8"] * 4), "20x30x40"]
     assert list(table["native_bytes"]) == [*([9600, 9600, 4800] * 4), volume.nbytes]
-    assert table["worker"].iloc[-1] == "1 worker"
     (source / "c/1/0/0").write_bytes(b"rubbish")
     done = run_here(*words)
     assert done.returncode == 1
@@ -113,8 +109,7 @@ def test_chunks_without_a_scheduler_and_a_damaged_chunk(tmp_path):
 def test_ctrl_c_ends_the_workers(tmp_path):
     output = tmp_path / "r.csv"
     words = ["none", "bz2", "pattern:size=256x256x256", "--chunks", "32x32x32", "--no-plot"]
-    command = [sys.executable, str(ROOT / "run.py"), *words, "--csv", str(output)]
-    command += ["--scheduler", "processes:2"]
+    command = [sys.executable, RUN, *words, "--csv", str(output), "--scheduler", "processes:2"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with ended(subprocess.Popen(command, start_new_session=True, **pipes)) as process:
         while not output.exists() and process.poll() is None:
