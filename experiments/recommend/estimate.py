@@ -56,14 +56,39 @@ def estimate_size(method: Method, sample: Sample, stacked: int) -> Interval:
 
     ``stacked`` are the bytes of all chunks in one stack.
     """
-    rest = blank_size(method, sample)
-    if not sample.content.share:
+    chunks, content, rest = sample.chunks, sample.content, blank_size(method, sample)
+    if not content.share:
         return Interval(rest.value, math.nan, math.nan)
-    found = _content_size(method, sample, stacked)
-    expected = found.value + rest.value
-    low = math.hypot(found.value - found.low, rest.value - rest.low)
-    high = math.hypot(found.high - found.value, rest.high - rest.value)
-    return Interval(expected, expected - low, expected + high)
+    deepest = (len(chunks) - 1).bit_length()
+    depths = sorted({1, *(1 << power for power in range(max(0, deepest - 2), deepest))})
+    few = chunks[:: max(1, len(chunks) // CUT_CHUNKS)]
+    axes = [a for a, share in enumerate(content.joined) if share and few[0].shape[a] > 1]
+    jobs = [(f"{n} at once", chunks[i : i + n]) for n in depths for i in range(0, len(chunks), n)]
+    jobs += [("uncut", few), *((f"cut along {axis}", _cut(few, axis)) for axis in axes)]
+    threads = min(THREADS, cores(0))
+    measured = on_threads(lambda job: size(method, stack(job[1])), jobs, threads)
+    sizes = pd.Series(measured, [name for name, _ in jobs], float)
+    times = content.share * sample.volume.voxels / sum(map(np.size, chunks))
+    grown = [*(sizes[[f"{n} at once"]].sum() for n in depths), stacked]
+    savings = [_growth(grown[-3:], math.log2(max(1.0, times)))]
+    for axis in axes:
+        odd = few[0].shape[axis] / (few[0].shape[axis] // 2 * 2)
+        cost = max(0.0, odd * sizes[f"cut along {axis}"] / sizes["uncut"] - 1)
+        factors = (factor * cost * content.joined[axis] for factor in (SAVED, MOST_SAVED))
+        here, most = (math.log1p(-min(0.75, factor)) for factor in factors)
+        savings.append((here, most))
+    alone = sizes[["1 at once"]].to_numpy()
+    weighted = alone * content.weights
+    found = stacked * times * math.exp(sum(here for here, _ in savings))
+    found *= float(weighted.sum() / alone.sum())
+    spread = _spread(weighted, sample)
+    sides = math.log(content.share / content.low), math.log(content.high / content.share)
+    low = math.hypot(spread, LEAST_ERROR, sides[0], *(here - most for here, most in savings))
+    high = math.hypot(spread, LEAST_ERROR, sides[1], *(here for here, _ in savings))
+    less = math.hypot(found * -math.expm1(-low), rest.value - rest.low)
+    more = math.hypot(found * math.expm1(high), rest.high - rest.value)
+    expected = found + rest.value
+    return Interval(expected, expected - less, expected + more)
 
 
 def blank_size(method: Method, sample: Sample) -> Interval:
@@ -89,38 +114,6 @@ def blank(sample: Sample, deeper: int = 1, wider: int = 1) -> Labels:
     side = math.isqrt(sample.volume.voxels // (64 * depth))
     side = min(most, max(64, side // 8 * 8))
     return np.full((deeper * depth, side, wider * side), sample.content.label, sample.volume.dtype)
-
-
-def _content_size(method: Method, sample: Sample, stacked: int) -> Interval:
-    """Estimate the bytes of the part of the volume that the chunks stand for."""
-    chunks, content = sample.chunks, sample.content
-    deepest = (len(chunks) - 1).bit_length()
-    depths = sorted({1, *(1 << power for power in range(max(0, deepest - 2), deepest))})
-    few = chunks[:: max(1, len(chunks) // CUT_CHUNKS)]
-    axes = [a for a, share in enumerate(content.joined) if share and few[0].shape[a] > 1]
-    jobs = [(f"{n} at once", chunks[i : i + n]) for n in depths for i in range(0, len(chunks), n)]
-    jobs += [("uncut", few), *((f"cut along {axis}", _cut(few, axis)) for axis in axes)]
-    threads = min(THREADS, cores(0))
-    measured = on_threads(lambda job: size(method, stack(job[1])), jobs, threads)
-    sizes = pd.Series(measured, [name for name, _ in jobs], float)
-    times = content.share * sample.volume.voxels / sum(map(np.size, chunks))
-    grown = [*(sizes[[f"{n} at once"]].sum() for n in depths), stacked]
-    savings = [_growth(grown[-3:], math.log2(max(1.0, times)))]
-    for axis in axes:
-        odd = few[0].shape[axis] / (few[0].shape[axis] // 2 * 2)
-        cost = max(0.0, odd * sizes[f"cut along {axis}"] / sizes["uncut"] - 1)
-        factors = (factor * cost * content.joined[axis] for factor in (SAVED, MOST_SAVED))
-        expected, most = (math.log1p(-min(0.75, factor)) for factor in factors)
-        savings.append((expected, most))
-    alone = sizes[["1 at once"]].to_numpy()
-    weighted = alone * content.weights
-    found = stacked * times * math.exp(sum(expected for expected, _ in savings))
-    found *= float(weighted.sum() / alone.sum())
-    spread = _spread(weighted, sample)
-    sides = math.log(content.share / content.low), math.log(content.high / content.share)
-    low = math.hypot(spread, LEAST_ERROR, sides[0], *(here - most for here, most in savings))
-    high = math.hypot(spread, LEAST_ERROR, sides[1], *(expected for expected, _ in savings))
-    return Interval(found, found * math.exp(-low), found * math.exp(high))
 
 
 def _cut(chunks: Sequence[Labels], axis: int) -> list[Labels]:
