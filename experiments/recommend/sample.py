@@ -54,7 +54,7 @@ class Positions:
     def __init__(self, shape: Shape, chunk: Shape) -> None:
         self.shape, self.chunk = shape, chunk
         self.across = tuple(-(-n // c) for n, c in zip(shape, chunk, strict=True))
-        #: Of those that may have several labels.
+        #: The positions that may have several labels.
         self.numbers: Sequence[int] | NDArray[np.intp] = range(math.prod(self.across))
 
     def __len__(self) -> int:
