@@ -36,16 +36,13 @@ def train(volumes: Sequence[Labels]) -> NDArray[np.uint32]:
     counters = np.full(start.COUNTERS, FRESH, np.uint32)
     for volume in volumes:
         pictures = np.ascontiguousarray(volume[::4])
-        parts = [(volume, side, choose_3d) for side in SIDES] + [(pictures, SIDES[-1], _in_2d)]
+        parts = [(volume, side, choose_3d) for side in SIDES]
+        parts.append((pictures, SIDES[-1], lambda group: np.zeros(len(group), np.uint8)))
         for labels, side, choose in parts:
             for box in boxes_of(labels.shape, (side, side, side)):
                 tile = Tile(*itertools.chain(*box))
                 Encoder(labels, tile, 1, counters, 8 * tile.voxels, choose).run()
     return counters
-
-
-def _in_2d(group: Labels) -> Labels:
-    return np.zeros(len(group), np.uint8)
 
 
 @click.command(cls=Program)
