@@ -35,82 +35,78 @@ from experiments.text import markdown
 Spans = list[tuple[int, int]]
 
 
-def _nrrd(path: Path, labels: Labels, encoding: str) -> None:
-    nrrd.write(str(path), labels, {"encoding": encoding}, index_order="C")
-
-
-def _after_header(path: Path) -> Spans:
-    data = path.read_bytes()
-    return [(data.index(b"\n\n") + 2, len(data))]
-
-
-def _nifti(path: Path, labels: Labels) -> None:
-    nibabel.Nifti1Image(labels.T, np.eye(4), dtype=labels.dtype).to_filename(path)
-
-
-def _hdf5(path: Path, labels: Labels, version: str = "earliest", **packing: Any) -> None:
-    with h5py.File(path, "w", libver=version) as file:
-        chunks = (1, *labels.shape[1:]) if packing else None
-        file.create_dataset("main", data=labels, chunks=chunks, **packing)
-
-
-def _hdf5_chunks(path: Path) -> Spans:
-    with h5py.File(path) as file:
-        stored = file["main"].id
-        chunks = [stored.get_chunk_info(number) for number in range(stored.get_num_chunks())]
-        return [(chunk.byte_offset, chunk.byte_offset + chunk.size) for chunk in chunks]
-
-
-def _tiff(path: Path, labels: Labels, **options: Any) -> None:
-    tifffile.imwrite(path, labels, photometric="minisblack", **options)
-
-
-def _tiff_strips(path: Path) -> Spans:
-    with tifffile.TiffFile(path) as file:
-        strips = [s for p in file.pages for s in zip(p.dataoffsets, p.databytecounts, strict=True)]
-        return [(at, at + size) for at, size in strips]
-
-
-class Source(NamedTuple):
-    """A kind of file: its ending, how it is written, and its ranges that are under a checksum."""
-
-    ending: str
-    write: Callable[[Path, Labels], object]
-    checked: Callable[[Path], Spans] | None = None
-
-
 PLAIN: Any = {"metadata": None}
 IMAGEJ: Any = {"imagej": True, "metadata": {"axes": "ZYX"}}
 OME: Any = {"ome": True, "metadata": {"axes": "ZYX"}}
 GZIP: Any = {"compression": "gzip"}
 ZLIB: Any = {"compression": "zlib"}
-SOURCES = {
-    "npy": Source(".npy", np.save),
-    "npy-fortran": Source(".npy", lambda path, labels: np.save(path, np.asfortranarray(labels))),
-    "nrrd-raw": Source(".nrrd", partial(_nrrd, encoding="raw")),
-    "nrrd-text": Source(".nrrd", partial(_nrrd, encoding="text")),
-    "nrrd-gzip": Source(".nrrd", partial(_nrrd, encoding="gzip"), _after_header),
-    "nrrd-bz2": Source(".nrrd", partial(_nrrd, encoding="bz2"), _after_header),
-    "nii": Source(".nii", _nifti),
-    "nii-gz": Source(".nii.gz", _nifti, lambda path: [(10, path.stat().st_size)]),
-    "h5": Source(".h5", _hdf5),
-    "h5-lzf": Source(".h5", partial(_hdf5, compression="lzf")),
-    "h5-gzip": Source(".h5", partial(_hdf5, shuffle=True, **GZIP), _hdf5_chunks),
-    "h5-fletcher32": Source(".h5", partial(_hdf5, fletcher32=True), _hdf5_chunks),
-    "h5-latest-gzip": Source(".h5", partial(_hdf5, version="latest", **GZIP), _hdf5_chunks),
-    "tif": Source(".tif", partial(_tiff, **PLAIN)),
-    "tif-imagej": Source(".tif", partial(_tiff, **IMAGEJ)),
-    "tif-ome": Source(".ome.tif", partial(_tiff, **OME)),
-    "tif-lzw": Source(".tif", partial(_tiff, compression="lzw", **OME)),
-    "tif-packbits": Source(".tif", partial(_tiff, compression="packbits", rowsperstrip=5)),
-    "tif-zlib": Source(".tif", partial(_tiff, **PLAIN, **ZLIB), _tiff_strips),
-    "tif-tiles-zlib": Source(".tif", partial(_tiff, tile=(16, 16), **ZLIB), _tiff_strips),
-    "tif-imagej-zlib": Source(".tif", partial(_tiff, **IMAGEJ, **ZLIB), _tiff_strips),
-    "tif-ome-zlib": Source(".ome.tif", partial(_tiff, **OME, **ZLIB), _tiff_strips),
-    "tif-own": Source(
-        ".tif", lambda path, labels: volumes.write(path, volumes.of_array(labels)), _tiff_strips
-    ),
+#: Kinds of files: the ending, whether the labels are under a checksum, and the writer's options.
+SOURCES: dict[str, tuple[str, bool, dict[str, Any]]] = {
+    "npy": (".npy", False, {}),
+    "npy-fortran": (".npy", False, {"order": "F"}),
+    "nrrd-raw": (".nrrd", False, {"encoding": "raw"}),
+    "nrrd-text": (".nrrd", False, {"encoding": "text"}),
+    "nrrd-gzip": (".nrrd", True, {"encoding": "gzip"}),
+    "nrrd-bz2": (".nrrd", True, {"encoding": "bz2"}),
+    "nii": (".nii", False, {}),
+    "nii-gz": (".nii.gz", True, {}),
+    "h5": (".h5", False, {}),
+    "h5-lzf": (".h5", False, {"compression": "lzf"}),
+    "h5-gzip": (".h5", True, {"shuffle": True, **GZIP}),
+    "h5-fletcher32": (".h5", True, {"fletcher32": True}),
+    "h5-latest-gzip": (".h5", True, {"libver": "latest", **GZIP}),
+    "tif": (".tif", False, PLAIN),
+    "tif-imagej": (".tif", False, IMAGEJ),
+    "tif-ome": (".ome.tif", False, OME),
+    "tif-lzw": (".tif", False, {"compression": "lzw", **OME}),
+    "tif-packbits": (".tif", False, {"compression": "packbits", "rowsperstrip": 5}),
+    "tif-zlib": (".tif", True, PLAIN | ZLIB),
+    "tif-tiles-zlib": (".tif", True, {"tile": (16, 16), **ZLIB}),
+    "tif-imagej-zlib": (".tif", True, IMAGEJ | ZLIB),
+    "tif-ome-zlib": (".ome.tif", True, OME | ZLIB),
+    "tif-own": (".tiff", True, {}),
 }
+
+
+def write(path: Path, labels: Labels, options: dict[str, Any]) -> None:
+    """Write labels to a file in the format of its ending; our own writer has ``.tiff``."""
+    match path.suffix:
+        case ".npy":
+            np.save(path, labels.copy(**options))
+        case ".nrrd":
+            nrrd.write(str(path), labels, options, index_order="C")
+        case ".nii" | ".gz":
+            nibabel.Nifti1Image(labels.T, np.eye(4), dtype=labels.dtype).to_filename(path)
+        case ".h5":
+            packing = {"libver": "earliest", **options}
+            with h5py.File(path, "w", libver=packing.pop("libver")) as file:
+                chunks = (1, *labels.shape[1:]) if packing else None
+                file.create_dataset("main", data=labels, chunks=chunks, **packing)
+        case ".tif":
+            tifffile.imwrite(path, labels, photometric="minisblack", **options)
+        case _:
+            volumes.write(path, volumes.of_array(labels))
+
+
+def checked(path: Path) -> Spans:
+    """The parts of a file that are under a checksum."""
+    size = path.stat().st_size
+    match path.suffix:
+        case ".nrrd":
+            return [(path.read_bytes().index(b"\n\n") + 2, size)]
+        case ".gz":
+            return [(10, size)]
+        case ".h5":
+            with h5py.File(path) as file:
+                stored = file["main"].id
+                chunks = [stored.get_chunk_info(i) for i in range(stored.get_num_chunks())]
+                parts = [(chunk.byte_offset, chunk.size) for chunk in chunks]
+        case _:
+            with tifffile.TiffFile(path) as file:
+                pairs = ((page.dataoffsets, page.databytecounts) for page in file.pages)
+                parts = [part for pair in pairs for part in zip(*pair, strict=True)]
+    return [(at, at + nbytes) for at, nbytes in parts]
+
 
 TIMEOUT = 60.0  # seconds for one input
 MEMORY = 12 << 30  # bytes of a worker, so that a bomb is a crash
@@ -176,9 +172,9 @@ def encoded(name: str, labels: Labels, folder: Path) -> Input:
         stream = bytes(encoding.encode(labels))
         decode = partial(encoding.decode, shape=labels.shape, dtype=labels.dtype)
         return Input(stream, decode, compresso.DecodeError, [(0, len(stream))])
-    source = SOURCES[first]
-    path = folder / f"x{source.ending}"
-    source.write(path, labels)
+    ending, sound, options = SOURCES[first]
+    path = folder / f"x{ending}"
+    write(path, labels, options)
 
     def read(data: bytes) -> Labels:
         path.write_bytes(data)
@@ -186,8 +182,8 @@ def encoded(name: str, labels: Labels, folder: Path) -> Input:
             depth = min(reader.shape[0], 99)  # a header may claim millions
             return np.concatenate([reader.read(z, z + 3) for z in range(0, depth, 3)])
 
-    checked = source.checked(path) if source.checked else []
-    return Input(path.read_bytes(), read, compresso.FileError, checked)
+    spans = checked(path) if sound else []
+    return Input(path.read_bytes(), read, compresso.FileError, spans)
 
 
 def serve(name: str, labels: Labels, folder: Path, connection: Connection) -> None:
