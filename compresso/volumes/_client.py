@@ -156,7 +156,8 @@ def tensorstore() -> Any:
 @contextmanager
 def _quiet(kvstore: dict[str, Any]) -> Iterator[None]:
     """Discard warnings about credentials, which public data in a cloud does not need."""
-    if kvstore.get("driver") not in ("gcs", "s3"):
+    layers = [kvstore, *(layer["base"] for layer in kvstore.get("layers", ()))]
+    if not {"gcs", "s3"} & {layer["driver"] for layer in layers}:
         yield
         return
     sys.stderr.flush()

@@ -234,8 +234,9 @@ def locate(text: str) -> Location:
         raise FileError(f"{text}: not an address that TensorStore knows ({reason})") from None
     driver = spec["driver"]
     possible = possible or [kind for kind in kinds() if driver in ("auto", kind.driver)]
-    if possible and (path := kvstore.get("path")):  # the root of a bucket has none
-        kvstore["path"] = path.rstrip("/") + "/"
+    if possible:
+        path = kvstore.get("path", "")  # empty for the root of a bucket
+        kvstore["path"] = path and path.rstrip("/") + "/"
     return Location(kvstore, possible, driver, selection)
 
 

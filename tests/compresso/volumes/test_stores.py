@@ -146,8 +146,10 @@ def test_selections_that_make_no_sense(tmp_path, chosen):
 
 def test_roots(tmp_path):
     folder = zarr_array(tmp_path / "seg", SEG)
-    shutil.make_archive(str(tmp_path / "packed"), "zip", folder)
-    same(f"file://{tmp_path}/packed.zip|zip:|zarr3:", SEG)
+    other = depots.precomputed(tmp_path / "other", SEG)
+    for path, driver in ((folder, "zarr3"), (other, "neuroglancer-precomputed")):
+        shutil.make_archive(str(path), "zip", path)
+        same(f"file://{path}.zip|zip:|{driver}:", SEG)
     with depots.serving(folder) as address:
         for text in (f"{address}|zarr3:", f"{address}/|zarr3:", address):
             same(text, SEG)
