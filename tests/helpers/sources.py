@@ -4,7 +4,7 @@ import numpy as np
 
 from compresso import volumes
 from compresso.errors import FileError
-from experiments.checks.corruption import SOURCES
+from experiments.checks.corruption import SOURCES, write
 from tests.helpers.program import invoke
 
 run = invoke
@@ -13,9 +13,9 @@ LABELS = np.repeat(np.arange(6 * 12 * 5, dtype=np.uint16).reshape(6, 12, 5) // 7
 
 def written(folder, name, labels=LABELS):
     """Write a file of one kind of ``SOURCES``."""
-    source = SOURCES[name]
-    path = folder / f"labels{source.ending}"
-    source.write(path, labels)
+    ending, _, options = SOURCES[name]
+    path = folder / f"labels{ending}"
+    write(path, labels, options)
     return path
 
 
