@@ -123,9 +123,6 @@ class ChunkFormat:
         """Decode a whole chunk; raises DecodeError for anything that is not one."""
         view = memoryview(data).cast("B")
         head, bodies = view[: self.head_bytes], view[self.head_bytes :]
-        size = sum(self._read_head(head)[0]["body"].tolist())
-        if len(bodies) != size:
-            raise DecodeError(f"chunk: {len(bodies)} bytes instead of {size} after its head")
         return self._decode(head, bodies, 0, self.shape_zyx[0]).reshape(self.shape)
 
     def span(self, head: Buffer, first: int, last: int) -> tuple[int, int]:
@@ -159,6 +156,8 @@ class ChunkFormat:
                 decode_group(self.codec.method, group, part, span, out, z0, shift)
             except DecodeError as error:
                 raise DecodeError(f"chunk: {error}") from None
+        if view:
+            raise DecodeError(f"chunk: {len(view)} bytes follow its end")
         return out.astype(self.dtype, copy=False)
 
     def _read_head(self, data: Buffer) -> tuple[NDArray[Any], int]:

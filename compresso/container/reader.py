@@ -19,7 +19,7 @@ from compresso.codec import ignore
 from compresso.container import layout
 from compresso.container.group import GroupRecord, decode_group
 from compresso.errors import DecodeError, FileError
-from compresso.parallel import Progress, in_order, shares
+from compresso.parallel import Progress, in_order, on_threads, shares
 
 STEP = 1 << 20  # bytes that are searched for a mark at once
 #: The heads of groups by their number, and where the body of each begins; in the order of the file.
@@ -138,9 +138,7 @@ class Reader:
             self.check_size(description.group_nbytes)
         out = np.empty(shape, dtype.newbyteorder("="))
         at_once, each = shares(threads, len(numbers))
-        with closing(in_order(partial(self._decode, out, z0, each), numbers, at_once)) as done:
-            for _ in done:
-                pass
+        on_threads(partial(self._decode, out, z0, each), numbers, at_once)
         return out.astype(dtype, copy=False)
 
     def groups(

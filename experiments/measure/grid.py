@@ -67,16 +67,16 @@ class Grid:
         first = [(1, method) for method in self.methods[: self.first]]
         others = [one for one in rounds(self.methods, self.runs, self.seed) if one not in first]
         orders = filter(None, (first, others))
-        try:
-            with open_scheduler(self.scheduler) as scheduler:
-                for order, (dataset, boxes) in product(orders, self._divided):
+        with open_scheduler(self.scheduler) as scheduler:
+            for order, (dataset, boxes) in product(orders, self._divided):
+                try:
                     for row, new in self._run(scheduler, dataset, boxes, order, past, announce):
                         if new:
                             records.append(self.output, row)
                         yield row, new
-                    _forget()
-        finally:  # an error or Ctrl-C must not keep a volume in memory
-            _forget()
+                finally:  # nothing must keep a volume in memory, after an error or Ctrl-C either
+                    _loaded.cache_clear()
+                    _opened.cache_clear()
 
     def _run(
         self,
@@ -231,9 +231,3 @@ def _opened(dataset: Dataset, token: str) -> tuple[Volume, ExitStack]:
     """A dataset's volume, and the context that keeps it open."""
     opened = ExitStack()
     return opened.enter_context(dataset.open()), opened
-
-
-def _forget() -> None:
-    """Free the volumes that this process keeps."""
-    _loaded.cache_clear()
-    _opened.cache_clear()
