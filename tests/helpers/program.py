@@ -6,6 +6,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
+from compresso.__main__ import main
 from tests.helpers.paths import ROOT
 
 PROGRAM = [sys.executable, "-m", "compresso"]
@@ -18,11 +19,9 @@ LIMITED = [
 ]
 
 
-def invoke(*words: object, code: int = 0, **options: Any) -> Result:
+def invoke(*words: object, code: int = 0, command: Any = main, **options: Any) -> Result:
     """Run a command in this process, which must end with this exit code."""
-    from compresso.__main__ import main
-
-    done = CliRunner().invoke(main, list(map(str, words)), catch_exceptions=False, **options)
+    done = CliRunner().invoke(command, list(map(str, words)), catch_exceptions=False, **options)
     assert done.exit_code == code, done.output
     return done
 

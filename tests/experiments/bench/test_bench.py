@@ -5,15 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from compresso import encodings
 from compresso.__main__ import main as compresso_main
 from experiments import HarnessError, bench
 from experiments.bench import report
-from experiments.commands import main
 from experiments.datasets import Dataset, LoadedVolume
 from experiments.datasets.synthetic import Phantom
+from tests.helpers.commands import run_here
 
 sys.path.append(str(Path(report.__file__).parent))
 
@@ -31,15 +30,10 @@ def interpreter(folder, *lines):
     return str(path)
 
 
-def run_bench(*words):
-    return CliRunner().invoke(main, ["bench", *map(str, words)])
-
-
 def test_the_command_prints_a_table_and_draws_a_figure_per_dtype(tmp_path):
     words = ["phantom:size=64x64x8,bits=32", "--encodings", "compresso,neuroglancer", "--runs", 1]
     words += ["--no-commands", "--dtype", "uint32", "--dtype", "uint64", "--figures", tmp_path]
-    done = run_bench(*words)
-    assert done.exit_code == 0, done.output
+    done = run_here("bench", *words)
     for dtype in ("uint32", "uint64"):
         assert (tmp_path / f"bench_{dtype}.svg").exists()
     for title in ("memory copy", "compresso", "compresso, 2 threads", "neuroglancer"):
@@ -54,8 +48,7 @@ def test_quick_changes_only_defaults(monkeypatch, tmp_path):
         return {"cpso": rows([1], [1])}
 
     monkeypatch.setattr(bench, "run", run)
-    done = run_bench("phantom:size=8x8x8,bits=32", "--quick", "--runs", 2, "--figures", tmp_path)
-    assert done.exit_code == 0, done.output
+    run_here("bench", "phantom:size=8x8x8,bits=32", "--quick", "--runs", 2, "--figures", tmp_path)
     assert asked == [(np.uint32, 2, 1)]
 
 
@@ -130,8 +123,8 @@ def test_the_figure_has_a_row_per_codec(tmp_path):
 def test_labels_that_cannot_be_measured_are_refused(tmp_path):
     for labels in ([[[1, 2**32]]], np.zeros((0, 1, 1), int)):
         np.save(tmp_path / "x.npy", labels)
-        done = run_bench(tmp_path / "x.npy", "--dtype", "uint32", "--figures", tmp_path)
-        assert (done.exit_code, done.stderr[:7]) == (1, "Error: ")
+        words = ["bench", tmp_path / "x.npy", "--dtype", "uint32", "--figures", tmp_path]
+        assert run_here(*words, code=1).stderr.startswith("Error: ")
 
 
 def test_whole_commands(monkeypatch):

@@ -5,10 +5,10 @@ import signal
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from experiments.checks import corruption
 from experiments.checks.corruption import SOURCES
+from tests.helpers.program import invoke
 
 LABELS = np.repeat(np.arange(24, dtype=np.uint16).reshape(2, 3, 4) // 5, 3, axis=2)
 
@@ -33,8 +33,7 @@ def test_damaged_source_files_are_refused_or_right(name):
 
 def test_the_table_has_a_line_per_codec():
     words = ["--count", "6", "--only", "container png none"]
-    done = CliRunner().invoke(corruption.main, words)
-    assert done.exit_code == 0, done.output
+    done = invoke(*words, command=corruption.main)
     assert done.output.splitlines()[-1].startswith("| container png none | 6 | ")
 
 

@@ -1,18 +1,17 @@
 """The checks of recommend: how often its interval holds, and whether it names the best."""
 
 import pytest
-from click.testing import CliRunner
 
 from experiments import records
 from experiments.checks import recommended
 from experiments.recommend.candidates import ARCHIVE, GENERAL, INTERACTIVE, Candidate, methods
+from tests.helpers.program import invoke
 from tests.helpers.rows import method, row
 
 
 def table(check, *words):
-    done = CliRunner().invoke(check, list(map(str, words)))
-    assert done.exit_code == 0, done.output
-    return [line.split(" | ") for line in done.stdout.splitlines()[2:]]
+    lines = invoke(*words, command=check).stdout.splitlines()
+    return [line.split(" | ") for line in lines[2:]]
 
 
 def test_samples_are_compared_with_the_volume(monkeypatch):

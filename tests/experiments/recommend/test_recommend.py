@@ -4,22 +4,22 @@ import importlib
 import json
 import shlex
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 import compresso
-from compresso.__main__ import main as program
 from compresso.text import method_name
 from compresso.volumes.volume import of_array
 from experiments import recommend, records
-from experiments.commands import main
 from experiments.datasets import Dataset
 from experiments.recommend import candidates
 from experiments.recommend.candidates import ARCHIVE, GENERAL, INTERACTIVE, PURPOSES, Candidate
 from experiments.recommend.estimate import size
 from experiments.recommend.sample import draw
+from tests.helpers.commands import run_here
+from tests.helpers.program import invoke
 from tests.helpers.rows import method
 from tests.helpers.rows import row as good_row
 
@@ -36,13 +36,7 @@ def few(monkeypatch):
 
 @pytest.fixture
 def run(tmp_path):
-    def run(*arguments, code=0):
-        words = ["recommend", *map(str, arguments), "--no-plot", "-o", str(tmp_path / "r.csv")]
-        result = CliRunner().invoke(main, words)
-        assert result.exit_code == code, result.output
-        return result
-
-    return run
+    return partial(run_here, "recommend", "--no-plot", "-o", tmp_path / "r.csv")
 
 
 def faked(monkeypatch, fake):
@@ -158,8 +152,7 @@ def test_the_printed_commands_work(tmp_path, run, few, monkeypatch, zarr):
     for name in ("archive", "random_access"):
         words = shlex.split(answers[name]["command"])
         assert words[0] == "compresso"
-        done = CliRunner().invoke(program, words[1:])
-        assert done.exit_code == 0, done.output
+        invoke(*words[1:])
     assert np.array_equal(compresso.loads((tmp_path / "my labels.cps").read_bytes()), labels)
     assert np.array_equal(zarr.open_array("my labels.zarr")[:], labels)
     names = {"compresso": compresso, "labels": labels, "zarr": zarr}
