@@ -22,7 +22,7 @@ from zarr.core.common import parse_named_configuration
 from zarr.registry import register_codec
 
 from compresso.container.chunk import ChunkCodec, ChunkFormat
-from compresso.errors import DecodeError, SpecError
+from compresso.errors import DecodeError, SpecError, naming
 
 
 @dataclass(frozen=True)
@@ -86,44 +86,34 @@ class CompressoCodec(ChunkCodec, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMi
     async def _decode_partial_single(
         self, byte_getter: ByteGetter, selection: Any, chunk_spec: ArraySpec
     ) -> NDBuffer | None:
-        try:
-            return await self._decode_part(byte_getter, selection, chunk_spec)
-        except DecodeError as error:
-            raise DecodeError(f"{_name(byte_getter)}: {error}") from error
-
-    async def _decode_part(
-        self, byte_getter: ByteGetter, selection: Any, chunk_spec: ArraySpec
-    ) -> NDBuffer | None:
+        # In a shard a chunk has no key, only numbers.
+        key = getattr(byte_getter, "path", "")
+        numbers = getattr(byte_getter, "chunk_coords", "")
         layout, prototype = self._layout(chunk_spec), chunk_spec.prototype
         part = _part(selection, layout) if len(layout.groups) > 1 else None
-        if part is None:
-            data = await byte_getter.get(prototype)
-            if data is None:
-                return None
-            labels = await asyncio.to_thread(layout.decode, data.as_buffer_like())
-        else:
-            first, last, selection = part
-            head = await byte_getter.get(prototype, RangeByteRequest(0, layout.head_bytes))
-            if head is None:
-                return None
-            start = head.as_buffer_like()
-            span = RangeByteRequest(*layout.span(start, first, last))
-            body = await byte_getter.get(prototype, span)
-            if body is None:
-                raise DecodeError("chunk: it was deleted while being read")
-            steps = body.as_buffer_like(), first, last
-            labels = await asyncio.to_thread(layout.decode_steps, start, *steps)
+        with naming(key or f"chunk {numbers} of a shard"):
+            if part is None:
+                data = await byte_getter.get(prototype)
+                if data is None:
+                    return None
+                labels = await asyncio.to_thread(layout.decode, data.as_buffer_like())
+            else:
+                first, last, selection = part
+                head = await byte_getter.get(prototype, RangeByteRequest(0, layout.head_bytes))
+                if head is None:
+                    return None
+                start = head.as_buffer_like()
+                span = RangeByteRequest(*layout.span(start, first, last))
+                body = await byte_getter.get(prototype, span)
+                if body is None:
+                    raise DecodeError("chunk: it was deleted while being read")
+                steps = body.as_buffer_like(), first, last
+                labels = await asyncio.to_thread(layout.decode_steps, start, *steps)
         return prototype.nd_buffer.from_numpy_array(np.asarray(labels[selection]))
 
 
 # For installations without entry points, such as a copy of the source.
 register_codec("compresso", CompressoCodec)
-
-
-def _name(byte_getter: ByteGetter) -> str:
-    """The key of a chunk in its store, or its numbers in a shard."""
-    key: str = getattr(byte_getter, "path", "")
-    return key or f"chunk {getattr(byte_getter, 'chunk_coords', '')} of a shard"
 
 
 def _part(selection: Any, layout: ChunkFormat) -> tuple[int, int, Any] | None:

@@ -114,7 +114,7 @@ class Grid:
                     row = past[records.key(row)] | {"dataset": dataset.name}
                 elif self.scheduler or self.chunks:
                     row |= {"worker": worker, "session": records.environment()["session"]}
-                if isolate.hopeless(row):
+                if row["status"].partition(":")[0] in (Outcome.TIMEOUT, Outcome.CRASH):
                     given_up[method] = row["status"]
                 if sum(row.get(name) or 0 for name in SECONDS) > self.patience:
                     slow.add(method)

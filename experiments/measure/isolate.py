@@ -20,7 +20,7 @@ LONGEST_S = 1e6  # that the system can wait; it is eleven days
 def measure_isolated(volume: LoadedVolume, method: Method, run: int, timeout: float | None) -> Row:
     """Measure one run of a method in a new process, for at most ``timeout`` seconds.
 
-    The status of the row says if the process took too long or ended early (:func:`hopeless`).
+    The status of the row says if the process took too long or ended early.
     """
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
@@ -50,11 +50,6 @@ def measure_isolated(volume: LoadedVolume, method: Method, run: int, timeout: fl
         process.join()
         ours.close()
     return row
-
-
-def hopeless(row: Row) -> bool:
-    """Whether a run took too long or crashed, as all runs of its method would."""
-    return row["status"].partition(":")[0] in (Outcome.TIMEOUT, Outcome.CRASH)
 
 
 def _work(parent: int, pipe: Any, volume: LoadedVolume, method: Method, run: int) -> None:
