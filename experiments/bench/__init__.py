@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -94,10 +95,9 @@ def connect(volume: LoadedVolume, python: str | None) -> Iterator[dict[str, Meas
         path = Path(folder) / "labels.npy"
         np.save(path, volume.labels)
         command = [python, "-I", str(Path(__file__).with_name("other_codecs.py")), str(path)]
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         try:
-            process: Any = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
+            process: Any = subprocess.Popen(command, **pipes)
         except OSError as error:
             raise HarnessError(f"--peers {python}: cannot run it ({error.strerror})") from None
         try:
@@ -138,26 +138,24 @@ def whole_commands(labels: Labels, count: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.save(folder / "labels.npy", labels)
-        first = {command: _seconds(command, folder) for command in COMMANDS}
-        later: dict[str, list[float]] = {command: [] for command in COMMANDS}
+        seconds = {command: [_seconds(command, folder)] for command in COMMANDS}
         for _, command in rounds(list(COMMANDS), count):
-            later[command].append(_seconds(command, folder))
+            seconds[command].append(_seconds(command, folder))
     rows = []
-    for command, seconds in first.items():
-        found = interval(later[command])
+    for command, (first, *later) in seconds.items():
+        found = interval(later)
         speed = found.over(labels.size / 1e6).text("{:,.1f}".format)
-        rows.append([f"`{command}`", f"{seconds:.2f}", found.text(), speed])
+        rows.append([f"`{command}`", f"{first:.2f}", found.text(), speed])
     heads = ["`python -m compresso`", "first run, s", "later runs, s", "Mvoxel/s"]
     yield from markdown(heads, rows)
 
 
 def _seconds(command: str, folder: Path) -> float:
     """Run a command as a new process, whose compiled kernels are kept in the folder."""
-    clock = Clock()
     own = {"NUMBA_CACHE_DIR": str(folder / "kernels"), "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-m", "compresso", command, *COMMANDS[command]]
-    settings: Any = {"cwd": folder, "env": os.environ | own, "capture_output": True, "text": True}
-    done = clock.time("command", lambda: subprocess.run(words, **settings))
+    start = perf_counter()
+    done = subprocess.run(words, cwd=folder, env=os.environ | own, capture_output=True, text=True)
     if done.returncode:
         raise HarnessError(f"python -m compresso {command}: {done.stderr.strip()}")
-    return clock.seconds["command_s"]
+    return perf_counter() - start

@@ -13,7 +13,7 @@ from compresso.text import counted
 from experiments import figures
 from experiments.figures.style import Panel, dots
 from experiments.records import Row
-from experiments.records.intervals import UNKNOWN, Interval, interval
+from experiments.records.intervals import Interval, interval
 from experiments.records.results import MARK, NOTE, is_trained
 from experiments.text import markdown
 
@@ -53,31 +53,25 @@ def order(results: Results) -> Iterator[tuple[str, str]]:
 def table(voxels: int, results: Results) -> Iterator[str]:
     """Lines of Markdown: medians with 95% intervals, and ratios to the codec above."""
     heads = ["codec", *(f"{head}, Mvoxel/s" for head in STAGES.values()), "bits per voxel"]
-    compared = any(above for _, above in order(results))
-    if compared:
+    pairs = list(order(results))
+    if compared := any(above for _, above in pairs):
         yield "Lines with > are other packages. The last two columns say how many times as fast the"
         yield "codec above is, measured in the same rounds."
         yield ""
         heads += ["encode, times", "decode to a new array, times"]
-    yield from markdown(heads, _lines(voxels, results, compared))
-    if any(is_trained(rows[0]) for rows in results.values()):
-        yield from ("", f"{NOTE}.")
-
-
-def _lines(voxels: int, results: Results, compared: bool) -> Iterator[list[str]]:
-    for title, above in order(results):
-        rows = results[title]
+    lines = []
+    for title, above in pairs:
+        rows, others = results[title], results.get(above, [])
         size = rows[0].get("encoded_bytes")
         name = ("> " if above else "") + title + (MARK if is_trained(rows[0]) else "")
         speeds = [_text(speed(voxels, rows, stage), "{:,.0f}") for stage in STAGES]
-        columns = [name, *speeds, f"{8 * size / voxels:.3f}" if size else ""]
-        if compared and not above:
-            columns += ["", ""]
-        elif compared:
-            pairs = list(zip(rows, results[above], strict=False))
-            for stage in ("encode_s", "decode_new_s"):  # within each round
-                columns.append(_text(interval([a[stage] / b[stage] for a, b in pairs])))
-        yield columns
+        lines.append([name, *speeds, f"{8 * size / voxels:.3f}" if size else ""])
+        for stage in ("encode_s", "decode_new_s") if compared else ():
+            rounds = zip(rows, others, strict=False)
+            lines[-1].append(_text(interval([a[stage] / b[stage] for a, b in rounds])))
+    yield from markdown(heads, lines)
+    if any(is_trained(rows[0]) for rows in results.values()):
+        yield from ("", f"{NOTE}.")
 
 
 def _text(found: Interval, form: str = "{:.2f}") -> str:
@@ -86,8 +80,7 @@ def _text(found: Interval, form: str = "{:.2f}") -> str:
 
 def speed(voxels: int, rows: Sequence[Row], stage: str) -> Interval:
     """Million voxels per second of a stage; unknown for one that is not measured."""
-    seconds = [row[stage] for row in rows if stage in row]
-    return interval(seconds).over(voxels / 1e6) if seconds else UNKNOWN
+    return interval([row[stage] for row in rows if stage in row]).over(voxels / 1e6)
 
 
 def draw(labels: Labels, results: Results, title: str, directory: Path) -> Path:

@@ -64,9 +64,6 @@ class Interval:
         return f"{number(self.low)} to {number(self.high)}"
 
 
-UNKNOWN = Interval(math.nan, math.nan, math.nan)
-
-
 def interval(values: ArrayLike) -> Interval:
     """Return the median of runs, which are seconds or ratios of them, and its 95% interval.
 
@@ -74,7 +71,7 @@ def interval(values: ArrayLike) -> Interval:
     logarithms.
     """
     runs = np.asarray(values, float)
-    median = low = high = float(np.median(runs))
+    median = low = high = float(np.median(runs)) if len(runs) else math.nan
     if len(runs) < LEAST_RUNS or not np.all((runs > 0) & np.isfinite(runs)):
         low = high = math.nan
     elif np.ptp(runs) > 0:
@@ -102,11 +99,9 @@ def intervals(rows: pd.DataFrame) -> pd.DataFrame:
         line: dict[str, Any] = dict(zip(METHOD, key, strict=True)) | {"runs": len(runs)}
         line |= {"group": runs["group"].iloc[-1], "trained": is_trained(runs.iloc[-1])}
         line |= runs[list(EXACT)].median().to_dict()
-        size = runs["raw_bytes"].median() / 1e6
+        size = math.nan if is_raw(line) else runs["raw_bytes"].median() / 1e6
         for speed, stages in STAGES.items():
             found = interval(runs[list(stages)].sum(axis=1)).over(size)
-            if is_raw(line):
-                found = UNKNOWN
             line |= {speed: found.value, f"{speed}_low": found.low, f"{speed}_high": found.high}
         lines.append(line)
     columns = [*METHOD, "group", "runs", "trained", *EXACT]
