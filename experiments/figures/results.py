@@ -62,10 +62,11 @@ def figure_4(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
         axis.grid(axis="x", visible=False)
         axis.grid(axis="y", visible=True)
         axis.yaxis.set_major_formatter(style.PLAIN)
-    shown = [Patch(facecolor=style.look(first)[0], edgecolor=INK) for first in FIRST_STAGES]
-    handles = [*shown, Line2D([], [], color=INK, linewidth=2.5)]
-    labels = ["None", "Neuroglancer", "Compresso", "published"]
-    style.finish(figure, "Figure 4 of the paper, reproduced", "", handles, labels)
+    handles: list[Any] = []
+    for first, label in zip(FIRST_STAGES, ("None", "Neuroglancer", "Compresso"), strict=True):
+        handles.append(Patch(facecolor=style.look(first)[0], edgecolor=INK, label=label))
+    handles.append(Line2D([], [], color=INK, linewidth=2.5, label="published"))
+    style.finish(figure, "Figure 4 of the paper, reproduced", handles=handles)
     yield "figure_4", figure
 
 
@@ -198,13 +199,9 @@ def pareto(rows: pd.DataFrame, methods: pd.DataFrame) -> Figures:
             axis.grid(True, axis="both")
             _scatter(axis, part, speed)
         used = part["encoding"].map(style.family).unique()
-        looks: list[Any] = [
-            dict(zip(("color", "marker"), style.look(name), strict=True)) for name in used
-        ]
-        handles = [Line2D([], [], linestyle="", markeredgecolor=INK, **look) for look in looks]
+        handles = [style.handle(*style.look(one), style.codec_name(one)) for one in used]
         title = f"{_title(rows, str(name))}: ratio and speed"
-        names = [style.codec_name(encoding) for encoding in used]
-        style.finish(figure, title, style.trained_note(part), handles, names)
+        style.finish(figure, title, style.trained_note(part), handles)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the positions of the labels depend on the axes
         for axis, speed in zip(axes, SPEEDS, strict=True):

@@ -133,30 +133,28 @@ def fitted(text: str, inches: float, size: float) -> str:
 
 
 def finish(
-    figure: Figure | SubFigure,
-    title: str,
-    note: str = "",
-    handles: Sequence[Any] = (),
-    names: Sequence[str] = (),
+    figure: Figure | SubFigure, title: str, note: str = "", handles: Sequence[Any] = ()
 ) -> None:
     """Set the title of a figure, and a legend with a note above it below everything."""
     inches = figure.bbox.width / figure.figure.dpi
     figure.suptitle(fitted(title, inches, 11), fontsize=11, fontweight="bold")
-    for columns in range(max(1, len(names)), 0, -1):
+    for columns in range(max(len(handles), bool(note)), 0, -1):
         legend = figure.legend(
-            handles,
-            names,
+            handles=handles,
             loc="outside lower center",
             ncols=columns,
             title=fitted(note, inches, SMALL),
             title_fontsize=SMALL,
             columnspacing=1.2,
         )
-        if (handles or note) and (
-            columns == 1 or legend.get_window_extent().width < figure.bbox.width
-        ):
+        if columns == 1 or legend.get_window_extent().width < figure.bbox.width:
             break
         legend.remove()
+
+
+def handle(colour: str, marker: str, name: str) -> Line2D:
+    """A marker and its name, for a legend."""
+    return Line2D([], [], color=colour, marker=marker, ls="", markeredgecolor=INK, label=name)
 
 
 def number_decades(side: Axis) -> None:
@@ -225,9 +223,8 @@ def dots(
     for axis in axes.flat:
         axis.grid(True, axis="y", alpha=0.15)
         axis.tick_params(axis="y", length=0)
-    legend = sets if len(sets) > 1 else []
-    handles = [Line2D([], [], color=INK, marker=markers[one], linestyle="") for one in legend]
-    finish(figure, title, note, handles, legend)
+    named = markers.items() if len(sets) > 1 else ()
+    finish(figure, title, note, [handle(INK, marker, name) for name, marker in named])
     return figure
 
 

@@ -20,8 +20,8 @@ from experiments.paper.claims import FREQUENT_WINDOWS, window_counts
 
 #: Where the slices are, among those that hold labels.
 SHOWN_SHARES = (0.25, 0.5, 0.75)
-#: How many slices are read to find them; voxels of a volume of which only three are read, and of a
-#: slice that is not shown.
+#: How many slices are read to find them, or three of a volume of more voxels than this; and the
+#: most voxels of a slice that is shown.
 SAMPLED_SLICES, LARGE_VOLUME, LARGEST_SLICE = 33, 1 << 30, 1 << 24
 ABSENT_WINDOWS = 5  # random windows that never occur
 WINDOWS_PER_ROW = 20
@@ -32,7 +32,6 @@ def slices(volume: Volume, name: str, depth: int) -> Figure | None:
 
     Each label has its own colour; 0 is black.
     """
-    # Only some slices are read, three of a large volume, and none that are too large to be shown.
     if math.prod(volume.shape[1:]) > LARGEST_SLICE:
         return None
     count = SAMPLED_SLICES if volume.voxels <= LARGE_VOLUME else len(SHOWN_SHARES)
@@ -51,12 +50,13 @@ def slices(volume: Volume, name: str, depth: int) -> Figure | None:
         axis.set_title(f"slice {z}, {counted(count, 'label')}", fontsize=SMALL)
         axis.set_axis_off()
     title = f"{name}, {extent(volume.shape)} {volume.dtype}"
-    step, unit = None, None
+    scale = (1.0, "voxels")
     if geometry := geometry_of(volume.metadata):
         step, unit = geometry.spacing[2], geometry.length
+        scale = (step, unit) if step and unit else scale
         size = " x ".join(f"{length:g}" if length else "?" for length in geometry.spacing[::-1])
         title += f", voxels of {size} {unit or ''}".rstrip()
-    scale_bar(axes.flat[0], volume.shape[2], *((step, unit) if step and unit else ()))
+    scale_bar(axes.flat[0], volume.shape[2], *scale)
     style.finish(figure, title)
     return figure
 
@@ -80,10 +80,8 @@ def colours(labels: NDArray[np.unsignedinteger]) -> NDArray[np.float64]:
     mixed = labels.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     hue = (mixed >> np.uint64(40)).astype(float) / 2**24
     shade = 0.55 + 0.45 * ((mixed >> np.uint64(32)) & np.uint64(255)).astype(float) / 255
-    coloured: NDArray[np.float64] = hsv_to_rgb(
-        np.stack([hue, np.full_like(hue, 0.65), np.where(labels == 0, 0, shade)], axis=-1)
-    )
-    return coloured
+    hsv = [hue, np.full_like(hue, 0.65), np.where(labels == 0, 0, shade)]
+    return np.asarray(hsv_to_rgb(np.stack(hsv, axis=-1)))
 
 
 def frequent_windows(volume: LoadedVolume) -> Figure | None:
