@@ -83,14 +83,14 @@ def _claim(claim: Claim) -> list[str]:
 def _table_1(measured: Measured) -> Iterator[Sequence[object]]:
     """A line per dataset, of the paper and others, measured ones first."""
     published = datasets.published()
-    unmeasured = []
-    for name in dict.fromkeys([*published, *measured.titles]):
+    names = dict.fromkeys([*published, *measured.titles])
+    for name in sorted(names, key=lambda name: (name, "compresso") not in measured.lzma):
         paper, method = published.get(name), measured.lzma.get((name, "compresso"))
         speeds = f"{paper.compress} / {paper.decompress}" if paper else ""
         if method is None:
             if paper:
                 why = measured.untested(name)
-                unmeasured.append((name, paper.size, paper.ratio, why, "", speeds, "", "", ""))
+                yield (name, paper.size, paper.ratio, why, "", speeds, "", "", "")
             continue
         row = measured.volumes.loc[name]
         difference = f"{method['ratio'] / paper.ratio - 1:+.1%}" if paper else ""
@@ -105,7 +105,6 @@ def _table_1(measured: Measured) -> Iterator[Sequence[object]]:
             " / ".join(speed_of(method, speed).text(digits) for speed in BOTH),
             *("" if other is None else f"{other['ratio']:,.1f}" for other in others),
         )
-    yield from unmeasured
 
 
 def _means(measured: Measured, groups: dict[str, list[str]]) -> Iterator[list[str]]:
@@ -143,8 +142,9 @@ def _current(measured: Measured) -> dict[str, Any]:
     return {
         "current": _table(CURRENT_METHODS, lines) if lines else "",
         "trained": NOTE if found["trained"].any() else "",
-        "absent": [spec for spec in CURRENT if spec not in set(rows["encoding"])],
-        "unmeasured": UNMEASURED,
+        "absent": [
+            f"{spec}: {UNMEASURED}" for spec in CURRENT if spec not in set(rows["encoding"])
+        ],
     }
 
 

@@ -34,12 +34,10 @@ SECONDS = ("encode_s", "compress_s", "decompress_s", "decode_s")
 LOADS = ("load", "other_cpu", "minor_faults", "major_faults")
 SURROUNDINGS = (*LOADS, "governor")
 #: The columns of the CSV; docs/benchmarking.md describes them.
-COLUMNS = (
-    *("time", "dataset", "source", "shape", "dtype", "encoding", "compression", "run", "threads"),
-    *(*BYTES, *SECONDS, "lossless", "status", "group"),
-    *("session", "version", "python", "numpy", "numba", "zstandard", "cpu"),
-    *("fingerprint", "part", "new_memory_s", *SURROUNDINGS, "chunk", "worker", "depth"),
-)
+COLUMNS = ["time", "dataset", "source", "shape", "dtype", "encoding", "compression", "run"]
+COLUMNS += ["threads", *BYTES, *SECONDS, "lossless", "status", "group"]
+COLUMNS += ["session", "version", "python", "numpy", "numba", "zstandard", "cpu", "fingerprint"]
+COLUMNS += ["part", "new_memory_s", *SURROUNDINGS, "chunk", "worker", "depth"]
 NUMBERS = ("run", "threads", *BYTES, *SECONDS, "new_memory_s", *LOADS)
 #: The columns that ratios and speeds are computed from.
 NEEDED = ("dataset", "shape", "encoding", "compression", "run", "threads", *BYTES, *SECONDS)
@@ -99,7 +97,7 @@ def tabulate(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     A result with impossible numbers, such as 0 seconds, gets the status ``unusable``.
     """
     whole = [[row.get(name, "") for name in COLUMNS] for row in rows]
-    given = pd.DataFrame(whole, columns=list(COLUMNS), dtype=object)
+    given = pd.DataFrame(whole, columns=COLUMNS, dtype=object)
     table = given.copy()
     for name in NUMBERS:
         table[name] = pd.to_numeric(table[name], errors="coerce")
