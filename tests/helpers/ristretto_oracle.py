@@ -254,11 +254,6 @@ class Piece:
             value |= (self.at(a, y, x) == right) << i
         return value
 
-    def ring(self, name, y, x, label):
-        return sum(
-            (self.at(where, y, x) == label) << i for i, (where,) in enumerate(TEMPLATES[name])
-        )
-
     def decode_slice(self):
         current, before, _ = self.slices
         for y in range(-10, 0):
@@ -316,32 +311,25 @@ class Piece:
 
     def candidate(self, y, x, asked):
         count = 0
-        for k, (dy, dx) in enumerate(BELOW if self.deep else []):
-            label = self.at((-1, dy, dx), y, x)
-            if label in asked:
-                continue
-            near = [(0, row, d) for d in range(2, 9) for row, d in ((-1, d), (-1, -d), (0, -d))]
-            context = min(count, 5) * 2 + any(self.at(where, y, x) == label for where in near)
-            context = context * 5 + sum(k >= ring for ring in (4, 12, 30, 80))
-            for where in ((-1, 0, 0), (-1, 1, 1), (-2, 2, 0), (-1, 4, 0)):
-                context = context * 2 + (self.at(where, y, x) == label)
-            if self.decide("below", context * 2 + (asked[1] == asked[2])):
-                return label
-            asked.append(label)
-            count += 1
-            if count == 12:
-                break
-        for k, (dy, dx) in enumerate(BESIDE):
-            label = self.at((0, dy, dx), y, x)
-            if label in asked:
-                continue
-            if self.decide("beside", k):
-                return label
-            asked.append(label)
-            count += 1
-            if count == 24:
-                break
+        for dz, offsets, most in ((-1, BELOW if self.deep else [], 12), (0, BESIDE, 24)):
+            for i, (dy, dx) in enumerate(offsets):
+                label = self.at((dz, dy, dx), y, x)
+                if count == most or label in asked:
+                    continue
+                context = self.below(i, label, y, x, min(count, 5) * 2) if dz else i
+                if self.decide("below" if dz else "beside", context):
+                    return label
+                asked.append(label)
+                count += 1
         return None
+
+    def below(self, i, label, y, x, context):
+        near = [(0, row, d) for d in range(2, 9) for row, d in ((-1, d), (-1, -d), (0, -d))]
+        context = (context + any(self.at(where, y, x) == label for where in near)) * 5
+        context += sum(i >= ring for ring in (4, 12, 30, 80))
+        for where in ((-1, 0, 0), (-1, 1, 1), (-2, 2, 0), (-1, 4, 0)):
+            context = context * 2 + (self.at(where, y, x) == label)
+        return context * 2 + (self.at((0, 0, -1), y, x) == self.at((0, -1, 0), y, x))
 
     def tree(self, most, name, tree):
         return self.counters.number(self.coder, max(most, 0).bit_length(), name, tree, self.kind)
@@ -456,12 +444,10 @@ class Piece:
             value += (self.at((0, -2, -1), y, x) == left) << 16
             yield value + ((self.at((0, -2, k), y, x) == self.at((0, -1, k), y, x)) << 17), 18
             return
-        k = 0
-        while k < 15 and (
-            self.at((0, 0, -1 - k), y, x) == left and self.at((0, -1, -1 - k), y, x) == above
-        ):
-            k += 1
-        a, b = self.at((0, 0, -1 - k), y, x), self.at((0, -1, -1 - k), y, x)
+        for k in range(16):
+            a, b = self.at((0, 0, -1 - k), y, x), self.at((0, -1, -1 - k), y, x)
+            if a != left or b != above:
+                break
         kind = (a != left) + 2 * (b != above)
         kind = 5 if a == above else 4 if b == left else kind
         one = move(0, -2, -k, 9, 9)
@@ -476,8 +462,9 @@ class Piece:
         def rings(name):
             value = bits = 0
             for part, at in places:
-                value |= self.ring(f"{name} {part}", y, at, label) << bits
-                bits += len(TEMPLATES[f"{name} {part}"])
+                for (where,) in TEMPLATES[f"{name} {part}"]:
+                    value |= (self.at(where, y, at) == label) << bits
+                    bits += 1
             return value
 
         if self.deep:
@@ -510,12 +497,9 @@ class Piece:
         return one + 3, two + 2, three + 2
 
     def back(self, flat, steps):
-        done = 0
-        while done < 12 and done < flat - 1:
+        most = min(12, flat - 1)
+        for done in range(most):
             if self.decide("steps", ((steps[0] * 12 + done) * 8 + steps[1]) * 4 + steps[2]):
                 return done
-            done += 1
-        if done == 12 and flat > 13:
-            bits = (flat - 13).bit_length()
-            done += self.counters.number(self.coder, bits, "break", bits)
-        return done
+        bits = max(flat - 13, 0).bit_length()
+        return most + (self.counters.number(self.coder, bits, "break", bits) if bits else 0)
