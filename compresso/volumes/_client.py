@@ -5,7 +5,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -143,6 +143,31 @@ class Node:
         changed = {"exact": name, "base": memory.kvstore | {"path": path}}
         layers = [{"base": self.kvstore}, changed]
         return replace(self, kvstore={"driver": "kvstack", "layers": layers})
+
+
+def decoded(
+    node: Node, domain: Any, dtype: Any, chunk: Sequence[int], units: Any, read: Any
+) -> Any:
+    """Return a TensorStore whose chunks are decoded in Python.
+
+    ``read`` returns the labels between two corners, or None for the value 0.
+    """
+
+    def fill(part: Any, labels: Any, _: Any) -> None:
+        found = node.pool.submit(read, part.inclusive_min, part.exclusive_max).result()
+        labels[...] = 0 if found is None else found
+
+    # Threads of its own: those of the client's context must be free for what read waits for.
+    limit = {"data_copy_concurrency": {"limit": DECODERS}}
+    ts = tensorstore()
+    return ts.virtual_chunked(
+        fill,
+        dtype=dtype,
+        domain=domain,
+        chunk_layout=ts.ChunkLayout(read_chunk_shape=chunk, grid_origin=domain.inclusive_min),
+        dimension_units=units,
+        context=ts.Context(limit, node.context),
+    )
 
 
 @cache

@@ -23,7 +23,7 @@ from compresso.codec import build, find_classes
 from compresso.errors import EncodeError, FileError, SpecError
 from compresso.text import file_size
 from compresso.volumes import _metadata
-from compresso.volumes._client import DECODERS, Node, as_file_error, tensorstore
+from compresso.volumes._client import Node, as_file_error, tensorstore
 from compresso.volumes._format import available, bytes_of, volume_shape
 from compresso.volumes._metadata import Geometry, Metadata, common_unit, unit_of
 from compresso.volumes.volume import Box, Volume, format_box, shape_of, slices_of
@@ -324,39 +324,6 @@ def check_mip(node: Node, mip: int, scales: Sequence[str]) -> None:
     if mip >= len(scales):
         listed = ", ".join(f"mip={number} ({scale})" for number, scale in enumerate(scales[:9]))
         raise FileError(f"{node.text}: no scale mip={mip} (existing: {listed or 'none'})")
-
-
-def numbers(value: object, count: int) -> list[float]:
-    """Return a JSON list of ``count`` numbers; raises ValueError for anything else."""
-    items = value if isinstance(value, list) else []
-    if [type(item) in (int, float) for item in items] != [True] * count:
-        raise ValueError(f"expected {count} numbers")
-    return [float(item) for item in items]
-
-
-def decoded(
-    node: Node, domain: Any, dtype: Any, chunk: Sequence[int], units: Any, read: Any
-) -> Any:
-    """Return a TensorStore whose chunks are decoded in Python.
-
-    ``read`` returns the labels between two corners, or None for the value 0.
-    """
-
-    def fill(part: Any, labels: Any, _: Any) -> None:
-        found = node.pool.submit(read, part.inclusive_min, part.exclusive_max).result()
-        labels[...] = 0 if found is None else found
-
-    # Threads of its own: those of the client's context must be free for what read waits for.
-    limit = {"data_copy_concurrency": {"limit": DECODERS}}
-    ts = tensorstore()
-    return ts.virtual_chunked(
-        fill,
-        dtype=dtype,
-        domain=domain,
-        chunk_layout=ts.ChunkLayout(read_chunk_shape=chunk, grid_origin=domain.inclusive_min),
-        dimension_units=units,
-        context=ts.Context(limit, node.context),
-    )
 
 
 # -- axes -----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 from compresso.errors import FileError
 from compresso.volumes._client import Node
 from compresso.volumes._metadata import Metadata
-from compresso.volumes._stores import numbers, split_address, split_inner
+from compresso.volumes._stores import split_address, split_inner
 from compresso.volumes.volume import Box
 
 #: Voxel sizes, and their units as the store has them.
@@ -109,6 +109,14 @@ def object_of(value: Any) -> dict[str, Any]:
 
 #: Attributes with the voxel size, and the unit that they imply.
 SIZES = {"resolution": None, "voxel_size": None, "pixelResolution": None, "element_size_um": "um"}
+
+
+def numbers(value: object, count: int) -> list[float]:
+    """Return a JSON list of ``count`` numbers; raises ValueError for anything else."""
+    items = value if isinstance(value, list) else []
+    if [type(item) in (int, float) for item in items] != [True] * count:
+        raise ValueError(f"expected {count} numbers")
+    return [float(item) for item in items]
 
 
 def place_of(

@@ -7,8 +7,8 @@ from typing import Any
 
 from compresso.errors import FileError
 from compresso.volumes._client import Node
-from compresso.volumes._stores import Kind, Selection, StoredArray, check_mip, numbers
-from compresso.volumes._zarr_n5 import Keys, check_keys, fields_of, only_volume, place_of
+from compresso.volumes._stores import Kind, Selection, StoredArray, check_mip
+from compresso.volumes._zarr_n5 import Keys, check_keys, fields_of, numbers, only_volume, place_of
 
 #: The folder of a scale.
 SCALE = re.compile(r"s\d+")

@@ -20,8 +20,8 @@ from compresso.codec import Extent
 from compresso.encodings.compressed_segmentation import CompressedSegmentation
 from compresso.encodings.cpso import Cpso
 from compresso.errors import FileError
-from compresso.volumes._client import Node, as_file_error
-from compresso.volumes._stores import Kind, Selection, StoredArray, check_mip, decoded
+from compresso.volumes._client import Node, as_file_error, decoded
+from compresso.volumes._stores import Kind, Selection, StoredArray, check_mip
 from compresso.volumes.volume import Box
 
 #: The encodings that TensorStore reads, and those that are decoded here.

@@ -8,22 +8,15 @@ from typing import Any
 
 from compresso.codec import require
 from compresso.errors import FileError
-from compresso.volumes._client import Node, as_file_error, tensorstore
+from compresso.volumes._client import Node, as_file_error, decoded, tensorstore
 from compresso.volumes._metadata import INVALID, geometry_of
-from compresso.volumes._stores import (
-    SPACE,
-    Kind,
-    Selection,
-    StoredArray,
-    check_mip,
-    decoded,
-    numbers,
-)
+from compresso.volumes._stores import SPACE, Kind, Selection, StoredArray, check_mip
 from compresso.volumes._zarr_n5 import (
     Keys,
     check_keys,
     fields_of,
     multiscales,
+    numbers,
     object_of,
     only_volume,
     place_of,
