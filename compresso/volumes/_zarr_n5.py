@@ -111,12 +111,13 @@ def object_of(value: Any) -> dict[str, Any]:
 SIZES = {"resolution": None, "voxel_size": None, "pixelResolution": None, "element_size_um": "um"}
 
 
-def numbers(value: object, count: int) -> list[float]:
-    """Return a JSON list of ``count`` numbers; raises ValueError for anything else."""
-    items = value if isinstance(value, list) else []
-    if [type(item) in (int, float) for item in items] != [True] * count:
-        raise ValueError(f"expected {count} numbers")
-    return [float(item) for item in items]
+def numbers(value: object, *counts: int) -> list[float]:
+    """Return a JSON list of numbers that has one of these lengths; empty for anything else."""
+    items = value if isinstance(value, list) and len(value) in counts else []
+    with suppress(OverflowError):
+        if all(type(item) in (int, float) for item in items):
+            return [float(item) for item in items]
+    return []
 
 
 def place_of(
@@ -125,27 +126,19 @@ def place_of(
     """Return voxel sizes with units, the position of index 0, and the attributes that say so."""
     names = []
     spacing: Spacing = []
+    counts = (rank, 3) if rank > 3 else (rank,)  # those of all axes, or of the spatial ones
     for name in sizes:
         value = attributes.get(name)
         found = value if isinstance(value, dict) else {"dimensions": value}  # n5-viewer's form
-        if steps := _row(found.get("dimensions"), rank):
+        if steps := numbers(found.get("dimensions"), *counts):
             units = found.get("unit") or SIZES[name] or attributes.get("units")
             words = units if isinstance(units, list) else [units] * len(steps)
             words = words if len(words) == len(steps) else [None] * len(steps)
             spacing = list(zip(steps, words, strict=True))
             names += [name, "units"]
             break
-    shift = _row(attributes.get("offset"), rank)
+    shift = numbers(attributes.get("offset"), *counts)
     return spacing, shift, [*names, *(["offset"] if shift else [])]
-
-
-def _row(value: object, rank: int) -> list[float]:
-    """Return the numbers of all axes or of the spatial ones; empty for anything else."""
-    try:
-        spatial = rank > 3 and isinstance(value, list) and len(value) == 3
-        return numbers(value, 3 if spatial else rank)
-    except (ValueError, OverflowError):
-        return []
 
 
 def fields_of(attributes: dict[str, Any], known: Collection[str]) -> tuple[Metadata, list[str]]:

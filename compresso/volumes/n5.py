@@ -1,7 +1,6 @@
 """N5: axes x, y, z, the fastest first."""
 
 import re
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -61,10 +60,8 @@ class N5(Kind):
             group = above.optional("attributes.json")
             attributes = (group if "dimensions" not in group else {}) | document
         spacing, shift, names = place_of(attributes, array.rank)
-        factors = []  # the size of the scale's voxels in voxels of s0
-        with suppress(ValueError, OverflowError):
-            factors = numbers(document.get("downsamplingFactors"), len(spacing))
-        if factors:
+        # The size of the scale's voxels in voxels of s0.
+        if factors := numbers(document.get("downsamplingFactors"), len(spacing)):
             shift = shift if len(shift) == len(spacing) else [0.0] * len(spacing)
             parts = list(zip(spacing, factors, shift, strict=True))
             spacing = [(n and n * by, unit) for (n, unit), by, _ in parts]

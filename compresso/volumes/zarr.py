@@ -193,6 +193,8 @@ def _scale(node: Node, image: Any, mip: int) -> tuple[str, dict[str, Any]]:
         for part in (image["datasets"][mip], image):
             for change in part.get("coordinateTransformations", ()):
                 values = numbers(change.get(change["type"], [0.0] * len(axes)), len(axes))
+                if len(values) != len(axes):
+                    raise ValueError(f"expected {len(axes)} numbers")
                 if change["type"] == "scale":
                     steps = [(a or 1.0) * b for a, b in zip(steps, values, strict=True)]
                     shift = [a * b for a, b in zip(shift, values, strict=True)]
