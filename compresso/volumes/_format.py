@@ -122,13 +122,11 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
-    except DecodeError as error:
-        raise FileError(f"{path}: not readable as {kind} ({error})") from error
-    except CompressoError:
-        raise
     except MemoryError as error:
         raise FileError(f"{path}: its labels do not fit the memory") from error
     except Exception as error:
+        if isinstance(error, CompressoError) and not isinstance(error, DecodeError):
+            raise
         if isinstance(error, OSError) and error.errno in REFUSALS:
             reason = os.strerror(error.errno)
             raise FileError(f"{path}: cannot be read ({reason})") from error

@@ -6,7 +6,9 @@ No content of a file makes this fail: invalid fields are left out and named.
 import json
 import math
 import operator
+import struct
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import reduce
@@ -20,8 +22,11 @@ from compresso.text import counted
 Metadata = dict[str, Any]
 Path = tuple[str, ...]
 Vector = tuple[float, float, float]
-#: The errors of invalid JSON.
-INVALID = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
+#: The errors of invalid JSON, and of the libraries for damaged tags and attributes.
+INVALID = (
+    *(ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError),
+    struct.error,
+)
 
 # -- the metadata of all formats ------------------------------------------------------------------
 
@@ -78,6 +83,15 @@ def report_lost(where: object, lost: Iterable[str], why: str = "cannot hold") ->
     """Return one line about lost metadata; an empty list if nothing is lost."""
     names = list(dict.fromkeys(map(_printable, lost)))
     return [f"{where}: {why} {listed(names)}"] if names else []
+
+
+@contextmanager
+def lost_if_invalid(lost: list[str], name: str) -> Iterator[None]:
+    """Add a name to the lost ones if the value of its field is invalid."""
+    try:
+        yield
+    except INVALID:
+        lost.append(name)
 
 
 def listed(names: Sequence[str]) -> str:
@@ -173,10 +187,7 @@ class Geometry:
 
     @classmethod
     def along_axes(
-        cls,
-        spacing: Sequence[float | None],
-        origin: Vector | None = None,
-        unit: str | None = None,
+        cls, spacing: Sequence[float | None], origin: Vector | None = None, unit: str | None = None
     ) -> "Geometry":
         """Make a geometry with the axes of an unknown world; ``spacing`` is along z, y and x."""
         z, y, x = (n if n and math.isfinite(n) else None for n in spacing)
@@ -208,9 +219,8 @@ class Geometry:
     @property
     def directions(self) -> NDArray[np.float64]:
         """A unit vector (x, y, z) for each of z, y and x; an unknown step's is its own axis."""
-        axes = np.eye(3)[::-1]
-        steps = [step and np.array(step) / math.hypot(*step) for step in self.steps]
-        return np.array([axes[i] if step is None else step for i, step in enumerate(steps)])
+        pairs = zip(self.steps, np.eye(3)[::-1], strict=True)
+        return np.array([np.array(s) / math.hypot(*s) if s else axis for s, axis in pairs])
 
     @property
     def is_sane(self) -> bool:
@@ -265,8 +275,9 @@ class Geometry:
     def affine(self) -> NDArray[np.float64]:
         """Return the 4 x 4 matrix from a voxel (x, y, z, 1) to the world; unknown steps are 1."""
         affine = np.eye(4)
-        for axis, (direction, step) in enumerate(zip(self.directions, self.steps, strict=True)):
-            affine[:3, 2 - axis] = direction if step is None else step
+        for axis, step in enumerate(self.steps):
+            if step is not None:
+                affine[:3, 2 - axis] = step
         affine[:3, 3] = self.origin or (0.0, 0.0, 0.0)
         return affine
 

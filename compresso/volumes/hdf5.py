@@ -17,7 +17,7 @@ from compresso.codec import require
 from compresso.errors import EncodeError, FileError
 from compresso.volumes import _metadata
 from compresso.volumes._format import Format, bytes_of, check_room, several, volume_shape
-from compresso.volumes._metadata import Geometry, Metadata, Vector, unit_of
+from compresso.volumes._metadata import Geometry, Metadata, Vector, lost_if_invalid, unit_of
 from compresso.volumes.volume import Box, Volume, shape_of, slices_of
 
 #: Where label volumes are, in the original program's files and in CREMI's.
@@ -255,8 +255,6 @@ DTYPE = re.compile(r"[<>|][iufbS][1-8]|[|]S\d{1,4}")
 TEXTS = ("ascii", "utf-8")
 #: Attributes that describe each axis of the dataset.
 AXES = ("axistags", "DIMENSION_LABELS", "DIMENSION_LIST", "_ARRAY_DIMENSIONS")
-#: The errors of h5py for attributes that are damaged, or of types that NumPy does not have.
-ERRORS = (OSError, RuntimeError, *_metadata.INVALID)
 
 
 def read_metadata(dataset: Any) -> tuple[Metadata, list[str]]:
@@ -265,18 +263,16 @@ def read_metadata(dataset: Any) -> tuple[Metadata, list[str]]:
 
     fields: dict[str, Any] = {}
     lost = ["the names of its enum values"] if h5py.check_enum_dtype(dataset.dtype) else []
-    try:
-        names = list(islice(dataset.attrs, MOST_ATTRIBUTES + 1))
-    except ERRORS:
-        return {}, [*lost, "its attributes"]
+    names: list[Any] = []
+    with lost_if_invalid(lost, "its attributes"):
+        names += islice(dataset.attrs, MOST_ATTRIBUTES + 1)
     for name in names[:MOST_ATTRIBUTES]:
-        try:
+        # Names that are not UTF-8 are bytes.
+        with lost_if_invalid(lost, name.decode("latin-1") if isinstance(name, bytes) else name):
             if name in AXES and dataset.ndim > 3:  # some of the axes are dropped
                 raise ValueError(name)
             name.encode()
             fields[name] = _to_json(dataset.attrs, name)
-        except ERRORS:  # bytes are names that are not UTF-8
-            lost.append(name.decode("latin-1") if isinstance(name, bytes) else name)
     lost += [f"attributes beyond {MOST_ATTRIBUTES}"] * (len(names) > MOST_ATTRIBUTES)
     return _metadata.make("hdf5", fields, geometry(fields)), lost
 
@@ -284,19 +280,17 @@ def read_metadata(dataset: Any) -> tuple[Metadata, list[str]]:
 def attributes_of(metadata: Metadata) -> tuple[dict[str, tuple[Any, Any]], list[str]]:
     """Return the attributes for metadata, each a value and h5py's dtype, and lost fields."""
     own = _metadata.own(metadata, "hdf5")
-    found, lost = {}, []
+    found, lost = {}, Hdf5().lost_fields(metadata)
     for name, field in own.items():
-        try:
+        with lost_if_invalid(lost, name):
             if not 0 < len(name) < LARGEST_ATTRIBUTE or "\0" in name:
                 raise ValueError(name)
             found[name] = _value(field["dtype"], field["value"])
-        except ERRORS:
-            lost.append(name)
     place = _metadata.geometry_of(metadata)
     if place is not None and place != geometry(own):
         found = {n: v for n, v in found.items() if n not in Hdf5.geometry_fields}
         found |= render(place)
-    return found, lost + Hdf5().lost_fields(metadata)
+    return found, lost
 
 
 def geometry(fields: dict[str, Any]) -> Geometry | None:
@@ -306,16 +300,15 @@ def geometry(fields: dict[str, Any]) -> Geometry | None:
     if size is None and (micrometres := _row(plain.get("element_size_um"))):
         size, unit = micrometres, "um"
     offset, world = _row(plain.get("offset")), plain.get("world")
-    place = offset and (offset[2], offset[1], offset[0])
     try:
-        flat = Geometry.along_axes(size or (None, None, None), place, unit)
+        flat = Geometry.along_axes(size or [None] * 3, offset and offset[::-1], unit)
         turned = np.array(plain.get("directions"), float)
         z, y, x = flat.steps
         if turned.shape == (3, 3):
             rows = (turned[:, ::-1] * np.array(flat.spacing, float)[:, None]).tolist()
             z, y, x = (step and tuple(row) for step, row in zip(flat.steps, rows, strict=True))
         return replace(flat, steps=(z, y, x), world=world if world in ("LPS", "RAS") else None)
-    except (ValueError, TypeError, OverflowError):
+    except _metadata.INVALID:
         return None
 
 
@@ -335,7 +328,7 @@ def render(place: Geometry) -> dict[str, tuple[Any, Any]]:
 
 
 def _to_json(attributes: Any, name: str) -> dict[str, Any]:
-    """Return an attribute as JSON; raises one of ``ERRORS`` if it cannot be kept."""
+    """Return an attribute as JSON; raises one of ``INVALID`` if it cannot be kept."""
     import h5py
 
     about = attributes.get_id(name)
@@ -354,7 +347,7 @@ def _to_json(attributes: Any, name: str) -> dict[str, Any]:
 
 
 def _value(dtype: str, value: Any) -> tuple[Any, Any]:
-    """Return the value and h5py's dtype of an attribute; raises one of ``ERRORS``."""
+    """Return the value and h5py's dtype of an attribute; raises one of ``INVALID``."""
     import h5py
 
     items = np.array(value, object)
@@ -373,8 +366,7 @@ def _value(dtype: str, value: Any) -> tuple[Any, Any]:
 
 def _row(value: Any) -> Vector | None:
     """Return the three numbers of an attribute."""
-    try:
+    with suppress(*_metadata.INVALID):
         z, y, x = (float(n) for n in (value if isinstance(value, list) else []))
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return z, y, x
+        return z, y, x
+    return None

@@ -14,7 +14,7 @@ from compresso.arrays import Labels, little_endian
 from compresso.errors import FileError
 from compresso.volumes import _format, _metadata
 from compresso.volumes._format import Format
-from compresso.volumes._metadata import Geometry, Metadata
+from compresso.volumes._metadata import Geometry, Metadata, lost_if_invalid
 from compresso.volumes.volume import Volume
 
 GZIP = b"\x1f\x8b"
@@ -138,13 +138,11 @@ def fill(header: Any, metadata: Metadata) -> tuple[bytes, list[str]]:
     extensions, lost = _pack(own.pop("extensions", []))
     own.pop("sizeof_hdr", None)
     for name, value in own.items():
-        try:
+        with lost_if_invalid(lost, name):
             if name in STORAGE:
                 raise ValueError("not metadata")
             old = header[name]
             header[name] = _metadata.from_json(value, old.dtype).reshape(old.shape)
-        except _metadata.INVALID:
-            lost.append(name)
     try:
         with np.errstate(all="ignore"):
             header.get_best_affine()
@@ -223,15 +221,13 @@ def _unpack(tail: bytes, order: str) -> tuple[list[list[Any]], list[str]]:
 
 def _pack(extensions: Any) -> tuple[bytes, list[str]]:
     """Return extensions, each padded to a multiple of 16 bytes, and the names of lost ones."""
-    packed, lost = b"", []
+    packed, lost = b"", list[str]()
     for item in extensions if isinstance(extensions, list) else [[]]:
-        try:
+        with lost_if_invalid(lost, "an extension"):
             code, text = item
             content = text.encode("latin-1")
             size = -(-(EXTENSION.size + len(content)) // 16) * 16
             if size > EXTENSIONS:
                 raise ValueError("too large")
             packed += (EXTENSION.pack(size, code) + content).ljust(size, b"\0")
-        except (*_metadata.INVALID, struct.error):
-            lost.append("an extension")
     return (b"\1\0\0\0" if packed else bytes(4)) + packed, lost

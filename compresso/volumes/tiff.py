@@ -22,7 +22,7 @@ from compresso.arrays import Labels
 from compresso.errors import FileError
 from compresso.volumes import _format, _metadata
 from compresso.volumes._format import Format
-from compresso.volumes._metadata import Geometry, Metadata, common_unit, unit_of
+from compresso.volumes._metadata import Geometry, Metadata, common_unit, lost_if_invalid, unit_of
 from compresso.volumes.volume import Volume
 
 #: The largest number of bytes per compressed byte, by the number of the compression.
@@ -272,7 +272,7 @@ def read_metadata(found: Any, number: int = 0) -> tuple[Metadata, list[str]]:
     if "XResolution" in resolution and resolution != NOTHING:
         fields |= resolution
     imagej: dict[str, Any] = {}
-    with suppress(OSError, IndexError, *_metadata.INVALID):
+    with suppress(*_metadata.INVALID):
         imagej = found.valueof(IMAGEJ) or {}
     values = {name: _json(partial(imagej.get, name)) for name in IMAGEJ_FIELDS}
     if imagej:
@@ -318,13 +318,13 @@ def geometry(fields: dict[str, Any]) -> Geometry | None:
             z, y, x = (0.0 - a * (n or 0) for a, n in zip(at, spacing, strict=True))
             origin = (x, y, z) if any(at) else None
         return Geometry.along_axes(spacing, origin, unit)
-    except (ValueError, TypeError, OverflowError):
+    except _metadata.INVALID:
         return None
 
 
 def _json(read: Callable[[], Any]) -> Any:
     """Return what a function returns as JSON; None if that is damaged or of another kind."""
-    with suppress(OSError, IndexError, *_metadata.INVALID):
+    with suppress(*_metadata.INVALID):
         text = json.dumps(read(), allow_nan=False, default=lambda item: item.tolist())
         return json.loads(text)
     return None
@@ -364,12 +364,10 @@ def tags(volume: Volume) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     every: dict[str, Any] = {"photometric": "miniswhite" if inverted else "minisblack"}
     every["extratags"] = []
     if "ColorMap" in fields:
-        try:
+        with lost_if_invalid(lost, "ColorMap"):
             size = 1 << 8 * volume.dtype.itemsize
             colours = np.array(fields["ColorMap"], np.uint16).reshape(3, size)
             every |= {"photometric": "palette", "colormap": colours}
-        except _metadata.INVALID:
-            lost.append("ColorMap")
     turned = fields.get("Orientation", 1)
     if turned in range(2, 9):
         every["extratags"].append((ORIENTATION, "H", 1, int(turned), False))
@@ -420,14 +418,12 @@ def _imagej_tags(fields: dict[str, Any], lost: list[str]) -> Sequence[Any]:
 
     found = {}
     for name, value in fields.items():
-        try:
+        with lost_if_invalid(lost, f"ImageJ's {name}"):
             if name == "LUTs":
                 value = list(np.array(value, np.uint8).reshape(-1, 3, 256))
             if name not in IMAGEJ_FIELDS or not pack({name: value}, "<"):
                 raise ValueError("not ImageJ's")
             found[name] = value
-        except (*_metadata.INVALID, struct.error):
-            lost.append(f"ImageJ's {name}")
     tags: Sequence[Any] = pack(found, "<")
     return tags
 
