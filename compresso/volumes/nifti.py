@@ -131,6 +131,7 @@ def read_metadata(header: Any, tail: bytes = b"") -> tuple[Metadata, list[str]]:
     return _metadata.make("nifti", fields, place), lost
 
 
+@np.errstate(all="ignore")  # of an affine that is not finite
 def fill(header: Any, metadata: Metadata) -> tuple[bytes, list[str]]:
     """Fill a little-endian header; return the content after it, and the names of lost fields."""
     own = dict(_metadata.own(metadata, "nifti"))
@@ -144,8 +145,7 @@ def fill(header: Any, metadata: Metadata) -> tuple[bytes, list[str]]:
             old = header[name]
             header[name] = _metadata.from_json(value, old.dtype).reshape(old.shape)
     try:
-        with np.errstate(all="ignore"):
-            header.get_best_affine()
+        header.get_best_affine()
     except Exception:  # nibabel could not load the file
         header["qform_code"] = header["sform_code"] = 0
         header["pixdim"][1:4] = np.abs(header["pixdim"][1:4])
@@ -161,10 +161,9 @@ def _geometry(header: Any) -> tuple[Geometry | None, bool]:
     unit = UNITS.get(int(header["xyzt_units"]) & 7)
     is_unique = False
     try:
-        with np.errstate(all="ignore"):
-            pairs = header.get_sform(coded=True), header.get_qform(coded=True)
-            affines = [affine for affine, code in pairs if code]
-            is_unique = len(affines) < 2 or _are_close(*affines)
+        pairs = header.get_sform(coded=True), header.get_qform(coded=True)
+        affines = [affine for affine, code in pairs if code]
+        is_unique = len(affines) < 2 or _are_close(*affines)
         if not affines:
             spacing = [abs(float(n)) for n in header["pixdim"][3:0:-1]]
             known = unit or spacing != [1, 1, 1]  # which an empty header has
@@ -201,9 +200,8 @@ def _place(header: Any, place: Geometry) -> list[str]:
     products = place.directions @ place.directions.T
     if np.allclose(products, np.eye(3), rtol=0, atol=_metadata.TOLERANCE):  # at right angles
         header.set_qform(affine, code=code)
-    with np.errstate(all="ignore"):
-        close = _are_close(affine, header.get_best_affine())
-    return lost + ["all digits of the origin"] * (not close)
+    is_exact = _are_close(affine, header.get_best_affine())
+    return lost + ["all digits of the origin"] * (not is_exact)
 
 
 def _unpack(tail: bytes, order: str) -> tuple[list[list[Any]], list[str]]:

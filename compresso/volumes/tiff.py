@@ -273,7 +273,7 @@ def read_metadata(found: Any, number: int = 0) -> tuple[Metadata, list[str]]:
         fields |= resolution
     imagej: dict[str, Any] = {}
     with suppress(*_metadata.INVALID):
-        imagej = found.valueof(IMAGEJ) or {}
+        imagej = dict(found.valueof(IMAGEJ) or {})
     values = {name: _json(partial(imagej.get, name)) for name in IMAGEJ_FIELDS}
     if imagej:
         fields["IJMetadata"] = {name: value for name, value in values.items() if value}
