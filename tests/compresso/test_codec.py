@@ -17,7 +17,6 @@ from compresso.kernels import dictionary
 @pytest.mark.parametrize(
     ("registry", "spec", "canonical"),
     [
-        (compressors, "LZMA", "lzma"),
         (compressors, "lzma:preset=6", "lzma"),
         (compressors, "Zstd:Level=19", "zstd:level=19"),
         (compressors, " none ", "none"),
@@ -39,7 +38,6 @@ def test_canonical_codec_strings(registry, spec, canonical):
         (compressors.parse, "lzma:preset=ten", "preset=ten"),
         (compressors.parse, "lzma:preset=10", "must be 0 to 9"),
         (compressors.parse, "zstd:level=99", "must be -7 to 22"),
-        (compressors.parse, "none:level=1", "no parameter"),
         (encodings.parse, "compresso:window=8x8x2", "64"),
         (encodings.parse, "compresso:window=8x8", "XxYxZ"),
         (encodings.parse, "compresso:window=0x8x8", "at least 1"),
@@ -51,25 +49,24 @@ def test_wrong_codec_strings_list_the_right_ones(parse, spec, text):
 
 
 def test_lists_of_codec_strings():
-    assert split_list("compresso:window=4x4x1,none") == ["compresso:window=4x4x1", "none"]
-    assert split_list("a:x=1,y=2,b") == ["a:x=1,y=2", "b"]
-    assert split_list("my.h5:/labels,phantom:size=8x8x8,seed=3") == [
-        "my.h5:/labels",
-        "phantom:size=8x8x8,seed=3",
-    ]
+    for names in (
+        *(["compresso:window=4x4x1", "none"], ["a:x=1,y=2", "b"]),
+        ["my.h5:/labels", "phantom:size=8x8x8,seed=3"],
+    ):
+        assert split_list(",".join(names)) == names
 
 
-def test_lz78_by_hand():
-    # a | b | aa | ba | a: the last phrase is known, and spelled as its own code again.
-    codes = dictionary.encode_lz78(np.frombuffer(b"abaabaa", np.uint8))
-    a, b = ord("a"), ord("b")
-    assert codes.tolist() == [a, b, 1 << 8 | a, 2 << 8 | a, a]
-
-
-def test_lzw_by_hand():
-    # a, b, ab (256), aba (258, made by the very code that uses it), then what is left.
-    codes = dictionary.encode_lzw(np.frombuffer(b"abababa", np.uint8))
-    assert codes.tolist() == [ord("a"), ord("b"), 256, 258]
+@pytest.mark.parametrize(
+    ("encode", "data", "codes"),
+    [
+        # a | b | aa | ba | a: the last phrase is known, and spelled as its own code again.
+        (dictionary.encode_lz78, b"abaabaa", [97, 98, 1 << 8 | 97, 2 << 8 | 97, 97]),
+        # a, b, ab (256), aba (258, made by the very code that uses it), then what is left.
+        (dictionary.encode_lzw, b"abababa", [97, 98, 256, 258]),
+    ],
+)
+def test_dictionary_codecs_by_hand(encode, data, codes):
+    assert encode(np.frombuffer(data, np.uint8)).tolist() == codes
 
 
 @pytest.mark.parametrize("name", ["lz78", "lzw"])
@@ -84,28 +81,17 @@ def test_dictionary_codecs_take_time_and_memory_in_proportion(name):
 
 
 def test_calls_of_the_original_readme(phantom):
-    for second in (C.LZMA, C.ZLIB, C.BZ2, C.ZSTD, C.NONE):
-        for first in (C.COMPRESSO, C.NEUROGLANCER):
+    for first in (C.COMPRESSO, C.NEUROGLANCER):
+        for second in (C.LZMA, C.ZLIB, C.BZ2, C.ZSTD, C.NONE):
             packed = second.compress(first.compress(phantom))
             assert isinstance(packed, bytes)
             assert np.array_equal(first.decompress(second.decompress(packed)), phantom)
-    raw = C.NONE.compress(phantom.astype(np.uint16))
-    assert raw == phantom.astype(np.uint16).astype(np.uint64).tobytes()
-    for first in (C.COMPRESSO, C.NEUROGLANCER):
         assert first(phantom, compress=False) == first.compress(phantom)
         with pytest.raises(C.EncodeError, match="compressor"):
             first(phantom, compress=True)
+    assert C.NONE.compress(phantom.astype(np.uint16)) == (phantom & 0xFFFF).tobytes()
     with pytest.raises(AttributeError, match="RAR"):
         C.RAR  # noqa: B018
-
-
-def test_signed_extremes():
-    minus = np.array([-1, 0, 2**63 - 7, -1], np.int64)
-    assert np.array_equal(C.loads(C.dumps(minus)), minus)
-    both = np.array([-(2**63), 2**63 - 1], np.int64)
-    with pytest.raises(C.EncodeError, match="cpso"):
-        C.dumps(both, "compresso")
-    assert np.array_equal(C.loads(C.dumps(both, "neuroglancer")), both)
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from tests.helpers.strategies import LARGEST, UNSIGNED, volumes
 #: Their streams say neither shape nor width of the labels: readers know both from elsewhere.
 BLIND = ("compressed_segmentation",)
 SHAPES = [(0, 0, 0), (3, 0, 2), (1, 1, 1), (1, 1, 67), (5, 1, 1), (2, 3, 130), (9, 17, 10)]
+SHAPES += [(7,), (3, 5)]
 
 
 def available(registry):
@@ -47,11 +48,10 @@ def regions(shape, dtype, top=LARGEST):
     """Labels with regions, the largest that every stream can hold among them."""
     random = np.random.default_rng(sum(shape))
     palette = np.array([0, 1, 2, min(np.iinfo(dtype).max, top)], dtype)
-    coarse = [-(-n // 3) for n in shape]
-    picks = random.integers(len(palette), size=coarse)
-    for axis in range(3):
+    picks = random.integers(len(palette), size=[-(-n // 3) for n in shape])
+    for axis in range(len(shape)):
         picks = picks.repeat(3, axis)
-    return palette[picks][: shape[0], : shape[1], : shape[2]]
+    return palette[picks][tuple(slice(n) for n in shape)]
 
 
 @every_codec
@@ -96,14 +96,14 @@ def test_a_missing_package_is_named(codec, monkeypatch):
 
 @every_encoding
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("dtype", UNSIGNED)
+@pytest.mark.parametrize("dtype", [*UNSIGNED, np.int16])
 def test_every_shape_and_dtype_comes_back(encoding, shape, dtype):
     labels = regions(shape, dtype)
     stream = encoding.encode(labels)
     assert isinstance(stream, bytes)
-    assert encoding.shape_of(stream) in (shape, None)
+    assert encoding.shape_of(stream) in ((1,) * (3 - len(shape)) + shape, None)
     again = encoding.decode(stream, shape, dtype)
-    assert again.dtype == dtype
+    assert (again.shape, again.dtype) == (shape, dtype)
     assert np.array_equal(again, labels)
     if encoding.name not in BLIND:
         assert np.array_equal(encoding.decode(stream, shape), labels)  # as uint64
@@ -111,13 +111,13 @@ def test_every_shape_and_dtype_comes_back(encoding, shape, dtype):
 
 @every_encoding
 @pytest.mark.parametrize("shape", [(0, 2, 3), (2, 2, 3)])
-@pytest.mark.parametrize("dtype", ["?", "f4", "f8", "c8", "S8", "O", "M8[s]"])
-def test_labels_are_decoded_to_integers_alone(encoding, shape, dtype):
+def test_labels_are_decoded_to_integers_alone(encoding, shape):
     stream = encoding.encode(np.ones(shape, np.uint64))
-    with pytest.raises(C.DecodeError, match="labels are integers, not"):
-        encoding.decode(stream, shape, dtype)
-    with pytest.raises(C.DecodeError, match="labels are integers, not"):
-        encoding.decode_slices(stream, 0, 1, shape, dtype)
+    for dtype in ("?", "f4", "f8", "c8", "S8", "O", "M8[s]"):
+        with pytest.raises(C.DecodeError, match="labels are integers, not"):
+            encoding.decode(stream, shape, dtype)
+        with pytest.raises(C.DecodeError, match="labels are integers, not"):
+            encoding.decode_slices(stream, 0, 1, shape, dtype)
 
 
 @every_encoding
@@ -128,15 +128,6 @@ def test_any_volume_comes_back(encoding, labels, threads):
     stream = encoding.encode(labels, threads)
     assert stream == encoding.encode(plain)  # whatever the layout and the number of threads
     assert np.array_equal(encoding.decode(stream, labels.shape, plain.dtype, threads), plain)
-
-
-@every_encoding
-@pytest.mark.parametrize("shape", [(7,), (3, 5)])
-def test_arrays_of_fewer_dimensions_come_back(encoding, shape):
-    labels = np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
-    again = encoding.decode(encoding.encode(labels), shape, np.uint16)
-    assert again.shape == shape
-    assert np.array_equal(again, labels)
 
 
 @every_encoding
@@ -180,20 +171,14 @@ def test_some_slices(encoding):
 
 
 @every_encoding
-def test_another_shape_is_refused(encoding):
-    if encoding.name in BLIND:
-        return
-    stream = encoding.encode(regions((9, 17, 10), np.uint8))
-    for shape in [(9, 17, 11), (8, 17, 10), (1, 1, 1), (0, 17, 10)]:
-        with pytest.raises(C.DecodeError):
-            encoding.decode(stream, shape, np.uint8)
-
-
-@every_encoding
-def test_labels_that_do_not_fit_are_refused(encoding):
+def test_another_shape_or_dtype_is_refused(encoding):
     stream = encoding.encode(np.array([[[0, 1], [255, 256]]], np.uint16))
     with pytest.raises(C.DecodeError):
         encoding.decode(stream, (1, 2, 2), np.uint8)
+    if encoding.name not in BLIND:
+        for shape in [(1, 2, 3), (2, 2, 2), (1, 1, 1), (0, 2, 2)]:
+            with pytest.raises(C.DecodeError):
+                encoding.decode(stream, shape, np.uint16)
 
 
 @every_encoding
@@ -219,7 +204,7 @@ def test_damage_is_refused_or_decodes_to_a_volume(encoding):
 
 @every_compressor
 @pytest.mark.parametrize(
-    "data", [b"", b"a", b"labels" * 1000, bytes(range(256)) * 64, bytes(99999)]
+    "data", [b"", b"a", b"labels" * 1000, bytes(range(256)) * 64, bytes(100_000)]
 )
 def test_bytes_come_back(compressor, data):
     packed = compressor.compress(data)
@@ -227,14 +212,10 @@ def test_bytes_come_back(compressor, data):
     assert bytes(compressor.decompress(packed, limit=len(data))) == data
     assert compressor.compress(memoryview(data)) == packed
     assert b"".join(map(bytes, compressor.decompress_pieces(packed, 1000))) == data
-    assert len(compressor.compress(bytes(100_000))) < 5000 or compressor.name == "none"
-
-
-@every_compressor
-def test_a_limit_is_obeyed(compressor):
-    packed = compressor.compress(bytes(100_000))
-    with pytest.raises(C.DecodeError, match="99999 bytes"):
-        compressor.decompress(packed, limit=99_999)
+    if len(data) == 100_000:
+        assert len(packed) < 5000 or compressor.name == "none"
+        with pytest.raises(C.DecodeError, match="99999 bytes"):
+            compressor.decompress(packed, limit=99_999)
 
 
 def flips(data, bits=range(8)):

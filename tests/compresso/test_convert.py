@@ -19,7 +19,7 @@ from compresso.parallel import open_scheduler
 from tests.helpers import stores as depots
 from tests.helpers.clusters import cluster, ended
 from tests.helpers.paths import ROOT
-from tests.helpers.program import PROGRAM, invoke, one_line
+from tests.helpers.program import PROGRAM, invoke, one_line, run
 
 zarr = pytest.importorskip("zarr", reason="needs the package zarr")
 pytest.importorskip("tensorstore", reason="needs the package tensorstore")
@@ -61,10 +61,10 @@ def finish(plan):
         return list(convert_all(plan, workers))
 
 
-def same(target, volume):
+def same(target, volume, names=("z", "y", "x")):
     array = zarr.open_array(str(target), mode="r")
     assert array.dtype == volume.dtype
-    assert array.metadata.dimension_names == ("z", "y", "x")
+    assert array.metadata.dimension_names == names
     np.testing.assert_array_equal(array[:], volume)
 
 
@@ -88,21 +88,12 @@ def files(target):
 
 @pytest.mark.parametrize(
     ("kind", "dtype"),
-    [
-        *(("npy", "bool"), ("zarr2", "i8"), ("zarr3", "i2"), ("n5", "i8"), ("precomputed", "u8")),
-    ],
+    [*(("npy", "bool"), ("zarr2", "i8"), ("zarr3", "i2"), ("n5", "i8"), ("raw", "u8"))],
 )
 def test_the_same_voxels(tmp_path, kind, dtype):
-    volume, source = labels(dtype), tmp_path / f"source.{kind}"
-    if kind == "npy":
-        np.save(source, volume)
-    elif kind == "n5":
-        depots.n5(source, volume)
-    elif kind == "precomputed":
-        depots.precomputed(source, volume, offset=(7, 8, 9))
-    else:
-        depots.zarr_array(source, volume, zarr_format=int(kind[-1]), chunks=(30, 40, 50))
-    target = tmp_path / "target.zarr"
+    volume, source, target = labels(dtype), tmp_path / f"source.{kind}", tmp_path / "target.zarr"
+    write = np.save if kind == "npy" else depots.KINDS[kind][0]
+    write(source, volume)
     text = convert(source, target, "--threads", "2").stdout
     assert text.startswith(f"{target}: 17 written (")
     assert text.endswith("0 kept, 1 empty, 0 missing\n")
@@ -172,23 +163,17 @@ def test_what_is_refused(tmp_path):
     np.save(tmp_path / "v.npy", volume)
     os.mkfifo(tmp_path / "fifo.npy")
     for name, text in {
-        "source": "target and source",
-        "source/inside": "target and source",
+        **{"source": "target and source", "source/inside": "target and source"},
         "other": "another array (its chunk_grid, codecs, dimension_names,",
-        "group": "not removed",
-        "folder": "not empty",
-        "v.npy": "not a folder",
-        "": "",
+        **{"group": "not removed", "folder": "not empty", "v.npy": "not a folder", "": ""},
     }.items():
         one_line(convert(source, tmp_path / name, code=1), text)
     one_line(convert(source, tmp_path / "x:mip=2", code=2), "x:mip=2: ")
     for name in ("group", "folder"):
         convert(source, tmp_path / name, "--force", code=1)
-    np.testing.assert_array_equal(zarr.open_array(str(other))[:], volume)
+    same(other, volume, names=None)
     convert(source, other, "--force")
     same(other, volume)
-    convert(tmp_path / "none.npy", tmp_path / "t", code=1)
-    convert(source, tmp_path / "t", "--scheduler", "dusk:4", code=2)
     one_line(convert(tmp_path / "v.npy", tmp_path / "v.npy", code=1), "target and source")
     one_line(convert(source, tmp_path / "t", "--memory", "16M", code=1), "Give --memory")
     for words in (("v.npy", ""), ("", "t"), ("-", "t"), (tmp_path / "fifo.npy", "t")):
@@ -266,25 +251,19 @@ def test_no_part_of_a_file_with_one_checksum_is_kept_if_it_is_damaged(tmp_path, 
         assert not opens(target)
 
 
-@pytest.mark.parametrize("kind", ["zarr", "hdf5", "precomputed"])
+@pytest.mark.parametrize("kind", ["zarr", "hdf5"])
 def test_strict_refuses_missing_chunks(tmp_path, kind):
-    volume, source = depots.labels((20, 33, 41), "u4"), tmp_path / "source"
-    if kind == "hdf5":
-        missing, source = "(16, 0, 0)", tmp_path / "source.h5"
+    volume, source = depots.labels((20, 33, 41), "u4"), tmp_path / f"source.{kind}"
+    if kind == "zarr":
+        missing = "c/2/0/0"
+        (depots.zarr_array(source, volume) / missing).unlink()
+    else:
+        missing = "(16, 0, 0)"
         with h5py.File(source, "w") as file:
             main = file.create_dataset("main", volume.shape, "u4", chunks=(8, 16, 16))
             main[:16] = volume[:16]
-    elif kind == "zarr":
-        missing = "c/2/0/0"
-        (depots.zarr_array(source, volume, chunks=(8, 16, 16)) / missing).unlink()
-    else:
-        missing = "0-16_0-16_8-16"
-        (depots.precomputed(source, volume) / "4_4_40" / missing).unlink()
     convert(source, tmp_path / "lax")
     assert missing in convert(source, tmp_path / "strict", "--strict", code=1).stderr
-    if kind == "precomputed":
-        (source / "4_4_40" / missing).touch()  # a chunk without bytes is damaged
-        assert missing in convert(source, tmp_path / "cut", code=1).stderr
 
 
 def test_a_label_that_does_not_fit_is_named_by_its_voxel(tmp_path):
@@ -323,23 +302,24 @@ def test_a_volume_has_a_task_for_every_thread(tmp_path):
     assert len(make_plan(Job(str(tmp_path / "v.npy"), str(tmp_path / "t")), 4)) >= 4
 
 
-def test_the_memory_in_an_error_is_enough(tmp_path):
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_the_memory_in_an_error_is_enough(tmp_path, at_once):
     saved(tmp_path / "v.npy", shape=(70, 80, 90), dtype="u8")
-    options = {"source": str(tmp_path / "v.npy"), "target": str(tmp_path / "t")}
-    for at_once in (1, 3):
-        with pytest.raises(FileError) as error:
-            make_plan(Job(**options, memory=256 << 20), at_once)
-        text = str(error.value)
-        assert "--memory is 268 MB, but the program takes 369 MB" in text
-        enough = int(text.partition("Give --memory ")[2].partition("M")[0]) * 10**6
-        plan = make_plan(Job(**options, memory=enough), at_once)
-        assert len(plan) > 0
-        assert plan.room >= 80 * 90 * 8  # a slice
-        short = Job(**options, memory=enough - 10**6)
-        with pytest.raises(FileError):
-            make_plan(short, at_once)
-        if at_once > 1:
-            assert make_plan(short, at_once, fewer=True).at_once == at_once - 1
+
+    def plan(memory, **options):
+        job = Job(str(tmp_path / "v.npy"), str(tmp_path / "t"), memory=memory)
+        return make_plan(job, at_once, **options)
+
+    text = "--memory is 268 MB, but the program takes 369 MB"
+    with pytest.raises(FileError, match=text) as error:
+        plan(256 << 20)
+    enough = int(str(error.value).partition("Give --memory ")[2].partition("M")[0]) * 10**6
+    assert len(plan(enough)) > 0
+    assert plan(enough).room >= 80 * 90 * 8  # a slice
+    with pytest.raises(FileError):
+        plan(enough - 10**6)
+    if at_once > 1:
+        assert plan(enough - 10**6, fewer=True).at_once == at_once - 1
 
 
 # -- resuming -------------------------------------------------------------------------------------
@@ -524,22 +504,16 @@ def test_killed_and_resumed(tmp_path, shape, memory):
 def test_a_conversion_to_a_bucket_by_processes(tmp_path):
     """Two processes write to a bucket what one writes to a folder, object by object."""
     pytest.importorskip("distributed", reason="needs the package dask[distributed]")
-    volume = depots.labels((40, 70, 90), "u4")
+    volume, objects, target = depots.labels((40, 70, 90), "u4"), {}, tmp_path / "t"
     source = depots.zarr_array(tmp_path / "seg", volume, chunks=(32, 32, 32))
-    options = ["--encoding", "cpso", "--chunks", "32x32x32"]
-    objects = {}
+    words = ["--encoding", "cpso", "--chunks", "32x32x32"]
+    invoke("convert", source, target, *words)
     with depots.bucket(objects) as address:
         environment = os.environ | {"TENSORSTORE_GCS_HTTP_URL": address}
-        for target, more in (
-            ("gs://mine/seg", ["--scheduler", "processes:2"]),
-            (tmp_path / "t", []),
-        ):
-            words = [*PROGRAM, "convert", source, target, *options, *more]
-            subprocess.run(words, env=environment, cwd=ROOT, check=True, timeout=300)
-    chunks = [
-        p for p in (tmp_path / "t").rglob("*") if p.is_file() and "/.compresso/" not in str(p)
-    ]
-    expected = {f"seg/{p.relative_to(tmp_path / 't')}": p.read_bytes() for p in chunks}
+        words += ["--scheduler", "processes:2"]
+        run("convert", source, "gs://mine/seg", *words, env=environment, timeout=300)
+    paths = [p for p in target.rglob("*") if p.is_file() and ".compresso" not in p.parts]
+    expected = {f"seg/{path.relative_to(target)}": path.read_bytes() for path in paths}
     assert len([name for name in expected if name.startswith("seg/c/")]) == 2 * 3 * 3
     assert {n: data for n, data in objects.items() if "/.compresso/" not in n} == expected
 

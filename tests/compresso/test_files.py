@@ -25,12 +25,10 @@ def read(path):
         return volume.read(0, volume.shape[0])
 
 
-@pytest.mark.parametrize("dtype", [np.uint32, np.int64])
-def test_files(tmp_path, phantom, dtype):
-    labels = (phantom % 200).astype(dtype) - dtype(100 if dtype is np.int64 else 0)
+def test_files(tmp_path, phantom):
+    labels = (phantom % 200).astype(np.int64) - 100
     with h5py.File(tmp_path / "in.h5", "w") as file:
-        file["labels"] = labels
-        file["other"] = labels
+        file["labels"] = file["other"] = labels
     source, target = f"{tmp_path / 'in.h5'}:/labels", tmp_path / "x.cps"
     done = files.compress_file(source, target, "compresso", "zstd", memory=2 << 20)
     assert (done.description.shape, done.dtype) == (labels.shape, labels.dtype)
@@ -65,6 +63,7 @@ def test_every_format_restores_or_refuses(tmp_path, form, shape, dtype):
 
 @pytest.mark.parametrize("shape", [(7,), (3, 4), (3, 0), (1, 3, 4)])
 def test_arrays_of_one_and_two_dimensions_come_back_as_they_were(tmp_path, shape):
+    """In formats that have them; a change is reported."""
     labels = np.arange(np.prod(shape)).reshape(shape).astype(np.int64)
     (tmp_path / "x.cps").write_bytes(C.dumps(labels))
     for form in ("npy", "h5"):
@@ -73,15 +72,12 @@ def test_arrays_of_one_and_two_dimensions_come_back_as_they_were(tmp_path, shape
         for back in (file["main"][()], np.load(tmp_path / "x.npy")):
             assert (back.shape, back.dtype) == (shape, labels.dtype)
             assert np.array_equal(back, labels)
-
-
-@pytest.mark.parametrize(("form", "slices"), [("nrrd", (0, None)), ("npy", (0, 1))])
-def test_a_changed_shape_is_reported(tmp_path, form, slices):
-    labels, target = np.arange(12, dtype=np.uint8).reshape(3, 4), tmp_path / f"x.{form}"
-    (tmp_path / "x.cps").write_bytes(C.dumps(labels))
-    done = files.decompress_file(tmp_path / "x.cps", target, slices)
-    assert done.notes == (f"{target}: array of shape (3, 4) written as (1, 3, 4)",)
-    assert np.array_equal(read(target), labels[None])
+    if shape == (3, 4):
+        for form, slices in (("nrrd", (0, None)), ("tif", (0, 1))):
+            target = tmp_path / f"part.{form}"
+            done = files.decompress_file(tmp_path / "x.cps", target, slices)
+            assert done.notes == (f"{target}: array of shape (3, 4) written as (1, 3, 4)",)
+            assert np.array_equal(read(target), labels[None])
 
 
 @pytest.mark.parametrize("slices", [(5, 2), (2, None), (2, 9), (1, 1), (-1, 1)])
@@ -90,9 +86,6 @@ def test_slices_outside_the_volume_are_refused(folder, slices):
     with pytest.raises(C.FileError, match=text):
         files.decompress_file(folder / "in.cps", folder / "t.npy", slices)
     assert not (folder / "t.npy").exists()
-
-
-def test_slices_beyond_the_end_are_reported(folder):
     (note,) = files.decompress_file(folder / "in.cps", folder / "t.npy", (1, 9)).notes
     assert np.array_equal(np.load(folder / "t.npy"), LABELS[1:])
     assert "only 1:2 exist" in note
@@ -131,21 +124,7 @@ def test_salvage_reports_that_nothing_is_left(tmp_path):
     assert not np.load(tmp_path / "t.npy").any()
 
 
-def test_the_slices_per_group_can_be_chosen(folder):
-    invoke("compress", folder / "in.npy", folder / "t.cps", "--depth", 1, "--memory", "1G")
-    assert files.describe_file(folder / "t.cps").description.depth == 1
-
-
-def test_labels_that_an_encoding_cannot_hold_name_the_file(folder):
-    np.save(folder / "big.npy", np.full((2, 3, 4), 2**64 - 1, np.uint64))
-    with pytest.raises(C.EncodeError, match=r"big\.npy: label 18446"):
-        files.compress_file(str(folder / "big.npy"), folder / "t.cps", "compresso")
-    assert not (folder / "t.cps").exists()
-
-
-def test_a_limit_and_a_dtype_are_checked_first(folder):
-    with pytest.raises(C.DecodeError, match="60 bytes, more than the limit of 50"):
-        files.decompress_file(folder / "in.cps", folder / "t.npy", limit=50)
+def test_labels_are_integers(folder):
     np.save(folder / "f.npy", LABELS.astype(float))
     with pytest.raises(C.FileError, match="float64"):
         files.compress_file(str(folder / "f.npy"), folder / "t.cps")

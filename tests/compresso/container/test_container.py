@@ -147,13 +147,14 @@ def test_byte_by_byte():
 
 @pytest.mark.parametrize("span", [(0, 7), (0, 1), (1, 5), (6, 7), (3, 3), (3, 99), (-2, None)])
 def test_slices_are_read_without_the_others(span):
-    reader = Reader(io.BytesIO(packed()))
+    data = packed()
+    reader = Reader(io.BytesIO(data))
     assert [*reader.description.groups] == [(0, 2), (2, 4), (4, 6), (6, 7)]
     assert np.array_equal(reader.read(*span), labels_of()[slice(*span)])
-    bad = flipped(packed(), spans_of(packed())[3][1] - 1)
-    assert np.array_equal(Reader(io.BytesIO(bad)).read(0, 6), labels_of()[:6])
+    bad = Reader(io.BytesIO(flipped(data, spans_of(data)[3][1] - 1)))
+    assert np.array_equal(bad.read(0, 6), labels_of()[:6])
     with pytest.raises(C.DecodeError, match="slices 6 to 6 are damaged"):
-        Reader(io.BytesIO(bad)).read(5, 7)
+        bad.read(5, 7)
 
 
 @pytest.mark.parametrize("encoding", C.encodings.installed())
@@ -234,28 +235,17 @@ def test_missing_or_added_bytes_are_refused_and_the_rest_is_recovered(at, count,
     [
         *({"shape": shape} for shape in ([65535] * 3, [0, 1 << 60, 1 << 60], [-1, 2, 2])),
         *({"shape": shape} for shape in ([2, 2, 2.0], [1, 1, 1, 1], "222", 8)),
-        {"shape": [1 << 40, 1, 1], "depth": 1},
         *({"dtype": t} for t in ("<f8", "O", "no", ["<u2"], None, "(2,)u1", "u1,u1", "|u8x")),
-        {"encoding": "compresso:window=1e9"},
-        {"encoding": "rar"},
-        {"compression": ["none"]},
-        {"depth": 0},
-        {"shift": 5},
-        {"more": 1},
-        {"metadata": [1]},
-        {"metadata": "x"},
+        *({"encoding": "compresso:window=1e9"}, {"encoding": "rar"}, {"compression": ["none"]}),
+        *({"depth": 0}, {"shift": 5}, {"more": 1}, {"metadata": [1]}, {"metadata": "x"}),
+        *({"shape": [1 << 40, 1, 1], "depth": 1}, {"dtype": "|b1"}),
     ],
 )
 def test_forged_descriptions_are_refused(changes):
-    data = C.dumps(np.zeros((2, 2, 2), np.uint8), "none", "none")
+    """The labels of this file are 7, which is neither true nor false."""
+    data = C.dumps(np.full((2, 2, 2), 7, np.uint8), "none", "none")
     with pytest.raises(C.DecodeError):
         C.loads(pack_file(data, groups_of(data), **changes))
-
-
-def test_a_bool_of_another_value_is_refused():
-    data = C.dumps(np.array([7], np.uint8), "none", "none")
-    with pytest.raises(C.DecodeError, match="neither true nor false"):
-        C.loads(pack_file(data, groups_of(data), dtype="|b1"))
 
 
 def test_a_group_that_claims_too_much_is_refused():
@@ -318,13 +308,12 @@ def test_a_forged_end_is_refused_without_taking_memory(changes, more, with_head)
 
 
 def test_opening_reads_both_ends_and_no_groups():
-    data = C.dumps(np.zeros((500, 2, 3), np.uint8), "none", "none", depth=1)
-    file = Counted(data)
+    file = Counted(C.dumps(np.zeros((500, 2, 3), np.uint8), "none", "none", depth=1))
     reader = Reader(file)
     reader.check_end()
     assert sum(file.reads) < 500 * 16 + 2000
-    assert len(file.reads) < 10
     before = len(file.reads)
+    assert before < 10
     reader.read(400, 401)
     assert len(file.reads) - before == 2
 
@@ -338,8 +327,8 @@ def test_a_file_full_of_marks_is_searched_once():
 
 def test_the_limit_can_be_raised():
     data = C.dumps(np.zeros((4, 100, 100), np.uint64), compression="zstd")
-    with pytest.raises(C.DecodeError, match="limit of 1000"):
-        C.loads(data, limit=1000)
+    with pytest.raises(C.DecodeError, match="limit of 319999"):
+        C.loads(data, limit=319_999)
     assert C.loads(data, limit=320_000).size == 40_000
 
 
@@ -354,11 +343,8 @@ def test_raw_codec_output_that_claims_too_much_is_refused(encoding):
 def test_a_wrong_depth_is_refused(depth):
     with pytest.raises(C.EncodeError, match="depth="):
         C.dumps(labels_of(), depth=depth)
-
-
-@pytest.mark.parametrize("depth", [1, np.int64(3), 100, 2**40])
-def test_any_number_of_slices_per_group(depth):
-    assert np.array_equal(C.loads(C.dumps(labels_of(), depth=depth)), labels_of())
+    for right in (1, np.int64(3), 100, 2**40):
+        assert np.array_equal(C.loads(C.dumps(labels_of(), depth=right)), labels_of())
 
 
 def test_masked_arrays_are_refused():

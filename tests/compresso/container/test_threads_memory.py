@@ -19,16 +19,15 @@ GROUP = VOLUME * DEPTH // SHAPE[0]  # half a MiB
 
 
 @pytest.mark.parametrize("pair", PAIRS)
-@pytest.mark.parametrize("dtype", [np.uint64, np.int64, np.uint16])
-def test_bytes_and_labels_are_those_of_one_thread(phantom, pair, dtype):
+@pytest.mark.parametrize("dtype", [np.int64, np.uint16])
+@pytest.mark.parametrize("depth", [3, 9])
+def test_bytes_and_labels_are_those_of_one_thread(phantom, pair, dtype, depth):
+    """In six groups, and in two."""
     labels = phantom.astype(dtype) - dtype(100 if dtype is np.int64 else 0)
-    data = C.dumps(labels, *pair, depth=3)
-    for threads in (2, 3, 8, 0):
-        assert C.dumps(labels, *pair, threads=threads, depth=3) == data
+    data = C.dumps(labels, *pair, depth=depth)
+    for threads in (2, 6, 0):
+        assert C.dumps(labels, *pair, threads=threads, depth=depth) == data
         assert np.array_equal(C.loads(data, threads=threads), labels)
-    few = C.dumps(labels, *pair, depth=9)  # two groups
-    assert C.dumps(labels, *pair, threads=6, depth=9) == few
-    assert np.array_equal(C.loads(few, threads=6), labels)
 
 
 def broken(phantom):
@@ -62,23 +61,18 @@ def test_damaged_groups_are_listed_in_order_and_filled_with_zeros(tmp_path, phan
     assert sum("filled with 0" in fault for fault in found) == 3
 
 
-@pytest.fixture
-def shallow(monkeypatch):
-    """Groups of one slice of the phantom, or less, where no depth is given."""
-    monkeypatch.setattr(description, "GROUP_VOXELS", 96 * 150)
-
-
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_the_first_label_that_does_not_fit_is_named(tmp_path, phantom, threads, shallow):
+def test_the_first_label_that_does_not_fit_is_named(tmp_path, phantom, threads, monkeypatch):
+    monkeypatch.setattr(description, "GROUP_VOXELS", 96 * 150)  # a slice
     labels = phantom.copy()
     for z in (7, 5, 12):
         labels[z, 3, 4] = 2**64 - 1
     np.save(tmp_path / "in.npy", labels)
     with pytest.raises(C.LabelError) as error:
-        C.dumps(labels, "compresso", threads=threads, depth=1)
+        C.dumps(labels, "compresso", threads=threads)
     assert error.value.voxel == (5, 3, 4)
     places = str(tmp_path / "in.npy"), tmp_path / "x.cps"
-    with pytest.raises(C.EncodeError, match=r"\(5, 3, 4\)"):
+    with pytest.raises(C.EncodeError, match=r"in\.npy: label 18446.*\(5, 3, 4\)"):
         files.compress_file(*places, "compresso", "zstd", threads=threads)
     assert [path.name for path in tmp_path.iterdir()] == ["in.npy"]
 
@@ -103,14 +97,12 @@ MEMORY = 36 * 96 * 150  # what a slice of the phantom takes
 
 def test_the_memory_sets_the_depth_and_not_the_threads(tmp_path, phantom):
     np.save(tmp_path / "in.npy", phantom)
-    source, target = str(tmp_path / "in.npy"), tmp_path / "x.cps"
-    seen = {}
+    source, target, seen = str(tmp_path / "in.npy"), tmp_path / "x.cps", set()
     for threads in (1, 8, 0):
-        files.compress_file(source, target, memory=3 * MEMORY, threads=threads, force=True)
-        with C.open(target) as array:
-            assert array.description.depth == 3
-        seen[threads] = target.read_bytes()
-    assert seen[1] == seen[8] == seen[0]
+        done = files.compress_file(source, target, memory=3 * MEMORY, threads=threads, force=True)
+        assert done.description.depth == 3
+        seen.add(target.read_bytes())
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize(("memory", "most"), [(None, 5), (3 * MEMORY, 3), (1, 1)])
