@@ -73,7 +73,6 @@ def precomputed(folder: Path, volume, encoding="raw", offset=(0, 0, 0), mips=1, 
 
 
 def created(driver, folder, **metadata):
-    """A new store of TensorStore's."""
     store = {"driver": "file", "path": f"{folder}/"}
     return ts.open({"driver": driver, "kvstore": store, **metadata}, create=True).result()
 
@@ -136,15 +135,11 @@ def n5(folder: Path, volume, **metadata) -> Path:
 
 
 def scales(names, units, steps, shift):
-    axes = [
-        {"name": name} | ({"unit": unit} if unit else {})
-        for name, unit in zip(names, units, strict=True)
-    ]
+    axes = [{"name": n} | ({"unit": u} if u else {}) for n, u in zip(names, units, strict=True)]
     datasets = []
     for number, step in enumerate(steps):
         changes = [{"type": "scale", "scale": step}]
-        if number:
-            changes.append({"type": "translation", "translation": shift})
+        changes += [{"type": "translation", "translation": shift}] * (number > 0)
         datasets.append({"path": f"s/{number}", "coordinateTransformations": changes})
     return [{"axes": axes, "datasets": datasets}]
 
@@ -228,7 +223,21 @@ def chunks(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in heads)
 
 
-class Handler(SimpleHTTPRequestHandler):
+class Answering(BaseHTTPRequestHandler):
+    """Sends answers, and writes no log."""
+
+    def send(self, status, data, **headers):
+        self.send_response(status)
+        for name, value in {"Content-Length": len(data), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+class Handler(Answering, SimpleHTTPRequestHandler):
     """Serves a folder; ``/404/`` and the like answer so, whatever is asked for.
 
     Where it is ``unlisted``, it refuses what it does not have, as a bucket may.
@@ -250,9 +259,7 @@ class Handler(SimpleHTTPRequestHandler):
             self.wfile.write(b"\0rubbish\xff" * 99)
             self.close_connection = True
         elif word == "page":
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"<html>Welcome</html>")
+            self.send(200, b"<html>Welcome</html>")
         elif (span := self.headers.get("Range")) and os.path.isfile(self.translate_path(self.path)):
             self.send_part(span)
         else:
@@ -267,19 +274,13 @@ class Handler(SimpleHTTPRequestHandler):
         if not 0 <= start < stop:
             self.send_error(416)
             return
-        self.send_response(206)
-        self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(data)}")
-        self.send_header("Content-Length", str(stop - start))
-        self.end_headers()
-        self.wfile.write(data[start:stop])
+        place = {"Content-Range": f"bytes {start}-{stop - 1}/{len(data)}"}
+        self.send(206, data[start:stop], **place)
 
     do_HEAD = do_GET  # noqa: N815
 
-    def log_message(self, *_):
-        pass
 
-
-class Bucket(BaseHTTPRequestHandler):
+class Bucket(Answering):
     """As much of Google's storage as TensorStore needs to write and to read, ``objects`` by name.
 
     An address is ``/storage/v1/b/BUCKET/o/OBJECT``, or ``/upload`` and that, the object a question.
@@ -312,18 +313,10 @@ class Bucket(BaseHTTPRequestHandler):
         return unquote(urlsplit(self.path).path).partition("/o/")[2] or None
 
     def answer(self, status, data):
-        self.send_response(status)
-        self.send_header("x-goog-generation", "1")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_):
-        pass
+        self.send(status, data, **{"x-goog-generation": "1"})
 
 
 def serving(folder: Path, unlisted: bool = False) -> AbstractContextManager[str]:
-    """The address of a server of a folder."""
     return server(partial(Handler, directory=str(folder), unlisted=unlisted))
 
 

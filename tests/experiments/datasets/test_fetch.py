@@ -4,7 +4,6 @@ import hashlib
 import json
 from dataclasses import replace
 from functools import partial
-from http.server import SimpleHTTPRequestHandler
 
 import h5py
 import numpy as np
@@ -23,19 +22,14 @@ def server(tmp_path):
     folder = tmp_path / "served"
     folder.mkdir()
 
-    class Portal(SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-        def do_GET(self):
+    class Portal(stores.Handler):
+        def do_GET(self):  # noqa: N802
             if (folder / self.path.lstrip("/")).exists():
-                return super().do_GET()
-            page = b"<html>Please log in to the network</html>"
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(page) + 9 * ("short" in self.path)))
-            self.end_headers()
-            self.wfile.write(page)
-            return None
+                super().do_GET()
+            else:
+                page = b"<html>Please log in to the network</html>"
+                length = len(page) + 9 * ("short" in self.path)
+                self.send(200, page, **{"Content-Length": length})
 
     with stores.server(partial(Portal, directory=folder)) as address:
         yield folder, address

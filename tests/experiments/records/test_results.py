@@ -40,9 +40,8 @@ def test_the_newest_runs_count():
 
 def test_rows_of_other_volumes_are_skipped():
     older = [
-        row(shape="9x9x9"),
-        row(run=1, fingerprint="a"),
-        row(run=1, fingerprint="a", compression="bz2"),
+        row(fingerprint="a"),
+        row(fingerprint="a", compression="bz2"),
         row(source="/b/file"),
         row(threads=8, depth="16"),
         row(shape="1x2x2", dtype="uint8", part="first 1 of 9 slices"),
@@ -53,7 +52,6 @@ def test_rows_of_other_volumes_are_skipped():
     ]
     table = records.tabulate([*older, row()])
     assert describe_skipped(table).partition(": ")[2].split("; ") == [
-        "d, 9x9x9 (1 row)",
         "d, other labels (2 rows)",
         "d, from /b/file (1 row)",
         "d, 8 threads, groups of 16 slices (1 row)",
@@ -72,8 +70,8 @@ def test_files_of_one_name_get_their_folders():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("encode_s", value) for value in ("nan", "0", "-1", "inf", "", "abc", "1e-320", "1e300")),
-        *((name, "0") for name in (*SECONDS[1:], "native_bytes", "compressed_bytes")),
+        *(("encode_s", value) for value in ("nan", "-1", "inf", "", "abc", "1e-320", "1e300")),
+        *((name, "0") for name in (*SECONDS, "native_bytes", "compressed_bytes")),
         *((name, "") for name in ("run", "raw_bytes", "shape", "compression")),
     ],
 )
