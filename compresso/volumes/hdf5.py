@@ -128,10 +128,10 @@ class _Disk(io.FileIO):
     def truncate(self, size: int | None = None) -> int:
         """Change the length, or remember the error."""
         try:
-            return super().truncate(size)
+            super().truncate(size)
         except OSError as error:
             self.error = error
-            return size or 0
+        return size or 0
 
 
 # -- datasets -------------------------------------------------------------------------------------

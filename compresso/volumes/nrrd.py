@@ -86,17 +86,12 @@ class Nrrd(Format):
         """Write an NRRD file, packed with gzip, its axes x first."""
         if path.suffix.lower() == ".nhdr":
             raise FileError(".nhdr files are headers without data. Write an .nrrd file.")
-        fields = {
-            "type": volume.dtype.name,
-            "dimension": 3,
-            "sizes": " ".join(map(str, volume.shape[::-1])),
-            "endian": "little",
-            "encoding": "gzip",
-        }
         magic, more, lost = header_lines(volume.metadata)
-        lines = [magic, *(f"{name}: {value}" for name, value in fields.items()), *more]
+        sizes = " ".join(map(str, volume.shape[::-1]))
+        lines = [magic, f"type: {volume.dtype.name}", "dimension: 3", f"sizes: {sizes}"]
+        lines += ["endian: little", "encoding: gzip", *more, ""]
         with path.open("wb") as file:
-            file.write("".join(f"{line}\n" for line in [*lines, ""]).encode("latin-1"))
+            file.write("".join(f"{line}\n" for line in lines).encode("latin-1"))
             with _format.packer(file) as packed:
                 packed.writelines(map(little_endian, parts))
         return lost
@@ -130,7 +125,9 @@ def _header(path: Path) -> tuple[bytes, Any, int]:
 
 def _data_file(path: Path, header: Any) -> Path:
     """Return the file of the data; raises FileError unless it is one file in the same folder."""
-    name = header.get("datafile", path.name)
+    name = header.get("datafile")
+    if name is None:
+        return path
     data: Path = path.parent / name
     if name == "LIST" or data.resolve().parent != path.parent.resolve() or not data.is_file():
         raise FileError(

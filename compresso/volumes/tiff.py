@@ -378,9 +378,9 @@ def tags(volume: Volume) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         unit = fields.get("ResolutionUnit", INCH)
         every["resolution"] = tuple(resolution)
         every["resolutionunit"] = int(unit) if unit in (INCH, CM) else NO_UNIT
-    texts = {n: fields[n] for n in TEXTS if isinstance(fields.get(n), str)}
-    lines = {n: text.encode() for n, text in texts.items() if text.isprintable()}
-    lost += [name for name in TEXTS if name in fields and name not in lines]
+    texts = {name: fields[name] for name in TEXTS if name in fields}
+    lines = {n: t.encode() for n, t in texts.items() if isinstance(t, str) and t.isprintable()}
+    lost += [name for name in texts if name not in lines]
     first = every | {"software": lines.pop("Software", None)}
     first["description"] = _description(fields, volume.shape, lost)
     first["extratags"] = [

@@ -69,6 +69,13 @@ def test_nrrd_detached_headers(tmp_path):
         load(path)
 
 
+def test_nrrd_may_be_a_link_to_another_folder(tmp_path):
+    (tmp_path / "far").mkdir()
+    encoded_file(tmp_path / "far" / "x.nrrd", RAW, "raw")
+    (tmp_path / "y.nrrd").symlink_to("far/x.nrrd")
+    assert np.array_equal(load(tmp_path / "y.nrrd"), LABELS)
+
+
 def test_nrrds_fields_come_back_each(tmp_path):
     lines = [
         "# a comment",
