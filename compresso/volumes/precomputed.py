@@ -84,8 +84,11 @@ class Precomputed(Kind):
         packed = _packed(folder, scale, claimed) if encoding in (*READ, *DECODED) else set()
         sharded = scale.get("sharding") is not None
         if encoding in READ and not packed:
-            # TensorStore would refuse an info for any of the other scales.
-            array = self.open(node, document | {"scales": [_with_block(scale)]})
+            # TensorStore would refuse an info for any other scale, and for a block without need.
+            known = {name: value for name, value in scale.items() if name != BLOCK}
+            if encoding == "compressed_segmentation":
+                known[BLOCK] = scale.get(BLOCK) or DEFAULT_BLOCK
+            array = self.open(node, document | {"scales": [known]})
         elif encoding in DECODED and packed <= PACKED.keys() and not (packed and sharded):
             array = _decode(folder, scale, claimed, tuple(PACKED) if packed else ("",))
         else:
@@ -98,13 +101,6 @@ class Precomputed(Kind):
         lost = [name for name in OTHERS if document.get(name)]
         path = None if sharded else folder.path
         return StoredArray(array, "xyzc", lost=lost, path=path, box_of=_box_of)
-
-
-def _with_block(scale: dict[str, Any]) -> dict[str, Any]:
-    """Return a scale that has a size of blocks if and only if its encoding needs one."""
-    if scale["encoding"] == "compressed_segmentation":
-        return scale | {BLOCK: scale.get(BLOCK) or DEFAULT_BLOCK}
-    return {name: value for name, value in scale.items() if name != BLOCK}
 
 
 # -- chunks that are decoded here -----------------------------------------------------------------
@@ -157,14 +153,16 @@ def _decoder(text: str, scale: dict[str, Any]) -> Callable[..., Labels]:
     if scale["encoding"] == "compresso":
         return Cpso().decode
     if scale["encoding"] == "raw":
-        return lambda stream, shape, dtype: np.frombuffer(stream, dtype.newbyteorder("<")).reshape(
-            shape
-        )
+        return _decode_raw
     block = scale.get(BLOCK) or DEFAULT_BLOCK
     try:
         return CompressedSegmentation(Extent("x".join(map(str, block)))).decode
     except (TypeError, ValueError):
         raise FileError(f"{text}: its info is damaged: blocks of {block}") from None
+
+
+def _decode_raw(stream: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Labels:
+    return np.frombuffer(stream, dtype.newbyteorder("<")).reshape(shape)
 
 
 def morton(at: Sequence[int], grid: Sequence[int]) -> int:

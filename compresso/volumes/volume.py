@@ -16,8 +16,6 @@ from compresso.volumes._metadata import Metadata
 
 #: The start and the stop (exclusive) along z, y and x.
 Box = tuple[tuple[int, int], ...]
-#: Lists the boxes of a source's stored chunks.
-Stored = Callable[[], Iterable[Box]]
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class Volume:
     fetch_box: Callable[[Box], Labels] | None = None
     chunk: Shape = ()
     own: Shape = ()
-    stored: Stored | None = None
+    stored: Callable[[], Iterable[Box]] | None = None
     paths: Sequence[Path] = ()
     stamp: Stamp | None = None
     whole: bool = False
