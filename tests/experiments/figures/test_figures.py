@@ -93,9 +93,6 @@ def test_figure_4_has_the_papers_bars_limits_and_values():
     (figure,) = drawn("figure_4", rows_of_all("ac3") + given).values()
     em, other = figure.axes
     assert (em.get_ylim(), other.get_ylim()) == ((0, 1200), (0, 2000))
-    assert "AC3" in em.get_title()
-    assert "not in the paper" not in em.get_title()
-    assert other.get_title().count("not in the paper") == 2
     assert len(em.get_xticklabels()) == 12
     heights = sorted(round(bar.get_height()) for bar in other.patches)
     assert heights == [1, 70, 90, 100, 200, 200]
@@ -122,7 +119,6 @@ def test_current_methods_are_the_best_of_each_encoding_in_order():
     assert names(axis)[-1] == "JPEG 2000"  # on one dataset only
     hollow = [(x, names(axis)[int(y)]) for x, y, _, filled in marks(axis) if not filled]
     assert hollow == [(900, "Ristretto")]  # on the volume that it was trained on, only
-    assert "Hollow" in figure.legends[0].get_title().get_text()
     assert set(shapes(figure)) == {TRAINED, "BSD500"}
     (again,) = drawn("current_methods", rows[::-1]).values()
     assert shapes(again) == shapes(figure)  # whatever is measured first
