@@ -104,7 +104,7 @@ def read_head(at: ReadAt, offset: int = 0) -> Head:
     end = HEAD.size + length
     data = at(offset, end + CHECK.size)
     if data[end:] != CHECK.pack(xxh3_64_intdigest(data[:end])):
-        raise DecodeError("the hash of its head does not match")
+        raise DecodeError("its head is damaged, or the file was cut")
     text = data[HEAD.size : end]
     if packed:
         unpacker = zlib.decompressobj()

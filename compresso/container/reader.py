@@ -29,14 +29,17 @@ GroupHeads = dict[int, list[tuple[int, layout.GroupHead]]]
 class Source:
     """A file that can seek, read from any thread, and from processes that were forked.
 
-    These share a file's position, so files are read with pread. Any other stream raises FileError
-    there, because a moved position would look like damage, unless it is in memory.
+    These share a file's position and its lock. So files are read with pread, and bytes in memory
+    are sliced. Any other stream raises FileError in a forked process.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._lock = file, threading.Lock()
-        self._process = None if isinstance(file, io.BytesIO | mmap.mmap) else os.getpid()
+        self._process = os.getpid()
         self._is_file = isinstance(getattr(file, "raw", file), io.FileIO) and hasattr(os, "pread")
+        self._data: bytes | mmap.mmap | None = file if isinstance(file, mmap.mmap) else None
+        if type(file) is io.BytesIO:
+            self._data = file.getvalue()  # which shares the bytes
         file.seek(0, io.SEEK_END)
         self.size = file.tell()  # which an mmap does not return from seek
         self._part = 0, b""  # of the file, that is searched
@@ -70,7 +73,10 @@ class Source:
                 parts.append(part)
                 offset, size = offset + len(part), size - len(part)
             return parts[0] if len(parts) == 1 else b"".join(parts)
-        if self._process not in (None, os.getpid()):
+        if self._data is not None:
+            self._file.tell()  # raises ValueError once the file is closed
+            return self._data[offset : offset + size]
+        if self._process != os.getpid():
             raise FileError("a stream cannot be read in a forked process. Open a path instead.")
         with self._lock:
             self._file.seek(offset)
