@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
@@ -59,8 +59,9 @@ def run(
             title = f"{encoding}, {number} threads" if number > 1 else str(encoding)
             candidates[title] = partial(measure, volume, method, new_array=True)
     found: Results = {}
-    with connect(volume, python) as others:
-        candidates |= others
+    with ExitStack() as opened:
+        if python:
+            candidates |= opened.enter_context(connect(volume, python))
         announce("warm-up")
         for title, measurement in candidates.items():
             status = measurement(0)["status"]
@@ -86,11 +87,8 @@ def _copy(volume: LoadedVolume, run: int) -> Row:
 
 
 @contextmanager
-def connect(volume: LoadedVolume, python: str | None) -> Iterator[dict[str, Measurement]]:
+def connect(volume: LoadedVolume, python: str) -> Iterator[dict[str, Measurement]]:
     """The packages that an interpreter has, by their titles; raises HarnessError without any."""
-    if python is None:
-        yield {}
-        return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "labels.npy"
         np.save(path, volume.labels)

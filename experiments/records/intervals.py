@@ -132,6 +132,6 @@ def ranks(lines: pd.DataFrame, speed: str) -> "pd.Series[str]":
         low, high = rows["low"].to_numpy(), rows["high"].to_numpy()
         first = 1 + (low[None, :] > high[:, None]).sum(axis=1)
         last = len(rows) - (high[None, :] < low[:, None]).sum(axis=1)
-        for index, a, b in zip(rows.index, first, last, strict=True):
-            found[index] = str(a) if a == b else f"={a}"
+        pairs = zip(first, last, strict=True)
+        found[rows.index] = [str(a) if a == b else f"={a}" for a, b in pairs]
     return found

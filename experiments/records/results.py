@@ -73,10 +73,17 @@ def describe_skipped(table: pd.DataFrame) -> str:
     """
     table, last = _volumes(table)
     others = table[(table[VOLUME] != last).any(axis=1) & (table["status"] == OK)]
-    counts = Counter(
-        f"{display_name(row['dataset'], row['group'])}, {_difference(row, last.loc[index])}"
-        for index, row in others.iterrows()
-    )
+    counts: Counter[str] = Counter()
+    for index, row in others.iterrows():
+        differs = row[VOLUME] != last.loc[index]
+        words = [row[name] for name in ("shape", "dtype") if differs[name]]
+        words += [row["part"]] if row["part"] else []
+        if differs["threads"] or differs["depth"]:
+            words.append(describe_threads(row) or "1 thread")
+        if differs["source"]:
+            words.append(f"from {row['source']}")
+        name = display_name(row["dataset"], row["group"])
+        counts[f"{name}, {', '.join(words) or 'other labels'}"] += 1
     listed = "; ".join(f"{what} ({counted(n, 'row')})" for what, n in counts.items())
     text = f"Not shown, because newer rows are of other labels or threads: {listed}"
     return text * bool(counts)
@@ -160,18 +167,6 @@ def _newest_runs(rows: pd.DataFrame) -> list[Any]:
             kept = {n: r for n, r in kept.items() if n < row.run or r.session == row.session}
         kept[row.run] = row
     return [row.Index for row in kept.values()]
-
-
-def _difference(row: "pd.Series[Any]", last: "pd.Series[Any]") -> str:
-    """How the volume and setting of a row differ from those of the last row."""
-    differs = row[VOLUME] != last
-    words = [row[name] for name in ("shape", "dtype") if differs[name]]
-    words += [row["part"]] if row["part"] else []
-    if differs["threads"] or differs["depth"]:
-        words.append(describe_threads(row) or "1 thread")
-    if differs["source"]:
-        words.append(f"from {row['source']}")
-    return ", ".join(words) or "other labels"
 
 
 def is_raw(methods: Mapping[str, Any]) -> Any:
