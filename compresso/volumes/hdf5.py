@@ -141,11 +141,9 @@ def _find(path: Path, file: Any, inner: str) -> Any:
     """Return the dataset to read; raises FileError if it is missing or in other files."""
     import h5py
 
-    name = inner
-    if not inner:
-        names = _volumes(file)
-        usual = [name for name in USUAL if name in names]
-        name = next((found[0] for found in (names, usual) if len(found) == 1), "")
+    names = [] if inner else _volumes(file)
+    usual = [name for name in USUAL if name in names]
+    name = inner or next((found[0] for found in (names, usual) if len(found) == 1), "")
     item = _follow(path, file, name)
     if not isinstance(item, h5py.Dataset):
         problem = f"no dataset {inner}; found" if inner else "several datasets"
