@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import closing
 from importlib.util import find_spec
+from unittest.mock import Mock
 
 import pytest
 
@@ -18,22 +19,19 @@ needs_dask = pytest.mark.skipif(not find_spec("distributed"), reason="needs dask
 
 
 def test_zero_threads_are_all_cores():
+    """That the process may use."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert [cores(n) for n in (0, 1, 99)] == [allowed, 1, 99]
-    names = ("compress", "decompress", "verify", "info", "convert")
-    for command in map(main.commands.__getitem__, names):
-        (option,) = [option for option in command.params if option.name == "threads"]
+    for command in ("compress", "decompress", "verify", "info", "convert"):
+        (option,) = [o for o in main.commands[command].params if o.name == "threads"]
         assert option.callback(None, option, 0) == allowed
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs sched_setaffinity")
-def test_cores_that_a_process_may_not_use_are_not_counted():
-    before = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(before)})
-        assert cores(0) == 1
-    finally:
-        os.sched_setaffinity(0, before)
+    if hasattr(os, "sched_setaffinity"):
+        before = os.sched_getaffinity(0)
+        try:
+            os.sched_setaffinity(0, {min(before)})
+            assert cores(0) == 1
+        finally:
+            os.sched_setaffinity(0, before)
 
 
 def test_parts_come_before_the_threads_of_each():
@@ -88,12 +86,7 @@ def test_the_first_error_follows_the_results_before_it(threads, taking):
 
 def test_nothing_runs_once_it_is_closed():
     before, begun = threading.active_count(), []
-
-    def work(number):
-        begun.append(number)
-        time.sleep(0.02)
-
-    with closing(in_order(work, range(100), 3)) as results:
+    with closing(in_order(lambda n: begun.append(n) or time.sleep(0.02), range(100), 3)) as results:
         next(results)
     seen = len(begun)
     assert threading.active_count() == before
@@ -149,29 +142,20 @@ def test_an_unknown_name_is_refused(name):
 @needs_dask
 def test_schedulers_that_cannot_be_used_are_one_line(tmp_path, capfd, monkeypatch):
     """No scheduler at the address, one without workers, and workers that do not start."""
-    monkeypatch.setattr(parallel, "TIMEOUT", 0.5)
-    with (
-        pytest.raises(SchedulerError, match=r"^tcp://127.0.0.1:9: "),
-        open_scheduler("tcp://127.0.0.1:9"),
-    ):
-        pass
-    monkeypatch.setattr(parallel, "TIMEOUT", 1.0)
-    with (
-        cluster(tmp_path, workers=0) as (address, _),
-        pytest.raises(SchedulerError, match=f"^{address}: .*workers"),
-        open_scheduler(address),
-    ):
-        pass
+
+    def refused(name, seconds, text):
+        monkeypatch.setattr(parallel, "TIMEOUT", seconds)
+        with pytest.raises(SchedulerError, match=text) as caught, open_scheduler(name):
+            pass
+        assert "\n" not in str(caught.value)
+
+    refused("tcp://127.0.0.1:9", 0.5, "^tcp://127.0.0.1:9: ")
+    with cluster(tmp_path, workers=0) as (address, _):
+        refused(address, 1.0, f"^{address}: .*workers")
     assert capfd.readouterr().err == ""
-
-    def fail(**_):
-        raise RuntimeError("Cluster failed to start:\n[Errno 24] Too many open files")
-
-    monkeypatch.setattr("distributed.LocalCluster", fail)
-    with pytest.raises(SchedulerError) as caught, open_scheduler("processes:2"):
-        pass
-    assert "\n" not in str(caught.value)
-    assert "Too many open files" in str(caught.value)
+    failure = RuntimeError("Cluster failed to start:\n[Errno 24] Too many open files")
+    monkeypatch.setattr("distributed.LocalCluster", Mock(side_effect=failure))
+    refused("processes:2", 1.0, "Too many open files")
 
 
 def slow(number):

@@ -3,12 +3,11 @@
 import h5py
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 import compresso as C
-from compresso.__main__ import main
 from tests.helpers import stores as depots
 from tests.helpers.paths import shared
+from tests.helpers.program import invoke
 
 pytestmark = pytest.mark.slow
 CHUNKS = (64, 128, 128)
@@ -46,14 +45,10 @@ def test_library(tmp_path, labels, encoding):
 
 
 def test_files(tmp_path, path, labels):
-    frame, target = str(tmp_path / "a.cps"), tmp_path / "a.npy"
-    for words in (
-        ["compress", str(path), frame, "--memory", "200M"],
-        ["verify", frame],
-        ["decompress", frame, str(target)],
-    ):
-        done = CliRunner().invoke(main, words)
-        assert done.exit_code == 0, done.output
+    frame, target = tmp_path / "a.cps", tmp_path / "a.npy"
+    invoke("compress", path, frame, "--memory", "200M")
+    invoke("verify", frame)
+    invoke("decompress", frame, target)
     same(np.load(target), labels)
 
 
@@ -71,14 +66,11 @@ def test_precomputed(tmp_path, labels, encoding):
         depots.in_compresso(folder, labels, chunk_size=[128, 128, 64])
     else:
         more = {"sharding": depots.SHARDS} if encoding == "sharded" else {}
-        depots.precomputed(
-            folder, labels, "compressed_segmentation", chunk_size=[64, 64, 64], **more
-        )
+        how = {"encoding": "compressed_segmentation", "chunk_size": [64, 64, 64]}
+        depots.precomputed(folder, labels, **how, **more)
     same(depots.read(folder), labels)
-    frame = tmp_path / "a.cps"
-    done = CliRunner().invoke(main, ["compress", f"precomputed://{folder}", str(frame)])
-    assert done.exit_code == 0, done.output
-    same(C.loads(frame.read_bytes()), labels)
+    invoke("compress", f"precomputed://{folder}", tmp_path / "a.cps")
+    same(C.loads((tmp_path / "a.cps").read_bytes()), labels)
 
 
 def test_in_place_of_the_package(pypi, labels):

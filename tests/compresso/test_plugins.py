@@ -100,6 +100,16 @@ layouts = ["{0}.npy"]
 LABELS = "2 3 4\n" + "\n".join(str(n // 5) for n in range(24))
 
 
+def call(folder, *arguments):
+    """Run Python in the copy, with the compiled kernels of the original; its output."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(_cache.folder())}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory):
     """A copy of the project, with one new file for each kind of plug-in."""
@@ -109,33 +119,16 @@ def copied(tmp_path_factory):
         shutil.copytree(ROOT / part, folder / part, ignore=leave)
     for part in ("run.py", "pyproject.toml"):
         shutil.copy(ROOT / part, folder)
-    (folder / "compresso" / "encodings" / "masked.py").write_text(ENCODING.lstrip())
-    (folder / "compresso" / "compressors" / "squash.py").write_text(COMPRESSOR.lstrip())
-    (folder / "compresso" / "volumes" / "numbers.py").write_text(FORMAT.lstrip())
-    (folder / "compresso" / "volumes" / "listed.py").write_text(STORE.lstrip())
+    for name, text in {
+        **{"encodings/masked": ENCODING, "compressors/squash": COMPRESSOR},
+        **{"volumes/numbers": FORMAT, "volumes/listed": STORE},
+    }.items():
+        (folder / "compresso" / f"{name}.py").write_text(text.lstrip())
     with open(folder / "experiments" / "datasets" / "catalogue.toml", "a") as catalogue:
         catalogue.write(DATASET)
     np.save(folder / "data" / "stairs.npy", np.arange(96, dtype=np.uint64).reshape(3, 4, 8))
     (folder / "labels.numbers").write_text(LABELS)
     return folder
-
-
-def call(folder, *arguments):
-    """Run Python in the copy; its output, or the failure with it.
-
-    The kernels are those of the original, so is what was compiled of them.
-    """
-    kept = _cache.folder()
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env={**os.environ, "NUMBA_CACHE_DIR": str(kept)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
 
 
 def test_the_harness_lists_and_measures_them(copied):
