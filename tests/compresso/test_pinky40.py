@@ -10,7 +10,6 @@ from tests.helpers.paths import shared
 from tests.helpers.program import invoke
 
 pytestmark = pytest.mark.slow
-CHUNKS = (64, 128, 128)
 
 
 @pytest.fixture(scope="module")
@@ -52,29 +51,10 @@ def test_files(tmp_path, path, labels):
     same(np.load(target), labels)
 
 
-def test_zarr(zarr, tmp_path, labels):
-    shards = {"chunks": CHUNKS, "shards": (128, 256, 512)}
-    array = zarr.open_array(depots.own(tmp_path / "a.zarr", labels, {"depth": 16}, **shards))
-    same(array[:], labels)
-    same(array[3:200:50, 100:300], labels[3:200:50, 100:300])
-
-
-@pytest.mark.parametrize("encoding", ["compresso", "compressed_segmentation", "sharded"])
-def test_precomputed(tmp_path, labels, encoding):
-    folder = tmp_path / "seg"
-    if encoding == "compresso":
-        depots.in_compresso(folder, labels, chunk_size=[128, 128, 64])
-    else:
-        more = {"sharding": depots.SHARDS} if encoding == "sharded" else {}
-        how = {"encoding": "compressed_segmentation", "chunk_size": [64, 64, 64]}
-        depots.precomputed(folder, labels, **how, **more)
+def test_precomputed(tmp_path, labels):
+    folder, frame = tmp_path / "seg", tmp_path / "a.cps"
+    how = {"chunk_size": [64, 64, 64], "sharding": depots.SHARDS}
+    depots.precomputed(folder, labels, "compressed_segmentation", **how)
     same(depots.read(folder), labels)
-    invoke("compress", f"precomputed://{folder}", tmp_path / "a.cps")
-    same(C.loads((tmp_path / "a.cps").read_bytes()), labels)
-
-
-def test_in_place_of_the_package(pypi, labels):
-    stream = C.compress(labels.T)
-    same(C.decompress(stream), labels.T)
-    assert pypi("compresso.compress(v)", v=labels.T) == stream
-    assert pypi("np.array_equal(compresso.decompress(s), v)", s=stream, v=labels.T) is True
+    invoke("compress", f"precomputed://{folder}", frame)
+    same(C.loads(frame.read_bytes()), labels)

@@ -15,7 +15,6 @@ import compresso as C
 from compresso import cli, files
 from compresso.codec import Encoding
 from compresso.text import digits, file_size, ratio_text
-from compresso.volumes._client import explain
 from experiments.commands import MODULES
 from tests.helpers.commands import run_here
 from tests.helpers.program import PROGRAM, invoke, one_line, run
@@ -234,13 +233,6 @@ def test_names_that_a_store_cannot_have(folder):
         (256 * "x", os.strerror(errno.ENAMETOOLONG)),
     ):
         one_line(invoke("convert", "seg.npy", name, code=1), words)
-
-
-def test_a_full_disk_is_not_a_lack_of_memory():
-    reason = os.strerror(errno.ENOSPC)
-    error = ValueError(f'RESOURCE_EXHAUSTED: Failed writing "x" [OS error 28: {reason}]')
-    assert explain(error).startswith("cannot be written: the disk is full (")
-    assert explain(ValueError("RESOURCE_EXHAUSTED: too big")).startswith("does not fit the memory")
 
 
 def test_help(folder):

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from tests.helpers import peers
+from tests.helpers import stores as depots
 from tests.helpers.paths import ROOT
 
+pytestmark = pytest.mark.slow
 SCRIPT = ROOT / "tests" / "helpers" / "peer_cloudvolume.py"
 
 
@@ -55,7 +57,6 @@ def boxes(dtype):
     return labels
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint64])
 def test_both_ways(tmp_path, theirs, ours, dtype):
     """Each reads what the other wrote, sharded too; the chunks are the same bytes."""
@@ -72,11 +73,9 @@ def test_both_ways(tmp_path, theirs, ours, dtype):
     assert written == chunks(tmp_path / "theirs" / "plain")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.uint64])
 def test_its_volumes_are_stores(tmp_path, theirs, dtype):
     """Whatever it writes is read as a store, in files and in shards."""
-    depots = pytest.importorskip("tests.helpers.stores")
     labels = boxes(dtype)
     path = tmp_path / "labels.npy"
     np.save(path, labels)
@@ -88,10 +87,8 @@ def test_its_volumes_are_stores(tmp_path, theirs, dtype):
         depots.same(f"{folder}:box=12-90x21-99x33-50", labels[2:80, 1:79, 3:20].T)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.uint32, np.uint64])
 def test_it_reads_compressed_segmentation_of_ours(tmp_path, theirs, dtype):
-    depots = pytest.importorskip("tests.helpers.stores")
     codec, offset = "compressed_segmentation", (10, 20, 30)
     labels = np.ascontiguousarray(boxes(dtype).T)
     folder = depots.precomputed(tmp_path / "seg", labels, codec, offset)

@@ -30,14 +30,12 @@ def test_many_labels():
 
 
 def test_labels_by_columns():
-    """2-D slices that are numbered by columns cost less, and come back."""
+    """2-D slices that are numbered by columns cost less; some are almost numbered so."""
     images = np.stack([columns_first(cells((1, 60, 50), 20, seed)[0]) for seed in range(6)])
     by_columns = check(images.astype(np.uint32))
-    other = images.copy()
-    for image in other:
-        image[...] = np.random.default_rng(0).permutation(np.arange(21))[image]
+    other = np.random.default_rng(0).permutation(21)[images]
     assert len(by_columns) < len(check(other.astype(np.uint32)))
-    images[2, 30:] += 3  # no longer by columns
+    images[2, 30:] += 3
     images[4, 0, 0] = 4096
     images[5, 40, 0] = 0
     check(images.astype(np.uint16))

@@ -1,7 +1,6 @@
 """Positions and fields that files keep, name or refuse, whatever formats they pass."""
 
 import json
-import math
 from copy import deepcopy
 
 import nibabel as nib
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from compresso import files, volumes
 from compresso.volumes import _metadata, tiff
 from compresso.volumes import nrrd as nrrd_format
-from compresso.volumes._metadata import METRES, Geometry, unit_of
+from compresso.volumes._metadata import Geometry, unit_of
 from tests.helpers.geometry import (
     DIRECTIONS,
     LABELS,
@@ -59,32 +58,6 @@ def test_slices_begin_where_they_are_in_the_whole(tmp_path, kind):
     at = corners((2, 5, 6)).tolist()
     expected = [image.TransformContinuousIndexToPhysicalPoint(c) for c in at]
     assert_same_place(by_itk(tmp_path / "b.nrrd"), np.array(expected))
-
-
-FINITE = st.floats(-1e6, 1e6).map(lambda n: round(n, 3))
-VECTORS = st.tuples(FINITE, FINITE, FINITE).filter(lambda v: math.hypot(*v) > 1e-2)
-
-
-PLACES = st.builds(
-    Geometry,
-    st.tuples(VECTORS, VECTORS, VECTORS),
-    st.none() | st.tuples(FINITE, FINITE, FINITE),
-    st.sampled_from([None, "LPS", "RAS"]),
-    st.none() | st.sampled_from(sorted(METRES)),
-)
-
-
-@given(PLACES)
-def test_geometry_is_json_and_turns_back(place):
-    assert Geometry.from_json(json.loads(json.dumps(place.to_json()))) == place
-    assert place.moved(0) == place
-    for world in ("LPS", "RAS"):
-        there = place.in_world(world)
-        flip = np.diag([1, 1, 1, 1] if (place.world or "LPS") == world else [-1, -1, 1, 1])
-        np.testing.assert_array_equal(there.affine(), flip @ place.affine())
-    if place.length:
-        back = place.in_unit("nm").in_unit(place.length)
-        np.testing.assert_allclose(back.affine(), place.affine(), rtol=1e-15)
 
 
 @pytest.mark.parametrize(

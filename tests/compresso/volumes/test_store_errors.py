@@ -86,10 +86,10 @@ def test_chunks_are_kept_while_the_memory_allows(tmp_path, monkeypatch, memory):
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("404", "absent, or not a store"),
-        *(("403", "private, or asks for a login"), ("401", "private, or asks for a login")),
-        *(("500", "its server fails"), ("503", "its server fails")),
-        *(("garbage", "cannot be reached"), ("page", "is damaged: not JSON")),
+        *(("404", "absent, or not a store"), ("403", "private, or asks for a login")),
+        *(("401", "private, or asks for a login"), ("500", "its server fails")),
+        *(("503", "its server fails"), ("garbage", "cannot be reached")),
+        ("page", "is damaged: not JSON"),
     ],
 )
 def test_servers(tmp_path, path, reason):
@@ -129,14 +129,18 @@ def test_without_tensorstore(tmp_path, monkeypatch):
         read(depots.info(tmp_path / "seg"))
 
 
-@pytest.mark.parametrize("reason", ["Permission denied", "Read-only file system"])
-def test_permissions_of_the_file_system_are_not_a_login(reason):
-    """As TensorStore words it where a folder cannot be made."""
-    error = ValueError(f'PERMISSION_DENIED: Failed to create directory: "/t/zarr.json": {reason}')
-    line = _client.explain(error)
-    assert line.startswith("not allowed on this machine (Failed to create directory")
-    bucket = ValueError(f"PERMISSION_DENIED: {reason} [HTTP code 403]")
-    assert _client.explain(bucket).startswith("private, or asks for a login")
+@pytest.mark.parametrize(
+    ("error", "explained"),
+    [
+        ("PERMISSION_DENIED: Failed to write: Permission denied", "not allowed on this"),
+        ("PERMISSION_DENIED: Failed to write: Read-only file system", "not allowed on this"),
+        ("PERMISSION_DENIED: Permission denied [HTTP code 403]", "private, or asks for a login"),
+        (f"RESOURCE_EXHAUSTED: [OS error 28: {os.strerror(28)}]", "cannot be written: the disk"),
+        ("RESOURCE_EXHAUSTED: too big", "does not fit the memory"),
+    ],
+)
+def test_refusals_of_the_system_of_a_bucket_and_of_the_memory_differ(error, explained):
+    assert _client.explain(ValueError(error)).startswith(explained)
 
 
 @pytest.mark.parametrize("kind", ["raw", "zarr3", "own", "n5"])
