@@ -27,8 +27,18 @@ SECOND_STAGES = (
     "zstd",
 )
 #: Windows of Compresso: flat ones from 4x4x1 to 8x8x1, and some that reach into other slices.
-WINDOWS = ["4x4x1", "5x5x1", "6x6x1", "7x7x1", "8x4x1", "4x8x1", "16x4x1"]
-WINDOWS += ["8x4x2", "4x4x4", "4x4x2"]
+WINDOWS = [
+    "4x4x1",
+    "5x5x1",
+    "6x6x1",
+    "7x7x1",
+    "8x4x1",
+    "4x8x1",
+    "16x4x1",
+    "8x4x2",
+    "4x4x4",
+    "4x4x2",
+]
 #: Encodings since the paper and the compressors that follow those that do not stand alone; the
 #: paper's methods to compare them with.
 CURRENT = (

@@ -34,10 +34,36 @@ SECONDS = ("encode_s", "compress_s", "decompress_s", "decode_s")
 LOADS = ("load", "other_cpu", "minor_faults", "major_faults")
 SURROUNDINGS = (*LOADS, "governor")
 #: The columns of the CSV; docs/benchmarking.md describes them.
-COLUMNS = ["time", "dataset", "source", "shape", "dtype", "encoding", "compression", "run"]
-COLUMNS += ["threads", *BYTES, *SECONDS, "lossless", "status", "group"]
-COLUMNS += ["session", "version", "python", "numpy", "numba", "zstandard", "cpu", "fingerprint"]
-COLUMNS += ["part", "new_memory_s", *SURROUNDINGS, "chunk", "worker", "depth"]
+COLUMNS = (
+    "time",
+    "dataset",
+    "source",
+    "shape",
+    "dtype",
+    "encoding",
+    "compression",
+    "run",
+    "threads",
+    *BYTES,
+    *SECONDS,
+    "lossless",
+    "status",
+    "group",
+    "session",
+    "version",
+    "python",
+    "numpy",
+    "numba",
+    "zstandard",
+    "cpu",
+    "fingerprint",
+    "part",
+    "new_memory_s",
+    *SURROUNDINGS,
+    "chunk",
+    "worker",
+    "depth",
+)
 NUMBERS = ("run", "threads", *BYTES, *SECONDS, "new_memory_s", *LOADS)
 #: The columns that ratios and speeds are computed from.
 NEEDED = ("dataset", "shape", "encoding", "compression", "run", "threads", *BYTES, *SECONDS)
@@ -50,8 +76,19 @@ CODECS |= dict.fromkeys(("compress_s", "decompress_s"), "compression")
 METHOD = ["dataset", "encoding", "compression"]
 #: The columns that identify a run, whatever its dataset is called. Runs of another version or on
 #: another processor are other runs.
-KEY = ["source", "dtype", "fingerprint", "chunk", "version", "cpu"]
-KEY += [*METHOD[1:], "threads", "depth", "run"]
+KEY = [
+    "source",
+    "dtype",
+    "fingerprint",
+    "chunk",
+    "version",
+    "cpu",
+    "encoding",
+    "compression",
+    "threads",
+    "depth",
+    "run",
+]
 
 
 class Outcome(StrEnum):
