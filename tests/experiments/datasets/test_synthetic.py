@@ -16,7 +16,6 @@ def test_the_phantom_is_deterministic(tmp_path):
     size = Extent("90x70x6")
     whole = Phantom(size).labels()
     assert whole.shape == (6, 70, 90)
-    assert np.array_equal(Phantom(size).labels(3), whole[:3])
     assert not np.array_equal(Phantom(size, seed=1).labels(), whole)
     assert Phantom(size, bits=32).labels(1).dtype == np.uint32
     (dataset,) = datasets.parse("Phantom:size=90x70x6", tmp_path)

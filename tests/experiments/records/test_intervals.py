@@ -18,14 +18,6 @@ def lines_of(methods):
     return intervals(derive(table_of(methods)))
 
 
-def test_fewer_than_three_runs_have_no_interval():
-    for runs, text in (([0.5], "0.50"), ([1.0, 1.2], "1.10 (n = 2)"), ([1, 1], "1.00 (n = 2)")):
-        found = interval(runs)
-        assert math.isnan(found.low)
-        assert math.isnan(found.high)
-        assert found.text() == text
-
-
 def test_few_runs_have_students_interval():
     """The logarithms are -1, 0, 1: mean 0, deviation 1, t of 2 degrees 4.3027, by the root of 3."""
     found = interval(np.exp([-1.0, 0.0, 1.0]))
