@@ -12,11 +12,14 @@ import os
 from typing import Any
 
 import numba
+import numpy as np
 
 from compresso.kernels._cache import Cache
 
 INTERPRETED = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 PORTABLE = bool(int(os.environ.get("COMPRESSO_PORTABLE", "0"))) or INTERPRETED
+#: 2**64 / golden ratio: the upper bits of a product with it are a hash.
+SPREAD = np.uint64(0x9E3779B97F4A7C15)
 #: Kernels release the interpreter's lock, and are called from Python and other kernels only.
 OPTIONS: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True}
 
@@ -30,3 +33,13 @@ def kernel(function: Any) -> Any:
     if not INTERPRETED:
         compiled._cache = Cache(function, PORTABLE)
     return compiled
+
+
+@kernel
+def with_room(array, used, room):
+    """``array``, or a longer copy of its ``used`` items that has room for more."""
+    if used + room <= array.size:
+        return array
+    longer = np.empty(max(used + room, 2 * array.size), array.dtype)
+    longer[:used] = array[:used]
+    return longer

@@ -3,7 +3,7 @@
 import numpy as np
 
 from compresso.kernels import kernel
-from compresso.kernels.words import ALL, ONE, TOP, edges64, popcount, prefetch64, trailing_zeros
+from compresso.kernels.words import ALL, ONE, TOP, differ64, popcount, prefetch64, trailing_zeros
 
 AHEAD = 2048  # labels between those compared and those that the memory is asked for
 
@@ -27,7 +27,7 @@ def mark(labels, bits):
                 prefetch64(flat, under + AHEAD)
                 count = min(64, nx - 64 * w)
                 if under + 64 < flat.size:
-                    word = edges64(flat, at, under)
+                    word = differ64(flat, at, at + 1) | differ64(flat, at, under)
                 else:
                     word = np.uint64(0)
                     for k in range(count - 1):

@@ -4,8 +4,6 @@ The vector code is LLVM's own (``icmp`` on ``<64 x iN>``), not one CPU's: LLVM l
 whatever the machine has.
 """
 
-from typing import Any
-
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -20,35 +18,44 @@ LINE = 64  # bytes of a cache line, about
 SLACK = 8  # items that a kernel may write past the last one of a list
 
 
-def pick(plain: Any, llvm: Any) -> Any:
-    """The plain function of a pair with COMPRESSO_PORTABLE=1, else the LLVM code."""
-    return plain if PORTABLE else llvm
+def or_llvm(llvm):
+    """Compile the decorated function with COMPRESSO_PORTABLE=1, else take the LLVM code."""
+    return kernel if PORTABLE else lambda plain: llvm
 
 
-def _vector_at(context, builder, signature, array, index, lanes=64):
-    """Pointer to ``lanes`` elements of a 1-D array from ``index`` on, and their alignment."""
-    item = context.get_data_type(signature.args[0].dtype)
-    data = context.make_array(signature.args[0])(context, builder, array).data
-    vector = ir.VectorType(item, lanes)
-    return builder.bitcast(builder.gep(data, [index]), vector.as_pointer()), item.width // 8
+def with_pointer(emit):
+    """Make a code generator of ``emit(builder, ...)``: an array becomes a pointer to its items."""
 
-
-def _load64(context, builder, signature, array, *indices):
-    """For each index, the vector of 64 elements from there on."""
-    places = [_vector_at(context, builder, signature, array, index) for index in indices]
-    return [builder.load(pointer, align=align) for pointer, align in places]
-
-
-@intrinsic
-def _differ64_llvm(typing_context, labels, i, j):
     def codegen(context, builder, signature, arguments):
-        one, other = _load64(context, builder, signature, *arguments)
-        return builder.bitcast(builder.icmp_unsigned("!=", one, other), ir.IntType(64))
+        first, *rest = arguments
+        if isinstance(signature.args[0], types.Array):
+            first = context.make_array(signature.args[0])(context, builder, first).data
+        result = emit(builder, first, *rest)
+        return context.get_dummy_value() if result is None else result
 
-    return types.uint64(labels, types.intp, types.intp), codegen
+    return codegen
 
 
-def _splat(builder, item, lanes):
+def load(builder, pointer, index, lanes):
+    """The vector of ``lanes`` items from ``index`` on, or the item there for no lanes."""
+    place, align = _vector_at(builder, pointer, index, lanes)
+    return builder.load(place, align=align)
+
+
+def store(builder, vector, pointer, index):
+    """Store a vector from ``index`` on."""
+    place, align = _vector_at(builder, pointer, index, vector.type.count)
+    builder.store(vector, place, align=align)
+
+
+def _vector_at(builder, pointer, index, lanes):
+    """Pointer to ``lanes`` items from ``index`` on, and their alignment."""
+    item = pointer.type.pointee
+    vector = ir.VectorType(item, lanes) if lanes else item
+    return builder.bitcast(builder.gep(pointer, [index]), vector.as_pointer()), item.width // 8
+
+
+def spread_item(builder, item, lanes):
     """A vector with ``item`` in every lane."""
     vector = ir.Constant(ir.VectorType(item.type, lanes), ir.Undefined)
     for lane in range(lanes):
@@ -57,67 +64,86 @@ def _splat(builder, item, lanes):
 
 
 @intrinsic
-def _equal64_llvm(typing_context, labels, i, label):
-    def codegen(context, builder, signature, arguments):
-        array, index, item = arguments
-        (loaded,) = _load64(context, builder, signature, array, index)
-        same = builder.icmp_unsigned("==", loaded, _splat(builder, item, 64))
-        return builder.bitcast(same, ir.IntType(64))
+def _differ64(typing_context, labels, i, j):
+    def emit(builder, labels, i, j):
+        one, other = load(builder, labels, i, 64), load(builder, labels, j, 64)
+        return builder.bitcast(builder.icmp_unsigned("!=", one, other), ir.IntType(64))
 
-    return types.uint64(labels, types.intp, labels.dtype), codegen
+    return types.uint64(labels, types.intp, types.intp), with_pointer(emit)
 
 
-@intrinsic
-def _edges64_llvm(typing_context, labels, i, below):
-    def codegen(context, builder, signature, arguments):
-        array, i, below = arguments
-        after = builder.add(i, ir.Constant(i.type, 1))
-        here, right, lower = _load64(context, builder, signature, array, i, after, below)
-        differs = builder.or_(
-            builder.icmp_unsigned("!=", here, right), builder.icmp_unsigned("!=", here, lower)
-        )
-        return builder.bitcast(differs, ir.IntType(64))
-
-    return types.uint64(labels, types.intp, types.intp), codegen
+@or_llvm(_differ64)
+def differ64(labels, i, j):
+    """Bit k is set where ``labels[i + k] != labels[j + k]``, k in 0..63."""
+    word = np.uint64(0)
+    for k in range(64):
+        word |= np.uint64(labels[i + k] != labels[j + k]) << np.uint64(k)
+    return word
 
 
-@intrinsic
-def _blend64_llvm(typing_context, labels, i, source, mask):
-    def codegen(context, builder, signature, arguments):
-        array, i, source, mask = arguments
-        pointer, align = _vector_at(context, builder, signature, array, i)
-        lanes = builder.bitcast(mask, ir.VectorType(ir.IntType(1), 64))
-        new, old = _load64(context, builder, signature, array, source, i)
-        builder.store(builder.select(lanes, new, old), pointer, align=align)
-        return context.get_dummy_value()
-
-    return types.void(labels, types.intp, types.intp, types.uint64), codegen
-
-
-def _splat_llvm(lanes):
+def _make_equal(lanes):
     @intrinsic
-    def splat(typing_context, out, i, value):
-        def codegen(context, builder, signature, arguments):
-            array, index, item = arguments
-            pointer, align = _vector_at(context, builder, signature, array, index, lanes)
-            builder.store(_splat(builder, item, lanes), pointer, align=align)
-            return context.get_dummy_value()
+    def llvm(typing_context, labels, i, label):
+        def emit(builder, labels, i, label):
+            vector = spread_item(builder, label, lanes)
+            same = builder.icmp_unsigned("==", load(builder, labels, i, lanes), vector)
+            return builder.zext(builder.bitcast(same, ir.IntType(lanes)), ir.IntType(64))
 
-        return types.void(out, types.intp, out.dtype), codegen
+        return types.uint64(labels, types.intp, labels.dtype), with_pointer(emit)
 
-    return splat
+    @or_llvm(llvm)
+    def plain(labels, i, label):
+        word = np.uint64(0)
+        for k in range(lanes):
+            word |= np.uint64(labels[np.int64(i) + k] == label) << np.uint64(k)
+        return word
+
+    return plain
+
+
+#: ``equal64(labels, i, label)``: bit k is set where ``labels[i + k] == label``, of their dtype.
+equal16, equal64 = _make_equal(16), _make_equal(64)
 
 
 @intrinsic
-def _splat32_at_llvm(typing_context, pointer, i, value):
-    def codegen(context, builder, signature, arguments):
-        pointer, index, item = arguments
-        spread = _splat(builder, item, 32)
-        place = builder.bitcast(builder.gep(pointer, [index]), spread.type.as_pointer())
-        builder.store(spread, place, align=item.type.width // 8)
-        return context.get_dummy_value()
+def _blend64(typing_context, labels, i, source, mask):
+    def emit(builder, labels, i, source, mask):
+        lanes = builder.bitcast(mask, ir.VectorType(ir.IntType(1), 64))
+        new, old = load(builder, labels, source, 64), load(builder, labels, i, 64)
+        store(builder, builder.select(lanes, new, old), labels, i)
 
-    return types.void(pointer, types.uint64, pointer.dtype), codegen
+    return types.void(labels, types.intp, types.intp, types.uint64), with_pointer(emit)
+
+
+@or_llvm(_blend64)
+def blend64(labels, i, source, mask):
+    """Copy ``labels[source + k]`` to ``labels[i + k]`` where bit k of ``mask`` is set.
+
+    All 64 labels from ``i`` and from ``source`` on must be inside the array.
+    """
+    for k in range(64):
+        if (mask >> np.uint64(k)) & ONE:
+            labels[i + k] = labels[source + k]
+
+
+def _make_splat(lanes):
+    @intrinsic
+    def llvm(typing_context, out, i, value):
+        def emit(builder, out, i, value):
+            store(builder, spread_item(builder, value, lanes), out, i)
+
+        return types.void(out, types.intp, out.dtype), with_pointer(emit)
+
+    @or_llvm(llvm)
+    def plain(out, i, value):
+        for k in range(lanes):
+            out[np.int64(i) + k] = value
+
+    return plain
+
+
+#: ``splat8(out, i, value)``: store ``value`` in ``out[i : i + 8]``; ``splat32`` in 32 items.
+splat8, splat32 = _make_splat(8), _make_splat(32)
 
 
 def prefetch_line(builder, pointer, write):
@@ -130,27 +156,38 @@ def prefetch_line(builder, pointer, write):
 
 
 @intrinsic
-def _prefetch64_llvm(typing_context, labels, i):
-    def codegen(context, builder, signature, arguments):
-        pointer, item_bytes = _vector_at(context, builder, signature, *arguments)
-        octets = builder.bitcast(pointer, ir.IntType(8).as_pointer())
-        for offset in range(0, 64 * item_bytes, LINE):
+def _prefetch64(typing_context, labels, i):
+    def emit(builder, labels, i):
+        octets = builder.bitcast(builder.gep(labels, [i]), ir.IntType(8).as_pointer())
+        for offset in range(0, 8 * labels.type.pointee.width, LINE):
             line = builder.gep(octets, [ir.Constant(ir.IntType(32), offset)])
             prefetch_line(builder, line, 0)
-        return context.get_dummy_value()
 
-    return types.void(labels, types.intp), codegen
+    return types.void(labels, types.intp), with_pointer(emit)
+
+
+@or_llvm(_prefetch64)
+def prefetch64(labels, i):
+    """Ask the memory for ``labels[i : i + 64]``, which may be outside."""
 
 
 @intrinsic
-def _word_at_llvm(typing_context, array, i):
-    def codegen(context, builder, signature, arguments):
-        array, index = arguments
-        pointer, align = _vector_at(context, builder, signature, array, index, 1)
-        word = builder.bitcast(pointer, ir.IntType(64).as_pointer())
-        return builder.load(word, align=align)
+def _word_at(typing_context, array, i):
+    def emit(builder, array, i):
+        return builder.bitcast(
+            load(builder, array, i, 64 // array.type.pointee.width), ir.IntType(64)
+        )
 
-    return types.uint64(array, types.intp), codegen
+    return types.uint64(array, types.intp), with_pointer(emit)
+
+
+@or_llvm(_word_at)
+def word_at(array, i):
+    """The 8 bytes from ``array[i]`` on, the first in the lowest bits."""
+    word = np.uint64(0)
+    for k in range(8 // array.itemsize):
+        word |= np.uint64(array[np.int64(i) + k]) << np.uint64(8 * array.itemsize * k)
+    return word
 
 
 def _of_word(emit):
@@ -158,79 +195,17 @@ def _of_word(emit):
 
     @intrinsic
     def llvm(typing_context, word):
-        def codegen(context, builder, signature, arguments):
-            return emit(builder, arguments[0])
-
-        return types.uint64(types.uint64), codegen
+        return types.uint64(types.uint64), with_pointer(emit)
 
     return llvm
 
 
 _OF_ZERO_TOO = ir.Constant(ir.IntType(1), 0)
-_trailing_zeros_llvm = _of_word(lambda builder, word: builder.cttz(word, _OF_ZERO_TOO))
-_leading_zeros_llvm = _of_word(lambda builder, word: builder.ctlz(word, _OF_ZERO_TOO))
-_reverse_llvm = _of_word(lambda builder, word: builder.bitreverse(word))
-_popcount_llvm = _of_word(lambda builder, word: builder.ctpop(word))
 
 
-@kernel
-def _differ64_plain(labels, i, j):
-    word = np.uint64(0)
-    for k in range(64):
-        word |= np.uint64(labels[i + k] != labels[j + k]) << np.uint64(k)
-    return word
-
-
-@kernel
-def _equal64_plain(labels, i, label):
-    word = np.uint64(0)
-    for k in range(64):
-        word |= np.uint64(labels[i + k] == label) << np.uint64(k)
-    return word
-
-
-@kernel
-def _edges64_plain(labels, i, below):
-    return _differ64_plain(labels, i, i + 1) | _differ64_plain(labels, i, below)
-
-
-@kernel
-def _blend64_plain(labels, i, source, mask):
-    for k in range(64):
-        if (mask >> np.uint64(k)) & ONE:
-            labels[i + k] = labels[source + k]
-
-
-def _splat_plain(lanes):
-    @kernel
-    def splat(out, i, value):
-        for k in range(lanes):
-            out[i + k] = value
-
-    return splat
-
-
-@kernel
-def _splat32_at_plain(out, i, value):
-    for k in range(np.uint64(32)):
-        out[i + np.uint64(k)] = value
-
-
-@kernel
-def _prefetch64_plain(labels, i):
-    pass
-
-
-@kernel
-def _word_at_plain(array, i):
-    word = np.uint64(0)
-    for k in range(8 // array.itemsize):
-        word |= np.uint64(array[i + k]) << np.uint64(8 * array.itemsize * k)
-    return word
-
-
-@kernel
-def _popcount_plain(word):
+@or_llvm(_of_word(lambda builder, word: builder.ctpop(word)))
+def popcount(word):
+    """Number of set bits."""
     count = 0
     while word != np.uint64(0):
         word &= word - ONE
@@ -238,8 +213,9 @@ def _popcount_plain(word):
     return np.uint64(count)
 
 
-@kernel
-def _reverse_plain(word):
+@or_llvm(_of_word(lambda builder, word: builder.bitreverse(word)))
+def reverse(word):
+    """Bit k becomes bit 63 - k."""
     reverse = np.uint64(0)
     for _ in range(64):
         reverse = (reverse << ONE) | (word & ONE)
@@ -247,43 +223,16 @@ def _reverse_plain(word):
     return reverse
 
 
-@kernel
-def _trailing_zeros_plain(word):
-    return _popcount_plain((word & (~word + ONE)) - ONE)
+@or_llvm(_of_word(lambda builder, word: builder.cttz(word, _OF_ZERO_TOO)))
+def trailing_zeros(word):
+    """Index of the lowest set bit; 64 for 0."""
+    return popcount((word & (~word + ONE)) - ONE)
 
 
-@kernel
-def _leading_zeros_plain(word):
+@or_llvm(_of_word(lambda builder, word: builder.ctlz(word, _OF_ZERO_TOO)))
+def leading_zeros(word):
+    """Zeros above the highest set bit; 64 for 0."""
     count = np.uint64(0)
     while count < np.uint64(64) and not (word >> (np.uint64(63) - count)) & ONE:
         count += ONE
     return count
-
-
-#: ``differ64(labels, i, j)``: bit k is set where ``labels[i + k] != labels[j + k]``, k in 0..63.
-differ64 = pick(_differ64_plain, _differ64_llvm)
-#: ``equal64(labels, i, label)``: bit k is set where ``labels[i + k] == label``, of their dtype.
-equal64 = pick(_equal64_plain, _equal64_llvm)
-#: ``edges64(labels, i, below)``: bit k is set where ``labels[i + k]`` differs from
-#: ``labels[i + k + 1]`` or ``labels[below + k]``.
-edges64 = pick(_edges64_plain, _edges64_llvm)
-#: ``blend64(labels, i, source, mask)``: copy ``labels[source + k]`` to ``labels[i + k]`` where bit
-#: k of ``mask`` is set; ``labels[i : i + 64]`` and the source must be inside the array.
-blend64 = pick(_blend64_plain, _blend64_llvm)
-#: ``splat8(out, i, value)``: store ``value`` in ``out[i : i + 8]``; ``splat32`` in 32.
-splat8 = pick(_splat_plain, _splat_llvm)(8)
-splat32 = pick(_splat_plain, _splat_llvm)(32)
-#: ``splat32_at(pointer, i, value)``: the same through a pointer.
-splat32_at = pick(_splat32_at_plain, _splat32_at_llvm)
-#: ``prefetch64(labels, i)``: ask the memory for ``labels[i : i + 64]``, which may be outside.
-prefetch64 = pick(_prefetch64_plain, _prefetch64_llvm)
-#: ``word_at(array, i)``: the 8 bytes from ``array[i]`` on, the first in the lowest bits.
-word_at = pick(_word_at_plain, _word_at_llvm)
-#: ``trailing_zeros(word)``: index of the lowest set bit; 64 for 0.
-trailing_zeros = pick(_trailing_zeros_plain, _trailing_zeros_llvm)
-#: ``leading_zeros(word)``: zeros above the highest set bit; 64 for 0.
-leading_zeros = pick(_leading_zeros_plain, _leading_zeros_llvm)
-#: ``reverse(word)``: bit k becomes bit 63 - k.
-reverse = pick(_reverse_plain, _reverse_llvm)
-#: ``popcount(word)``: number of set bits.
-popcount = pick(_popcount_plain, _popcount_llvm)

@@ -20,8 +20,7 @@ from numba.core.compiler import Compiler
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from compresso.kernels import kernel
-from compresso.kernels.words import pick, prefetch_line
+from compresso.kernels.words import or_llvm, prefetch_line, with_pointer
 
 U64 = np.uint64
 HELPER: dict[str, Any] = {
@@ -106,54 +105,44 @@ Coder = namedtuple("Coder", "low span at data end counters")
 
 
 @intrinsic
-def _pointer_llvm(typing_context, array):
-    def codegen(context, builder, signature, arguments):
-        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
-
-    return types.CPointer(array.dtype)(array), codegen
+def _pointer(typing_context, array):
+    return types.CPointer(array.dtype)(array), with_pointer(lambda builder, pointer: pointer)
 
 
-@kernel
-def _pointer_plain(array):
+@or_llvm(_pointer)
+def pointer(array):
+    """The first element of a C-contiguous 1-D array, to be indexed with uint64."""
     return array
 
 
 @intrinsic
-def _prefetch_llvm(typing_context, pointer, at):
-    def codegen(context, builder, signature, arguments):
-        prefetch_line(builder, builder.gep(arguments[0], [arguments[1]]), 1)
-        return context.get_dummy_value()
+def _prefetch(typing_context, pointer, at):
+    def emit(builder, pointer, at):
+        prefetch_line(builder, builder.gep(pointer, [at]), 1)
 
-    return types.void(pointer, types.uint64), codegen
+    return types.void(pointer, types.uint64), with_pointer(emit)
 
 
-@kernel
-def _prefetch_plain(array, at):
-    pass
+@or_llvm(_prefetch)
+def prefetch(array, at):
+    """Load an item into the cache that is about to be read and written."""
 
 
 @intrinsic
-def _likely_llvm(typing_context, condition):
-    def codegen(context, builder, signature, arguments):
+def _likely(typing_context, condition):
+    def emit(builder, condition):
         bit = ir.IntType(1)
         kind = ir.FunctionType(bit, [bit, bit])
         expect = builder.module.declare_intrinsic("llvm.expect", [bit], kind)
-        return builder.call(expect, [arguments[0], ir.Constant(bit, 1)])
+        return builder.call(expect, [condition, ir.Constant(bit, 1)])
 
-    return types.boolean(types.boolean), codegen
+    return types.boolean(types.boolean), with_pointer(emit)
 
 
-@kernel
-def _likely_plain(condition):
+@or_llvm(_likely)
+def likely(condition):
+    """The condition, with a hint that it is usually true."""
     return condition
-
-
-#: ``pointer(array)``: the first element of a C-contiguous 1-D array, to be indexed with uint64.
-pointer = pick(_pointer_plain, _pointer_llvm)
-#: ``prefetch(pointer, at)``: load an item into the cache that is about to be read and written.
-prefetch = pick(_prefetch_plain, _prefetch_llvm)
-#: ``likely(condition)``: the condition, with a hint that it is usually true.
-likely = pick(_likely_plain, _likely_llvm)
 
 
 @inline

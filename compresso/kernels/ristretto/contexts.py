@@ -15,17 +15,16 @@ from numba.extending import intrinsic
 
 from compresso.kernels import kernel
 from compresso.kernels.ristretto.coder import inline, outline
-from compresso.kernels.words import _splat, leading_zeros, pick, trailing_zeros
-
-ZERO = (1, 0, 0)  # stands for the label 0: no context looks at a slice that comes later
-
-W, WW = (0, 0, -1), (0, 0, -2)
-N, NW, NE, NWW, NEE, NEEE = (0, -1, 0), (0, -1, -1), (0, -1, 1), (0, -1, -2), (0, -1, 2), (0, -1, 3)
-NN, NNW, NNE, NNEE = (0, -2, 0), (0, -2, -1), (0, -2, 1), (0, -2, 2)
-NNN, NNNE = (0, -3, 0), (0, -3, 1)
-P, PN, PS, PW = (-1, 0, 0), (-1, -1, 0), (-1, 1, 0), (-1, 0, -1)
-PNN, PE, PSE, PNE = (-1, -2, 0), (-1, 0, 1), (-1, 1, 1), (-1, -1, 1)
-Q = (-2, 0, 0)
+from compresso.kernels.words import (
+    equal16,
+    leading_zeros,
+    load,
+    or_llvm,
+    spread_item,
+    store,
+    trailing_zeros,
+    with_pointer,
+)
 
 #: plane: pointer to the uint32 labels of slices, with ``row`` voxels from one row to the next. The
 #: same voxel of the slice before is at ``to_prev``, the one of two slices before at ``to_prev2``.
@@ -37,92 +36,136 @@ LANES = 8  # voxels whose contexts :func:`compare_row` finds at once
 #: Voxels around a slice that templates and contours may look at.
 TOP, BOTTOM, SIDE = 8, 8, 32
 
+ZERO = (1, 0, 0)  # stands for the label 0: no context looks at a slice that comes later
+W, N = (0, 0, -1), (0, -1, 0)
+NEIGHBOURS = {"0": ZERO, "W": W, "N": N, "NW": (0, -1, -1), "NE": (0, -1, 1)}
+#: What a neighbour is compared with if it is not in a pair, by question.
+REFERENCES = {"same": "W", "left": "W", "above": "N", "background": "0", "corner": "NE"}
+#: The templates of docs/formats.md, section 9, in its notation, for 2-D and 3-D slices. Those of
+#: effort 1 begin with the most informative pairs: the first seven are the context of the coarse
+#: counter, the first ten choose the refinement. Effort 2 mixes the first two of "more", too, and
+#: effort 3 all. "weights" are the contexts that choose the weights.
+TEMPLATES = """
+same 2: c-6,2 NE c-1,2=c-2,2 c-3,0 c-3,4 c-4,1 NE=c-2,1 c-5,3 c-6,1 c-2,1=c-3,1 c-3,3 c-4,2
+  c-2,0=c-2,1 c-4,3 c-3,2 c-5,2 c-3,0=c-3,1 c-1,2
+same 3: c-1,2 NE c-3,1 c-1,4 c-2,3 q-1,0 p1,-2 NE=0 c-2,2 p0,0=q0,0 p5,0 p-2,0 p0,0 p-1,2 p2,-1
+  p1,1=NE W=0 c-2,0
+left 2: c-2,-3=N c-4,-1 c-1,-5=N NW=N c-3,-2=N c-1,-2 c-1,3 N=0 c-2,-1=NW c-6,-2=N c-4,-4 c-2,-5
+  c-6,-1=N c-5,-3=N c-1,-3=N c-3,-5=N c-3,-1=N c-2,-2=N
+left 3: p2,2 c-1,3 c-3,-1 NW=c-2,0 c-2,-3 p0,2=N W=0 p-1,-1=N p0,0=p0,-1 p3,0=N q-1,0 NW c-2,-2 NE
+  p0,0 p-2,0=c-2,0 p0,5 q0,-1
+above 2: NE N=0 c-2,-2=W NE=W c-1,3 c-4,2 c-1,3=W c-3,4 c-2,-1=NW NW=W c-2,-1 c-1,-3=W
+above 3: c-1,3 p2,2 p0,0=0 c-1,-3 p2,0=W p0,0 q-1,0 NE c-3,2 p0,0=p0,-1 NW=c-2,0 c-2,-2 W=0 c-1,2
+  N=0
+background 2: c-1,2 NW=c-2,0 NE NW NW=NE c-2,1=NE W=N
+background 3: p0,0 p3,0=NE c-1,2=NE c-2,1=NE c-1,2 NW=c-2,0 p0,-1=W p0,-1=NE NE p0,1=p1,0 NW
+  p0,0=p0,-1 NW=NE W=N
+corner 2: c-1,2 c-2,1 c-2,2 c-1,2=N c-2,0 NW NW=c-2,0 c-3,2 c-3,1 c-1,4 W=N
+corner 3: p3,2 c-3,1 p2,1=N p4,0 c-4,0 p-2,1 p1,1 q1,1 c-1,4 c-3,2 W=N
+same 2 more: NE c-1,2 c-1,3 c-1,4 c-1,5 c-1,6 c-2,0 c-2,1 c-2,2 c-2,3 c-2,4 c-2,5 NW c-2,-1 c-3,1
+  c-3,2 c-3,3 c-3,4
+same 2 more: c-6,2 NE c-1,2=c-2,2 c-3,0 c-3,4 c-4,1 NE=c-2,1 c-5,3 c-6,1 c-2,1=c-3,1
+same 2 more: c-6,2 NE c-1,2=c-2,2 c-3,0 c-3,4 c-4,1 NE=c-2,1 c-5,3 c-6,1 c-2,1=c-3,1 c-3,3 c-4,2
+  c-2,0=c-2,1 c-4,3 c-3,2 c-5,2 c-3,0=c-3,1 c-1,2 c-7,2 c-8,1 c-5,4 c-6,4 c-2,2 c-2,3
+same 2 more: c-6,2 NE c-1,2=c-2,2 c-3,0 c-3,4 c-4,1 NE=c-2,1 c-5,3 c-6,1 c-2,1=c-3,1 c-3,3 c-4,2
+  c-2,0=c-2,1 c-4,3
+same 2 more: NW NE c-2,-1 c-2,0 c-2,1 c-3,-1 c-3,0 c-3,1 c0,-2 NW=c-2,0 NE=c-2,1 c-1,2 W=0
+same 2 weights: NE NW c-2,0 c-2,1 c-1,2
+same 3 more: c-1,3 p3,2 q0,2 p1,-1 p1,2 c-4,0 q0,-1 p-1,3 p0,-1 p0,0=p0,1 p-2,1 c-3,2 NE=c-2,1
+  p-1,1=NE p0,0 NE
+same 3 more: NE p3,-1 c-1,3 c-3,1 c-4,4 NE=c-1,2 p2,-3 p-3,0 p0,0 q0,-1 p-3,5 p1,4 NE=c-2,1
+same 3 more: c-1,2 c-4,1 NE c-3,3 NW=c-2,0 c-1,4 W=0 c-3,5 c-1,2=c-2,2 c-4,2 c-1,2=c-1,3 NE=c-2,1
+  NE=c-1,2 c-2,5 c-3,0 c-3,2 c-2,1
+same 3 more: NE p4,-1 c-2,0 p0,4 p-3,1 p0,0 q-1,0 p3,-3 q0,0 p0,0=p1,0 p0,-1 p-3,-2 p-2,3
+same 3 more: NE c-1,2 c-2,0 c-2,1 p0,0 p0,1 p1,0 p1,1 p-1,0 p0,-1 q0,0 q0,1 q1,0 p2,0 p0,2 q0,-1
+same 3 more: c-1,2 NE c-3,1 c-1,4 c-2,3 q-1,0 p1,-2 NE=0 c-2,2 p0,0=q0,0 p5,0 p-2,0 p0,0 p-1,2 p2,-1
+  p1,1=NE W=0 c-2,0 c-1,3 p3,2 q0,2 p1,-1 p1,2 c-4,0 q0,-1 p-1,3 p0,-1 p0,0=p0,1 p-2,1 c-3,2
+  NE=c-2,1 p-1,1=NE
+same 3 weights: p0,0 NE p1,0 p0,1 NW=c-2,0
+left 2 more: NE c-1,2 c-1,3 c-1,4 c-1,5 c-1,6 NE=N c-1,2=N c-1,3=N c-2,0=N c-2,1=N c-2,0 c-2,1
+  c-2,-1 NW=N c-2,-1=N NW
+left 2 more: c-2,-3=N c-4,-1 c-1,-5=N NW=N c-3,-2=N c-1,-2 c-1,3 N=0 c-2,-1=NW c-6,-2=N c-4,-4
+left 2 more: c-2,-3=N c-4,-1 c-1,-5=N NW=N c-3,-2=N c-1,-2 c-1,3 N=0 c-2,-1=NW c-6,-2=N c-4,-4
+  c-2,-5 c-6,-1=N c-5,-3=N c-1,-3=N c-3,-5=N c-3,-1=N c-2,-2=N c-7,-1=N c-5,-2=N c-3,-3 c-3,-2 c-4,3
+  NE c-1,-2=NW
+left 2 more: c-2,-3=N c-4,-1 c-1,-5=N NW=N c-3,-2=N c-1,-2 c-1,3 N=0 c-2,-1=NW c-6,-2=N c-4,-4
+  c-2,-5 c-6,-1=N c-5,-3=N c-1,-3=N
+left 2 more: NW=N c-1,-2=N c-1,-3=N c-1,-4=N c-1,-5=N c0,-2 c0,-3 c0,-4 c0,-5 c-2,0=N c-2,-1=N
+  c-2,-2=N c-2,-3=N c-2,-4=N c-2,1=N c-2,2=N c-3,-1=N
+left 2 weights: NW NW=N c0,-2 NE c-1,-2=N
+left 3 more: c-1,2 c-4,0 c-1,4 NE=0 NE=c-2,1 NW=c0,-2 p1,2 p-1,-2 c0,-2 p2,1=N p1,-2 p0,0=0 q0,0=N
+  c-1,2=N p5,0 NE
+left 3 more: p2,2 c-1,3 c-4,-1 c-2,-1=NW c-3,-5=N p0,2=N c-3,-2=N p-2,-3 c-1,-2=NW p0,0 p0,0=p-1,0
+  p3,0 p0,-1 NW q-1,-1 c-3,0 NE c-3,-4
+left 3 more: c-1,4 c-4,-2 W=0 c-2,-5=N NW=c-2,0 c-3,-3 c-4,-1=N N=0 c-1,-6 NE c-1,-2=NW c-2,-3=N NW
+  c-3,-2=N c-4,0 c-1,6 c-2,-4 c-2,-1
+left 3 more: p2,3 NE p3,2=N p-3,-3 NW=c-2,0 p0,0 p4,0 q0,-1 p0,4 p-2,-2=N p-3,-1 NW p0,2=N p1,-2=N
+  p-3,1 p0,-1
+left 3 more: NE NW c0,-2 c0,-2=NW NW=N p0,0 p0,0=N p0,1 p1,0 p1,1 p-1,0 p0,-1 q0,0 q0,0=N q0,1 q1,0
+  p2,0
+left 3 more: p2,2 c-1,3 c-3,-1 NW=c-2,0 c-2,-3 p0,2=N W=0 p-1,-1=N p0,0=p0,-1 p3,0=N q-1,0 NW c-2,-2
+  NE p0,0 p-2,0=c-2,0 p0,5 q0,-1 c-1,2 c-4,0 c-1,4 NE=0 NE=c-2,1 NW=c0,-2 p1,2 p-1,-2 c0,-2 p2,1=N
+  p1,-2 p0,0=0 q0,0=N c-1,2=N p5,0
+left 3 weights: p0,0 NE p0,0=N NW c0,-2
+above 2 more: NE N=0 c-2,-2=W NE=W c-1,3 c-4,2
+above 2 more: NE N=0 c-2,-2=W NE=W c-1,3 c-4,2 c-1,3=W c-3,4 c-2,-1=NW
+above 2 weights: NE=W NE NW NW=W c0,-2=W
+above 3 more: p1,4 NE p0,0=p-1,0 p-3,-3 p0,0=W p0,0 q-1,1 p0,0=p1,0 NW p0,-3 p4,4 p1,0 NE=W
+above 3 more: c-1,3 c-1,-4 c-5,-2 NE NW=c-2,0 c0,-5=W c-3,-3 c-1,6 c-4,4 c-1,2 c-1,2=W N=0
+above 3 weights: p0,0=W NE=W p0,0 NW NE
+"""
 
-def cur(dy, dx):
-    """A neighbour in the same slice."""
-    return 0, dy, dx
+
+def _neighbour(text):
+    """The neighbour ``c-1,2``, one row above and two to the right; p and q are slices before."""
+    if text in NEIGHBOURS:
+        return NEIGHBOURS[text]
+    dy, dx = text[1:].split(",")
+    return -"cpq".index(text[0]), int(dy), int(dx)
 
 
-def prev(dy, dx):
-    """A neighbour in the slice before."""
-    return -1, dy, dx
+def _templates(name):
+    """The templates of a name."""
+    found = []
+    for line in TEMPLATES.replace("\n  ", " ").splitlines():
+        if line.startswith(f"{name}: "):
+            reference = REFERENCES[name.split()[0]]
+            pairs = [item.partition("=") for item in line.split(": ")[1].split()]
+            found.append(tuple((_neighbour(a), _neighbour(b or reference)) for a, _, b in pairs))
+    return found
 
 
-def prev2(dy, dx):
-    """A neighbour two slices before."""
-    return -2, dy, dx
+def _rings(text):
+    """Neighbours of a run's first voxel, of its middle and of the voxel after it."""
+    return [tuple(map(_neighbour, ring.split())) for ring in text.split("|")]
 
 
-def template(reference, *items):
-    """Pairs as given; a single neighbour is paired with ``reference``."""
-    return tuple((item, reference) if isinstance(item[0], int) else item for item in items)
+#: By question of effort 1: its template in 2-D and in 3-D.
+SAME, LEFT, ABOVE, BACKGROUND, CORNER = (
+    _templates(f"{question} 2") + _templates(f"{question} 3") for question in REFERENCES
+)
+#: For SAME, LEFT and ABOVE: further templates, and the ones that choose the weights.
+MIXED = ("same", "left", "above")
+MORE = [[_templates(f"{question} {n} more") for n in (2, 3)] for question in MIXED]
+WEIGHTS = [_templates(f"{name} 2 weights") + _templates(f"{name} 3 weights") for name in MIXED]
+#: Contexts of runs.
+RUN_3D = _rings("c0,-2 c-1,-2 c-2,0 q1,-1 | p2,0 | c-2,0 NE p2,0 q0,0")
+MORE_RUN_2D = (
+    _rings(
+        "c-2,0 c-3,0 c-2,-1 c-1,-2 c-3,-1 c-1,-3 | c-2,0 c-3,0"
+        " | c-2,0 c-3,0 c-2,1 c-3,1 c-2,2 c-3,2 c-2,-1"
+    ),
+    _rings("c-1,-2 c0,-2 | c-2,0 c-4,0 | c-2,1 c-2,2 c-2,3 c-1,2 c-1,3 c-3,3 c-3,1"),
+)
+MORE_RUN_3D = (
+    _rings("p2,0 q0,0 | p2,0 p3,0 q1,0 q2,0 c-3,0 | NE c-2,1 p1,1 p-1,1 p0,1 p2,0 p3,0"),
+    _rings("p3,1 q2,0 c0,-2 | q0,0 p4,0 p1,0 | c-2,-1 N p2,-1 q1,-1"),
+)
 
 
 def with_n_for_w(pairs):
     """The same template for a voxel whose neighbours W and N have the same label."""
     return tuple(tuple(N if item == W else item for item in pair) for pair in pairs)
-
-
-# The most informative pairs come first: the first seven are the context of the coarse counter, the
-# first ten choose the refinement. 2-D slices are coded without the slice before.
-
-# "Is it the label of W?", where W and N agree.
-SAME_3D = template(
-    W,
-    *(cur(-1, 2), cur(-1, 1), cur(-3, 1), cur(-1, 4), cur(-2, 3), prev2(-1, 0), prev(1, -2)),
-    *((NE, ZERO), cur(-2, 2), (P, Q), prev(5, 0), prev(-2, 0), P, prev(-1, 2), prev(2, -1)),
-    *((PSE, NE), (W, ZERO), NN),
-)
-SAME_2D = template(
-    W,
-    *(cur(-6, 2), NE, (NEE, NNEE), NNN, cur(-3, 4), cur(-4, 1), (NE, NNE), cur(-5, 3)),
-    *(cur(-6, 1), (NNE, NNNE), cur(-3, 3), cur(-4, 2), (NN, NNE), cur(-4, 3), cur(-3, 2)),
-    *(cur(-5, 2), (NNN, NNNE), cur(-1, 2)),
-)
-# The same, where they differ.
-LEFT_3D = template(
-    W,
-    *(prev(2, 2), NEEE, cur(-3, -1), (NW, NN), cur(-2, -3), (prev(0, 2), N), (W, ZERO)),
-    *((prev(-1, -1), N), (P, PW), (prev(3, 0), N), prev2(-1, 0), NW, cur(-2, -2), NE, P),
-    *((PNN, NN), prev(0, 5), prev2(0, -1)),
-)
-LEFT_2D = template(
-    W,
-    *((cur(-2, -3), N), cur(-4, -1), (cur(-1, -5), N), (NW, N), (cur(-3, -2), N), NWW, NEEE),
-    *((N, ZERO), (NNW, NW), (cur(-6, -2), N), cur(-4, -4), cur(-2, -5), (cur(-6, -1), N)),
-    *((cur(-5, -3), N), (cur(-1, -3), N), (cur(-3, -5), N), (cur(-3, -1), N), (cur(-2, -2), N)),
-)
-# "Is it the label of N?", if it is not that of W.
-ABOVE_3D = template(
-    N,
-    *(NEEE, prev(2, 2), (P, ZERO), cur(-1, -3), (prev(2, 0), W), P, prev2(-1, 0), NE),
-    *(cur(-3, 2), (P, PW), (NW, NN), cur(-2, -2), (W, ZERO), NEE, (N, ZERO)),
-)
-ABOVE_2D = template(
-    N,
-    *(NE, (N, ZERO), (cur(-2, -2), W), (NE, W), NEEE, cur(-4, 2), (NEEE, W), cur(-3, 4)),
-    *((NNW, NW), (NW, W), NNW, (cur(-1, -3), W)),
-)
-# "Is it 0?", where neither W nor N is.
-BACKGROUND_3D = template(
-    ZERO,
-    *(P, (prev(3, 0), NE), (NEE, NE), (NNE, NE), NEE, (NW, NN), (PW, W), (PW, NE), NE, (PE, PS)),
-    *(NW, (P, PW), (NW, NE), (W, N)),
-)
-BACKGROUND_2D = template(ZERO, NEE, (NW, NN), NE, NW, (NW, NE), (NNE, NE), (W, N))
-# "Is it the label of NE?", where that is a third one and not 0.
-CORNER_3D = template(
-    NE,
-    *(prev(3, 2), cur(-3, 1), (prev(2, 1), N), prev(4, 0), cur(-4, 0), prev(-2, 1), PSE),
-    *(prev2(1, 1), cur(-1, 4), cur(-3, 2), (W, N)),
-)
-CORNER_2D = template(
-    NE, *(NEE, NNE, NNEE, (NEE, N), NN, NW, (NW, NN), cur(-3, 2), NNNE, cur(-1, 4), (W, N))
-)
-# Neighbours of a run's first voxel, its middle and the voxel after it, compared with W's label.
-RUN_START = (WW, NWW, NN, prev2(1, -1))
-RUN_MIDDLE = (prev(2, 0),)
-RUN_END = (NN, NE, prev(2, 0), Q)
 
 
 #: Rows and columns around the voxel in which labels of the slice before are looked for.
@@ -142,158 +185,18 @@ BESIDE = _nearest(range(-6, 1), range(-10, 11), lambda dy, dx: dy**2 + dx**2)
 BESIDE = BESIDE[(BESIDE[:, 0] < 0) | (BESIDE[:, 1] < -1)]
 
 
-# Templates of the further models that efforts 2 and 3 mix: effort 2 the first two, effort 3 all.
-_FAR_SAME_3D = template(
-    W,
-    *(NEEE, prev(3, 2), prev2(0, 2), prev(1, -1), prev(1, 2), cur(-4, 0), prev2(0, -1)),
-    *(prev(-1, 3), PW, (P, PE), prev(-2, 1), cur(-3, 2), (NE, NNE), (PNE, NE)),
-)
-_FAR_LEFT_3D = template(
-    W,
-    *(NEE, cur(-4, 0), cur(-1, 4), (NE, ZERO), (NE, NNE), (NW, WW), prev(1, 2), prev(-1, -2)),
-    *(WW, (prev(2, 1), N), prev(1, -2), (P, ZERO), (Q, N), (NEE, N)),
-)
-MORE_SAME_3D = (
-    (*_FAR_SAME_3D, *template(W, P, NE)),
-    template(
-        W,
-        *(NE, prev(3, -1), NEEE, NNNE, cur(-4, 4), (NE, NEE), prev(2, -3), prev(-3, 0), P),
-        *(prev2(0, -1), prev(-3, 5), prev(1, 4), (NE, NNE)),
-    ),
-    template(
-        W,
-        *(NEE, cur(-4, 1), NE, cur(-3, 3), (NW, NN), cur(-1, 4), (W, ZERO), cur(-3, 5)),
-        *((NEE, NNEE), cur(-4, 2), (NEE, NEEE), (NE, NNE), (NE, NEE), cur(-2, 5), NNN),
-        *(cur(-3, 2), NNE),
-    ),
-    template(
-        W,
-        *(NE, prev(4, -1), NN, prev(0, 4), prev(-3, 1), P, prev2(-1, 0), prev(3, -3), Q),
-        *((P, PS), PW, prev(-3, -2), prev(-2, 3)),
-    ),
-    template(
-        W,
-        *(NE, NEE, NN, NNE, P, PE, PS, PSE, PN, PW, Q, prev2(0, 1), prev2(1, 0), prev(2, 0)),
-        *(prev(0, 2), prev2(0, -1)),
-    ),
-    (*SAME_3D, *_FAR_SAME_3D),
-)
-MORE_LEFT_3D = (
-    (*_FAR_LEFT_3D, *template(W, prev(5, 0), NE)),
-    template(
-        W,
-        *(prev(2, 2), NEEE, cur(-4, -1), (NNW, NW), (cur(-3, -5), N), (prev(0, 2), N)),
-        *((cur(-3, -2), N), prev(-2, -3), (NWW, NW), P, (P, PN), prev(3, 0), PW, NW),
-        *(prev2(-1, -1), NNN, NE, cur(-3, -4)),
-    ),
-    template(
-        W,
-        *(cur(-1, 4), cur(-4, -2), (W, ZERO), (cur(-2, -5), N), (NW, NN), cur(-3, -3)),
-        *((cur(-4, -1), N), (N, ZERO), cur(-1, -6), NE, (NWW, NW), (cur(-2, -3), N), NW),
-        *((cur(-3, -2), N), cur(-4, 0), cur(-1, 6), cur(-2, -4), NNW),
-    ),
-    template(
-        W,
-        *(prev(2, 3), NE, (prev(3, 2), N), prev(-3, -3), (NW, NN), P, prev(4, 0), prev2(0, -1)),
-        *(prev(0, 4), (prev(-2, -2), N), prev(-3, -1), NW, (prev(0, 2), N), (prev(1, -2), N)),
-        *(prev(-3, 1), PW),
-    ),
-    template(
-        W,
-        *(NE, NW, WW, (WW, NW), (NW, N), P, (P, N), PE, PS, PSE, PN, PW, Q, (Q, N)),
-        *(prev2(0, 1), prev2(1, 0), prev(2, 0)),
-    ),
-    (*LEFT_3D, *_FAR_LEFT_3D, *template(W, prev(5, 0))),
-)
-MORE_SAME_2D = (
-    template(
-        W,
-        *(NE, NEE, NEEE, cur(-1, 4), cur(-1, 5), cur(-1, 6), NN, NNE, NNEE, cur(-2, 3)),
-        *(cur(-2, 4), cur(-2, 5), NW, NNW, NNNE, cur(-3, 2), cur(-3, 3), cur(-3, 4)),
-    ),
-    SAME_2D[:10],
-    template(W, *(*SAME_2D, cur(-7, 2), cur(-8, 1), cur(-5, 4), cur(-6, 4), NNEE, cur(-2, 3))),
-    SAME_2D[:14],
-    template(
-        W,
-        *(NW, NE, NNW, NN, NNE, cur(-3, -1), NNN, NNNE, WW, (NW, NN), (NE, NNE), NEE),
-        *((W, ZERO),),
-    ),
-)
-MORE_LEFT_2D = (
-    template(
-        W,
-        *(NE, NEE, NEEE, cur(-1, 4), cur(-1, 5), cur(-1, 6), (NE, N), (NEE, N), (NEEE, N)),
-        *((NN, N), (NNE, N), NN, NNE, NNW, (NW, N), (NNW, N), NW),
-    ),
-    LEFT_2D[:11],
-    template(
-        W,
-        *(*LEFT_2D, (cur(-7, -1), N), (cur(-5, -2), N), cur(-3, -3), cur(-3, -2), cur(-4, 3)),
-        *(NE, (NWW, NW)),
-    ),
-    LEFT_2D[:15],
-    template(
-        W,
-        *((NW, N), (NWW, N), (cur(-1, -3), N), (cur(-1, -4), N), (cur(-1, -5), N), WW),
-        *(cur(0, -3), cur(0, -4), cur(0, -5), (NN, N), (NNW, N), (cur(-2, -2), N)),
-        *((cur(-2, -3), N), (cur(-2, -4), N), (NNE, N), (NNEE, N), (cur(-3, -1), N)),
-    ),
-)
-MORE_ABOVE_3D = (
-    template(
-        N,
-        *(prev(1, 4), NE, (P, PN), prev(-3, -3), (P, W), P, prev2(-1, 1), (P, PS), NW),
-        *(prev(0, -3), prev(4, 4), PS, (NE, W)),
-    ),
-    template(
-        N,
-        *(NEEE, cur(-1, -4), cur(-5, -2), NE, (NW, NN), (cur(0, -5), W), cur(-3, -3)),
-        *(cur(-1, 6), cur(-4, 4), NEE, (NEE, W), (N, ZERO)),
-    ),
-)
-MORE_ABOVE_2D = (ABOVE_2D[:6], ABOVE_2D[:9])
-# The contexts that choose the weights of SAME, LEFT and ABOVE, each in 2-D and in 3-D.
-WEIGH = (
-    (template(W, NE, NW, NN, NNE, NEE), template(W, P, NE, PS, PE, (NW, NN))),
-    (template(W, NW, (NW, N), WW, NE, (NWW, N)), template(W, P, NE, (P, N), NW, WW)),
-    (template(W, NE, (NE, N), (NW, N), NW, WW), template(W, P, NE, (P, N), (NW, N), (NE, N))),
-)
-# Neighbours of a run, as RUN_START, RUN_MIDDLE and RUN_END.
-MORE_RUN_3D = (
-    (
-        (prev(2, 0), Q),
-        (prev(2, 0), prev(3, 0), prev2(1, 0), prev2(2, 0), NNN),
-        (NE, NNE, PSE, PNE, PE, prev(2, 0), prev(3, 0)),
-    ),
-    (
-        (prev(3, 1), prev2(2, 0), WW),
-        (Q, prev(4, 0), PS),
-        (cur(-2, -1), N, prev(2, -1), prev2(1, -1)),
-    ),
-)
-MORE_RUN_2D = (
-    (
-        (NN, NNN, cur(-2, -1), NWW, cur(-3, -1), cur(-1, -3)),
-        (NN, NNN),
-        (NN, NNN, NNE, NNNE, NNEE, cur(-3, 2), cur(-2, -1)),
-    ),
-    ((NWW, WW), (NN, cur(-4, 0)), (NNE, NNEE, cur(-2, 3), NEE, NEEE, cur(-3, 3), NNNE)),
-)
-
-
 def _fetch(builder, view, here, lanes=0):
     """A function that gives a neighbour's label, and loads it only once.
 
     With lanes, it gives a vector: the neighbours of ``lanes`` voxels from ``here`` on.
     """
     plane, to_prev, to_prev2, row = cgutils.unpack_tuple(builder, view)
-    item = ir.VectorType(plane.type.pointee, lanes) if lanes else plane.type.pointee
+    item = plane.type.pointee
     loaded = {}
 
     def label(neighbour):
         if neighbour == ZERO:
-            return ir.Constant(item, None)
+            return ir.Constant(ir.VectorType(item, lanes) if lanes else item, None)
         if neighbour not in loaded:
             dz, dy, dx = neighbour
             at = here
@@ -303,17 +206,17 @@ def _fetch(builder, view, here, lanes=0):
                 at = builder.add(at, builder.mul(row, ir.Constant(row.type, dy)))
             if dx:
                 at = builder.add(at, ir.Constant(at.type, dx))
-            place = builder.bitcast(builder.gep(plane, [at]), item.as_pointer())
-            loaded[neighbour] = builder.load(place, align=4)
+            loaded[neighbour] = load(builder, plane, at, lanes)
         return loaded[neighbour]
 
     return label
 
 
-def _context(builder, equal, word=WORD):
-    """The integer, or vector of integers, whose bit i is the i-th of ``equal``."""
+def _context(builder, pairs, word=WORD):
+    """The integer, or vector of integers, whose bit i says whether the i-th pair is equal."""
     parts = [ir.Constant(word, None)] * 4  # four short sums instead of a long one
-    for i, bit in enumerate(equal):
+    for i, (one, other) in enumerate(pairs):
+        bit = builder.icmp_unsigned("==", one, other)
         if word is WORD:
             value = builder.shl(builder.zext(bit, word), ir.Constant(word, i))
         else:
@@ -338,14 +241,13 @@ def compare(pairs):
 
     @intrinsic
     def llvm(typing_context, view, here):
-        def codegen(context, builder, signature, arguments):
-            label = _fetch(builder, *arguments)
-            equal = (builder.icmp_unsigned("==", label(a), label(b)) for a, b in pairs)
-            return _context(builder, equal)
+        def emit(builder, view, here):
+            label = _fetch(builder, view, here)
+            return _context(builder, ((label(a), label(b)) for a, b in pairs))
 
-        return types.int64(view, types.int64), codegen
+        return types.int64(view, types.int64), with_pointer(emit)
 
-    @kernel
+    @or_llvm(llvm)
     def plain(view, here):
         context = np.int64(0)
         for i in range(table.shape[0]):
@@ -353,7 +255,7 @@ def compare(pairs):
             context |= np.int64(equal) << i
         return context
 
-    return pick(plain, llvm)
+    return plain
 
 
 def compare_row(*templates):
@@ -369,23 +271,20 @@ def compare_row(*templates):
 
     @intrinsic
     def llvm(typing_context, view, here, left, contexts, at):
-        def codegen(context, builder, signature, arguments):
-            view, here, left, contexts, at = arguments
-            there, left = _fetch(builder, view, here, LANES), _splat(builder, left, LANES)
+        def emit(builder, view, here, left, contexts, at):
+            there, left = _fetch(builder, view, here, LANES), spread_item(builder, left, LANES)
 
             def label(neighbour):
                 return left if neighbour == W else there(neighbour)
 
             for n, pairs in enumerate(templates):
-                equal = (builder.icmp_unsigned("==", label(a), label(b)) for a, b in pairs)
-                place = builder.gep(contexts, [builder.add(at, ir.Constant(at.type, n * LANES))])
-                place = builder.bitcast(place, vector.as_pointer())
-                builder.store(_context(builder, equal, vector), place, align=4)
-            return context.get_dummy_value()
+                found = _context(builder, ((label(a), label(b)) for a, b in pairs), vector)
+                store(builder, found, contexts, builder.add(at, ir.Constant(at.type, n * LANES)))
 
-        return types.void(view, types.int64, types.uint32, contexts, types.int64), codegen
+        kinds = view, types.int64, types.uint32, contexts, types.int64
+        return types.void(*kinds), with_pointer(emit)
 
-    @kernel
+    @or_llvm(llvm)
     def plain(view, here, left, contexts, at):
         for lane in range(LANES):
             context, n, first = np.uint32(0), 0, 0
@@ -397,7 +296,7 @@ def compare_row(*templates):
                     contexts[np.uint64(at + n * LANES + lane)] = context
                     context, n, first = np.uint32(0), n + 1, i + 1
 
-    return pick(plain, llvm)
+    return plain
 
 
 def match(neighbours):
@@ -406,22 +305,32 @@ def match(neighbours):
 
     @intrinsic
     def llvm(typing_context, view, here, label):
-        def codegen(context, builder, signature, arguments):
-            view, here, wanted = arguments
+        def emit(builder, view, here, label):
             there = _fetch(builder, view, here)
-            equal = (builder.icmp_unsigned("==", there(place), wanted) for place in neighbours)
-            return _context(builder, equal)
+            return _context(builder, ((there(place), label) for place in neighbours))
 
-        return types.int64(view, types.int64, types.uint32), codegen
+        return types.int64(view, types.int64, types.uint32), with_pointer(emit)
 
-    @kernel
+    @or_llvm(llvm)
     def plain(view, here, label):
         context = np.int64(0)
         for i in range(table.shape[0]):
             context |= np.int64(_label(view, here, table[i]) == label) << i
         return context
 
-    return pick(plain, llvm)
+    return plain
+
+
+def match_run(rings):
+    """Make ``f(view, here, middle, end, label)``: the context of a run, ring after ring."""
+    start, half, after = map(match, rings)
+    second, third = len(rings[0]), len(rings[0] + rings[1])
+
+    def context(view, here, middle, end, label):
+        found = start(view, here, label) | half(view, middle, label) << second
+        return found | after(view, end, label) << third
+
+    return inline(context)
 
 
 def find_other(places, rows, columns):
@@ -436,20 +345,18 @@ def find_other(places, rows, columns):
 
     @intrinsic
     def llvm(typing_context, view, here, k, a, b, c, d):
-        def codegen(context, builder, signature, arguments):
-            view, here, k, *known = arguments
+        def emit(builder, view, here, k, a, b, c, d):
             plane, to_prev, _, row = cgutils.unpack_tuple(builder, view)
             vector = ir.VectorType(plane.type.pointee, lanes)
             found = none = ir.Constant(vector, [count] * lanes)
-            known = [_splat(builder, label, lanes) for label in known]
+            known = [spread_item(builder, label, lanes) for label in (a, b, c, d)]
             known.append(ir.Constant(vector, None))
-            least = _splat(builder, builder.trunc(k, number), lanes)
+            least = spread_item(builder, builder.trunc(k, number), lanes)
             first = builder.add(here, to_prev)
             for dy in rows:
                 at = builder.add(first, builder.mul(row, ir.Constant(row.type, dy)))
                 at = builder.add(at, ir.Constant(row.type, columns[0]))
-                place = builder.bitcast(builder.gep(plane, [at]), vector.as_pointer())
-                labels = builder.load(place, align=4)
+                labels = load(builder, plane, at, lanes)
                 ranks = ir.Constant(vector, [rank[dy, dx] for dx in columns])
                 good = builder.icmp_unsigned(">=", ranks, least)
                 for label in known:
@@ -461,9 +368,9 @@ def find_other(places, rows, columns):
             least_of = cgutils.get_or_insert_function(builder.module, kind, name)
             return builder.zext(builder.call(least_of, [found]), WORD)
 
-        return types.int64(view, types.int64, types.int64, a, b, c, d), codegen
+        return types.int64(view, types.int64, types.int64, a, b, c, d), with_pointer(emit)
 
-    @kernel
+    @or_llvm(llvm)
     def plain(view, here, k, a, b, c, d):
         while k < count:
             place = here + view.to_prev + places[k, 0] * view.row + places[k, 1]
@@ -473,7 +380,7 @@ def find_other(places, rows, columns):
             k += 1
         return np.int64(k)
 
-    return pick(plain, llvm)
+    return plain
 
 
 BITS_NEAR_3D, BITS_FAR_3D, BITS_MOTION_3D, BITS_SAME_2D, BITS_LEFT_2D = 16, 24, 18, 18, 16
@@ -493,36 +400,10 @@ def moves(plane, at, label, least, most):
     return steps
 
 
-@intrinsic
-def _equal16_llvm(typing_context, plane, at, label):
-    def codegen(context, builder, signature, arguments):
-        plane, at, label = arguments
-        vector = ir.VectorType(label.type, 16)
-        place = builder.bitcast(builder.gep(plane, [at]), vector.as_pointer())
-        equal = builder.icmp_unsigned(
-            "==", builder.load(place, align=4), _splat(builder, label, 16)
-        )
-        return builder.zext(builder.bitcast(equal, ir.IntType(16)), WORD)
-
-    return types.uint64(plane, types.uint64, types.uint32), codegen
-
-
-@kernel
-def _equal16_plain(plane, at, label):
-    word = U64(0)
-    for k in range(16):
-        word |= U64(plane[at + U64(k)] == label) << U64(k)
-    return word
-
-
-#: ``_equal16(plane, at, label)``: bit k is set if ``plane[at + k]`` has that label, k in 0..15.
-_equal16 = pick(_equal16_plain, _equal16_llvm)
-
-
 @inline
 def _edge(plane, at, label):
     """The same as ``moves(plane, at, label, 8, 8)``, from a vector."""
-    equal = _equal16(plane, U64(at - 8), label)
+    equal = equal16(plane, at - 8, label)
     right = np.int64(trailing_zeros(~(equal >> U64(8))))
     left = np.int64(leading_zeros(equal << U64(56) | U64(1 << 55)))
     return right - left * (right == 0)  # without a branch, which is often mispredicted

@@ -8,7 +8,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from compresso.kernels import kernel
+from compresso.kernels import SPREAD, kernel
 from compresso.kernels.ristretto.coder import (
     decide_number,
     decide_rarely,
@@ -34,7 +34,6 @@ from compresso.kernels.words import ALL, differ64, leading_zeros, popcount, spla
 
 U64 = np.uint64
 FREE = np.uint32(0)
-MULTIPLIER = U64(0x9E3779B97F4A7C15)
 #: Labels by columns are below.
 MAX_ORDERED = 1 << 12
 MAX_BELOW, MAX_CANDIDATES = 12, 24
@@ -110,7 +109,7 @@ def _turns(labels, start, x, nx):
 @inline
 def _home(label, hashed):
     """Where a label's entry is looked for first."""
-    product = label * MULTIPLIER
+    product = label * SPREAD
     return (product ^ (product >> U64(32))) & U64(hashed.size - 1)
 
 
@@ -175,18 +174,15 @@ def _fill(labels, begun, end, label):
             labels[U64(place)] = label
 
 
-@kernel
-def order_by_rows(labels, ny, nx, order):
-    """Renumber a slice (ny * nx,) by rows whose labels are 1, 2, 3..
+@outline
+def _find_firsts(labels, ny, nx, order):
+    """Find the labels of a slice: (largest label, labels); (0, 0) if one is 0 or too large.
 
-    in the order of its columns. order is scratch memory, (2, MAX_ORDERED) uint64. Returns False,
-    and changes no label, if they are not in that order.
+    order[0, label] is its number in the order of rows, order[1, label] its first voxel by columns.
     """
-    if labels[0] != 1:
-        return False
     count, most = U64(0), U64(0)
     for n in range(MAX_ORDERED):
-        order[0, n] = U64(0)
+        order[0, n], order[1, n] = U64(0), ~U64(0)
     for y in range(ny):
         for word_x in range(0, nx, 64):
             word = _turns(labels, y * nx, word_x, nx)
@@ -195,14 +191,26 @@ def order_by_rows(labels, ny, nx, order):
                 word &= word - U64(1)
                 label = U64(labels[U64(y * nx) + x])
                 if label == U64(0) or label >= U64(MAX_ORDERED):
-                    return False
-                first = (x << U64(32)) | U64(y)
+                    return U64(0), U64(0)
                 if order[0, label] == U64(0):
                     count += U64(1)
-                    order[0, label], order[1, label] = count, first
+                    order[0, label] = count
                     most = max(most, label)
-                order[1, label] = min(order[1, label], first)
-    if most != count:
+                order[1, label] = min(order[1, label], (x << U64(32)) | U64(y))
+    return most, count
+
+
+@kernel
+def order_by_rows(labels, ny, nx, order):
+    """Renumber a slice (ny * nx,) by rows whose labels are 1, 2, 3.. in the order of its columns.
+
+    order is scratch memory, (2, MAX_ORDERED) uint64. Returns False, and changes no label, if they
+    are not in that order.
+    """
+    if labels[0] != 1:
+        return False
+    most, count = _find_firsts(labels, ny, nx, order)
+    if most != count or count == U64(0):
         return False
     for n in range(2, count + U64(1)):
         if order[1, n] < order[1, n - 1]:
@@ -215,20 +223,9 @@ def order_by_rows(labels, ny, nx, order):
 @kernel
 def order_by_columns(labels, ny, nx, order):
     """Undo :func:`order_by_rows`; False if labels are not such ones."""
-    for n in range(MAX_ORDERED):
-        order[1, n] = ~U64(0)
-    most = U64(0)
-    for y in range(ny):
-        for word_x in range(0, nx, 64):
-            word = _turns(labels, y * nx, word_x, nx)
-            while word != U64(0):
-                x = U64(word_x) + trailing_zeros(word)
-                word &= word - U64(1)
-                label = U64(labels[U64(y * nx) + x])
-                if label == U64(0) or label >= U64(MAX_ORDERED):
-                    return False
-                order[1, label] = min(order[1, label], (x << U64(32)) | U64(y))
-                most = max(most, label)
+    most, _ = _find_firsts(labels, ny, nx, order)
+    if most == U64(0):
+        return False
     # Sort the labels by their first voxels, by insertion: they are few.
     for n in range(1, most + U64(1)):
         label, at = U64(n), U64(n)
@@ -253,25 +250,21 @@ def code_table(encoding, labels, sizes, members, order, left, counters, data, st
     int64. Returns 0, or -1 if the stream is damaged.
     """
     coder = load(encoding, state, data, counters)
-    last, fine = U64(0), True
+    last = U64(0)
     for n in range(labels.size):
         gap, coder = decide_size(encoding, labels[U64(n)] - last - U64(1), GAPS, coder)
         label = last + gap + U64(1)
         if label <= last:
-            fine = False
-            break
+            return -1
         labels[U64(n)] = last = label
     # left[i]: how many of the i & -i before the i-th are still to come, a Fenwick tree.
     first = np.int64(0)
     for piece in range(sizes.size):
         size, rank = sizes[U64(piece)], np.int64(-1)
         for n in range(first, first + size):
-            if not fine:
-                break
             gap, coder = decide_size(encoding, U64(members[U64(n)] - rank - 1), MEMBERS, coder)
             if gap >= U64(labels.size - 1 - rank):
-                fine = False
-                break
+                return -1
             members[U64(n)] = rank = rank + 1 + np.int64(gap)
         for n in range(size + 1):
             left[U64(n)] = n & -n
@@ -279,16 +272,13 @@ def code_table(encoding, labels, sizes, members, order, left, counters, data, st
         while 2 * top <= size:
             top *= 2
         for n in range(size):
-            if not fine:
-                break
             smaller, i = np.int64(0), np.int64(order[U64(first + n)] if encoding else 0)
             while i > 0:
                 smaller += left[U64(i)]
                 i &= i - 1
             later, coder = decide_size(encoding, U64(smaller), ORDER, coder)
             if later >= U64(size - n):
-                fine = False
-                break
+                return -1
             step, remaining = top, np.int64(later)
             while step > 0:
                 if i + step <= size and left[U64(i + step)] <= remaining:
@@ -302,7 +292,7 @@ def code_table(encoding, labels, sizes, members, order, left, counters, data, st
                 i += i & -i
         first += size
     save(coder, state)
-    return 0 if fine else -1
+    return 0
 
 
 @outline

@@ -7,12 +7,8 @@ values that are not near half a unit (tests/compresso/kernels), so every machine
 from collections import namedtuple
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from compresso.kernels import kernel
+from compresso.kernels import SPREAD
 from compresso.kernels.ristretto import contexts
 from compresso.kernels.ristretto.coder import (
     LEAST,
@@ -32,9 +28,6 @@ from compresso.kernels.ristretto.contexts import (
     BITS_MOTION_3D,
     BITS_NEAR_3D,
     BITS_SAME_2D,
-    _context,
-    _fetch,
-    _label,
     edge_far_3d,
     edge_left_2d,
     edge_motion_3d,
@@ -58,9 +51,7 @@ from compresso.kernels.ristretto.start import (
     TABLES,
     slot,
 )
-from compresso.kernels.words import pick
 
-HASH = 0x9E3779B97F4A7C15
 RATE = 2  # of the training of weights
 
 #: width: a model has 2**width counters; models, logits: scratch memory for the addresses of the
@@ -68,61 +59,45 @@ RATE = 2  # of the training of weights
 Mixer = namedtuple("Mixer", "width models logits weights")
 
 
-def _spread(builder, context, bits, width):
-    """A context of ``bits`` bits, or a hash of ``width`` bits if it has more."""
-    word = context.type
-    rest = builder.sub(ir.Constant(word, 64), width)
-    hashed = builder.lshr(builder.mul(context, ir.Constant(word, HASH)), rest)
-    fits = builder.icmp_signed("<=", ir.Constant(word, bits), width)
-    return builder.select(fits, context, hashed)
-
-
-def place_models(templates):
-    """Make ``f(view, here, mixer, first)``: store addresses of counters in ``mixer.models[1:]``.
-
-    The i-th template has ``2**width`` counters from ``first + (i << width)`` on.
-    """
-
-    @intrinsic
-    def llvm(typing_context, view, here, mixer, first):
-        def codegen(context, builder, signature, arguments):
-            view, here, mixer, first = arguments
-            width, models, *_ = cgutils.unpack_tuple(builder, mixer)
-            label = _fetch(builder, view, here)
-            for number, pairs in enumerate(templates):
-                equal = (builder.icmp_unsigned("==", label(a), label(b)) for a, b in pairs)
-                at = _spread(builder, _context(builder, equal), len(pairs), width)
-                table = builder.shl(ir.Constant(width.type, number), width)
-                at = builder.add(builder.add(first, table), at)
-                builder.store(at, builder.gep(models, [ir.Constant(width.type, 1 + number)]))
-            return context.get_dummy_value()
-
-        return types.void(view, types.int64, mixer, types.int64), codegen
-
-    bits = np.array([len(pairs) for pairs in templates], np.int64)
-    table = np.array([pair for pairs in templates for pair in pairs], np.int64)
-
-    @kernel
-    def plain(view, here, mixer, first):
-        n = 0
-        for number in range(bits.size):
-            context = U64(0)
-            for i in range(bits[number]):
-                equal = _label(view, here, table[n, 0]) == _label(view, here, table[n, 1])
-                context |= U64(equal) << U64(i)
-                n += 1
-            at = spread(context, bits[number], mixer.width)
-            mixer.models[U64(1 + number)] = first + (number << mixer.width) + at
-
-    return pick(plain, llvm)
-
-
 @inline
 def spread(context, bits, width):
     """A context of ``bits`` bits, or a hash of ``width`` bits if it has more."""
     if bits <= width:
         return np.int64(context)
-    return np.int64((U64(context) * U64(HASH)) >> U64(64 - width))
+    return np.int64((U64(context) * SPREAD) >> U64(64 - width))
+
+
+@inline
+def _place(context, bits, number, first, mixer):
+    """Make a context the one of a question's further models with that number, from 1 on."""
+    at = first + ((number - 1) << mixer.width) + spread(context, bits, mixer.width)
+    mixer.models[U64(number)] = at
+
+
+def place_models(templates):
+    """Make ``f(view, here, first, mixer)``: make templates a question's further models, from 1 on.
+
+    All are compared before the first address is written: so a label is loaded only once.
+    """
+
+    @inline
+    def place_rest(view, here, first, mixer):
+        pass
+
+    for number in range(len(templates), 0, -1):
+        place_rest = _place_before(place_rest, templates[number - 1], number)
+    return place_rest
+
+
+def _place_before(place_rest, pairs, number):
+    compare, bits = contexts.compare(pairs), len(pairs)
+
+    def place(view, here, first, mixer):
+        context = compare(view, here)
+        place_rest(view, here, first, mixer)
+        _place(context, bits, number, first, mixer)
+
+    return inline(place)
 
 
 @inline
@@ -162,18 +137,11 @@ def decide_mixed(encoding, bit, count, weights_at, refine, mixer, coder):
     return bit, coder
 
 
-@inline
-def _place(context, bits, number, first, mixer):
-    """Make a context the one of a question's further models with that number, from 1 on."""
-    at = first + ((number - 1) << mixer.width) + spread(context, bits, mixer.width)
-    mixer.models[U64(number)] = at
-
-
 def _make_question(effort, question, edge_2d, bits_2d):
     """Make the function that asks SAME, LEFT or ABOVE; without bits, no edge is used."""
     more = [templates[: FEW if effort == 2 else None] for templates in MORE[question]]
     (place_2d, place_3d), (many_2d, many_3d) = map(place_models, more), map(len, more)
-    weigh_2d, weigh_3d = map(contexts.compare, contexts.WEIGH[question])
+    weigh_2d, weigh_3d = map(contexts.compare, contexts.WEIGHTS[question])
     before_2d, before_3d = map(int, BEFORE[effort, question])
     count_2d, count_3d = (1 + int(extra) for extra in EXTRA[effort, question])
     near, far = bits_2d > 0, bits_2d > 0 and effort > 2
@@ -184,7 +152,7 @@ def _make_question(effort, question, edge_2d, bits_2d):
         refine = REFINEMENTS + (number * 1024 + (context & 1023)) * COLUMNS
         if is_3d:
             first = TABLES + (before_3d << mixer.width)
-            place_3d(view, here, mixer, first)
+            place_3d(view, here, first, mixer)
             weights_at = (number * SETS + weigh_3d(view, here)) * MODELS
             if near:
                 _place(edge_near_3d(view, here), BITS_NEAR_3D, 1 + many_3d, first, mixer)
@@ -193,7 +161,7 @@ def _make_question(effort, question, edge_2d, bits_2d):
                 _place(edge_motion_3d(view, here), BITS_MOTION_3D, 3 + many_3d, first, mixer)
             return decide_mixed(encoding, bit, count_3d, weights_at, refine, mixer, coder)
         first = TABLES + (before_2d << mixer.width)
-        place_2d(view, here, mixer, first)
+        place_2d(view, here, first, mixer)
         weights_at = (number * SETS + weigh_2d(view, here)) * MODELS
         if far:
             _place(edge_2d(view, here), bits_2d, 1 + many_2d, first, mixer)
@@ -202,20 +170,8 @@ def _make_question(effort, question, edge_2d, bits_2d):
     return outline(ask)
 
 
-def _make_run(rings):
-    """Make ``f(view, here, middle, end, label)``: the context of a further model of runs."""
-    start, half, after = (contexts.match(ring) for ring in rings)
-    second, third = len(rings[0]), len(rings[0] + rings[1])
-
-    def context(view, here, middle, end, label):
-        found = start(view, here, label) | half(view, middle, label) << second
-        return found | after(view, end, label) << third
-
-    return inline(context)
-
-
-_run_2d, _more_run_2d = map(_make_run, contexts.MORE_RUN_2D)
-_run_3d, _more_run_3d = map(_make_run, contexts.MORE_RUN_3D)
+_run_2d, _more_run_2d = map(contexts.match_run, contexts.MORE_RUN_2D)
+_run_3d, _more_run_3d = map(contexts.match_run, contexts.MORE_RUN_3D)
 
 
 def _make_ask_run(effort):
@@ -233,9 +189,8 @@ def _make_ask_run(effort):
         size = min(power, 7)
         first = TABLES + ((before_3d if is_3d else before_2d) << mixer.width)
         mixer.models[U64(0)] = place
-        mixer.models[U64(1)] = first + spread(one << 3 | size, 18, mixer.width)
-        second = first + (np.int64(1) << mixer.width)
-        mixer.models[U64(2)] = second + spread(two << 3 | size, 18, mixer.width)
+        _place(one << 3 | size, 18, 1, first, mixer)
+        _place(two << 3 | size, 18, 2, first, mixer)
         weights_at = ((MIXED_RUN * 2 + np.int64(is_3d)) * SETS + size) * MODELS
         return decide_mixed(encoding, bit, 3, weights_at, -1, mixer, coder)
 

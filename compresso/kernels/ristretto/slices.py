@@ -28,8 +28,6 @@ from compresso.kernels.ristretto.coder import (
 from compresso.kernels.ristretto.contexts import (
     BOTTOM,
     LANES,
-    RUN_MIDDLE,
-    RUN_START,
     SIDE,
     TOP,
     View,
@@ -58,7 +56,7 @@ from compresso.kernels.ristretto.start import (
     coarse_slot,
     slot,
 )
-from compresso.kernels.words import ALL, differ64, prefetch64, splat32, splat32_at, trailing_zeros
+from compresso.kernels.words import ALL, differ64, prefetch64, splat32, trailing_zeros
 
 U64 = np.uint64
 NO_LABEL = np.uint32(0)
@@ -82,15 +80,13 @@ Work = namedtuple(
 #: asked : uint32[MAX_CANDIDATES], the labels that were asked for
 Row = namedtuple("Row", "turns above stops ends same edge group asked")
 
-_same_row_2d = contexts.compare_row(contexts.with_n_for_w(contexts.SAME_2D))
-_same_row_3d = contexts.compare_row(contexts.with_n_for_w(contexts.SAME_3D))
-_edge_row_2d = contexts.compare_row(contexts.LEFT_2D, contexts.ABOVE_2D, contexts.BACKGROUND_2D)
-_edge_row_3d = contexts.compare_row(contexts.LEFT_3D, contexts.ABOVE_3D, contexts.BACKGROUND_3D)
-_run_start = contexts.match(contexts.RUN_START)
-_run_middle = contexts.match(contexts.RUN_MIDDLE)
-_run_end = contexts.match(contexts.RUN_END)
-MIDDLE_BIT = len(RUN_START)
-END_BIT = MIDDLE_BIT + len(RUN_MIDDLE)
+_same_row_2d, _same_row_3d = (
+    contexts.compare_row(contexts.with_n_for_w(pairs)) for pairs in contexts.SAME
+)
+_edge_row_2d, _edge_row_3d = map(
+    contexts.compare_row, contexts.LEFT, contexts.ABOVE, contexts.BACKGROUND
+)
+_run_context = contexts.match_run(contexts.RUN_3D)
 #: A group of contexts: LEFT, ABOVE and BACKGROUND of LANES voxels.
 GROUP = 3 * LANES
 
@@ -240,9 +236,7 @@ def _run_coder(ask_run):
         label, power = plane[U64(here - 1)], bit_length(flat) - 1
         steps = (np.int64(0), np.int64(0), np.int64(0))
         if is_3d:
-            context = _run_start(view, here, label)
-            context |= _run_middle(view, here + flat // 2, label) << MIDDLE_BIT
-            context |= _run_end(view, here + flat, label) << END_BIT
+            context = _run_context(view, here, here + flat // 2, here + flat, label)
             context |= power << RUN_BITS
         else:
             steps = _edge_steps(view, here + flat - 2 * row, to_the_end, label)
@@ -296,9 +290,9 @@ def _code_steps_back(encoding, flat, back, steps, coder):
     return done, coder
 
 
-def _ask_alone(question, pairs_2d, pairs_3d):
+def _ask_alone(question, templates):
     """Make the function that asks BACKGROUND or CORNER."""
-    context_2d, context_3d = contexts.compare(pairs_2d), contexts.compare(pairs_3d)
+    context_2d, context_3d = map(contexts.compare, templates)
 
     def ask(encoding, is_3d, bit, view, here, coder):
         context = context_3d(view, here) if is_3d else context_2d(view, here)
@@ -307,8 +301,8 @@ def _ask_alone(question, pairs_2d, pairs_3d):
     return outline(ask)
 
 
-_is_background = _ask_alone(BACKGROUND, contexts.BACKGROUND_2D, contexts.BACKGROUND_3D)
-_is_corner = _ask_alone(CORNER, contexts.CORNER_2D, contexts.CORNER_3D)
+_is_background = _ask_alone(BACKGROUND, contexts.BACKGROUND)
+_is_corner = _ask_alone(CORNER, contexts.CORNER)
 
 
 @inline
@@ -316,7 +310,7 @@ def _fill(plane, start, end, label):
     """Write a label to a run, and up to 31 voxels further."""
     at = U64(start)
     while at < U64(end):
-        splat32_at(plane, at, label)
+        splat32(plane, at, label)
         at += U64(32)
 
 
@@ -450,7 +444,6 @@ def _slice_coder(encoding, questions):
         )
         logits, weights = pointer(work.logits), pointer(work.weights)
         mixer = Mixer(work.width, pointer(work.models), logits, weights)
-        fine = True
         for n in range(is_3d.size):
             z = np.int64(first + n)
             here = z % slots * size
@@ -475,18 +468,16 @@ def _slice_coder(encoding, questions):
                     _find_turns(planes, at, nx, line.turns)
                 numbers, coder, fine = code_row(deep, view, at, nx, line, mixer, numbers, coder)
                 if not fine:
-                    break
+                    return -1
                 splat32(planes, at - SIDE, planes[U64(at)])
                 splat32(planes, at + nx, planes[U64(at + nx - 1)])
                 if not encoding:
                     _find_turns(planes, at, nx, line.turns)
-            if not fine:
-                break
             end = here + (TOP + ny) * row
             _fill_margin(planes, BOTTOM, end, end - row, row)
         work.numbers[U64(0)], work.numbers[U64(2)] = numbers.known, was_3d
         save(coder, work.state)
-        return 0 if fine else -1
+        return 0
 
     return kernel(code_slices)
 

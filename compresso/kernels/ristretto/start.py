@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from compresso.kernels.ristretto import contexts
 from compresso.kernels.ristretto.coder import FRESH, MOST, SQUASH, U64, inline
 
-FINE_2D = (contexts.SAME_2D, contexts.LEFT_2D, contexts.ABOVE_2D)
-FINE_3D = (contexts.SAME_3D, contexts.LEFT_3D, contexts.ABOVE_3D)
 COARSE_BITS = 7
 
 # The questions. "Same", "left" and "above" are the ones with fine and coarse counters.
@@ -30,18 +28,17 @@ BELOW, BESIDE = 11, 12  # is it a label near P? near the voxel?
 KNOWN, NUMBER = 13, 14  # has the label been coded before? its number
 IS_3D, BY_COLUMNS = 15, 16  # is the slice coded in 3-D? are its labels numbered by columns?
 
-RUN_BITS = len(contexts.RUN_START + contexts.RUN_MIDDLE + contexts.RUN_END)
+RUN_BITS = sum(map(len, contexts.RUN_3D))
+TEMPLATES = {
+    **{SAME: contexts.SAME, LEFT: contexts.LEFT, ABOVE: contexts.ABOVE},
+    **{BACKGROUND: contexts.BACKGROUND, CORNER: contexts.CORNER},
+}
 #: Counters of each question, in 2-D and in 3-D slices, in the order of their addresses.
 COUNTS = {
     IS_3D: (1, 1),  # by whether the slice before was
     BY_COLUMNS: (1, 1),
     **{COARSE + question: (1 << COARSE_BITS, 1 << COARSE_BITS) for question in range(3)},
-    **{
-        question: (1 << len(FINE_2D[question]), 1 << len(FINE_3D[question]))
-        for question in range(3)
-    },
-    BACKGROUND: (1 << len(contexts.BACKGROUND_2D), 1 << len(contexts.BACKGROUND_3D)),
-    CORNER: (1 << len(contexts.CORNER_2D), 1 << len(contexts.CORNER_3D)),
+    **{question: [1 << len(pairs) for pairs in both] for question, both in TEMPLATES.items()},
     RUN: (8 * 16 * 8 * 4 * 4, 13 << RUN_BITS),
     STEPS_BACK: (16 * 12 * 8 * 4, 0),
     BREAK: (13 << 10, 13 << 10),
@@ -72,12 +69,7 @@ def coarse_slot(question, is_3d, context):
 # The rest is for efforts 2 and 3.
 #: Four questions are mixed, in this order: SAME, LEFT, ABOVE and runs, each in 2-D and in 3-D.
 MIXED_RUN = 3
-MORE = (
-    (contexts.MORE_SAME_2D, contexts.MORE_SAME_3D),
-    (contexts.MORE_LEFT_2D, contexts.MORE_LEFT_3D),
-    (contexts.MORE_ABOVE_2D, contexts.MORE_ABOVE_3D),
-    (contexts.MORE_RUN_2D, contexts.MORE_RUN_3D),
-)
+MORE = [*contexts.MORE, (contexts.MORE_RUN_2D, contexts.MORE_RUN_3D)]
 FEW = 2  # templates of effort 2, in addition to the one of effort 1
 EDGES = {2: (0, 1), 3: (1, 3)}  # models of the edge of W's label, by effort, in 2-D and in 3-D
 SETS = 32  # sets of weights of each question
