@@ -1,22 +1,27 @@
 """The paper's model of a volume (its section 2): boundary map, components, locations, windows.
 
-To encode, :func:`mark_boundaries` walks over the volume slab by slab and :class:`WindowCollector`
-cuts the boundary map into windows. To decode, :func:`find_components` has the boundary map put
-together and finds its components, and :func:`fill_labels` gives every voxel its label. Where a slab
-begins, which neighbouring slices it needs, and which slices are complete, is known only here.
+To encode, :func:`mark_boundaries` walks over the volume slab by slab and :func:`encode_slabs` cuts
+the boundary map into windows. To decode, :func:`window_drawer` puts the boundary map together,
+:func:`find_components` finds its components, and :func:`fill_labels` gives every voxel its label.
+Where a slab begins, which neighbouring slices it needs, and which slices are complete, is known
+only here.
 """
 
+import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.arrays import Labels, native_slices
+from compresso.arrays import Labels, Shape, frozen, native_slices
 from compresso.codec import Watch
+from compresso.errors import DecodeError
 from compresso.parallel import Span, on_threads, ranges, slab_depth, slabs
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -108,26 +113,39 @@ def find_components(
     return Components(bits, spans, component, counts, first_marked, indeterminate)
 
 
-#: Labels the indeterminate voxels of slices z0..z1-1, whose neighbours have their labels.
-Resolve = Callable[[int, int], None]
+class Locations(NamedTuple):
+    """The locations of a stream's indeterminate voxels; see ``labels.locate`` for the rest."""
+
+    entries: NDArray[Any]
+    starts: NDArray[np.int64]  # the first of each slice, and the end of all
+    codes: int
+    across: bool = True
+    deep: bool = False
 
 
 def fill_labels(
-    found: Components, ids: Labels, resolve: Resolve, out: Labels, threads: int, watch: Watch
+    found: Components, ids: Labels, locations: Locations, out: Labels, threads: int, watch: Watch
 ) -> None:
     """Give every voxel its label.
 
     ``ids`` are the labels of the components, slice after slice. ``watch`` sees each finished block
-    of slices.
+    of slices. Raises DecodeError if a location cannot be right.
     """
     from compresso.kernels import labels
 
     id_starts = np.cumsum(found.counts) - found.counts
+    entries, starts, codes, across, deep = locations
 
     def finish(z0: int, z1: int) -> None:
-        if z0 < z1:
-            resolve(z0, z1)
-            watch(z0, z1)
+        if z0 >= z1:
+            return
+        own = frozen(entries[starts[z0] : starts[z1]])
+        if labels.resolve(found.bits, z0, z1, own, np.uint64(codes), across, deep, out) >= 0:
+            raise DecodeError(
+                "a location of the stream points outside the volume, to a boundary voxel, or to "
+                "another slice"
+            )
+        watch(z0, z1)
 
     def fill_range(slabs_of_range: Sequence[Span]) -> None:
         """Label consecutive slabs, except the indeterminate voxels of the outermost slices."""
@@ -155,81 +173,105 @@ def packed_type(step: Sequence[int]) -> type[np.unsignedinteger[Any]]:
     return np.uint16 if math.prod(step) <= 16 else np.uint64
 
 
-class Windows(NamedTuple):
-    """The windows of consecutive slices: the distinct ones, ascending, and each one's index."""
-
-    values: NDArray[np.uint64]
-    indices: NDArray[np.uint32]
-
-
-class WindowCollector:
-    """Cuts the boundary map of consecutive slabs into windows, and numbers them at the end.
-
-    ``shape`` is that of all slabs together, and ``step`` the size of a window, both z, y, x.
-    """
-
-    def __init__(self, shape: Sequence[int], step: tuple[int, int, int]) -> None:
-        self._nx, self._step = shape[2], step
-        self._count = math.prod(window_grid(shape, step))
-        self._small = packed_type(step) == np.uint16
-        # Room for every window; the pages that blank ones leave unused are never touched.
-        self._keys = np.empty(self._count, np.uint16 if self._small else np.uint64)
-        self._places = np.empty(0 if self._small else self._count, np.uint32)
-        self._n_keys = self._n_packed = 0
-
-    def add(self, bits: NDArray[np.uint64]) -> None:
-        """Take the next slab's boundary map, (n, ny, words); n is a multiple of the window's z."""
-        from compresso.kernels import windows
-
-        cover = window_grid((*bits.shape[:2], self._nx), self._step)
-        done = self._n_packed + math.prod(cover)
-        if self._small:
-            packed = self._keys[self._n_packed : done].reshape(cover)
-            windows.pack(bits, self._nx, self._step, packed)
-        else:
-            packed = np.empty(cover, np.uint64)
-            windows.pack(bits, self._nx, self._step, packed)
-            self._n_keys = windows.collect(
-                packed.reshape(-1), self._n_packed, self._keys, self._places, self._n_keys
-            )
-        self._n_packed = done
-
-    def finish(self) -> Windows:
-        """Number the windows of all slabs."""
-        from compresso.kernels import windows
-
-        if self._small:
-            indices = np.empty(self._count, np.uint32)
-            return Windows(windows.rank_small(self._keys, indices), indices)
-        keys, places = windows.sort(self._keys[: self._n_keys], self._places[: self._n_keys])
-        indices = np.zeros(self._count, np.uint32)
-        return Windows(windows.rank(keys, places, indices), indices)
-
-
-def merge_windows(parts: Sequence[Windows], threads: int) -> Windows:
-    """The windows of all parts, one after the other, numbered together."""
-    from compresso.kernels import windows
-
-    if len(parts) == 1:
-        return parts[0]
-    values = np.unique(np.concatenate([part.values for part in parts]))
-    on_threads(lambda p: windows.renumber(p.indices, p.values, values), parts, threads)
-    return Windows(values, np.concatenate([part.indices for part in parts]))
-
-
-def unpack_windows(
-    indices: NDArray[np.uint32],
-    values: NDArray[np.uint64],
+def encode_slabs(
+    shape: Shape,
     step: tuple[int, int, int],
-    nx: int,
-    bits: NDArray[np.uint64],
-) -> None:
-    """Put a slab's boundary map (n, ny, words) together from its windows on their grid (z, y, x).
+    cut: Callable[[Span], Iterable[Slab]],
+    encode: Callable[[Slab], T],
+    threads: int,
+) -> tuple[list[T], NDArray[np.uint64], NDArray[np.uint32]]:
+    """Encode the slabs that ``cut(span)`` makes of slices z0..z1-1, and cut them into windows.
 
-    ``values`` are the distinct windows, ``step`` is z, y, x, and ``nx`` the length of a row.
+    Returns the results, the distinct windows, ascending, and the index of each window. A slab's
+    slices are a multiple of the window's z, unless it is the last.
     """
     from compresso.kernels import windows
 
-    packed = np.empty(indices.shape, packed_type(step))
-    windows.look_up(indices.reshape(-1), values, packed.reshape(-1))
-    windows.unpack(packed, nx, step, bits)
+    small = packed_type(step) == np.uint16
+
+    def encode_range(span: Span) -> tuple[list[T], NDArray[np.uint64], NDArray[np.uint32]]:
+        encoded = []
+        count = math.prod(window_grid((span[1] - span[0], *shape[1:]), step))
+        # Room for every window; the pages that blank ones leave unused are never touched.
+        keys, places = np.empty(count, packed_type(step)), np.empty(count, np.uint32)
+        done = n_keys = 0
+        for slab in cut(span):
+            encoded.append(encode(slab))
+            cover = window_grid((slab.stop - slab.start, *shape[1:]), step)
+            size = math.prod(cover)
+            packed = keys[done : done + size] if small else np.empty(size, np.uint64)
+            windows.pack(slab.own_bits, shape[2], step, packed.reshape(cover))
+            if not small:
+                n_keys = windows.collect(packed, done, keys, places, n_keys)
+            done += size
+        indices = np.zeros(count, np.uint32)
+        if small:
+            return encoded, windows.rank_small(keys, indices), indices
+        found = windows.sort(keys[:n_keys], places[:n_keys])
+        return encoded, windows.rank(*found, indices), indices
+
+    found = on_threads(encode_range, ranges(shape[0], threads, step[0]), threads)
+    results, every_values, every_indices = zip(*found, strict=True)
+    values = every_values[0]
+    if len(found) > 1:
+        values = np.unique(np.concatenate(every_values))
+        on_threads(lambda part: windows.renumber(part[2], part[1], values), found, threads)
+    return list(itertools.chain(*results)), values, np.concatenate(every_indices)
+
+
+def squeeze(indices: NDArray[np.uint32], item: np.dtype[Any]) -> NDArray[Any] | None:
+    """Run-length code the indices of windows; None if an entry of type ``item`` cannot hold one."""
+    from compresso.kernels import windows
+
+    entries = np.empty(indices.size, item)
+    written = windows.squeeze(indices, np.iinfo(item).max // 2, entries)
+    return None if written < 0 else entries[:written]
+
+
+def locate(
+    slab: Slab, codes: int, item: np.dtype[Any], across: bool = True, deep: bool = False
+) -> tuple[NDArray[Any], NDArray[np.int64], int]:
+    """The locations of a slab's indeterminate voxels, how many each slice has, and -1.
+
+    In place of -1, it may be the flat position of a label that cannot be a location.
+    """
+    from compresso.kernels import boundary, labels
+
+    room = 2 * int(boundary.count_indeterminate(slab.own_bits, deep).sum())
+    locations, counts = np.empty(room, item), np.zeros(slab.stop - slab.start, np.int64)
+    rest = slab.start, slab.stop, np.uint64(codes), across, deep, locations, counts
+    bad = labels.locate(slab.labels, slab.bits, *rest)
+    return locations[: counts.sum()], counts, bad
+
+
+def window_drawer(
+    entries: NDArray[Any], values: NDArray[Any], shape: Shape, step: Shape, z0: int, z1: int
+) -> Callable[[int, NDArray[np.uint64]], None]:
+    """A function that draws the boundary map of slices of z0..z1-1, counted from z0.
+
+    ``entries`` are those of all windows of a volume of this shape. Raises DecodeError if they are
+    not.
+    """
+    from compresso.kernels import windows
+
+    grid, zstep = window_grid(shape, step), step[0]
+    values = values.astype(packed_type(step))
+    first = z0 // zstep
+    layers = np.arange(first, -(-z1 // zstep) + 1)
+    cursors = np.empty((layers.size, 2), np.int64)  # of each layer of windows
+    marks = layers * math.prod(grid[1:])
+    bad = windows.survey(entries, values.size, math.prod(grid), marks, cursors)
+    if bad >= 0:
+        raise DecodeError(f"window entry {bad} of the stream contradicts its header")
+
+    def draw(z: int, bits: NDArray[np.uint64]) -> None:
+        layer, skipped = divmod(z0 + z, zstep)  # slices of the first layer that come before
+        n_layers = -(-(skipped + len(bits)) // zstep)
+        packed = np.empty((n_layers, *grid[1:]), values.dtype)
+        windows.expand(entries, values, cursors[layer - first].copy(), packed.reshape(-1))
+        drawn = np.empty((skipped + len(bits), *bits.shape[1:]), np.uint64) if skipped else bits
+        windows.unpack(packed, shape[2], step, drawn)
+        if skipped:
+            bits[:] = drawn[skipped:]
+
+    return draw

@@ -58,15 +58,11 @@ class Header:
         ids, values, locations, connectivity = fields[9:]
         if magic != MAGIC:
             raise DecodeError(f"cpso stream: it begins with {magic!r}, not with {MAGIC!r}")
-        if version not in (0, 1):
-            raise DecodeError(f"cpso stream: version {version} is unknown; 0 and 1 can be read")
-        if width not in WIDTHS:
-            raise DecodeError(f"cpso stream: no label has {width} bytes")
-        if not 1 <= xs * ys * zs <= 64:
-            raise DecodeError(f"cpso stream: a window cannot be {xs}x{ys}x{zs}")
-        if connectivity != 4 and (connectivity != 6 or version == 1):
+        known = version in (0, 1) and width in WIDTHS and 1 <= xs * ys * zs <= 64
+        if not known or connectivity not in ((4,) if version else (4, 6)):
             raise DecodeError(
-                f"cpso stream: connectivity {connectivity} does not exist in version {version}"
+                f"cpso stream: version {version}, labels of {width} bytes, windows of "
+                f"{xs}x{ys}x{zs} and connectivity {connectivity} do not exist together"
             )
         return cls(version, width, (z, y, x), (zs, ys, xs), ids, values, locations, connectivity)
 
@@ -74,11 +70,6 @@ class Header:
     def label_type(self) -> np.dtype[Any]:
         """The dtype of ids and locations."""
         return np.dtype(f"u{self.data_width}")
-
-    @property
-    def grid(self) -> tuple[int, ...]:
-        """How many windows cover the volume, z, y, x."""
-        return window_grid(self.shape, self.step)
 
 
 @dataclass(frozen=True)
@@ -119,7 +110,7 @@ def parse(stream: Buffer) -> Sections:
     types = [label, window, label, window, item]
     rest = size - at - sum(n * t.itemsize for n, t in zip(counts, types, strict=True))
     counts[3], odd = divmod(rest, window.itemsize)
-    n_windows = math.prod(header.grid)
+    n_windows = math.prod(window_grid(header.shape, header.step))
     if rest < 0 or odd or counts[3] > n_windows or (rest == 0) != (n_windows == 0):
         raise DecodeError(
             f"cpso stream: {size} bytes do not fit the header's shape {header.shape} and its "

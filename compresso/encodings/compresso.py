@@ -11,10 +11,9 @@ from compresso import boundaries as model
 from compresso.arrays import Labels, Shape, check_fits, little_endian, native_endian
 from compresso.codec import Buffer, Encoding, Extent, Watch
 from compresso.errors import DecodeError, EncodeError, LabelError
-from compresso.parallel import Span, on_threads, ranges
 
 HEADER_WORDS = 9
-ENTRY_LIMIT = 1 << 31  # window indices and zero runs are stored doubled, in 32 bits
+RUN_LIMIT = (1 << 31) - 1  # window indices and zero runs are stored doubled, in 32 bits
 CODES = 6  # a location below it names a neighbour; a label is stored past it
 
 Words = NDArray[np.uint64]
@@ -58,22 +57,24 @@ class Compresso(Encoding):
         above 2**64 - 7 that has to be stored literally as a location.
         """
         step = self.window.zyx
-
-        def encode_range(span: Span) -> tuple[list[Words], list[Words], model.Windows]:
-            """Encode slices z0..z1-1 slab by slab; z0 is a multiple of the window's z size."""
-            ids, locations = [], []
-            collector = model.WindowCollector((span[1] - span[0], *volume.shape[1:]), step)
-            for slab in model.mark_boundaries(volume, span, step[0], watch):
-                ids.append(_ids(slab))
-                locations.append(_locations(slab))
-                collector.add(slab.own_bits)
-            return ids, locations, collector.finish()
-
-        spans = ranges(volume.shape[0], threads, step[0]) if volume.size else []
-        parts = on_threads(encode_range, spans, threads)
-        ids = [piece for part in parts for piece in part[0]]
-        locations = [piece for part in parts for piece in part[1]]
-        values, entries = _squeezed([part[2] for part in parts], threads)
+        if not volume.size:
+            return bytes(little_endian(np.array([*volume.shape, 0, 0, 0, *step], np.uint64)))
+        parts, values, indices = model.encode_slabs(
+            volume.shape,
+            step,
+            lambda span: model.mark_boundaries(volume, span, step[0], watch),
+            lambda slab: (_ids(slab), _locations(slab)),
+            threads,
+        )
+        entries = model.squeeze(indices, np.dtype(np.uint32))
+        if entries is None or indices.size > RUN_LIMIT:
+            raise EncodeError(
+                f"{indices.size} windows are more than the stream's 32-bit entries can count. "
+                "Encode the volume in pieces."
+            )
+        if entries.size and entries[-1] & 1:
+            entries = entries[:-1]  # the last run of zeros
+        ids, locations = zip(*parts, strict=True)
         counts = [sum(map(len, ids)), values.size, sum(map(len, locations))]
         header = np.array([*volume.shape, *counts, *step], np.uint64)
         sections: list[Labels] = [header, *ids, values, *locations, entries]
@@ -84,37 +85,21 @@ class Compresso(Encoding):
 
     def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
         """Decode a stream of any window size; the stream's own header says which."""
-        from compresso.kernels import labels, windows
-
         sections = _parse(stream)
         if out.size == 0:
             return
         locations, step = sections.locations, sections.step
         check_fits(sections.ids - np.uint64(1), out.dtype)
         check_fits(np.maximum(locations, CODES) - np.uint64(CODES), out.dtype)
-        indices = np.empty(model.window_grid(out.shape, step), np.uint32)
-        bad = windows.expand(sections.entries, sections.values.size, indices.reshape(-1))
-        if bad >= 0:
-            raise DecodeError(f"compresso stream: window entry {bad} contradicts the header")
-
-        def draw(z0: int, bits: Words) -> None:
-            rows = indices[z0 // step[0] : -(-(z0 + len(bits)) // step[0])]
-            model.unpack_windows(rows, sections.values, step, out.shape[2], bits)
-
+        draw = model.window_drawer(
+            _all_entries(sections), sections.values, out.shape, step, 0, len(out)
+        )
         found = model.find_components(out, step[0], threads, draw)
         ids = _component_ids(sections, found).astype(out.dtype)
-        starts = np.concatenate([[0], np.cumsum(found.indeterminate)])
-
-        def resolve(z0: int, z1: int) -> None:
-            low, high = max(z0 - 1, 0), min(z1 + 1, len(out))
-            own = locations[starts[z0] : starts[z1]]
-            bad = labels.resolve(found.bits[low:high], z0 - low, z1 - low, own, out[low:high])
-            if bad >= 0:
-                raise DecodeError(
-                    f"location {starts[z0] + bad} points outside the volume or to a boundary voxel"
-                )
-
-        model.fill_labels(found, ids, resolve, out, threads, watch)
+        starts = np.append(0, np.cumsum(found.indeterminate))
+        model.fill_labels(
+            found, ids, model.Locations(locations, starts, CODES), out, threads, watch
+        )
 
 
 def _ids(slab: model.Slab) -> Words:
@@ -131,10 +116,7 @@ def _ids(slab: model.Slab) -> Words:
 
 def _locations(slab: model.Slab) -> Words:
     """The locations of a slab's indeterminate voxels."""
-    from compresso.kernels import boundary, labels
-
-    locations = np.empty(boundary.count_indeterminate(slab.own_bits).sum(), np.uint64)
-    bad = labels.locate(slab.labels, slab.bits, slab.start, slab.stop, locations)
+    locations, _, bad = model.locate(slab, CODES, np.dtype(np.uint64))
     if bad >= 0:
         raise _label_error(slab, slab.labels.reshape(-1)[bad], "a location is label + 6")
     return locations
@@ -149,23 +131,6 @@ def _label_error(slab: model.Slab, label: int, reason: str) -> LabelError:
         f"the compresso stream ({reason}, in 64 bits). Use the encoding cpso, or relabel the "
         "volume",
     )
-
-
-def _squeezed(parts: list[model.Windows], threads: int) -> tuple[Words, NDArray[np.uint32]]:
-    """The distinct windows of all parts, and the run-length coded indices into them."""
-    from compresso.kernels import windows as kernels
-
-    if not parts:
-        return np.empty(0, np.uint64), np.empty(0, np.uint32)
-    merged = model.merge_windows(parts, threads)
-    entries = merged.indices
-    written = kernels.squeeze(entries, ENTRY_LIMIT)
-    if written < 0:
-        raise EncodeError(
-            f"{entries.size} windows are more than the stream's 32-bit entries can count. "
-            "Encode the volume in pieces."
-        )
-    return merged.values, entries[:written]
 
 
 def _header(stream: Buffer) -> tuple[Shape, list[int], tuple[int, int, int]]:
@@ -202,6 +167,16 @@ def _parse(stream: Buffer) -> Sections:
     if not ids.all() or not (values[1:] > values[:-1]).all():
         raise DecodeError("compresso stream: an id is 0, or the window values do not ascend")
     return Sections(shape, step, ids, values, locations, entries)
+
+
+def _all_entries(sections: Sections) -> NDArray[np.uint32]:
+    """The entries of all windows, with the last run of zeros, which the stream leaves out."""
+    entries = sections.entries
+    n_windows = math.prod(model.window_grid(sections.shape, sections.step))
+    missing = n_windows - int(np.where(entries & 1, entries >> 1, 1).sum())
+    runs = [RUN_LIMIT] * (missing // RUN_LIMIT) + [missing % RUN_LIMIT]
+    last = [2 * run + 1 for run in runs if run] if missing > 0 else []
+    return np.concatenate([entries, np.array(last, np.uint32)])
 
 
 def _component_ids(sections: Sections, components: model.Components) -> Words:

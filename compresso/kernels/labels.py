@@ -1,14 +1,18 @@
-"""Labels: what the ids and locations of the format say about each voxel."""
+"""Labels: what the ids and locations of the formats say about each voxel.
+
+``deep`` is true for connectivity 6, where boundaries and components reach across slices.
+"""
 
 import numpy as np
 
 from compresso.kernels import kernel
-from compresso.kernels.boundary import list_indeterminate
+from compresso.kernels.boundary import indeterminate_word, list_indeterminate
 from compresso.kernels.components import row_starts
-from compresso.kernels.words import ONE, SLACK, TOP, blend64, splat32, trailing_zeros
+from compresso.kernels.words import ALL, ONE, SLACK, TOP, blend64, splat32, trailing_zeros
 
 #: Location codes 0..5 name a neighbour: x-1, x+1, y-1, y+1, z-1, z+1; labels are shifted past them.
-CODES = np.uint64(6)
+#: In ``cpso`` streams, LITERAL is one code more, and the next entry is the label itself.
+LITERAL = np.uint64(6)
 STEPS = np.array(
     [[0, 0, -1], [0, 0, 1], [0, -1, 0], [0, 1, 0], [-1, 0, 0], [1, 0, 0]], np.int64
 ).view(np.uint64)
@@ -22,7 +26,7 @@ def marked(lines, words, row, x):
 
 @kernel
 def source(flat, lines, shape, z, y, x, across):
-    """Find the location code of a neighbour with an indeterminate voxel's label, or CODES.
+    """Find the location code of a neighbour with an indeterminate voxel's label, or LITERAL.
 
     The neighbour is not a boundary voxel. Looks at x+1, y+1 and, with ``across``, z-1 and z+1, in
     turn; x-1 and y-1 are boundary voxels, or the voxel would be determinate. The labels and the
@@ -39,7 +43,7 @@ def source(flat, lines, shape, z, y, x, across):
         behind += ny * np.uint64(z + ONE < nz)
     label = flat[row * nx + x]
     # Without branches: which of them it will be cannot be guessed.
-    code = CODES
+    code = LITERAL
     same = flat[behind * nx + x] == label
     code = np.uint64(5) if same & (not marked(lines, words, behind, x)) else code
     same = flat[before * nx + x] == label
@@ -103,29 +107,40 @@ def identify(labels, first, counts, marked_first):
 
 
 @kernel
-def locate(labels, bits, z0, z1, locations):
-    """Find the source of the label of every indeterminate voxel of slices z0..z1-1.
+def locate(labels, bits, z0, z1, codes, across, deep, locations, counts):
+    """Find the source of the label of every voxel of slices z0..z1-1 that needs a location.
 
-    It is the code of :func:`source`, or the label + 6. locations, uint64, has room for all; labels
-    and bits include slices z0 - 1 and z1 if there are any. Returns -1, or the flat position of a
-    voxel whose label + 6 exceeds 64 bits.
+    It is the code of :func:`source`, with ``across`` also of another slice, or the label + codes.
+    If ``codes`` is 7, a label too large for that becomes two entries, LITERAL and the label.
+    locations has room for two entries per voxel; counts, (z1 - z0,) int64, gets those of each
+    slice. labels and bits include slices z0 - 1 and z1 if there are any. Returns -1, or the flat
+    position of a voxel whose label + 6 exceeds the dtype of locations.
     """
     flat, lines, shape = labels.reshape(-1), bits.reshape(-1), sizes(labels.shape, bits.shape[2])
     room = locations.size + SLACK
     ys, xs = np.empty(room, np.uint32), np.empty(room, np.uint32)
-    done = np.uint64(0)
+    largest = (ALL >> np.uint64(64 - 8 * locations.itemsize)) - codes
+    n = done = np.uint64(0)
     for z in range(np.uint64(z0), np.uint64(z1)):
-        n = list_indeterminate(bits, z, False, ys, xs)
-        for i in range(n):
+        found = list_indeterminate(bits, z, deep, ys, xs)
+        for i in range(found):
             y, x = np.uint64(ys[i]), np.uint64(xs[i])
-            code = source(flat, lines, shape, z, y, x, True)
-            if code == CODES:
+            code = source(flat, lines, shape, z, y, x, across)
+            if code == LITERAL:
                 at = (z * shape[1] + y) * shape[2] + x
-                code = np.uint64(flat[at]) + CODES
-                if code < CODES:
+                label = np.uint64(flat[at])
+                if label <= largest:
+                    code = label + codes
+                elif codes == LITERAL:
                     return np.int64(at)
-            locations[done + i] = code
-        done += n
+                else:
+                    locations[n] = LITERAL
+                    n += ONE
+                    code = label
+            locations[n] = code
+            n += ONE
+        counts[z - np.uint64(z0)] = n - done
+        done = n
     return -1
 
 
@@ -182,24 +197,44 @@ def fill(bits, component, ids, starts, out):
 
 
 @kernel
-def resolve(bits, z0, z1, locations, out):
-    """Label the indeterminate voxels of slices z0..z1-1, the inverse of :func:`locate`.
+def copy_from_behind(bits, z, out):
+    """Label the voxels of slice z > 0 that get their label from the slice before."""
+    for y in range(out.shape[1]):
+        carry = ONE
+        for w in range(bits.shape[2]):
+            behind = indeterminate_word(bits, z, y, w, carry, False) & ~bits[z - 1, y, w]
+            carry = bits[z, y, w] >> TOP
+            while behind != np.uint64(0):
+                x = 64 * w + np.int64(trailing_zeros(behind))
+                behind &= behind - ONE
+                out[z, y, x] = out[z - 1, y, x]
 
-    out is filled already, also slices z0 - 1 and z1; locations has exactly one entry per voxel.
-    Returns -1, or the number of the first location that points outside or to a boundary voxel.
+
+@kernel
+def resolve(bits, z0, z1, locations, codes, across, deep, out):
+    """Label the voxels of slices z0..z1-1 that :func:`fill` left, the inverse of :func:`locate`.
+
+    out is filled already, also slices z0 - 1 and z1. locations are exactly the entries of these
+    slices. Returns -1, or the number of the first that points outside, to a boundary voxel, or,
+    unless ``across``, to another slice.
     """
     flat, lines, shape = out.reshape(-1), bits.reshape(-1), sizes(out.shape, bits.shape[2])
     room = locations.size + SLACK
     ys, xs = np.empty(room, np.uint32), np.empty(room, np.uint32)
-    done = np.uint64(0)
-    for z in range(np.uint64(z0), np.uint64(z1)):
-        n = list_indeterminate(bits, z, False, ys, xs)
-        for i in range(n):
+    n = 0
+    for z in range(z0, z1):
+        if deep and z > 0:
+            copy_from_behind(bits, z, out)
+        for i in range(list_indeterminate(bits, z, deep, ys, xs)):
             y, x = np.uint64(ys[i]), np.uint64(xs[i])
-            code = locations[done + i]
-            if code >= CODES:
-                flat[(z * shape[1] + y) * shape[2] + x] = code - CODES
-            elif not copied(flat, lines, shape, z, y, x, code, True):
-                return np.int64(done + i)
-        done += n
+            code = np.uint64(locations[n])
+            at = (np.uint64(z) * shape[1] + y) * shape[2] + x
+            if code >= codes:
+                flat[at] = code - codes
+            elif code == LITERAL:
+                n += 1
+                flat[at] = locations[n]
+            elif not copied(flat, lines, shape, np.uint64(z), y, x, code, across):
+                return n
+            n += 1
     return -1

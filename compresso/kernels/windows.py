@@ -3,7 +3,7 @@
 import numpy as np
 
 from compresso.kernels import kernel
-from compresso.kernels.words import ALL, ONE, word_at
+from compresso.kernels.words import ALL, ONE, splat32, word_at
 
 DIGIT_BITS, DIGITS = 11, 6  # of the radix sort of 64-bit windows
 
@@ -224,11 +224,11 @@ def renumber(indices, values, union):
 
 
 @kernel
-def squeeze(indices, limit):
-    """Run-length code the window indices, in place; return the number of entries.
+def squeeze(indices, limit, entries):
+    """Run-length code window indices (n,) uint32 to entries (n,) unsigned; return their number.
 
-    Index i > 0 becomes ``2 * i``, a run of n zeros ``2 * n + 1``; the trailing run is left out.
-    Returns -1 if an index or a run is ``limit`` (2**31 for 32-bit entries) or more.
+    Index i > 0 becomes ``2 * i``, n zeros ``2 * n + 1``; longer runs than ``limit`` are cut, and an
+    index that exceeds it gives -1.
     """
     written = 0
     zeros = 0
@@ -236,47 +236,84 @@ def squeeze(indices, limit):
         index = indices[n]
         if index == 0:
             zeros += 1
+            if zeros == limit:
+                entries[written] = 2 * zeros + 1
+                written += 1
+                zeros = 0
             continue
-        if index >= limit or zeros >= limit:
+        if index > limit:
             return -1
         if zeros > 0:
-            indices[written] = 2 * zeros + 1
+            entries[written] = 2 * zeros + 1
             written += 1
             zeros = 0
-        indices[written] = 2 * index
+        entries[written] = 2 * index
+        written += 1
+    if zeros > 0:
+        entries[written] = 2 * zeros + 1
         written += 1
     return written
 
 
 @kernel
-def expand(entries, n_values, indices):
-    """Undo :func:`squeeze`; the windows after the last entry have index 0.
+def survey(entries, n_values, n_windows, marks, cursors):
+    """Check the entries of all windows, and find those of some windows.
 
-    Returns -1, or the number of the first entry that contradicts the stream: an index of n_values
-    or more, a run past the last window, or an entry that no encoder writes (0 and 1).
+    entries encode ``n_windows`` windows with indices below ``n_values``. marks, (m,) int64,
+    ascending, are numbers of windows. cursors, (m, 2) int64, gets the entry of each of them, and
+    how many of that entry's windows precede it. Windows after the last mark are ignored, unless it
+    is n_windows. Returns -1, or the number of the first bad entry; entries.size if windows are
+    missing.
     """
     at = np.int64(0)
+    m = 0
     for n in range(entries.size):
-        entry = np.int64(entries[n])
-        half = entry >> 1
-        if half == 0:
+        half, run = np.uint64(entries[n]) >> ONE, np.uint64(entries[n]) & ONE != np.uint64(0)
+        # Without branches: whether an entry is a run cannot be guessed.
+        most = np.uint64(n_values) - ONE if at < n_windows else np.uint64(0)
+        most = np.uint64(n_windows - at) if run else most
+        if half == np.uint64(0) or half > most:
             return n
-        if entry & 1:
-            if half > indices.size - at:
-                return n
-            indices[at : at + half] = 0
-            at += half
-        else:
-            if half >= n_values or at == indices.size:
-                return n
-            indices[at] = half
-            at += 1
-    indices[at:] = 0
-    return -1
+        after = at + (np.int64(half) if run else np.int64(1))
+        while m < marks.size and marks[m] < after:
+            cursors[m] = n, marks[m] - at
+            m += 1
+            if m == marks.size and marks[m - 1] < n_windows:
+                return -1
+        at = after
+    while m < marks.size and marks[m] == at:
+        cursors[m] = entries.size, 0
+        m += 1
+    return -1 if m == marks.size and at == n_windows else entries.size
 
 
 @kernel
-def look_up(indices, values, windows):
-    """Write ``values[indices]`` to ``windows``; every index is below ``values.size``."""
-    for n in range(indices.size):
-        windows[n] = values[indices[n]]
+def expand(entries, values, cursor, windows):
+    """Write windows (n,) uint64 from a cursor (2,) int64 on, and move it past them.
+
+    entries are those that :func:`survey` has checked.
+    """
+    at, size = np.uint64(0), np.uint64(windows.size)
+    n, used = np.uint64(cursor[0]), np.uint64(cursor[1])
+    while at < size:
+        half, run = np.uint64(entries[n]) >> ONE, np.uint64(entries[n]) & ONE != np.uint64(0)
+        # Most runs are shorter than a vector, so an entry is one store, whatever it is.
+        start = at
+        count = (half if run else ONE) - used
+        value = values[np.uint64(0) if run else half]
+        end = min(at + count, size)
+        if end + np.uint64(32) <= size:
+            while True:
+                splat32(windows, at, value)
+                at += np.uint64(32)
+                if at >= end:
+                    break
+        else:
+            for k in range(at, end):
+                windows[k] = value
+        over = start + count > size
+        used = used + (end - start) if over else np.uint64(0)
+        n += np.uint64(not over)
+        at = end
+    cursor[0] = n
+    cursor[1] = used

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from compresso.arrays import as_volume
-from compresso.boundaries import WindowCollector, mark_boundaries
+from compresso.boundaries import encode_slabs, mark_boundaries
 from compresso.codec import ignore
 from compresso.text import method_name
 from experiments import datasets
@@ -52,11 +52,14 @@ def window_counts(volume: LoadedVolume) -> tuple[NDArray[np.uint64], NDArray[np.
     labels = as_volume(volume.labels)
     if labels.size == 0:
         return np.empty(0, np.uint64), np.empty(0, np.int64)
-    collector = WindowCollector(labels.shape, (1, 8, 8))
-    for slab in mark_boundaries(labels, (0, len(labels)), 1, ignore):
-        collector.add(slab.own_bits)
-    found = collector.finish()
-    return found.values, np.bincount(found.indices, minlength=found.values.size)
+    _, values, indices = encode_slabs(
+        labels.shape,
+        (1, 8, 8),
+        lambda span: mark_boundaries(labels, span, 1, ignore),
+        lambda slab: None,
+        threads=1,
+    )
+    return values, np.bincount(indices, minlength=values.size)
 
 
 class Measured:

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from compresso.kernels import cpso, windows
+from compresso.kernels import windows
 
 
-def test_indices_and_run_lengths_that_do_not_fit_are_refused():
-    for indices, found in (([0, 0, 0, 1], -1), ([0, 0, 3], -1), ([0, 0, 2], 2)):
-        assert windows.squeeze(np.array(indices, np.uint32), 3) == found
+def test_indices_that_do_not_fit_are_refused_and_long_runs_are_cut():
     for index, found in ((127, 3), (128, -1)):
         indices = np.array([0, index, 0], np.uint32)
-        assert cpso.squeeze(indices, 127, np.empty(3, np.uint8)) == found
+        assert windows.squeeze(indices, 127, np.empty(3, np.uint8)) == found
+    entries = np.empty(4, np.uint32)
+    assert windows.squeeze(np.array([0, 0, 0, 1], np.uint32), 2, entries) == 3
+    assert entries[:3].tolist() == [5, 3, 2]
 
 
 @pytest.mark.parametrize(
@@ -30,9 +31,9 @@ def test_indices_and_run_lengths_that_do_not_fit_are_refused():
     ],
 )
 def test_entries_that_contradict_the_header(entries, bad):
-    """Entries of the cpso stream, of which those after the last mark are not read."""
+    """Entries, of which those after the last mark are not read."""
     cursors = np.empty((2, 2), np.int64)
     entries = np.array(entries, np.uint64)
-    assert cpso.survey(entries, 4, 5, np.array([0, 5]), cursors) == bad
-    assert cpso.survey(np.array([5, 2, 0, 0], np.uint16), 4, 9, np.array([1, 2]), cursors) == -1
+    assert windows.survey(entries, 4, 5, np.array([0, 5]), cursors) == bad
+    assert windows.survey(np.array([5, 2, 0, 0], np.uint16), 4, 9, np.array([1, 2]), cursors) == -1
     assert cursors.tolist() == [[0, 1], [1, 0]]
