@@ -2,9 +2,8 @@
 
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +21,6 @@ BITS = np.array([0, 1, 2, 4, 8, 16, 32])
 ONE_CHANNEL = np.ones(1, "<u4")  # the words of all channels' offsets
 
 Words = NDArray[np.uint32]
-
-
-class Layer(NamedTuple):
-    """The blocks of one layer, along x, then y."""
-
-    counts: NDArray[np.int64]  # labels of each block
-    tables: NDArray[np.uint64]  # ascending, one block's after the other's
-    values: Words
 
 
 @dataclass(frozen=True)
@@ -65,45 +56,56 @@ class CompressedSegmentation(Encoding):
         step = self.block.zyx
         n_blocks = math.prod(window_grid(volume.shape, step)[1:])
 
-        def encode_layer(z: int) -> Layer:
+        def encode_layer(z: int) -> tuple[NDArray[Any], NDArray[Any], Words]:
             counts = np.empty(n_blocks, np.int64)
             labels = native_slices(volume, z, z + step[0])
-            return Layer(counts, *kernels.encode_layer(labels, step, counts))
+            return counts, *kernels.encode_layer(labels, step, counts)
 
-        starts = range(0, volume.shape[0] if volume.size else 0, step[0])
-        layers = on_threads(encode_layer, starts, threads)
-        return _assemble(layers, math.prod(step), _label_words(volume.dtype))
+        if not volume.size:
+            return bytes(ONE_CHANNEL)
+        layers = on_threads(encode_layer, range(0, volume.shape[0], step[0]), threads)
+        counts, tables, values = map(np.concatenate, zip(*layers, strict=True))
+        label_words = _label_words(volume.dtype)
+        places, used = kernels.share_tables(tables, counts)
+        tables_at = HEADER_WORDS * counts.size + label_words * places
+        bits = BITS[np.searchsorted(COUNTS, counts)]
+        sizes = -(-math.prod(step) * bits // 32)
+        values_at = HEADER_WORDS * counts.size + label_words * used + np.cumsum(sizes) - sizes
+        if tables_at.max() >= 1 << 24 or values_at.max() >= 1 << 32:
+            raise EncodeError(
+                f"compressed_segmentation: {used} labels in the blocks' tables are more than "
+                "24-bit offsets can address. Encode the volume in smaller pieces."
+            )
+        headers = np.stack([tables_at | bits << 24, values_at], axis=1).astype(np.uint32)
+        shared = tables[:used].astype(np.uint64 if label_words == 2 else np.uint32)
+        return b"".join(map(little_endian, [ONE_CHANNEL, headers, shared, values]))
 
     def shape_of(self, stream: Buffer) -> None:
         """Return None: the stream does not store its shape."""
 
     def decode_volume(self, stream: Buffer, out: Labels, threads: int, watch: Watch) -> None:
         """Decode a stream of one channel, whose tables are as wide as ``out`` demands."""
-        self._decode_layers(_only_channel(stream), 0, out, threads)
+        self.decode_part(stream, 0, out, out.shape, threads)
 
     def decode_part(self, stream: Buffer, z0: int, out: Labels, shape: Shape, threads: int) -> None:
         """Decode slices z0 and following, and no block that has none of them."""
-        first = z0 // self.block.zyx[0] * self.block.zyx[0]
-        layers = np.empty((z0 + len(out) - first, *out.shape[1:]), out.dtype)
-        self._decode_layers(_only_channel(stream), first, layers, threads)
-        out[...] = layers[z0 - first :]
-
-    def _decode_layers(self, words: Words, z0: int, out: Labels, threads: int) -> None:
-        """Decode slices z0 and following, the first ones of a layer of blocks."""
         from compresso.kernels import compressed_segmentation as kernels
 
+        words, step = _only_channel(stream), self.block.zyx
         if not out.size:
             return
-        grid = window_grid(out.shape, self.block.zyx)
-        start = HEADER_WORDS * math.prod(window_grid((z0, *out.shape[1:]), self.block.zyx))
+        first = z0 // step[0] * step[0]
+        whole = out if first == z0 else np.empty((z0 - first + len(out), *out.shape[1:]), out.dtype)
+        grid = window_grid(whole.shape, step)
+        start = HEADER_WORDS * math.prod(window_grid((first, *out.shape[1:]), step))
         headers = words[start : start + HEADER_WORDS * math.prod(grid)]
         if headers.size < HEADER_WORDS * math.prod(grid):
             raise DecodeError(
                 f"{self.name} stream: {4 * words.size} bytes do not fit the shape {out.shape}"
             )
-        fixed = headers, words, words if _label_words(out.dtype) == 2 else None, self.block.zyx
+        fixed = headers, words, words if _label_words(out.dtype) == 2 else None, step
         bad = on_threads(
-            lambda span: int(kernels.decode_lines(*fixed, *span, out)),
+            lambda span: int(kernels.decode_lines(*fixed, *span, whole)),
             ranges(grid[0] * grid[1], threads),
             threads,
         )
@@ -111,35 +113,13 @@ class CompressedSegmentation(Encoding):
             raise DecodeError(f"{self.name} stream: block {max(bad)} points outside the stream")
         if min(bad) < -1:
             raise DecodeError(f"{self.name} stream: a label does not fit {out.dtype}. Use uint64.")
+        if whole is not out:
+            out[...] = whole[z0 - first :]
 
 
 def _label_words(dtype: np.dtype[Any]) -> int:
     """Words of a label in a table."""
     return 2 if dtype.itemsize == 8 else 1
-
-
-def _assemble(layers: Sequence[Layer], voxels: int, label_words: int) -> bytes:
-    """The stream of the layers of blocks, of the given voxels per block."""
-    from compresso.kernels import compressed_segmentation as kernels
-
-    counts = np.concatenate([layer.counts for layer in layers] or [np.empty(0, np.int64)])
-    tables = np.concatenate([layer.tables for layer in layers] or [np.empty(0, np.uint64)])
-    places, used = kernels.share_tables(tables, counts)
-    tables_at = HEADER_WORDS * counts.size + label_words * places
-    bits = BITS[np.searchsorted(COUNTS, counts)]
-    sizes = -(-voxels * bits // 32)
-    values_at = HEADER_WORDS * counts.size + label_words * used + np.cumsum(sizes) - sizes
-    if tables_at.max(initial=0) >= 1 << 24 or values_at.max(initial=0) >= 1 << 32:
-        raise EncodeError(
-            f"compressed_segmentation: {used} labels in the blocks' tables are more than 24-bit "
-            "offsets can address. Encode the volume in smaller pieces."
-        )
-    headers = np.empty((counts.size, HEADER_WORDS), np.uint32)
-    headers[:, 0] = tables_at | bits << 24
-    headers[:, 1] = values_at
-    shared = tables[:used].astype(np.uint64 if label_words == 2 else np.uint32)
-    values = [layer.values for layer in layers]
-    return b"".join(map(little_endian, [ONE_CHANNEL, headers, shared, *values]))
 
 
 def channel_of(stream: Buffer, number: int) -> bytes:

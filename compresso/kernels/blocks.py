@@ -7,14 +7,40 @@ raster.
 
 import numpy as np
 
-from compresso.kernels import kernel
-from compresso.kernels.words import ALL, ONE, differ64, equal64, trailing_zeros
+from compresso.kernels import SPREAD, kernel
+from compresso.kernels.words import ALL, ONE, differ64, equal64, prefetch64, trailing_zeros
 
 SIDE = 8  # voxels along a block
 VOXELS = SIDE**3
 MASK_WORDS = VOXELS // 64
 FEW = 16  # labels that have a mask each; more have a hash table
-SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio
+
+
+@kernel
+def gather(flat, rows, columns, whole, below, bx, stride, voxels):
+    """Copy a line of blocks along x, ``bx`` voxels wide; block b goes to ``voxels[b * stride]``.
+
+    rows are the positions of the rows of the line in ``flat``, ``below`` further come the next
+    blocks along y. columns are the positions in a row of all voxels of the blocks; the first
+    ``whole`` blocks are inside, and SIDE voxels wide. After a block, its last label continues to
+    the next multiple of 64 voxels and one more, for :func:`find_runs`.
+    """
+    blocks, size = columns.size // bx, rows.size * bx
+    for k in range(rows.size):
+        prefetch64(flat, rows[k] + below)
+        # Unsigned indices, for numba looks at the sign of others.
+        source, target = np.uint64(rows[k]), np.uint64(k * bx)
+        for _ in range(np.uint64(whole)):
+            for x in range(np.uint64(SIDE)):
+                voxels[target + x] = flat[source + x]
+            source += np.uint64(SIDE)
+            target += np.uint64(stride)
+        for b in range(whole, blocks):
+            for x in range(bx):
+                voxels[b * stride + k * bx + x] = flat[rows[k] + columns[b * bx + x]]
+    for start in range(0, blocks * stride, stride):
+        for at in range(start + size, start + -(-size // 64) * 64 + 1):
+            voxels[at] = voxels[start + size - 1]
 
 
 @kernel
@@ -56,11 +82,11 @@ def spread(word):
 
 
 @kernel
-def rank_masks(masks, table, count, bits, planes, ranked, at):
+def rank_masks(masks, table, count, bits, flip, planes, ranked, at):
     """Number the labels of a block of few labels in ascending order.
 
-    Bit b of all 512 numbers is plane b, ``planes[b * MASK_WORDS : (b + 1) * MASK_WORDS]``, for b in
-    0..bits-1. The ascending labels go to ``ranked``, from ``at`` on.
+    Bit b of all 512 numbers is plane ``b ^ flip``, b in 0..bits-1; plane p is ``planes[p *
+    MASK_WORDS : (p + 1) * MASK_WORDS]``. The ascending labels go to ``ranked``, from ``at`` on.
     """
     for word in range(bits * MASK_WORDS):
         planes[word] = 0
@@ -71,16 +97,62 @@ def rank_masks(masks, table, count, bits, planes, ranked, at):
         ranked[at + rank] = table[i]
         for bit in range(bits):
             if rank >> bit & 1:
+                first = (bit ^ flip) * MASK_WORDS
                 for k in range(MASK_WORDS):
-                    planes[bit * MASK_WORDS + k] |= masks[i * MASK_WORDS + k]
+                    planes[first + k] |= masks[i * MASK_WORDS + k]
+
+
+@kernel
+def interleave(planes, bits, word):
+    """The word with that number of the values of 1, 2 or 4 bits, the first in the lowest place."""
+    lanes = np.uint64(64 // bits)
+    first = np.uint64(word % bits) * lanes
+    value = np.uint64(0)
+    for bit in range(bits):
+        piece = planes[bit * MASK_WORDS + word // bits] >> first
+        piece &= ALL >> (np.uint64(64) - lanes)
+        if bits > 1:
+            piece = spread(piece)
+        if bits > 2:
+            piece = spread(piece)
+        value |= piece << np.uint64(bit)
+    return value
+
+
+def make_write_runs(width, top_first):
+    """Make the kernel that writes values to words of ``width`` bits, from the top or the bottom."""
+    shift, last = width.bit_length() - 1, width - 1
+    full = ALL >> np.uint64(64 - width)
+
+    @kernel
+    def write_runs(starts, order, runs, bits, words, at):
+        """Write the values of :func:`tabulate`, ``bits`` each, to words from ``at`` on."""
+        if bits == 0:
+            return
+        for word in range(at, at + ((starts[runs] * bits + last) >> shift)):
+            words[word] = 0
+        ones = full // (full >> np.uint64(width - bits))  # the value 1 in every place
+        for i in range(runs):
+            pattern = ones * np.uint64(order[i])
+            start, stop = starts[i] * bits, starts[i + 1] * bits
+            while start < stop:
+                word = start >> shift
+                end = min(stop, (word + 1) << shift)
+                first, past = np.uint64(start & last), np.uint64(end & last)
+                mask = full >> first if top_first else full << first
+                if end & last:
+                    mask &= ~(full >> past if top_first else full << past)
+                words[at + word] |= pattern & mask & full
+                start = end
+
+    return write_runs
 
 
 @kernel
 def find_runs(voxels, base, size, starts):
     """Number of runs of equal labels of the block of ``size`` voxels at ``base``.
 
-    Run i is ``starts[i] .. starts[i + 1] - 1``, counted from the block's first voxel. After the
-    block, its last label continues to the next multiple of 64 voxels and one more.
+    Run i is ``starts[i] .. starts[i + 1] - 1``, counted from the block's first voxel.
     """
     runs = 1
     starts[0] = 0
@@ -120,13 +192,3 @@ def tabulate(voxels, base, starts, runs, table, order, slots):
     for i in range(runs):
         order[i] = rank[order[i]]
     return count
-
-
-@kernel
-def with_room(array, used, room):
-    """``array``, or a longer copy of its ``used`` items that has room for more."""
-    if used + room <= array.size:
-        return array
-    longer = np.empty(max(used + room, 2 * array.size), array.dtype)
-    longer[:used] = array[:used]
-    return longer

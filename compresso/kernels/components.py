@@ -7,39 +7,8 @@ the roots in raster order of their first voxel, which is the numbering of the fo
 
 import numpy as np
 
-from compresso.kernels import kernel
+from compresso.kernels import kernel, with_room
 from compresso.kernels.words import ALL, ONE, SLACK, TOP, popcount, trailing_zeros
-
-
-@kernel
-def row_runs(bits, z, y, nx, edges):
-    """Find the runs of non-boundary voxels of one row, and return their number.
-
-    Run i is ``edges[2 * i] <= x < edges[2 * i + 1]``; ``edges`` has room for ``nx + SLACK``.
-    """
-    words = bits.shape[2]
-    count = np.int64(0)
-    carry = np.uint64(0)
-    for w in range(words):
-        free = ~bits[z, y, w]
-        if w + 1 == words:
-            free &= ALL >> np.uint64(64 * words - nx)
-        change = free ^ ((free << ONE) | carry)
-        carry = free >> TOP
-        if change == np.uint64(0):
-            continue
-        # Writing a few edges too many costs less than guessing how many there are.
-        after = count + np.int64(popcount(change))
-        while count < after:
-            for k in range(4):
-                edges[count + k] = 64 * w + np.int64(trailing_zeros(change))
-                change &= change - ONE
-            count += 4
-        count = after
-    if count & 1:
-        edges[count] = nx
-        count += 1
-    return count >> 1
 
 
 @kernel
@@ -128,10 +97,7 @@ def label_runs(bits, nx):
             if (b != here) & (b != a):
                 a, b = root(parent, a), root(parent, b)
                 parent[max(a, b)] = min(a, b)
-        while first.size <= np.int64(total + n):
-            longer = np.empty(2 * first.size, np.int64)
-            longer[:total] = first[:total]
-            first = longer
+        first = with_room(first, np.int64(total), np.int64(n) + 1)
         # Parents come before the rest of their set, so one pass turns them into final numbers.
         number = np.uint64(0)
         for r in range(n):

@@ -6,21 +6,21 @@ along x, counted along y, then z.
 
 import numpy as np
 
-from compresso.kernels import kernel
+from compresso.kernels import SPREAD, kernel, with_room
 from compresso.kernels.blocks import (
     FEW,
     MASK_WORDS,
     SIDE,
-    SPREAD,
     VOXELS,
     find_masks,
     find_runs,
+    gather,
+    interleave,
+    make_write_runs,
     rank_masks,
-    spread,
     tabulate,
-    with_room,
 )
-from compresso.kernels.words import ALL, prefetch64, splat8, trailing_zeros
+from compresso.kernels.words import ALL, splat8, trailing_zeros
 
 WORD = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
@@ -41,77 +41,7 @@ def value_bits(count):
     return bits
 
 
-@kernel
-def _gather(labels, y, block, stride, voxels):
-    """Copy the line of blocks at row y; block b begins at ``voxels[b * stride]``.
-
-    Past the volume's end each voxel is the last one before it, which the block has anyway. So are
-    the voxels after a block that :func:`find_runs` reads.
-    """
-    nz, ny, nx = labels.shape
-    bz, by, bx = block
-    flat = labels.reshape(-1)
-    blocks = -(-nx // bx)
-    whole = np.uint64(nx // SIDE if bx == SIDE else 0)
-    for k in range(bz * by):
-        row = (min(k // by, nz - 1) * ny + min(y + k % by, ny - 1)) * nx
-        prefetch64(flat, row + by * nx)  # what the next blocks along y need
-        # Unsigned indices, for numba looks at the sign of others.
-        source, target = np.uint64(row), np.uint64(k * bx)
-        for _ in range(whole):
-            for x in range(np.uint64(SIDE)):
-                voxels[target + x] = flat[source + x]
-            source += np.uint64(SIDE)
-            target += np.uint64(stride)
-        for b in range(np.int64(whole), blocks):
-            for x in range(bx):
-                voxels[b * stride + k * bx + x] = flat[row + min(b * bx + x, nx - 1)]
-    size = bz * by * bx
-    for b in range(blocks):
-        last = voxels[b * stride + size - 1]
-        for at in range(b * stride + size, b * stride + -(-size // 64) * 64 + 1):
-            voxels[at] = last
-
-
-@kernel
-def _write_planes(planes, bits, values, at):
-    """Write values of 1, 2 or 4 bits, whose bits are planes of 512."""
-    lanes = np.uint64(64 // bits)
-    for word in range(bits * MASK_WORDS):
-        first = np.uint64(word % bits) * lanes
-        value = np.uint64(0)
-        for bit in range(bits):
-            piece = (planes[bit * MASK_WORDS + word // bits] >> first) & (
-                ALL >> (np.uint64(64) - lanes)
-            )
-            if bits > 1:
-                piece = spread(piece)
-            if bits > 2:
-                piece = spread(piece)
-            value |= piece << np.uint64(bit)
-        values[at + 2 * word] = value & WORD
-        values[at + 2 * word + 1] = value >> HALF
-
-
-@kernel
-def _write_runs(starts, order, runs, bits, values, at):
-    """Write values, ``bits`` each, that come in runs."""
-    if bits == 0:
-        return
-    for word in range(at, at + (starts[runs] * bits + 31) // 32):
-        values[word] = 0
-    ones = WORD // (WORD >> np.uint64(32 - bits))  # the value 1 in every place
-    for i in range(runs):
-        pattern = ones * np.uint64(order[i])
-        start, stop = starts[i] * bits, starts[i + 1] * bits
-        while start < stop:
-            word = start >> 5
-            end = min(stop, (word + 1) << 5)
-            mask = WORD << np.uint64(start & 31)
-            if end & 31:
-                mask &= ~(ALL << np.uint64(end & 31))
-            values[at + word] |= np.uint32(pattern & mask & WORD)
-            start = end
+_write_runs = make_write_runs(32, top_first=False)
 
 
 @kernel
@@ -136,9 +66,14 @@ def encode_layer(labels, block, counts):
     while n_slots < 2 * size:
         n_slots *= 2
     slots = np.empty(n_slots, np.int64)
+    flat, rows = labels.reshape(-1), np.empty(bz * by, np.int64)
+    columns = np.minimum(np.arange(across * bx), nx - 1)  # past the end: the last label again
+    whole = nx // SIDE if bx == SIDE else 0
     number = 0
     for y in range(0, ny, by):
-        _gather(labels, y, block, stride, voxels)
+        for k in range(bz * by):
+            rows[k] = (min(k // by, labels.shape[0] - 1) * ny + min(y + k % by, ny - 1)) * nx
+        gather(flat, rows, columns, whole, by * nx, bx, stride, voxels)
         for here in range(0, across * stride, stride):
             count = FEW + 1
             if size == VOXELS:
@@ -152,8 +87,11 @@ def encode_layer(labels, block, counts):
             tables = with_room(tables, n_labels, count)
             values = with_room(values, n_words, -(-size * bits // 32))
             if few and bits:
-                rank_masks(masks, table, count, bits, planes, tables, n_labels)
-                _write_planes(planes, bits, values, n_words)
+                rank_masks(masks, table, count, bits, 0, planes, tables, n_labels)
+                for word in range(bits * MASK_WORDS):
+                    value = interleave(planes, bits, word)
+                    values[n_words + 2 * word] = value & WORD
+                    values[n_words + 2 * word + 1] = value >> HALF
             else:
                 for i in range(count):
                     tables[n_labels + i] = table[i]

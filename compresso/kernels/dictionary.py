@@ -7,9 +7,7 @@ by hash of (phrase, byte), so that a step costs the same however large the dicti
 import numpy as np
 from numpy.typing import NDArray
 
-from compresso.kernels import kernel
-
-SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio
+from compresso.kernels import SPREAD, kernel, with_room
 
 
 @kernel
@@ -32,14 +30,6 @@ def _rehash(slots, keys, shift, count, start):
 
 
 @kernel
-def _grown(array):
-    """A copy with twice the room."""
-    longer = np.empty(2 * array.size, array.dtype)
-    longer[: array.size] = array
-    return longer
-
-
-@kernel
 def encode_lz78(data):
     """Encode bytes (n,) uint8 as LZ78 codes (n_codes,) uint64, ``phrase << 8 | byte``.
 
@@ -58,7 +48,7 @@ def encode_lz78(data):
             node = np.uint64(slots[at])
             continue
         if count == keys.size:
-            keys = _grown(keys)
+            keys = with_room(keys, count, 1)
         keys[count] = key
         if slots[at] == 0:
             slots[at] = count
@@ -108,9 +98,9 @@ def encode_lzw(data):
             node = np.uint64(slots[at])
             continue
         if count == keys.size:
-            keys = _grown(keys)
+            keys = with_room(keys, count, 1)
         if written == codes.size:
-            codes = _grown(codes)
+            codes = with_room(codes, written, 1)
         codes[written] = node
         written += 1
         keys[count] = key
@@ -120,7 +110,7 @@ def encode_lzw(data):
         if 2 * count > slots.size:
             slots, shift = _rehash(slots, keys, shift, count, 256)
     if written == codes.size:
-        codes = _grown(codes)
+        codes = with_room(codes, written, 1)
     codes[written] = node
     return codes[: written + 1].copy()
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from compresso.kernels import kernel
+from compresso.kernels import kernel, with_room
 from compresso.kernels.blocks import (
     FEW,
     MASK_WORDS,
@@ -10,12 +10,13 @@ from compresso.kernels.blocks import (
     VOXELS,
     find_masks,
     find_runs,
+    gather,
+    interleave,
+    make_write_runs,
     rank_masks,
-    spread,
     tabulate,
-    with_room,
 )
-from compresso.kernels.words import ALL, prefetch64, reverse, splat8
+from compresso.kernels.words import ALL, reverse, splat8
 
 STRIDE = VOXELS + SIDE  # from a gathered block to the next, with room for the last run's end
 HEADER_WORDS = 7  # of a chunk: its length, its padded shape, its shape
@@ -37,74 +38,7 @@ def reflect(i, n):
     return i if i < n else 2 * n - 2 - i
 
 
-@kernel
-def _gather(labels, corner, shape, z, y, voxels):
-    """Copy the blocks at z, y of the chunk at ``corner``, reflected past the chunk's end.
-
-    Block b begins at ``voxels[b * STRIDE]``.
-    """
-    ny, nx = labels.shape[1:]
-    flat = labels.reshape(-1)
-    whole = np.uint64(shape[2] // SIDE)
-    for k in range(SIDE * SIDE):
-        plane = corner[0] + reflect(z + k // SIDE, shape[0])
-        row = (plane * ny + corner[1] + reflect(y + k % SIDE, shape[1])) * nx + corner[2]
-        prefetch64(flat, row + SIDE * nx)  # what the next blocks along y need
-        # Unsigned indices, for numba looks at the sign of others.
-        source, target = np.uint64(row), np.uint64(k * SIDE)
-        for _ in range(whole):
-            for x in range(np.uint64(SIDE)):
-                voxels[target + x] = flat[source + x]
-            source += np.uint64(SIDE)
-            target += np.uint64(STRIDE)
-        if shape[2] % SIDE:
-            for x in range(SIDE):
-                at = reflect(np.int64(whole) * SIDE + x, shape[2])
-                voxels[target + np.uint64(x)] = flat[row + at]
-    for block in range(-(-shape[2] // SIDE)):
-        last = block * STRIDE + VOXELS
-        voxels[last] = voxels[last - 1]  # ends the last run
-
-
-@kernel
-def _write_masks(masks, table, count, bits, words, at, planes):
-    """Write the values, of 1, 2 or 4 bits, and the ascending table of a block of few labels."""
-    rank_masks(masks, table, count, bits, planes, words, at + MASK_WORDS * bits)
-    for word in range(bits * MASK_WORDS):
-        # The first voxel has the top place.
-        lanes = np.uint64(64 // bits)
-        first = np.uint64(word % bits) * lanes
-        value = np.uint64(0)
-        for bit in range(bits):
-            piece = reverse(planes[bit * MASK_WORDS + word // bits]) << first
-            piece >>= np.uint64(64) - lanes
-            if bits > 1:
-                piece = spread(piece)
-            if bits > 2:
-                piece = spread(piece)
-            value |= piece << np.uint64(bit)
-        words[at + word] = value
-
-
-@kernel
-def _write_runs(starts, order, runs, table, count, bits, words, at):
-    """Write the values, ``bits`` each, the first in the top place, and the table of a block."""
-    for word in range(at, at + SIDE * bits):
-        words[word] = 0
-    ones = ALL // (ALL >> np.uint64(64 - bits))  # the value 1 in every place
-    for i in range(runs):
-        pattern = ones * np.uint64(order[i])
-        start, stop = starts[i] * bits, starts[i + 1] * bits
-        while start < stop:
-            word = start >> 6
-            end = min(stop, (word + 1) << 6)
-            mask = ALL >> np.uint64(start & 63)
-            if end & 63:
-                mask &= ~(ALL >> np.uint64(end & 63))
-            words[at + word] |= pattern & mask
-            start = end
-    for i in range(count):
-        words[at + SIDE * bits + i] = table[i]
+_write_runs = make_write_runs(64, top_first=True)
 
 
 @kernel
@@ -124,9 +58,10 @@ def encode_chunks(labels, side, first, last):
     planes = np.empty(4 * MASK_WORDS, np.uint64)
     starts, order = np.empty(VOXELS + 1, np.int64), np.empty(VOXELS, np.int64)
     slots = np.empty(SLOTS, np.int64)
+    flat, rows = labels.reshape(-1), np.empty(SIDE * SIDE, np.int64)
     for chunk in range(first, last):
-        corner = (0, chunk // across * side, chunk % across * side)
-        shape = (nz, min(side, ny - corner[1]), min(side, nx - corner[2]))
+        corner = (chunk // across * side, chunk % across * side)
+        shape = (nz, min(side, ny - corner[0]), min(side, nx - corner[1]))
         bz, by, bx = -(-shape[0] // SIDE), -(-shape[1] // SIDE), -(-shape[2] // SIDE)
         blocks = bz * by * bx
         words = with_room(words, used, HEADER_WORDS + blocks * BLOCK_WORDS + 1)
@@ -136,8 +71,13 @@ def encode_chunks(labels, side, first, last):
             words[base + 4 + axis] = shape[axis]
         header_at = base + HEADER_WORDS
         used = header_at + blocks
+        columns = np.array([reflect(x, shape[2]) for x in range(bx * SIDE)])
         for line in range(bz * by):
-            _gather(labels, corner, shape, line // by * SIDE, line % by * SIDE, voxels)
+            for k in range(SIDE * SIDE):
+                z = reflect(line // by * SIDE + k // SIDE, shape[0])
+                y = reflect(line % by * SIDE + k % SIDE, shape[1]) + corner[0]
+                rows[k] = (z * ny + y) * nx + corner[1]
+            gather(flat, rows, columns, shape[2] // SIDE, SIDE * nx, SIDE, STRIDE, voxels)
             for here in range(0, bx * STRIDE, STRIDE):
                 values_at = used
                 count = find_masks(voxels, here, table, masks, rest)
@@ -146,12 +86,17 @@ def encode_chunks(labels, side, first, last):
                     words[used] = table[0]
                 elif count <= FEW:
                     bits = 1 if count == 2 else 2 if count <= 4 else 4
-                    _write_masks(masks, table, count, bits, words, used, planes)
+                    # The first voxel has the top place.
+                    tables_at = used + MASK_WORDS * bits
+                    rank_masks(masks, table, count, bits, bits - 1, planes, words, tables_at)
+                    for word in range(MASK_WORDS * bits):
+                        words[used + word] = reverse(interleave(planes, bits, word))
                 else:
                     runs = find_runs(voxels, here, VOXELS, starts)
                     count = tabulate(voxels, here, starts, runs, table, order, slots)
                     bits = 8 if count <= 256 else 16
-                    _write_runs(starts, order, runs, table, count, bits, words, used)
+                    _write_runs(starts, order, runs, bits, words, used)
+                    words[used + SIDE * bits : used + SIDE * bits + count] = table[:count]
                 used += SIDE * bits
                 words[header_at] = (
                     (np.uint64(used - base) << np.uint64(40))
