@@ -262,20 +262,10 @@ class Encoding(Plugin):
 
     @abstractmethod
     def encode_volume(self, volume: "Labels", threads: int, watch: Watch) -> Buffer:
-        """Encode a volume as a stream without a container.
+        """Encode a volume ``[z, y, x]``, unsigned, of any layout and byte order.
 
-        Parameters
-        ----------
-        volume : (nz, ny, nx) unsigned, any layout and byte order
-        threads : int
-        watch : callable
-            Called with the range of each block of slices before it is read, unless the encoding
-            reads all at once.
-
-        Raises
-        ------
-        EncodeError
-            If the stream cannot hold the volume.
+        ``watch`` is called with the range of each block of slices before it is read, unless the
+        encoding reads all at once. Raises EncodeError if the stream cannot hold the volume.
         """
 
     @abstractmethod
@@ -287,22 +277,12 @@ class Encoding(Plugin):
 
     @abstractmethod
     def decode_volume(self, stream: Buffer, out: "Labels", threads: int, watch: Watch) -> None:
-        """Decode a stream.
+        """Decode a stream to ``out``, unsigned, in C order and native byte order.
 
-        Parameters
-        ----------
-        stream : bytes-like
-        out : (nz, ny, nx) unsigned, C order, native byte order, overwritten
-            An array of the shape that :meth:`shape_of` returns, unless that is None.
-        threads : int
-        watch : callable
-            May be called with the range of each finished block of slices.
-
-        Raises
-        ------
-        DecodeError
-            If the stream contradicts itself, or a label does not fit the dtype of ``out``.
-            The contents of ``out`` are undefined then.
+        ``out`` has the shape that :meth:`shape_of` returns, unless that is None. ``watch`` may be
+        called with the range of each finished block of slices. Raises DecodeError if the stream
+        contradicts itself, or a label does not fit the dtype of ``out``, whose contents are
+        undefined then.
         """
 
     def encode(self, labels: "Labels", threads: int = 1) -> bytes:
@@ -460,12 +440,10 @@ class Compressor(Plugin):
     def decompress(self, data: Buffer, limit: int | None = None) -> Buffer:
         """Restore the bytes; raises DecodeError as above, or if they exceed ``limit``."""
         pieces: list[Buffer] = []
-        size = 0
-        for piece in self.decompress_pieces(data, sys.maxsize if limit is None else limit + 1):
-            size += memoryview(piece).nbytes
-            if limit is not None and size > limit:
-                raise DecodeError(
-                    f"{self.name}: the data holds more than the {limit} bytes allowed"
-                )
+        left = sys.maxsize - 1 if limit is None else limit
+        for piece in self.decompress_pieces(data, left + 1):
+            left -= memoryview(piece).nbytes
+            if left < 0:
+                raise DecodeError(f"{self.name}: the data holds more than {limit} bytes")
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)

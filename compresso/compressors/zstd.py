@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from compresso.codec import Buffer, Compressor
 from compresso.errors import DecodeError
@@ -22,11 +23,9 @@ class Zstd(Compressor):
     limits = {"level": (-7, 22)}
     level: int = 3
 
-    def compress(self, data: Buffer) -> bytes:
+    def compress(self, data: Buffer) -> Any:
         """Compress bytes as one frame that states its size."""
-        zstandard = self.require("zstandard")
-        compressed: bytes = zstandard.ZstdCompressor(level=self.level).compress(data)
-        return compressed
+        return self.require("zstandard").ZstdCompressor(level=self.level).compress(data)
 
     def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
         """Restore the bytes, at once if the frame states a size of at most ``piece_bytes``."""

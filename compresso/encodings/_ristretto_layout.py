@@ -90,21 +90,8 @@ def write(head: Head, pieces: Sequence[Piece]) -> bytes:
     return b"".join([start, CHECK.pack(check(start)), *(piece.data for piece in pieces)])
 
 
-def read_shape(stream: Buffer) -> Shape:
-    """The shape that a stream claims; raises DecodeError if it is not a ristretto stream."""
-    return _Reader(stream).shape()
-
-
-def read(stream: Buffer) -> tuple[Head, list[Piece]]:
-    """Parse a stream of known shape, but not the bytes of its pieces.
-
-    Raises DecodeError if it is damaged.
-    """
-    return _Reader(stream).head()
-
-
 class _Reader:
-    """Reads a head from its first byte on."""
+    """Reads numbers and bytes of a stream, from its first byte on."""
 
     def __init__(self, stream: Buffer) -> None:
         self.view = memoryview(stream).cast("B")
@@ -128,44 +115,50 @@ class _Reader:
                 return number
         raise DecodeError("ristretto stream: a number of its head is too large")
 
-    def shape(self) -> Shape:
-        """The beginning, up to the shape."""
-        if bytes(self.take(4)) != MAGIC:
-            raise DecodeError("not a ristretto stream")
-        version, self.effort, self.start = self.take(3)
-        if version != VERSION:
-            raise DecodeError(
-                f"ristretto stream of version {version} (this program reads {VERSION})"
-            )
-        if not 1 <= self.effort <= EFFORTS or self.start > STARTS:
-            raise DecodeError(
-                f"ristretto stream of effort {self.effort}, start {self.start} "
-                f"(this program reads efforts 1 to {EFFORTS}, starts 0 to {STARTS})"
-            )
-        return self.number(), self.number(), self.number()
 
-    def head(self) -> tuple[Head, list[Piece]]:
-        """All of it."""
-        found = self.shape()
-        depth, n_labels, table_bytes = self.number(), self.number(), self.number()
-        if depth < 1 or n_labels > math.prod(found):
-            raise DecodeError("ristretto stream: its head is inconsistent")
-        sizes = [self._size(box, n_labels) for box in cut(found, depth)]
-        table = self.take(table_bytes)
-        digest = check(self.view[: self.at])
-        if digest != CHECK.unpack(self.take(CHECK.size))[0]:
-            raise DecodeError("ristretto stream: its head is damaged")
-        pieces = [Piece(box, n, self.take(size), digest) for box, n, size, digest in sizes]
-        if self.at < len(self.view):
-            raise DecodeError(f"ristretto stream: {len(self.view) - self.at} bytes follow its end")
-        return Head(self.effort, self.start, found, depth, n_labels, table), pieces
+def _begin(reader: _Reader) -> tuple[int, int, Shape]:
+    """Effort, start and shape."""
+    if bytes(reader.take(4)) != MAGIC:
+        raise DecodeError("not a ristretto stream")
+    version, effort, start = reader.take(3)
+    if version != VERSION or not 1 <= effort <= EFFORTS or start > STARTS:
+        raise DecodeError(
+            f"ristretto stream of version {version}, effort {effort}, start {start} (this program "
+            f"reads version {VERSION}, efforts 1 to {EFFORTS}, starts 0 to {STARTS})"
+        )
+    return effort, start, (reader.number(), reader.number(), reader.number())
 
-    def _size(self, box: Tile, n_labels: int) -> tuple[Tile, int, int, int]:
-        """The numbers of a box: at least six bytes, so a short stream cannot claim many boxes."""
-        n_own, size = self.number(), self.number()
-        if n_own > min(n_labels, box.voxels):
-            raise DecodeError("ristretto stream: its head is inconsistent")
-        return box, n_own, size, CHECK.unpack(self.take(CHECK.size))[0]
+
+def read_shape(stream: Buffer) -> Shape:
+    """The shape that a stream claims; raises DecodeError if it is not a ristretto stream."""
+    return _begin(_Reader(stream))[2]
+
+
+def read(stream: Buffer) -> tuple[Head, list[Piece]]:
+    """Parse a stream of known shape, but not the bytes of its pieces.
+
+    Raises DecodeError if it is damaged.
+    """
+    reader = _Reader(stream)
+    effort, start, shape = _begin(reader)
+    depth, n_labels, table_bytes = reader.number(), reader.number(), reader.number()
+    sound = depth >= 1 and n_labels <= math.prod(shape)
+    numbers = []
+    # A tile takes at least six bytes, so a short stream cannot claim many.
+    for box in cut(shape, depth) if sound else []:
+        n_own, size, packed = reader.number(), reader.number(), reader.take(CHECK.size)
+        sound = sound and n_own <= min(n_labels, box.voxels)
+        numbers.append((box, n_own, size, CHECK.unpack(packed)[0]))
+    if not sound:
+        raise DecodeError("ristretto stream: its head is inconsistent")
+    table = reader.take(table_bytes)
+    digest = check(reader.view[: reader.at])
+    if digest != CHECK.unpack(reader.take(CHECK.size))[0]:
+        raise DecodeError("ristretto stream: its head is damaged")
+    pieces = [Piece(box, n, reader.take(size), digest) for box, n, size, digest in numbers]
+    if reader.at < len(reader.view):
+        raise DecodeError(f"ristretto stream: {len(reader.view) - reader.at} bytes follow its end")
+    return Head(effort, start, shape, depth, n_labels, table), pieces
 
 
 def _varint(number: int) -> bytes:

@@ -89,89 +89,75 @@ def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def encode_piece(
     volume: Labels, effort: int, start_number: int, watch: Watch, box: Tile
 ) -> tuple[bytes, Array]:
-    """Encode a box of a volume; see :meth:`Encoder.run`."""
+    """Encode a box of a volume; see :func:`encode_box`."""
     room = box.voxels // 64 + (1 << 16)
     while True:
         counters = start.make_counters(start_number, effort, start.width(effort, box.voxels))
         try:
-            return Encoder(volume, box, effort, counters, room, watch=watch).run()
+            return encode_box(volume, box, effort, counters, room, watch=watch)
         except coder.FullError:
             room *= 4
             watch = ignore
 
 
-class Encoder:
-    """Encodes a box of a volume with counters (uint32) that it changes.
+def encode_box(
+    volume: Labels,
+    box: Tile,
+    effort: int,
+    counters: Array,
+    room: int,
+    choose: Callable[[Labels], Array] = choose_3d,
+    watch: Watch = ignore,
+) -> tuple[bytes, Array]:
+    """The stream of a box, and its labels but 0 in the order in which they occur.
 
-    ``room`` is the number of bytes allocated for the stream at first. ``watch`` is called before
-    slices are read.
+    It changes the counters (uint32). ``watch`` is called before slices are read. ``room`` bytes are
+    allocated for the stream at first; raises FullError if a batch did not fit into half of them.
     """
+    voxels = volume[box.z0 : box.z1, box.y0 : box.y1, box.x0 : box.x1]
+    planes = _Planes(box)
+    shape = planes.ny, planes.nx
+    work = make_work(box, effort, counters, np.empty(room, np.uint8), 0)
+    table = np.zeros(257, np.uint64)  # labels by their numbers
+    hashed = np.zeros(1024, np.uint32)
+    loaded = np.ones(1, np.int64)  # labels in the table, and 0
+    for z0 in range(0, len(voxels), GROUP):
+        before, z1 = min(z0, 1), min(z0 + GROUP, len(voxels))
+        group = native_slices(voxels, z0 - before, z1)
+        chosen, group = choose(group)[before:], group[before:]
+        for z in range(z0, z1, planes.batch):
+            end = min(z + planes.batch, z1)
+            watch(box.z0 + z, box.z0 + end)
+            is_3d = chosen[z - z0 : end - z0]
+            part, by_columns = _order_by_rows(group[z - z0 : end - z0], is_3d, planes)
+            wide = frozen(part.astype(_wide(part.dtype), copy=False).reshape(-1))
+            while labels.number_labels(
+                wide, *shape, planes.data, planes.slots, z, hashed, table, loaded
+            ):
+                table = np.resize(table, 4 * table.size)
+                hashed = np.empty(4 * hashed.size, np.uint32)
+                labels.rehash(table, loaded[0], hashed)
+            if 2 * int(work.state[2]) > work.data.size:
+                work = work._replace(data=np.resize(work.data, 2 * work.data.size))
+            work.numbers[1] = loaded[0] - 1
+            encode = slices.ENCODE[effort]
+            encode(planes.data, planes.slots, *shape, z, is_3d, by_columns, work)
+            if int(work.state[2]) > work.data.size:
+                raise coder.FullError
+    return coder.finish(work.state, work.data), table[1 : loaded[0]].copy()
 
-    def __init__(
-        self,
-        volume: Labels,
-        box: Tile,
-        effort: int,
-        counters: Array,
-        room: int,
-        choose: Callable[[Labels], Array] = choose_3d,
-        watch: Watch = ignore,
-    ) -> None:
-        self.labels = volume[box.z0 : box.z1, box.y0 : box.y1, box.x0 : box.x1]
-        self.z0, self.effort, self.choose, self.watch = box.z0, effort, choose, watch
-        self.planes = _Planes(box)
-        self.work = make_work(box, effort, counters, np.empty(room, np.uint8), 0)
-        self.table = np.zeros(257, np.uint64)  # labels by their numbers
-        self.hashed = np.zeros(1024, np.uint32)
-        self.loaded = np.ones(1, np.int64)  # labels in the table, and 0
 
-    def run(self) -> tuple[bytes, Array]:
-        """Return the stream, and the labels but 0 in the order in which they occur.
-
-        Raises FullError if one batch did not fit into half of the stream's memory.
-        """
-        for z0 in range(0, len(self.labels), GROUP):
-            before = min(z0, 1)
-            z1 = min(z0 + GROUP, len(self.labels))
-            group = native_slices(self.labels, z0 - before, z1)
-            is_3d = self.choose(group)[before:]
-            for z in range(z0, z1, self.planes.batch):
-                end = min(z + self.planes.batch, z1)
-                self.watch(self.z0 + z, self.z0 + end)
-                part = group[before + z - z0 : before + end - z0]
-                self._encode_batch(z, part, is_3d[z - z0 : end - z0])
-        return coder.finish(self.work.state, self.work.data), self.table[1 : self.loaded[0]].copy()
-
-    def _encode_batch(self, z: int, part: Labels, is_3d: Array) -> None:
-        planes, shape = self.planes, (self.planes.ny, self.planes.nx)
-        part, by_columns = self._order_by_rows(part, is_3d)
-        wide = frozen(part.astype(_wide(part.dtype), copy=False).reshape(-1))
-        while labels.number_labels(
-            wide, *shape, planes.data, planes.slots, z, self.hashed, self.table, self.loaded
-        ):
-            self.table = np.resize(self.table, 4 * self.table.size)
-            self.hashed = np.empty(4 * self.hashed.size, np.uint32)
-            labels.rehash(self.table, self.loaded[0], self.hashed)
-        work = self.work
-        if 2 * int(work.state[2]) > work.data.size:
-            self.work = work = work._replace(data=np.resize(work.data, 2 * work.data.size))
-        work.numbers[1] = self.loaded[0] - 1
-        encode = slices.ENCODE[self.effort]
-        encode(planes.data, planes.slots, *shape, z, is_3d, by_columns, work)
-        if int(work.state[2]) > work.data.size:
-            raise coder.FullError
-
-    def _order_by_rows(self, part: Labels, is_3d: Array) -> tuple[Labels, Array]:
-        """Renumber 2-D slices whose labels are 1, 2, 3.. by columns; which slices those are."""
-        planes, by_columns = self.planes, np.zeros_like(is_3d)
-        for n in np.flatnonzero((is_3d == 0) & (part[:, 0, 0] == 1)):
-            if part[n].max() < labels.MAX_ORDERED:  # else no kernel need be compiled
-                ordered = part[n].reshape(-1).astype(np.uint32)
-                if labels.order_by_rows(ordered, planes.ny, planes.nx, planes.order):
-                    if not by_columns.any():
-                        part = part.copy()
-                    part[n], by_columns[n] = ordered.reshape(part[n].shape), 1
-        return part, by_columns
+def _order_by_rows(part: Labels, is_3d: Array, planes: _Planes) -> tuple[Labels, Array]:
+    """Renumber 2-D slices whose labels are 1, 2, 3.. by columns; which slices those are."""
+    by_columns = np.zeros_like(is_3d)
+    for n in np.flatnonzero((is_3d == 0) & (part[:, 0, 0] == 1)):
+        if part[n].max() < labels.MAX_ORDERED:  # else no kernel need be compiled
+            ordered = part[n].reshape(-1).astype(np.uint32)
+            if labels.order_by_rows(ordered, planes.ny, planes.nx, planes.order):
+                if not by_columns.any():
+                    part = part.copy()
+                part[n], by_columns[n] = ordered.reshape(part[n].shape), 1
+    return part, by_columns
 
 
 def decode_piece(

@@ -35,7 +35,7 @@ LIMIT = 1 << 28
 DAY = 86400.0
 
 
-class Cache(caching.FunctionCache):
+class Cache(caching.NullCache):
     """The cache that numba asks for the code of a function, in place of its own.
 
     Numba's stamps a kernel's own file only, not those of the kernels that it calls; it may give two
@@ -43,16 +43,7 @@ class Cache(caching.FunctionCache):
     """
 
     def __init__(self, function: Any, variant: object) -> None:
-        self._py_func, self._name = function, repr(function)
-        self._variant = variant
-        module = function.__module__.rpartition(".")[2]
-        self._stem = f"{module}.{function.__name__}.{sys.implementation.cache_tag}"
-        self.enable()
-
-    @property
-    def cache_path(self) -> str:
-        """The folder, for numba's own messages."""
-        return str(folder() or "")
+        self._function, self._variant = function, variant
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The kept code, or None."""
@@ -82,13 +73,12 @@ class Cache(caching.FunctionCache):
             _write(path, hashlib.sha256(payload).digest() + payload)
             _sweep(kept)
 
-    def flush(self) -> None:
-        """Do nothing: kept files are never wrong."""
-
     def _file(self, sig: Any, codegen: Any) -> str:
         """The name of the file of one kind of arguments."""
-        key = repr((sig, codegen.magic_tuple(), _identity(self._py_func), self._variant))
-        return f"{self._stem}.{_stamp()}.{hashlib.sha256(key.encode()).hexdigest()[:16]}.nbc"
+        module = self._function.__module__.rpartition(".")[2]
+        stem = f"{module}.{self._function.__name__}.{sys.implementation.cache_tag}.{_stamp()}"
+        key = repr((sig, codegen.magic_tuple(), _identity(self._function), self._variant))
+        return f"{stem}.{hashlib.sha256(key.encode()).hexdigest()[:16]}.nbc"
 
 
 def _identity(value: Any) -> Any:
@@ -107,8 +97,9 @@ def _identity(value: Any) -> Any:
 
 def folder() -> Path | None:
     """The folder of kept code: the user's cache, or NUMBA_CACHE_DIR; None for a user without."""
-    if numba.config.CACHE_DIR:  # type: ignore[attr-defined]
-        return Path(numba.config.CACHE_DIR)  # type: ignore[attr-defined]
+    chosen: str = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+    if chosen:
+        return Path(chosen)
     with suppress(RuntimeError):  # a user without a home
         found = platformdirs.user_cache_path("compresso", appauthor=False) / "kernels"
         return found if found.is_absolute() else None

@@ -19,7 +19,7 @@ from compresso import volumes
 from compresso.arrays import Labels
 from compresso.codec import Extent
 from compresso.encodings._ristretto_layout import Tile
-from compresso.encodings._ristretto_pieces import Encoder, choose_3d
+from compresso.encodings._ristretto_pieces import choose_3d, encode_box
 from compresso.kernels.ristretto import start
 from compresso.kernels.ristretto.coder import FRESH
 from compresso.volumes.volume import boxes_of
@@ -41,7 +41,7 @@ def train(volumes: Sequence[Labels]) -> NDArray[np.uint32]:
         for labels, side, choose in parts:
             for box in boxes_of(labels.shape, (side, side, side)):
                 tile = Tile(*itertools.chain(*box))
-                Encoder(labels, tile, 1, counters, 8 * tile.voxels, choose).run()
+                encode_box(labels, tile, 1, counters, 8 * tile.voxels, choose)
     return counters
 
 
