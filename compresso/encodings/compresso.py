@@ -27,7 +27,7 @@ class Sections(NamedTuple):
     ids: Words
     values: Words
     locations: Words
-    entries: NDArray[np.uint32]
+    entries: NDArray[np.uint32]  # of all windows
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Compresso(Encoding):
             volume.shape,
             step,
             lambda span: model.mark_boundaries(volume, span, step[0], watch),
-            lambda slab: (_ids(slab), _locations(slab)),
+            _encode_slab,
             threads,
         )
         entries = model.squeeze(indices, np.dtype(np.uint32))
@@ -91,9 +91,8 @@ class Compresso(Encoding):
         locations, step = sections.locations, sections.step
         check_fits(sections.ids - np.uint64(1), out.dtype)
         check_fits(np.maximum(locations, CODES) - np.uint64(CODES), out.dtype)
-        draw = model.window_drawer(
-            _all_entries(sections), sections.values, out.shape, step, 0, len(out)
-        )
+        windows = sections.entries, sections.values
+        draw = model.window_drawer(*windows, out.shape, step, 0, len(out))
         found = model.find_components(out, step[0], threads, draw)
         ids = _component_ids(sections, found).astype(out.dtype)
         starts = np.append(0, np.cumsum(found.indeterminate))
@@ -102,24 +101,19 @@ class Compresso(Encoding):
         )
 
 
-def _ids(slab: model.Slab) -> Words:
-    """The ids of a slab's components and, for each slice, of its first boundary voxel."""
+def _encode_slab(slab: model.Slab) -> tuple[Words, Words]:
+    """The ids of a slab's components and first boundary voxels, and the locations of its voxels."""
     from compresso.kernels import boundary, components, labels
 
     _, first, counts = components.label_runs(slab.own_bits, slab.labels.shape[2])
     first_marked = boundary.first_marked(slab.own_bits)
-    ids: Words = labels.identify(slab.own_labels, first, counts, first_marked)
+    ids = labels.identify(slab.own_labels, first, counts, first_marked)
     if not ids.all():
         raise _label_error(slab, 2**64 - 1, "an id is label + 1")
-    return ids
-
-
-def _locations(slab: model.Slab) -> Words:
-    """The locations of a slab's indeterminate voxels."""
     locations, _, bad = model.locate(slab, CODES, np.dtype(np.uint64))
     if bad >= 0:
         raise _label_error(slab, slab.labels.reshape(-1)[bad], "a location is label + 6")
-    return locations
+    return ids, locations
 
 
 def _label_error(slab: model.Slab, label: int, reason: str) -> LabelError:
@@ -152,31 +146,24 @@ def _parse(stream: Buffer) -> Sections:
     size = memoryview(stream).nbytes
     rest = size - 8 * (HEADER_WORDS + sum(counts))
     n_windows = math.prod(model.window_grid(shape, step))
-    if rest < 0 or rest % 4 or rest // 4 > n_windows or max(shape) >= 1 << 31:
+    fits = rest >= 0 and rest % 4 == 0 and rest // 4 <= n_windows and max(shape) < 1 << 31
+    enough = counts[0] >= (shape[0] if n_windows else 0) and (n_windows == 0) == (counts[1] == 0)
+    if not fits or not enough:
         raise DecodeError(
             f"compresso stream: {size} bytes do not fit the header's shape {shape} and "
             f"{counts} ids, values and locations"
         )
-    if counts[0] < (shape[0] if n_windows else 0):
-        raise DecodeError(f"compresso stream: {counts[0]} ids for {shape[0]} slices")
-    if (n_windows == 0) != (counts[1] == 0):
-        raise DecodeError(f"compresso stream: {counts[1]} window values for {n_windows} windows")
     words = native_endian(np.frombuffer(stream, "<u8", sum(counts), 8 * HEADER_WORDS))
     ids, values, locations = np.split(words, np.cumsum(counts)[:2])
     entries = native_endian(np.frombuffer(stream, "<u4", rest // 4, size - rest))
+    missing = n_windows - int(np.where(entries & 1, entries >> 1, 1).sum())
+    if missing > 0:  # the last run of zeros
+        runs = [*[RUN_LIMIT] * (missing // RUN_LIMIT), missing % RUN_LIMIT]
+        last = np.array([2 * run + 1 for run in runs if run], np.uint32)
+        entries = np.concatenate([entries, last])
     if not ids.all() or not (values[1:] > values[:-1]).all():
         raise DecodeError("compresso stream: an id is 0, or the window values do not ascend")
     return Sections(shape, step, ids, values, locations, entries)
-
-
-def _all_entries(sections: Sections) -> NDArray[np.uint32]:
-    """The entries of all windows, with the last run of zeros, which the stream leaves out."""
-    entries = sections.entries
-    n_windows = math.prod(model.window_grid(sections.shape, sections.step))
-    missing = n_windows - int(np.where(entries & 1, entries >> 1, 1).sum())
-    runs = [RUN_LIMIT] * (missing // RUN_LIMIT) + [missing % RUN_LIMIT]
-    last = [2 * run + 1 for run in runs if run] if missing > 0 else []
-    return np.concatenate([entries, np.array(last, np.uint32)])
 
 
 def _component_ids(sections: Sections, components: model.Components) -> Words:

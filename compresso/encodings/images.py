@@ -104,13 +104,11 @@ class ImageEncoding(Encoding):
 
 def _pieces(view: memoryview, name: str) -> Iterator[memoryview]:
     while len(view):
-        if len(view) < LENGTH.size:
+        end = LENGTH.size + int.from_bytes(view[: LENGTH.size], "little")
+        if len(view) < end:
             raise DecodeError(f"{name} stream: it ends too early")
-        (length,) = LENGTH.unpack_from(view)
-        piece, view = view[8 : 8 + length], view[8 + length :]
-        if len(piece) < length:
-            raise DecodeError(f"{name} stream: it ends too early")
-        yield piece
+        yield view[LENGTH.size : end]
+        view = view[end:]
 
 
 class StillEncoding(ImageEncoding):
