@@ -71,7 +71,7 @@ def tiff_zip(path, inner="train-labels", pages=1):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for number, part in enumerate(np.split(LABELS, pages)):
             file = io.BytesIO()
-            tifffile.imwrite(file, part if pages == 1 else part[0], photometric="minisblack")
+            tifffile.imwrite(file, part.squeeze(), photometric="minisblack")
             archive.writestr(f"seg/{inner}{number}.tif", file.getvalue())
         archive.writestr("image/train-input.tif", b"no labels")
     return LABELS
@@ -88,10 +88,9 @@ def nrrd_zip(path, member="atlas/Data/seg.nrrd", header=None):
 
 
 def pinky40(path):
-    """LZMA around the stream of PyPI's compresso."""
     labels = LABELS.astype(np.uint32) // 20
-    with lzma.open(path, "w", format=lzma.FORMAT_ALONE) as file:
-        file.write(encodings.parse("cpso").encode(labels))
+    stream = encodings.parse("cpso").encode(labels)
+    path.write_bytes(lzma.compress(stream, lzma.FORMAT_ALONE))
     return labels
 
 
