@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from unittest.mock import Mock
 
 import h5py
 import numpy as np
@@ -218,12 +219,11 @@ def test_a_damaged_source_costs_only_the_damaged_part(tmp_path, monkeypatch):
 
 def test_threads_read_a_source_that_is_opened_once(tmp_path, monkeypatch):
     """Both threads begin while it is not open yet."""
-    volume = labels()
+    volume, opens = labels(), volumes.open
     with h5py.File(tmp_path / "v.h5", "w") as file:
         file["main"] = volume
     plan = begun(tmp_path / "v.h5", tmp_path / "t", memory=BASE + (24 << 20))
     assert len(list(plan.tasks())) > 1
-    opens = volumes.open
 
     def slowly(*arguments, **options):
         time.sleep(0.1)
@@ -389,10 +389,7 @@ def test_an_unfinished_target_is_not_a_source(tmp_path):
 
 
 def test_before_the_target_is_begun_nothing_is_unfinished(tmp_path, monkeypatch):
-    def slow(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(volumes, "open", slow)
+    monkeypatch.setattr(volumes, "open", Mock(side_effect=KeyboardInterrupt))
     done = convert(tmp_path / "a.npy", tmp_path / "t", code=130)
     assert done.stderr == "Interrupted; nothing was changed\n"
 

@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import time
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -141,10 +142,7 @@ def test_the_named_commands_are_those_of_run_py():
 
 
 def test_an_interruption_before_the_command_begins(monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cli.Commands, "parse_args", interrupt)
+    monkeypatch.setattr(cli.Commands, "parse_args", Mock(side_effect=KeyboardInterrupt))
     one_line(invoke("codecs", code=130), "Interrupted")
 
 
@@ -254,10 +252,7 @@ def test_the_version_is_that_of_run_py():
 
 
 def test_bugs_are_reported_as_bugs(folder, monkeypatch):
-    def broken(*_):
-        raise KeyError("lossless")
-
-    monkeypatch.setattr(files, "describe_file", broken)
+    monkeypatch.setattr(files, "describe_file", Mock(side_effect=KeyError("lossless")))
     one_line(invoke("info", "x", code=70), "error: KeyError: 'lossless'; this is a bug")
     assert "Traceback" in invoke("info", "x", "--debug", code=70).stderr
     assert "Traceback" in invoke("verify", "seg.npy", "--debug", code=2).stderr

@@ -177,14 +177,13 @@ def test_a_group_of_another_file_is_refused():
 
 def test_exchanged_groups_are_refused_and_recovered():
     """Groups are bound to the head of their file and to their number."""
-    a = packed()
-    (s0, e0), (s1, e1), *_ = spans_of(a)
+    a, b = packed(), packed(0, "zlib")
+    (s0, e0), (s1, e1), *_, (end, _) = spans_of(a)
     mixed = a[:s0] + a[s1:e1] + a[s0:e0] + a[e1:]
     refused(mixed)
     assert [(d.z0, d.z1) for d in damage(mixed)] == [(0, 2), (2, 4)]
     assert recovered(mixed) == [*range(7)]
-    b = packed(0, "zlib")
-    without_end = a[:s1] + b[slice(*spans_of(b)[1])] + a[e1 : spans_of(a)[4][0]]
+    without_end = a[:s1] + b[slice(*spans_of(b)[1])] + a[e1:end]
     assert [(d.z0, d.z1) for d in damage(without_end)] == [(2, 4), (0, 0)]
 
 
@@ -369,8 +368,7 @@ def test_metadata_come_back(many):
     if many:  # these are compressed
         metadata["names"] = [f"part {n} of a body" for n in range(100_000)]
     data = C.dumps(labels_of(), metadata=metadata)
-    with C.open(io.BytesIO(data)) as array:
-        assert array.metadata == metadata
+    assert C.open(io.BytesIO(data)).metadata == metadata
     assert data == C.dumps(labels_of(), metadata=metadata)
     assert len(data) < 1 << 20
 

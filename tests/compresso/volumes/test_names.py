@@ -88,11 +88,11 @@ def test_capital_endings(tmp_path, name):
         depots.same(text, expected)
 
 
-@pytest.mark.parametrize("write", [two_datasets, two_series])
 @pytest.mark.parametrize("inner", ["", ":/wrong"])
-def test_the_name_in_a_hint_works(tmp_path, write, inner):
+@pytest.mark.parametrize(("write", "name"), [(two_datasets, "A.H5"), (two_series, "A.TIF")])
+def test_the_name_in_a_hint_works(tmp_path, write, name, inner):
     (tmp_path / "my files").mkdir()
-    path = write(tmp_path / "my files" / ("A.H5" if write is two_datasets else "A.TIF"))
+    path = write(tmp_path / "my files" / name)
     error = run("compress", f"{path}{inner}", tmp_path / "a.cps", code=1).stderr
     (name,) = shlex.split(error.rpartition("e.g. ")[2])
     run("compress", name, tmp_path / "a.cps")
