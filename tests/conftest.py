@@ -41,9 +41,8 @@ def zarr():
 @pytest.fixture
 def numcodecs():
     numcodecs = pytest.importorskip("numcodecs")
-    from compresso.adapters.numcodecs import CompressoCodec
-
-    numcodecs.register_codec(CompressoCodec)
+    adapter = importlib.import_module("compresso.adapters.numcodecs")
+    numcodecs.register_codec(adapter.CompressoCodec)
     return numcodecs
 
 
