@@ -103,20 +103,21 @@ def rank_masks(masks, table, count, bits, flip, planes, ranked, at):
 
 
 @kernel
-def interleave(planes, bits, word):
-    """The word with that number of the values of 1, 2 or 4 bits, the first in the lowest place."""
+def interleave(planes, bits, values):
+    """Write the words of all values of 1, 2 or 4 bits, the first in the lowest place."""
     lanes = np.uint64(64 // bits)
-    first = np.uint64(word % bits) * lanes
-    value = np.uint64(0)
-    for bit in range(bits):
-        piece = planes[bit * MASK_WORDS + word // bits] >> first
-        piece &= ALL >> (np.uint64(64) - lanes)
-        if bits > 1:
-            piece = spread(piece)
-        if bits > 2:
-            piece = spread(piece)
-        value |= piece << np.uint64(bit)
-    return value
+    for word in range(bits * MASK_WORDS):
+        first = np.uint64(word % bits) * lanes
+        value = np.uint64(0)
+        for bit in range(bits):
+            piece = planes[bit * MASK_WORDS + word // bits] >> first
+            piece &= ALL >> (np.uint64(64) - lanes)
+            if bits > 1:
+                piece = spread(piece)
+            if bits > 2:
+                piece = spread(piece)
+            value |= piece << np.uint64(bit)
+        values[word] = value
 
 
 def make_write_runs(width, top_first):

@@ -61,6 +61,7 @@ def encode_layer(labels, block, counts):
     n_labels = n_words = 0
     masks, rest = np.empty(FEW * MASK_WORDS, np.uint64), np.empty(MASK_WORDS, np.uint64)
     planes, table = np.empty(4 * MASK_WORDS, np.uint64), np.empty(size, np.uint64)
+    packed = np.empty_like(planes)
     starts, order = np.empty(size + 2, np.int64), np.empty(size, np.int64)
     n_slots = 64
     while n_slots < 2 * size:
@@ -88,10 +89,10 @@ def encode_layer(labels, block, counts):
             values = with_room(values, n_words, -(-size * bits // 32))
             if few and bits:
                 rank_masks(masks, table, count, bits, 0, planes, tables, n_labels)
+                interleave(planes, bits, packed)
                 for word in range(bits * MASK_WORDS):
-                    value = interleave(planes, bits, word)
-                    values[n_words + 2 * word] = value & WORD
-                    values[n_words + 2 * word + 1] = value >> HALF
+                    values[n_words + 2 * word] = packed[word] & WORD
+                    values[n_words + 2 * word + 1] = packed[word] >> HALF
             else:
                 for i in range(count):
                     tables[n_labels + i] = table[i]

@@ -56,6 +56,7 @@ def encode_chunks(labels, side, first, last):
     table = np.empty(VOXELS, np.uint64)
     masks, rest = np.empty(FEW * MASK_WORDS, np.uint64), np.empty(MASK_WORDS, np.uint64)
     planes = np.empty(4 * MASK_WORDS, np.uint64)
+    packed = np.empty_like(planes)
     starts, order = np.empty(VOXELS + 1, np.int64), np.empty(VOXELS, np.int64)
     slots = np.empty(SLOTS, np.int64)
     flat, rows = labels.reshape(-1), np.empty(SIDE * SIDE, np.int64)
@@ -89,8 +90,9 @@ def encode_chunks(labels, side, first, last):
                     # The first voxel has the top place.
                     tables_at = used + MASK_WORDS * bits
                     rank_masks(masks, table, count, bits, bits - 1, planes, words, tables_at)
+                    interleave(planes, bits, packed)
                     for word in range(MASK_WORDS * bits):
-                        words[used + word] = reverse(interleave(planes, bits, word))
+                        words[used + word] = reverse(packed[word])
                 else:
                     runs = find_runs(voxels, here, VOXELS, starts)
                     count = tabulate(voxels, here, starts, runs, table, order, slots)
