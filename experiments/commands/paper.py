@@ -97,7 +97,8 @@ def _measured(
         chosen = datasets.choose(dataset, directory)
     table = table[table["dataset"].isin([one.name for one in chosen])]
     if table.empty:
-        raise ResultsError(f"{output}: no rows of {dataset}. Measure first, without --only-report")
+        what = "published datasets" if dataset == "all" else dataset
+        raise ResultsError(f"{output}: no rows of {what}. Measure first, without --only-report")
     if absent := [one.name for one in chosen if one.name not in names]:
         click.echo(f"{output}: no rows of {', '.join(absent)}", err=True)
     return table, chosen
@@ -114,6 +115,7 @@ def _report(
     from experiments import figures, page, paper, records
     from experiments.records.results import newest
 
+    figures.check_folder(directory)
     rows = newest(table)
     succeeded = bool((rows["status"] == records.OK).any()) and plot
     drawn = list(figures.draw_all(table, directory)) if succeeded else []

@@ -197,9 +197,10 @@ def test_only_report_measures_nothing(tmp_path, monkeypatch):
 
 def test_only_report_needs_no_data(tmp_path):
     given = ("--directory", tmp_path, "--csv", ROOT / "docs/paper/paper.csv", "--only-report")
-    done = run_here("paper", *given, "--no-plot", "--figures", tmp_path)
+    folder = tmp_path / "new"
+    done = run_here("paper", *given, "--no-plot", "--figures", folder)
     assert "spl-knee: not downloaded" in done.stderr
-    assert "| spl-knee |" in (tmp_path / "report.md").read_text()
+    assert "| spl-knee |" in (folder / "report.md").read_text()
 
 
 # ---- the paper's own numbers
