@@ -49,6 +49,8 @@ class Nrrd(Format):
         own = tuple(int(n) for n in header["sizes"][::-1])
         if len(own) != header["dimension"]:
             raise ValueError(f"its header has {len(own)} sizes for {header['dimension']} axes")
+        if header["type"] not in nrrd.reader._TYPEMAP_NRRD2NUMPY:
+            raise ValueError(f"its type {header['type']} is unknown")
         dtype = np.dtype(nrrd.reader._determine_datatype(header))
         if len(own) == 4 and own[-1] > 1 and b"\nSegment0_" in text:
             raise FileError(
@@ -131,7 +133,7 @@ def _data_file(path: Path, header: Any) -> Path:
     data: Path = path.parent / name
     if name == "LIST" or data.resolve().parent != path.parent.resolve() or not data.is_file():
         raise FileError(
-            f"{path}: its data file {name} is missing. It must be one file next to the header."
+            f"{path}: its data must be in one file next to the header; {name} is not, or is missing"
         )
     return data
 

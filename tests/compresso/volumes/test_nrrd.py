@@ -210,5 +210,11 @@ def test_nrrd_headers_cannot_name_files_of_other_folders(tmp_path, data):
     path = encoded_file(inside / "atlas.nhdr", b"", "raw", data_file="secret.raw")
     assert np.array_equal(load(path), LABELS)
     encoded_file(path, b"", "raw", data_file=data.format(outside=tmp_path))
-    with pytest.raises(C.FileError):
+    with pytest.raises(C.FileError, match="must be in one file next to the header"):
+        load(path)
+
+
+def test_nrrd_of_an_unknown_type_is_refused_in_words(tmp_path):
+    path = encoded_file(tmp_path / "x.nrrd", RAW, "raw", type="pixels")
+    with pytest.raises(C.FileError, match="its type pixels is unknown"):
         load(path)
