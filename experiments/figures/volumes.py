@@ -41,7 +41,7 @@ def slices(volume: Volume, name: str, depth: int) -> Figure | None:
     if not filled:
         return None
     shown = dict.fromkeys(filled[int(share * (len(filled) - 1))] for share in SHOWN_SHARES)
-    height = min(6.0, WIDTH / 3 * volume.shape[1] / volume.shape[2]) + 0.75
+    height = min(6.0, max(0.75, WIDTH / 3 * volume.shape[1] / volume.shape[2])) + 0.75
     figure = plt.figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots(1, len(shown), squeeze=False)
     for axis, z in zip(axes.flat, shown, strict=True):

@@ -251,6 +251,14 @@ def test_slices_that_are_shown_hold_labels(filled, shown):
     assert [text.get_text() for text in figure.axes[0].texts] == ["20 nm"]
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 500), (1, 500, 1), (1, 1, 1)])
+def test_slices_may_be_lines(tmp_path, shape):
+    with warnings.catch_warnings(), figures.drawing():
+        warnings.simplefilter("error")
+        figure = figures.volumes.slices(of_array(np.ones(shape, np.uint8)), "a", 1)
+        assert len(list(figures.save(figure, tmp_path, "slices"))) == 3
+
+
 def test_pictures_of_the_documentation(phantom):
     with figures.drawing():
         figure = documentation.how_compresso_works(phantom[:1, :64, :64])
