@@ -21,6 +21,13 @@ def test_contributing_lists_the_parts(folder):
     assert listed == names - hidden
 
 
+def test_contributing_names_existing_code():
+    page = (ROOT / "CONTRIBUTING.md").read_text().partition("## Add something")[2]
+    files = [path for part in ("compresso", "experiments") for path in (ROOT / part).rglob("*.py")]
+    words = {word for path in files for word in re.findall(r"\w+", path.read_text())}
+    assert not set(re.findall(r"`([A-Za-z_]+)`", page)) - words
+
+
 def test_the_harness_uses_public_names_of_the_library():
     for path in {*(ROOT / "experiments").rglob("*.py")} - {TRAINING}:
         for node in ast.walk(ast.parse(path.read_text())):
