@@ -66,16 +66,16 @@ def compress(
     volume = _volume(data)
     if connectivity not in (4, 6):
         raise EncodeError(f"connectivity must be 4 or 6, not {connectivity}")
-    rest = int(connectivity), bool(random_access_z_index)  # 4.0 is right too
+    options = int(connectivity), bool(random_access_z_index)  # 4.0 is right too
     x, y, z = (4, 4, 1) if steps is None else (int(step) for step in steps)
     if min(x, y, z) < 1 or x * y * z > 64:
         raise EncodeError(f"steps={x, y, z}: a window has at least 1 and at most 64 voxels")
     try:
-        return encode(volume, (z, y, x), *rest)
+        return encode(volume, (z, y, x), *options)
     except TooManyWindowsError:
         if steps is not None:
             raise
-        return encode(volume, FALLBACK, *rest)
+        return encode(volume, FALLBACK, *options)
 
 
 def decompress(data: Buffer, z: int | Sequence[int] | None = None, *, limit: int = LIMIT) -> Labels:
@@ -361,8 +361,8 @@ def _volume(data: Labels) -> Labels:
         array = array[..., 0]
     if array.ndim > 3 or array.dtype.kind not in "ub":
         raise LabelTypeError(
-            "a cpso stream holds unsigned integers or bool of at most three dimensions, not "
-            f"{array.dtype.name} of {array.ndim}. Convert the labels, or use compresso.dumps"
+            "a cpso stream holds unsigned integers or bool in at most three dimensions, not "
+            f"{array.dtype.name} in {array.ndim}. Convert the labels, or use compresso.dumps"
         )
     if array.dtype.kind == "b":
         array = array.view(np.uint8)
