@@ -231,9 +231,9 @@ def squeeze(indices: NDArray[np.uint32], item: np.dtype[Any]) -> NDArray[Any] | 
 def locate(
     slab: Slab, codes: int, item: np.dtype[Any], across: bool = True, deep: bool = False
 ) -> tuple[NDArray[Any], NDArray[np.int64], int]:
-    """The locations of a slab's indeterminate voxels, how many each slice has, and -1.
+    """The locations of a slab's indeterminate voxels, and how many each slice has.
 
-    In place of -1, it may be the flat position of a label that cannot be a location.
+    The third result is the flat position of a label that cannot be a location, or -1.
     """
     from compresso.kernels import boundary, labels
 
@@ -249,8 +249,8 @@ def window_drawer(
 ) -> Callable[[int, NDArray[np.uint64]], None]:
     """A function that draws the boundary map of slices of z0..z1-1, counted from z0.
 
-    ``entries`` are those of all windows of a volume of this shape. Raises DecodeError if they are
-    not.
+    ``entries`` are the run-length coded windows of a volume of this shape, and ``values`` the
+    distinct ones. Raises DecodeError if they contradict each other or the shape.
     """
     from compresso.kernels import windows
 

@@ -262,10 +262,11 @@ class Encoding(Plugin):
 
     @abstractmethod
     def encode_volume(self, volume: "Labels", threads: int, watch: Watch) -> Buffer:
-        """Encode a volume ``[z, y, x]``, unsigned, of any layout and byte order.
+        """Encode a volume (nz, ny, nx), unsigned, of any layout and byte order.
 
-        ``watch`` is called with the range of each block of slices before it is read, unless the
-        encoding reads all at once. Raises EncodeError if the stream cannot hold the volume.
+        The stream has no container, and does not depend on ``threads``. ``watch`` is called with
+        the range of each block of slices before it is read, unless the encoding reads all at once.
+        Raises EncodeError if the stream cannot hold the volume.
         """
 
     @abstractmethod
@@ -277,7 +278,7 @@ class Encoding(Plugin):
 
     @abstractmethod
     def decode_volume(self, stream: Buffer, out: "Labels", threads: int, watch: Watch) -> None:
-        """Decode a stream to ``out``, unsigned, in C order and native byte order.
+        """Decode a stream to ``out`` (nz, ny, nx), unsigned, in C order and native byte order.
 
         ``out`` has the shape that :meth:`shape_of` returns, unless that is None. ``watch`` may be
         called with the range of each finished block of slices. Raises DecodeError if the stream

@@ -326,7 +326,8 @@ def work(plan: Plan, task: Box) -> Done:
     kept = sum(map(bool, hashes.values()))
     with _opening:
         source = _source(plan)[0]
-    whole, labels = around([*missing.values()] or [task]), None
+    whole = around([*missing.values()] or [task])
+    labels = None
     with suppress(CompressoError):  # each object is read on its own then
         labels = source.read_box(whole) if missing else None
     problems, refused = [], 0

@@ -15,7 +15,7 @@ class StreamCompressor(Compressor):
     failures: ClassVar[tuple[type[Exception], ...]] = (OSError, ValueError, EOFError)
 
     def compressor(self) -> Any:
-        """Make an object with ``compress(data)`` and ``flush()``."""
+        """Make an object with ``compress(data)`` and ``flush()``; or override ``compress``."""
 
     @abstractmethod
     def decompressor(self) -> Any:

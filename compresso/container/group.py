@@ -116,8 +116,8 @@ def decode_group(
 ) -> None:
     """Decode the group of the slices ``span`` to its place in ``out``, slices z0 and following.
 
-    Raises DecodeError if one of both hashes does not match or the stream contradicts itself; the
-    contents of ``out`` are undefined then.
+    ``out`` (n, ny, nx) may hold only some of them. Raises DecodeError if a hash does not match or
+    the stream contradicts itself; the contents of ``out`` are undefined then.
     """
     shape = (span[1] - span[0], *out.shape[1:])
     if group.stream_bytes > _stream_limit(shape):
@@ -145,7 +145,8 @@ def decode_group(
 def shift_of(dtype: np.dtype[Any], parts: Iterable[Labels]) -> int:
     """The number to add to signed 64-bit labels, modulo 2**64, so that none is negative.
 
-    Those would exceed the largest label of some encodings. For other dtypes, no part is read.
+    As unsigned numbers, negative labels would exceed the largest label of some encodings. Parts of
+    other dtypes are not read.
     """
     if dtype.kind != "i" or dtype.itemsize < 8:
         return 0
@@ -165,7 +166,7 @@ class _SliceHashes:
         self._hashes = np.zeros(volume.shape[0], "<u8")
         self._missing = np.ones(volume.shape[0], bool)
         in_order = volume.flags.c_contiguous and volume.dtype == volume.dtype.newbyteorder("<")
-        self._plain = in_order and not shift  # slow to find out for each slice
+        self._plain = in_order and not shift  # finding it out takes longer than hashing a slice
 
     def add(self, z0: int, z1: int) -> None:
         """Hash slices z0..z1-1."""

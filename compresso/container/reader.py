@@ -29,8 +29,8 @@ GroupHeads = dict[int, list[tuple[int, layout.GroupHead]]]
 class Source:
     """A file that can seek, read from any thread, and from processes that were forked.
 
-    These share a file's position and its lock. So files are read with pread, and bytes in memory
-    are sliced. Any other stream raises FileError in a forked process.
+    A forked process shares the position and the lock of its parent's file. So files are read with
+    pread, and bytes in memory are sliced. Any other stream raises FileError in a forked process.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -45,7 +45,10 @@ class Source:
         self._part = 0, b""  # of the file, that is searched
 
     def at(self, offset: int, size: int) -> bytes:
-        """Read ``size`` bytes, or fewer at the end of the file; raises DecodeError, FileError."""
+        """Read ``size`` bytes, or fewer at the end of the file.
+
+        Raises DecodeError if the system cannot read them, and FileError as above.
+        """
         start = min(offset, self.size)
         try:
             return self._read(start, max(0, min(size, self.size - offset)))

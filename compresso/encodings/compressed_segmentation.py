@@ -57,6 +57,7 @@ class CompressedSegmentation(Encoding):
         n_blocks = math.prod(window_grid(volume.shape, step)[1:])
 
         def encode_layer(z: int) -> tuple[NDArray[Any], NDArray[Any], Words]:
+            """The number of labels of each block, the tables of all blocks, and their values."""
             counts = np.empty(n_blocks, np.int64)
             labels = native_slices(volume, z, z + step[0])
             return counts, *kernels.encode_layer(labels, step, counts)
@@ -66,8 +67,8 @@ class CompressedSegmentation(Encoding):
         layers = on_threads(encode_layer, range(0, volume.shape[0], step[0]), threads)
         counts, tables, values = map(np.concatenate, zip(*layers, strict=True))
         label_words = _label_words(volume.dtype)
-        places, used = kernels.share_tables(tables, counts)
-        tables_at = HEADER_WORDS * counts.size + label_words * places
+        offsets, used = kernels.share_tables(tables, counts)
+        tables_at = HEADER_WORDS * counts.size + label_words * offsets
         bits = BITS[np.searchsorted(COUNTS, counts)]
         sizes = -(-math.prod(step) * bits // 32)
         values_at = HEADER_WORDS * counts.size + label_words * used + np.cumsum(sizes) - sizes

@@ -54,7 +54,7 @@ class Format(ABC):
     default_values: ClassVar[dict[str, tuple[Any, ...]]] = {}
     #: Whether a file can hold several volumes, one of which is named after a colon.
     holds_several: ClassVar[bool] = False
-    #: The kinds of dtypes that it can hold.
+    #: The kinds of dtypes that it can hold, as in ``dtype.kind``.
     kinds: ClassVar[str] = "uib"
     #: Whether it can hold volumes without voxels; in other formats such a shape is damage.
     empty: ClassVar[bool] = False

@@ -171,7 +171,7 @@ def _understood(document: dict[str, Any]) -> dict[str, Any]:
     of_bool = document.get("dtype", document.get("data_type")) in ("|b1", "bool")
     if isinstance(fill, str) and INTEGER.fullmatch(fill):  # n5-zarr and others
         fill = int(fill)
-    if isinstance(fill, int):
+    if isinstance(fill, int):  # in JSON, 0 and false differ
         changed["fill_value"] = bool(fill) if of_bool and fill in (0, 1) else int(fill)
     if compressor:
         changed["compressor"] = {n: v for n, v in compressor.items() if n not in ENCODING}
