@@ -90,16 +90,16 @@ DOUBT = (1.0, 1 + LEAST_WIDTH)
 
 def verdict(purpose: Purpose, candidates: list[Candidate], best: Candidate, method: Method) -> str:
     """Compare a method with the best one for a purpose, in a few words."""
-    place = {one.method: i for i, one in enumerate(candidates)}
-    if method not in place:
+    index = {one.method: i for i, one in enumerate(candidates)}
+    if method not in index:
         return "failed"
     if method == best.method:
         return "the best"
     low, high, least, most = purpose.bounds(candidates, DOUBT)
-    if low[place[method]] > most:
+    if low[index[method]] > most:
         return "too slow"
-    share = candidates[place[method]].ratio / best.ratio
-    if share >= 1 or high[place[best.method]] > least:
+    share = candidates[index[method]].ratio / best.ratio
+    if share >= 1 or high[index[best.method]] > least:
         return "no difference"
     return f"{share:.1%} of the best one's ratio"
 

@@ -124,9 +124,11 @@ def _report(
         measured = set(rows["fingerprint"][rows["dataset"] == dataset.name]) - {""}
         if not measured:  # the rows have the reason
             continue
-        reason = "" if dataset.text else "not downloaded"
-        if not reason and (volume := dataset.load(slices)).fingerprint not in measured:
-            reason = "the labels differ from those measured"
+        reason = "not downloaded"
+        if dataset.text:
+            volume = dataset.load(slices)
+            is_same = volume.fingerprint in measured
+            reason = "" if is_same else "the labels differ from those measured"
         if reason:
             click.echo(f"{dataset.name}: {reason}, so windows and slices are not drawn", err=True)
             continue

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from time import perf_counter, perf_counter_ns
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import psutil
@@ -88,10 +88,15 @@ SHORTEST_S = 0.2
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
-#: Seconds of a clock that only goes forward; the load average over a minute; seconds of all
-#: processors, including those that a virtual machine had to wait; those of this process and its
-#: threads; and its minor and major page faults.
-State = tuple[float, float, float, float, int, int]
+class State(NamedTuple):
+    """The state of the machine and of this process at a moment."""
+
+    clock: float  # seconds, which only go forward
+    load: float  # the load average over a minute
+    busy: float  # seconds of all processors, including those that a virtual machine had to wait
+    own: float  # processor seconds of this process, all its threads
+    minor_faults: int
+    major_faults: int
 
 
 def state() -> State:
@@ -100,17 +105,17 @@ def state() -> State:
     # Time of a guest system is part of user and nice.
     busy = sum(s for name, s in times.items() if not name.startswith(("idle", "io", "guest")))
     load, own = round(os.getloadavg()[0], 2), usage.ru_utime + usage.ru_stime
-    return perf_counter(), load, busy, own, usage.ru_minflt, usage.ru_majflt
+    return State(perf_counter(), load, busy, own, usage.ru_minflt, usage.ru_majflt)
 
 
 def surroundings(before: State, after: State) -> Row:
     """Return the columns of a row for a measurement between two states."""
-    elapsed, _, busy, own, minor, major = np.subtract(after, before).tolist()
-    row: Row = {"minor_faults": int(minor), "major_faults": int(major), "load": before[1]}
-    row["governor"] = ""
+    change = State(*np.subtract(after, before).tolist())
+    row: Row = {"load": before.load, "governor": ""}
+    row |= {"minor_faults": int(change.minor_faults), "major_faults": int(change.major_faults)}
     with suppress(OSError):  # not every system reports how it chooses the frequency
         row["governor"] = GOVERNOR.read_text().strip()
-    if elapsed >= SHORTEST_S:
-        share = (busy - own) / elapsed / (os.cpu_count() or 1)
+    if change.clock >= SHORTEST_S:
+        share = (change.busy - change.own) / change.clock / (os.cpu_count() or 1)
         row["other_cpu"] = round(min(1.0, max(0.0, share)), 3)
     return row

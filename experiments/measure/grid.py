@@ -60,7 +60,10 @@ class Grid:
         return rows * len(self.methods) * self.runs
 
     def run(self, announce: Callable[[str], None]) -> Iterator[tuple[Row, bool]]:
-        """Measure; yield each row once it is in the CSV, and whether it was measured now."""
+        """Measure; yield each row once it is in the CSV, and whether it was measured now.
+
+        Totals of chunks follow the rows of their dataset.
+        """
         records.check_csv(self.output)
         announce("starting workers" if self.scheduler else "loading")
         past = records.measured(self.output, failed=self.keep_failed) if self.resume else {}

@@ -29,9 +29,10 @@ def measure_isolated(volume: LoadedVolume, method: Method, run: int, timeout: fl
     process.start()
     theirs.close()
     row = describe(volume, method, run)
-    compiling = WARM_UP_S if timeout else None, "compiling its kernels took "
+    # The process reports the end of each step by its seconds and its columns.
+    steps = [(WARM_UP_S if timeout else None, "compiling its kernels took "), (timeout, "")]
     try:
-        for limit, what in (compiling, (timeout, "")):
+        for limit, what in steps:
             took, found = math.inf, {}
             if ours.poll(limit and min(limit, LONGEST_S)):
                 took, found = ours.recv()

@@ -148,9 +148,9 @@ class Purpose:
     def bounds(
         self, candidates: Sequence[Candidate], doubt: Doubt
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]:
-        """The least and the most seconds of each candidate, and those that may be fast enough."""
+        """The least and the most seconds of each candidate, and the same of the limit."""
         found = [(8 / one.ratio, one.compress.value, one.decompress.value) for one in candidates]
-        factors = np.array([*doubt, doubt[1]])
+        factors = np.array([*doubt, doubt[1]])  # of the bytes, and of both times
         low = self.seconds(*np.divide(found, factors).T)
         high = self.seconds(*np.multiply(found, factors).T)
         least, most = (max(self.limit, self.slower * float(each.min())) for each in (low, high))

@@ -31,6 +31,7 @@ Row = dict[str, Any]
 BYTES = ("raw_bytes", "native_bytes", "encoded_bytes", "compressed_bytes")
 #: The seconds of the four stages of a run.
 SECONDS = ("encode_s", "compress_s", "decompress_s", "decode_s")
+#: The load average over a minute, the processors' share of other processes, and the page faults.
 LOADS = ("load", "other_cpu", "minor_faults", "major_faults")
 SURROUNDINGS = (*LOADS, "governor")
 #: The columns of the CSV; docs/benchmarking.md describes them.

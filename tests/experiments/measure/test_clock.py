@@ -5,7 +5,7 @@ import threading
 import time
 
 from experiments.measure import Clock, clock, rounds
-from experiments.measure.clock import state, surroundings
+from experiments.measure.clock import State, state, surroundings
 
 
 def test_every_round_has_every_item():
@@ -47,8 +47,8 @@ def test_a_shared_clock_divides_the_elapsed_time():
 def test_the_surroundings(monkeypatch, tmp_path):
     """In 2 s on all processors, these were busy for half of it and 1 s, which is ours."""
     monkeypatch.setattr(clock, "GOVERNOR", tmp_path / "governor")
-    before = 0.0, 1.5, 100.0, 10.0, 5, 1
-    row = surroundings(before, (2.0, 9.0, 101.0 + os.cpu_count(), 11.0, 25, 2))
+    before = State(0.0, 1.5, 100.0, 10.0, 5, 1)
+    row = surroundings(before, State(2.0, 9.0, 101.0 + os.cpu_count(), 11.0, 25, 2))
     expected = {"other_cpu": 0.5, "load": 1.5, "minor_faults": 20, "major_faults": 1}
     assert row == expected | {"governor": ""}
     (tmp_path / "governor").write_text("performance\n")
