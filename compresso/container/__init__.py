@@ -43,7 +43,7 @@ def dumps(
         Codec strings, such as ``compresso:window=4x4x1`` and ``zstd:level=19``. The compression is
         by default zstd, or none after ristretto.
     threads : int
-        Groups that are processed at once; if there are fewer groups, each uses several threads.
+        Groups that are encoded at once; if there are fewer groups, each uses several threads.
         0: all cores. The bytes do not depend on it.
     depth : int, optional
         Slices that are encoded and checked together; about 16 million voxels by default.
@@ -88,7 +88,7 @@ def loads(data: Buffer, threads: int = 1, limit: int = LIMIT) -> Labels:
     ----------
     data : bytes-like
     threads : int
-        As in :func:`dumps`.
+        Groups that are decoded at once, as in :func:`dumps`. 0: all cores.
     limit : int
         Refuse to make more bytes of labels than this; 16 GB by default.
 

@@ -34,7 +34,7 @@ class CompressedArray:
     Attributes
     ----------
     shape, dtype, ndim, size, nbytes
-        As NumPy's, for the labels.
+        As NumPy's, for the labels, which have 1 to 3 dimensions.
     description : Description
         The contents of the file's head: codecs, slices per group, metadata.
     """
@@ -175,7 +175,7 @@ def open(file: Openable, threads: int = 1, limit: int = LIMIT) -> CompressedArra
     file : path, bytes-like, or binary file that can seek
         From a path or from bytes it can be pickled, and another process opens it again.
     threads : int
-        As in :func:`dumps`.
+        Groups that are decoded at once, as in :func:`dumps`. 0: all cores.
     limit : int
         Refuse to make more bytes of labels than this at once; 16 GB by default.
 

@@ -126,8 +126,8 @@ def decode_group(
         raise DecodeError("the hash of the compressed labels does not match")
     stream = method.compressor.decompress(body, limit=group.stream_bytes)
     low, high = max(span[0], z0), min(span[1], z0 + len(out))
-    wanted = out[low - z0 : high - z0]
-    labels = wanted if wanted.shape == shape else np.empty(shape, out.dtype)
+    target = out[low - z0 : high - z0]
+    labels = target if target.shape == shape else np.empty(shape, out.dtype)
     volume = as_volume(labels)
     hashes = _SliceHashes(volume, shift)
     method.encoding.decode_into(stream, volume, threads, hashes.add)
@@ -138,8 +138,8 @@ def decode_group(
         raise DecodeError("the hash of the labels does not match")
     if out.dtype == bool and volume.max(initial=0) > 1:
         raise DecodeError("a label is neither true nor false")
-    if labels is not wanted:
-        wanted[...] = labels[low - span[0] : high - span[0]]
+    if labels is not target:
+        target[...] = labels[low - span[0] : high - span[0]]
 
 
 def shift_of(dtype: np.dtype[Any], parts: Iterable[Labels]) -> int:
