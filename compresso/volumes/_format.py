@@ -83,8 +83,12 @@ class Format(ABC):
 
     def check(self, volume: Volume) -> None:
         """Raise FileError for an empty volume or a dtype, if its files cannot hold them."""
-        if volume.dtype.kind not in self.kinds or (0 in volume.shape and not self.empty):
-            what = f"labels of {volume.dtype.name} and shape {volume.shape}"
+        what = ""
+        if volume.dtype.kind not in self.kinds:
+            what = f"labels of {volume.dtype.name}"
+        elif 0 in volume.shape and not self.empty:
+            what = f"an empty volume of shape {volume.shape}"
+        if what:
             raise FileError(f"{self.name} files cannot hold {what}. Write an .h5 or .npy file.")
 
     @abstractmethod

@@ -179,7 +179,9 @@ def _follow(path: Path, file: Any, name: str) -> Any:
             parts += link.path.split("/")[::-1]
             links += 1
         else:
-            raise FileError(f"{path}: {name} leads to another file, or through {LINKS} links")
+            raise FileError(
+                f"{path}: {name} leads to another file, or through more than {LINKS} links"
+            )
     return item
 
 
