@@ -193,7 +193,7 @@ def encode_slabs(
         encoded = []
         count = math.prod(window_grid((span[1] - span[0], *shape[1:]), step))
         # Room for every window; the pages that blank ones leave unused are never touched.
-        keys, places = np.empty(count, packed_type(step)), np.empty(count, np.uint32)
+        keys, positions = np.empty(count, packed_type(step)), np.empty(count, np.uint32)
         done = n_keys = 0
         for slab in cut(span):
             encoded.append(encode(slab))
@@ -202,12 +202,12 @@ def encode_slabs(
             packed = keys[done : done + size] if small else np.empty(size, np.uint64)
             windows.pack(slab.own_bits, shape[2], step, packed.reshape(cover))
             if not small:
-                n_keys = windows.collect(packed, done, keys, places, n_keys)
+                n_keys = windows.collect(packed, done, keys, positions, n_keys)
             done += size
         indices = np.zeros(count, np.uint32)
         if small:
             return encoded, windows.rank_small(keys, indices), indices
-        found = windows.sort(keys[:n_keys], places[:n_keys])
+        found = windows.sort(keys[:n_keys], positions[:n_keys])
         return encoded, windows.rank(*found, indices), indices
 
     found = on_threads(encode_range, ranges(shape[0], threads, step[0]), threads)
