@@ -157,7 +157,7 @@ class ChunkFormat:
             except DecodeError as error:
                 raise DecodeError(f"chunk: {error}") from None
         if view:
-            raise DecodeError(f"chunk: {len(view)} bytes follow its end")
+            raise DecodeError(f"chunk: trailing bytes: {len(view)}")
         return out.astype(self.dtype, copy=False)
 
     def _read_head(self, data: Buffer) -> tuple[NDArray[Any], int]:

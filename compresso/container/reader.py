@@ -248,7 +248,7 @@ class Reader:
             end = layout.read_end(self._source.at, stop)
             if self._ends_at(stop, end):
                 self._end = end
-                return f"{size - stop} bytes follow its end"
+                return f"trailing bytes after its end: {size - stop}"
         self._in_place = False
         if last and last.head.data == self._head.data:
             whole = int(last.edges[-1]) + self._head.end_bytes

@@ -157,7 +157,7 @@ def read(stream: Buffer) -> tuple[Head, list[Piece]]:
         raise DecodeError("ristretto stream: its head is damaged")
     pieces = [Piece(box, n, reader.take(size), digest) for box, n, size, digest in numbers]
     if reader.at < len(reader.view):
-        raise DecodeError(f"ristretto stream: {len(reader.view) - reader.at} bytes follow its end")
+        raise DecodeError(f"ristretto stream: trailing bytes: {len(reader.view) - reader.at}")
     return Head(effort, start, shape, depth, n_labels, table), pieces
 
 

@@ -1,4 +1,4 @@
-"""What only the ``cpso`` stream has: components of the volume, and labels as two entries."""
+"""Kernels of the ``cpso`` stream only: 3-D components, and labels as two entries."""
 
 import numpy as np
 

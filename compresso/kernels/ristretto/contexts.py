@@ -39,7 +39,7 @@ TOP, BOTTOM, SIDE = 8, 8, 32
 ZERO = (1, 0, 0)  # stands for the label 0: no context looks at a slice that comes later
 W, N = (0, 0, -1), (0, -1, 0)
 NEIGHBOURS = {"0": ZERO, "W": W, "N": N, "NW": (0, -1, -1), "NE": (0, -1, 1)}
-#: What a neighbour is compared with if it is not in a pair, by question.
+#: The partner of a neighbour that is not in a pair, by question.
 REFERENCES = {"same": "W", "left": "W", "above": "N", "background": "0", "corner": "NE"}
 #: The templates of docs/formats.md, section 9, in its notation, for 2-D and 3-D slices. Those of
 #: effort 1 begin with the most informative pairs: the first seven are the context of the coarse

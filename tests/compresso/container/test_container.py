@@ -190,7 +190,7 @@ def test_exchanged_groups_are_refused_and_recovered():
 @pytest.mark.parametrize("more", [b"\0", b"END\0", bytes(100), packed(0), packed(1)])
 def test_trailing_bytes_are_refused(more):
     """Two files in one are the first one, never a mixture."""
-    refused(packed() + more, f"{len(more)} bytes follow its end")
+    refused(packed() + more, f"trailing bytes after its end: {len(more)}")
     assert recovered(packed() + more) == [*range(7)]
 
 
