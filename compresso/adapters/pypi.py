@@ -21,11 +21,34 @@ from compresso.encodings import _cpso
 from compresso.encodings.cpso import FALLBACK, TooManyWindowsError, decode, encode
 from compresso.errors import DecodeError, EncodeError
 
-__all__ = ["CompressoArray", "DecodeError", "EncodeError", "check_bounds", "check_compatibility"]
-__all__ += ["clamp", "compress", "decompress", "header", "label_dtype", "labels", "load", "nbytes"]
-__all__ += ["raw_header", "raw_ids", "raw_labels", "raw_locations", "raw_values", "raw_windows"]
-__all__ += ["raw_z_index", "reify_slices", "remap", "save", "valid", "window_dtype"]
-__all__ += ["zindex_byte_width"]
+__all__ = [
+    "CompressoArray",
+    "DecodeError",
+    "EncodeError",
+    "check_bounds",
+    "check_compatibility",
+    "clamp",
+    "compress",
+    "decompress",
+    "header",
+    "label_dtype",
+    "labels",
+    "load",
+    "nbytes",
+    "raw_header",
+    "raw_ids",
+    "raw_labels",
+    "raw_locations",
+    "raw_values",
+    "raw_windows",
+    "raw_z_index",
+    "reify_slices",
+    "remap",
+    "save",
+    "valid",
+    "window_dtype",
+    "zindex_byte_width",
+]
 
 
 class LabelTypeError(EncodeError, TypeError):

@@ -20,8 +20,21 @@ from compresso.container.layout import MAGIC
 from compresso.container.reader import Damage, Reader
 from compresso.container.writer import write
 
-__all__ = ["MAGIC", "METADATA_LIMIT", "CompressedArray", "Damage", "Method", "Reader"]
-__all__ += ["depth_within", "describe", "dumps", "loads", "open", "shift_of", "write"]
+__all__ = [
+    "MAGIC",
+    "METADATA_LIMIT",
+    "CompressedArray",
+    "Damage",
+    "Method",
+    "Reader",
+    "depth_within",
+    "describe",
+    "dumps",
+    "loads",
+    "open",
+    "shift_of",
+    "write",
+]
 
 
 def dumps(

@@ -15,8 +15,21 @@ from experiments.datasets.archives import split_source
 from experiments.datasets.dataset import Dataset, LoadedVolume, Published, of_text
 from experiments.text import EM, OTHER, SYNTHETIC, distinct, printable
 
-__all__ = ["CATALOGUE", "EM", "OTHER", "SYNTHETIC", "Dataset", "LoadedVolume", "Published"]
-__all__ += ["choose", "choose_one", "known", "names", "parse", "published"]
+__all__ = [
+    "CATALOGUE",
+    "EM",
+    "OTHER",
+    "SYNTHETIC",
+    "Dataset",
+    "LoadedVolume",
+    "Published",
+    "choose",
+    "choose_one",
+    "known",
+    "names",
+    "parse",
+    "published",
+]
 
 #: A name in double quotes, in a list.
 QUOTED = re.compile(r'(?<![^,\s])"([^"]*)"(?![^,\s])')

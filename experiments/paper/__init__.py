@@ -4,5 +4,12 @@ from experiments.paper.claims import Coverage, compared, coverage
 from experiments.paper.published import all_methods, current_methods, methods
 from experiments.paper.report import report
 
-__all__ = ["Coverage", "all_methods", "compared", "coverage", "current_methods", "methods"]
-__all__ += ["report"]
+__all__ = [
+    "Coverage",
+    "all_methods",
+    "compared",
+    "coverage",
+    "current_methods",
+    "methods",
+    "report",
+]

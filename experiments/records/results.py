@@ -85,8 +85,8 @@ def describe_skipped(table: pd.DataFrame) -> str:
         name = display_name(row["dataset"], row["group"])
         counts[f"{name}, {', '.join(words) or 'other labels'}"] += 1
     listed = "; ".join(f"{what} ({counted(n, 'row')})" for what, n in counts.items())
-    text = f"Not shown, because newer rows are of other labels or threads: {listed}"
-    return text * bool(counts)
+    reason = "Not shown, because newer rows are of other labels or threads"
+    return f"{reason}: {listed}" if counts else ""
 
 
 def describe_unusable(table: pd.DataFrame) -> str:
@@ -98,7 +98,8 @@ def describe_unusable(table: pd.DataFrame) -> str:
         for index, row in bad[:LISTED_ROWS].iterrows()
     ]
     more = [f"{len(bad) - LISTED_ROWS} more"] if len(bad) > LISTED_ROWS else []
-    return f"Skipped, because the numbers are impossible: {'; '.join(listed + more)}" * bool(listed)
+    text = "; ".join(listed + more)
+    return f"Skipped, because the numbers are impossible: {text}" if text else ""
 
 
 def describe_threads(row: Mapping[str, Any]) -> str:
