@@ -522,7 +522,7 @@ def test_a_conversion_survives_a_killed_worker(tmp_path):
     target = tmp_path / "target"
     with cluster(tmp_path) as (address, (_, *workers)):
         words = [*PROGRAM, "convert", str(source), str(target), "--encoding", "cpso"]
-        words += ["--scheduler", address, "--memory", "380M"]
+        words += ["--scheduler", address, "--memory", "400M"]
         with ended(subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE)) as process:
             while not list(target.glob("c/*/*/*")) and process.poll() is None:
                 time.sleep(0.01)
