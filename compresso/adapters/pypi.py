@@ -219,13 +219,18 @@ class CompressoArray:
         return labels(self.binary)
 
     def remap(
-        self, buf: Any, mapping: Any = False, preserve_missing_labels: bool = False
+        self,
+        buf: Buffer | Mapping[int, int],
+        mapping: Mapping[int, int] | bool = False,
+        preserve_missing_labels: bool = False,
     ) -> "CompressoArray":
         """:func:`remap` of a stream, by default this array's."""
         if isinstance(buf, Mapping):
             kept = bool(mapping) or preserve_missing_labels
             return CompressoArray(remap(self.binary, buf, kept))
-        return CompressoArray(remap(buf, mapping, preserve_missing_labels))
+        return CompressoArray(
+            remap(buf, mapping, preserve_missing_labels)  # type: ignore[arg-type]
+        )
 
     def __contains__(self, label: object) -> bool:
         return bool(np.isin(label, self.labels()))  # type: ignore[arg-type]

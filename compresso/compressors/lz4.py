@@ -1,8 +1,8 @@
 """LZ4, from the package imagecodecs."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from compresso.codec import Buffer
 from compresso.compressors._block import BlockCompressor
 
 
@@ -21,8 +21,10 @@ class Lz4(BlockCompressor):
     limits = {"level": (1, 12)}
     level: int = 1
 
-    def pack(self, data: memoryview) -> Any:
-        return self.require("imagecodecs").lz4_encode(data, level=self.level)
+    def pack(self, data: memoryview) -> Buffer | None:
+        packed: bytes = self.require("imagecodecs").lz4_encode(data, level=self.level)
+        return packed
 
-    def unpack(self, data: memoryview, size: int) -> Any:
-        return self.require("imagecodecs").lz4_decode(data, out=size)
+    def unpack(self, data: memoryview, size: int) -> Buffer:
+        block: bytes = self.require("imagecodecs").lz4_decode(data, out=size)
+        return block

@@ -1,8 +1,8 @@
 """LZF, from the package imagecodecs."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from compresso.codec import Buffer
 from compresso.compressors._block import BlockCompressor
 
 
@@ -13,12 +13,14 @@ class Lzf(BlockCompressor):
     name = "lzf"
     packages = {"imagecodecs": "imagecodecs"}
 
-    def pack(self, data: memoryview) -> Any:
+    def pack(self, data: memoryview) -> Buffer | None:
         imagecodecs = self.require("imagecodecs")
         try:
-            return imagecodecs.lzf_encode(data)
+            packed: bytes = imagecodecs.lzf_encode(data)
         except imagecodecs.LzfError:  # the library's way to say that it would not shrink
             return None
+        return packed
 
-    def unpack(self, data: memoryview, size: int) -> Any:
-        return self.require("imagecodecs").lzf_decode(data, out=size)
+    def unpack(self, data: memoryview, size: int) -> Buffer:
+        block: bytes = self.require("imagecodecs").lzf_decode(data, out=size)
+        return block

@@ -1,8 +1,8 @@
 """LZO, from the package lzallright."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from compresso.codec import Buffer
 from compresso.compressors._block import BlockCompressor
 
 
@@ -13,8 +13,10 @@ class Lzo(BlockCompressor):
     name = "lzo"
     packages = {"lzallright": "lzallright"}
 
-    def pack(self, data: memoryview) -> Any:
-        return self.require("lzallright").LZOCompressor().compress(data)
+    def pack(self, data: memoryview) -> Buffer | None:
+        packed: bytes = self.require("lzallright").LZOCompressor().compress(data)
+        return packed
 
-    def unpack(self, data: memoryview, size: int) -> Any:
-        return self.require("lzallright").LZOCompressor().decompress(data, size)
+    def unpack(self, data: memoryview, size: int) -> Buffer:
+        block: bytes = self.require("lzallright").LZOCompressor().decompress(data, size)
+        return block

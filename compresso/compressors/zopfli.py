@@ -1,23 +1,23 @@
 """Zopfli, from the package imagecodecs."""
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from compresso.codec import Buffer
-from compresso.compressors._stream import StreamCompressor
+from compresso.codec import Buffer, Compressor
+from compresso.compressors._stream import restore
 
 
 @dataclass(frozen=True)
-class Zopfli(StreamCompressor):
+class Zopfli(Compressor):
     """The smallest DEFLATE in a zlib container, at a hundredth of the speed of zlib."""
 
     name = "zopfli"
     packages = {"imagecodecs": "imagecodecs"}
-    failures = (zlib.error,)
 
-    def compress(self, data: Buffer) -> Any:
-        return self.require("imagecodecs").zopfli_encode(data)
+    def compress(self, data: Buffer) -> bytes:
+        packed: bytes = self.require("imagecodecs").zopfli_encode(data)
+        return packed
 
-    def decompressor(self) -> Any:
-        return zlib.decompressobj()
+    def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
+        return restore(self.name, zlib.decompressobj(), (zlib.error,), data, piece_bytes)

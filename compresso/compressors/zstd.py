@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from compresso.codec import Buffer, Compressor
 from compresso.errors import DecodeError
@@ -23,9 +22,11 @@ class Zstd(Compressor):
     limits = {"level": (-7, 22)}
     level: int = 3
 
-    def compress(self, data: Buffer) -> Any:
+    def compress(self, data: Buffer) -> bytes:
         """Compress bytes as one frame that states its size."""
-        return self.require("zstandard").ZstdCompressor(level=self.level).compress(data)
+        zstandard = self.require("zstandard")
+        compressed: bytes = zstandard.ZstdCompressor(level=self.level).compress(data)
+        return compressed
 
     def decompress_pieces(self, data: Buffer, piece_bytes: int) -> Iterator[Buffer]:
         """Restore the bytes, at once if the frame states a size of at most ``piece_bytes``."""

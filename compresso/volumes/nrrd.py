@@ -49,9 +49,10 @@ class Nrrd(Format):
         own = tuple(int(n) for n in header["sizes"][::-1])
         if len(own) != header["dimension"]:
             raise ValueError(f"its header has {len(own)} sizes for {header['dimension']} axes")
-        if header["type"] not in nrrd.reader._TYPEMAP_NRRD2NUMPY:
-            raise ValueError(f"its type {header['type']} is unknown")
-        dtype = np.dtype(nrrd.reader._determine_datatype(header))
+        try:
+            dtype = np.dtype(nrrd.reader._determine_datatype(header))
+        except KeyError:
+            raise ValueError(f"its type {header['type']} is unknown") from None
         if len(own) == 4 and own[-1] > 1 and b"\nSegment0_" in text:
             raise FileError(
                 f"{path}: {own[-1]} layers of overlapping segments, but a volume has one label "

@@ -161,35 +161,48 @@ def _inside(neurite: Neurite, nx: int, ny: int) -> bool:
     return bool(-margin < x < nx + margin and -margin < y < ny + margin)
 
 
-def add_noise(
-    field: Labels, cell: float, amplitude: float, z: float, seed: int, start: tuple[int, int]
-) -> None:
-    """Add smooth value noise of one octave to a (ny, nx) field that begins at y, x = start."""
-    y, x = (np.arange(low, low + n) / cell for low, n in zip(start, field.shape, strict=True))
-    (j, fy), (i, fx), (k, fz) = _split(y), _split(x), _split(np.float64(z))
-    down, across = np.arange(j[0], j[-1] + 2)[:, None], np.arange(i[0], i[-1] + 2)
-    here, later = (_lattice(across, down, int(layer), seed) for layer in (k, k + 1))
-    grid = amplitude * (here + (later - here) * fz)
-    i, j = i - i[0], j - j[0]
-    lines = grid[:, i] + (grid[:, i + 1] - grid[:, i]) * fx
-    field += lines[j] + (lines[j + 1] - lines[j]) * fy[:, None]
-
-
-def _split(at: Any) -> tuple[Any, Any]:
-    """The lattice points before positions, and the weights of the points after them."""
-    whole = np.floor(at).astype(np.int64)
-    rest = at - whole
-    return whole, rest * rest * (3 - 2 * rest)
-
-
-def _lattice(i: Any, j: Any, k: int, seed: int) -> NDArray[np.float64]:
-    """Pseudo-random numbers in -1..1 at lattice points."""
-    layer = (k * 0x165667B19E3779F9 + seed * 0xD6E8FEB86659FD93) % (1 << 64)
-    h = i.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(layer)
-    h = h + j.astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
+@njit(cache=True)
+def _lattice(i, j, k, seed):
+    """A pseudo-random number in -1..1 at a lattice point."""
+    h = np.uint64(i) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(j) * np.uint64(0xC2B2AE3D27D4EB4F)
+    h += np.uint64(k) * np.uint64(0x165667B19E3779F9) + np.uint64(seed) * np.uint64(
+        0xD6E8FEB86659FD93
+    )
     h = (h ^ (h >> np.uint64(32))) * np.uint64(0xBF58476D1CE4E5B9)
     h ^= h >> np.uint64(29)
-    return np.asarray((h >> np.uint64(11)) * 2.0**-52 - 1.0)
+    return np.float64(h >> np.uint64(11)) * 2.0**-52 - 1.0
+
+
+@njit(cache=True)
+def add_noise(field, cell, amplitude, z, seed, start):
+    """Add smooth value noise of one octave to a (ny, nx) field that begins at y, x = start."""
+    y0, x0 = start
+    ny, nx = field.shape
+    k = math.floor(z)
+    fz = z - k
+    fz = fz * fz * (3 - 2 * fz)
+    i0, j0 = int(x0 / cell), int(y0 / cell)
+    across, down = int((x0 + nx) / cell) + 2 - i0, int((y0 + ny) / cell) + 2 - j0
+    grid = np.empty((down, across), np.float64)
+    for j in range(down):
+        for i in range(across):
+            here, later = _lattice(i0 + i, j0 + j, k, seed), _lattice(i0 + i, j0 + j, k + 1, seed)
+            grid[j, i] = amplitude * (here + (later - here) * fz)
+    for y in range(ny):
+        v = (y0 + y) / cell
+        j = int(v)
+        fy = v - j
+        fy = fy * fy * (3 - 2 * fy)
+        j -= j0
+        for x in range(nx):
+            u = (x0 + x) / cell
+            i = int(u)
+            fx = u - i
+            fx = fx * fx * (3 - 2 * fx)
+            i -= i0
+            top = grid[j, i] + (grid[j, i + 1] - grid[j, i]) * fx
+            bottom = grid[j + 1, i] + (grid[j + 1, i + 1] - grid[j + 1, i]) * fx
+            field[y, x] += top + (bottom - top) * fy
 
 
 @njit(cache=True)

@@ -1,9 +1,9 @@
 """Measure one method: encode, compress, decompress and decode, timed, and a comparison.
 
-The times are those of a codec and not of the system's memory: the kernels have just run on a corner
-of the volume, the labels have just been read, and every page of the array to decode into has been
-written to, which takes ``new_memory_s``. Memory that a codec allocates itself, and the bytes that a
-compressor returns (for raw labels, all of them), are part of its time.
+The times are of the codec, not of the system's memory. Before a run, the kernels run on a corner of
+the volume, the labels are read once, and every page of the output array is written once. That takes
+``new_memory_s``. A codec's time includes the memory that it allocates itself, and the bytes that a
+compressor returns.
 
 With one thread a volume is one stream, as in the paper. With several it is cut into groups of
 slices, as a file is, and each thread encodes and compresses a group of its own.

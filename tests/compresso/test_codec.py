@@ -59,7 +59,7 @@ def test_lists_of_codec_strings():
 @pytest.mark.parametrize(
     ("encode", "data", "codes"),
     [
-        # a | b | aa | ba | a: the last phrase is known, and spelled as its own code again.
+        # a | b | aa | ba | a: the last phrase is known, and written as its own code again.
         (dictionary.encode_lz78, b"abaabaa", [97, 98, 1 << 8 | 97, 2 << 8 | 97, 97]),
         # a, b, ab (256), aba (258, made by the very code that uses it), then what is left.
         (dictionary.encode_lzw, b"abababa", [97, 98, 256, 258]),
